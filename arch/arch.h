@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Page-table backends: what touches page-table entries, and what that costs.
+ *
+ * engine/ models core mm and calls these hooks where the kernel calls its
+ * helpers of the same name; a backend changes the simulated entries as the
+ * architecture would and counts every load, store, atomic, fold, unfold and
+ * TLB flush. arch/ knows nothing of address spaces, operations or traces.
+ *
+ * The specification is kernel-model.md, sections 1-3 and 10.
+ */
+#ifndef REFOLD_ARCH_ARCH_H
+#define REFOLD_ARCH_ARCH_H
+
+#include "arch/counters.h"
+#include "base/types.h"
+
+/* ---- the simulated entry ------------------------------------------------ */
+
+/*
+ * 8 bytes, one layout for all backends. Bits 0-51 are what the hardware or the
+ * kernel's PTE would hold and what comparisons look at; bits 52-63 are facts
+ * about the page behind it, kept here so that no folio lookup is ever needed:
+ * folios are naturally aligned, so pfn and order give the head.
+ */
+typedef struct { u64 val; } pte_t;
+
+#define PTE_VALID	BIT_ULL(0)
+#define PTE_CONT	BIT_ULL(1)	/* the contiguous hint (arm64 contpte, riscv NAPOT) */
+#define PTE_WRITE	BIT_ULL(2)	/* arm64 DBM/WRITE, x86 RW */
+#define PTE_RDONLY	BIT_ULL(3)	/* arm64 AP[2]; WRITE && !RDONLY is "hardware dirty" */
+#define PTE_DIRTY	BIT_ULL(4)	/* software dirty (arm64), the D bit (x86) */
+#define PTE_AF		BIT_ULL(5)	/* accessed: young */
+#define PTE_SPECIAL	BIT_ULL(6)
+#define PTE_UFFD	BIT_ULL(7)
+#define PTE_PROTNONE	BIT_ULL(8)	/* present for the kernel, not valid for the hardware */
+#define PTE_EXEC	BIT_ULL(9)
+#define PTE_SWAP	BIT_ULL(10)	/* not present: swap, migration or marker entry */
+#define PTE_MIGRATION	BIT_ULL(11)	/* with SWAP */
+#define PTE_PFN_SHIFT	12
+#define PTE_PFN_MASK	(0xffffffffffull << PTE_PFN_SHIFT)	/* or the swap slot */
+#define PTE_HW_MASK	(BIT_ULL(52) - 1)
+
+#define PTE_ORDER_SHIFT	52		/* order of the folio, 0-15 */
+#define PTE_ORDER_MASK	(0xfull << PTE_ORDER_SHIFT)
+#define PTE_ANON	BIT_ULL(56)	/* anonymous page (of a private mapping) */
+#define PTE_EXCLUSIVE	BIT_ULL(57)	/* PageAnonExclusive */
+#define PTE_SHMEM	BIT_ULL(58)	/* shmem: counted as file, but swap-backed */
+
+static inline bool pte_none(pte_t pte)
+{
+	return !pte.val;
+}
+
+static inline bool pte_valid(pte_t pte)
+{
+	return pte.val & PTE_VALID;
+}
+
+/* As the kernel means it: valid, or protnone. */
+static inline bool pte_present(pte_t pte)
+{
+	return pte.val & (PTE_VALID | PTE_PROTNONE);
+}
+
+static inline bool pte_cont(pte_t pte)
+{
+	return (pte.val & (PTE_VALID | PTE_CONT)) == (PTE_VALID | PTE_CONT);
+}
+
+static inline bool pte_write(pte_t pte)
+{
+	return pte.val & PTE_WRITE;
+}
+
+static inline bool pte_young(pte_t pte)
+{
+	return pte.val & PTE_AF;
+}
+
+static inline bool pte_hw_dirty(pte_t pte)
+{
+	return (pte.val & (PTE_WRITE | PTE_RDONLY)) == PTE_WRITE;
+}
+
+static inline u64 pte_pfn(pte_t pte)
+{
+	return (pte.val & PTE_PFN_MASK) >> PTE_PFN_SHIFT;
+}
+
+static inline unsigned int pte_folio_order(pte_t pte)
+{
+	return (pte.val & PTE_ORDER_MASK) >> PTE_ORDER_SHIFT;
+}
+
+static inline u64 pte_folio_pfn(pte_t pte)
+{
+	return ALIGN_DOWN(pte_pfn(pte), 1ull << pte_folio_order(pte));
+}
+
+static inline pte_t pte_advance_pfn(pte_t pte, u64 nr)
+{
+	return (pte_t){ pte.val + (nr << PTE_PFN_SHIFT) };
+}
+
+/* ---- knobs --------------------------------------------------------------- */
+
+enum arch_fold_sites {
+	FOLD_NONE,		/* blocks are only born folded */
+	FOLD_SET1,		/* set_ptes(nr == 1): 6.9 and later */
+	FOLD_V3,		/* + wrprotect and access flags: v1-v3 */
+};
+
+enum arch_getter { GETTER_RAW, GETTER_GATHER, GETTER_EARLY };
+enum arch_lockless { LOCKLESS_FULL, LOCKLESS_EARLY, LOCKLESS_NORECENCY, LOCKLESS_UNLOCKED_GET };
+enum arch_repeat_tlbi { REPEAT_TLBI_OFF, REPEAT_TLBI_OLD, REPEAT_TLBI_NEW };
+
+/*
+ * The part of a policy that backends look at: kernel-model.md 9.1. Set through
+ * rf_policy_set(); a backend must not need any other input.
+ */
+struct arch_knobs {
+	bool cont;			/* transparent contpte in use */
+	enum arch_fold_sites fold_sites;
+	enum arch_getter getter;
+	enum arch_lockless lockless;
+	bool hint;			/* pte_batch_hint() skips folded blocks */
+	bool bbml3;			/* convert without flush */
+	bool set_ptes_checks_old;	/* v1-v3: set_ptes(nr > 1) accepts present targets */
+	bool protnone_cont;		/* 6.12 and older may leave CONT in protnone entries */
+	bool wrprotect_reload;		/* v1-v3: L+X per entry; later X only for nr == 1 */
+	bool access_raw_compare;	/* set_access_flags compares raw entries (6.12.107, 7.3) */
+	bool young_batch;		/* 7.0: test/clear_flush_young_ptes(nr) */
+	bool tlbi_range;		/* FEAT_TLBIRANGE */
+	bool tlbi_range_limit_ge;	/* older kernels: ">=" instead of ">" */
+	bool lpa2, kpti;
+	enum arch_repeat_tlbi repeat_tlbi;
+	bool reuse_flush_local;		/* write-fault reuse flushes locally (6.19) */
+	bool needs_flush_precise;	/* pte_needs_flush() looks at the bits */
+	bool tlbbatch_range;		/* deferred flush issues one range, not per page (6.15) */
+	bool fullmm_skip;		/* exit: no TLBI during the zap */
+	u32 max_dvm_ops;		/* 0: PTRS_PER_PTE */
+	u32 flush_ceiling;		/* x86: single-page flushes above this become full */
+};
+
+struct arch_geometry {
+	u8 page_shift;
+	u8 table_shift;		/* log2 of entries per table: 9, 11, 13 */
+	u8 levels;
+	u16 cont_ptes;		/* N; 1: no contiguous blocks */
+	u16 cont_pmds;
+};
+
+/* ---- context of a call ---------------------------------------------------- */
+
+struct arch_ops;
+
+/*
+ * One per address space (embedded in the engine's mm). Hooks count into
+ * *counters and *batches, which the engine switches between operations.
+ */
+struct arch_mm {
+	const struct arch_ops *ops;
+	const struct arch_knobs *knobs;
+	const struct arch_geometry *geometry;
+	struct arch_counters *counters;
+	struct arch_batches *batches;
+	s64 *live_blocks;		/* of the machine: folded blocks now */
+	bool user;			/* not init_mm, not the EFI mm */
+	u32 tlbbatch_pending;		/* deferred flushes not yet known to be done (flush_tlb_batched_pending) */
+};
+
+/* How a flush is issued. */
+enum arch_flush_mode {
+	FLUSH_SYNC,		/* with trailing DSB */
+	FLUSH_NOSYNC,		/* without: somebody else waits */
+	FLUSH_LOCAL,		/* this CPU only */
+};
+
+#define FLUSH_LEVEL_UNKNOWN 0
+#define FLUSH_LEVEL_PTE 3
+#define FLUSH_LEVEL_PMD 2
+
+/* What mmu_gather or a helper asks for: [start, end) in bytes, stride in bytes. */
+struct arch_flush {
+	u64 start, end, stride;
+	bool last_level;	/* leaf entries only: no page table was freed */
+	u8 level;		/* hint, FLUSH_LEVEL_* */
+	enum arch_flush_mode mode;
+};
+
+/* ---- the contract ---------------------------------------------------------- */
+
+/*
+ * Hooks take ranges: addr is the virtual address of *ptep, nr entries follow
+ * inside one page table. All are called as if under the page-table lock but for
+ * ptep_get_lockless. A hook counts its own loads, stores, atomics, lines and
+ * flushes; callers never touch entries behind its back. No hook may be NULL
+ * unless it says so.
+ */
+struct arch_ops {
+	const char *name;
+
+	/* Read one entry; gathers A/D over a folded block if the policy's getter does. Counts ptep_get. */
+	pte_t (*ptep_get)(struct arch_mm *mm, u64 addr, pte_t *ptep);
+	pte_t (*ptep_get_lockless)(struct arch_mm *mm, u64 addr, pte_t *ptep);
+	/* Entries from this one to the end of its folded block; 1 where no hint applies. Touches nothing. */
+	unsigned int (*pte_batch_hint)(struct arch_mm *mm, u64 addr, pte_t pte);
+
+	/*
+	 * Write nr entries of consecutive pfns. nr > 1: targets are not present (6.9+). May fold (nr == 1) or let
+	 * blocks be born folded (nr > 1).
+	 */
+	void (*set_ptes)(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte, unsigned int nr);
+	void (*pte_clear)(struct arch_mm *mm, u64 addr, pte_t *ptep);
+	pte_t (*ptep_get_and_clear)(struct arch_mm *mm, u64 addr, pte_t *ptep);
+	/* nr present entries of one folio. full: the whole address space goes (exit). */
+	void (*clear_full_ptes)(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr, bool full);
+	/* The first entry, with A/D of all nr. */
+	pte_t (*get_and_clear_full_ptes)(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr, bool full);
+	/* Take away write permission; hardware dirty becomes software dirty. The caller flushes. */
+	void (*wrprotect_ptes)(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr);
+	/* Widen A/D/write to entry's; dirty: flush as the architecture does. Returns whether anything changed. */
+	bool (*ptep_set_access_flags)(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t entry, bool dirty);
+	bool (*test_and_clear_young_ptes)(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr);
+	bool (*clear_flush_young_ptes)(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr);
+	void (*clear_young_dirty_ptes)(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr, bool young,
+				       bool dirty);
+	/* nr == 1 where the policy does not batch mprotect. */
+	pte_t (*modify_prot_start_ptes)(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr);
+	void (*modify_prot_commit_ptes)(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t old, pte_t pte,
+					unsigned int nr);
+	/* ptep_get_and_clear, then a page flush if the old entry was accessible. */
+	pte_t (*ptep_clear_flush)(struct arch_mm *mm, u64 addr, pte_t *ptep);
+
+	/* May the change from old to new be left in TLBs without a flush? false: no flush needed. */
+	bool (*pte_needs_flush)(struct arch_mm *mm, pte_t old, pte_t new);
+	void (*flush_tlb_range)(struct arch_mm *mm, const struct arch_flush *flush);
+	void (*flush_tlb_page)(struct arch_mm *mm, u64 addr, enum arch_flush_mode mode);
+	void (*flush_tlb_mm)(struct arch_mm *mm);
+	/* mmu_gather's tlb_flush(): fullmm and freed_tables as struct mmu_gather has them. */
+	void (*tlb_flush)(struct arch_mm *mm, const struct arch_flush *flush, bool fullmm, bool freed_tables);
+	/* Reclaim and migration: note a flush now, wait for all of them later. */
+	void (*tlbbatch_add_pending)(struct arch_mm *mm, u64 addr, unsigned int nr);
+	void (*tlbbatch_flush)(struct arch_mm *mm);
+
+	bool merges_vmas;	/* MMU_GATHER_MERGE_VMAS: tlb_end_vma() does not flush */
+};
+
+/* Every backend, ended by NULL; arches.c is the explicit list. */
+extern const struct arch_ops *const arch_list[];
+const struct arch_ops *arch_by_name(const char *name);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A machine: one policy, its address spaces, its counters. Machines share
+ * nothing, so N policies are N machines fed the same operations, each on any
+ * thread. No I/O, no JSON, no trace: operations in, counters out.
+ */
+#ifndef REFOLD_ENGINE_MACHINE_H
+#define REFOLD_ENGINE_MACHINE_H
+
+#include "engine/ops.h"
+#include "engine/policy.h"
+#include "engine/stats.h"
+
+struct rf_machine;
+
+/* The policy is copied. NULL on lack of memory. */
+struct rf_machine *rf_machine_create(const struct rf_policy *policy);
+void rf_machine_destroy(struct rf_machine *machine);
+
+/*
+ * Execute operations in order. 0, or -ENOMEM. Operations that contradict the machine's state (a fault on a page that
+ * is already mapped, an unknown mm) are carried out as far as they make sense and counted as anomalies.
+ */
+int rf_machine_run(struct rf_machine *machine, const struct rf_op *ops, size_t nr);
+
+const struct rf_policy *rf_machine_policy(const struct rf_machine *machine);
+const struct rf_stats *rf_machine_stats(const struct rf_machine *machine);
+
+/* What a virtual address maps to: for tests and for the fidelity of the machine itself. pte_none if nothing. */
+pte_t rf_machine_lookup(struct rf_machine *machine, u32 mm, u64 addr);
+
+#endif

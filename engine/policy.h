@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A policy is data: a named kernel point and its knobs. Machines look at
+ * nothing else. The named points are rows of one table in policy.c; a row says
+ * what it changes against its base.
+ */
+#ifndef REFOLD_ENGINE_POLICY_H
+#define REFOLD_ENGINE_POLICY_H
+
+#include "arch/arch.h"
+#include "base/error.h"
+
+enum rf_gather { GATHER_PER_PAGE, GATHER_GUARANTEED, GATHER_RESERVE, GATHER_FOLIO2SLOT };
+
+/* Knobs of core mm; those of the backend are struct arch_knobs. */
+struct rf_mm_knobs {
+	bool batch_fork, batch_zap, batch_mprotect, batch_mremap, batch_young;
+	bool batch_lazyfree, batch_file_unmap, batch_anon_unmap, batch_migrate, batch_mkclean;
+	bool madv_clear_young_dirty;	/* COLD/FREE clear in place (6.10) instead of get_and_clear + set */
+	bool pmd_split_set_ptes;	/* split fills the table with one set_ptes(512) (6.9) */
+	bool defer_unmap_flush;		/* ARCH_WANT_BATCHED_UNMAP_TLB_FLUSH */
+	enum rf_gather gather;
+};
+
+struct rf_policy {
+	char name[48];
+	char base[48];			/* the named point this one starts from; itself for those */
+	const struct arch_ops *arch;
+	struct arch_geometry geometry;
+	struct arch_knobs arch_knobs;
+	struct rf_mm_knobs mm;
+};
+
+/* Named points, in order of history; NULL past the end. */
+const struct rf_policy *rf_policy_named(size_t index);
+const struct rf_policy *rf_policy_find(const char *name);
+/* One sentence for `refold policies`; and what the point changes against its base. */
+const char *rf_policy_summary(const struct rf_policy *policy);
+
+/*
+ * Set one knob from text ("tlbi" = "single", "batch_mprotect" = "true", "granule" = "16k"). -EINVAL with the list of
+ * knobs or values in err. Used for JSON policies and for NAME+knob=value on the command line.
+ */
+int rf_policy_set(struct rf_policy *policy, const char *knob, const char *value, struct rf_error *err);
+
+/* Walk all knobs with their values as text, in alphabetical order; returns false past the end. */
+bool rf_policy_knob(const struct rf_policy *policy, size_t index, const char **knob, char *value, size_t size);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a machine counted: one row of arch_counters per kind of work, the batch
+ * sizes of helper calls, folded blocks, anomalies. Rows add up to the totals.
+ */
+#ifndef REFOLD_ENGINE_STATS_H
+#define REFOLD_ENGINE_STATS_H
+
+#include "arch/counters.h"
+
+/* The rows of the report's "operations". */
+#define RF_ROWS(X)                                                                                 \
+	X(fault_anon) X(fault_zero) X(fault_file) X(cow) X(reuse) X(fault_swap) X(fault_none)      \
+	X(populate) X(fork) X(exec)                                                            \
+	X(zap_munmap) X(zap_brk) X(zap_mmap_fixed) X(zap_mremap) X(zap_shmdt)                      \
+	X(zap_dontneed) X(zap_guard) X(zap_remove) X(zap_truncate) X(zap_other)                    \
+	X(zap_exit) X(zap_exec)                                                                    \
+	X(mprotect) X(mremap) X(madv_free) X(madv_cold) X(madv_pageout)                            \
+	X(unmap_swap) X(unmap_file) X(migrate) X(reclaim_flush) X(collapse) X(folio_split) X(mkclean) \
+	X(vma)
+
+enum rf_row {
+#define X(name) RF_ROW_##name,
+	RF_ROWS(X)
+#undef X
+	RF_NR_ROWS
+};
+
+extern const char *const rf_row_names[RF_NR_ROWS];
+
+/* What must not happen, or contradicts the trace; counted, and fatal in tests. */
+#define RF_ANOMALIES(X)                                                                            \
+	X(unknown_mm) X(mapped_twice) X(missing_pte) X(no_vma) X(broken_block) X(block_balance)
+
+enum rf_anomaly {
+#define X(name) RF_ANOMALY_##name,
+	RF_ANOMALIES(X)
+#undef X
+	RF_NR_ANOMALIES
+};
+
+extern const char *const rf_anomaly_names[RF_NR_ANOMALIES];
+
+struct rf_stats {
+	struct arch_counters rows[RF_NR_ROWS];
+	u64 operations[RF_NR_ROWS];		/* how many operations were counted in the row */
+	struct arch_batches batches;
+	s64 live_blocks;			/* folded blocks now */
+	u64 peak_live_blocks;
+	u64 live_block_seconds_n;		/* integral of live blocks over time: block-nanoseconds / 2^20 */
+	u64 anomalies[RF_NR_ANOMALIES];
+};
+
+/* Sum of the rows. */
+void rf_stats_totals(const struct rf_stats *stats, struct arch_counters *totals);
+
+#endif
