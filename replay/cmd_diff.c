@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: MIT
+/*
+ * refold diff: what changed between two reports, or between two policies of one. Compares policy by policy, counter by
+ * counter; only differences are named.
+ */
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "replay/commands.h"
+#include "replay/report.h"
+
+static const char help[] =
+	"usage: refold diff [-jx] A.json B.json\n"
+	"       refold diff [-jx] A.json [B.json] --policies A,B\n\n"
+	"Names what differs between two reports of 'refold replay -o', by operation and counter.\n"
+	"Without --policies: reports of one policy each are compared with each other, else policies\n"
+	"of the same name. With it: policy A of the first report with policy B of the last.\n\n"
+	"      --policies A,B  which two policies to compare\n"
+	"  -j, --json          write the differences as JSON\n"
+	"  -x, --exit-code     exit with 1 if there are differences\n"
+	"  -h, --help          this text\n\n"
+	"Exit status: 0 compared (with -x: no differences), 1 failed (or differences), 2 wrong usage,\n"
+	"3 a report is damaged.\n";
+
+/* One side of a comparison. */
+struct side {
+	const char *file;
+	json_t *report;
+};
+
+struct arguments {
+	struct side sides[2];
+	const char *policies[2];	/* NULL: not given */
+	bool json, exit_code;
+};
+
+static s64 number(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+static const char *policy_name(const json_t *policy)
+{
+	const char *name = json_string_value(json_object_get(policy, "name"));
+
+	return name ? name : "?";
+}
+
+/* ---- comparing ------------------------------------------------------------------ */
+
+/* Parts per million of b against a; -1 where a is 0. */
+static s64 ratio_ppm(s64 a, s64 b)
+{
+	return a ? (s64)((__int128)b * 1000000 / a) : -1;
+}
+
+static void add_change(json_t *changes, const char *section, const char *row, const char *counter, s64 a, s64 b)
+{
+	json_t *change = json_pack("{s:s, s:s, s:I, s:I, s:I, s:o}", "section", section, "counter", counter, "a",
+				   (json_int_t)a, "b", (json_int_t)b, "change", (json_int_t)(b - a), "ratio_ppm",
+				   a ? json_integer(ratio_ppm(a, b)) : json_null());
+
+	if (row)
+		json_object_set_new(change, "operation", json_string(row));
+	json_array_append_new(changes, change);
+}
+
+/* Both objects' integers, in the order of a and then what only b has. */
+static void compare_counters(json_t *changes, const char *section, const char *row, json_t *a, json_t *b)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(a, key, value)
+		if (json_is_integer(value) && number(a, key) != number(b, key))
+			add_change(changes, section, row, key, number(a, key), number(b, key));
+	json_object_foreach(b, key, value)
+		if (json_is_integer(value) && !json_object_get(a, key) && number(b, key))
+			add_change(changes, section, row, key, 0, number(b, key));
+}
+
+static void compare_operations(json_t *changes, json_t *a, json_t *b)
+{
+	const char *row;
+	json_t *counters;
+
+	json_object_foreach(a, row, counters)
+		compare_counters(changes, "operations", row, counters, json_object_get(b, row));
+	json_object_foreach(b, row, counters)
+		if (!json_object_get(a, row))
+			compare_counters(changes, "operations", row, NULL, counters);
+}
+
+static void compare_knobs(json_t *changes, json_t *a, json_t *b)
+{
+	const char *knob;
+	json_t *value;
+
+	json_object_foreach(a, knob, value) {
+		json_t *other = json_object_get(b, knob);
+
+		if (!other || !json_equal(value, other))
+			json_object_set_new(changes, knob,
+					    json_pack("{s:O, s:o}", "a", value, "b", other ? json_incref(other) : json_null()));
+	}
+	json_object_foreach(b, knob, value)
+		if (!json_object_get(a, knob))
+			json_object_set_new(changes, knob, json_pack("{s:n, s:O}", "a", "b", value));
+}
+
+json_t *rf_diff_policies(const json_t *a, const json_t *b)
+{
+	json_t *diff = json_object(), *knobs = json_object(), *changes = json_array();
+
+	compare_knobs(knobs, json_object_get(a, "knobs"), json_object_get(b, "knobs"));
+	compare_counters(changes, "totals", NULL, json_object_get(a, "totals"), json_object_get(b, "totals"));
+	compare_counters(changes, "anomalies", NULL, json_object_get(a, "anomalies"), json_object_get(b, "anomalies"));
+	compare_operations(changes, json_object_get(a, "operations"), json_object_get(b, "operations"));
+	json_object_set_new(diff, "a", json_pack("{s:s}", "policy", policy_name(a)));
+	json_object_set_new(diff, "b", json_pack("{s:s}", "policy", policy_name(b)));
+	json_object_set_new(diff, "knobs", knobs);
+	json_object_set_new(diff, "changes", changes);
+	return diff;
+}
+
+/* What the reports say of their traces: a comparison of different recordings is another thing than one of policies. */
+static json_t *compare_worlds(const json_t *a, const json_t *b)
+{
+	json_t *changes = json_array();
+
+	compare_counters(changes, "trace", NULL, json_object_get(a, "trace"), json_object_get(b, "trace"));
+	compare_counters(changes, "fidelity", NULL, json_object_get(a, "fidelity"), json_object_get(b, "fidelity"));
+	return changes;
+}
+
+/* ---- writing -------------------------------------------------------------------- */
+
+static void write_ratio(FILE *out, const json_t *change)
+{
+	const json_t *ratio = json_object_get(change, "ratio_ppm");
+	s64 ppm = json_integer_value(ratio);
+
+	if (!json_is_integer(ratio))
+		fprintf(out, "%12s", "new");
+	else if (ppm < 0)
+		fprintf(out, "%12s", "-");
+	else
+		fprintf(out, " %7lld.%03lldx", (long long)(ppm / 1000000), (long long)(ppm / 1000 % 1000));
+}
+
+static void write_changes(FILE *out, const json_t *changes)
+{
+	char a[40], b[40], difference[40];
+	const char *last = "", *row, *section;
+	json_t *change;
+	size_t i;
+
+	json_array_foreach(changes, i, change) {
+		section = json_string_value(json_object_get(change, "section"));
+		row = json_string_value(json_object_get(change, "operation"));
+		if (!row)
+			row = section;
+		difference[0] = number(change, "change") > 0 ? '+' : '\0';
+		rf_group_digits(number(change, "change"), difference + (difference[0] == '+'), sizeof(difference) - 1);
+		fprintf(out, "%-15s %-20s %15s %15s %15s", strcmp(row, last) ? row : "",
+			json_string_value(json_object_get(change, "counter")),
+			rf_group_digits(number(change, "a"), a, sizeof(a)),
+			rf_group_digits(number(change, "b"), b, sizeof(b)), difference);
+		write_ratio(out, change);
+		fputc('\n', out);
+		last = row;
+	}
+}
+
+static void write_knobs(FILE *out, json_t *knobs)
+{
+	const char *knob;
+	json_t *change;
+
+	json_object_foreach(knobs, knob, change) {
+		char *a = json_dumps(json_object_get(change, "a"), JSON_ENCODE_ANY);
+		char *b = json_dumps(json_object_get(change, "b"), JSON_ENCODE_ANY);
+
+		fprintf(out, "%-15s %-20s %15s %15s\n", "knob", knob, a ? a : "?", b ? b : "?");
+		free(a);
+		free(b);
+	}
+}
+
+void rf_diff_write(const json_t *diff, FILE *out)
+{
+	const json_t *comparisons = json_object_get(diff, "comparisons"), *one;
+	size_t i;
+
+	if (json_array_size(json_object_get(diff, "world"))) {
+		fprintf(out, "the recordings or their reconstruction differ:\n");
+		write_changes(out, json_object_get(diff, "world"));
+		fputc('\n', out);
+	}
+	json_array_foreach(comparisons, i, one) {
+		const char *a = json_string_value(json_object_get(json_object_get(one, "a"), "policy"));
+		const char *b = json_string_value(json_object_get(json_object_get(one, "b"), "policy"));
+
+		if (i)
+			fputc('\n', out);
+		fprintf(out, "%-36s %15s %15s %15s%12s\n", "", a, b, "change", "ratio");
+		write_knobs(out, json_object_get(one, "knobs"));
+		write_changes(out, json_object_get(one, "changes"));
+		if (!json_array_size(json_object_get(one, "changes")))
+			fprintf(out, "no counter differs\n");
+	}
+}
+
+/* ---- choosing what to compare ------------------------------------------------------ */
+
+static json_t *find_policy(const struct side *side, const char *name)
+{
+	json_t *policy;
+	size_t i;
+
+	json_array_foreach(json_object_get(side->report, "policies"), i, policy)
+		if (!strcmp(policy_name(policy), name))
+			return policy;
+	return NULL;
+}
+
+static json_t *named_policy(const struct side *side, const char *name)
+{
+	json_t *policy = find_policy(side, name), *other;
+	size_t i;
+
+	if (policy)
+		return policy;
+	fprintf(stderr, "refold: %s: holds no policy '%s'; it has", side->file, name);
+	json_array_foreach(json_object_get(side->report, "policies"), i, other)
+		fprintf(stderr, "%s %s", i ? "," : "", policy_name(other));
+	fputc('\n', stderr);
+	return NULL;
+}
+
+/* The pairs to compare into the array; an exit code. */
+static int compare_sides(struct arguments *arguments, json_t *comparisons)
+{
+	const struct side *a = &arguments->sides[0], *b = &arguments->sides[1];
+	json_t *in_a = json_object_get(a->report, "policies"), *in_b = json_object_get(b->report, "policies");
+	json_t *policy, *other;
+	size_t i;
+
+	if (arguments->policies[0]) {
+		policy = named_policy(a, arguments->policies[0]);
+		other = named_policy(b, arguments->policies[1]);
+		if (!policy || !other)
+			return RF_EXIT_USAGE;
+		json_array_append_new(comparisons, rf_diff_policies(policy, other));
+		return RF_EXIT_DONE;
+	}
+	if (json_array_size(in_a) == 1 && json_array_size(in_b) == 1) {
+		json_array_append_new(comparisons, rf_diff_policies(json_array_get(in_a, 0), json_array_get(in_b, 0)));
+		return RF_EXIT_DONE;
+	}
+	json_array_foreach(in_a, i, policy) {
+		other = find_policy(b, policy_name(policy));
+		if (other)
+			json_array_append_new(comparisons, rf_diff_policies(policy, other));
+		else
+			fprintf(stderr, "refold: only %s has policy '%s'; not compared\n", a->file, policy_name(policy));
+	}
+	json_array_foreach(in_b, i, policy)
+		if (!find_policy(a, policy_name(policy)))
+			fprintf(stderr, "refold: only %s has policy '%s'; not compared\n", b->file, policy_name(policy));
+	if (!json_array_size(comparisons))
+		return rf_command_usage("diff", "the reports have no policy in common; name two with --policies A,B");
+	return RF_EXIT_DONE;
+}
+
+static bool any_difference(const json_t *diff)
+{
+	json_t *one;
+	size_t i;
+
+	if (json_array_size(json_object_get(diff, "world")))
+		return true;
+	json_array_foreach(json_object_get(diff, "comparisons"), i, one)
+		if (json_array_size(json_object_get(one, "changes")))
+			return true;
+	return false;
+}
+
+static int compare(struct arguments *arguments)
+{
+	json_t *comparisons = json_array(), *diff;
+	int code = compare_sides(arguments, comparisons);
+
+	if (code != RF_EXIT_DONE) {
+		json_decref(comparisons);
+		return code;
+	}
+	diff = json_pack("{s:s, s:o, s:o}", "schema", RF_DIFF_SCHEMA, "comparisons", comparisons, "world",
+			 compare_worlds(arguments->sides[0].report, arguments->sides[1].report));
+	if (arguments->json)
+		rf_report_write(diff, stdout);
+	else
+		rf_diff_write(diff, stdout);
+	if (arguments->exit_code && any_difference(diff))
+		code = RF_EXIT_FAILED;
+	json_decref(diff);
+	return code;
+}
+
+/* ---- arguments ----------------------------------------------------------------------- */
+
+static int load(struct side *side, const char *file)
+{
+	struct rf_error err;
+
+	side->file = file;
+	side->report = rf_report_load(file, &err);
+	return side->report ? RF_EXIT_DONE : rf_command_error(file, &err);
+}
+
+/* "A,B" */
+static int split_policies(struct arguments *arguments, char *list)
+{
+	char *comma = strchr(list, ',');
+
+	if (!comma || strchr(comma + 1, ','))
+		return rf_command_usage("diff", "--policies needs two names, A,B, not '%s'", list);
+	*comma = '\0';
+	arguments->policies[0] = list;
+	arguments->policies[1] = comma + 1;
+	return 0;
+}
+
+static int parse_options(int argc, char **argv, struct arguments *arguments)
+{
+	static const struct option options[] = {
+		{ "policies", required_argument, NULL, 'P' }, { "json", no_argument, NULL, 'j' },
+		{ "exit-code", no_argument, NULL, 'x' },      { "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int option, ret = 0;
+
+	opterr = 0;
+	while (!ret && (option = getopt_long(argc, argv, "jxh", options, NULL)) != -1) {
+		switch (option) {
+		case 'P':
+			ret = split_policies(arguments, optarg);
+			break;
+		case 'j':
+			arguments->json = true;
+			break;
+		case 'x':
+			arguments->exit_code = true;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return -1;
+		default:
+			ret = rf_command_usage("diff", "%s: unknown option, or its value is missing", argv[optind - 1]);
+		}
+	}
+	return ret;
+}
+
+int rf_cmd_diff(int argc, char **argv)
+{
+	struct arguments arguments = { 0 };
+	int code = parse_options(argc, argv, &arguments), given = argc - optind;
+
+	if (code)
+		return code < 0 ? RF_EXIT_DONE : code;
+	if (given < 1 || given > 2 || (given == 1 && !arguments.policies[0]))
+		return rf_command_usage("diff", "needs two reports, or one report and --policies A,B");
+	code = load(&arguments.sides[0], argv[optind]);
+	if (code == RF_EXIT_DONE)
+		code = load(&arguments.sides[1], argv[optind + given - 1]);
+	if (code == RF_EXIT_DONE)
+		code = compare(&arguments);
+	json_decref(arguments.sides[0].report);
+	json_decref(arguments.sides[1].report);
+	return code;
+}

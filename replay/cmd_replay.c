@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+/*
+ * refold replay: traces in, one report out. Everything that can be wrong with the arguments is found before the first
+ * record is read, because a replay may take minutes.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "replay/commands.h"
+#include "replay/report.h"
+
+/* The steps of contpte's history that a reader wants to see first. */
+#define DEFAULT_POLICIES "linux-6.8,linux-6.9,linux-6.12,linux-7.3"
+
+static const char help[] =
+	"usage: refold replay TRACE... [-p POLICY[,POLICY...]] [-o REPORT.json] [-jq]\n\n"
+	"Replays traces one after the other under every policy and prints a table.\n\n"
+	"  -p, --policy LIST       policies: NAME, NAME+knob=value..., or FILE.json; may be repeated\n"
+	"                          (default: " DEFAULT_POLICIES ")\n"
+	"  -o, --output FILE       write the JSON report to FILE, \"-\": to standard output instead of the table\n"
+	"  -j, --json              write the JSON report to standard output instead of the table\n"
+	"  -q, --quiet             neither table nor progress line\n"
+	"      --max-loss N        exit with 4 if more than N events were lost while recording (default: any number)\n"
+	"      --page-tables FILE  write each process's page tables as rebuilt, when it exits (TSV)\n"
+	"  -h, --help              this text\n\n"
+	"'refold policies' lists policies and knobs; refold-report(5) describes the report.\n"
+	"Exit status: 0 done, 1 failed, 2 wrong usage, 3 damaged or cut trace (the report is written and says so),\n"
+	"4 more events lost than --max-loss allows (likewise).\n";
+
+struct arguments {
+	char **traces;
+	int nr_traces;
+	struct rf_policy policies[RF_MAX_POLICIES];
+	int nr_policies;
+	const char *output;
+	const char *page_tables;
+	bool json, quiet, limited;
+	u64 max_loss;
+};
+
+static int parse_count(const char *text, u64 *value)
+{
+	char *end;
+
+	errno = 0;
+	*value = strtoull(text, &end, 10);
+	return errno || end == text || *end || *text == '-' ? -EINVAL : 0;
+}
+
+static int add_policies(struct arguments *arguments, const char *list)
+{
+	struct rf_error err;
+	int nr = rf_policy_parse_list(list, arguments->policies, arguments->nr_policies, RF_MAX_POLICIES, &err);
+
+	if (nr < 0)
+		return rf_command_usage("replay", "%s", err.message);
+	arguments->nr_policies = nr;
+	return 0;
+}
+
+/* 0: go on; -1: help was given; else an exit code. */
+static int parse_arguments(int argc, char **argv, struct arguments *arguments)
+{
+	enum { OPTION_MAX_LOSS = 256, OPTION_PAGE_TABLES };
+	static const struct option options[] = {
+		{ "policy", required_argument, NULL, 'p' }, { "output", required_argument, NULL, 'o' },
+		{ "json", no_argument, NULL, 'j' },	    { "quiet", no_argument, NULL, 'q' },
+		{ "help", no_argument, NULL, 'h' },	    { "max-loss", required_argument, NULL, OPTION_MAX_LOSS },
+		{ "page-tables", required_argument, NULL, OPTION_PAGE_TABLES }, { NULL, 0, NULL, 0 },
+	};
+	int option, ret = 0;
+
+	opterr = 0;
+	while (!ret && (option = getopt_long(argc, argv, "p:o:jqh", options, NULL)) != -1) {
+		switch (option) {
+		case 'p':
+			ret = add_policies(arguments, optarg);
+			break;
+		case 'o':
+			arguments->output = optarg;
+			break;
+		case 'j':
+			arguments->json = true;
+			break;
+		case 'q':
+			arguments->quiet = true;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return -1;
+		case OPTION_MAX_LOSS:
+			arguments->limited = true;
+			if (parse_count(optarg, &arguments->max_loss))
+				ret = rf_command_usage("replay", "--max-loss needs a number of events, not '%s'", optarg);
+			break;
+		case OPTION_PAGE_TABLES:
+			arguments->page_tables = optarg;
+			break;
+		default:
+			ret = rf_command_usage("replay", "%s: unknown option, or its value is missing",
+					       argv[optind - 1]);
+		}
+	}
+	if (ret)
+		return ret;
+	arguments->traces = argv + optind;
+	arguments->nr_traces = argc - optind;
+	if (!arguments->nr_traces)
+		return rf_command_usage("replay", "no trace named");
+	return arguments->nr_policies ? 0 : add_policies(arguments, DEFAULT_POLICIES);
+}
+
+/*
+ * Open every trace once: what cannot be read is told now. All must have the page size of the policies; the page tables
+ * of a kernel with other pages would be other page tables, not these in other numbers.
+ */
+static int check_traces(const struct arguments *arguments, u64 *total_records)
+{
+	struct rf_reader *reader;
+	struct rf_error err;
+	int trace, policy;
+	u64 page_size;
+
+	for (trace = 0; trace < arguments->nr_traces; trace++) {
+		reader = rf_reader_open(arguments->traces[trace], &err);
+		if (!reader)
+			return rf_command_error(arguments->traces[trace], &err);
+		*total_records += rf_reader_summary(reader)->records;
+		page_size = rf_reader_header_u64(reader, "page_size", 4096);
+		rf_reader_close(reader);
+		for (policy = 0; policy < arguments->nr_policies; policy++)
+			if (1ull << arguments->policies[policy].geometry.page_shift != page_size)
+				return rf_command_usage("replay", "%s has pages of %llu bytes, policy %s of %llu",
+							arguments->traces[trace], (unsigned long long)page_size,
+							arguments->policies[policy].name,
+							1ull << arguments->policies[policy].geometry.page_shift);
+	}
+	return RF_EXIT_DONE;
+}
+
+/* Replay one trace and append its facts; an exit code. */
+static int replay_trace(const char *path, struct rf_results *results, FILE *page_tables, struct rf_progress *progress,
+			json_t *traces)
+{
+	const struct rf_error *damage;
+	struct rf_reader *reader;
+	struct rf_error err;
+	int code = RF_EXIT_DONE;
+
+	reader = rf_reader_open(path, &err);
+	if (!reader)
+		return rf_command_error(path, &err);
+	if (rf_run_trace(reader, results, page_tables, progress, &err)) {
+		rf_progress_end(progress);
+		code = rf_command_error(path, &err);
+		/* Damage is never an error of the run: this is something else. */
+		code = code == RF_EXIT_DAMAGED ? RF_EXIT_FAILED : code;
+	} else {
+		json_array_append_new(traces, rf_report_trace(path, reader));
+		damage = rf_reader_damage(reader);
+		if (damage || !rf_reader_summary(reader)->complete) {
+			rf_progress_end(progress);
+			code = RF_EXIT_DAMAGED;
+			if (damage)
+				rf_command_error(path, damage);
+			else
+				fprintf(stderr, "refold: %s: has no end; the results cover what is there\n", path);
+		}
+	}
+	rf_reader_close(reader);
+	return code;
+}
+
+/* Damage does not stop the run, failures do. */
+static int replay_traces(const struct arguments *arguments, struct rf_results *results, FILE *page_tables, u64 total,
+			 json_t *traces)
+{
+	struct rf_progress progress;
+	int code = RF_EXIT_DONE, one, i;
+
+	rf_progress_begin(&progress, !arguments->quiet, total);
+	for (i = 0; i < arguments->nr_traces; i++) {
+		one = replay_trace(arguments->traces[i], results, page_tables, &progress, traces);
+		if (one != RF_EXIT_DONE)
+			code = one;
+		if (one != RF_EXIT_DONE && one != RF_EXIT_DAMAGED)
+			break;
+	}
+	rf_progress_end(&progress);
+	return code;
+}
+
+static int write_report(const struct arguments *arguments, FILE *output, const json_t *report)
+{
+	int code = RF_EXIT_DONE;
+
+	if (output) {
+		rf_report_write(report, output);
+		code = rf_output_close(output, arguments->output);
+	}
+	if (arguments->json && output != stdout)
+		rf_report_write(report, stdout);
+	else if (!arguments->json && !arguments->quiet && output != stdout)
+		rf_table_write(report, stdout);
+	return code;
+}
+
+static int check_loss(const struct arguments *arguments, const json_t *report)
+{
+	u64 lost = json_integer_value(json_object_get(json_object_get(report, "trace"), "lost_events"));
+
+	if (!arguments->limited || lost <= arguments->max_loss)
+		return RF_EXIT_DONE;
+	fprintf(stderr, "refold: %llu events were lost, --max-loss allows %llu; record again with a larger buffer\n",
+		(unsigned long long)lost, (unsigned long long)arguments->max_loss);
+	return RF_EXIT_LOSSY;
+}
+
+/* Replay and write, all files being open. */
+static int replay(const struct arguments *arguments, FILE *output, FILE *page_tables, u64 total)
+{
+	struct rf_results results;
+	json_t *traces = json_array(), *report;
+	int code, written;
+
+	if (rf_results_init(&results, arguments->policies, arguments->nr_policies)) {
+		json_decref(traces);
+		return rf_command_errno("replay", "cannot begin", ENOMEM);
+	}
+	code = replay_traces(arguments, &results, page_tables, total, traces);
+	if (code != RF_EXIT_DONE && code != RF_EXIT_DAMAGED) {
+		json_decref(traces);
+		rf_results_free(&results);
+		return code;
+	}
+	report = rf_report_build(traces, &results);
+	written = write_report(arguments, output, report);
+	if (code == RF_EXIT_DONE)
+		code = check_loss(arguments, report);
+	json_decref(report);
+	rf_results_free(&results);
+	return written == RF_EXIT_DONE ? code : written;
+}
+
+int rf_cmd_replay(int argc, char **argv)
+{
+	static struct arguments arguments;
+	FILE *output = NULL, *page_tables = NULL;
+	u64 total = 0;
+	int code;
+
+	code = parse_arguments(argc, argv, &arguments);
+	if (code)
+		return code < 0 ? RF_EXIT_DONE : code;
+	code = check_traces(&arguments, &total);
+	if (code != RF_EXIT_DONE)
+		return code;
+	if (arguments.page_tables) {
+		page_tables = rf_output_open(arguments.page_tables);
+		if (!page_tables)
+			return RF_EXIT_FAILED;
+	}
+	if (arguments.output) {
+		output = rf_output_open(arguments.output);
+		if (!output)
+			return RF_EXIT_FAILED;
+	}
+	code = replay(&arguments, output, page_tables, total);
+	if (page_tables && rf_output_close(page_tables, arguments.page_tables) != RF_EXIT_DONE)
+		code = RF_EXIT_FAILED;
+	return code;
+}

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The report as JSON. Keys are the names that arch/counters.h, engine/stats.h and replay/fidelity.h give their
+ * counters: a counter added there is in the report, and in refold-report(5)'s schema by its test.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "replay/report.h"
+
+/* Set an integer; JSON's lack of unsigned 64-bit values bounds counters at 2^63, far above any count of events. */
+static void set_count(json_t *object, const char *key, u64 value)
+{
+	json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+static void set_string(json_t *object, const char *key, const char *value)
+{
+	json_object_set_new(object, key, json_string(value));
+}
+
+/* ---- traces ---------------------------------------------------------------- */
+
+static const char *end_name(enum rf_end end)
+{
+	switch (end) {
+	case RF_END_COMMAND:
+		return "command";
+	case RF_END_SIGNAL:
+		return "signal";
+	case RF_END_ERROR:
+		return "error";
+	case RF_END_ASSEMBLED:
+		return "assembled";
+	case RF_END_NONE:
+		break;
+	}
+	return "none";
+}
+
+static json_t *trace_damage(struct rf_reader *reader, const char *name)
+{
+	const struct rf_error *damage = rf_reader_damage(reader);
+	json_t *list = json_array(), *entry;
+
+	if (!damage)
+		return list;
+	entry = json_object();
+	set_string(entry, "file", name);
+	set_count(entry, "offset_bytes", damage->offset == RF_NO_OFFSET ? 0 : damage->offset);
+	set_string(entry, "reason", damage->message);
+	json_array_append_new(list, entry);
+	return list;
+}
+
+/* The names in the header's list of events that were wanted but not there; tolerant of headers that do not say. */
+static json_t *missing_events(const json_t *header)
+{
+	const json_t *list = json_object_get(header, "events_missing"), *entry;
+	json_t *names = json_array();
+	size_t i;
+
+	json_array_foreach(list, i, entry) {
+		const char *name = json_string_value(json_is_object(entry) ? json_object_get(entry, "name") : entry);
+
+		if (name)
+			json_array_append_new(names, json_string(name));
+	}
+	return names;
+}
+
+json_t *rf_report_trace(const char *path, struct rf_reader *reader)
+{
+	const struct rf_trace_summary *summary = rf_reader_summary(reader);
+	json_t *header = json_loads(summary->header_json, 0, NULL), *trace = json_object();
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+
+	set_string(trace, "name", name);
+	json_object_set_new(trace, "complete", json_boolean(summary->complete && !rf_reader_damage(reader)));
+	set_count(trace, "records", summary->records);
+	set_count(trace, "lost_events", summary->lost_events);
+	set_count(trace, "duration_ns", summary->last_time - summary->first_time);
+	set_count(trace, "bytes", summary->file_bytes);
+	set_count(trace, "damaged_frames", summary->damaged_frames);
+	json_object_set_new(trace, "damage", trace_damage(reader, name));
+	set_string(trace, "end", end_name(summary->end));
+	set_string(trace, "kernel", rf_reader_header_string(reader, "kernel", "unknown"));
+	set_string(trace, "arch", rf_reader_header_string(reader, "arch", "unknown"));
+	set_count(trace, "page_size_bytes", rf_reader_header_u64(reader, "page_size", 4096));
+	set_count(trace, "cpus", rf_reader_header_u64(reader, "cpus", 0));
+	json_object_set_new(trace, "missing_events", missing_events(header));
+	json_decref(header);
+	return trace;
+}
+
+/* Append the strings or objects of from that are not in to yet. */
+static void merge_arrays(json_t *to, const json_t *from)
+{
+	json_t *entry, *there;
+	size_t i, j;
+
+	json_array_foreach(from, i, entry) {
+		json_array_foreach(to, j, there)
+			if (json_equal(entry, there))
+				break;
+		if (j == json_array_size(to))
+			json_array_append(to, entry);
+	}
+}
+
+/* "6.12.1" and "6.12.1" are one value, "6.8.0, 6.12.1" are two. */
+static void merge_strings(json_t *sum, const char *key, const json_t *trace)
+{
+	const char *old = json_string_value(json_object_get(sum, key));
+	const char *add = json_string_value(json_object_get(trace, key));
+
+	if (!old)
+		set_string(sum, key, add);
+	else if (!strstr(old, add))
+		json_object_set_new(sum, key, json_sprintf("%s, %s", old, add));
+}
+
+/* One object that speaks for all traces: sums where sums make sense, else what they have in common. */
+static json_t *sum_traces(const json_t *traces)
+{
+	static const char *const sums[] = { "records", "lost_events", "duration_ns", "bytes", "damaged_frames" };
+	static const char *const strings[] = { "kernel", "arch", "end" };
+	json_t *sum = json_object(), *trace, *damage = json_array(), *missing = json_array();
+	json_int_t cpus = 0;
+	size_t i, k;
+
+	for (k = 0; k < ARRAY_SIZE(sums); k++)
+		set_count(sum, sums[k], 0);
+	json_array_foreach(traces, i, trace) {
+		for (k = 0; k < ARRAY_SIZE(sums); k++)
+			set_count(sum, sums[k], json_integer_value(json_object_get(sum, sums[k])) +
+						json_integer_value(json_object_get(trace, sums[k])));
+		for (k = 0; k < ARRAY_SIZE(strings); k++)
+			merge_strings(sum, strings[k], trace);
+		merge_arrays(damage, json_object_get(trace, "damage"));
+		merge_arrays(missing, json_object_get(trace, "missing_events"));
+		if (json_integer_value(json_object_get(trace, "cpus")) > cpus)
+			cpus = json_integer_value(json_object_get(trace, "cpus"));
+		json_object_set(sum, "page_size_bytes", json_object_get(trace, "page_size_bytes"));
+	}
+	set_count(sum, "cpus", cpus);
+	set_count(sum, "files", json_array_size(traces));
+	json_object_set_new(sum, "damage", damage);
+	json_object_set_new(sum, "missing_events", missing);
+	return sum;
+}
+
+static bool all_complete(const json_t *traces)
+{
+	json_t *trace;
+	size_t i;
+
+	json_array_foreach(traces, i, trace)
+		if (!json_is_true(json_object_get(trace, "complete")))
+			return false;
+	return true;
+}
+
+/* ---- fidelity --------------------------------------------------------------- */
+
+static json_t *fidelity_section(const struct rf_fidelity *fidelity)
+{
+	json_t *section = json_object(), *inferred = json_object(), *anomalies = json_object();
+	json_t *flushes = json_object();
+
+#define SET(name) set_count(section, #name, fidelity->name);
+	SET(ptes) SET(present) SET(pfn) SET(order) SET(extra)
+	SET(swap_ptes) SET(swap_present) SET(snapshots) SET(processes_compared)
+	SET(fault_checks_ok) SET(fault_checks_bad) SET(rss_checks_ok) SET(rss_checks_bad)
+	SET(inexact_mms) SET(mms) SET(tasks)
+#undef SET
+#define X(name) set_count(inferred, #name, fidelity->inferred.name);
+	RF_INFERENCES(X)
+#undef X
+#define X(name) set_count(anomalies, #name, fidelity->anomalies.name);
+	RF_TRACKER_ANOMALIES(X)
+#undef X
+#define SET(name) set_count(flushes, #name, fidelity->tlb_flushes_recorded.name);
+	SET(cow) SET(munmap) SET(mprotect) SET(brk) SET(madvise) SET(mremap)
+	SET(fork) SET(exec) SET(mmap) SET(other) SET(remote)
+#undef SET
+	json_object_set_new(section, "inferred", inferred);
+	json_object_set_new(section, "anomalies", anomalies);
+	json_object_set_new(section, "tlb_flushes_recorded", flushes);
+	return section;
+}
+
+/* ---- policies --------------------------------------------------------------- */
+
+static json_t *counters_object(const struct arch_counters *counters)
+{
+	const u64 *values = (const u64 *)counters;
+	json_t *object = json_object();
+	size_t i;
+
+	for (i = 0; i < ARCH_NR_COUNTERS; i++)
+		set_count(object, arch_counter_names[i], values[i]);
+	return object;
+}
+
+/* Knobs typed, so that {"base": ..., knobs...} is a policy file again. */
+static json_t *knobs_object(const struct rf_policy *policy)
+{
+	json_t *object = json_object(), *value;
+	char text[64], *end;
+	const char *knob;
+	size_t i;
+
+	for (i = 0; rf_policy_knob(policy, i, &knob, text, sizeof(text)); i++) {
+		long long number = strtoll(text, &end, 10);
+
+		if (!strcmp(text, "true") || !strcmp(text, "false"))
+			value = json_boolean(text[0] == 't');
+		else if (end != text && !*end)
+			value = json_integer(number);
+		else
+			value = json_string(text);
+		json_object_set_new(object, knob, value);
+	}
+	return object;
+}
+
+static json_t *batches_object(const struct arch_batches *batches)
+{
+	json_t *object = json_object();
+	size_t helper, size;
+
+	for (helper = 0; helper < ARCH_NR_HELPERS; helper++) {
+		json_t *list = json_array();
+
+		for (size = 0; size <= ARCH_BATCH_MAX; size++)
+			if (batches->calls[helper][size])
+				json_array_append_new(list, json_pack("[I, I]", (json_int_t)size,
+								      (json_int_t)batches->calls[helper][size]));
+		json_object_set_new(object, arch_helper_names[helper], list);
+	}
+	return object;
+}
+
+/* live_block_seconds_n counts block-nanoseconds / 2^20. */
+static u64 live_block_ms(const struct rf_stats *stats)
+{
+	return (u64)(((unsigned __int128)stats->live_block_seconds_n << 20) / 1000000);
+}
+
+static json_t *policy_object(const struct rf_policy *policy, const struct rf_stats *stats)
+{
+	json_t *object = json_object(), *operations = json_object(), *anomalies = json_object(), *totals;
+	struct arch_counters sum;
+	u64 nr_operations = 0;
+	size_t row, i;
+
+	for (row = 0; row < RF_NR_ROWS; row++) {
+		json_t *counters = counters_object(&stats->rows[row]);
+
+		set_count(counters, "operations", stats->operations[row]);
+		nr_operations += stats->operations[row];
+		json_object_set_new(operations, rf_row_names[row], counters);
+	}
+	rf_stats_totals(stats, &sum);
+	totals = counters_object(&sum);
+	set_count(totals, "operations", nr_operations);
+	set_count(totals, "live_blocks", stats->live_blocks);
+	set_count(totals, "peak_live_blocks", stats->peak_live_blocks);
+	set_count(totals, "live_block_time_ms", live_block_ms(stats));
+	for (i = 0; i < RF_NR_ANOMALIES; i++)
+		set_count(anomalies, rf_anomaly_names[i], stats->anomalies[i]);
+	set_string(object, "name", policy->name);
+	set_string(object, "base", policy->base);
+	json_object_set_new(object, "knobs", knobs_object(policy));
+	json_object_set_new(object, "totals", totals);
+	json_object_set_new(object, "operations", operations);
+	json_object_set_new(object, "batches", batches_object(&stats->batches));
+	json_object_set_new(object, "anomalies", anomalies);
+	return object;
+}
+
+/* ---- the whole ---------------------------------------------------------------- */
+
+json_t *rf_report_build(json_t *traces, const struct rf_results *results)
+{
+	json_t *report = json_object(), *policies = json_array();
+	size_t i;
+
+	if (!report || !policies || !traces)
+		return NULL;
+	for (i = 0; i < results->nr_policies; i++)
+		json_array_append_new(policies, policy_object(&results->policies[i], &results->stats[i]));
+	set_string(report, "schema", RF_REPORT_SCHEMA);
+	json_object_set_new(report, "tool", json_pack("{s:s, s:s}", "name", "refold", "version", REFOLD_VERSION));
+	json_object_set_new(report, "complete", json_boolean(all_complete(traces)));
+	json_object_set_new(report, "trace", sum_traces(traces));
+	json_object_set_new(report, "traces", traces);
+	json_object_set_new(report, "fidelity", fidelity_section(&results->fidelity));
+	json_object_set_new(report, "policies", policies);
+	json_object_set_new(report, "windows", json_array());
+	json_object_set_new(report, "warnings", rf_report_warnings(report));
+	return report;
+}
+
+static int put_text(const char *text, size_t size, void *out)
+{
+	return fwrite(text, 1, size, out) == size ? 0 : -1;
+}
+
+void rf_report_write(const json_t *report, FILE *out)
+{
+	if (!json_dump_callback(report, put_text, out, JSON_INDENT(2) | JSON_SORT_KEYS))
+		fputc('\n', out);
+}
+
+json_t *rf_report_load(const char *path, struct rf_error *err)
+{
+	FILE *file = fopen(path, "re");
+	json_error_t where;
+	const char *schema;
+	json_t *report;
+
+	if (!file) {
+		rf_error_set(err, -errno, RF_NO_OFFSET, "cannot read: %s", strerror(errno));
+		return NULL;
+	}
+	report = json_loadf(file, JSON_REJECT_DUPLICATES, &where);
+	fclose(file);
+	if (!report) {
+		rf_error_set(err, -EBADMSG, where.position < 0 ? RF_NO_OFFSET : (u64)where.position,
+			     "not JSON (%.120s); give a report written by 'refold replay -o'", where.text);
+		return NULL;
+	}
+	schema = json_string_value(json_object_get(report, "schema"));
+	if (schema && !strcmp(schema, RF_REPORT_SCHEMA) && json_is_array(json_object_get(report, "policies")))
+		return report;
+	if (schema && !strncmp(schema, "refold-report/", strlen("refold-report/")))
+		rf_error_set(err, -EPROTO, RF_NO_OFFSET, "is of schema %.40s, this refold reads %s; use the one that wrote it",
+			     schema, RF_REPORT_SCHEMA);
+	else
+		rf_error_set(err, -EPROTO, RF_NO_OFFSET, "not a refold report; give one written by 'refold replay -o'");
+	json_decref(report);
+	return NULL;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The report: canonical JSON as replay/report.schema.json and refold-report(5) describe it, and the terminal tables made
+ * from it. Tables read the JSON and nothing else, so they can show any report, old or new.
+ */
+#ifndef REFOLD_REPLAY_REPORT_H
+#define REFOLD_REPLAY_REPORT_H
+
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include "replay/run.h"
+
+#define RF_REPORT_SCHEMA "refold-report/1"
+#define RF_DIFF_SCHEMA "refold-diff/1"
+
+/*
+ * The facts of one trace, after it was read (damage shows up while reading). path: only its base name gets into the
+ * report. NULL on lack of memory.
+ */
+json_t *rf_report_trace(const char *path, struct rf_reader *reader);
+
+/* The report of these traces (an array of rf_report_trace(), taken over) and results. NULL on lack of memory. */
+json_t *rf_report_build(json_t *traces, const struct rf_results *results);
+
+/* What a reader must know before he believes a number, worst first: an array of sentences, empty if all is well. */
+json_t *rf_report_warnings(const json_t *report);
+
+/* Canonical text: sorted keys, two spaces, integers, a newline at the end. Errors show in ferror(). */
+void rf_report_write(const json_t *report, FILE *out);
+
+/* Read a report. NULL with err: not JSON, not a report, or one of a newer schema. */
+json_t *rf_report_load(const char *path, struct rf_error *err);
+
+/* The table a person reads first. */
+void rf_table_write(const json_t *report, FILE *out);
+
+/* "99.99 %", rounded down, so that only all of it is 100 %. */
+const char *rf_percent(u64 part, u64 whole, char *text, size_t size);
+/* "1,234,567" */
+const char *rf_group_digits(s64 value, char *text, size_t size);
+
+/*
+ * What differs between two policies' results ("policies" members of reports), as a refold-diff/1 object without the
+ * two sides' names; NULL on lack of memory.
+ */
+json_t *rf_diff_policies(const json_t *a, const json_t *b);
+void rf_diff_write(const json_t *diff, FILE *out);
+
+#endif

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The driver. The calling thread decodes and tracks; the operations go in blocks into a ring that every machine reads
+ * at its own pace on its own thread. A block is written once and only read afterwards, so nothing is copied per policy,
+ * and each machine sees all operations in order: threads decide when, never what.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/machine.h"
+#include "replay/run.h"
+#include "replay/tracker.h"
+
+/* 80 KiB of operations a block: 1.3 MiB in flight, so that what one core writes the others find in their caches. */
+#define BLOCK_OPS 1024
+#define RING_BLOCKS 16
+
+/* Records between two looks at the clock. */
+#define RECORDS_A_STEP 65536
+
+struct block {
+	struct rf_op ops[BLOCK_OPS];
+	size_t nr;
+};
+
+struct ring;
+
+struct worker {
+	struct ring *ring;
+	struct rf_machine *machine;
+	pthread_t thread;
+	u64 consumed;		/* blocks; under the ring's lock */
+	int error;
+};
+
+struct ring {
+	pthread_mutex_t lock;
+	pthread_cond_t published;	/* a block, or the end */
+	pthread_cond_t consumed;
+	u64 nr_published;
+	bool ended;
+	struct worker *workers;
+	size_t nr_workers;
+	struct block blocks[RING_BLOCKS];
+};
+
+/* The next block for this worker, or NULL at the end. */
+static const struct block *ring_next(struct ring *ring, struct worker *worker)
+{
+	const struct block *block = NULL;
+
+	pthread_mutex_lock(&ring->lock);
+	while (worker->consumed == ring->nr_published && !ring->ended)
+		pthread_cond_wait(&ring->published, &ring->lock);
+	if (worker->consumed < ring->nr_published)
+		block = &ring->blocks[worker->consumed % RING_BLOCKS];
+	pthread_mutex_unlock(&ring->lock);
+	return block;
+}
+
+static void ring_done(struct ring *ring, struct worker *worker)
+{
+	pthread_mutex_lock(&ring->lock);
+	worker->consumed++;
+	pthread_cond_signal(&ring->consumed);
+	pthread_mutex_unlock(&ring->lock);
+}
+
+static void *worker_main(void *argument)
+{
+	struct worker *worker = argument;
+	const struct block *block;
+
+	/* After an error the worker goes on taking blocks, or the ring would stand still for the others. */
+	while ((block = ring_next(worker->ring, worker))) {
+		if (!worker->error)
+			worker->error = rf_machine_run(worker->machine, block->ops, block->nr);
+		ring_done(worker->ring, worker);
+	}
+	return NULL;
+}
+
+static u64 slowest_worker(const struct ring *ring)
+{
+	u64 least = ring->nr_published;
+	size_t i;
+
+	for (i = 0; i < ring->nr_workers; i++)
+		least = min_u64(least, ring->workers[i].consumed);
+	return least;
+}
+
+/* The block being filled; only the tracker's thread touches it until it is published. */
+static struct block *ring_open_block(struct ring *ring)
+{
+	return &ring->blocks[ring->nr_published % RING_BLOCKS];
+}
+
+static void ring_publish(struct ring *ring)
+{
+	if (!ring_open_block(ring)->nr)
+		return;
+	pthread_mutex_lock(&ring->lock);
+	ring->nr_published++;
+	pthread_cond_broadcast(&ring->published);
+	while (ring->nr_published - slowest_worker(ring) >= RING_BLOCKS)
+		pthread_cond_wait(&ring->consumed, &ring->lock);
+	pthread_mutex_unlock(&ring->lock);
+	ring_open_block(ring)->nr = 0;
+}
+
+/* rf_op_sink of the tracker. */
+static int ring_put(void *context, const struct rf_op *ops, size_t nr)
+{
+	struct ring *ring = context;
+	struct block *block;
+	size_t chunk;
+
+	while (nr) {
+		block = ring_open_block(ring);
+		chunk = min_u64(nr, BLOCK_OPS - block->nr);
+		memcpy(block->ops + block->nr, ops, chunk * sizeof(*ops));
+		block->nr += chunk;
+		ops += chunk;
+		nr -= chunk;
+		if (block->nr == BLOCK_OPS)
+			ring_publish(ring);
+	}
+	return 0;
+}
+
+/* Join the workers; the first error of any machine. Threads that were never started are not in nr_workers. */
+static int ring_stop(struct ring *ring)
+{
+	int error = 0;
+	size_t i;
+
+	ring_publish(ring);
+	pthread_mutex_lock(&ring->lock);
+	ring->ended = true;
+	pthread_cond_broadcast(&ring->published);
+	pthread_mutex_unlock(&ring->lock);
+	for (i = 0; i < ring->nr_workers; i++) {
+		pthread_join(ring->workers[i].thread, NULL);
+		if (!error)
+			error = ring->workers[i].error;
+	}
+	return error;
+}
+
+static void ring_free(struct ring *ring, size_t nr_machines)
+{
+	size_t i;
+
+	for (i = 0; i < nr_machines; i++)
+		rf_machine_destroy(ring->workers[i].machine);
+	pthread_mutex_destroy(&ring->lock);
+	pthread_cond_destroy(&ring->published);
+	pthread_cond_destroy(&ring->consumed);
+	free(ring->workers);
+	free(ring);
+}
+
+/* A ring with one machine and one thread per policy. */
+static struct ring *ring_start(const struct rf_results *results, struct rf_error *err)
+{
+	struct ring *ring = calloc(1, sizeof(*ring));
+	size_t nr = 0;
+	int ret;
+
+	if (!ring)
+		goto no_memory;
+	ring->workers = calloc(results->nr_policies, sizeof(*ring->workers));
+	if (!ring->workers) {
+		free(ring);
+		goto no_memory;
+	}
+	pthread_mutex_init(&ring->lock, NULL);
+	pthread_cond_init(&ring->published, NULL);
+	pthread_cond_init(&ring->consumed, NULL);
+	for (; nr < results->nr_policies; nr++) {
+		ring->workers[nr].ring = ring;
+		ring->workers[nr].machine = rf_machine_create(&results->policies[nr]);
+		if (!ring->workers[nr].machine) {
+			ring_free(ring, nr);
+			goto no_memory;
+		}
+	}
+	for (; ring->nr_workers < nr; ring->nr_workers++) {
+		struct worker *worker = &ring->workers[ring->nr_workers];
+
+		ret = pthread_create(&worker->thread, NULL, worker_main, worker);
+		if (ret) {
+			ring_stop(ring);
+			ring_free(ring, nr);
+			rf_error_set(err, -ret, RF_NO_OFFSET, "cannot start a thread per policy: %s; name fewer policies",
+				     strerror(ret));
+			return NULL;
+		}
+	}
+	return ring;
+
+no_memory:
+	rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory for %zu machines; name fewer policies",
+		     results->nr_policies);
+	return NULL;
+}
+
+/* Plain sums, but for the peak; live blocks are those left at the end of each trace. */
+static void add_stats(struct rf_stats *sum, const struct rf_stats *stats)
+{
+	size_t row, i;
+
+	for (row = 0; row < RF_NR_ROWS; row++) {
+		const u64 *from = (const u64 *)&stats->rows[row];
+		u64 *to = (u64 *)&sum->rows[row];
+
+		for (i = 0; i < ARCH_NR_COUNTERS; i++)
+			to[i] += from[i];
+		sum->operations[row] += stats->operations[row];
+	}
+	for (row = 0; row < ARCH_NR_HELPERS; row++)
+		for (i = 0; i <= ARCH_BATCH_MAX; i++)
+			sum->batches.calls[row][i] += stats->batches.calls[row][i];
+	for (i = 0; i < RF_NR_ANOMALIES; i++)
+		sum->anomalies[i] += stats->anomalies[i];
+	sum->live_blocks += stats->live_blocks;
+	sum->live_block_seconds_n += stats->live_block_seconds_n;
+	sum->peak_live_blocks = max_u64(sum->peak_live_blocks, stats->peak_live_blocks);
+}
+
+/* Every member of struct rf_fidelity is a count, in itself and in its nested structs. */
+static void add_fidelity(struct rf_fidelity *sum, const struct rf_fidelity *fidelity)
+{
+	const u64 *from = (const u64 *)fidelity;
+	u64 *to = (u64 *)sum;
+	size_t i;
+
+	for (i = 0; i < sizeof(*sum) / sizeof(u64); i++)
+		to[i] += from[i];
+}
+
+static int track(struct rf_tracker *tracker, struct rf_progress *progress, struct rf_error *err)
+{
+	s64 nr;
+
+	while ((nr = rf_tracker_run(tracker, RECORDS_A_STEP, err)) > 0)
+		rf_progress_add(progress, nr);
+	return nr;
+}
+
+int rf_run_trace(struct rf_reader *reader, struct rf_results *results, FILE *page_tables, struct rf_progress *progress,
+		 struct rf_error *err)
+{
+	struct rf_tracker_options options = { .sink = ring_put, .page_tables = page_tables };
+	struct rf_tracker *tracker;
+	struct ring *ring;
+	int ret, machine_error;
+	size_t i;
+
+	ring = ring_start(results, err);
+	if (!ring)
+		return -ENOMEM;
+	options.context = ring;
+	tracker = rf_tracker_create(reader, &options, err);
+	ret = tracker ? track(tracker, progress, err) : -ENOMEM;
+	machine_error = ring_stop(ring);
+	if (!ret && machine_error)
+		ret = rf_error_set(err, machine_error, RF_NO_OFFSET, "a machine stopped: %s", strerror(-machine_error));
+	if (!ret) {
+		for (i = 0; i < results->nr_policies; i++)
+			add_stats(&results->stats[i], rf_machine_stats(ring->workers[i].machine));
+		add_fidelity(&results->fidelity, rf_tracker_fidelity(tracker));
+	}
+	if (tracker)
+		rf_tracker_destroy(tracker);
+	ring_free(ring, results->nr_policies);
+	return ret;
+}
+
+int rf_results_init(struct rf_results *results, const struct rf_policy *policies, size_t nr_policies)
+{
+	memset(results, 0, sizeof(*results));
+	results->stats = calloc(nr_policies, sizeof(*results->stats));
+	if (!results->stats)
+		return -ENOMEM;
+	results->policies = policies;
+	results->nr_policies = nr_policies;
+	return 0;
+}
+
+void rf_results_free(struct rf_results *results)
+{
+	free(results->stats);
+	results->stats = NULL;
+}

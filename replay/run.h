@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The driver: one trace through one tracker into one machine per policy. The trace is decoded and tracked once,
+ * whatever the number of policies; the results do not depend on threads.
+ */
+#ifndef REFOLD_REPLAY_RUN_H
+#define REFOLD_REPLAY_RUN_H
+
+#include <stdio.h>
+
+#include "engine/policy.h"
+#include "engine/stats.h"
+#include "replay/fidelity.h"
+#include "replay/progress.h"
+#include "traces/trace.h"
+
+#define RF_MAX_POLICIES 64
+
+/* What the replays of one report add up to; a second trace adds to the first. */
+struct rf_results {
+	const struct rf_policy *policies;
+	size_t nr_policies;
+	struct rf_stats *stats;		/* one per policy */
+	struct rf_fidelity fidelity;
+};
+
+int rf_results_init(struct rf_results *results, const struct rf_policy *policies, size_t nr_policies);
+void rf_results_free(struct rf_results *results);
+
+/* page_tables: as in struct rf_tracker_options. A negative errno: nothing was added to the results. */
+int rf_run_trace(struct rf_reader *reader, struct rf_results *results, FILE *page_tables, struct rf_progress *progress,
+		 struct rf_error *err);
+
+#endif

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The table a person reads first: how faithful the replay is, then what the policies do differently. Policies are
+ * columns; only counters that differ get a row, because what is the same needs no comparing. No colours, no look at the
+ * terminal: the same report gives the same text everywhere.
+ */
+#include <string.h>
+
+#include "arch/counters.h"
+#include "engine/stats.h"
+#include "replay/report.h"
+
+#define TABLE_WIDTH 100
+#define LABEL_WIDTH 26
+#define COUNTER_WIDTH 18
+
+/* A run of policies that fits next to each other; wider reports get several tables. */
+struct columns {
+	const json_t *policies;
+	size_t first, end;
+	int width[RF_MAX_POLICIES];	/* indexed by policy */
+};
+
+/* Counters worth a row per operation; the totals show all. */
+static const char *const main_counters[] = {
+	"tlbi", "flush_calls", "fold", "unfold", "born", "erased", "pte_loads", "pte_stores", "pte_atomics",
+};
+
+static const char *const folded_counters[] = { "live_blocks", "peak_live_blocks", "live_block_time_ms" };
+
+static s64 number(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+static const char *string(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "?";
+}
+
+const char *rf_group_digits(s64 value, char *text, size_t size)
+{
+	char digits[24];
+	size_t length, i, used = 0;
+
+	length = snprintf(digits, sizeof(digits), "%lld", (long long)value);
+	for (i = 0; i < length && used + 2 < size; i++) {
+		text[used++] = digits[i];
+		if (digits[i] != '-' && i + 1 < length && (length - 1 - i) % 3 == 0)
+			text[used++] = ',';
+	}
+	text[used] = '\0';
+	return text;
+}
+
+static void print_number(FILE *out, s64 value, int width)
+{
+	char text[40];
+
+	fprintf(out, "%*s", width, rf_group_digits(value, text, sizeof(text)));
+}
+
+/* Text under a label, broken between words. */
+static void print_paragraph(FILE *out, const char *label, const char *text)
+{
+	size_t column = 11, length;
+
+	fprintf(out, "%-11s", label);
+	while (*text) {
+		length = strcspn(text, " ");
+		if (column > 11 && column + 1 + length > TABLE_WIDTH) {
+			fprintf(out, "\n%11s", "");
+			column = 11;
+		} else if (column > 11) {
+			fputc(' ', out);
+			column++;
+		}
+		fwrite(text, 1, length, out);
+		column += length;
+		text += length;
+		text += strspn(text, " ");
+	}
+	fputc('\n', out);
+}
+
+/* ---- what was replayed, and how well ------------------------------------------ */
+
+static void print_trace(FILE *out, const json_t *trace)
+{
+	const char *name = json_string_value(json_object_get(trace, "name"));
+	char line[400], records[40], files[40];
+	u64 ms = number(trace, "duration_ns") / 1000000;
+
+	if (!name) {
+		snprintf(files, sizeof(files), "%lld traces", (long long)number(trace, "files"));
+		name = files;
+	}
+	snprintf(line, sizeof(line), "%.100s: %s records in %llu.%03llu s, Linux %.60s %.40s, %lld KiB pages, %lld CPUs", name,
+		 rf_group_digits(number(trace, "records"), records, sizeof(records)), (unsigned long long)(ms / 1000),
+		 (unsigned long long)(ms % 1000), string(trace, "kernel"), string(trace, "arch"),
+		 (long long)number(trace, "page_size_bytes") / 1024, (long long)number(trace, "cpus"));
+	print_paragraph(out, "trace", line);
+}
+
+static void print_fidelity(FILE *out, const json_t *fidelity, const json_t *trace)
+{
+	char line[400], a[40], b[40], present[24], pfn[24], order[24], lost[40];
+	s64 ptes = number(fidelity, "ptes"), ok, all;
+
+	if (ptes) {
+		snprintf(line, sizeof(line),
+			 "of %s entries in the final snapshots of %s processes %s are present, %s have the right page, "
+			 "%s the right folio order; %lld too many",
+			 rf_group_digits(ptes, a, sizeof(a)),
+			 rf_group_digits(number(fidelity, "processes_compared"), b, sizeof(b)),
+			 rf_percent(number(fidelity, "present"), ptes, present, sizeof(present)),
+			 rf_percent(number(fidelity, "pfn"), ptes, pfn, sizeof(pfn)),
+			 rf_percent(number(fidelity, "order"), ptes, order, sizeof(order)),
+			 (long long)number(fidelity, "extra"));
+		print_paragraph(out, "fidelity", line);
+	}
+	ok = number(fidelity, "fault_checks_ok");
+	all = ok + number(fidelity, "fault_checks_bad");
+	rf_group_digits(ok, a, sizeof(a));
+	rf_group_digits(all, b, sizeof(b));
+	rf_group_digits(number(trace, "lost_events"), lost, sizeof(lost));
+	snprintf(line, sizeof(line), "%s of %s faults hit the entry their error code says; ", a, b);
+	ok = number(fidelity, "rss_checks_ok");
+	all = ok + number(fidelity, "rss_checks_bad");
+	rf_group_digits(ok, a, sizeof(a));
+	rf_group_digits(all, b, sizeof(b));
+	snprintf(line + strlen(line), sizeof(line) - strlen(line), "%s of %s RSS counters agree; %s events lost", a, b, lost);
+	print_paragraph(out, ptes ? "" : "fidelity", line);
+}
+
+static void print_head(FILE *out, const json_t *report)
+{
+	const json_t *traces = json_object_get(report, "traces"), *trace = json_object_get(report, "trace"), *warning;
+	size_t i;
+
+	json_array_foreach(json_object_get(report, "warnings"), i, warning)
+		print_paragraph(out, "WARNING", json_string_value(warning));
+	print_trace(out, json_array_size(traces) == 1 ? json_array_get(traces, 0) : trace);
+	print_fidelity(out, json_object_get(report, "fidelity"), trace);
+}
+
+/* ---- columns ------------------------------------------------------------------ */
+
+/* Names with knobs are headed by one line per knob: "linux-6.12", "+tlbi=single". */
+static int longest_part(const char *name)
+{
+	int longest = 0, length;
+
+	while (*name) {
+		length = 1 + strcspn(name + 1, "+");
+		if (length > longest)
+			longest = length;
+		name += length;
+	}
+	return longest;
+}
+
+static int column_width(const json_t *policy)
+{
+	const json_t *totals = json_object_get(policy, "totals"), *value;
+	int width = longest_part(string(policy, "name")), length;
+	const char *key;
+	char text[40];
+
+	json_object_foreach((json_t *)totals, key, value) {
+		length = strlen(rf_group_digits(json_integer_value(value), text, sizeof(text)));
+		if (length > width)
+			width = length;
+	}
+	return width + 2;
+}
+
+/* The next run of policies that fits; false when all were shown. */
+static bool next_columns(struct columns *columns, int left)
+{
+	size_t nr = json_array_size(columns->policies);
+	int used = left;
+
+	columns->first = columns->end;
+	while (columns->end < nr && columns->end < RF_MAX_POLICIES) {
+		columns->width[columns->end] = column_width(json_array_get(columns->policies, columns->end));
+		used += columns->width[columns->end];
+		if (used > TABLE_WIDTH && columns->end > columns->first)
+			break;
+		columns->end++;
+	}
+	return columns->first < columns->end;
+}
+
+static void print_heads(FILE *out, const struct columns *columns, const char *left)
+{
+	const char *rest[RF_MAX_POLICIES];
+	bool more = true;
+	size_t i;
+
+	for (i = columns->first; i < columns->end; i++)
+		rest[i] = string(json_array_get(columns->policies, i), "name");
+	while (more) {
+		more = false;
+		fprintf(out, "%-*s", LABEL_WIDTH + COUNTER_WIDTH, left);
+		for (i = columns->first; i < columns->end; i++) {
+			int length = *rest[i] ? 1 + strcspn(rest[i] + 1, "+") : 0;
+
+			fprintf(out, "%*s%.*s", columns->width[i] - length, "", length, rest[i]);
+			rest[i] += length;
+			more |= *rest[i] != '\0';
+		}
+		fputc('\n', out);
+		left = "";
+	}
+}
+
+/* row NULL: the totals. */
+static s64 value_of(const json_t *policy, const char *row, const char *counter)
+{
+	if (!row)
+		return number(json_object_get(policy, "totals"), counter);
+	return number(json_object_get(json_object_get(policy, "operations"), row), counter);
+}
+
+/* Over all policies, not only the visible ones. With one policy there is nothing to compare: what is not 0 counts. */
+static bool worth_a_row(const json_t *policies, const char *row, const char *counter)
+{
+	s64 first = value_of(json_array_get(policies, 0), row, counter);
+	size_t i;
+
+	for (i = 1; i < json_array_size(policies); i++)
+		if (value_of(json_array_get(policies, i), row, counter) != first)
+			return true;
+	return json_array_size(policies) == 1 && first;
+}
+
+static void print_row(FILE *out, const struct columns *columns, const char *label, const char *row, const char *counter)
+{
+	size_t i;
+
+	fprintf(out, "%-*s%-*s", LABEL_WIDTH, label, COUNTER_WIDTH, counter);
+	for (i = columns->first; i < columns->end; i++)
+		print_number(out, value_of(json_array_get(columns->policies, i), row, counter), columns->width[i]);
+	fputc('\n', out);
+}
+
+/* ---- totals ------------------------------------------------------------------- */
+
+/* The counters of the totals in the order of arch/counters.h, then those of folded blocks; NULL past the end. */
+static const char *total_counter(size_t index)
+{
+	if (index < ARCH_NR_COUNTERS)
+		return arch_counter_names[index];
+	index -= ARCH_NR_COUNTERS;
+	return index < ARRAY_SIZE(folded_counters) ? folded_counters[index] : NULL;
+}
+
+static void print_same(FILE *out, const json_t *policies)
+{
+	char line[2000] = "", digits[40];
+	const char *counter;
+	size_t i, used = 0;
+	s64 value;
+
+	for (i = 0; (counter = total_counter(i)); i++) {
+		value = value_of(json_array_get(policies, 0), NULL, counter);
+		if (!value || worth_a_row(policies, NULL, counter))
+			continue;
+		used += snprintf(line + used, sizeof(line) - used, "%s%s %s", used ? ", " : "", counter,
+				 rf_group_digits(value, digits, sizeof(digits)));
+	}
+	if (used)
+		print_paragraph(out, "all alike", line);
+}
+
+static void print_totals(FILE *out, const json_t *policies)
+{
+	struct columns columns = { .policies = policies };
+	const char *counter;
+	size_t i;
+
+	while (next_columns(&columns, LABEL_WIDTH + COUNTER_WIDTH)) {
+		const char *label = "total";
+
+		fputc('\n', out);
+		print_heads(out, &columns, "");
+		for (i = 0; (counter = total_counter(i)); i++) {
+			if (!worth_a_row(policies, NULL, counter))
+				continue;
+			print_row(out, &columns, label, NULL, counter);
+			label = "";
+		}
+	}
+	if (json_array_size(policies) > 1)
+		print_same(out, policies);
+}
+
+/* ---- operations ----------------------------------------------------------------- */
+
+static bool operation_differs(const json_t *policies, const char *row)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(main_counters); i++)
+		if (worth_a_row(policies, row, main_counters[i]))
+			return true;
+	return false;
+}
+
+/* The number of operations is the same under every policy; it stands beside the name. */
+static void print_operation(FILE *out, const struct columns *columns, const char *row)
+{
+	char label[64], digits[40];
+	size_t i;
+
+	rf_group_digits(value_of(json_array_get(columns->policies, 0), row, "operations"), digits, sizeof(digits));
+	snprintf(label, sizeof(label), "%-14s %9s", row, digits);
+	for (i = 0; i < ARRAY_SIZE(main_counters); i++) {
+		if (!worth_a_row(columns->policies, row, main_counters[i]))
+			continue;
+		print_row(out, columns, label, row, main_counters[i]);
+		label[0] = '\0';
+	}
+}
+
+static void print_operations(FILE *out, const json_t *policies)
+{
+	struct columns columns = { .policies = policies };
+	char line[1000] = "";
+	size_t row, used = 0;
+
+	for (row = 0; row < RF_NR_ROWS; row++)
+		if (!operation_differs(policies, rf_row_names[row]) &&
+		    value_of(json_array_get(policies, 0), rf_row_names[row], "operations"))
+			used += snprintf(line + used, sizeof(line) - used, "%s%s", used ? ", " : "", rf_row_names[row]);
+	while (next_columns(&columns, LABEL_WIDTH + COUNTER_WIDTH)) {
+		fputc('\n', out);
+		print_heads(out, &columns, "operation          times");
+		for (row = 0; row < RF_NR_ROWS; row++)
+			if (operation_differs(policies, rf_row_names[row]))
+				print_operation(out, &columns, rf_row_names[row]);
+	}
+	if (used)
+		print_paragraph(out, json_array_size(policies) > 1 ? "all alike" : "no work", line);
+}
+
+void rf_table_write(const json_t *report, FILE *out)
+{
+	const json_t *policies = json_object_get(report, "policies");
+
+	print_head(out, report);
+	if (!json_array_size(policies))
+		return;
+	print_totals(out, policies);
+	print_operations(out, policies);
+}
