@@ -21,7 +21,10 @@
  * 8 bytes, one layout for all backends. Bits 0-51 are what the hardware or the
  * kernel's PTE would hold and what comparisons look at; bits 52-63 are facts
  * about the page behind it, kept here so that no folio lookup is ever needed:
- * folios are naturally aligned, so pfn and order give the head.
+ * folios are naturally aligned, so pfn and order give the head. Backends carry
+ * bits 52-63 along entry by entry and never compare them; set_ptes() gives all
+ * nr entries those of its argument. The caller may change them in place: they
+ * stand for struct page and struct folio, so that costs no access to an entry.
  */
 typedef struct { u64 val; } pte_t;
 
@@ -83,6 +86,16 @@ static inline bool pte_hw_dirty(pte_t pte)
 	return (pte.val & (PTE_WRITE | PTE_RDONLY)) == PTE_WRITE;
 }
 
+static inline bool pte_dirty(pte_t pte)
+{
+	return (pte.val & PTE_DIRTY) || pte_hw_dirty(pte);
+}
+
+static inline bool pte_protnone(pte_t pte)
+{
+	return (pte.val & (PTE_VALID | PTE_PROTNONE)) == PTE_PROTNONE;
+}
+
 static inline u64 pte_pfn(pte_t pte)
 {
 	return (pte.val & PTE_PFN_MASK) >> PTE_PFN_SHIFT;
@@ -101,6 +114,61 @@ static inline u64 pte_folio_pfn(pte_t pte)
 static inline pte_t pte_advance_pfn(pte_t pte, u64 nr)
 {
 	return (pte_t){ pte.val + (nr << PTE_PFN_SHIFT) };
+}
+
+/*
+ * Changing a value, not an entry: what arm64's pte_mk*() do to the bits, which is right for every backend. A writable
+ * entry that is not dirty has RDONLY set; x86 keeps DIRTY whenever RDONLY is clear.
+ */
+static inline pte_t pte_mkold(pte_t pte)
+{
+	return (pte_t){ pte.val & ~PTE_AF };
+}
+
+static inline pte_t pte_mkyoung(pte_t pte)
+{
+	return (pte_t){ pte.val | PTE_AF };
+}
+
+static inline pte_t pte_mkclean(pte_t pte)
+{
+	return (pte_t){ (pte.val & ~PTE_DIRTY) | PTE_RDONLY };
+}
+
+static inline pte_t pte_mkdirty(pte_t pte)
+{
+	pte.val |= PTE_DIRTY;
+	if (pte.val & PTE_WRITE)
+		pte.val &= ~PTE_RDONLY;
+	return pte;
+}
+
+/* Writable; writes without a fault only if it is dirty already. */
+static inline pte_t pte_mkwrite(pte_t pte)
+{
+	pte.val |= PTE_WRITE;
+	if (pte.val & PTE_DIRTY)
+		pte.val &= ~PTE_RDONLY;
+	return pte;
+}
+
+static inline pte_t pte_wrprotect(pte_t pte)
+{
+	if (pte_hw_dirty(pte))
+		pte.val |= PTE_DIRTY;
+	pte.val = (pte.val & ~PTE_WRITE) | PTE_RDONLY;
+	return pte;
+}
+
+/* pte_modify() of mprotect: new protection, the same page, A/D and uffd bits. none: PROT_NONE or NUMA hinting. */
+static inline pte_t pte_modify(pte_t pte, bool write, bool exec, bool none)
+{
+	bool dirty = pte_dirty(pte);
+
+	pte.val &= ~(PTE_VALID | PTE_PROTNONE | PTE_WRITE | PTE_EXEC | PTE_DIRTY);
+	pte.val |= PTE_RDONLY;
+	pte.val |= none ? PTE_PROTNONE : PTE_VALID | (write ? PTE_WRITE : 0) | (exec ? PTE_EXEC : 0);
+	return dirty ? pte_mkdirty(pte) : pte;
 }
 
 /* ---- knobs --------------------------------------------------------------- */
@@ -138,6 +206,7 @@ struct arch_knobs {
 	bool reuse_flush_local;		/* write-fault reuse flushes locally (6.19) */
 	bool needs_flush_precise;	/* pte_needs_flush() looks at the bits */
 	bool tlbbatch_range;		/* deferred flush issues one range, not per page (6.15) */
+	bool batched_pending_mm;	/* flush_tlb_batched_pending() flushes the mm (6.16); before: a DSB */
 	bool fullmm_skip;		/* exit: no TLBI during the zap */
 	u32 max_dvm_ops;		/* 0: PTRS_PER_PTE */
 	u32 flush_ceiling;		/* x86: single-page flushes above this become full */
@@ -154,6 +223,12 @@ struct arch_geometry {
 /* ---- context of a call ---------------------------------------------------- */
 
 struct arch_ops;
+struct arch_flush;
+
+/* Told of each flush call as it was asked for (NULL: the whole mm): refold pte and tests. */
+struct arch_flush_observer {
+	void (*flush)(struct arch_flush_observer *observer, const struct arch_flush *flush);
+};
 
 /*
  * One per address space (embedded in the engine's mm). Hooks count into
@@ -168,6 +243,9 @@ struct arch_mm {
 	s64 *live_blocks;		/* of the machine: folded blocks now */
 	bool user;			/* not init_mm, not the EFI mm */
 	u32 tlbbatch_pending;		/* deferred flushes not yet known to be done (flush_tlb_batched_pending) */
+	bool tlb_flush_pending;		/* mm_tlb_flush_pending(): another mmu_gather is open on this mm */
+	bool remote_cpus;		/* other CPUs run this mm: flushes of x86 need an IPI */
+	struct arch_flush_observer *observer;	/* or NULL */
 };
 
 /* How a flush is issued. */
@@ -243,6 +321,13 @@ struct arch_ops {
 	/* Reclaim and migration: note a flush now, wait for all of them later. */
 	void (*tlbbatch_add_pending)(struct arch_mm *mm, u64 addr, unsigned int nr);
 	void (*tlbbatch_flush)(struct arch_mm *mm);
+	/*
+	 * At the start of zap, mprotect, mremap and madvise: be sure that deferred flushes of this mm are done. Does
+	 * nothing, and costs nothing, unless tlbbatch_pending.
+	 */
+	void (*flush_tlb_batched_pending)(struct arch_mm *mm);
+	/* A fault found the entry already right: another CPU's local flush left a stale entry here. */
+	void (*flush_tlb_fix_spurious_fault)(struct arch_mm *mm, u64 addr);
 
 	bool merges_vmas;	/* MMU_GATHER_MERGE_VMAS: tlb_end_vma() does not flush */
 };

@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Contiguous-PTE blocks on arm64: when they fold, when they unfold, what helpers do to folded ones. Follows
+ * arch/arm64/mm/contpte.c from the third posting of the series to 7.3; what changed between them is a knob.
+ * kernel-model.md sections 2 and 10.
+ */
+#include "arch/arm64/arm64.h"
+
+/* A/D as a value of bits, from which pte_mkdirty()/pte_mkyoung() can be applied to a template. */
+static pte_t merge_access_dirty(pte_t pte, const pte_t *ptep, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		if (pte_dirty(ptep[i]))
+			pte = pte_mkdirty(pte);
+		if (pte_young(ptep[i]))
+			pte = pte_mkyoung(pte);
+	}
+	return pte;
+}
+
+/*
+ * contpte_convert(): break-before-make of one block. All entries get the bits of pte, their own pfn, and the A/D of all
+ * of them; facts about the pages stay with the entries.
+ */
+static void contpte_convert(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte)
+{
+	unsigned int n = mm->geometry->cont_ptes, index = cont_index(mm, addr), i;
+	u64 value;
+
+	ptep -= index;
+	addr = ALIGN_DOWN(addr, cont_size(mm));
+	pte = merge_access_dirty(pte, ptep, n);
+	mm->counters->pte_atomics += n;
+
+	/* BBML3: no TLB conflict can arise, and the flush that the caller owes for its change covers this one too. */
+	if (!mm->knobs->bbml3)
+		arm64_flush_ptes(mm, addr, n, FLUSH_SYNC);
+
+	value = pte.val & PTE_HW_MASK & ~PTE_PFN_MASK;
+	value |= ALIGN_DOWN(pte_pfn(pte), (u64)n) << PTE_PFN_SHIFT;
+	for (i = 0; i < n; i++) {
+		ptep[i].val = value | (ptep[i].val & ~PTE_HW_MASK);
+		value += 1ull << PTE_PFN_SHIFT;
+	}
+	arm64_count_stores(mm, pte, n);
+}
+
+/* __contpte_try_unfold(): pte is valid and CONT, and gives the block's bits. */
+void contpte_unfold(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte)
+{
+	if (!mm->user)
+		return;
+	mm->counters->unfold++;
+	--*mm->live_blocks;
+	pte.val &= ~PTE_CONT;
+	contpte_convert(mm, addr, ptep, pte);
+}
+
+/*
+ * contpte_try_fold() and __contpte_try_fold(). Only a write to the last entry of a block asks; a folio that is as large
+ * as a block covers it, because folios are naturally aligned and the gate has seen that the pfn is congruent.
+ */
+void contpte_try_fold(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte)
+{
+	unsigned int n = mm->geometry->cont_ptes, i;
+	pte_t *block = ptep - (n - 1);
+	u64 expected;
+
+	if (cont_index(mm, addr) != n - 1 || (pte_pfn(pte) & (n - 1)) != n - 1 ||
+	    (pte.val & (PTE_VALID | PTE_CONT | PTE_SPECIAL)) != PTE_VALID)
+		return;
+	if (!mm->user || 1u << pte_folio_order(pte) < n)
+		return;
+
+	expected = pte_mkold(pte_mkclean(pte)).val & PTE_HW_MASK;
+	expected -= (u64)(n - 1) << PTE_PFN_SHIFT;
+	for (i = 0; i < n; i++) {
+		if ((pte_mkold(pte_mkclean(block[i])).val & PTE_HW_MASK) != expected)
+			break;
+		expected += 1ull << PTE_PFN_SHIFT;
+	}
+	mm->counters->pte_loads += i < n ? i + 1 : n;
+	/* The caller has counted the line of the last entry. */
+	mm->counters->pte_lines += arch_lines(mm, addr - ((u64)(n - 1) << mm->geometry->page_shift), addr) - 1;
+	if (i < n)
+		return;
+
+	mm->counters->fold++;
+	++*mm->live_blocks;
+	pte.val |= PTE_CONT;
+	contpte_convert(mm, addr, ptep, pte);
+}
+
+/* contpte_try_unfold_partial(). A block at both ends is unfolded once: the second probe finds it done. */
+void contpte_unfold_partial(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr, u64 *first, u64 *last)
+{
+	unsigned int n = mm->geometry->cont_ptes;
+	u64 last_addr = arch_last_addr(mm, addr, nr);
+	pte_t *last_ptep = ptep + nr - 1;
+
+	*first = addr;
+	*last = last_addr;
+	if (cont_index(mm, addr) || nr < n) {
+		mm->counters->pte_loads++;
+		if (pte_cont(*ptep)) {
+			contpte_unfold(mm, addr, ptep, *ptep);
+			*first = ALIGN_DOWN(addr, cont_size(mm));
+			*last = max_u64(*last, *first + cont_size(mm) - 1);
+		}
+	}
+	if (cont_index(mm, last_addr) != n - 1) {
+		mm->counters->pte_loads++;
+		if (pte_cont(*last_ptep)) {
+			contpte_unfold(mm, last_addr, last_ptep, *last_ptep);
+			*last = ALIGN_DOWN(last_addr, cont_size(mm)) + cont_size(mm) - 1;
+		}
+	}
+}
+
+/* ---- readers ---- */
+
+/*
+ * Scan a folded block for A/D; returns the number of loads. GETTER_EARLY stops when both bits are known; after the first
+ * dirty entry it looks at that one again for young, as the kernel's two nested loops do.
+ */
+static unsigned int gather(const pte_t *block, unsigned int n, bool early, pte_t *pte)
+{
+	unsigned int loads, i;
+
+	if (!early) {
+		*pte = merge_access_dirty(*pte, block, n);
+		return n;
+	}
+	for (i = 0; i < n && !pte_dirty(block[i]) && !pte_young(block[i]); i++)
+		;
+	if (i == n)
+		return n;
+	loads = i + 1;
+	if (pte_dirty(block[i])) {
+		*pte = pte_mkdirty(*pte);
+		for (; i < n; i++) {
+			loads++;
+			if (pte_young(block[i])) {
+				*pte = pte_mkyoung(*pte);
+				break;
+			}
+		}
+		return loads;
+	}
+	*pte = pte_mkyoung(*pte);
+	for (i++; i < n; i++) {
+		loads++;
+		if (pte_dirty(block[i])) {
+			*pte = pte_mkdirty(*pte);
+			break;
+		}
+	}
+	return loads;
+}
+
+/* Lines of a gather: those of the whole block, or of its beginning and of the entry asked for. */
+static u64 gather_lines(const struct arch_mm *mm, u64 addr, unsigned int loads)
+{
+	u64 start = ALIGN_DOWN(addr, cont_size(mm)), end;
+	unsigned int n = mm->geometry->cont_ptes;
+
+	end = arch_last_addr(mm, start, loads < n ? loads : n);
+	return arch_lines(mm, start, end) + (addr > end && arch_lines(mm, end, addr) > 1);
+}
+
+/* *ptep is valid and CONT. One load for the inline gate, then the scan. */
+pte_t contpte_ptep_get(struct arch_mm *mm, u64 addr, pte_t *ptep)
+{
+	const struct arch_knobs *knobs = mm->knobs;
+	unsigned int loads = 0;
+	pte_t pte = *ptep;
+
+	if (knobs->getter != GETTER_RAW)
+		loads = gather(ptep - cont_index(mm, addr), mm->geometry->cont_ptes, knobs->getter == GETTER_EARLY,
+			       &pte);
+	mm->counters->pte_loads += 1 + loads;
+	mm->counters->pte_lines += loads ? gather_lines(mm, addr, loads) : 1;
+	return pte;
+}
+
+/*
+ * *ptep is valid and CONT. The lockless getter loads the entry twice, by the inline gate and for itself. Nobody races
+ * here, so it never retries.
+ */
+pte_t contpte_ptep_get_lockless(struct arch_mm *mm, u64 addr, pte_t *ptep)
+{
+	enum arch_lockless lockless = mm->knobs->lockless;
+	unsigned int loads;
+	pte_t pte = *ptep;
+
+	if (lockless == LOCKLESS_UNLOCKED_GET)
+		return contpte_ptep_get(mm, addr, ptep);
+	if (lockless == LOCKLESS_NORECENCY) {
+		mm->counters->pte_loads++;
+		mm->counters->pte_lines++;
+		return pte;
+	}
+	loads = gather(ptep - cont_index(mm, addr), mm->geometry->cont_ptes, lockless == LOCKLESS_EARLY, &pte);
+	mm->counters->pte_loads += 2 + loads;
+	mm->counters->pte_lines += gather_lines(mm, addr, loads);
+	return pte;
+}
+
+/* ---- writers of several entries ---- */
+
+/* v1-v3: make room for one chunk of a block whose targets may be present. */
+static void clear_chunk_before_set(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr, bool cont)
+{
+	unsigned int n = mm->geometry->cont_ptes, i = 0;
+
+	if (nr != n) {
+		mm->counters->pte_loads++;
+		if (pte_cont(*ptep))
+			contpte_unfold(mm, addr, ptep, *ptep);
+	}
+	mm->counters->pte_loads++;
+	if (!pte_cont(*ptep)) {
+		if (!cont)
+			return;
+		while (i < nr && !pte_valid(ptep[i]))
+			i++;
+		mm->counters->pte_loads += i < nr ? i + 1 : nr;
+		if (i == nr)
+			return;
+	} else {
+		mm->counters->erased++;
+		--*mm->live_blocks;
+	}
+	memset(ptep, 0, nr * sizeof(*ptep));
+	mm->counters->pte_stores += nr;
+	arm64_flush_ptes(mm, addr, nr, FLUSH_SYNC);
+}
+
+/* contpte_set_ptes(), nr > 1: blocks that are covered whole and congruent are born folded. */
+void contpte_set_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte, unsigned int nr)
+{
+	unsigned int n = mm->geometry->cont_ptes, chunk;
+	bool congruent = cont_index(mm, addr) == (pte_pfn(pte) & (n - 1));
+	bool may_cont = pte_valid(pte) || (mm->knobs->protnone_cont && pte_protnone(pte));
+	pte_t value;
+
+	for (; nr; nr -= chunk) {
+		chunk = n - cont_index(mm, addr);
+		if (chunk > nr)
+			chunk = nr;
+		value = pte;
+		if (chunk == n && congruent && may_cont)
+			value.val |= PTE_CONT | PTE_VALID; /* pte_mkcont() makes it a valid page descriptor */
+		if (mm->knobs->set_ptes_checks_old)
+			clear_chunk_before_set(mm, addr, ptep, chunk, value.val & PTE_CONT);
+		arch_write_ptes(ptep, value, chunk);
+		arm64_count_stores(mm, value, chunk);
+		if (value.val & PTE_CONT) {
+			mm->counters->born++;
+			++*mm->live_blocks;
+		}
+		addr += (u64)chunk << mm->geometry->page_shift;
+		ptep += chunk;
+		pte = pte_advance_pfn(pte, chunk);
+	}
+}
+
+/* Before a run is cleared, its edges unfolded: the blocks that will vanish whole. Bookkeeping, no access counted. */
+void contpte_count_erased(struct arch_mm *mm, u64 addr, const pte_t *ptep, unsigned int nr)
+{
+	unsigned int n = mm->geometry->cont_ptes, i;
+
+	for (i = (n - cont_index(mm, addr)) & (n - 1); i + n <= nr; i += n) {
+		if (pte_cont(ptep[i])) {
+			mm->counters->erased++;
+			--*mm->live_blocks;
+		}
+	}
+}
+
+/* contpte_set_wrprotects() of v3: block by block, and the last entry of a partial one may fold it again. */
+static void wrprotect_chunks(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr)
+{
+	unsigned int n = mm->geometry->cont_ptes, chunk;
+	u64 first, last;
+
+	for (; nr; nr -= chunk) {
+		chunk = n - cont_index(mm, addr);
+		if (chunk > nr)
+			chunk = nr;
+		first = addr;
+		last = arch_last_addr(mm, addr, chunk);
+		if (chunk != n) {
+			mm->counters->pte_loads++;
+			if (pte_cont(*ptep)) {
+				contpte_unfold(mm, addr, ptep, *ptep);
+				first = ALIGN_DOWN(addr, cont_size(mm));
+				last = first + cont_size(mm) - 1;
+			}
+		}
+		mm->counters->pte_lines += arch_lines(mm, first, last);
+		arm64_wrprotect_run(mm, ptep, chunk);
+		addr += (u64)chunk << mm->geometry->page_shift;
+		ptep += chunk;
+		if (chunk != n) {
+			mm->counters->pte_loads++;
+			if (mm->knobs->fold_sites == FOLD_V3)
+				contpte_try_fold(mm, addr - (1ull << mm->geometry->page_shift), ptep - 1, ptep[-1]);
+		}
+	}
+}
+
+/* contpte_wrprotect_ptes(), nr > 1. A block that is covered whole stays folded while its entries change one by one. */
+void contpte_wrprotect_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr)
+{
+	u64 first, last;
+
+	if (mm->knobs->wrprotect_reload) {
+		wrprotect_chunks(mm, addr, ptep, nr);
+		return;
+	}
+	contpte_unfold_partial(mm, addr, ptep, nr, &first, &last);
+	mm->counters->pte_lines += arch_lines(mm, first, last);
+	arm64_wrprotect_run(mm, ptep, nr);
+}
+
+/* ---- one entry of a folded block ---- */
+
+/* contpte_all_subptes_match_access_flags(): is there nothing to do? Stops at the first entry that differs. */
+static bool all_match(struct arch_mm *mm, const pte_t *block, pte_t entry)
+{
+	const u64 mask = PTE_RDONLY | PTE_AF | PTE_WRITE | PTE_DIRTY;
+	unsigned int n = mm->geometry->cont_ptes, i;
+
+	for (i = 0; i < n && !((block[i].val ^ entry.val) & mask); i++)
+		;
+	mm->counters->pte_loads += i < n ? i + 1 : n;
+	return i == n;
+}
+
+/* Nothing to do for the block? Otherwise *old is what decides whether the write bit changes. */
+static bool access_is_noop(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t entry, pte_t *old)
+{
+	if (mm->knobs->access_raw_compare) {
+		if (all_match(mm, ptep - cont_index(mm, addr), entry))
+			return true;
+		mm->counters->pte_loads++;
+		*old = *ptep;
+		return false;
+	}
+	mm->counters->pte_lines--; /* this function's caller counts the block */
+	*old = contpte_ptep_get(mm, addr, ptep);
+	return !((old->val ^ entry.val) & PTE_HW_MASK & ~PTE_CONT);
+}
+
+/* contpte_ptep_set_access_flags(). Without a change of the write bit the whole block is widened and stays folded. */
+bool contpte_set_access_flags(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t entry, bool dirty)
+{
+	unsigned int n = mm->geometry->cont_ptes, i;
+	u64 start = ALIGN_DOWN(addr, cont_size(mm)), lines = mm->counters->pte_lines;
+	pte_t old;
+	bool noop = access_is_noop(mm, addr, ptep, entry, &old);
+
+	/* Whatever was touched, it was this block. */
+	mm->counters->pte_lines = lines + arch_lines(mm, start, start + cont_size(mm) - 1);
+	if (noop)
+		return false;
+
+	if (pte_write(old) != pte_write(entry)) {
+		contpte_unfold(mm, addr, ptep, old);
+		arm64_set_access_flags(mm, addr, ptep, entry, dirty);
+		if (mm->knobs->fold_sites == FOLD_V3)
+			contpte_try_fold(mm, addr, ptep, entry);
+		return true;
+	}
+	ptep -= cont_index(mm, addr);
+	for (i = 0; i < n; i++)
+		arm64_set_access_flags(mm, start, &ptep[i], entry, false);
+	if (dirty)
+		arm64_flush_ptes(mm, start, n, mm->knobs->reuse_flush_local ? FLUSH_LOCAL : FLUSH_SYNC);
+	return true;
+}
+
+/* contpte_align_addr_ptep() of 7.0, and the same steps in contpte_clear_young_dirty_ptes(). */
+void contpte_align_range(struct arch_mm *mm, u64 *addr, pte_t **ptep, unsigned int *nr)
+{
+	unsigned int n = mm->geometry->cont_ptes, index = cont_index(mm, *addr), tail;
+
+	mm->counters->pte_loads += 2;
+	if (pte_cont((*ptep)[*nr - 1])) {
+		tail = (index + *nr) & (n - 1);
+		if (tail)
+			*nr += n - tail;
+	}
+	if (pte_cont(**ptep)) {
+		*addr -= (u64)index << mm->geometry->page_shift;
+		*ptep -= index;
+		*nr += index;
+	}
+}

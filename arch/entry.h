@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What all backends do to entries and counters in the same way. Private to
+ * arch/: the engine sees only arch.h.
+ */
+#ifndef REFOLD_ARCH_ENTRY_H
+#define REFOLD_ARCH_ENTRY_H
+
+#include <string.h>
+
+#include "arch/arch.h"
+
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* 64-byte lines of 8 entries between two virtual addresses, both ends included. Tables are page aligned. */
+static inline u64 arch_lines(const struct arch_mm *mm, u64 first, u64 last)
+{
+	unsigned int shift = mm->geometry->page_shift + 3;
+
+	return (last >> shift) - (first >> shift) + 1;
+}
+
+static inline u64 arch_last_addr(const struct arch_mm *mm, u64 addr, unsigned int nr)
+{
+	return addr + ((u64)(nr - 1) << mm->geometry->page_shift);
+}
+
+static inline void arch_count_batch(struct arch_mm *mm, enum arch_helper helper, unsigned int nr)
+{
+	mm->batches->calls[helper][nr < ARCH_BATCH_MAX ? nr : ARCH_BATCH_MAX]++;
+}
+
+static inline void arch_write_ptes(pte_t *ptep, pte_t pte, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		ptep[i].val = pte.val + ((u64)i << PTE_PFN_SHIFT);
+}
+
+/* xchg to none of nr entries: the first one, with A/D of all. */
+static inline pte_t arch_take_ptes(pte_t *ptep, unsigned int nr)
+{
+	pte_t pte = ptep[0];
+	unsigned int i;
+
+	for (i = 1; i < nr; i++) {
+		if (pte_dirty(ptep[i]))
+			pte = pte_mkdirty(pte);
+		if (pte_young(ptep[i]))
+			pte = pte_mkyoung(pte);
+	}
+	memset(ptep, 0, nr * sizeof(*ptep));
+	return pte;
+}
+
+#endif
