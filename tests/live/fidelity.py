@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: MIT
+"""Record a real program on the live kernel, replay the trace, and compare the
+rebuilt page tables with what an independent witness saw at each process's exit.
+
+    fidelity.py BUILD_ROOT SOURCE_ROOT WORKLOAD
+"""
+import contextlib
+import json
+import os
+import platform
+import sys
+
+import machine
+import page_tables
+
+POLICIES = 'x86-6.18,linux-6.12'
+# Rows of the x86 machine that the kernel's own tlb:tlb_flush events can check.
+FLUSH_ROWS = {'cow': 'cow', 'zap_munmap': 'munmap', 'mprotect': 'mprotect', 'zap_brk': 'brk'}
+
+
+class Workload:
+    """A command to record. exact: every PTE must be right; else 99.9 % of them. flushes: check FLUSH_ROWS."""
+
+    exact = True
+    flushes = False
+
+    def __init__(self, programs, directory):
+        self.programs = programs
+        self.directory = directory
+        self.cleanup = contextlib.ExitStack()
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def script(self, name):
+        return os.path.join(self.programs.scripts, name)
+
+    def binary(self, name):
+        return os.path.join(self.programs.workloads, name)
+
+    def prepare(self):
+        """What must exist before recording."""
+
+    def command(self):
+        raise NotImplementedError
+
+
+class Vmops(Workload):
+    def command(self):
+        return [self.binary('vmops')]
+
+
+class Gcc(Workload):
+    flushes = True
+
+    def prepare(self):
+        machine.need_program('gcc')
+        source = self.programs.run(sys.executable, self.script('generate_source.py'), '150').stdout
+        machine.write(self.path('generated.c'), source)
+
+    def command(self):
+        return ['gcc', '-O2', self.path('generated.c'), '-lm', '-o', self.path('generated')]
+
+
+class Python(Workload):
+    flushes = True
+
+    def command(self):
+        return [sys.executable, self.script('work.py')]
+
+
+class Mtmalloc(Workload):
+    def command(self):
+        return [self.binary('mtmalloc'), '4']
+
+
+class Redis(Workload):
+    flushes = True
+
+    def prepare(self):
+        machine.need_program('redis-server', 'redis-check-rdb')
+        os.mkdir(self.path('redis'))
+
+    def command(self):
+        return [self.script('redis_bgsave.sh'), self.path('redis')]
+
+
+class Sort(Workload):
+    def prepare(self):
+        machine.need_program('sort')
+        state = 1
+        with open(self.path('unsorted'), 'w', encoding='ascii') as file:
+            for _ in range(1 << 20):
+                state = state * 1103515245 + 12345 & 0x7fffffff
+                file.write(f'{state:015d}\n')
+
+    def command(self):
+        return ['sort', self.path('unsorted'), '-o', self.path('sorted')]
+
+
+class Press(Workload):
+    """64M in a group of 48M: swaps out and in, to zram."""
+
+    exact = False
+
+    def prepare(self):
+        self.cleanup.enter_context(machine.swap_on_zram(256))
+        self.procs = self.cleanup.enter_context(machine.memory_group(48))
+
+    def command(self):
+        return ['/bin/sh', '-c', f'echo $$ >{self.procs}; exec "$0" 64', self.binary('press')]
+
+
+WORKLOADS = {'vmops': Vmops, 'gcc': Gcc, 'python': Python, 'mtmalloc': Mtmalloc, 'redis': Redis, 'sort': Sort,
+             'press': Press}
+
+
+def good_enough(part, whole, exact):
+    return whole > 0 and (part == whole if exact else part >= 0.999 * whole)
+
+
+def replay(programs, trace, report, tables=None):
+    command = [programs.refold, 'replay', '-q', trace, '-p', POLICIES, '-o', report]
+    if tables:
+        command += ['--page-tables', tables]
+    programs.run(*command)
+    with open(report, encoding='utf-8') as file:
+        return json.load(file)
+
+
+def against_witness(workload, problems):
+    """truth traces the processes itself, so the recorder leaves them alone: nothing of its own snapshots is used."""
+    trace, truth, tables = workload.path('witnessed.mmt.zst'), workload.path('truth.tsv'), workload.path('tables.tsv')
+    programs = workload.programs
+    programs.record(trace, programs.truth, truth, *workload.command())
+    report = replay(programs, trace, workload.path('witnessed.json'), tables)
+    comparison = page_tables.compare(truth, tables)
+    print(f'against the witness: {comparison}')
+    print(f'folio orders at exit, in PTEs: {dict(sorted(comparison.orders.items()))}')
+    for difference in comparison.differences[:40]:
+        print(f'  {difference}')
+    if workload.exact and not comparison.exact():
+        problems.append('not every PTE is as the witness saw it')
+    for part in (comparison.present, comparison.pfn, comparison.order):
+        if not good_enough(part, comparison.ptes, workload.exact):
+            problems.append('PTEs differ from what the witness saw')
+            break
+    if comparison.missing_processes:
+        problems.append('a process is missing from the rebuilt page tables')
+    check_facts(report, problems)
+
+
+def against_own_snapshots(workload, problems):
+    """The recorder's exit snapshots against the same rebuilt page tables, as the report tells it."""
+    trace, first, second = (workload.path(name) for name in ('plain.mmt.zst', 'plain.json', 'again.json'))
+    programs = workload.programs
+    programs.record(trace, *workload.command())
+    report = replay(programs, trace, first)
+    fidelity = report['fidelity']
+    print('fidelity of the report: ' + ', '.join(
+        f'{name} {fidelity[name]}' for name in ('processes_compared', 'ptes', 'present', 'pfn', 'order', 'extra',
+                                                'fault_checks_ok', 'fault_checks_bad', 'rss_checks_ok',
+                                                'rss_checks_bad')))
+    print(f'inferred: {fidelity["inferred"]}')
+    print(f'anomalies: {fidelity["anomalies"]}')
+    if any(not good_enough(fidelity[name], fidelity['ptes'], workload.exact) for name in ('present', 'pfn', 'order')):
+        problems.append('the report claims less than the PTEs of the snapshots')
+    if workload.exact and fidelity['extra']:
+        problems.append('PTEs that the snapshots do not have')
+    if workload.flushes and platform.machine() == 'x86_64':
+        check_flushes(report, problems)
+    check_facts(report, problems)
+    check_schema(programs, report)
+    replay(programs, trace, second)
+    with open(first, 'rb') as one, open(second, 'rb') as two:
+        if one.read() != two.read():
+            problems.append('two replays of one trace differ')
+
+
+def check_flushes(report, problems):
+    recorded = report['fidelity']['tlb_flushes_recorded']
+    operations = next(policy for policy in report['policies'] if policy['name'] == 'x86-6.18')['operations']
+    for row, cause in FLUSH_ROWS.items():
+        predicted = operations.get(row, {}).get('flush_calls', 0)
+        print(f'TLB flushes, {cause}: predicted {predicted}, recorded {recorded[cause]}')
+        if predicted != recorded[cause]:
+            problems.append(f'TLB flushes of {cause}: predicted {predicted}, the kernel did {recorded[cause]}')
+
+
+def check_facts(report, problems):
+    if not report['complete']:
+        problems.append('the report says "complete": false')
+    if report['trace']['lost_events']:
+        problems.append(f'{report["trace"]["lost_events"]} events were lost')
+    for policy in report['policies']:
+        anomalies = {name: count for name, count in policy.get('anomalies', {}).items() if count}
+        if anomalies:
+            problems.append(f'anomalies of {policy["name"]}: {anomalies}')
+
+
+def check_schema(programs, report):
+    try:
+        import jsonschema
+    except ImportError:
+        print('note: python3-jsonschema is not installed, the report is not validated')
+        return
+    with open(programs.schema, encoding='utf-8') as file:
+        schema = json.load(file)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(report)
+
+
+def main():
+    build_root, source_root, name = sys.argv[1:]
+    machine.need_live_kernel()
+    programs = machine.Programs(build_root, source_root)
+    problems = []
+    with machine.work_directory(name) as directory, machine.large_folios():
+        workload = WORKLOADS[name](programs, directory)
+        with workload.cleanup:
+            workload.prepare()
+            # Once unrecorded: files are in the page cache and freshly built programs are clean.
+            programs.run(*workload.command())
+            against_witness(workload, problems)
+            against_own_snapshots(workload, problems)
+    for problem in problems:
+        print(f'FAIL: {problem}')
+    sys.exit(1 if problems else 0)
+
+
+main()
