@@ -196,7 +196,8 @@ struct arch_knobs {
 	bool bbml3;			/* convert without flush */
 	bool set_ptes_checks_old;	/* v1-v3: set_ptes(nr > 1) accepts present targets */
 	bool protnone_cont;		/* 6.12 and older may leave CONT in protnone entries */
-	bool wrprotect_reload;		/* v1-v3: L+X per entry; later X only for nr == 1 */
+	bool wrprotect_reload;		/* v1-v3: probe and L+X; later, for nr == 1, the probe's value is used */
+	bool batch_helpers;		/* wrprotect and clear take nr entries at once; else nr times one */
 	bool access_raw_compare;	/* set_access_flags compares raw entries (6.12.107, 7.3) */
 	bool young_batch;		/* 7.0: test/clear_flush_young_ptes(nr) */
 	bool tlbi_range;		/* FEAT_TLBIRANGE */

@@ -36,6 +36,10 @@ const struct rf_policy *rf_policy_named(size_t index);
 const struct rf_policy *rf_policy_find(const char *name);
 /* One sentence for `refold policies`; and what the point changes against its base. */
 const char *rf_policy_summary(const struct rf_policy *policy);
+/* "knob=value knob=value" against the point of that name, or against the default of every knob if *against is "". */
+const char *rf_policy_changes(const struct rf_policy *policy, const char **against);
+/* The kernel whose code the point follows, as precisely as it was checked: "6.12.107". */
+const char *rf_policy_release(const struct rf_policy *policy);
 
 /*
  * Set one knob from text ("tlbi" = "single", "batch_mprotect" = "true", "granule" = "16k"). -EINVAL with the list of
@@ -43,7 +47,12 @@ const char *rf_policy_summary(const struct rf_policy *policy);
  */
 int rf_policy_set(struct rf_policy *policy, const char *knob, const char *value, struct rf_error *err);
 
-/* Walk all knobs with their values as text, in alphabetical order; returns false past the end. */
+/*
+ * Walk the knobs that mean something for the policy's architecture, in alphabetical order, with their values as text;
+ * returns false past the end.
+ */
 bool rf_policy_knob(const struct rf_policy *policy, size_t index, const char **knob, char *value, size_t size);
+/* What a knob is: "single|range" or "NUMBER", and a line of explanation. False if there is no such knob. */
+bool rf_policy_knob_help(const char *knob, const char **values, const char **help);
 
 #endif

@@ -130,18 +130,43 @@ static void arm64_pte_clear(struct arch_mm *mm, u64 addr, pte_t *ptep)
 	mm->counters->pte_stores++;
 }
 
+static inline pte_t get_and_clear_one(struct arch_mm *mm, u64 addr, pte_t *ptep)
+{
+	pte_t pte;
+
+	probe_and_unfold(mm, addr, ptep);
+	mm->counters->pte_atomics++;
+	pte = *ptep;
+	ptep->val = 0;
+	return pte;
+}
+
+/* Generic loop of the series before its last patches: each block is unfolded although all of it goes. */
+static pte_t get_and_clear_each(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr)
+{
+	pte_t pte = get_and_clear_one(mm, addr, ptep), next;
+	unsigned int i;
+
+	for (i = 1; i < nr; i++) {
+		addr += 1ull << mm->geometry->page_shift;
+		next = get_and_clear_one(mm, addr, &ptep[i]);
+		if (pte_dirty(next))
+			pte = pte_mkdirty(pte);
+		if (pte_young(next))
+			pte = pte_mkyoung(pte);
+	}
+	return pte;
+}
+
 static inline pte_t get_and_clear(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr)
 {
 	u64 first = addr, last;
-	pte_t pte;
 
+	if (nr == 1)
+		return get_and_clear_one(mm, addr, ptep);
+	if (!mm->knobs->batch_helpers)
+		return get_and_clear_each(mm, addr, ptep, nr);
 	mm->counters->pte_atomics += nr;
-	if (nr == 1) {
-		probe_and_unfold(mm, addr, ptep);
-		pte = *ptep;
-		ptep->val = 0;
-		return pte;
-	}
 	if (mm->knobs->cont) {
 		contpte_unfold_partial(mm, addr, ptep, nr, &first, &last);
 		contpte_count_erased(mm, addr, ptep, nr);
@@ -190,24 +215,37 @@ static void wrprotect_one(struct arch_mm *mm, u64 addr, pte_t *ptep)
 	*ptep = pte_wrprotect(*ptep);
 }
 
+/* ptep_set_wrprotect() of v1-v3. */
+static void wrprotect_one_reload(struct arch_mm *mm, u64 addr, pte_t *ptep)
+{
+	probe_and_unfold(mm, addr, ptep);
+	arm64_wrprotect_run(mm, ptep, 1);
+	if (mm->knobs->fold_sites == FOLD_V3) {
+		mm->counters->pte_loads++;
+		contpte_try_fold(mm, addr, ptep, *ptep);
+	}
+}
+
 static void arm64_wrprotect_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr)
 {
 	const struct arch_knobs *knobs = mm->knobs;
+	unsigned int i;
 
 	arch_count_batch(mm, ARCH_HELPER_wrprotect_ptes, nr);
 	if (!knobs->cont) {
 		mm->counters->pte_lines += arch_lines(mm, addr, arch_last_addr(mm, addr, nr));
 		arm64_wrprotect_run(mm, ptep, nr);
-	} else if (nr > 1) {
+		return;
+	}
+	if (nr > 1 && knobs->batch_helpers) {
 		contpte_wrprotect_ptes(mm, addr, ptep, nr);
-	} else if (knobs->wrprotect_reload) {
-		probe_and_unfold(mm, addr, ptep);
-		arm64_wrprotect_run(mm, ptep, 1);
-		mm->counters->pte_loads++;
-		if (knobs->fold_sites == FOLD_V3)
-			contpte_try_fold(mm, addr, ptep, *ptep);
-	} else {
-		wrprotect_one(mm, addr, ptep);
+		return;
+	}
+	for (i = 0; i < nr; i++, addr += 1ull << mm->geometry->page_shift) {
+		if (knobs->wrprotect_reload)
+			wrprotect_one_reload(mm, addr, &ptep[i]);
+		else
+			wrprotect_one(mm, addr, &ptep[i]);
 	}
 }
 

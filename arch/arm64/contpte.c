@@ -304,10 +304,9 @@ static void wrprotect_chunks(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned
 		arm64_wrprotect_run(mm, ptep, chunk);
 		addr += (u64)chunk << mm->geometry->page_shift;
 		ptep += chunk;
-		if (chunk != n) {
+		if (chunk != n && mm->knobs->fold_sites == FOLD_V3) {
 			mm->counters->pte_loads++;
-			if (mm->knobs->fold_sites == FOLD_V3)
-				contpte_try_fold(mm, addr - (1ull << mm->geometry->page_shift), ptep - 1, ptep[-1]);
+			contpte_try_fold(mm, addr - (1ull << mm->geometry->page_shift), ptep - 1, ptep[-1]);
 		}
 	}
 }

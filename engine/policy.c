@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Policies: the table of named kernel points and the table of knobs. A point is its base and the knobs it changes,
+ * written as a user would write them; a knob is a place in struct rf_policy and the names of its values.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/policy.h"
+
+/* ---- knobs ---- */
+
+#define ON_ARM64 1
+#define ON_X86 2
+#define ON_ALL (ON_ARM64 | ON_X86)
+
+struct knob {
+	const char *name;
+	const char *values;	/* "first|second": stored as 0, 1; NULL: a number */
+	const char *help;
+	u16 offset;		/* in struct rf_policy */
+	u8 size;
+	u8 on;
+};
+
+#define BOOL "false|true"
+#define AT(field) .offset = offsetof(struct rf_policy, field), .size = sizeof(((struct rf_policy *)0)->field)
+
+/* In alphabetical order. */
+static const struct knob knobs[] = {
+	{ "access_compare", "gathered|raw", "what ptep_set_access_flags() compares in a folded block to see a no-op",
+	  AT(arch_knobs.access_raw_compare), ON_ARM64 },
+	{ "batch_anon_unmap", BOOL, "reclaim unmaps runs of anonymous pages at once", AT(mm.batch_anon_unmap), ON_ALL },
+	{ "batch_file_unmap", BOOL, "reclaim unmaps runs of file pages at once (7.0)", AT(mm.batch_file_unmap), ON_ALL },
+	{ "batch_fork", BOOL, "fork copies runs of one folio at once (6.9)", AT(mm.batch_fork), ON_ALL },
+	{ "batch_helpers", BOOL, "wrprotect and clear take a run at once; false: entry by entry",
+	  AT(arch_knobs.batch_helpers), ON_ARM64 },
+	{ "batch_lazyfree", BOOL, "reclaim drops runs of lazily freed pages at once (6.15)", AT(mm.batch_lazyfree),
+	  ON_ALL },
+	{ "batch_migrate", BOOL, "migration replaces runs at once", AT(mm.batch_migrate), ON_ALL },
+	{ "batch_mkclean", BOOL, "writeback cleans runs at once", AT(mm.batch_mkclean), ON_ALL },
+	{ "batch_mprotect", BOOL, "mprotect changes runs at once (6.17)", AT(mm.batch_mprotect), ON_ALL },
+	{ "batch_mremap", BOOL, "mremap moves folded runs at once (6.17)", AT(mm.batch_mremap), ON_ALL },
+	{ "batch_young", BOOL, "reclaim looks at the age of runs at once (7.0)", AT(mm.batch_young), ON_ALL },
+	{ "batch_zap", BOOL, "munmap and exit clear runs of one folio at once (6.9)", AT(mm.batch_zap), ON_ALL },
+	{ "batched_pending", "dsb|mm", "how zap, mprotect... make sure that deferred flushes are done (mm: 6.16)",
+	  AT(arch_knobs.batched_pending_mm), ON_ARM64 },
+	{ "bbml3", BOOL, "folding and unfolding need no flush (6.17, on CPUs that allow it)", AT(arch_knobs.bbml3),
+	  ON_ARM64 },
+	{ "cont", BOOL, "transparent contiguous blocks are in use (6.9)", AT(arch_knobs.cont), ON_ARM64 },
+	{ "defer_unmap_flush", BOOL, "reclaim waits for its flushes once per batch", AT(mm.defer_unmap_flush), ON_ALL },
+	{ "flush_ceiling", NULL, "more pages than this are flushed as the whole address space",
+	  AT(arch_knobs.flush_ceiling), ON_X86 },
+	{ "fold_sites", "none|set1|v3", "which helpers try to fold: none, set_ptes() of one, also wrprotect and access",
+	  AT(arch_knobs.fold_sites), ON_ARM64 },
+	{ "fullmm_skip", BOOL, "exit flushes only once page tables are freed", AT(arch_knobs.fullmm_skip), ON_ARM64 },
+	{ "gather", "per-page|guaranteed|reserve|folio2slot", "how mmu_gather queues pages of a run", AT(mm.gather),
+	  ON_ALL },
+	{ "getter", "raw|gather|early", "what ptep_get() reads of a folded block: one entry, all, until A and D are known",
+	  AT(arch_knobs.getter), ON_ARM64 },
+	{ "granule", "4k|16k|64k", "base page size, with the geometry that comes with it", AT(geometry.page_shift),
+	  ON_ALL },
+	{ "hint", BOOL, "pte_batch_hint() lets batches step over folded blocks (6.9)", AT(arch_knobs.hint), ON_ARM64 },
+	{ "kpti", BOOL, "kernel page-table isolation: each TLB invalidation is issued twice", AT(arch_knobs.kpti),
+	  ON_ALL },
+	{ "lockless", "full|early|norecency|unlocked_get", "what ptep_get_lockless() reads of a folded block",
+	  AT(arch_knobs.lockless), ON_ARM64 },
+	{ "lpa2", BOOL, "FEAT_LPA2: range invalidations start at 64K boundaries", AT(arch_knobs.lpa2), ON_ARM64 },
+	{ "madv_clear_young_dirty", BOOL, "MADV_COLD and MADV_FREE clear A/D in place (6.10)",
+	  AT(mm.madv_clear_young_dirty), ON_ALL },
+	{ "max_dvm_ops", NULL, "without range TLBI, this many pages or more flush the address space; 0: a table's worth",
+	  AT(arch_knobs.max_dvm_ops), ON_ARM64 },
+	{ "needs_flush", "always|precise", "does mprotect flush after changes that no TLB can have cached? (precise: 6.19)",
+	  AT(arch_knobs.needs_flush_precise), ON_ARM64 },
+	{ "pmd_split_set_ptes", BOOL, "splitting a huge page fills the table with one set_ptes() (6.9)",
+	  AT(mm.pmd_split_set_ptes), ON_ALL },
+	{ "protnone_cont", BOOL, "set_ptes() of PROT_NONE makes valid contiguous blocks (before 7.0)",
+	  AT(arch_knobs.protnone_cont), ON_ARM64 },
+	{ "repeat_tlbi", "off|old|new", "repeat-TLBI erratum: repeat every TLBI, or (new) one per completion",
+	  AT(arch_knobs.repeat_tlbi), ON_ARM64 },
+	{ "reuse_flush", "broadcast|local", "which CPUs a write fault that reuses its page flushes (local: 6.19)",
+	  AT(arch_knobs.reuse_flush_local), ON_ARM64 },
+	{ "set_ptes_checks_old", BOOL, "set_ptes() of several looks at what it replaces (contpte v1-v3)",
+	  AT(arch_knobs.set_ptes_checks_old), ON_ARM64 },
+	{ "tlbbatch", "page|range", "deferred flushes of a run: one TLBI per page, or a range (6.15)",
+	  AT(arch_knobs.tlbbatch_range), ON_ARM64 },
+	{ "tlbi", "single|range", "the CPU has range invalidation (FEAT_TLBIRANGE) or not", AT(arch_knobs.tlbi_range),
+	  ON_ARM64 },
+	{ "tlbi_range_limit", "above|at", "8G of 4K pages are too many for range TLBI above or (6.9) at the limit",
+	  AT(arch_knobs.tlbi_range_limit_ge), ON_ARM64 },
+	{ "wrprotect_reload", BOOL, "write protection of one entry reads it again after the probe (contpte v1-v3)",
+	  AT(arch_knobs.wrprotect_reload), ON_ARM64 },
+};
+
+/* What differs between base page sizes: kernel-model.md 1.1. levels: of 48-bit user addresses. */
+static const struct arch_geometry granules[] = {
+	{ .page_shift = 12, .table_shift = 9, .levels = 4, .cont_ptes = 16, .cont_pmds = 16 },
+	{ .page_shift = 14, .table_shift = 11, .levels = 4, .cont_ptes = 128, .cont_pmds = 32 },
+	{ .page_shift = 16, .table_shift = 13, .levels = 3, .cont_ptes = 32, .cont_pmds = 32 },
+};
+
+static unsigned int on_arch(const struct rf_policy *policy)
+{
+	return !strcmp(policy->arch->name, "x86") ? ON_X86 : ON_ARM64;
+}
+
+static const struct knob *find_knob(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(knobs); i++)
+		if (!strcmp(knobs[i].name, name))
+			return &knobs[i];
+	return NULL;
+}
+
+/* The index-th of "a|b|c", or NULL; its length in *length. */
+static const char *value_name(const char *values, unsigned int index, size_t *length)
+{
+	while (index--) {
+		values = strchr(values, '|');
+		if (!values++)
+			return NULL;
+	}
+	*length = strcspn(values, "|");
+	return values;
+}
+
+static int find_value(const char *values, const char *text)
+{
+	static const char *const words[] = { "off", "on", "no", "yes", "0", "1" };
+	const char *name;
+	size_t length, i;
+	unsigned int index;
+
+	for (index = 0; (name = value_name(values, index, &length)); index++)
+		if (strlen(text) == length && !memcmp(name, text, length))
+			return index;
+	for (i = 0; !strcmp(values, BOOL) && i < ARRAY_SIZE(words); i++)
+		if (!strcmp(words[i], text))
+			return i & 1;
+	return -1;
+}
+
+static void store(struct rf_policy *policy, const struct knob *knob, u32 value)
+{
+	char *place = (char *)policy + knob->offset;
+
+	if (knob->size == 1)
+		*(u8 *)place = value;
+	else
+		memcpy(place, &value, sizeof(value));
+}
+
+static u32 load(const struct rf_policy *policy, const struct knob *knob)
+{
+	const char *place = (const char *)policy + knob->offset;
+	u32 value;
+
+	if (knob->size == 1)
+		return *(const u8 *)place;
+	memcpy(&value, place, sizeof(value));
+	return value;
+}
+
+static int set_granule(struct rf_policy *policy, unsigned int index, struct rf_error *err)
+{
+	if (on_arch(policy) == ON_X86 && index)
+		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "x86 has pages of 4k only");
+	policy->geometry = granules[index];
+	if (on_arch(policy) == ON_X86)
+		policy->geometry.cont_ptes = policy->geometry.cont_pmds = 1;
+	return 0;
+}
+
+/* Edit distance, for "did you mean": names are short. */
+static unsigned int distance(const char *a, const char *b)
+{
+	unsigned int row[64], above, left, i, j;
+	size_t length = strlen(b);
+
+	if (length >= ARRAY_SIZE(row))
+		return ~0u;
+	for (j = 0; j <= length; j++)
+		row[j] = j;
+	for (i = 1; *a; a++, i++) {
+		above = row[0];
+		row[0] = i;
+		for (j = 1; j <= length; j++) {
+			left = above + (*a != b[j - 1]);
+			above = row[j];
+			if (left > row[j] + 1)
+				left = row[j] + 1;
+			if (left > row[j - 1] + 1)
+				left = row[j - 1] + 1;
+			row[j] = left;
+		}
+	}
+	return row[length];
+}
+
+static int no_such_knob(const struct rf_policy *policy, const char *name, struct rf_error *err)
+{
+	const struct knob *best = NULL;
+	unsigned int nearest = ~0u, d;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(knobs); i++) {
+		d = distance(name, knobs[i].name);
+		if (knobs[i].on & on_arch(policy) && d < nearest) {
+			nearest = d;
+			best = &knobs[i];
+		}
+	}
+	return rf_error_set(err, -EINVAL, RF_NO_OFFSET,
+			    "no knob '%.40s'; the nearest is '%s' (%s), 'refold policies -k' lists all", name,
+			    best->name, best->values ? best->values : "a number");
+}
+
+static int set_number(struct rf_policy *policy, const struct knob *knob, const char *text, struct rf_error *err)
+{
+	unsigned long long number;
+	char *end;
+
+	errno = 0;
+	number = strtoull(text, &end, 0);
+	if (errno || end == text || *end || *text == '-' || number > UINT32_MAX)
+		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "knob '%s' is a number up to %u, not '%.40s'",
+				    knob->name, UINT32_MAX, text);
+	store(policy, knob, number);
+	return 0;
+}
+
+int rf_policy_set(struct rf_policy *policy, const char *name, const char *text, struct rf_error *err)
+{
+	const struct knob *knob = find_knob(name);
+	int value;
+
+	if (!knob)
+		return no_such_knob(policy, name, err);
+	if (!(knob->on & on_arch(policy)))
+		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "knob '%s' has no meaning on %s", name,
+				    policy->arch->name);
+	if (!knob->values)
+		return set_number(policy, knob, text, err);
+	value = find_value(knob->values, text);
+	if (value < 0)
+		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "knob '%s' is one of %s, not '%.40s'", name,
+				    knob->values, text);
+	if (knob->offset == offsetof(struct rf_policy, geometry.page_shift))
+		return set_granule(policy, value, err);
+	store(policy, knob, value);
+	/* Core mm and the backend change together: without the backend's form, core mm's batch is a loop. */
+	policy->arch_knobs.young_batch = policy->mm.batch_young;
+	return 0;
+}
+
+bool rf_policy_knob(const struct rf_policy *policy, size_t index, const char **name, char *value, size_t size)
+{
+	const struct knob *knob;
+	const char *text;
+	size_t length;
+	u32 number;
+
+	for (knob = knobs; knob < knobs + ARRAY_SIZE(knobs); knob++)
+		if (knob->on & on_arch(policy) && !index--)
+			break;
+	if (knob == knobs + ARRAY_SIZE(knobs))
+		return false;
+	*name = knob->name;
+	number = load(policy, knob);
+	if (knob->offset == offsetof(struct rf_policy, geometry.page_shift))
+		number = (number - 12) / 2;
+	text = knob->values ? value_name(knob->values, number, &length) : NULL;
+	if (text)
+		snprintf(value, size, "%.*s", (int)length, text);
+	else
+		snprintf(value, size, "%u", number);
+	return true;
+}
+
+bool rf_policy_knob_help(const char *name, const char **values, const char **help)
+{
+	const struct knob *knob = find_knob(name);
+
+	if (!knob)
+		return false;
+	*values = knob->values ? knob->values : "NUMBER";
+	*help = knob->help;
+	return true;
+}
+
+/* ---- named points ---- */
+
+struct point {
+	const char *name;
+	const char *base;	/* "" for the first of an architecture */
+	const char *arch;
+	const char *release;
+	const char *summary;
+	const char *changes;
+};
+
+/* In order of history; a base comes before what starts from it. */
+static const struct point points[] = {
+	{ "linux-6.8", "", "arm64", "6.8",
+	  "arm64 before contiguous PTEs: every entry is copied, cleared and protected on its own.",
+	  "batch_helpers=true defer_unmap_flush=true fullmm_skip=true granule=4k repeat_tlbi=off tlbi=range "
+	  "tlbi_range_limit=at" },
+	{ "generic-batch", "linux-6.8", "arm64", "6.9 without contpte",
+	  "What core mm's batching of fork and zap gives without contiguous PTEs.",
+	  "batch_fork=true batch_zap=true gather=folio2slot" },
+	{ "contpte-v3", "linux-6.8", "arm64", "6.7-rc with contpte v3",
+	  "The third posting of the contpte series: folds at every chance, gathers on every read, batches fork and zap.",
+	  "batch_fork=true batch_zap=true cont=true fold_sites=v3 gather=guaranteed getter=gather protnone_cont=true "
+	  "set_ptes_checks_old=true wrprotect_reload=true" },
+	{ "contpte-v3-noopt", "contpte-v3", "arm64", "6.7-rc with contpte v3, patches 1-13",
+	  "The third posting without its last two patches: fork and exit unfold every block.",
+	  "batch_helpers=false" },
+	{ "linux-6.9", "linux-6.8", "arm64", "6.9",
+	  "Contiguous PTEs as merged: folds when the last entry is set, fork and zap in batches that skip blocks.",
+	  "batch_fork=true batch_zap=true cont=true fold_sites=set1 gather=folio2slot getter=gather hint=true "
+	  "pmd_split_set_ptes=true protnone_cont=true" },
+	{ "norecency-rfc", "linux-6.9", "arm64", "6.9-rc with the norecency RFC",
+	  "Lockless readers take one entry and do not gather accessed and dirty bits.",
+	  "lockless=norecency" },
+	{ "linux-6.12", "linux-6.9", "arm64", "6.12.107",
+	  "The long-term kernel: MADV_COLD and MADV_FREE clear bits in place, stable fixes up to 6.12.107.",
+	  "access_compare=raw batched_pending=mm madv_clear_young_dirty=true tlbi_range_limit=above" },
+	{ "linux-6.17", "linux-6.12", "arm64", "6.17",
+	  "mprotect and mremap in batches, readers stop as soon as they know both bits.",
+	  "batch_lazyfree=true batch_mprotect=true batch_mremap=true getter=early lockless=early tlbbatch=range" },
+	{ "x86-6.18", "", "x86", "6.18",
+	  "x86-64, for recordings made there: no contiguous PTEs, flushes of up to 33 single pages.",
+	  "batch_fork=true batch_lazyfree=true batch_mprotect=true batch_mremap=true batch_zap=true "
+	  "defer_unmap_flush=true flush_ceiling=33 gather=folio2slot granule=4k madv_clear_young_dirty=true "
+	  "pmd_split_set_ptes=true" },
+	{ "linux-7.3", "linux-6.17", "arm64", "7.3.4",
+	  "The newest kernel modelled: ageing and file unmapping in batches, local flushes for reused pages.",
+	  "batch_file_unmap=true batch_young=true needs_flush=precise protnone_cont=false reuse_flush=local" },
+};
+
+static struct rf_policy named[ARRAY_SIZE(points)];
+static pthread_once_t named_once = PTHREAD_ONCE_INIT;
+
+static size_t find_point(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(points); i++)
+		if (!strcmp(points[i].name, name))
+			break;
+	return i;
+}
+
+/* The table is ours: a mistake in it is a bug, found by the first test that runs. */
+static void apply_changes(struct rf_policy *policy, const char *changes)
+{
+	char copy[512], *rest = copy, *knob, *value;
+	struct rf_error err;
+
+	snprintf(copy, sizeof(copy), "%s", changes);
+	while ((knob = strsep(&rest, " "))) {
+		value = strchr(knob, '=');
+		*value++ = '\0';
+		if (rf_policy_set(policy, knob, value, &err))
+			abort();
+	}
+}
+
+static void build_named(void)
+{
+	struct rf_policy *policy;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(points); i++) {
+		policy = &named[i];
+		if (*points[i].base)
+			*policy = named[find_point(points[i].base)];
+		policy->arch = arch_by_name(points[i].arch);
+		apply_changes(policy, points[i].changes);
+		snprintf(policy->name, sizeof(policy->name), "%s", points[i].name);
+		snprintf(policy->base, sizeof(policy->base), "%s", points[i].name);
+	}
+}
+
+const struct rf_policy *rf_policy_named(size_t index)
+{
+	pthread_once(&named_once, build_named);
+	return index < ARRAY_SIZE(points) ? &named[index] : NULL;
+}
+
+const struct rf_policy *rf_policy_find(const char *name)
+{
+	return rf_policy_named(find_point(name));
+}
+
+const char *rf_policy_summary(const struct rf_policy *policy)
+{
+	return points[find_point(policy->base)].summary;
+}
+
+const char *rf_policy_changes(const struct rf_policy *policy, const char **against)
+{
+	const struct point *point = &points[find_point(policy->base)];
+
+	*against = point->base;
+	return point->changes;
+}
+
+const char *rf_policy_release(const struct rf_policy *policy)
+{
+	return points[find_point(policy->base)].release;
+}
