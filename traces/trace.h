@@ -58,7 +58,7 @@ int rf_writer_append(struct rf_writer *writer, int stream, const struct rf_recor
 /* Note that events of this stream were lost after what was appended so far: the open frame is closed, the next one says so. */
 int rf_writer_lost(struct rf_writer *writer, int stream, u64 events, struct rf_error *err);
 
-/* Write the stream's open frame now, if it holds records. */
+/* Write the stream's open frame now, if it holds records or a loss. */
 int rf_writer_flush(struct rf_writer *writer, int stream, struct rf_error *err);
 
 /* Bytes written so far. */

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Records to columns and back: what is inside a data frame before zstd. A
+ * frame packs and unpacks alone. Internal to traces/.
+ */
+#ifndef REFOLD_TRACES_COLUMNS_H
+#define REFOLD_TRACES_COLUMNS_H
+
+#include "traces/frame.h"
+
+/* ---- packing: one pass over the records of a frame --------------------- */
+
+/* Enough bytes for the unpacked frame of nr records of any content. */
+size_t columns_bound(size_t nr);
+
+/*
+ * Fill header->{records,columns,first_time,last_time,kinds} and lay out header, directory and columns in out.
+ * Returns the bytes. positions: scratch of nr entries. -EINVAL: a record of no known kind.
+ */
+ssize_t columns_pack(struct data_header *header, const struct rf_record *records, u32 nr, u32 *positions, u8 *out);
+
+/* ---- unpacking --------------------------------------------------------- */
+
+#define COLUMNS_SLICE 512		/* records decoded at a time: they stay in the first-level cache */
+
+struct column {
+	const u8 *next;			/* first byte not decoded */
+	u64 last;			/* value decoded last */
+};
+
+struct kind_columns {
+	u8 nr_fields;
+	struct column fields[RF_RECORD_FIELDS];
+};
+
+struct columns {
+	u16 stream;
+	u32 left;			/* records not decoded yet */
+	const u8 *kinds;		/* next record's kind */
+	struct column time, tid;
+	struct kind_columns by_kind[RF_RECORD_KIND_MAX];
+};
+
+/*
+ * Prepare to decode the unpacked frame data[size], which must be followed by COLUMNS_PADDING readable bytes. Every
+ * count and column end is checked here, so that decoding needs no checks. Returns NULL, or what is wrong.
+ */
+#define COLUMNS_PADDING 16
+const char *columns_open(struct columns *columns, const u8 *data, size_t size, const struct data_header *header);
+
+/* Decode up to max records; 0 at the end. */
+size_t columns_read(struct columns *columns, struct rf_record *out, size_t max);
+
+#endif

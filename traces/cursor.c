@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Walking the records of a stream. A frame is read, unpacked and checked as a
+ * whole before its first record is delivered; then its columns are decoded in
+ * slices, into the caller's buffer.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "traces/reader.h"
+
+struct rf_cursor {
+	struct rf_reader *reader;
+	int stream;
+	u64 kinds[2];
+	size_t next_frame;
+	size_t next_stream_end;		/* stream < 0: streams whose loss at the end was delivered */
+	struct rf_record lost;		/* f[0] != 0: to be delivered before anything else */
+	struct unpacker unpacker;
+};
+
+static bool reserve(u8 **buffer, size_t *allocated, size_t wanted)
+{
+	u8 *bigger;
+
+	if (*buffer && wanted <= *allocated)
+		return true;
+	bigger = realloc(*buffer, wanted);
+	if (!bigger)
+		return false;
+	*buffer = bigger;
+	*allocated = wanted;
+	return true;
+}
+
+static const char *read_packed(struct rf_reader *reader, const struct rf_frame_info *info, u8 *packed)
+{
+	size_t done = 0;
+
+	while (done < info->size) {
+		ssize_t n = pread(reader->fd, packed + done, info->size - done, info->offset + done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return strerror(errno);
+		if (n == 0)
+			return "the file became shorter";
+		done += n;
+	}
+	return NULL;
+}
+
+static const char *unpack(struct rf_reader *reader, const struct reader_frame *frame, struct unpacker *unpacker)
+{
+	unsigned long long content;
+	struct data_header header;
+	const char *wrong;
+	size_t size;
+
+	if (!unpacker->zstd)
+		unpacker->zstd = ZSTD_createDCtx();
+	if (!unpacker->zstd || !reserve(&unpacker->packed, &unpacker->packed_size, frame->info.size))
+		return "out of memory";
+	wrong = read_packed(reader, &frame->info, unpacker->packed);
+	if (wrong)
+		return wrong;
+	content = ZSTD_getFrameContentSize(unpacker->packed, frame->info.size);
+	if (frame->info.size < 5 || load_u32(unpacker->packed) != ZSTD_MAGIC || !(unpacker->packed[4] & 4) ||
+	    content < DATA_HEADER_BYTES || content > FRAME_UNPACKED_MAX)
+		return "no frame where the index has one";
+	if (!reserve(&unpacker->unpacked, &unpacker->unpacked_size, content + COLUMNS_PADDING))
+		return "out of memory";
+	size = ZSTD_decompressDCtx(unpacker->zstd, unpacker->unpacked, content, unpacker->packed, frame->info.size);
+	if (ZSTD_isError(size))
+		return ZSTD_getErrorName(size);
+	if (size != content || memcmp(unpacker->unpacked, frame->header, DATA_HEADER_BYTES) ||
+	    !data_header_load(unpacker->unpacked, &header))
+		return "its header does not agree with the index";
+	memset(unpacker->unpacked + size, 0, COLUMNS_PADDING);
+	return columns_open(&unpacker->columns, unpacker->unpacked, size, &header);
+}
+
+static void note_damaged_frame(struct rf_reader *reader, struct reader_frame *frame, const char *why)
+{
+	struct rf_trace_summary *summary = &reader->summary;
+	bool first;
+
+	pthread_mutex_lock(&reader->lock);
+	first = !frame->damaged;
+	if (first) {
+		frame->damaged = true;
+		summary->damaged_frames++;
+		summary->records -= frame->info.records;
+		summary->lost_events += frame->info.records;
+	}
+	pthread_mutex_unlock(&reader->lock);
+	if (first)
+		reader_note_damage(reader, frame->info.offset, "a damaged frame (%s): %u records of stream %u are lost",
+				   why, frame->info.records, frame->info.stream);
+}
+
+bool reader_unpack(struct rf_reader *reader, size_t nr, struct unpacker *unpacker)
+{
+	struct reader_frame *frame = &reader->frames[nr];
+	const char *why = unpack(reader, frame, unpacker);
+
+	if (!why)
+		return true;
+	unpacker->columns.left = 0;
+	note_damaged_frame(reader, frame, why);
+	return false;
+}
+
+void unpacker_free(struct unpacker *unpacker)
+{
+	ZSTD_freeDCtx(unpacker->zstd);
+	free(unpacker->packed);
+	free(unpacker->unpacked);
+}
+
+struct rf_cursor *rf_cursor_open(struct rf_reader *reader, int stream, const u64 kinds[2])
+{
+	struct rf_cursor *cursor = calloc(1, sizeof(*cursor));
+
+	if (!cursor)
+		return NULL;
+	cursor->reader = reader;
+	cursor->stream = stream;
+	cursor->kinds[0] = kinds ? kinds[0] : ~0ull;
+	cursor->kinds[1] = kinds ? kinds[1] : ~0ull;
+	return cursor;
+}
+
+static void set_lost(struct rf_cursor *cursor, u16 stream, u64 time, u64 events)
+{
+	cursor->lost = (struct rf_record){ .time = time, .stream = stream, .kind = RF_LOST, .f = { events } };
+}
+
+/* Go to the next frame or, behind the last, to the losses at the streams' ends. False: nothing is left. */
+static bool advance(struct rf_cursor *cursor)
+{
+	struct rf_reader *reader = cursor->reader;
+
+	while (cursor->next_frame < reader->nr_frames) {
+		size_t nr = cursor->next_frame++;
+		const struct rf_frame_info *info = &reader->frames[nr].info;
+		u64 lost = info->lost;
+
+		if (cursor->stream >= 0 && info->stream != cursor->stream)
+			continue;
+		if ((info->kinds[0] & cursor->kinds[0] || info->kinds[1] & cursor->kinds[1]) &&
+		    !reader_unpack(reader, nr, &cursor->unpacker))
+			lost += info->records;
+		if (lost || cursor->unpacker.columns.left) {
+			set_lost(cursor, info->stream, info->first_time, lost);
+			return true;
+		}
+	}
+	while (cursor->next_stream_end < reader->nr_streams) {
+		size_t nr = cursor->next_stream_end++;
+		const struct reader_stream *stream = &reader->streams[nr];
+
+		if (stream->lost_at_end && (cursor->stream < 0 || (size_t)cursor->stream == nr)) {
+			set_lost(cursor, nr, stream->last_time, stream->lost_at_end);
+			return true;
+		}
+	}
+	return false;
+}
+
+size_t rf_cursor_read(struct rf_cursor *cursor, struct rf_record *out, size_t max)
+{
+	size_t done = 0;
+
+	while (done < max) {
+		if (cursor->lost.f[0]) {
+			out[done++] = cursor->lost;
+			cursor->lost.f[0] = 0;
+		} else if (cursor->unpacker.columns.left) {
+			done += columns_read(&cursor->unpacker.columns, out + done, max - done);
+		} else if (!advance(cursor)) {
+			break;
+		}
+	}
+	return done;
+}
+
+void rf_cursor_close(struct rf_cursor *cursor)
+{
+	if (!cursor)
+		return;
+	unpacker_free(&cursor->unpacker);
+	free(cursor);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* What reader.c, scan.c, cursor.c and text_dump.c share. Internal to traces/. */
+#ifndef REFOLD_TRACES_READER_H
+#define REFOLD_TRACES_READER_H
+
+#include <jansson.h>
+#include <pthread.h>
+#include <zstd.h>
+
+#include "traces/columns.h"
+
+struct reader_frame {
+	struct rf_frame_info info;
+	u8 header[DATA_HEADER_BYTES];	/* as the index or the scan had it; the unpacked frame must agree */
+	bool damaged;
+};
+
+struct reader_stream {
+	struct rf_stream_info info;
+	bool described;			/* by a frame or the end frame; else a hole in the numbering */
+	u64 frames, records, lost;	/* known so far, missing frames included */
+	u64 lost_at_end;		/* missing after the last readable frame */
+	u64 last_time;
+};
+
+struct rf_reader {
+	int fd;
+	u64 file_bytes;
+	struct reader_frame *frames;
+	size_t nr_frames, frames_allocated;
+	struct reader_stream *streams;
+	size_t nr_streams;
+	json_t *header;
+	char *header_text;
+	struct rf_trace_summary summary;
+	struct rf_error damage;		/* code 0: none met */
+	pthread_mutex_t lock;		/* damage and summary: cursors may run in several threads */
+};
+
+/* Bytes of the file around a moving offset, so that a scan reads each byte about once. */
+struct window {
+	int fd;
+	u64 file_bytes;
+	u64 offset;			/* of data[0] in the file */
+	u8 *data;
+	size_t size, allocated;
+};
+
+/* Make at least wanted bytes from offset visible, fewer only at the end of the file; NULL: cannot be read. */
+const u8 *window_at(struct window *window, u64 offset, size_t wanted, size_t *available);
+
+/* The size of the zstd frame at offset and of its content. 0: no whole frame of ours there, *why tells. */
+size_t frame_measure(struct window *window, u64 offset, size_t unpacked_max, size_t *unpacked, const char **why);
+
+/* Remember a damage (the first one is kept). */
+void reader_note_damage(struct rf_reader *reader, u64 offset, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Add a frame whose header was believed; losses found by its numbers are added to its lost. -EBADMSG: contradicts others. */
+int reader_add_frame(struct rf_reader *reader, u64 offset, u64 size, const u8 *header, const char **why);
+int reader_add_end(struct rf_reader *reader, const u8 *data, size_t size, const char **why);
+
+/* Find frames without an index. Negative errno only where memory or reading fails. */
+int reader_scan(struct rf_reader *reader, struct window *window, u64 offset);
+
+/*
+ * Read and unpack frame nr into *unpacked (grown as needed, padded for the column decoder) and open its columns.
+ * False: damaged; noted, and the summary corrected.
+ */
+struct unpacker {
+	ZSTD_DCtx *zstd;
+	u8 *packed, *unpacked;
+	size_t packed_size, unpacked_size;
+	struct columns columns;
+};
+bool reader_unpack(struct rf_reader *reader, size_t nr, struct unpacker *unpacker);
+void unpacker_free(struct unpacker *unpacker);
+
+#endif

@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Writing a trace. Streams pack their frames in the thread that appends;
+ * only the write itself is serialised. The file always ends at a whole frame:
+ * a frame that cannot be written completely is taken back.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include "traces/columns.h"
+
+/* What it takes to pack one frame; kept in a pool, as large as there are threads packing at once. */
+struct packer {
+	struct packer *next;
+	ZSTD_CCtx *zstd;
+	u8 *unpacked, *packed;
+	size_t unpacked_size, packed_size;
+	u32 positions[RF_FRAME_RECORDS];
+};
+
+struct stream {
+	struct rf_stream_info info;
+	struct rf_record *records;	/* of the open frame; grows up to RF_FRAME_RECORDS */
+	u32 nr, allocated;
+	u64 lost;			/* since the last frame */
+	u64 last_time;
+	u64 frames, total_records, total_lost;
+};
+
+struct rf_writer {
+	int fd;
+	int level;
+	int failed;			/* the first write error; nothing is written after it */
+	u64 offset;
+	struct packer *packers;		/* free ones */
+	struct stream **streams;
+	u32 nr_streams;
+	u8 *index;			/* INDEX_ENTRY_BYTES per frame */
+	size_t nr_frames, index_allocated;
+	pthread_mutex_t lock;		/* everything above; a stream's own fields belong to its thread */
+};
+
+static int out_of_memory(struct rf_error *err)
+{
+	return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+}
+
+static void packer_free(struct packer *packer)
+{
+	if (!packer)
+		return;
+	ZSTD_freeCCtx(packer->zstd);
+	free(packer->unpacked);
+	free(packer->packed);
+	free(packer);
+}
+
+static struct packer *packer_get(struct rf_writer *writer)
+{
+	struct packer *packer;
+
+	pthread_mutex_lock(&writer->lock);
+	packer = writer->packers;
+	if (packer)
+		writer->packers = packer->next;
+	pthread_mutex_unlock(&writer->lock);
+	if (packer)
+		return packer;
+	packer = calloc(1, sizeof(*packer));
+	if (!packer)
+		return NULL;
+	packer->zstd = ZSTD_createCCtx();
+	if (!packer->zstd || ZSTD_isError(ZSTD_CCtx_setParameter(packer->zstd, ZSTD_c_checksumFlag, 1)) ||
+	    ZSTD_isError(ZSTD_CCtx_setParameter(packer->zstd, ZSTD_c_compressionLevel, writer->level))) {
+		packer_free(packer);
+		return NULL;
+	}
+	return packer;
+}
+
+static void packer_put(struct rf_writer *writer, struct packer *packer)
+{
+	pthread_mutex_lock(&writer->lock);
+	packer->next = writer->packers;
+	writer->packers = packer;
+	pthread_mutex_unlock(&writer->lock);
+}
+
+static bool grow(u8 **buffer, size_t *allocated, size_t wanted)
+{
+	u8 *bigger;
+
+	if (wanted <= *allocated)
+		return true;
+	bigger = realloc(*buffer, wanted);
+	if (!bigger)
+		return false;
+	*buffer = bigger;
+	*allocated = wanted;
+	return true;
+}
+
+/* One zstd frame of unpacked[size] into packer->packed at offset reserve; returns its size or a negative errno. */
+static ssize_t compress(struct packer *packer, const u8 *unpacked, size_t size, size_t reserve)
+{
+	size_t bound = ZSTD_compressBound(size), packed;
+
+	if (!grow(&packer->packed, &packer->packed_size, reserve + bound + INDEX_TRAILER_BYTES))
+		return -ENOMEM;
+	packed = ZSTD_compress2(packer->zstd, packer->packed + reserve, bound, unpacked, size);
+	return ZSTD_isError(packed) ? -EIO : (ssize_t)packed;
+}
+
+/* Append bytes to the file, all or nothing. Called with the lock held. */
+static int write_whole(struct rf_writer *writer, const u8 *data, size_t size, struct rf_error *err)
+{
+	size_t done = 0;
+	int code = writer->failed;
+
+	while (!code && done < size) {
+		ssize_t n = write(writer->fd, data + done, size - done);
+
+		if (n > 0)
+			done += n;
+		else if (n == 0)
+			code = -EIO;
+		else if (errno != EINTR)
+			code = -errno;
+	}
+	if (!code) {
+		writer->offset += size;
+		return 0;
+	}
+	/* Take the partial frame back; where that is impossible, readers find the cut by themselves. */
+	if (!writer->failed && done && ftruncate(writer->fd, writer->offset) == 0)
+		lseek(writer->fd, writer->offset, SEEK_SET);
+	writer->failed = code;
+	return rf_error_set(err, code, writer->offset, "cannot write the trace: %s%s; it is whole up to byte %llu",
+			    strerror(-code),
+			    code == -ENOSPC || code == -EDQUOT || code == -EFBIG ? " (make room or write elsewhere)" : "",
+			    (unsigned long long)writer->offset);
+}
+
+static int write_header(struct rf_writer *writer, const char *header, struct rf_error *err)
+{
+	struct packer *packer = packer_get(writer);
+	ssize_t size;
+	int ret;
+
+	if (!packer)
+		return out_of_memory(err);
+	size = compress(packer, (const u8 *)header, strlen(header), 0);
+	ret = size < 0 ? rf_error_set(err, size, RF_NO_OFFSET, "cannot compress the trace header") :
+			 write_whole(writer, packer->packed, size, err);
+	packer_put(writer, packer);
+	return ret;
+}
+
+static void writer_free(struct rf_writer *writer)
+{
+	struct packer *packer;
+
+	while ((packer = writer->packers)) {
+		writer->packers = packer->next;
+		packer_free(packer);
+	}
+	for (u32 i = 0; i < writer->nr_streams; i++) {
+		free(writer->streams[i]->records);
+		free(writer->streams[i]);
+	}
+	free(writer->streams);
+	free(writer->index);
+	if (writer->fd >= 0)
+		close(writer->fd);
+	pthread_mutex_destroy(&writer->lock);
+	free(writer);
+}
+
+struct rf_writer *rf_writer_create(const char *path, const char *header_json, int level, struct rf_error *err)
+{
+	struct rf_writer *writer;
+	char *header;
+
+	if (level < ZSTD_minCLevel() || level > ZSTD_maxCLevel()) {
+		rf_error_set(err, -EINVAL, RF_NO_OFFSET, "no zstd level %d: use 1 to %d", level, ZSTD_maxCLevel());
+		return NULL;
+	}
+	header = header_canonical(header_json, level, err);
+	if (!header)
+		return NULL;
+	writer = calloc(1, sizeof(*writer));
+	if (!writer) {
+		free(header);
+		out_of_memory(err);
+		return NULL;
+	}
+	pthread_mutex_init(&writer->lock, NULL);
+	writer->level = level;
+	writer->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (writer->fd < 0)
+		rf_error_set(err, -errno, RF_NO_OFFSET, "cannot create: %s", strerror(errno));
+	if (writer->fd < 0 || write_header(writer, header, err)) {
+		writer_free(writer);
+		writer = NULL;
+	}
+	free(header);
+	return writer;
+}
+
+int rf_writer_add_stream(struct rf_writer *writer, const struct rf_stream_info *info)
+{
+	struct stream *stream = calloc(1, sizeof(*stream));
+	struct stream **streams;
+	int index;
+
+	if (!stream)
+		return -ENOMEM;
+	if (info->source > RF_SOURCE_SNAPSHOT) {
+		free(stream);
+		return -EINVAL;
+	}
+	stream->info = *info;
+	pthread_mutex_lock(&writer->lock);
+	index = writer->nr_streams;
+	streams = index < STREAMS_MAX ? realloc(writer->streams, (index + 1) * sizeof(*streams)) : NULL;
+	if (streams) {
+		streams[index] = stream;
+		writer->streams = streams;
+		writer->nr_streams++;
+	}
+	pthread_mutex_unlock(&writer->lock);
+	if (streams)
+		return index;
+	free(stream);
+	return index < STREAMS_MAX ? -ENOMEM : -ENOSPC;
+}
+
+static struct stream *stream_get(struct rf_writer *writer, int index)
+{
+	struct stream *stream = NULL;
+
+	pthread_mutex_lock(&writer->lock);
+	if (index >= 0 && (u32)index < writer->nr_streams)
+		stream = writer->streams[index];
+	pthread_mutex_unlock(&writer->lock);
+	return stream;
+}
+
+static int add_to_index(struct rf_writer *writer, const u8 *header, u64 size)
+{
+	size_t wanted = (writer->nr_frames + 1) * INDEX_ENTRY_BYTES;
+	u8 *entry;
+
+	if (wanted > writer->index_allocated &&
+	    !grow(&writer->index, &writer->index_allocated, wanted < 4096 ? 4096 : wanted * 2))
+		return -ENOMEM;
+	entry = writer->index + writer->nr_frames++ * INDEX_ENTRY_BYTES;
+	store_u64(entry, writer->offset);
+	store_u64(entry + 8, size);
+	memcpy(entry + 16, header, DATA_HEADER_BYTES);
+	return 0;
+}
+
+static int pack_frame(struct rf_writer *writer, struct packer *packer, struct stream *stream,
+		      struct data_header *header, struct rf_error *err)
+{
+	ssize_t size;
+	int ret;
+
+	if (!grow(&packer->unpacked, &packer->unpacked_size, columns_bound(stream->nr)))
+		return out_of_memory(err);
+	size = columns_pack(header, stream->records, stream->nr, packer->positions, packer->unpacked);
+	if (size >= 0)
+		size = compress(packer, packer->unpacked, size, 0);
+	if (size < 0)
+		return rf_error_set(err, size, RF_NO_OFFSET, "cannot pack a frame: %s", strerror(-size));
+
+	pthread_mutex_lock(&writer->lock);
+	ret = writer->failed ? 0 : add_to_index(writer, packer->unpacked, size);
+	ret = ret ? out_of_memory(err) : write_whole(writer, packer->packed, size, err);
+	pthread_mutex_unlock(&writer->lock);
+	return ret;
+}
+
+static int flush_stream(struct rf_writer *writer, int index, struct stream *stream, struct rf_error *err)
+{
+	struct data_header header = {
+		.stream = index,
+		.source = stream->info.source,
+		.cpu = stream->info.cpu,
+		.sequence = stream->frames,
+		.records_before = stream->total_records,
+		.lost_before = stream->total_lost,
+		.lost = stream->lost,
+		/* of an empty frame; others take their records' */
+		.first_time = stream->last_time,
+		.last_time = stream->last_time,
+	};
+	struct packer *packer;
+	int ret;
+
+	if (!stream->nr && !stream->lost)
+		return 0;
+	packer = packer_get(writer);
+	if (!packer)
+		return out_of_memory(err);
+	ret = pack_frame(writer, packer, stream, &header, err);
+	packer_put(writer, packer);
+	if (ret)
+		return ret;
+	stream->frames++;
+	stream->total_records += stream->nr;
+	stream->last_time = header.last_time;
+	stream->nr = 0;
+	stream->lost = 0;
+	return 0;
+}
+
+static bool grow_records(struct stream *stream, size_t more)
+{
+	size_t wanted = stream->nr + more, allocated = stream->allocated ? stream->allocated : 256;
+	struct rf_record *records;
+
+	if (wanted > RF_FRAME_RECORDS)
+		wanted = RF_FRAME_RECORDS;
+	if (wanted <= stream->allocated)
+		return true;
+	while (allocated < wanted)
+		allocated *= 2;
+	records = realloc(stream->records, allocated * sizeof(*records));
+	if (!records)
+		return false;
+	stream->records = records;
+	stream->allocated = allocated;
+	return true;
+}
+
+static int note_lost(struct rf_writer *writer, int index, struct stream *stream, u64 events, struct rf_error *err)
+{
+	int ret = stream->nr ? flush_stream(writer, index, stream, err) : 0;
+
+	if (ret)
+		return ret;
+	stream->lost += events;
+	stream->total_lost += events;
+	return 0;
+}
+
+int rf_writer_append(struct rf_writer *writer, int index, const struct rf_record *records, size_t nr,
+		     struct rf_error *err)
+{
+	const struct rf_kind_info *table = rf_kind_table();
+	struct stream *stream = stream_get(writer, index);
+	int ret = 0;
+
+	if (!stream)
+		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "no stream %d in this trace", index);
+	for (size_t i = 0; !ret && i < nr; i++) {
+		if (records[i].kind >= RF_RECORD_KIND_MAX || !table[records[i].kind].name)
+			return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "no record kind %u", records[i].kind);
+		if (records[i].kind == RF_LOST) {	/* losses have one place: the frame header */
+			ret = note_lost(writer, index, stream, records[i].f[0], err);
+			continue;
+		}
+		if (stream->nr == stream->allocated && !grow_records(stream, nr - i))
+			return out_of_memory(err);
+		stream->records[stream->nr++] = records[i];
+		if (stream->nr == RF_FRAME_RECORDS)
+			ret = flush_stream(writer, index, stream, err);
+	}
+	return ret;
+}
+
+int rf_writer_lost(struct rf_writer *writer, int index, u64 events, struct rf_error *err)
+{
+	struct stream *stream = stream_get(writer, index);
+
+	if (!stream)
+		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "no stream %d in this trace", index);
+	return events ? note_lost(writer, index, stream, events, err) : 0;
+}
+
+int rf_writer_flush(struct rf_writer *writer, int index, struct rf_error *err)
+{
+	struct stream *stream = stream_get(writer, index);
+
+	if (!stream)
+		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "no stream %d in this trace", index);
+	return flush_stream(writer, index, stream, err);
+}
+
+u64 rf_writer_bytes(const struct rf_writer *writer)
+{
+	return __atomic_load_n(&writer->offset, __ATOMIC_RELAXED);
+}
+
+static int write_end(struct rf_writer *writer, struct packer *packer, enum rf_end why, struct rf_error *err)
+{
+	size_t bytes = END_HEADER_BYTES + (size_t)writer->nr_streams * END_STREAM_BYTES;
+	struct end_header header = { .why = why, .streams = writer->nr_streams, .frames = writer->nr_frames };
+	ssize_t size;
+
+	if (!grow(&packer->unpacked, &packer->unpacked_size, bytes))
+		return out_of_memory(err);
+	for (u32 i = 0; i < writer->nr_streams; i++) {
+		const struct stream *stream = writer->streams[i];
+		struct end_stream totals = { stream->info, stream->frames, stream->total_records, stream->total_lost };
+
+		end_stream_store(packer->unpacked + END_HEADER_BYTES + i * END_STREAM_BYTES, &totals);
+		header.records += stream->total_records;
+	}
+	end_header_store(packer->unpacked, &header);
+	size = compress(packer, packer->unpacked, bytes, 0);
+	if (size < 0)
+		return rf_error_set(err, size, RF_NO_OFFSET, "cannot pack the end frame: %s", strerror(-size));
+	return write_whole(writer, packer->packed, size, err);
+}
+
+/* The index saves readers a scan; a trace too long for one is read without. */
+static int write_index(struct rf_writer *writer, struct packer *packer, u64 end_offset, struct rf_error *err)
+{
+	size_t entries = writer->nr_frames * INDEX_ENTRY_BYTES;
+	struct index_header header = { writer->nr_streams, writer->nr_frames, end_offset };
+	ssize_t size;
+	u8 *trailer;
+
+	if (entries > INDEX_UNPACKED_MAX - INDEX_HEADER_BYTES)
+		return 0;
+	if (!grow(&packer->unpacked, &packer->unpacked_size, INDEX_HEADER_BYTES + entries))
+		return out_of_memory(err);
+	index_header_store(packer->unpacked, &header);
+	if (entries)
+		memcpy(packer->unpacked + INDEX_HEADER_BYTES, writer->index, entries);
+	size = compress(packer, packer->unpacked, INDEX_HEADER_BYTES + entries, 8);
+	if (size < 0)
+		return rf_error_set(err, size, RF_NO_OFFSET, "cannot pack the index: %s", strerror(-size));
+	store_u32(packer->packed, INDEX_SKIP_MAGIC);
+	store_u32(packer->packed + 4, size + INDEX_TRAILER_BYTES);
+	trailer = packer->packed + 8 + size;
+	store_u64(trailer, writer->offset);
+	store_u64(trailer + 8, INDEX_TRAILER_MAGIC);
+	return write_whole(writer, packer->packed, 8 + size + INDEX_TRAILER_BYTES, err);
+}
+
+int rf_writer_close(struct rf_writer *writer, enum rf_end why, struct rf_error *err)
+{
+	struct packer *packer;
+	u64 end_offset;
+	int ret = 0;
+
+	for (u32 i = 0; !ret && i < writer->nr_streams; i++)
+		ret = flush_stream(writer, i, writer->streams[i], err);
+	packer = packer_get(writer);
+	if (!ret && !packer)
+		ret = out_of_memory(err);
+	end_offset = writer->offset;
+	if (!ret)
+		ret = write_end(writer, packer, why, err);
+	if (!ret)
+		ret = write_index(writer, packer, end_offset, err);
+	packer_free(packer);
+	if (!ret && close(writer->fd))
+		ret = rf_error_set(err, -errno, RF_NO_OFFSET, "cannot finish the trace: %s", strerror(errno));
+	else if (ret)
+		close(writer->fd);
+	writer->fd = -1;
+	writer_free(writer);
+	return ret;
+}
