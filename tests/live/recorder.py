@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: MIT
+"""The recorder when things go wrong, and when it is pointed at what runs already.
+
+    recorder.py BUILD_ROOT SOURCE_ROOT CASE
+"""
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import machine
+
+SPIN = 'import time\nwhile True:\n    b = bytearray(1 << 20); b[::4096] = b"x" * 256\n    time.sleep(0.001)\n'
+
+
+class Bench:
+    """A test's directory and programs, and what the cases share."""
+
+    def __init__(self, programs, directory):
+        self.programs = programs
+        self.directory = directory
+        self.trace = self.path('t.mmt.zst')
+        self.before = machine.instances()
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def replay(self, expect=0, options=()):
+        report = self.path('report.json')
+        result = self.programs.run(self.programs.refold, 'replay', '-q', *options, self.trace, '-p', 'linux-6.12',
+                                   '-o', report, expect=expect)
+        with open(report, encoding='utf-8') as file:
+            return json.load(file), result
+
+    def start_recording(self, *arguments):
+        """refold-capture in the background, once it has written the trace's header."""
+        process = self.programs.start(self.programs.capture, '-q', '-o', self.trace, *arguments)
+        for _ in range(100):
+            if process.poll() is not None:
+                machine.fail(f'the recorder ended early: {process.communicate()[1]}')
+            if os.path.exists(self.trace) and os.path.getsize(self.trace):
+                return process
+            time.sleep(0.1)
+        machine.fail('the recorder wrote nothing for 10 s')
+
+    def new_instances(self):
+        return machine.instances() - self.before
+
+    def no_instance_left(self):
+        left = self.new_instances()
+        machine.require(not left, f'tracefs instances left behind: {left}')
+
+    def one_line(self, result, *words):
+        """An error is one line that says what, and where."""
+        lines = result.stderr.strip().splitlines()
+        print(f'said: {lines}')
+        machine.require(len(lines) == 1, 'an error is one line')
+        for word in words:
+            machine.require(word in lines[0], f'the line does not mention {word!r}')
+
+
+def wait_end(process, expect, seconds=30):
+    try:
+        _, err = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        machine.fail(f'the recorder did not end within {seconds} s')
+    machine.require(process.returncode == expect, f'exit code {process.returncode}, not {expect}: {err}')
+    return err
+
+
+def killed(bench):
+    """kill -9: the file reads to its last whole frame, and the next run cleans up."""
+    recorder = bench.start_recording('--', sys.executable, '-c', SPIN)
+    time.sleep(3)
+    recorder.kill()
+    recorder.wait()
+    stale = bench.new_instances()
+    machine.require(stale, 'the killed recorder had no instance of its own')
+    report, _ = bench.replay(expect=3)
+    machine.require(report['complete'] is False, 'a cut trace is not complete')
+    machine.require(report['trace']['records'] > 0, 'no record survived')
+    print(f'{report["trace"]["records"]} records survived the kill')
+    bench.programs.run('zstd', '-qdc', bench.trace, expect=None)
+    bench.programs.record(bench.path('next.mmt.zst'), '/bin/true')
+    bench.no_instance_left()
+
+
+def signalled(bench, number):
+    recorder = bench.start_recording('--', sys.executable, '-c', SPIN)
+    time.sleep(1.5)
+    recorder.send_signal(number)
+    wait_end(recorder, 0)
+    bench.no_instance_left()
+    report, _ = bench.replay()
+    fidelity = report['fidelity']
+    print(f'fidelity: {fidelity["present"]} of {fidelity["ptes"]} PTEs, pfn {fidelity["pfn"]}')
+    machine.require(report['complete'] is True, 'the trace of a stopped recording is complete')
+    machine.require(fidelity['ptes'] > 0, 'what ran at the stop has a snapshot')
+    machine.require(fidelity['pfn'] >= 0.999 * fidelity['ptes'], 'less than 99.9 % of its PTEs were rebuilt')
+
+
+def interrupted(bench):
+    """SIGINT ends a recording cleanly."""
+    signalled(bench, signal.SIGINT)
+
+
+def terminated(bench):
+    """So does SIGTERM."""
+    signalled(bench, signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def small_disk(path, size):
+    os.mkdir(path)
+    subprocess.run(['mount', '-t', 'tmpfs', '-o', f'size={size}', 'refold-test', path], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(['umount', '-l', path], check=False)
+
+
+def disk_full(bench):
+    """A full disk: one line, exit code 1, and a file that reads to its last whole frame."""
+    disk = bench.path('disk')
+    with small_disk(disk, '64k'):
+        bench.trace = os.path.join(disk, 't.mmt.zst')
+        result = bench.programs.record(bench.trace, sys.executable, os.path.join(bench.programs.scripts, 'work.py'),
+                                       expect=1)
+        bench.one_line(result, bench.trace, 'No space left')
+        bench.no_instance_left()
+        bench.programs.run(bench.programs.refold, 'info', bench.trace, expect=3)
+
+
+def pid_gone(bench):
+    process = subprocess.Popen(['/bin/true'])
+    process.wait()
+    result = bench.programs.run(bench.programs.capture, '-q', '-o', bench.trace, '-p', str(process.pid), expect=1)
+    bench.one_line(result, str(process.pid))
+    bench.no_instance_left()
+
+
+def command_not_found(bench):
+    result = bench.programs.record(bench.trace, '/no/such/command', expect=1)
+    bench.one_line(result, '/no/such/command')
+    bench.no_instance_left()
+
+
+def attach(bench):
+    """-p: a running program is rebuilt from a snapshot taken while it runs."""
+    script = os.path.join(bench.programs.scripts, 'work.py')
+    loop = f'import time\nwhile True:\n    exec(open({script!r}).read()); time.sleep(0.01)\n'
+    target = bench.programs.start(sys.executable, '-c', loop)
+    time.sleep(1.5)
+    recorder = bench.start_recording('-p', str(target.pid))
+    time.sleep(2)
+    recorder.send_signal(signal.SIGINT)
+    wait_end(recorder, 0)
+    machine.require(target.poll() is None, 'the recorded program must go on')
+    target.kill()
+    bench.no_instance_left()
+    report, _ = bench.replay()
+    fidelity = report['fidelity']
+    print('fidelity: ' + ', '.join(f'{name} {fidelity[name]}' for name in ('ptes', 'present', 'pfn', 'order', 'extra')))
+    machine.require(fidelity['ptes'] > 1000, 'a program that still runs has a snapshot at the stop')
+    for name in ('present', 'pfn', 'order'):
+        machine.require(fidelity[name] >= 0.995 * fidelity['ptes'], f'less than 99.5 % {name} after a late attach')
+
+
+def whole_system(bench):
+    """-a: everything that runs, for two seconds."""
+    load = bench.programs.start('/bin/sh', '-c', 'while :; do /bin/true; done')
+    recorder = bench.start_recording('-a')
+    time.sleep(2)
+    recorder.send_signal(signal.SIGINT)
+    wait_end(recorder, 0)
+    load.kill()
+    bench.no_instance_left()
+    report, _ = bench.replay()
+    print(f'{report["trace"]["records"]} records, {report["fidelity"]["tasks"]} tasks')
+    machine.require(report['complete'] is True, 'complete')
+    machine.require(report['fidelity']['tasks'] > 100, 'the load started more than 100 tasks')
+
+
+def losses(bench):
+    """A buffer that is too small: losses are counted, told, and fatal where the user says so."""
+    source = bench.programs.run(sys.executable, os.path.join(bench.programs.scripts, 'generate_source.py'), '60').stdout
+    machine.write(bench.path('generated.c'), source)
+    bench.programs.run(bench.programs.capture, '-q', '--buffer', '8K', '-o', bench.trace, '--', 'gcc', '-O1', '-c',
+                       bench.path('generated.c'), '-o', bench.path('generated.o'))
+    report, _ = bench.replay()
+    print(f'lost {report["trace"]["lost_events"]} events of {report["trace"]["records"]}; '
+          f'inexact address spaces: {report["fidelity"]["inexact_mms"]}')
+    machine.require(report['trace']['lost_events'] > 0, 'an 8K buffer loses events')
+    machine.require(report['fidelity']['inexact_mms'] > 0, 'losses make address spaces inexact')
+    _, result = bench.replay(expect=4, options=('--max-loss', '0'))
+    machine.require('lost' in result.stderr, 'the message tells of the loss')
+
+
+CASES = {case.__name__: case for case in (killed, interrupted, terminated, disk_full, pid_gone, command_not_found,
+                                          attach, whole_system, losses)}
+
+
+def main():
+    build_root, source_root, name = sys.argv[1:]
+    machine.need_live_kernel()
+    with machine.work_directory(name) as directory:
+        CASES[name](Bench(machine.Programs(build_root, source_root), directory))
+
+
+main()
