@@ -331,6 +331,7 @@ struct arch_ops {
 	void (*flush_tlb_fix_spurious_fault)(struct arch_mm *mm, u64 addr);
 
 	bool merges_vmas;	/* MMU_GATHER_MERGE_VMAS: tlb_end_vma() does not flush */
+	bool old_prefaulted_ptes; /* arch_wants_old_prefaulted_pte(): what fault-around maps unasked is old */
 };
 
 /* Every backend, ended by NULL; arches.c is the explicit list. */

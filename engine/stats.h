@@ -8,7 +8,10 @@
 
 #include "arch/counters.h"
 
-/* The rows of the report's "operations". */
+/*
+ * The rows of the report's "operations". Reads by page_vma_mapped_walk() on behalf of unmap_*, migrate, folio_split
+ * and mkclean are in rmap_walk, so that those rows show the unmapping alone.
+ */
 #define RF_ROWS(X)                                                                                 \
 	X(fault_anon) X(fault_zero) X(fault_file) X(cow) X(reuse) X(fault_swap) X(fault_none)      \
 	X(populate) X(fork) X(exec)                                                            \
@@ -17,7 +20,7 @@
 	X(zap_exit) X(zap_exec)                                                                    \
 	X(mprotect) X(mremap) X(madv_free) X(madv_cold) X(madv_pageout)                            \
 	X(unmap_swap) X(unmap_file) X(migrate) X(reclaim_flush) X(collapse) X(folio_split) X(mkclean) \
-	X(vma)
+	X(rmap_walk) X(vma)
 
 enum rf_row {
 #define X(name) RF_ROW_##name,

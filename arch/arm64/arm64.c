@@ -412,4 +412,5 @@ const struct arch_ops arm64_ops = {
 	.flush_tlb_batched_pending = arm64_flush_tlb_batched_pending,
 	.flush_tlb_fix_spurious_fault = arm64_flush_tlb_fix_spurious_fault,
 	.merges_vmas = false,
+	.old_prefaulted_ptes = true,
 };

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+/*
+ * PMD mappings come and go: collapse_huge_page() of mm/khugepaged.c and
+ * __split_huge_pmd_locked() of mm/huge_memory.c; kernel-model.md 4.9 and 4.11.
+ */
+#include <errno.h>
+
+#include "engine/mm.h"
+
+/* __split_huge_zero_page_pmd() */
+static void fill_zero_ptes(struct mm *mm, u64 addr, pte_t *table, pte_t pte)
+{
+	u32 i;
+
+	pte.val &= ~PTE_ORDER_MASK;
+	for (i = 0; i < ptrs_per_pte(mm); i++)
+		set_pte_at(mm, addr + ((u64)i << mm->arch.geometry->page_shift), &table[i], pte);
+}
+
+static void fill_ptes(struct mm *mm, u64 addr, pte_t *table, pte_t pte)
+{
+	u32 i;
+
+	if (mm_knobs(mm)->pmd_split_set_ptes) {
+		mm->arch.ops->set_ptes(&mm->arch, addr, table, pte, ptrs_per_pte(mm));
+		return;
+	}
+	for (i = 0; i < ptrs_per_pte(mm); i++)
+		set_pte_at(mm, addr + ((u64)i << mm->arch.geometry->page_shift), &table[i], pte_advance_pfn(pte, i));
+}
+
+/*
+ * The leaf is invalidated and flushed, its entries are written to the table that was deposited for this, then the table
+ * takes its place. A file's leaf just goes: faults bring its pages back.
+ */
+int split_huge_pmd(struct mm *mm, const struct vm_area *vma, pmd_t *pmd, u64 addr)
+{
+	pte_t pte = pmd_pte(*pmd);
+	u64 start = ALIGN_DOWN(addr, pmd_size(mm));
+	pte_t *table;
+
+	pmd->val = 0;
+	if (pte_present(pte))
+		flush_pmd_tlb_range(mm, start, start + pmd_size(mm));
+	if (!(pte.val & PTE_ANON) && !pte_special(pte))
+		return 0;
+	table = table_alloc(mm->machine->tables);
+	if (!table) {
+		mm->machine->error = -ENOMEM;
+		return -ENOMEM;
+	}
+	pmd->val = (uintptr_t)table;
+	if (pte_special(pte))
+		fill_zero_ptes(mm, start, table, pte);
+	else
+		fill_ptes(mm, start, table, pte);
+	return 0;
+}
+
+/* __collapse_huge_page_isolate() and __collapse_huge_page_copy_succeeded(), on the table nobody can walk any more. */
+static void clear_collapsed(struct mm *mm, u64 addr, pte_t *table)
+{
+	const struct arch_ops *ops = mm->arch.ops;
+	unsigned int shift = mm->arch.geometry->page_shift;
+	u32 i, nr;
+
+	for (i = 0; i < ptrs_per_pte(mm); i++)
+		ops->ptep_get(&mm->arch, addr + ((u64)i << shift), &table[i]);
+	for (i = 0; i < ptrs_per_pte(mm); i += nr) {
+		u64 at = addr + ((u64)i << shift);
+		struct pte_batch seen = { 0 };
+		pte_t pte = table[i];
+
+		nr = 1;
+		if (pte_none(pte))
+			continue;
+		if (!pte_present(pte)) {
+			ops->pte_clear(&mm->arch, at, &table[i]);
+			continue;
+		}
+		if (mm_knobs(mm)->batch_file_unmap && pte_folio_order(pte)) {	/* 7.0 batches this too */
+			pte = ops->ptep_get(&mm->arch, at, &table[i]);
+			nr = folio_pte_batch(mm, at, &table[i], pte, ptrs_per_pte(mm) - i, 0, &seen);
+			ops->clear_full_ptes(&mm->arch, at, &table[i], nr, false);
+		} else {
+			ops->ptep_get_and_clear(&mm->arch, at, &table[i]);
+		}
+	}
+}
+
+void op_collapse(struct mm *mm, const struct rf_op *op)
+{
+	u64 addr = ALIGN_DOWN(op->addr, pmd_size(mm));
+	struct vm_area *vma = vma_of_fault(mm, op->addr, false);
+	pmd_t *pmd = pmd_alloc(mm, addr);
+	bool anon;
+	pte_t entry;
+
+	if (!vma || !pmd)
+		return;
+	anon = !vma->file && !(vma->flags & RF_VM_SHARED);
+	if (anon)
+		vma_anon_prepare(mm, vma);
+	/* pmdp_collapse_flush(): before any entry is looked at. */
+	flush_tlb_range(mm, addr, addr + pmd_size(mm));
+	if (pmd_leaf(*pmd)) {
+		count_anomaly(mm->machine, RF_ANOMALY_mapped_twice);
+	} else if (pmd_table(*pmd)) {
+		pte_t *table = pmd_ptes(*pmd);
+
+		pmd->val = 0;
+		clear_collapsed(mm, addr, table);
+		table_free(mm->machine->tables, table);
+	}
+	entry = mk_pte(vma, op->pfn, op->order, anon ? PTE_ANON | PTE_EXCLUSIVE :
+		       op->flags & RF_OP_SHMEM || vma->flags & RF_VM_SHMEM ? PTE_SHMEM : 0);
+	if (anon)
+		entry = maybe_mkwrite(pte_mkdirty(entry), vma);
+	set_pmd_leaf(pmd, entry);
+}

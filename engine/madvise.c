@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+/*
+ * MADV_FREE, MADV_COLD and the advice part of MADV_PAGEOUT: mm/madvise.c;
+ * kernel-model.md 4.8. Since 6.10 large folios that lie in the range whole are
+ * changed in place; before, and where they lie in it in part, they are split.
+ */
+#include "engine/mm.h"
+
+enum advice { ADVICE_FREE, ADVICE_COLD, ADVICE_PAGEOUT };
+
+struct advise_state {
+	struct mmu_gather tlb;
+	const struct vm_area *vma;
+	enum advice advice;
+};
+
+static bool advice_changes(const struct advise_state *state, pte_t pte)
+{
+	if (state->advice == ADVICE_FREE)
+		return pte_young(pte) || pte_dirty(pte);
+	return state->advice == ADVICE_COLD && pte_young(pte);
+}
+
+/* clear_young_dirty_ptes(), or what it replaced. */
+static void clear_young_dirty(struct advise_state *state, u64 addr, pte_t *ptep, u32 nr)
+{
+	struct mm *mm = state->tlb.mm;
+	const struct arch_ops *ops = mm->arch.ops;
+	bool dirty = state->advice == ADVICE_FREE;
+
+	if (mm_knobs(mm)->madv_clear_young_dirty) {
+		ops->clear_young_dirty_ptes(&mm->arch, addr, ptep, nr, true, dirty);
+	} else {
+		pte_t pte = pte_mkold(ops->get_and_clear_full_ptes(&mm->arch, addr, ptep, 1, false));
+
+		set_pte_at(mm, addr, ptep, dirty ? pte_mkclean(pte) : pte);
+	}
+	tlb_flush_pte_range(&state->tlb, addr, (u64)nr << mm->arch.geometry->page_shift);
+}
+
+/* A large folio: 0 after a split (look again), else how many entries to step over; *change: act on them. */
+static u32 advise_large(struct advise_state *state, u64 addr, pte_t *ptep, pte_t *pte, u32 max_nr, bool *change)
+{
+	struct mm *mm = state->tlb.mm;
+	u32 pages = 1u << pte_folio_order(*pte), nr = 1;
+	struct pte_batch seen = { 0 };
+
+	*change = false;
+	if (mm_knobs(mm)->madv_clear_young_dirty) {
+		nr = folio_pte_batch(mm, addr, ptep, *pte, max_nr, 0, &seen);
+		if (nr == pages) {
+			if (seen.any_young)
+				*pte = pte_mkyoung(*pte);
+			if (seen.any_dirty)
+				*pte = pte_mkdirty(*pte);
+			*change = true;
+			return nr;
+		}
+	}
+	/* folio_likely_mapped_shared(): of others' mappings only PageAnonExclusive is known. */
+	if (!(pte->val & PTE_EXCLUSIVE))
+		return nr;
+	split_folio_ptes(mm, state->vma, addr, ptep, 0);
+	return 0;
+}
+
+static void advise_pte_range(struct advise_state *state, pmd_t *pmd, u64 addr, u64 end)
+{
+	struct mm *mm = state->tlb.mm;
+	unsigned int shift = mm->arch.geometry->page_shift;
+	pte_t *ptep = pte_offset(mm, pmd, addr);
+	u32 nr;
+
+	flush_tlb_batched_pending(mm);
+	for (; addr < end; ptep += nr, addr += (u64)nr << shift) {
+		u32 max_nr = (end - addr) >> shift, i;
+		bool change = true;
+		pte_t pte;
+
+		nr = skip_none_ptes(mm, ptep, max_nr);
+		if (nr)
+			continue;
+		nr = 1;
+		pte = mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
+		if (!pte_present(pte)) {
+			if (state->advice != ADVICE_FREE || is_migration_entry(pte) || is_guard_marker(pte))
+				continue;
+			nr = swap_pte_batch(mm, addr, ptep, pte, max_nr);
+			for (i = 0; i < nr; i++)
+				mm->arch.ops->pte_clear(&mm->arch, addr + ((u64)i << shift), ptep + i);
+			continue;
+		}
+		if (pte_special(pte))
+			continue;
+		if (pte_folio_order(pte))
+			nr = advise_large(state, addr, ptep, &pte, max_nr, &change);
+		if (nr && change && advice_changes(state, pte))
+			clear_young_dirty(state, addr, ptep, nr);
+	}
+}
+
+/* madvise_free_huge_pmd(), and the huge part of madvise_cold_or_pageout_pte_range(). */
+static void advise_huge_pmd(struct advise_state *state, pmd_t *pmd, u64 addr)
+{
+	struct mm *mm = state->tlb.mm;
+	pte_t pte = pmd_pte(*pmd);
+
+	if (!pte_present(pte) || pte_special(pte) || !advice_changes(state, pte))
+		return;
+	pte = pte_mkold(pte);
+	if (state->advice == ADVICE_FREE) {
+		flush_pmd_tlb_range(mm, addr, addr + pmd_size(mm));	/* pmdp_invalidate() */
+		pte = pte_mkclean(pte);
+	}
+	set_pmd_leaf(pmd, pte);
+	tlb_flush_pmd_range(&state->tlb, addr, pmd_size(mm));
+}
+
+static void advise_vma(struct advise_state *state, u64 addr, u64 end)
+{
+	struct mm *mm = state->tlb.mm;
+	pmd_t *pmd;
+
+	while ((pmd = pmd_next(mm, &addr, end))) {
+		u64 next = pmd_addr_end(mm, addr, end);
+
+		if (pmd_leaf(*pmd)) {
+			if (next - addr == pmd_size(mm)) {
+				advise_huge_pmd(state, pmd, addr);
+				addr = next;
+				continue;
+			}
+			if (split_huge_pmd(mm, state->vma, pmd, addr))
+				return;
+		}
+		if (pmd_table(*pmd))
+			advise_pte_range(state, pmd, addr, next);
+		addr = next;
+	}
+}
+
+static void advise(struct mm *mm, const struct rf_op *op, enum advice advice)
+{
+	struct advise_state state = { .advice = advice };
+	u32 i;
+
+	for (i = vma_find(mm, op->addr); i < mm->nr_vmas && mm->vmas[i].start < op->end; i++) {
+		const struct vm_area *vma = &mm->vmas[i];
+
+		if (vma->flags & (RF_VM_PFNMAP | RF_VM_HUGETLB | RF_VM_LOCKED))
+			continue;
+		if (advice == ADVICE_FREE && vma->file)
+			continue;
+		state.vma = vma;
+		tlb_gather_mmu(&state.tlb, mm);
+		advise_vma(&state, max_u64(vma->start, op->addr), min_u64(vma->end, op->end));
+		tlb_end_vma(&state.tlb, vma);
+		tlb_finish_mmu(&state.tlb);
+	}
+}
+
+void op_madv_free(struct mm *mm, const struct rf_op *op)
+{
+	advise(mm, op, ADVICE_FREE);
+}
+
+void op_madv_cold(struct mm *mm, const struct rf_op *op)
+{
+	advise(mm, op, ADVICE_COLD);
+}
+
+void op_madv_pageout(struct mm *mm, const struct rf_op *op)
+{
+	advise(mm, op, ADVICE_PAGEOUT);
+}

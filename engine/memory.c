@@ -1,0 +1,487 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Page faults, and the batches that all walks over entries share. mm/memory.c
+ * and the folio_pte_batch() of mm/internal.h; kernel-model.md 4.0-4.3, 4.11.
+ */
+#include <string.h>
+
+#include "engine/mm.h"
+
+/* ---- batches ----------------------------------------------------------------- */
+
+/*
+ * Reading an empty entry is one load in every backend, so runs of them, the bulk of sparse tables, are counted without
+ * a call each.
+ */
+u32 skip_none_ptes(struct mm *mm, const pte_t *ptep, u32 max_nr)
+{
+	struct arch_counters *counters = mm->arch.counters;
+	u32 nr = 0;
+
+	while (nr < max_nr && !ptep[nr].val)
+		nr++;
+	counters->ptep_get += nr;
+	counters->pte_loads += nr;
+	counters->pte_lines += nr;
+	return nr;
+}
+
+/* pte_range_none(): lockless reads until one is not none. */
+static bool pte_range_none(struct mm *mm, const pte_t *ptep, u32 nr)
+{
+	struct arch_counters *counters = mm->arch.counters;
+	u32 i;
+
+	for (i = 0; i < nr && !ptep[i].val; i++)
+		;
+	counters->ptep_get_lockless += i;
+	counters->pte_loads += i;
+	counters->pte_lines += i;
+	return i == nr;
+}
+
+void set_pte_at(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte)
+{
+	mm->arch.ops->set_ptes(&mm->arch, addr, ptep, pte, 1);
+}
+
+/* __pte_batch_clear_ignored(): what must match along a run. */
+static u64 batch_bits(pte_t pte, unsigned int flags)
+{
+	u64 bits = pte.val & PTE_HW_MASK & ~(PTE_AF | PTE_DIRTY | PTE_WRITE | PTE_RDONLY);
+
+	if ((flags & FPB_RESPECT_DIRTY) && pte_dirty(pte))
+		bits |= PTE_DIRTY;
+	if ((flags & FPB_RESPECT_WRITE) && pte_write(pte))
+		bits |= PTE_WRITE;
+	return bits;
+}
+
+/* folio_nr_pages_cont_mapped() of the v3 posting: bits other than these never end a run. */
+static u64 batch_bits_v3(pte_t pte)
+{
+	return pte.val & (PTE_VALID | PTE_PROTNONE | PTE_UFFD | PTE_PFN_MASK);
+}
+
+u32 folio_pte_batch(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 max_nr, unsigned int flags,
+		    struct pte_batch *seen)
+{
+	const struct arch_ops *ops = mm->arch.ops;
+	bool v3 = batches_as_v3(mm);
+	u64 left = (1ull << pte_folio_order(pte)) - (pte_pfn(pte) - pte_folio_pfn(pte));
+	u64 expected = v3 ? batch_bits_v3(pte) : batch_bits(pte, flags);
+	u32 nr;
+
+	if (left < max_nr)
+		max_nr = left;
+	nr = ops->pte_batch_hint(&mm->arch, addr, pte);
+	while (nr < max_nr) {
+		pte_t next = ops->ptep_get(&mm->arch, addr + ((u64)nr << mm->arch.geometry->page_shift), ptep + nr);
+
+		if (!pte_present(next))
+			break;
+		if ((v3 ? batch_bits_v3(next) : batch_bits(next, flags)) != expected + ((u64)nr << PTE_PFN_SHIFT))
+			break;
+		seen->any_writable |= pte_write(next);
+		seen->any_young |= pte_young(next);
+		seen->any_dirty |= pte_dirty(next);
+		nr += ops->pte_batch_hint(&mm->arch, addr + ((u64)nr << mm->arch.geometry->page_shift), next);
+	}
+	return nr < max_nr ? nr : max_nr;
+}
+
+/* Swap entries of consecutive slots, alike otherwise. */
+u32 swap_pte_batch(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 max_nr)
+{
+	u64 expected = pte.val & PTE_HW_MASK;
+	u32 nr = 1;
+
+	while (nr < max_nr) {
+		pte_t next = mm->arch.ops->ptep_get(&mm->arch, addr + ((u64)nr << mm->arch.geometry->page_shift),
+						    ptep + nr);
+
+		if ((next.val & PTE_HW_MASK) != expected + ((u64)nr << PTE_PFN_SHIFT) ||
+		    ((next.val ^ pte.val) & PTE_EXCLUSIVE))
+			break;
+		nr++;
+	}
+	return nr;
+}
+
+struct exclusive_run exclusive_save(struct mm *mm, const pte_t *ptep, u32 nr)
+{
+	u64 *bits = mm->machine->exclusive_bits;
+	u64 any = 0, all = PTE_EXCLUSIVE;
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		any |= ptep[i].val & PTE_EXCLUSIVE;
+		all &= ptep[i].val;
+	}
+	if (any == all)
+		return (struct exclusive_run){ .mixed = false };
+	memset(bits, 0, (nr + 63) / 64 * sizeof(*bits));
+	for (i = 0; i < nr; i++)
+		if (ptep[i].val & PTE_EXCLUSIVE)
+			bits[i / 64] |= BIT_ULL(i % 64);
+	return (struct exclusive_run){ .mixed = true };
+}
+
+void exclusive_restore(struct mm *mm, pte_t *ptep, u32 nr, struct exclusive_run run)
+{
+	const u64 *bits = mm->machine->exclusive_bits;
+	u32 i;
+
+	if (!run.mixed)
+		return;
+	for (i = 0; i < nr; i++) {
+		ptep[i].val &= ~PTE_EXCLUSIVE;
+		if (bits[i / 64] & BIT_ULL(i % 64))
+			ptep[i].val |= PTE_EXCLUSIVE;
+	}
+}
+
+/* ---- what all faults begin with ------------------------------------------------ */
+
+/* handle_pte_fault(): one lockless read, if there is a table to read from. */
+static void fault_reads_pte(struct mm *mm, u64 addr)
+{
+	pmd_t *pmd = pmd_offset(mm, addr);
+
+	if (pmd && pmd_table(*pmd))
+		mm->arch.ops->ptep_get_lockless(&mm->arch, addr, pte_offset(mm, pmd, addr));
+}
+
+/*
+ * A table for addr. A leaf in the way contradicts a fault on one of its entries: the recorded kernel had split it, so
+ * split it here.
+ */
+static pte_t *fault_pte_alloc(struct mm *mm, const struct vm_area *vma, u64 addr)
+{
+	pmd_t *pmd = pmd_alloc(mm, addr);
+
+	if (!pmd)
+		return NULL;
+	if (pmd_leaf(*pmd) && split_huge_pmd(mm, vma, pmd, addr))
+		return NULL;
+	return pte_alloc(mm, pmd, addr);
+}
+
+/* Entries that a fault should have found none: take what is there out of the way, and say so. */
+static void displace_ptes(struct mm *mm, u64 addr, pte_t *ptep, u32 nr)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		if (!ptep[i].val)
+			continue;
+		if (!is_guard_marker(ptep[i]))
+			count_anomaly(mm->machine, RF_ANOMALY_mapped_twice);
+		mm->arch.ops->pte_clear(&mm->arch, addr + ((u64)i << mm->arch.geometry->page_shift), &ptep[i]);
+	}
+}
+
+/* Pages of a run that starts at addr and fit its table. */
+static u32 clip_to_table(const struct mm *mm, u64 addr, u64 nr)
+{
+	return min_u64(nr, ptrs_per_pte(mm) - pte_index(mm, addr));
+}
+
+/* ---- anonymous memory ------------------------------------------------------------ */
+
+/* do_huge_pmd_anonymous_page() */
+static bool fault_anon_pmd(struct mm *mm, const struct vm_area *vma, u64 addr, u64 pfn, u64 facts)
+{
+	u64 start = ALIGN_DOWN(addr, pmd_size(mm));
+	pmd_t *pmd;
+	pte_t entry;
+
+	if (start < vma->start || start + pmd_size(mm) > vma->end)
+		return false;
+	pmd = pmd_alloc(mm, start);
+	if (!pmd || !pmd_none(*pmd))
+		return false;
+	entry = mk_pte(vma, pfn, mm->arch.geometry->table_shift, facts);
+	if (!(facts & PTE_SPECIAL))
+		entry = maybe_mkwrite(pte_mkdirty(entry), vma);
+	set_pmd_leaf(pmd, entry);
+	return true;
+}
+
+/* do_anonymous_page() */
+void op_fault_anon(struct mm *mm, const struct rf_op *op)
+{
+	const u64 facts = PTE_ANON | PTE_EXCLUSIVE;
+	struct vm_area *vma = vma_of_fault(mm, op->addr, false);
+	unsigned int order = op->order;
+	pte_t *ptep, entry;
+	u64 addr;
+	u32 nr;
+
+	if (!vma)
+		return;
+	vma_anon_prepare(mm, vma);
+	if (order >= mm->arch.geometry->table_shift) {
+		if (order == mm->arch.geometry->table_shift && fault_anon_pmd(mm, vma, op->addr, op->pfn, facts))
+			return;
+		order = mm->arch.geometry->table_shift;
+	}
+	fault_reads_pte(mm, op->addr);
+	addr = ALIGN_DOWN(op->addr, page_size(mm) << order);
+	ptep = fault_pte_alloc(mm, vma, addr);
+	if (!ptep)
+		return;
+	nr = 1u << order;
+	if (nr == 1) {
+		mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
+	} else {
+		pte_range_none(mm, ptep, nr);	/* alloc_anon_folio(), then again under the lock */
+		pte_range_none(mm, ptep, nr);
+	}
+	displace_ptes(mm, addr, ptep, nr);
+	entry = maybe_mkwrite(pte_mkdirty(mk_pte(vma, op->pfn, op->order, facts)), vma);
+	mm->arch.ops->set_ptes(&mm->arch, addr, ptep, entry, nr);
+}
+
+void op_fault_zero(struct mm *mm, const struct rf_op *op)
+{
+	struct vm_area *vma = vma_of_fault(mm, op->addr, false);
+	u64 addr = ALIGN_DOWN(op->addr, page_size(mm));
+	pte_t *ptep;
+
+	if (!vma)
+		return;
+	if (op->order && op->order == mm->arch.geometry->table_shift &&
+	    fault_anon_pmd(mm, vma, op->addr, op->pfn, PTE_SPECIAL))
+		return;
+	fault_reads_pte(mm, addr);
+	ptep = fault_pte_alloc(mm, vma, addr);
+	if (!ptep)
+		return;
+	mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
+	displace_ptes(mm, addr, ptep, 1);
+	set_pte_at(mm, addr, ptep, mk_pte(vma, op->pfn, 0, PTE_SPECIAL));
+}
+
+/* ---- files ---------------------------------------------------------------------- */
+
+/* do_set_pmd(): a run that is a whole PMD of one folio, and nothing there. */
+static bool fault_file_pmd(struct mm *mm, const struct vm_area *vma, const struct rf_op *op, pte_t entry)
+{
+	pmd_t *pmd;
+
+	if (op->order != mm->arch.geometry->table_shift || op->nr != ptrs_per_pte(mm) ||
+	    op->addr & (pmd_size(mm) - 1) || op->addr < vma->start || op->addr + pmd_size(mm) > vma->end)
+		return false;
+	pmd = pmd_alloc(mm, op->addr);
+	if (!pmd || !pmd_none(*pmd))
+		return false;
+	set_pmd_leaf(pmd, entry);
+	return true;
+}
+
+/* set_pte_range()'s entry */
+static pte_t file_entry(const struct mm *mm, const struct vm_area *vma, const struct rf_op *op)
+{
+	u64 end = op->addr + ((u64)op->nr << mm->arch.geometry->page_shift);
+	pte_t entry = mk_pte(vma, op->pfn, op->order, op->flags & RF_OP_SHMEM ? PTE_SHMEM : 0);
+
+	if ((op->aux < op->addr || op->aux >= end) && mm->arch.ops->old_prefaulted_ptes)
+		entry = pte_mkold(entry);
+	if (op->flags & RF_OP_WRITE)
+		entry = maybe_mkwrite(pte_mkdirty(entry), vma);
+	return entry;
+}
+
+/* The re-check of a file fault: around (filemap_map_folio_range()) and alone read under the lock, whole folios do not. */
+static void file_recheck(struct mm *mm, const struct rf_op *op, u64 addr, pte_t *ptep, u32 nr)
+{
+	u32 i = 0;
+
+	if (nr > 1 && !(op->flags & RF_OP_FAULT_AROUND)) {
+		pte_range_none(mm, ptep, nr);
+		return;
+	}
+	while (i < nr) {
+		i += skip_none_ptes(mm, ptep + i, nr - i);
+		if (i < nr) {
+			mm->arch.ops->ptep_get(&mm->arch, addr + ((u64)i << mm->arch.geometry->page_shift), ptep + i);
+			i++;
+		}
+	}
+}
+
+/* do_read_fault(), do_shared_fault() and filemap_map_pages(): one run of one folio. */
+void op_fault_file(struct mm *mm, const struct rf_op *op)
+{
+	struct vm_area *vma = vma_of_fault(mm, op->addr, true);
+	u64 addr = op->addr;
+	u32 left = op->nr, nr;
+	pte_t entry, *ptep;
+
+	if (!vma)
+		return;
+	if (op->flags & RF_OP_FIRST)
+		fault_reads_pte(mm, op->aux);
+	entry = file_entry(mm, vma, op);
+	if (fault_file_pmd(mm, vma, op, entry))
+		return;
+	while (left) {
+		nr = clip_to_table(mm, addr, left);
+		ptep = fault_pte_alloc(mm, vma, addr);
+		if (!ptep)
+			return;
+		file_recheck(mm, op, addr, ptep, nr);
+		displace_ptes(mm, addr, ptep, nr);
+		mm->arch.ops->set_ptes(&mm->arch, addr, ptep, entry, nr);
+		entry = pte_advance_pfn(entry, nr);
+		addr += (u64)nr << mm->arch.geometry->page_shift;
+		left -= nr;
+	}
+}
+
+/* ---- write faults ------------------------------------------------------------------ */
+
+/* do_huge_zero_wp_pmd(): a huge page replaces the huge zero page. */
+static bool cow_pmd(struct mm *mm, const struct vm_area *vma, const struct rf_op *op, pte_t entry)
+{
+	u64 addr = ALIGN_DOWN(op->addr, pmd_size(mm));
+	pmd_t *pmd = pmd_offset(mm, addr);
+
+	if (!op->order || op->order != mm->arch.geometry->table_shift || !pmd || !pmd_leaf(*pmd))
+		return false;
+	set_pmd_leaf(pmd, entry);
+	flush_pmd_tlb_range(mm, addr, addr + pmd_size(mm));
+	return true;
+}
+
+/*
+ * Write fault with a copy. On an empty entry it is do_cow_fault(), on a present one wp_page_copy(): clear and flush
+ * come strictly before the new entry.
+ */
+void op_fault_cow(struct mm *mm, const struct rf_op *op)
+{
+	const struct arch_ops *ops = mm->arch.ops;
+	struct vm_area *vma = vma_of_fault(mm, op->addr, false);
+	unsigned int order = op->order;
+	pte_t *ptep, old, entry;
+	u64 addr;
+	u32 nr, i;
+
+	if (!vma)
+		return;
+	vma_anon_prepare(mm, vma);
+	entry = maybe_mkwrite(pte_mkdirty(mk_pte(vma, op->pfn, order, PTE_ANON | PTE_EXCLUSIVE)), vma);
+	if (cow_pmd(mm, vma, op, entry))
+		return;
+	if (order > mm->arch.geometry->table_shift)
+		order = mm->arch.geometry->table_shift;
+	fault_reads_pte(mm, op->addr);
+	addr = ALIGN_DOWN(op->addr, page_size(mm) << order);
+	ptep = fault_pte_alloc(mm, vma, addr);
+	if (!ptep)
+		return;
+	old = ops->ptep_get(&mm->arch, addr, ptep);
+	if (pte_present(old)) {
+		ops->ptep_get(&mm->arch, addr, ptep);	/* do_wp_page(): uffd-wp? */
+		ops->ptep_get(&mm->arch, addr, ptep);	/* wp_page_copy(): still the same? */
+	}
+	nr = 1u << order;
+	for (i = 0; i < nr; i++) {
+		u64 at = addr + ((u64)i << mm->arch.geometry->page_shift);
+
+		if (pte_present(ptep[i]))
+			ops->ptep_clear_flush(&mm->arch, at, &ptep[i]);
+		else if (nr > 1 && ptep[i].val)
+			ops->pte_clear(&mm->arch, at, &ptep[i]);
+	}
+	ops->set_ptes(&mm->arch, addr, ptep, entry, nr);
+}
+
+/* do_wp_page() on a page that is ours alone, or shared: wp_page_reuse(). */
+void op_fault_reuse(struct mm *mm, const struct rf_op *op)
+{
+	const struct arch_ops *ops = mm->arch.ops;
+	u64 addr = ALIGN_DOWN(op->addr, page_size(mm));
+	struct vm_area *vma = vma_of_fault(mm, addr, false);
+	pmd_t *pmd = pmd_offset(mm, addr);
+	pte_t *ptep, entry;
+
+	if (!vma)
+		return;
+	if (!pmd || pmd_none(*pmd)) {
+		count_anomaly(mm->machine, RF_ANOMALY_missing_pte);
+		return;
+	}
+	if (pmd_leaf(*pmd)) {
+		/* do_huge_pmd_wp_page(): pmdp_set_access_flags() is ptep_set_access_flags() on this entry. */
+		pte_t leaf = pmd_pte(*pmd);
+
+		entry = maybe_mkwrite(pte_mkdirty(pte_mkyoung(leaf)), vma);
+		ops->ptep_set_access_flags(&mm->arch, ALIGN_DOWN(addr, pmd_size(mm)), &leaf, entry, true);
+		if (leaf.val & PTE_ANON)
+			leaf.val |= PTE_EXCLUSIVE;
+		set_pmd_leaf(pmd, leaf);
+		return;
+	}
+	ptep = pte_offset(mm, pmd, addr);
+	ops->ptep_get_lockless(&mm->arch, addr, ptep);
+	entry = ops->ptep_get(&mm->arch, addr, ptep);
+	if (!pte_present(entry)) {
+		count_anomaly(mm->machine, RF_ANOMALY_missing_pte);
+		return;
+	}
+	ops->ptep_get(&mm->arch, addr, ptep);		/* do_wp_page(): uffd-wp? */
+	if (ptep->val & PTE_ANON)
+		ptep->val |= PTE_EXCLUSIVE;
+	entry = maybe_mkwrite(pte_mkdirty(pte_mkyoung(entry)), vma);
+	ops->ptep_set_access_flags(&mm->arch, addr, ptep, entry, true);
+}
+
+/* ---- swap ------------------------------------------------------------------------- */
+
+/* do_swap_page(): nr entries become present again. */
+void op_fault_swap(struct mm *mm, const struct rf_op *op)
+{
+	const struct arch_ops *ops = mm->arch.ops;
+	struct vm_area *vma = vma_of_fault(mm, op->addr, false);
+	u32 nr = clip_to_table(mm, op->addr, op->nr ? op->nr : 1), i;
+	pte_t *ptep, old, entry;
+	bool exclusive;
+
+	if (!vma)
+		return;
+	vma_anon_prepare(mm, vma);
+	fault_reads_pte(mm, op->addr);
+	ptep = fault_pte_alloc(mm, vma, op->addr);
+	if (!ptep)
+		return;
+	old = ops->ptep_get(&mm->arch, op->addr, ptep);
+	if (nr > 1 && pte_swap(old))
+		swap_pte_batch(mm, op->addr, ptep, old, nr);
+	for (i = 0; i < nr; i++)
+		if (!pte_swap(ptep[i]))
+			count_anomaly(mm->machine, ptep[i].val ? RF_ANOMALY_mapped_twice : RF_ANOMALY_missing_pte);
+	for (i = 0; i < nr; i++)
+		if (pte_present(ptep[i]))
+			ops->pte_clear(&mm->arch, op->addr + ((u64)i << mm->arch.geometry->page_shift), &ptep[i]);
+	exclusive = (op->flags & (RF_OP_EXCLUSIVE | RF_OP_WRITE)) || (pte_swap(old) && (old.val & PTE_EXCLUSIVE));
+	entry = mk_pte(vma, op->pfn, op->order, PTE_ANON | (exclusive ? PTE_EXCLUSIVE : 0));
+	if (exclusive)
+		entry = maybe_mkwrite(op->flags & RF_OP_WRITE ? pte_mkdirty(entry) : entry, vma);
+	ops->set_ptes(&mm->arch, op->addr, ptep, entry, nr);
+}
+
+/* A fault that found nothing to do: it read the entry, and under the lock read it again. */
+void op_fault_none(struct mm *mm, const struct rf_op *op)
+{
+	u64 addr = ALIGN_DOWN(op->addr, page_size(mm));
+	pmd_t *pmd = pmd_offset(mm, addr);
+	pte_t *ptep;
+
+	if (!pmd || !pmd_table(*pmd))
+		return;
+	ptep = pte_offset(mm, pmd, addr);
+	mm->arch.ops->ptep_get_lockless(&mm->arch, addr, ptep);
+	mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Operations on VMAs that touch no entries: mmap, brk, growing, flags.
+ */
+#include "engine/mm.h"
+
+/* accountable_mapping(), and the charge that mprotect() makes later. */
+static u32 account_flag(u32 flags)
+{
+	return (flags & (RF_VM_WRITE | RF_VM_SHARED | RF_VM_HUGETLB)) == RF_VM_WRITE ? VM_ACCOUNT : 0;
+}
+
+int op_map(struct mm *mm, const struct rf_op *op)
+{
+	struct vm_area vma = {
+		.start = op->addr,
+		.end = op->end,
+		.pgoff = op->pgoff,
+		.file = op->file,
+		.flags = op->vm_flags | account_flag(op->vm_flags),
+	};
+	u32 index = vma_find(mm, op->addr);
+	int err;
+
+	if (index < mm->nr_vmas && mm->vmas[index].start < op->end) {
+		/* The operations missed an unmapping. */
+		count_anomaly(mm->machine, RF_ANOMALY_mapped_twice);
+		err = do_munmap(mm, op->addr, op->end);
+		if (err)
+			return err;
+	}
+	err = vma_insert(mm, &vma);
+	return err < 0 ? err : 0;
+}
+
+int op_vma_flags(struct mm *mm, const struct rf_op *op)
+{
+	int err = vma_split(mm, op->addr);
+	u32 i;
+
+	if (!err)
+		err = vma_split(mm, op->end);
+	if (err)
+		return err;
+	for (i = vma_find(mm, op->addr); i < mm->nr_vmas && mm->vmas[i].start < op->end; i++)
+		mm->vmas[i].flags = (mm->vmas[i].flags & ~(u32)(op->aux & 0xffff)) | op->vm_flags;
+	vma_merge_range(mm, op->addr, op->end);
+	return 0;
+}
+
+/* expand_stack(): never into the VMA below. */
+void op_vma_grow(struct mm *mm, const struct rf_op *op)
+{
+	struct vm_area *vma = vma_lookup(mm, op->end);
+	u64 start = op->addr;
+
+	if (!vma || vma->start != op->end) {
+		count_anomaly(mm->machine, RF_ANOMALY_no_vma);
+		return;
+	}
+	if (vma > mm->vmas)
+		start = max_u64(start, vma[-1].end);
+	if (start >= vma->start)
+		return;
+	vma->pgoff -= (vma->start - start) >> mm->arch.geometry->page_shift;
+	vma->start = start;
+}
+
+/* mremap() in place: vma_merge_extend(). */
+void op_vma_expand(struct mm *mm, const struct rf_op *op)
+{
+	u32 index = op->addr ? vma_find(mm, op->addr - 1) : mm->nr_vmas;
+	u64 end = op->end;
+
+	if (index >= mm->nr_vmas || mm->vmas[index].end != op->addr) {
+		count_anomaly(mm->machine, RF_ANOMALY_no_vma);
+		return;
+	}
+	if (index + 1 < mm->nr_vmas)
+		end = min_u64(end, mm->vmas[index + 1].start);
+	if (end <= mm->vmas[index].end)
+		return;
+	mm->vmas[index].end = end;
+	vma_merge(mm, index);
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT
+/*
+ * mprotect: mm/mprotect.c; kernel-model.md 4.6. A permission that a fault would
+ * have to grant anyway is granted here where the kernel can tell
+ * (can_change_pte_writable()), which decides later write faults.
+ */
+#include "engine/mm.h"
+
+/* can_change_pte_writable(); soft-dirty tracking is not modelled. */
+static bool can_change_pte_writable(const struct vm_area *vma, pte_t pte)
+{
+	if (pte_protnone(pte) || (pte.val & PTE_UFFD))
+		return false;
+	if (!(vma->flags & RF_VM_SHARED))
+		return (pte.val & (PTE_ANON | PTE_EXCLUSIVE)) == (PTE_ANON | PTE_EXCLUSIVE);
+	return pte_dirty(pte);
+}
+
+/* MM_CP_TRY_CHANGE_WRITABLE: vma_wants_manual_pte_write_upgrade() */
+static bool wants_write_upgrade(const struct vm_area *vma)
+{
+	return (vma->flags & RF_VM_WRITE) && !(vm_page_prot(vma) & PTE_WRITE);
+}
+
+/* prot_commit_flush_ptes() */
+static void commit_ptes(struct mmu_gather *tlb, u64 addr, pte_t *ptep, pte_t old, pte_t pte, u32 nr)
+{
+	struct mm *mm = tlb->mm;
+
+	mm->arch.ops->modify_prot_commit_ptes(&mm->arch, addr, ptep, old, pte, nr);
+	if (mm->arch.ops->pte_needs_flush(&mm->arch, old, pte))
+		tlb_flush_pte_range(tlb, addr, (u64)nr << mm->arch.geometry->page_shift);
+}
+
+/* commit_anon_folio_batch(): each stretch of equally exclusive pages gets its own commit. */
+static void commit_by_exclusive(struct mmu_gather *tlb, u64 addr, pte_t *ptep, pte_t old, pte_t pte, u32 nr,
+				const u64 *bits)
+{
+	unsigned int shift = tlb->mm->arch.geometry->page_shift;
+	u32 i = 0, len;
+
+	for (; i < nr; i += len) {
+		bool exclusive = bits[i / 64] & BIT_ULL(i % 64);
+		pte_t sub_old = pte_advance_pfn(old, i), sub = pte_advance_pfn(pte, i);
+
+		for (len = 1; i + len < nr; len++)
+			if (!(bits[(i + len) / 64] & BIT_ULL((i + len) % 64)) == exclusive)
+				break;
+		if (exclusive)
+			sub = pte_mkwrite(sub);
+		commit_ptes(tlb, addr + ((u64)i << shift), ptep + i, sub_old, sub, len);
+	}
+}
+
+static void change_present_ptes(struct mmu_gather *tlb, const struct vm_area *vma, u64 addr, pte_t *ptep, u32 nr)
+{
+	struct mm *mm = tlb->mm;
+	struct exclusive_run exclusive = exclusive_save(mm, ptep, nr);
+	pte_t old = mm->arch.ops->modify_prot_start_ptes(&mm->arch, addr, ptep, nr);
+	pte_t pte = pte_modify_to(old, vma);
+
+	if (wants_write_upgrade(vma) && !pte_write(pte)) {
+		if (exclusive.mixed && !(vma->flags & RF_VM_SHARED) && (pte.val & PTE_ANON) && !pte_protnone(pte)) {
+			commit_by_exclusive(tlb, addr, ptep, old, pte, nr, mm->machine->exclusive_bits);
+			exclusive_restore(mm, ptep, nr, exclusive);
+			return;
+		}
+		if (can_change_pte_writable(vma, pte))
+			pte = pte_mkwrite(pte);
+	}
+	commit_ptes(tlb, addr, ptep, old, pte, nr);
+	exclusive_restore(mm, ptep, nr, exclusive);
+}
+
+static void change_pte_range(struct mmu_gather *tlb, const struct vm_area *vma, pmd_t *pmd, u64 addr, u64 end)
+{
+	struct mm *mm = tlb->mm;
+	unsigned int shift = mm->arch.geometry->page_shift;
+	pte_t *ptep = pte_offset(mm, pmd, addr);
+	u32 nr;
+
+	flush_tlb_batched_pending(mm);
+	for (; addr < end; ptep += nr, addr += (u64)nr << shift) {
+		u32 max_nr = (end - addr) >> shift;
+		struct pte_batch seen = { 0 };
+		pte_t pte;
+
+		nr = skip_none_ptes(mm, ptep, max_nr);
+		if (nr)
+			continue;
+		nr = 1;
+		pte = mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
+		if (!pte_present(pte)) {
+			/* A writable migration entry becomes a readable one. */
+			if (is_migration_entry(pte) && pte_write(pte)) {
+				pte.val &= ~PTE_WRITE;
+				set_pte_at(mm, addr, ptep, pte);
+			}
+			continue;
+		}
+		if (mm_knobs(mm)->batch_mprotect && pte_folio_order(pte) && max_nr > 1 && !pte_special(pte))
+			nr = folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_RESPECT_WRITE, &seen);
+		change_present_ptes(tlb, vma, addr, ptep, nr);
+	}
+}
+
+/* change_huge_pmd() */
+static void change_huge_pmd(struct mmu_gather *tlb, const struct vm_area *vma, pmd_t *pmd, u64 addr)
+{
+	struct mm *mm = tlb->mm;
+	pte_t old = pmd_pte(*pmd), pte;
+
+	if (!pte_present(old)) {
+		pmd->val &= ~PTE_WRITE;
+		return;
+	}
+	pte = pte_modify_to(old, vma);
+	if (wants_write_upgrade(vma) && !pte_write(pte) && can_change_pte_writable(vma, pte))
+		pte = pte_mkwrite(pte);
+	set_pmd_leaf(pmd, pte);
+	if (mm->arch.ops->pte_needs_flush(&mm->arch, old, pte))
+		tlb_flush_pmd_range(tlb, addr, pmd_size(mm));
+}
+
+static void change_protection(struct mmu_gather *tlb, const struct vm_area *vma, u64 addr, u64 end)
+{
+	struct mm *mm = tlb->mm;
+	pmd_t *pmd;
+
+	while ((pmd = pmd_next(mm, &addr, end))) {
+		u64 next = pmd_addr_end(mm, addr, end);
+
+		if (pmd_leaf(*pmd)) {
+			if (next - addr == pmd_size(mm)) {
+				change_huge_pmd(tlb, vma, pmd, addr);
+				addr = next;
+				continue;
+			}
+			if (split_huge_pmd(mm, vma, pmd, addr))
+				return;
+		}
+		if (pmd_table(*pmd))
+			change_pte_range(tlb, vma, pmd, addr, next);
+		addr = next;
+	}
+	tlb_end_vma(tlb, vma);
+}
+
+int op_mprotect(struct mm *mm, const struct rf_op *op)
+{
+	const u32 access = RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC;
+	struct mmu_gather tlb;
+	int err = vma_split(mm, op->addr);
+	u32 i;
+
+	if (!err)
+		err = vma_split(mm, op->end);
+	if (err)
+		return err;
+	tlb_gather_mmu(&tlb, mm);
+	for (i = vma_find(mm, op->addr); i < mm->nr_vmas && mm->vmas[i].start < op->end; i++) {
+		struct vm_area *vma = &mm->vmas[i];
+		u32 flags = (vma->flags & ~access) | (op->vm_flags & access);
+
+		if (flags == vma->flags)	/* mprotect_fixup() has nothing to do */
+			continue;
+		/* A private mapping that becomes writable is charged, and stays so. */
+		if ((flags & (RF_VM_WRITE | RF_VM_SHARED | RF_VM_HUGETLB)) == RF_VM_WRITE)
+			flags |= VM_ACCOUNT;
+		vma->flags = flags;
+		change_protection(&tlb, vma, vma->start, vma->end);
+	}
+	tlb_finish_mmu(&tlb);
+	vma_merge_range(mm, op->addr, op->end);
+	return 0;
+}

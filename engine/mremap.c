@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Moving page tables: mremap() and the stack of execve(). mm/mremap.c,
+ * fs/exec.c; kernel-model.md 4.7.
+ */
+#include "engine/mm.h"
+
+/* mremap_folio_pte_batch(): only where a hint promises that looking is worth it. */
+static u32 move_batch(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 max_nr)
+{
+	struct pte_batch seen = { 0 };
+
+	if (!mm_knobs(mm)->batch_mremap || max_nr == 1 || mm->arch.ops->pte_batch_hint(&mm->arch, addr, pte) == 1 ||
+	    !pte_folio_order(pte))
+		return 1;
+	return folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_RESPECT_WRITE, &seen);
+}
+
+static void move_ptes(struct mm *mm, pte_t *old_ptep, u64 old_addr, u64 old_end, pte_t *new_ptep, u64 new_addr)
+{
+	const struct arch_ops *ops = mm->arch.ops;
+	unsigned int shift = mm->arch.geometry->page_shift;
+	u64 start = old_addr;
+	bool force_flush = false;
+	u32 nr;
+
+	flush_tlb_batched_pending(mm);
+	for (; old_addr < old_end; old_ptep += nr, new_ptep += nr, old_addr += (u64)nr << shift,
+				   new_addr += (u64)nr << shift) {
+		u32 max_nr = (old_end - old_addr) >> shift;
+		struct exclusive_run exclusive;
+		pte_t pte;
+
+		nr = skip_none_ptes(mm, old_ptep, max_nr);
+		if (nr)
+			continue;
+		nr = 1;
+		pte = ops->ptep_get(&mm->arch, old_addr, old_ptep);
+		if (pte_present(pte)) {
+			nr = move_batch(mm, old_addr, old_ptep, pte, max_nr);
+			force_flush = true;
+		}
+		exclusive = exclusive_save(mm, old_ptep, nr);
+		if (nr == 1)
+			pte = ops->ptep_get_and_clear(&mm->arch, old_addr, old_ptep);
+		else
+			pte = ops->get_and_clear_full_ptes(&mm->arch, old_addr, old_ptep, nr, false);
+		ops->set_ptes(&mm->arch, new_addr, new_ptep, pte, nr);
+		exclusive_restore(mm, new_ptep, nr, exclusive);
+	}
+	if (force_flush)
+		flush_tlb_range(mm, start, old_end);
+}
+
+/* move_normal_pmd(), move_huge_pmd() */
+static bool move_pmd(struct mm *mm, pmd_t *old_pmd, u64 old_addr, pmd_t *new_pmd)
+{
+	bool leaf = pmd_leaf(*old_pmd), present = !leaf || pte_present(pmd_pte(*old_pmd));
+
+	if (!pmd_none(*new_pmd))
+		return false;
+	pmd_move(new_pmd, old_pmd);
+	if (leaf && present)
+		flush_pmd_tlb_range(mm, old_addr, old_addr + pmd_size(mm));
+	else if (present)
+		flush_tlb_range(mm, old_addr, old_addr + pmd_size(mm));
+	return true;
+}
+
+struct move {
+	u64 old_addr, new_addr, len;
+	bool for_stack;
+};
+
+static bool range_is_free(struct mm *mm, u64 start, u64 end)
+{
+	u32 index = vma_find(mm, start);
+
+	return index >= mm->nr_vmas || mm->vmas[index].start >= end;
+}
+
+/* can_align_down(): below the start of the VMA must be nothing down to the boundary. */
+static bool can_align_down(struct mm *mm, const struct move *move, u64 addr)
+{
+	const struct vm_area *vma = vma_lookup(mm, addr);
+	u64 aligned = ALIGN_DOWN(addr, pmd_size(mm));
+
+	if (!vma)
+		return false;
+	if (move->for_stack)
+		return aligned >= vma->start || range_is_free(mm, aligned, vma->start);
+	return vma->start == addr && range_is_free(mm, aligned, vma->start);
+}
+
+/* try_realign_addr() of 6.7 */
+static void try_realign(struct mm *mm, struct move *move)
+{
+	u64 mask = pmd_size(mm) - 1, down = move->old_addr & mask;
+
+	if (!down || move->len < pmd_size(mm) - down || down != (move->new_addr & mask))
+		return;
+	if (!can_align_down(mm, move, move->old_addr) || !can_align_down(mm, move, move->new_addr))
+		return;
+	move->old_addr -= down;
+	move->new_addr -= down;
+	move->len += down;
+}
+
+static void move_page_tables(struct mm *mm, struct move move)
+{
+	u64 size = pmd_size(mm), old_addr, old_end, new_addr, extent;
+
+	try_realign(mm, &move);
+	old_end = move.old_addr + move.len;
+	for (old_addr = move.old_addr; old_addr < old_end; old_addr += extent) {
+		pmd_t *old_pmd, *new_pmd;
+		u64 at = old_addr;
+
+		/* get_extent(): up to the next boundary of either side. Empty stretches are stepped over whole. */
+		old_pmd = pmd_next(mm, &at, old_end);
+		if (!old_pmd)
+			return;
+		old_addr = at;
+		new_addr = move.new_addr + (old_addr - move.old_addr);
+		extent = min_u64(pmd_addr_end(mm, old_addr, old_end) - old_addr,
+				 ALIGN_DOWN(new_addr, size) + size - new_addr);
+		new_pmd = pmd_alloc(mm, new_addr);
+		if (!new_pmd)
+			return;
+		if (extent == size && move_pmd(mm, old_pmd, old_addr, new_pmd))
+			continue;
+		if (pmd_leaf(*old_pmd) && split_huge_pmd(mm, vma_lookup(mm, old_addr), old_pmd, old_addr))
+			return;
+		if (pmd_leaf(*new_pmd) && split_huge_pmd(mm, vma_lookup(mm, new_addr), new_pmd, new_addr))
+			return;
+		if (pmd_none(*old_pmd))
+			continue;
+		if (!pte_alloc(mm, new_pmd, new_addr))
+			return;
+		move_ptes(mm, pte_offset(mm, old_pmd, old_addr), old_addr, old_addr + extent,
+			  pte_offset(mm, new_pmd, new_addr), new_addr);
+	}
+}
+
+/* copy_vma() for what a VMA has in [start, end): anonymous memory never touched gets the page offsets of its new place. */
+static int copy_vma(struct mm *mm, const struct vm_area *vma, u64 start, u64 end, u64 new_start, u64 new_end)
+{
+	struct vm_area copy = *vma;
+	int index;
+
+	copy.pgoff += (start - vma->start) >> mm->arch.geometry->page_shift;
+	copy.start = new_start;
+	copy.end = new_end;
+	if (!copy.file && !copy.anon_vma)
+		copy.pgoff = new_start >> mm->arch.geometry->page_shift;
+	(void)end;
+	index = vma_insert(mm, &copy);
+	return index < 0 ? index : 0;
+}
+
+static bool ranges_overlap(u64 a, u64 a_end, u64 b, u64 b_end)
+{
+	return a < b_end && b < a_end;
+}
+
+/* mremap() that moves: what follows the kept length is unmapped, the VMAs are copied, entries moved, old VMAs unmapped. */
+int op_mremap(struct mm *mm, const struct rf_op *op)
+{
+	u64 new_len = (u64)op->nr << mm->arch.geometry->page_shift;
+	u64 start = op->addr, end = op->end, at;
+	int err;
+
+	if (new_len && new_len < end - start) {
+		enum rf_row row = machine_set_row(mm->machine, mm, RF_ROW_zap_mremap);
+
+		err = do_munmap(mm, start + new_len, end);
+		machine_set_row(mm->machine, mm, row);
+		if (err)
+			return err;
+		end = start + new_len;
+	}
+	if (!new_len)
+		new_len = end - start;
+	if (ranges_overlap(start, end, op->addr2, op->addr2 + new_len)) {
+		count_anomaly(mm->machine, RF_ANOMALY_mapped_twice);
+		return 0;
+	}
+	if (!range_is_free(mm, op->addr2, op->addr2 + new_len)) {
+		/* mremap_to() unmaps the destination. */
+		enum rf_row row = machine_set_row(mm->machine, mm, RF_ROW_zap_mremap);
+
+		err = do_munmap(mm, op->addr2, op->addr2 + new_len);
+		machine_set_row(mm->machine, mm, row);
+		if (err)
+			return err;
+	}
+	if (range_is_free(mm, start, end))
+		count_anomaly(mm->machine, RF_ANOMALY_no_vma);
+	for (at = start; at < end;) {
+		struct vm_area *vma = vma_lookup(mm, at);
+		struct vm_area part;
+		u64 stop, grown;
+
+		if (!vma) {
+			at += page_size(mm);
+			if (range_is_free(mm, at, end))
+				break;
+			at = max_u64(at, mm->vmas[vma_find(mm, at)].start);
+			continue;
+		}
+		part = *vma;
+		stop = min_u64(part.end, end);
+		grown = stop == end ? op->addr2 + new_len : op->addr2 + (stop - start);
+		err = copy_vma(mm, &part, at, stop, op->addr2 + (at - start), grown);
+		if (err)
+			return err;
+		move_page_tables(mm, (struct move){ .old_addr = at, .new_addr = op->addr2 + (at - start),
+						    .len = stop - at });
+		at = stop;
+	}
+	return do_munmap(mm, start, end);
+}
+
+/*
+ * shift_arg_pages(): the stack VMA made at exec covers both places while the entries move down, then the tables of
+ * the old place go.
+ */
+int op_exec_stack(struct mm *mm, const struct rf_op *op)
+{
+	u64 shift, new_start, ceiling;
+	struct vm_area *vma = vma_lookup(mm, op->addr);
+	struct mmu_gather tlb;
+	u32 index;
+
+	if (!vma || op->addr2 > op->end) {
+		count_anomaly(mm->machine, RF_ANOMALY_no_vma);
+		return 0;
+	}
+	shift = op->end - op->addr2;
+	if (!shift || shift > vma->start)
+		return 0;
+	new_start = vma->start - shift;
+	index = vma - mm->vmas;
+	if (index && mm->vmas[index - 1].end > new_start) {
+		count_anomaly(mm->machine, RF_ANOMALY_mapped_twice);
+		return 0;
+	}
+	vma->start = new_start;
+	move_page_tables(mm, (struct move){ .old_addr = new_start + shift, .new_addr = new_start,
+					    .len = vma->end - new_start - shift, .for_stack = true });
+	vma = &mm->vmas[index];
+	ceiling = index + 1 < mm->nr_vmas ? mm->vmas[index + 1].start : 0;
+	tlb_gather_mmu(&tlb, mm);
+	free_pgd_range(&tlb, max_u64(vma->end - shift, new_start + shift), vma->end, vma->end - shift, ceiling);
+	tlb_finish_mmu(&tlb);
+	vma->end -= shift;
+	return 0;
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What others do to an address space through the reverse map: reclaim and
+ * write-back. mm/rmap.c; kernel-model.md 4.10.
+ *
+ * page_vma_mapped_walk() reads every entry it visits twice; those reads are
+ * counted in the row rmap_walk, so that the other rows show what the unmapping
+ * itself costs.
+ */
+#include "engine/mm.h"
+
+void flush_tlb_range(struct mm *mm, u64 start, u64 end)
+{
+	const struct arch_flush flush = {
+		.start = start,
+		.end = end,
+		.stride = page_size(mm),
+		.level = FLUSH_LEVEL_UNKNOWN,
+		.mode = FLUSH_SYNC,
+	};
+
+	mm->arch.ops->flush_tlb_range(&mm->arch, &flush);
+}
+
+void flush_pmd_tlb_range(struct mm *mm, u64 start, u64 end)
+{
+	const struct arch_flush flush = {
+		.start = start,
+		.end = end,
+		.stride = pmd_size(mm),
+		.level = FLUSH_LEVEL_PMD,
+		.mode = FLUSH_SYNC,
+	};
+
+	mm->arch.ops->flush_tlb_range(&mm->arch, &flush);
+}
+
+void rmap_walk_reads(struct mm *mm, u64 addr, pte_t *ptep)
+{
+	enum rf_row row = machine_set_row(mm->machine, mm, RF_ROW_rmap_walk);
+
+	mm->machine->stats.operations[RF_ROW_rmap_walk]++;
+	mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
+	mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
+	machine_set_row(mm->machine, mm, row);
+}
+
+/* The entry of addr for a reverse-map walk; splits a leaf. NULL, and an anomaly, if there is none. */
+pte_t *rmap_pte(struct mm *mm, u64 addr)
+{
+	pmd_t *pmd = pmd_offset(mm, addr);
+
+	if (pmd && pmd_leaf(*pmd)) {
+		struct vm_area *vma = vma_of_fault(mm, addr, false);
+
+		if (!vma || split_huge_pmd(mm, vma, pmd, addr))
+			return NULL;
+	}
+	if (!pmd || !pmd_table(*pmd)) {
+		count_anomaly(mm->machine, RF_ANOMALY_missing_pte);
+		return NULL;
+	}
+	return pte_offset(mm, pmd, addr);
+}
+
+bool defers_flush(const struct mm *mm, const struct rf_op *op)
+{
+	return mm_knobs(mm)->defer_unmap_flush && (op->flags & RF_OP_DEFERRED);
+}
+
+/* Clear entries for reclaim or migration and flush them, now or at the end of the reclaim batch. */
+pte_t unmap_clear_run(struct mm *mm, u64 addr, pte_t *ptep, u32 nr, bool defer)
+{
+	const struct arch_ops *ops = mm->arch.ops;
+	pte_t pte;
+
+	if (nr == 1 && !defer)
+		return ops->ptep_clear_flush(&mm->arch, addr, ptep);
+	if (nr == 1)
+		pte = ops->ptep_get_and_clear(&mm->arch, addr, ptep);
+	else
+		pte = ops->get_and_clear_full_ptes(&mm->arch, addr, ptep, nr, false);
+	if (defer) {
+		ops->tlbbatch_add_pending(&mm->arch, addr, nr);
+		mm->machine->flush_required = true;
+	} else {
+		flush_tlb_range(mm, addr, addr + ((u64)nr << mm->arch.geometry->page_shift));
+	}
+	return pte;
+}
+
+/* Lazyfree pages since 6.15, file pages since 7.0, swapped ones in a list series. */
+static bool unmaps_in_runs(const struct mm *mm, const struct rf_op *op, pte_t pte)
+{
+	if (!pte_folio_order(pte))
+		return false;
+	if (op->kind == RF_OP_UNMAP_SWAP)
+		return mm_knobs(mm)->batch_anon_unmap;
+	return pte.val & PTE_ANON ? mm_knobs(mm)->batch_lazyfree : mm_knobs(mm)->batch_file_unmap;
+}
+
+/* The swap entry; pte_swp_mkexclusive(). */
+static pte_t swap_entry(pte_t pte, u64 slot)
+{
+	return (pte_t){ PTE_SWAP | ((slot << PTE_PFN_SHIFT) & PTE_PFN_MASK) |
+			(pte.val & (PTE_ORDER_MASK | PTE_EXCLUSIVE | PTE_ANON)) };
+}
+
+static u32 unmap_some(struct mm *mm, const struct rf_op *op, u64 addr, pte_t *ptep, u32 i)
+{
+	u32 max_nr = min_u64(op->nr - i, ptrs_per_pte(mm) - pte_index(mm, addr)), nr = 1;
+	struct exclusive_run exclusive;
+	struct pte_batch seen = { 0 };
+	pte_t pte;
+
+	rmap_walk_reads(mm, addr, ptep);
+	pte = mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
+	if (!pte_present(pte)) {
+		count_anomaly(mm->machine, RF_ANOMALY_missing_pte);
+		return 1;
+	}
+	if (unmaps_in_runs(mm, op, pte))
+		nr = folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_RESPECT_WRITE, &seen);
+	exclusive = exclusive_save(mm, ptep, nr);
+	pte = unmap_clear_run(mm, addr, ptep, nr, defers_flush(mm, op));
+	if (op->kind == RF_OP_UNMAP_SWAP) {
+		mm->arch.ops->set_ptes(&mm->arch, addr, ptep, swap_entry(pte, op->pfn + i), nr);
+		exclusive_restore(mm, ptep, nr, exclusive);
+	}
+	return nr;
+}
+
+/* try_to_unmap_one() */
+void op_unmap(struct mm *mm, const struct rf_op *op)
+{
+	u64 addr = op->addr;
+	u32 i = 0, nr;
+
+	for (; i < op->nr; i += nr, addr += (u64)nr << mm->arch.geometry->page_shift) {
+		pte_t *ptep = rmap_pte(mm, addr);
+
+		nr = 1;
+		if (ptep)
+			nr = unmap_some(mm, op, addr, ptep, i);
+	}
+}
+
+/* try_to_unmap_flush() */
+void op_reclaim_flush(struct mm *mm)
+{
+	if (!mm->machine->flush_required)
+		return;
+	mm->machine->flush_required = false;
+	mm->arch.ops->tlbbatch_flush(&mm->arch);
+}
+
+static u32 mkclean_some(struct mm *mm, u64 addr, u32 left)
+{
+	u32 max_nr = min_u64(left, ptrs_per_pte(mm) - pte_index(mm, addr)), nr = 1;
+	struct pte_batch seen = { 0 };
+	pte_t *ptep = rmap_pte(mm, addr);
+	pte_t pte;
+
+	if (!ptep)
+		return 1;
+	rmap_walk_reads(mm, addr, ptep);
+	pte = mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
+	if (!pte_present(pte) || (!pte_dirty(pte) && !pte_write(pte)))
+		return 1;
+	if (mm_knobs(mm)->batch_mkclean && pte_folio_order(pte))
+		nr = folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_RESPECT_WRITE, &seen);
+	pte = unmap_clear_run(mm, addr, ptep, nr, false);
+	mm->arch.ops->set_ptes(&mm->arch, addr, ptep, pte_mkclean(pte_wrprotect(pte)), nr);
+	return nr;
+}
+
+/* page_vma_mkclean_one(): also learned after the fact, from a write fault on a page that was writable. */
+void op_mkclean(struct mm *mm, const struct rf_op *op)
+{
+	u64 addr = op->addr;
+	u32 i, nr;
+
+	for (i = 0; i < op->nr; i += nr, addr += (u64)nr << mm->arch.geometry->page_shift)
+		nr = mkclean_some(mm, addr, op->nr - i);
+}

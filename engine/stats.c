@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+/* Names of rows and anomalies, and sums. */
+#include "engine/stats.h"
+
+const char *const rf_row_names[RF_NR_ROWS] = {
+#define X(name) #name,
+	RF_ROWS(X)
+#undef X
+};
+
+const char *const rf_anomaly_names[RF_NR_ANOMALIES] = {
+#define X(name) #name,
+	RF_ANOMALIES(X)
+#undef X
+};
+
+void rf_stats_totals(const struct rf_stats *stats, struct arch_counters *totals)
+{
+	size_t row;
+
+	*totals = (struct arch_counters){ 0 };
+	for (row = 0; row < RF_NR_ROWS; row++) {
+#define X(name) totals->name += stats->rows[row].name;
+		ARCH_COUNTERS(X)
+#undef X
+	}
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The VMAs of an address space, in an ordered array: lookups dominate, and a
+ * search in a dense array beats a tree at the sizes processes have. Merging
+ * follows mm/vma.c, because which VMAs exist decides where TLB flushes end,
+ * what fork copies (vma_needs_copy()), and which page tables munmap frees.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/mm.h"
+
+#define VM_ACCESS_FLAGS (RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC)
+#define VM_NEVER_MERGED (RF_VM_SPECIAL | RF_VM_PFNMAP)
+
+u32 vma_find(struct mm *mm, u64 addr)
+{
+	u32 low = 0, high = mm->nr_vmas;
+	u32 last = mm->last_vma;
+
+	if (last < high && mm->vmas[last].start <= addr && addr < mm->vmas[last].end)
+		return last;
+	while (low < high) {
+		u32 middle = low + (high - low) / 2;
+
+		if (mm->vmas[middle].end > addr)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	mm->last_vma = low;
+	return low;
+}
+
+struct vm_area *vma_lookup(struct mm *mm, u64 addr)
+{
+	u32 index = vma_find(mm, addr);
+
+	if (index < mm->nr_vmas && mm->vmas[index].start <= addr)
+		return &mm->vmas[index];
+	return NULL;
+}
+
+static int vma_make_room(struct mm *mm, u32 nr)
+{
+	struct vm_area *vmas;
+	u32 max = mm->max_vmas ? mm->max_vmas : 32;
+
+	while (max < mm->nr_vmas + nr)
+		max *= 2;
+	if (max == mm->max_vmas)
+		return 0;
+	vmas = realloc(mm->vmas, max * sizeof(*vmas));
+	if (!vmas)
+		return -ENOMEM;
+	mm->vmas = vmas;
+	mm->max_vmas = max;
+	return 0;
+}
+
+static int vma_insert_at(struct mm *mm, u32 index, const struct vm_area *vma)
+{
+	struct vm_area copy = *vma;	/* vma may be in the array that moves */
+	int err = vma_make_room(mm, 1);
+
+	if (err)
+		return err;
+	memmove(&mm->vmas[index + 1], &mm->vmas[index], (mm->nr_vmas - index) * sizeof(*vma));
+	mm->vmas[index] = copy;
+	mm->nr_vmas++;
+	return 0;
+}
+
+void vma_remove(struct mm *mm, u32 first, u32 nr)
+{
+	memmove(&mm->vmas[first], &mm->vmas[first + nr], (mm->nr_vmas - first - nr) * sizeof(*mm->vmas));
+	mm->nr_vmas -= nr;
+}
+
+static u64 vma_pages(const struct mm *mm, const struct vm_area *vma)
+{
+	return (vma->end - vma->start) >> mm->arch.geometry->page_shift;
+}
+
+/* is_mergeable_anon_vma() for two VMAs that exist. */
+static bool anon_vmas_mergeable(const struct vm_area *a, const struct vm_area *b)
+{
+	if (a->anon_vma && b->anon_vma)
+		return a->anon_vma == b->anon_vma;
+	/* One side or both have none: the other must not hang on a chain inherited by fork. */
+	return !a->anon_chain_shared && !b->anon_chain_shared;
+}
+
+static bool vmas_mergeable(const struct mm *mm, const struct vm_area *a, const struct vm_area *b)
+{
+	return a->end == b->start && a->flags == b->flags && !(a->flags & VM_NEVER_MERGED) && a->file == b->file &&
+	       a->pgoff + vma_pages(mm, a) == b->pgoff && anon_vmas_mergeable(a, b);
+}
+
+static void vma_join(struct mm *mm, u32 index)
+{
+	struct vm_area *a = &mm->vmas[index], *b = a + 1;
+
+	a->end = b->end;
+	if (!a->anon_vma) {
+		a->anon_vma = b->anon_vma;
+		a->anon_chain_shared = b->anon_chain_shared;
+	}
+	vma_remove(mm, index + 1, 1);
+}
+
+u32 vma_merge(struct mm *mm, u32 index)
+{
+	if (index + 1 < mm->nr_vmas && vmas_mergeable(mm, &mm->vmas[index], &mm->vmas[index + 1]))
+		vma_join(mm, index);
+	if (index && vmas_mergeable(mm, &mm->vmas[index - 1], &mm->vmas[index]))
+		vma_join(mm, --index);
+	return index;
+}
+
+void vma_merge_range(struct mm *mm, u64 start, u64 end)
+{
+	u32 i = vma_find(mm, start ? start - 1 : 0);
+
+	while (i + 1 < mm->nr_vmas && mm->vmas[i].start < end) {
+		if (vmas_mergeable(mm, &mm->vmas[i], &mm->vmas[i + 1]))
+			vma_join(mm, i);
+		else
+			i++;
+	}
+}
+
+int vma_insert(struct mm *mm, const struct vm_area *vma)
+{
+	u32 index = vma_find(mm, vma->start);
+	int err = vma_insert_at(mm, index, vma);
+
+	if (err)
+		return err;
+	return vma_merge(mm, index);
+}
+
+int vma_split(struct mm *mm, u64 addr)
+{
+	struct vm_area *vma = vma_lookup(mm, addr);
+	struct vm_area upper;
+	u32 index;
+	int err;
+
+	if (!vma || vma->start == addr)
+		return 0;
+	index = vma - mm->vmas;
+	upper = *vma;
+	upper.start = addr;
+	upper.pgoff += (addr - vma->start) >> mm->arch.geometry->page_shift;
+	err = vma_insert_at(mm, index + 1, &upper);
+	if (err)
+		return err;
+	mm->vmas[index].end = addr;
+	return 0;
+}
+
+/* anon_vma_compatible() */
+static bool anon_vma_compatible(const struct mm *mm, const struct vm_area *a, const struct vm_area *b)
+{
+	return a->end == b->start && a->file == b->file && !((a->flags ^ b->flags) & ~(u32)VM_ACCESS_FLAGS) &&
+	       a->pgoff + vma_pages(mm, a) == b->pgoff;
+}
+
+void vma_anon_prepare(struct mm *mm, struct vm_area *vma)
+{
+	u32 index = vma - mm->vmas;
+	const struct vm_area *next = index + 1 < mm->nr_vmas ? vma + 1 : NULL;
+	const struct vm_area *prev = index ? vma - 1 : NULL;
+
+	if (vma->anon_vma)
+		return;
+	/* find_mergeable_anon_vma(): next first; an inherited chain is not reusable. */
+	if (next && next->anon_vma && !next->anon_chain_shared && anon_vma_compatible(mm, vma, next))
+		vma->anon_vma = next->anon_vma;
+	else if (prev && prev->anon_vma && !prev->anon_chain_shared && anon_vma_compatible(mm, prev, vma))
+		vma->anon_vma = prev->anon_vma;
+	else
+		vma->anon_vma = ++mm->machine->next_anon_vma;
+}
+
+struct vm_area *vma_of_fault(struct mm *mm, u64 addr, bool file)
+{
+	struct vm_area *vma = vma_lookup(mm, addr);
+	struct vm_area made = { 0 };
+	int index;
+
+	if (vma)
+		return vma;
+	count_anomaly(mm->machine, RF_ANOMALY_no_vma);
+	made.start = ALIGN_DOWN(addr, page_size(mm));
+	made.end = made.start + page_size(mm);
+	made.pgoff = made.start >> mm->arch.geometry->page_shift;
+	made.flags = RF_VM_READ | (file ? 0 : RF_VM_WRITE | VM_ACCOUNT);
+	made.file = file ? ~0ull : 0;
+	index = vma_insert(mm, &made);
+	if (index < 0) {
+		mm->machine->error = index;
+		return NULL;
+	}
+	return &mm->vmas[index];
+}
+
+/* dup_mmap() without its page tables: what the child inherits of the parent's VMAs. */
+int vmas_duplicate(struct mm *child, struct mm *parent)
+{
+	u32 i;
+	int err = vma_make_room(child, parent->nr_vmas);
+
+	if (err)
+		return err;
+	for (i = 0; i < parent->nr_vmas; i++) {
+		struct vm_area *vma = &child->vmas[child->nr_vmas];
+
+		if (parent->vmas[i].flags & RF_VM_DONTCOPY)
+			continue;
+		*vma = parent->vmas[i];
+		vma->flags &= ~(u32)(RF_VM_LOCKED | RF_VM_UFFD);
+		if (vma->flags & RF_VM_WIPEONFORK) {
+			vma->anon_vma = 0;
+			vma->anon_chain_shared = false;
+		} else if (vma->anon_vma) {
+			/* anon_vma_fork(): its own, on top of a clone of the parent's chain. */
+			vma->anon_vma = ++child->machine->next_anon_vma;
+			vma->anon_chain_shared = true;
+		}
+		child->nr_vmas++;
+	}
+	return 0;
+}

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Unmapping: the zap of entries, munmap, exit. zap_pte_range() and its callers
+ * of mm/memory.c, unmap_region() and exit_mmap() of mm/mmap.c; kernel-model.md
+ * 3.4 and 4.5.
+ */
+#include "engine/mm.h"
+
+struct zap_state {
+	struct mmu_gather *tlb;
+	const struct vm_area *vma;
+	const struct zap_details *details;
+	bool force_flush, force_break;
+};
+
+/* How many entries one step may take: a run of one folio, as far as the gather has room. */
+static u32 zap_batch(struct zap_state *zap, u64 addr, pte_t *ptep, pte_t pte, u32 max_nr)
+{
+	struct mm *mm = zap->tlb->mm;
+	struct pte_batch seen = { 0 };
+	u32 nr, room;
+
+	if (!mm_knobs(mm)->batch_zap)
+		return 1;
+	/* v3 asks for room, and so may allocate it, even for a single page. */
+	room = batches_as_v3(mm) ? tlb_get_guaranteed_space(zap->tlb) : max_nr;
+	if (!pte_folio_order(pte) || max_nr == 1)
+		return 1;
+	nr = folio_pte_batch(mm, addr, ptep, pte, max_nr, 0, &seen);
+	if (mm_knobs(mm)->gather == GATHER_RESERVE)
+		room = tlb_reserve_space(zap->tlb, nr);
+	if (!room)
+		room = 1;
+	return nr < room ? nr : room;
+}
+
+/* zap_present_folio_ptes() */
+static void zap_folio_ptes(struct zap_state *zap, u64 addr, pte_t *ptep, pte_t pte, u32 nr)
+{
+	struct mmu_gather *tlb = zap->tlb;
+	struct mm *mm = tlb->mm;
+	const struct arch_ops *ops = mm->arch.ops;
+	bool anon = pte.val & PTE_ANON;
+
+	if (!mm_knobs(mm)->batch_zap)
+		pte = ops->get_and_clear_full_ptes(&mm->arch, addr, ptep, 1, tlb->fullmm);
+	else if (anon)
+		ops->clear_full_ptes(&mm->arch, addr, ptep, nr, tlb->fullmm);
+	else
+		pte = ops->get_and_clear_full_ptes(&mm->arch, addr, ptep, nr, tlb->fullmm);
+	/* A dirty file page may be written until the flush: its rmap stays until then. */
+	if (!anon && pte_dirty(pte)) {
+		tlb->delayed_rmap = true;
+		zap->force_flush = true;
+	}
+	tlb_flush_pte_range(tlb, addr, (u64)nr << mm->arch.geometry->page_shift);
+	if (tlb_remove_folio_pages(tlb, nr)) {
+		zap->force_flush = true;
+		zap->force_break = true;
+	}
+}
+
+/* zap_present_ptes() */
+static u32 zap_present_ptes(struct zap_state *zap, u64 addr, pte_t *ptep, pte_t pte, u32 max_nr)
+{
+	struct mm *mm = zap->tlb->mm;
+	u32 nr;
+
+	if (pte_special(pte)) {
+		mm->arch.ops->get_and_clear_full_ptes(&mm->arch, addr, ptep, 1, zap->tlb->fullmm);
+		tlb_flush_pte_range(zap->tlb, addr, page_size(mm));
+		return 1;
+	}
+	if ((pte.val & PTE_ANON) && zap->details && zap->details->keep_anon)
+		return 1;
+	nr = zap_batch(zap, addr, ptep, pte, max_nr);
+	zap_folio_ptes(zap, addr, ptep, pte, nr);
+	return nr;
+}
+
+/* Swap slots are freed in runs, other entries one at a time; nothing of this reaches a TLB. */
+static u32 zap_nonpresent_ptes(struct zap_state *zap, u64 addr, pte_t *ptep, pte_t pte, u32 max_nr)
+{
+	struct mm *mm = zap->tlb->mm;
+	u32 nr = 1, i;
+
+	if (zap->details && zap->details->keep_anon && !is_guard_marker(pte))
+		return 1;
+	if (mm_knobs(mm)->batch_zap && !is_migration_entry(pte) && !is_guard_marker(pte))
+		nr = swap_pte_batch(mm, addr, ptep, pte, max_nr);
+	for (i = 0; i < nr; i++)	/* clear_not_present_full_ptes() */
+		mm->arch.ops->pte_clear(&mm->arch, addr + ((u64)i << mm->arch.geometry->page_shift), ptep + i);
+	return nr;
+}
+
+static u64 zap_pte_range(struct mmu_gather *tlb, const struct vm_area *vma, pmd_t *pmd, u64 addr, u64 end,
+			 const struct zap_details *details)
+{
+	struct zap_state zap = { .tlb = tlb, .vma = vma, .details = details };
+	struct mm *mm = tlb->mm;
+	unsigned int shift = mm->arch.geometry->page_shift;
+	pte_t *ptep = pte_offset(mm, pmd, addr);
+	u32 nr;
+
+	flush_tlb_batched_pending(mm);
+	for (; addr < end; ptep += nr, addr += (u64)nr << shift) {
+		u32 max_nr = (end - addr) >> shift;
+		pte_t pte;
+
+		nr = skip_none_ptes(mm, ptep, max_nr);
+		if (nr)
+			continue;
+		pte = mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
+		if (!pte_present(pte)) {
+			nr = zap_nonpresent_ptes(&zap, addr, ptep, pte, max_nr);
+			continue;
+		}
+		nr = zap_present_ptes(&zap, addr, ptep, pte, max_nr);
+		if (zap.force_break) {
+			addr += (u64)nr << shift;
+			break;
+		}
+	}
+	if (zap.force_flush) {
+		mm->arch.counters->forced_flushes++;
+		tlb_flush_mmu_tlbonly(tlb);
+		tlb->delayed_rmap = false;	/* tlb_flush_rmaps() */
+		tlb_flush_mmu(tlb);
+	}
+	return addr;
+}
+
+/* zap_huge_pmd() */
+static void zap_huge_pmd(struct mmu_gather *tlb, pmd_t *pmd, u64 addr, const struct zap_details *details)
+{
+	pte_t pte = pmd_pte(*pmd);
+
+	if ((pte.val & PTE_ANON) && details && details->keep_anon)
+		return;
+	pmd->val = 0;
+	if (!pte_present(pte))
+		return;
+	tlb_flush_pmd_range(tlb, addr, pmd_size(tlb->mm));
+	if (!pte_special(pte) && tlb_remove_folio_pages(tlb, 1))
+		tlb_flush_mmu(tlb);
+}
+
+void unmap_page_range(struct mmu_gather *tlb, const struct vm_area *vma, u64 addr, u64 end,
+		      const struct zap_details *details)
+{
+	struct mm *mm = tlb->mm;
+	pmd_t *pmd;
+
+	while ((pmd = pmd_next(mm, &addr, end))) {
+		u64 next = pmd_addr_end(mm, addr, end);
+
+		if (pmd_leaf(*pmd)) {
+			if (next - addr == pmd_size(mm)) {
+				zap_huge_pmd(tlb, pmd, addr, details);
+				addr = next;
+				continue;
+			}
+			if (split_huge_pmd(mm, vma, pmd, addr))
+				return;
+			if (pmd_none(*pmd)) {
+				addr = next;
+				continue;
+			}
+		}
+		addr = zap_pte_range(tlb, vma, pmd, addr, next, details);
+	}
+	tlb_end_vma(tlb, vma);
+}
+
+/* free_pgtables() for VMAs [first, first + nr) */
+static void free_pgtables(struct mmu_gather *tlb, u32 first, u32 nr, u64 floor, u64 ceiling)
+{
+	struct mm *mm = tlb->mm;
+	u32 i = first, last = first + nr;
+
+	while (i < last) {
+		u64 addr = mm->vmas[i].start;
+
+		/* Gather nearby VMAs into one call down. */
+		while (i + 1 < last && mm->vmas[i + 1].start <= mm->vmas[i].end + pmd_size(mm))
+			i++;
+		free_pgd_range(tlb, addr, mm->vmas[i].end, floor, i + 1 < last ? mm->vmas[i + 1].start : ceiling);
+		i++;
+	}
+}
+
+int do_munmap(struct mm *mm, u64 start, u64 end)
+{
+	struct mmu_gather tlb;
+	u32 first, nr, i;
+	int err = vma_split(mm, start);
+
+	if (!err)
+		err = vma_split(mm, end);
+	if (err)
+		return err;
+	first = vma_find(mm, start);
+	for (nr = 0; first + nr < mm->nr_vmas && mm->vmas[first + nr].start < end; nr++)
+		;
+	if (!nr)
+		return 0;
+	tlb_gather_mmu(&tlb, mm);
+	for (i = first; i < first + nr; i++)
+		unmap_page_range(&tlb, &mm->vmas[i], mm->vmas[i].start, mm->vmas[i].end, NULL);
+	free_pgtables(&tlb, first, nr, first ? mm->vmas[first - 1].end : 0,
+		      first + nr < mm->nr_vmas ? mm->vmas[first + nr].start : 0);
+	tlb_finish_mmu(&tlb);
+	vma_remove(mm, first, nr);
+	return 0;
+}
+
+void exit_mmap(struct mm *mm)
+{
+	struct mmu_gather tlb;
+	u32 i;
+
+	if (!mm->nr_vmas)
+		return;
+	tlb_gather_mmu_fullmm(&tlb, mm);
+	for (i = 0; i < mm->nr_vmas; i++)
+		unmap_page_range(&tlb, &mm->vmas[i], mm->vmas[i].start, mm->vmas[i].end, NULL);
+	free_pgtables(&tlb, 0, mm->nr_vmas, 0, 0);
+	tlb_finish_mmu(&tlb);
+	mm->nr_vmas = 0;
+}
+
+int op_munmap(struct mm *mm, const struct rf_op *op)
+{
+	return do_munmap(mm, op->addr, op->end);
+}
+
+/* MADV_GUARD_INSTALL: a marker in every entry of the range, so every table of it exists. */
+static void install_guards(struct mm *mm, u64 addr, u64 end)
+{
+	for (; addr < end; addr += page_size(mm)) {
+		pmd_t *pmd = pmd_alloc(mm, addr);
+		pte_t *ptep;
+
+		if (!pmd || pmd_leaf(*pmd))
+			return;
+		ptep = pte_alloc(mm, pmd, addr);
+		if (!ptep)
+			return;
+		if (pte_none(mm->arch.ops->ptep_get(&mm->arch, addr, ptep)))
+			set_pte_at(mm, addr, ptep, (pte_t){ PTE_GUARD_MARKER });
+	}
+}
+
+/* zap_page_range_single() on each VMA of the range: madvise and truncation gather VMA by VMA. */
+void op_zap(struct mm *mm, const struct rf_op *op)
+{
+	const struct zap_details details = { .keep_anon = op->why == RF_WHY_REMOVE };
+	struct mmu_gather tlb;
+	u32 i;
+
+	for (i = vma_find(mm, op->addr); i < mm->nr_vmas && mm->vmas[i].start < op->end; i++) {
+		const struct vm_area *vma = &mm->vmas[i];
+		u64 start = max_u64(vma->start, op->addr), end = min_u64(vma->end, op->end);
+
+		tlb_gather_mmu(&tlb, mm);
+		unmap_page_range(&tlb, vma, start, end, &details);
+		tlb_finish_mmu(&tlb);
+		if (op->why == RF_WHY_GUARD)
+			install_guards(mm, start, end);
+	}
+}
