@@ -10,6 +10,7 @@ set -eu
 dir=$1
 sets=${2:-20000}
 cd "$dir"
+rm -f dump.rdb
 ln -sf "$(command -v redis-server || command -v redis-check-rdb)" redis-server
 socket=$dir/redis.sock
 ./redis-server --port 0 --unixsocket "$socket" --save "" --daemonize no --dir "$dir" --logfile "$dir/log" \
