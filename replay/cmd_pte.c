@@ -333,9 +333,7 @@ int rf_cmd_pte(int argc, char **argv)
 
 	if (ret >= 0)
 		return ret;
-	if (rf_policy_parse(arguments.policy, &policy, &err)) {
-		fprintf(stderr, "refold: %s\n", err.message);
-		return RF_EXIT_USAGE;
-	}
+	if (rf_policy_parse(arguments.policy, &policy, &err))
+		return rf_command_usage("pte", "%s", err.message);
 	return run_file(&arguments, &policy);
 }

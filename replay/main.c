@@ -20,6 +20,8 @@ static int run_help(int argc, char **argv);
 static const struct command commands[] = {
 	{ "replay", rf_cmd_replay, "replay traces under one or more policies and report what it costs" },
 	{ "diff", rf_cmd_diff, "name what differs between two reports or two policies" },
+	{ "policies", rf_cmd_policies, "list the policies and their knobs" },
+	{ "pte", rf_cmd_pte, "run a script of page-table helper calls" },
 	{ "help", run_help, "tell about a command" },
 };
 
