@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+One golden case: assemble CASE/trace.txt, replay it under the policies of CASE/policy.json, check the report.
+
+  policy.json    a list; each entry is a policy as -p takes it, or an object as a policy file holds it (with "name")
+  expected.json  numbers that were worked out by hand from the kernel's rules: any part of the report. Objects are
+                 compared member by member, only those named; "policies" is an object by policy name. A member "why" of
+                 any object is for the reader. Never written by a program.
+  report.json    the whole report, byte for byte
+
+A case has one of the two or both. Every report must also be valid by the schema, in canonical form, and the same in a
+second run.
+
+usage: golden.py --refold REFOLD --schema report.schema.json CASE [--update]
+
+--update writes report.json from what refold says now, for a person who then reads the difference before committing it;
+it never touches expected.json, and no test uses it.
+"""
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import json_schema
+
+
+def canonical(report):
+    return json.dumps(report, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def policy_arguments(case, directory):
+    """The -p list; objects become files, the way a user would give them."""
+    arguments = []
+    for entry in json.loads((case / "policy.json").read_text()):
+        if isinstance(entry, dict):
+            path = directory / f"{len(arguments)}.json"
+            path.write_text(json.dumps(entry))
+            entry = str(path)
+        arguments += ["-p", entry]
+    return arguments
+
+
+def run(command):
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, command))}: exit code {done.returncode}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def mismatches(expected, actual, path):
+    """Lines for every named member that is not as expected."""
+    if not isinstance(expected, dict):
+        return [] if expected == actual else [f"{path}: expected {expected}, got {actual}"]
+    if isinstance(actual, list):
+        actual = {entry.get("name"): entry for entry in actual}
+    if not isinstance(actual, dict):
+        return [f"{path}: expected an object, got {actual}"]
+    lines = []
+    for key, value in expected.items():
+        if key == "why":
+            continue
+        if key not in actual:
+            lines.append(f"{path}.{key}: is not in the report")
+        else:
+            lines += mismatches(value, actual[key], f"{path}.{key}")
+    return lines
+
+
+def leaves(expected):
+    if not isinstance(expected, dict):
+        return 1
+    return sum(leaves(value) for key, value in expected.items() if key != "why")
+
+
+def check(case, text, schema, update):
+    report = json.loads(text)
+    found = json_schema.check(report, schema)
+    if text != canonical(report):
+        found.append("the report is not in canonical form")
+    golden, expected = case / "report.json", case / "expected.json"
+    if update:
+        golden.write_text(text)
+        print(f"{golden}: written; read the difference before you commit it")
+    elif golden.exists() and golden.read_text() != text:
+        found += mismatches(json.loads(golden.read_text()), report, "report") or ["report.json differs"]
+    if expected.exists():
+        wanted = json.loads(expected.read_text())
+        if not leaves(wanted):
+            found.append("expected.json expects nothing")
+        found += mismatches(wanted, report, "report")
+    elif not golden.exists():
+        found.append("the case has neither expected.json nor report.json")
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--refold", required=True)
+    parser.add_argument("--schema", required=True, type=pathlib.Path)
+    parser.add_argument("--update", action="store_true")
+    parser.add_argument("case", type=pathlib.Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        directory = pathlib.Path(directory)
+        trace = directory / f"{arguments.case.resolve().name}.mmt.zst"
+        run([arguments.refold, "assemble", arguments.case / "trace.txt", "-o", trace])
+        command = [arguments.refold, "replay", trace, "-j"] + policy_arguments(arguments.case, directory)
+        text = run(command)
+        found = [] if run(command) == text else ["two runs give two reports"]
+        found += check(arguments.case, text, json.loads(arguments.schema.read_text()), arguments.update)
+    for line in found:
+        print(line)
+    sys.exit(1 if found else 0)
+
+
+if __name__ == "__main__":
+    main()

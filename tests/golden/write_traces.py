@@ -1,0 +1,294 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+Write the trace.txt of the mm_* golden cases: what the event stream of a real kernel looks like when a program does one
+thing to 2 MiB of anonymous memory in folios of 64 KiB. For people who change or add a case; the tests read the files.
+
+The numbers expected of each case are in its expected.json, worked out by hand: nothing here computes a result.
+
+usage: write_traces.py [DIRECTORY]
+"""
+import json
+import pathlib
+import sys
+
+PAGE = 4096
+FOLIO_PAGES = 16
+FOLIO = FOLIO_PAGES * PAGE
+SIZE = 2 << 20
+BASE = 0x400000000000        # a multiple of 1 GiB
+MIDDLE = BASE + 3 * SIZE
+SIXTH = BASE + 5 * PAGE      # a page inside the first block
+FIRST_PFN = 0x100000         # a multiple of 512: each folio of 16 pages is aligned
+PARENT, CHILD = 100, 101     # threads and processes
+MM, CHILD_MM = 7, 8          # mm_id of rss_stat
+PRIVATE_ANON = 0x22
+READ, WRITE = 1, 2
+USER_GFP = 0x1 | 0x2 | 0x8 | 0x10 | 0x20    # movable, hardwall, zeroed, compound, highmem
+ANON, SWAPENTS = 1, 2
+CALLS = {"mmap": 16, "munmap": 17, "mprotect": 18, "mremap": 19, "madvise": 20, "clone": 26, "exit": 35}
+DONTNEED = 4
+HEX = {"flags", "gfp", "prot"}
+
+
+class Trace:
+    """Records of one process, in time order, by stream."""
+
+    def __init__(self):
+        self.time = 1_000_000
+        self.streams = {"task": [], "system": [], "snapshot": []}
+        self.anon = {MM: 0}
+        self.next_pfn = FIRST_PFN
+        self.pages = {}          # address -> (pfn, order), for the snapshots
+        self.swapped = {}        # address -> slot
+
+    def record(self, kind, stream="task", tid=PARENT, **fields):
+        self.time += 1000
+        words = [str(self.time), f"tid={tid}", kind]
+        words += [f"{key}={hex(value) if key in HEX or value > 4096 else value}" for key, value in fields.items()]
+        self.streams[stream].append(" ".join(words))
+
+    def text(self, comment):
+        header = {"kernel": "6.18.0", "arch": "x86_64", "page_size": PAGE, "cpus": 1}
+        lines = [f"# {line}" for line in comment.strip().splitlines()]
+        lines.append("header " + json.dumps(header, sort_keys=True))
+        for number, source in enumerate(self.streams):
+            lines.append(f"stream {number} source={source} cpu=0")
+        for number, records in enumerate(self.streams.values()):
+            if records:
+                lines += [f"frame stream={number}"] + records
+        return "\n".join(lines) + "\nend command\n"
+
+    # ---- what the kernel says ----
+
+    def rss(self, mm, change, curr=1, tid=PARENT, member=ANON):
+        key = mm if member == ANON else (mm, member)
+        self.anon[key] = self.anon.get(key, 0) + change
+        self.record("rss_stat", tid=tid, stream="task" if curr else "system", mm_id=mm, curr=curr, member=member,
+                    pages=self.anon[key])
+
+    def call(self, name, ret, **fields):
+        """A system call that only touches VMAs."""
+        self.record(name, **fields)
+        self.record("sys_ret", call=CALLS[name], ret=ret)
+
+    def runs(self):
+        """(address, nr, pfn, order) of pages that follow each other in one folio."""
+        runs = []
+        for address in sorted(self.pages):
+            pfn, order = self.pages[address]
+            if runs:
+                start, nr, first, last_order = runs[-1]
+                if (address == start + nr * PAGE and pfn == first + nr and order == last_order
+                        and pfn >> order == first >> order):
+                    runs[-1] = (start, nr + 1, first, order)
+                    continue
+            runs.append((address, 1, pfn, order))
+        return runs
+
+    def snapshot(self, why, pid=PARENT, vmas=()):
+        def say(kind, **fields):
+            self.record(kind, stream="snapshot", tid=pid, **fields)
+
+        say("snap_begin", pid=pid, why=why, threads=1)
+        for start, length, prot in vmas:
+            say("snap_vma", addr=start, len=length, pgoff=start // PAGE, flags=prot)
+        for address in sorted(self.swapped):
+            say("snap_swap", addr=address, nr=1, entry=self.swapped[address])
+        for address, nr, pfn, order in self.runs():
+            say("snap_pte", addr=address, nr=nr, pfn=pfn, order=order, flags=0x880)
+        say("snap_end", pid=pid, complete=1, stopped=1)
+
+    def attach(self):
+        """A process of one thread, without memory of its own."""
+        self.record("process", stream="snapshot", pid=PARENT)
+        self.snapshot(0)
+
+    def exit(self, tid=PARENT, mm=MM, vmas=()):
+        if tid == PARENT:
+            self.snapshot(1, vmas=vmas)
+        self.record("exit", tid=tid, group=1)
+        self.record("exit_task", tid=tid, group_dead=1)
+        if self.anon.get(mm):
+            self.rss(mm, -self.anon[mm], curr=0, tid=tid)
+
+    # ---- what the program does ----
+
+    def map(self, start=BASE, length=SIZE):
+        self.call("mmap", start, addr=0, len=length, prot=READ | WRITE, flags=PRIVATE_ANON, fd=-1, offset=0)
+
+    def touch(self, start=BASE, folios=SIZE // FOLIO):
+        """Write to the first byte of each 64 KiB."""
+        for address in range(start, start + folios * FOLIO, FOLIO):
+            self.record("fault", addr=address, flags=2)
+            self.record("page_alloc", pfn=self.next_pfn, order=4, gfp=USER_GFP)
+            self.rss(MM, FOLIO_PAGES)
+            for page in range(FOLIO_PAGES):
+                self.pages[address + page * PAGE] = (self.next_pfn + page, 4)
+            self.next_pfn += FOLIO_PAGES
+
+    def zap(self, start, length):
+        """Pages that go: the counter, then the folios that nobody maps any more."""
+        pages = [self.pages.pop(address) for address in range(start, start + length, PAGE)]
+        self.rss(MM, -len(pages))
+        for pfn, order in pages:
+            if order and length >= FOLIO and pfn % (1 << order) == 0:
+                self.record("page_free", pfn=pfn, order=order)
+
+    def fork(self):
+        """All of the parent's pages go to the child; one rss_stat per table of entries."""
+        self.record("clone", flags=0x1200011)
+        self.rss(CHILD_MM, self.anon[MM], curr=0)
+        self.record("newtask", child=CHILD, flags=0x1200011)
+        self.record("sys_ret", call=CALLS["clone"], ret=CHILD)
+        self.record("sys_ret", tid=CHILD, call=CALLS["clone"], ret=0)
+
+
+VMA = (BASE, SIZE, READ | WRITE)
+
+
+def touched():
+    trace = Trace()
+    trace.attach()
+    trace.map()
+    trace.touch()
+    return trace
+
+
+def fault():
+    """32 write faults on 2 MiB of anonymous memory, each answered with a folio of 64 KiB."""
+    trace = touched()
+    trace.exit(vmas=[VMA])
+    return trace
+
+
+def dontneed():
+    """madvise(MADV_DONTNEED) of all 2 MiB: entries go, the table stays."""
+    trace = touched()
+    trace.record("madvise", addr=BASE, len=SIZE, advice=DONTNEED)
+    trace.zap(BASE, SIZE)
+    trace.record("sys_ret", call=CALLS["madvise"], ret=0)
+    trace.exit(vmas=[VMA])
+    return trace
+
+
+def dontneed_page():
+    """madvise(MADV_DONTNEED) of the sixth page of the first block."""
+    trace = touched()
+    trace.record("madvise", addr=SIXTH, len=PAGE, advice=DONTNEED)
+    trace.zap(SIXTH, PAGE)
+    trace.record("sys_ret", call=CALLS["madvise"], ret=0)
+    trace.exit(vmas=[VMA])
+    return trace
+
+
+def munmap():
+    """munmap() of the 2 MiB between two other mappings of the same GiB: the table of entries goes, no other."""
+    trace = Trace()
+    trace.attach()
+    trace.map(BASE + SIZE, PAGE)
+    trace.map(BASE + 5 * SIZE, PAGE)
+    trace.map(MIDDLE)
+    trace.touch(MIDDLE)
+    trace.record("munmap", addr=MIDDLE, len=SIZE)
+    trace.zap(MIDDLE, SIZE)
+    trace.record("sys_ret", call=CALLS["munmap"], ret=0)
+    trace.exit(vmas=[(BASE + SIZE, PAGE, 3), (BASE + 5 * SIZE, PAGE, 3)])
+    return trace
+
+
+def exit_():
+    """The process exits with its 2 MiB."""
+    trace = touched()
+    trace.exit(vmas=[VMA])
+    return trace
+
+
+def fork():
+    """fork() of a process with 2 MiB; the child exits at once."""
+    trace = touched()
+    trace.fork()
+    trace.exit(CHILD, CHILD_MM)
+    trace.exit(vmas=[VMA])
+    return trace
+
+
+def reuse():
+    """After fork() and the child's exit the parent writes to each page of its first block: reuse without copy."""
+    trace = touched()
+    trace.fork()
+    trace.exit(CHILD, CHILD_MM)
+    for page in range(FOLIO_PAGES):
+        trace.record("fault", addr=BASE + page * PAGE, flags=3)
+    trace.exit(vmas=[VMA])
+    return trace
+
+
+def cow():
+    """After fork() the parent writes to the sixth page of its first block, which the child still has: a copy."""
+    trace = touched()
+    trace.fork()
+    trace.record("fault", addr=SIXTH, flags=3)
+    trace.record("page_alloc", pfn=0x200003, order=0, gfp=0x1 | 0x2 | 0x20)
+    trace.pages[SIXTH] = (0x200003, 0)
+    trace.exit(CHILD, CHILD_MM)
+    trace.exit(vmas=[VMA])
+    return trace
+
+
+def mprotect():
+    """mprotect(PROT_READ) of all 2 MiB."""
+    trace = touched()
+    trace.call("mprotect", 0, addr=BASE, len=SIZE, prot=READ, pkey=-1)
+    trace.exit(vmas=[(BASE, SIZE, READ)])
+    return trace
+
+
+def mprotect_page():
+    """mprotect(PROT_READ) of the sixth page of the first block."""
+    trace = touched()
+    trace.call("mprotect", 0, addr=SIXTH, len=PAGE, prot=READ, pkey=-1)
+    trace.exit(vmas=[(BASE, 5 * PAGE, 3), (SIXTH, PAGE, 1), (BASE + 6 * PAGE, SIZE - 6 * PAGE, 3)])
+    return trace
+
+
+def mremap():
+    """mremap() of 2 MiB to an address that is a multiple of 64 KiB but not of 2 MiB: every entry moves."""
+    trace = touched()
+    target = BASE + (1 << 30) + FOLIO
+    trace.call("mremap", target, addr=BASE, old_len=SIZE, new_len=SIZE, flags=3, new_addr=target)
+    trace.pages = {address - BASE + target: page for address, page in trace.pages.items()}
+    trace.exit(vmas=[(target, SIZE, 3)])
+    return trace
+
+
+def swap_out():
+    """Reclaim by another task swaps out the first folio: 16 entries become swap entries, flushes are deferred."""
+    trace = touched()
+    pfn, _ = trace.pages[BASE]
+    trace.rss(MM, -16, curr=0)
+    trace.rss(MM, 16, curr=0, member=SWAPENTS)
+    trace.record("swap_write", stream="system", tid=50, pfn=pfn, flags=0x4)
+    for page in range(FOLIO_PAGES):
+        del trace.pages[BASE + page * PAGE]
+        trace.swapped[BASE + page * PAGE] = 0x1000 + page
+    trace.exit(vmas=[VMA])
+    return trace
+
+
+CASES = {
+    "mm_fault": fault, "mm_dontneed": dontneed, "mm_dontneed_page": dontneed_page, "mm_munmap": munmap, "mm_exit": exit_,
+    "mm_fork": fork, "mm_reuse": reuse, "mm_cow": cow, "mm_mprotect": mprotect, "mm_mprotect_page": mprotect_page,
+    "mm_mremap": mremap, "mm_swap_out": swap_out,
+}
+
+
+def main():
+    directory = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else __file__ + "/..").resolve()
+    for name, make in CASES.items():
+        (directory / name).mkdir(exist_ok=True)
+        (directory / name / "trace.txt").write_text(make().text(make.__doc__))
+
+
+if __name__ == "__main__":
+    main()

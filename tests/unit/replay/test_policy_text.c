@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+/* Policies as users write them, and the sentences they get when they write them wrong. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "replay/commands.h"
+
+static char directory[] = "/tmp/refold-policy-XXXXXX";
+
+static int make_directory(void **state)
+{
+	return mkdtemp(directory) ? 0 : -1;
+}
+
+static int remove_directory(void **state)
+{
+	return rmdir(directory);
+}
+
+/* Parse text as the content of DIRECTORY/mine.json. */
+static int parse_file(const char *text, struct rf_policy *policy, struct rf_error *err)
+{
+	char path[80];
+	FILE *file;
+	int ret;
+
+	snprintf(path, sizeof(path), "%s/mine.json", directory);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+	ret = rf_policy_parse(path, policy, err);
+	unlink(path);
+	return ret;
+}
+
+static void expect_error(int ret, int wanted, const struct rf_error *err, const char *text)
+{
+	assert_int_equal(ret, wanted);
+	if (!strstr(err->message, text))
+		fail_msg("'%s' does not say '%s'", err->message, text);
+}
+
+static void test_name(void **state)
+{
+	struct rf_policy policy;
+	struct rf_error err;
+
+	assert_int_equal(rf_policy_parse("linux-6.12", &policy, &err), 0);
+	assert_string_equal(policy.name, "linux-6.12");
+	assert_memory_equal(&policy, rf_policy_find("linux-6.12"), sizeof(policy));
+	expect_error(rf_policy_parse("linux-6.13", &policy, &err), -EINVAL, &err, "no policy 'linux-6.13'; there are linux-6.8,");
+	expect_error(rf_policy_parse("", &policy, &err), -EINVAL, &err, "no policy ''");
+}
+
+static void test_knobs(void **state)
+{
+	struct rf_policy policy;
+	struct rf_error err;
+
+	assert_int_equal(rf_policy_parse("linux-6.12+tlbi=single+batch_mprotect=true", &policy, &err), 0);
+	assert_string_equal(policy.name, "linux-6.12+tlbi=single+batch_mprotect=true");
+	assert_string_equal(policy.base, "linux-6.12");
+	assert_false(policy.arch_knobs.tlbi_range);
+	assert_true(policy.mm.batch_mprotect);
+	expect_error(rf_policy_parse("linux-6.12+tlbi", &policy, &err), -EINVAL, &err, "'tlbi'");
+	expect_error(rf_policy_parse("linux-6.12+tlby=single", &policy, &err), -EINVAL, &err, "'tlby'");
+	expect_error(rf_policy_parse("linux-6.12+tlbi=double", &policy, &err), -EINVAL, &err, "double");
+	expect_error(rf_policy_parse("linux-6.12+tlbi=single+tlbi=single+tlbi=single+tlbi=single", &policy, &err), -EINVAL,
+		     &err, "JSON file");
+}
+
+static void test_file(void **state)
+{
+	struct rf_policy policy;
+	struct rf_error err;
+
+	assert_int_equal(parse_file("{\"base\": \"linux-6.12\", \"tlbi\": \"single\", \"batch_mprotect\": true,"
+				    " \"max_dvm_ops\": 64}", &policy, &err), 0);
+	assert_string_equal(policy.name, "mine");
+	assert_string_equal(policy.base, "linux-6.12");
+	assert_false(policy.arch_knobs.tlbi_range);
+	assert_true(policy.mm.batch_mprotect);
+	assert_int_equal(policy.arch_knobs.max_dvm_ops, 64);
+	assert_int_equal(parse_file("{\"name\": \"other\", \"base\": \"linux-6.12\"}", &policy, &err), 0);
+	assert_string_equal(policy.name, "other");
+}
+
+/* Each wrong file gets a sentence with its name. */
+static void test_wrong_files(void **state)
+{
+	static const struct {
+		const char *text, *says;
+	} wrong[] = {
+		{ "", "not JSON" },
+		{ "[]", "must be a JSON object" },
+		{ "{}", "needs {\"base\"" },
+		{ "{\"base\": 12}", "needs {\"base\"" },
+		{ "{\"base\": \"linux-1\"}", "no policy 'linux-1'" },
+		{ "{\"base\": \"linux-6.12\", \"tlby\": true}", "'tlby'" },
+		{ "{\"base\": \"linux-6.12\", \"tlbi\": null}", "knob 'tlbi' must be" },
+		{ "{\"base\": \"linux-6.12\", \"tlbi\": 1.5}", "knob 'tlbi' must be" },
+		{ "{\"base\": \"linux-6.12\", \"tlbi\": \"single\", \"tlbi\": \"range\"}", "not JSON" },
+	};
+	struct rf_policy policy;
+	struct rf_error err;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		expect_error(parse_file(wrong[i].text, &policy, &err), -EINVAL, &err, wrong[i].says);
+		assert_non_null(strstr(err.message, "/mine.json:"));
+	}
+	expect_error(rf_policy_parse("/nowhere/p.json", &policy, &err), -ENOENT, &err, "/nowhere/p.json: cannot read");
+	/* A directory may be opened but not read. */
+	expect_error(rf_policy_parse("/", &policy, &err), -EINVAL, &err, "no policy '/'");
+}
+
+static void test_list(void **state)
+{
+	struct rf_policy policies[3];
+	struct rf_error err;
+
+	assert_int_equal(rf_policy_parse_list("linux-6.8,linux-6.9+tlbi=single", policies, 0, 3, &err), 2);
+	assert_string_equal(policies[1].name, "linux-6.9+tlbi=single");
+	assert_int_equal(rf_policy_parse_list("linux-6.12", policies, 2, 3, &err), 3);
+	expect_error(rf_policy_parse_list("linux-7.3", policies, 3, 3, &err), -E2BIG, &err, "more than 3");
+	expect_error(rf_policy_parse_list("linux-6.8,linux-6.8", policies, 0, 3, &err), -EINVAL, &err,
+		     "two policies are called 'linux-6.8'");
+	expect_error(rf_policy_parse_list("linux-6.8,", policies, 0, 3, &err), -EINVAL, &err, "no policy ''");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_name),
+		cmocka_unit_test(test_knobs),
+		cmocka_unit_test(test_file),
+		cmocka_unit_test(test_wrong_files),
+		cmocka_unit_test(test_list),
+	};
+
+	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}

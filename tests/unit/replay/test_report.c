@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: MIT
+/* The report and what is made from it: canonical JSON, warnings, the table, the diff, the progress line. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "replay/report.h"
+
+/* What a function writes to a FILE, as a string to free. */
+static char *written(void (*write)(const json_t *, FILE *), const json_t *json)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	assert_non_null(out);
+	write(json, out);
+	fclose(out);
+	return text;
+}
+
+static json_t *one_trace(void)
+{
+	return json_pack("[{s:s, s:b, s:i, s:i, s:I, s:i, s:i, s:[], s:s, s:s, s:s, s:i, s:i, s:[]}]", "name", "t.mmt.zst",
+			 "complete", 1, "records", 1234567, "lost_events", 0, "duration_ns", (json_int_t)2500000000,
+			 "bytes", 99, "damaged_frames", 0, "damage", "end", "command", "kernel", "6.18.0", "arch", "x86_64",
+			 "page_size_bytes", 4096, "cpus", 2, "missing_events");
+}
+
+/* Two policies that differ in the invalidations of fork, and in nothing else. */
+static json_t *tiny_report(void)
+{
+	struct rf_policy policies[2] = { *rf_policy_find("linux-6.12"), *rf_policy_find("linux-7.3") };
+	struct rf_results results;
+	json_t *report;
+	size_t i;
+
+	assert_int_equal(rf_results_init(&results, policies, 2), 0);
+	for (i = 0; i < 2; i++) {
+		struct rf_stats *stats = &results.stats[i];
+
+		stats->operations[RF_ROW_fork] = 3;
+		stats->rows[RF_ROW_fork].tlbi = i ? 3 : 1203;
+		stats->rows[RF_ROW_fork].pte_loads = 5000;
+		stats->operations[RF_ROW_cow] = 7;
+		stats->rows[RF_ROW_cow].pte_loads = 21;
+		stats->batches.calls[ARCH_HELPER_set_ptes][16] = 4;
+		stats->batches.calls[ARCH_HELPER_set_ptes][1] = 2;
+		stats->live_block_seconds_n = 1000000;
+		stats->peak_live_blocks = 9;
+	}
+	results.fidelity.ptes = 1000;
+	results.fidelity.present = 1000;
+	results.fidelity.pfn = 1000;
+	results.fidelity.order = 999;
+	results.fidelity.processes_compared = 2;
+	results.fidelity.fault_checks_ok = 50;
+	results.fidelity.rss_checks_ok = 40;
+	report = rf_report_build(one_trace(), &results);
+	rf_results_free(&results);
+	assert_non_null(report);
+	return report;
+}
+
+static json_t *policy(const json_t *report, size_t index)
+{
+	return json_array_get(json_object_get(report, "policies"), index);
+}
+
+static s64 number(const json_t *object, const char *key)
+{
+	assert_true(json_is_integer(json_object_get(object, key)));
+	return json_integer_value(json_object_get(object, key));
+}
+
+static void test_digits(void **state)
+{
+	char text[40];
+
+	assert_string_equal(rf_group_digits(0, text, sizeof(text)), "0");
+	assert_string_equal(rf_group_digits(999, text, sizeof(text)), "999");
+	assert_string_equal(rf_group_digits(1000, text, sizeof(text)), "1,000");
+	assert_string_equal(rf_group_digits(-123456, text, sizeof(text)), "-123,456");
+	assert_string_equal(rf_group_digits(INT64_MAX, text, sizeof(text)), "9,223,372,036,854,775,807");
+	assert_string_equal(rf_group_digits(INT64_MIN, text, sizeof(text)), "-9,223,372,036,854,775,808");
+}
+
+static void test_percent_never_rounds_up(void **state)
+{
+	char text[40];
+
+	assert_string_equal(rf_percent(999999, 1000000, text, sizeof(text)), "99.99 %");
+	assert_string_equal(rf_percent(7, 7, text, sizeof(text)), "100.00 %");
+	assert_string_equal(rf_percent(0, 7, text, sizeof(text)), "0.00 %");
+}
+
+static void test_progress_text(void **state)
+{
+	struct rf_progress progress = { .total = 10000000, .done = 2500000 };
+	char text[120];
+
+	rf_progress_text(&progress, 500000000, text, sizeof(text));
+	assert_string_equal(text, "2.5 M records, 5.00 M/s, 25 %, 2 s left");
+	progress.total = 0;
+	rf_progress_text(&progress, 500000000, text, sizeof(text));
+	assert_string_equal(text, "2.5 M records, 5.00 M/s");
+	progress.total = 1000;
+	rf_progress_text(&progress, 500000000, text, sizeof(text));
+	assert_string_equal(text, "2.5 M records, 5.00 M/s");
+}
+
+static void test_report_is_deterministic(void **state)
+{
+	json_t *a = tiny_report(), *b = tiny_report();
+	char *text_a = written(rf_report_write, a), *text_b = written(rf_report_write, b);
+
+	assert_string_equal(text_a, text_b);
+	assert_int_equal(strncmp(text_a, "{\n  \"complete\": true,\n  \"fidelity\": {\n", 38), 0);
+	assert_string_equal(text_a + strlen(text_a) - 3, "\n}\n");
+	free(text_a);
+	free(text_b);
+	json_decref(a);
+	json_decref(b);
+}
+
+static void test_report_content(void **state)
+{
+	json_t *report = tiny_report(), *first = policy(report, 0), *totals = json_object_get(first, "totals");
+	json_t *operations = json_object_get(first, "operations"), *batches = json_object_get(first, "batches");
+	char *text;
+
+	assert_int_equal(number(totals, "tlbi"), 1203);
+	assert_int_equal(number(totals, "pte_loads"), 5021);
+	assert_int_equal(number(totals, "operations"), 10);
+	assert_int_equal(number(totals, "peak_live_blocks"), 9);
+	/* 10^6 x 2^20 ns */
+	assert_int_equal(number(totals, "live_block_time_ms"), 1048576);
+	assert_int_equal(json_object_size(operations), RF_NR_ROWS);
+	assert_int_equal(number(json_object_get(operations, "fork"), "operations"), 3);
+	assert_int_equal(number(json_object_get(operations, "cow"), "pte_loads"), 21);
+	text = json_dumps(json_object_get(batches, "set_ptes"), 0);
+	assert_string_equal(text, "[[1, 2], [16, 4]]");
+	free(text);
+	assert_int_equal(json_object_size(batches), ARCH_NR_HELPERS);
+	assert_string_equal(json_string_value(json_object_get(json_object_get(report, "trace"), "kernel")), "6.18.0");
+	assert_int_equal(number(json_object_get(report, "trace"), "records"), 1234567);
+	json_decref(report);
+}
+
+/* The knobs of a report with its base are a policy file: the same policy comes back from it. */
+static void test_knobs_round_trip(void **state)
+{
+	json_t *report = tiny_report(), *value;
+	struct rf_policy again = *rf_policy_find("linux-6.8");
+	char mine[64], theirs[64], *text;
+	const char *knob, *same;
+	struct rf_error err;
+	size_t i;
+
+	json_object_foreach(json_object_get(policy(report, 1), "knobs"), knob, value) {
+		text = json_is_string(value) ? strdup(json_string_value(value)) : json_dumps(value, JSON_ENCODE_ANY);
+		assert_int_equal(rf_policy_set(&again, knob, text, &err), 0);
+		free(text);
+	}
+	for (i = 0; rf_policy_knob(rf_policy_find("linux-7.3"), i, &knob, mine, sizeof(mine)); i++) {
+		assert_true(rf_policy_knob(&again, i, &same, theirs, sizeof(theirs)));
+		assert_string_equal(knob, same);
+		assert_string_equal(mine, theirs);
+	}
+	assert_true(i > 0);
+	json_decref(report);
+}
+
+static void set(json_t *report, const char *section, const char *key, s64 value)
+{
+	json_object_set_new(json_object_get(report, section), key, json_integer(value));
+}
+
+/* One change makes one warning, which holds this text. */
+static void expect_warning(const char *section, const char *key, s64 value, const char *text)
+{
+	json_t *report = tiny_report(), *warnings;
+
+	set(report, "fidelity", "order", 1000);
+	set(report, section, key, value);
+	warnings = rf_report_warnings(report);
+	assert_int_equal(json_array_size(warnings), text ? 1 : 0);
+	if (text)
+		assert_non_null(strstr(json_string_value(json_array_get(warnings, 0)), text));
+	json_decref(warnings);
+	json_decref(report);
+}
+
+static void test_warnings(void **state)
+{
+	expect_warning("fidelity", "present", 1000, NULL);
+	expect_warning("fidelity", "present", 999, NULL);
+	expect_warning("fidelity", "present", 998, "only 99.80 % of the snapshots' entries are present");
+	expect_warning("fidelity", "pfn", 998, "right page frame");
+	expect_warning("fidelity", "order", 500, "only 50.00 %");
+	expect_warning("fidelity", "extra", 2, "2 entries that the snapshots do not have");
+	expect_warning("fidelity", "ptes", 0, "no final snapshot");
+	expect_warning("fidelity", "fault_checks_bad", 1, "98.03 % of the faults");
+	expect_warning("fidelity", "rss_checks_bad", 1, "RSS counters");
+	expect_warning("fidelity", "inexact_mms", 1, "1 of 0 address spaces are inexact");
+	expect_warning("trace", "lost_events", 5, "5 events were lost");
+}
+
+static void test_warning_of_damage(void **state)
+{
+	json_t *report = tiny_report(), *trace = json_array_get(json_object_get(report, "traces"), 0), *warnings;
+
+	json_object_set_new(trace, "complete", json_false());
+	warnings = rf_report_warnings(report);
+	assert_non_null(strstr(json_string_value(json_array_get(warnings, 0)), "t.mmt.zst has no end"));
+	json_decref(warnings);
+	json_array_append_new(json_object_get(trace, "damage"),
+			      json_pack("{s:s, s:i, s:s}", "file", "t.mmt.zst", "offset_bytes", 77, "reason", "bad sum"));
+	warnings = rf_report_warnings(report);
+	assert_non_null(strstr(json_string_value(json_array_get(warnings, 0)), "damaged at byte 77 (bad sum)"));
+	json_decref(warnings);
+	json_decref(report);
+}
+
+static void test_table(void **state)
+{
+	json_t *report = tiny_report();
+	char *text = written(rf_table_write, report);
+
+	assert_string_equal(
+		text,
+		"trace      t.mmt.zst: 1,234,567 records in 2.500 s, Linux 6.18.0 x86_64, 4 KiB pages, 2 CPUs\n"
+		"fidelity   of 1,000 entries in the final snapshots of 2 processes 100.00 % are present, 100.00 %\n"
+		"           have the right page, 99.90 % the right folio order; 0 too many\n"
+		"           50 of 50 faults hit the entry their error code says; 40 of 40 RSS counters agree; 0\n"
+		"           events lost\n"
+		"\n"
+		"                                              linux-6.12  linux-7.3\n"
+		"total                     tlbi                     1,203          3\n"
+		"all alike  pte_loads 5,021, peak_live_blocks 9, live_block_time_ms 1,048,576\n"
+		"\n"
+		"operation          times                      linux-6.12  linux-7.3\n"
+		"fork                   3  tlbi                     1,203          3\n"
+		"all alike  cow\n");
+	free(text);
+	json_decref(report);
+}
+
+/* A poor report says so before anything else. */
+static void test_table_begins_with_warnings(void **state)
+{
+	json_t *report = tiny_report();
+	char *text;
+
+	json_array_append_new(json_object_get(report, "warnings"), json_string("something is wrong"));
+	text = written(rf_table_write, report);
+	assert_int_equal(strncmp(text, "WARNING    something is wrong\ntrace ", 36), 0);
+	free(text);
+	json_decref(report);
+}
+
+static void test_diff(void **state)
+{
+	json_t *report = tiny_report(), *one = rf_diff_policies(policy(report, 0), policy(report, 1));
+	json_t *changes = json_object_get(one, "changes"), *change = json_array_get(changes, 0), *diff;
+	char *text;
+
+	/* tlbi of the totals and of fork */
+	assert_int_equal(json_array_size(changes), 2);
+	assert_int_equal(number(change, "change"), -1200);
+	assert_int_equal(number(change, "ratio_ppm"), 2493);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(changes, 1), "operation")), "fork");
+	json_object_clear(json_object_get(one, "knobs"));
+	diff = json_pack("{s:[o], s:[]}", "comparisons", one, "world");
+	text = written(rf_diff_write, diff);
+	assert_string_equal(
+		text,
+		"                                          linux-6.12       linux-7.3          change       ratio\n"
+		"totals          tlbi                           1,203               3          -1,200       0.002x\n"
+		"fork            tlbi                           1,203               3          -1,200       0.002x\n");
+	free(text);
+	json_decref(diff);
+
+	one = rf_diff_policies(policy(report, 0), policy(report, 0));
+	assert_int_equal(json_array_size(json_object_get(one, "changes")), 0);
+	assert_int_equal(json_object_size(json_object_get(one, "knobs")), 0);
+	json_decref(one);
+	json_decref(report);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_digits),
+		cmocka_unit_test(test_percent_never_rounds_up),
+		cmocka_unit_test(test_progress_text),
+		cmocka_unit_test(test_report_is_deterministic),
+		cmocka_unit_test(test_report_content),
+		cmocka_unit_test(test_knobs_round_trip),
+		cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_warning_of_damage),
+		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_table_begins_with_warnings),
+		cmocka_unit_test(test_diff),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
