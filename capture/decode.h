@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Raw ring-buffer events into records, at offsets learnt once from the kernel's
+ * format files. Everything that differs between kernels ends here.
+ */
+#ifndef REFOLD_CAPTURE_DECODE_H
+#define REFOLD_CAPTURE_DECODE_H
+
+#include <event-parse.h>
+
+#include "base/error.h"
+#include "capture/events.h"
+
+struct rf_decoder;
+
+struct rf_decoder *rf_decoder_create(const struct rf_kernel *kernel, struct rf_error *err);
+void rf_decoder_destroy(struct rf_decoder *decoder);
+
+/*
+ * Learn event number "event" of rf_events[] from the text of its format file.
+ * -ENOENT: the kernel's event lacks a field we need (err names it); -EOPNOTSUPP: entries of this architecture
+ * cannot be read; -EINVAL: not a format.
+ */
+int rf_decoder_learn(struct rf_decoder *decoder, size_t event, const char *format, struct rf_error *err);
+bool rf_decoder_knows(const struct rf_decoder *decoder, size_t event);
+
+/* The kernel's number of a gfp flag by its RF_GFP_* bit; 0: the format does not tell. */
+u64 rf_decoder_gfp(const struct rf_decoder *decoder, u64 rf_gfp);
+
+/* Decode one event; false: none of ours. stream is left to the caller. */
+bool rf_decode(const struct rf_decoder *decoder, const void *data, u32 size, u64 time, struct rf_record *record);
+
+/* The value of a flag in the print fmt of a format ("{ expression, \"NAME\" }"); false: not there or not a number. */
+bool rf_print_fmt_flag(const char *format, const char *name, u64 *value);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The header of a recording: everything about machine, kernel and settings that
+ * a reader at the desk needs and cannot ask any more.
+ */
+#ifndef REFOLD_CAPTURE_HEADER_H
+#define REFOLD_CAPTURE_HEADER_H
+
+#include "capture/session.h"
+
+struct rf_header_facts {
+	const struct rf_kernel *kernel;
+	const struct rf_decoder *decoder;
+	const struct rf_session *session;
+	const struct rf_event_status *status;
+	const char *mode;		/* "command", "pid" or "system" */
+	const char *command;		/* NULL, or the name of the program without path and arguments */
+	pid_t pid;			/* root of the recorded tree; 0: the whole system */
+	const struct rf_pid_list *pids;	/* all roots */
+	size_t buffer_bytes;
+	bool snapshots;
+	bool side_band;			/* perf records are there */
+};
+
+/* Canonical JSON text (sorted keys, no spaces), to be freed; NULL: out of memory. */
+char *rf_header_json(const struct rf_header_facts *facts);
+
+#endif

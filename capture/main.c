@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: MIT
+/*
+ * refold-capture: record what a program, a process or the whole system does to
+ * its page tables, from the live kernel into a trace file.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "capture/doctor.h"
+#include "capture/recording.h"
+
+#define DEFAULT_BUFFER (16u << 20)
+#define DEFAULT_LEVEL 3
+
+struct command_line {
+	struct rf_recording_options recording;
+	u64 max_loss;
+	bool limit_loss, quiet;
+};
+
+static const char usage[] =
+	"Usage: refold-capture [OPTION]... -o FILE -- COMMAND [ARGUMENT]...\n"
+	"       refold-capture [OPTION]... -o FILE -p PID[,PID]...\n"
+	"       refold-capture [OPTION]... -o FILE -a\n"
+	"       refold-capture doctor [-j]\n"
+	"Record what happens to page tables into FILE, for \"refold replay\".\n"
+	"\n"
+	"  -o, --output FILE    trace to write; NAME.mmt.zst by convention\n"
+	"  -p, --pid PID,...    record running processes and what they start\n"
+	"  -a, --all            record the whole system\n"
+	"  -t, --time SECONDS   stop after so long\n"
+	"  -b, --buffer SIZE    kernel ring buffer per CPU, with suffix K, M or G (default 16M)\n"
+	"      --level N        zstd level of the trace, 1 to 19 (default 3)\n"
+	"      --max-loss N     exit with 4 if more than N events were lost\n"
+	"      --no-snapshots   do not read page tables at the start and end of processes\n"
+	"  -q, --quiet          print errors only\n"
+	"  -h, --help           print this text\n"
+	"  -V, --version        print the version\n"
+	"\n"
+	"The recording ends with COMMAND or the last PID, or on SIGINT, SIGTERM and -t; a COMMAND that still runs then\n"
+	"goes on. Exit status: 0 recorded, 1 failed (what was recorded is kept), 2 usage, 4 more events lost than\n"
+	"--max-loss; that of COMMAND is printed, not returned.\n";
+
+static int usage_error(const char *what, const char *which)
+{
+	fprintf(stderr, "refold-capture: %s%s%s: see refold-capture --help\n", what, which ? ": " : "",
+		which ? which : "");
+	return RF_EXIT_USAGE;
+}
+
+static bool parse_size(const char *text, size_t *size)
+{
+	char *end;
+	unsigned long long value;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (errno || end == text || text[0] == '-')
+		return false;
+	switch (*end) {
+	case 'G': case 'g':
+		value <<= 10;	/* fall through */
+	case 'M': case 'm':
+		value <<= 10;	/* fall through */
+	case 'K': case 'k':
+		value <<= 10;
+		end++;
+	}
+	*size = value;
+	return !*end && value >= 64 << 10 && value <= 4ull << 30;
+}
+
+static bool parse_number(const char *text, u64 minimum, u64 maximum, u64 *number)
+{
+	char *end;
+
+	errno = 0;
+	*number = strtoull(text, &end, 10);
+	return !errno && end != text && !*end && text[0] != '-' && *number >= minimum && *number <= maximum;
+}
+
+static bool parse_pids(const char *text, struct rf_pid_list *pids)
+{
+	while (*text) {
+		char *end;
+		long pid = strtol(text, &end, 10);
+
+		if (end == text || pid <= 0 || pid > INT_MAX || (*end && *end != ','))
+			return false;
+		if (!rf_pid_list_has(pids, (pid_t)pid) && !rf_pid_list_add(pids, (pid_t)pid))
+			return false;
+		text = *end ? end + 1 : end;
+	}
+	return pids->nr > 0;
+}
+
+enum { OPTION_LEVEL = 256, OPTION_MAX_LOSS, OPTION_NO_SNAPSHOTS };
+
+static const struct option long_options[] = {
+	{ "output", required_argument, NULL, 'o' },
+	{ "pid", required_argument, NULL, 'p' },
+	{ "all", no_argument, NULL, 'a' },
+	{ "time", required_argument, NULL, 't' },
+	{ "buffer", required_argument, NULL, 'b' },
+	{ "level", required_argument, NULL, OPTION_LEVEL },
+	{ "max-loss", required_argument, NULL, OPTION_MAX_LOSS },
+	{ "no-snapshots", no_argument, NULL, OPTION_NO_SNAPSHOTS },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ NULL, 0, NULL, 0 },
+};
+
+/* One option. Returns -1 to go on, else the exit code. */
+static int take_option(struct command_line *line, int option)
+{
+	struct rf_recording_options *recording = &line->recording;
+	char *end;
+	u64 number;
+
+	switch (option) {
+	case 'o':
+		recording->output = optarg;
+		return -1;
+	case 'p':
+		return parse_pids(optarg, &recording->pids) ? -1 : usage_error("not a list of process ids", optarg);
+	case 'a':
+		recording->whole_system = true;
+		return -1;
+	case 't':
+		recording->seconds = strtod(optarg, &end);
+		return end != optarg && !*end && recording->seconds >= 0.001 && recording->seconds < 1e9 ?
+			       -1 : usage_error("not a time in seconds", optarg);
+	case 'b':
+		return parse_size(optarg, &recording->buffer_bytes) ?
+			       -1 : usage_error("not a buffer size between 64K and 4G", optarg);
+	case OPTION_LEVEL:
+		if (!parse_number(optarg, 1, 19, &number))
+			return usage_error("not a zstd level between 1 and 19", optarg);
+		recording->level = (int)number;
+		return -1;
+	case OPTION_MAX_LOSS:
+		line->limit_loss = true;
+		return parse_number(optarg, 0, ~0ull, &line->max_loss) ? -1 : usage_error("not a number", optarg);
+	case OPTION_NO_SNAPSHOTS:
+		recording->snapshots = false;
+		return -1;
+	case 'q':
+		line->quiet = true;
+		return -1;
+	case 'h':
+		fputs(usage, stdout);
+		return RF_EXIT_DONE;
+	case 'V':
+		puts("refold-capture " REFOLD_VERSION);
+		return RF_EXIT_DONE;
+	default:
+		fputs("Try refold-capture --help.\n", stderr);
+		return RF_EXIT_USAGE;
+	}
+}
+
+/* Fill line; -1, or the exit code. */
+static int parse_command_line(struct command_line *line, int argc, char **argv)
+{
+	struct rf_recording_options *recording = &line->recording;
+	int option, code, targets;
+
+	/* "+": options end at COMMAND, with or without "--". */
+	while ((option = getopt_long(argc, argv, "+o:p:at:b:qhV", long_options, NULL)) != -1) {
+		code = take_option(line, option);
+		if (code >= 0)
+			return code;
+	}
+	if (optind < argc)
+		recording->command = argv + optind;
+	targets = !!recording->command + !!recording->pids.nr + recording->whole_system;
+	if (targets != 1)
+		return usage_error(targets ? "give one of COMMAND, -p and -a" : "nothing to record: give COMMAND, -p or -a",
+				   NULL);
+	if (!recording->output)
+		return usage_error("where to? Give -o FILE", NULL);
+	return -1;
+}
+
+static void print_command_status(const char *command, int status)
+{
+	if (status == -1)
+		fprintf(stderr, "refold-capture: %s goes on, unrecorded\n", command);
+	else if (WIFSIGNALED(status))
+		fprintf(stderr, "refold-capture: %s was ended by signal %d (%s)\n", command, WTERMSIG(status),
+			strsignal(WTERMSIG(status)));
+	else
+		fprintf(stderr, "refold-capture: %s exited with status %d\n", command, WEXITSTATUS(status));
+}
+
+static void print_result(const struct command_line *line, const struct rf_recording_result *result)
+{
+	for (size_t i = 0; i < result->nr_warnings; i++)
+		fprintf(stderr, "refold-capture: warning: %s\n", result->warnings[i]);
+	if (line->recording.command)
+		print_command_status(line->recording.command[0], result->command_status);
+	if (result->lost)
+		fprintf(stderr, "refold-capture: warning: %llu events were lost: use a larger --buffer\n",
+			(unsigned long long)result->lost);
+	fprintf(stderr, "%s: %llu events, %llu bytes, %llu lost, %llu snapshots\n", line->recording.output,
+		(unsigned long long)result->records, (unsigned long long)result->bytes,
+		(unsigned long long)result->lost, (unsigned long long)result->snapshots);
+}
+
+static int record(const struct command_line *line)
+{
+	struct rf_recording_result result;
+	struct rf_error err;
+
+	if (rf_record(&line->recording, &result, &err)) {
+		fprintf(stderr, "refold-capture: %s%s\n", err.message,
+			result.wrote ? "; what was recorded until then is kept" : "");
+		return RF_EXIT_FAILED;
+	}
+	if (!line->quiet)
+		print_result(line, &result);
+	if (line->limit_loss && result.lost > line->max_loss) {
+		fprintf(stderr, "refold-capture: %s: %llu events lost, %llu allowed: use a larger --buffer\n",
+			line->recording.output, (unsigned long long)result.lost, (unsigned long long)line->max_loss);
+		return RF_EXIT_LOSSY;
+	}
+	return RF_EXIT_DONE;
+}
+
+static int doctor(int argc, char **argv)
+{
+	static const struct option options[] = { { "json", no_argument, NULL, 'j' },
+						 { "help", no_argument, NULL, 'h' },
+						 { NULL, 0, NULL, 0 } };
+	bool json = false;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "jh", options, NULL)) != -1) {
+		if (option == 'h') {
+			fputs(usage, stdout);
+			return RF_EXIT_DONE;
+		}
+		if (option != 'j')
+			return RF_EXIT_USAGE;
+		json = true;
+	}
+	if (optind < argc)
+		return usage_error("doctor takes no argument", argv[optind]);
+	return rf_doctor(stdout, json);
+}
+
+int main(int argc, char **argv)
+{
+	struct command_line line = { .recording = { .snapshots = true,
+						    .buffer_bytes = DEFAULT_BUFFER,
+						    .level = DEFAULT_LEVEL } };
+	int code;
+
+	if (argc > 1 && !strcmp(argv[1], "doctor"))
+		return doctor(argc - 1, argv + 1);
+	code = parse_command_line(&line, argc, argv);
+	if (code < 0)
+		code = record(&line);
+	rf_pid_list_free(&line.recording.pids);
+	return code;
+}

@@ -1,0 +1,506 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The perf side-band. A dummy software event per CPU carries mmap, comm and task
+ * records of the whole system on the clock of the tracepoints; what concerns the
+ * recorded processes goes into the trace.
+ *
+ * A process's first record may be read before the fork that made it ours, because
+ * they lie in the rings of different CPUs. So records wait one round: whatever
+ * caused them was written before them and is read by the round after at the latest.
+ */
+#include "capture/perf.h"
+
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RING_BYTES (512u << 10)
+#define ROUND_MS 100
+#define FLUSH_ROUNDS 10
+#define PID_LIMIT (4u << 20)	/* PID_MAX_LIMIT of 64-bit kernels */
+
+struct side_ring {
+	int fd;
+	int stream;
+	struct perf_event_mmap_page *page;
+	const u8 *data;
+};
+
+struct waiting {
+	struct rf_record record;	/* record.stream: index of the ring */
+	pid_t pid, parent;
+	bool is_fork;
+	bool fresh;			/* read in this round */
+	u32 number;			/* order of reading, to keep equal times stable */
+};
+
+struct rf_perf {
+	struct rf_writer *writer;
+	struct rf_page_cache *cache;
+	bool whole_system;
+	u32 page_shift;
+	pthread_t thread;
+	int stop_fd, failed_fd;
+	u64 *followed;			/* one bit per pid */
+	struct waiting *waiting;
+	size_t nr_waiting, room;
+	u8 *record;			/* one that wraps around the ring's end, made whole */
+	u64 lost;
+	int result;
+	struct rf_error error;
+	size_t nr;
+	struct side_ring rings[];
+};
+
+/* What follows the fixed part of a record with sample_id_all: the fields of sample_type, in this order. */
+struct sample_id {
+	u32 pid, tid;
+	u64 time;
+};
+
+struct mmap2_record {
+	struct perf_event_header header;
+	u32 pid, tid;
+	u64 addr, len, pgoff;
+	u32 maj, min;
+	u64 ino, generation;
+	u32 prot, flags;
+	char filename[];
+};
+
+struct comm_record {
+	struct perf_event_header header;
+	u32 pid, tid;
+	char comm[];
+};
+
+struct task_record {
+	struct perf_event_header header;
+	u32 pid, ppid, tid, ptid;
+	u64 time;
+};
+
+static int open_event(int cpu)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_DUMMY,
+		.sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME,
+		.mmap = 1,
+		.mmap2 = 1,
+		.mmap_data = 1,
+		.comm = 1,
+		.comm_exec = 1,
+		.task = 1,
+		.sample_id_all = 1,
+		.use_clockid = 1,
+		.clockid = CLOCK_MONOTONIC,
+		.watermark = 1,
+		.wakeup_watermark = RING_BYTES / 4,
+	};
+	long fd = syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+static int open_failed(int ret, struct rf_error *err)
+{
+	return rf_error_set(err, ret, RF_NO_OFFSET, "perf_event_open: %s%s", strerror(-ret),
+			    ret == -EACCES || ret == -EPERM ? ": run as root, or see kernel.perf_event_paranoid" : "");
+}
+
+int rf_perf_check(struct rf_error *err)
+{
+	int fd = open_event(0);
+
+	if (fd < 0)
+		return open_failed(fd, err);
+	close(fd);
+	return 0;
+}
+
+static u64 text_word(const char *text, size_t length, size_t word)
+{
+	u64 value = 0;
+
+	for (size_t i = 0; i < 8 && word * 8 + i < length; i++)
+		value |= (u64)(u8)text[word * 8 + i] << (8 * i);
+	return value;
+}
+
+static enum rf_vma_name vma_name(const struct mmap2_record *mmap)
+{
+	static const struct {
+		const char *name;
+		enum rf_vma_name value;
+	} names[] = {
+		{ "[heap]", RF_VMA_HEAP }, { "[stack]", RF_VMA_STACK }, { "[vdso]", RF_VMA_VDSO },
+		{ "[vvar]", RF_VMA_VVAR }, { "[vvar_vclock]", RF_VMA_VVAR_VCLOCK }, { "[vsyscall]", RF_VMA_VSYSCALL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(mmap->filename, names[i].name))
+			return names[i].value;
+	return mmap->filename[0] == '[' ? RF_VMA_OTHER : RF_VMA_PLAIN;
+}
+
+static void decode_mmap2(const struct mmap2_record *mmap, u32 page_shift, struct rf_record *record)
+{
+	enum rf_vma_name name = vma_name(mmap);
+	bool file = mmap->ino || mmap->maj || mmap->min;
+
+	record->kind = RF_MMAP2;
+	record->tid = mmap->tid;
+	record->f[0] = mmap->addr;
+	record->f[1] = mmap->len;
+	record->f[2] = file ? mmap->pgoff >> page_shift : 0;	/* as in /proc/PID/maps */
+	record->f[3] = (u64)mmap->maj << 20 | mmap->min;	/* the kernel's dev_t, as in the s_dev fields */
+	record->f[4] = mmap->ino;
+	record->f[5] = (mmap->prot & PROT_READ ? RF_VMA_READ : 0) | (mmap->prot & PROT_WRITE ? RF_VMA_WRITE : 0) |
+		       (mmap->prot & PROT_EXEC ? RF_VMA_EXEC : 0) | (mmap->flags & MAP_SHARED ? RF_VMA_SHARED : 0) |
+		       (mmap->flags & MAP_LOCKED ? RF_VMA_LOCKED : 0) |
+		       (mmap->flags & MAP_HUGETLB ? RF_VMA_HUGETLB : 0) |
+		       (name == RF_VMA_STACK ? RF_VMA_GROWSDOWN : 0) | (u64)name << RF_VMA_NAME_SHIFT;
+}
+
+bool rf_perf_decode(const struct perf_event_header *header, u32 page_shift, struct rf_record *record, pid_t *pid,
+		    pid_t *parent, const char **path)
+{
+	const struct mmap2_record *mmap = (const void *)header;
+	const struct comm_record *comm = (const void *)header;
+	const struct task_record *task = (const void *)header;
+	struct sample_id id;
+
+	memset(record, 0, sizeof(*record));
+	*parent = 0;
+	*path = NULL;
+	if (header->size < sizeof(*comm) + sizeof(id))
+		return false;
+	memcpy(&id, (const u8 *)header + header->size - sizeof(id), sizeof(id));
+	record->time = id.time;
+	switch (header->type) {
+	case PERF_RECORD_MMAP2:
+		*pid = (pid_t)mmap->pid;
+		decode_mmap2(mmap, page_shift, record);
+		*path = mmap->filename[0] == '/' && mmap->ino ? mmap->filename : NULL;
+		return true;
+	case PERF_RECORD_COMM: {
+		size_t length = strnlen(comm->comm, header->size - sizeof(*comm) - sizeof(id));
+
+		*pid = (pid_t)comm->pid;
+		record->kind = RF_COMM;
+		record->tid = comm->tid;
+		record->f[0] = text_word(comm->comm, length, 0);
+		record->f[1] = text_word(comm->comm, length, 1);
+		record->f[2] = !!(header->misc & PERF_RECORD_MISC_COMM_EXEC);
+		return true;
+	}
+	case PERF_RECORD_FORK:
+		*pid = (pid_t)task->pid;
+		*parent = (pid_t)task->ppid;
+		record->kind = RF_TASK_FORK;
+		record->tid = task->tid;
+		record->f[0] = task->pid;
+		record->f[1] = task->ppid;
+		record->f[2] = task->ptid;
+		return true;
+	case PERF_RECORD_EXIT:
+		*pid = (pid_t)task->pid;
+		record->kind = RF_TASK_EXIT;
+		record->tid = task->tid;
+		record->f[0] = task->pid;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool is_followed(const struct rf_perf *perf, pid_t pid)
+{
+	u32 bit = (u32)pid % PID_LIMIT;
+
+	return perf->whole_system || (__atomic_load_n(&perf->followed[bit / 64], __ATOMIC_RELAXED) >> bit % 64 & 1);
+}
+
+static void set_followed(struct rf_perf *perf, pid_t pid, bool follow)
+{
+	u32 bit = (u32)pid % PID_LIMIT;
+	u64 mask = BIT_ULL(bit % 64);
+
+	if (follow)
+		__atomic_or_fetch(&perf->followed[bit / 64], mask, __ATOMIC_RELAXED);
+	else
+		__atomic_and_fetch(&perf->followed[bit / 64], ~mask, __ATOMIC_RELAXED);
+}
+
+static int add_waiting(struct rf_perf *perf, const struct waiting *one)
+{
+	if (perf->nr_waiting == perf->room) {
+		size_t room = perf->room ? perf->room * 2 : 1024;
+		struct waiting *waiting = realloc(perf->waiting, room * sizeof(*waiting));
+
+		if (!waiting)
+			return rf_error_set(&perf->error, -ENOMEM, RF_NO_OFFSET, "out of memory");
+		perf->waiting = waiting;
+		perf->room = room;
+	}
+	perf->waiting[perf->nr_waiting] = *one;
+	perf->waiting[perf->nr_waiting].number = (u32)perf->nr_waiting;
+	perf->nr_waiting++;
+	return 0;
+}
+
+static int take_record(struct rf_perf *perf, size_t ring, const struct perf_event_header *header)
+{
+	struct waiting one = { .fresh = true };
+	const char *path;
+
+	if (header->type == PERF_RECORD_LOST) {
+		u64 lost[2];		/* id, lost */
+
+		memcpy(lost, header + 1, sizeof(lost));
+		perf->lost += lost[1];
+		return rf_writer_lost(perf->writer, perf->rings[ring].stream, lost[1], &perf->error);
+	}
+	if (!rf_perf_decode(header, perf->page_shift, &one.record, &one.pid, &one.parent, &path))
+		return 0;
+	one.record.stream = (u16)ring;
+	one.is_fork = header->type == PERF_RECORD_FORK;
+	/* Noting the file of a stranger does no harm but costs; a new child's files are noted by its snapshot. */
+	if (path && perf->cache && is_followed(perf, one.pid))
+		rf_page_cache_note(perf->cache, one.record.f[3], one.record.f[4], path);
+	return add_waiting(perf, &one);
+}
+
+static int read_ring(struct rf_perf *perf, size_t number)
+{
+	struct side_ring *ring = &perf->rings[number];
+	u64 head = __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE);
+	u64 tail = ring->page->data_tail;
+	int ret = 0;
+
+	while (tail < head && !ret) {
+		size_t at = tail & (RING_BYTES - 1);
+		const struct perf_event_header *header = (const void *)(ring->data + at);
+
+		if (at + header->size > RING_BYTES) {
+			size_t first = RING_BYTES - at;
+
+			memcpy(perf->record, header, first);
+			memcpy(perf->record + first, ring->data, header->size - first);
+			header = (const void *)perf->record;
+		}
+		if (!header->size)
+			break;
+		ret = take_record(perf, number, header);
+		tail += header->size;
+	}
+	__atomic_store_n(&ring->page->data_tail, tail, __ATOMIC_RELEASE);
+	return ret;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct waiting *x = a, *y = b;
+
+	if (x->record.time != y->record.time)
+		return x->record.time < y->record.time ? -1 : 1;
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+/*
+ * A new process of a followed one is followed; one of a stranger is not, even if its pid was once ours. A new
+ * thread belongs to its own process: nothing to learn.
+ */
+static void follow_forks(struct rf_perf *perf)
+{
+	if (perf->whole_system)
+		return;
+	for (size_t i = 0; i < perf->nr_waiting; i++) {
+		const struct waiting *one = &perf->waiting[i];
+
+		if (one->is_fork && one->pid != one->parent)
+			set_followed(perf, one->pid, is_followed(perf, one->parent));
+	}
+}
+
+/* A round: read the rings, learn the forks, write what waited since the round before. */
+static int do_round(struct rf_perf *perf)
+{
+	size_t kept = 0;
+	int ret = 0;
+
+	for (size_t i = 0; i < perf->nr_waiting; i++)
+		perf->waiting[i].fresh = false;
+	for (size_t c = 0; c < perf->nr && !ret; c++)
+		if (perf->rings[c].fd >= 0)
+			ret = read_ring(perf, c);
+	if (ret)
+		return ret;
+	qsort(perf->waiting, perf->nr_waiting, sizeof(*perf->waiting), by_time);
+	follow_forks(perf);
+	for (size_t i = 0; i < perf->nr_waiting && !ret; i++) {
+		const struct waiting *one = &perf->waiting[i];
+
+		if (one->fresh)
+			perf->waiting[kept++] = *one;
+		else if (is_followed(perf, one->pid))
+			ret = rf_writer_append(perf->writer, perf->rings[one->record.stream].stream, &one->record, 1,
+					       &perf->error);
+	}
+	perf->nr_waiting = kept;
+	return ret;
+}
+
+static int flush_streams(struct rf_perf *perf)
+{
+	int ret = 0;
+
+	for (size_t c = 0; c < perf->nr && !ret; c++)
+		if (perf->rings[c].fd >= 0)
+			ret = rf_writer_flush(perf->writer, perf->rings[c].stream, &perf->error);
+	return ret;
+}
+
+static void *side_thread(void *argument)
+{
+	struct rf_perf *perf = argument;
+	struct pollfd stop = { .fd = perf->stop_fd, .events = POLLIN };
+	unsigned int round = 0;
+
+	while (!perf->result && poll(&stop, 1, ROUND_MS) <= 0) {
+		perf->result = do_round(perf);
+		if (!perf->result && ++round % FLUSH_ROUNDS == 0)
+			perf->result = flush_streams(perf);
+	}
+	/* Twice: the first reads the rest, the second writes it. */
+	for (int i = 0; i < 2 && !perf->result; i++)
+		perf->result = do_round(perf);
+	if (perf->result) {
+		u64 one = 1;
+
+		if (write(perf->failed_fd, &one, sizeof(one)) < 0)
+			return NULL;	/* cannot be: an eventfd takes a small number */
+	}
+	return NULL;
+}
+
+static int open_ring(struct rf_perf *perf, size_t cpu, struct rf_error *err)
+{
+	struct rf_stream_info info = { .source = RF_SOURCE_PERF, .cpu = (u16)cpu };
+	size_t page_size = (size_t)1 << perf->page_shift;
+	struct side_ring *ring = &perf->rings[cpu];
+	void *memory;
+
+	ring->fd = open_event((int)cpu);
+	if (ring->fd == -ENODEV || ring->fd == -EINVAL)
+		return 0;		/* the CPU is offline */
+	if (ring->fd < 0)
+		return open_failed(ring->fd, err);
+	memory = mmap(NULL, page_size + RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, 0);
+	if (memory == MAP_FAILED)
+		return rf_error_set(err, -errno, RF_NO_OFFSET, "cannot map a perf ring: %s%s", strerror(errno),
+				    errno == EPERM ? ": see kernel.perf_event_mlock_kb" : "");
+	ring->page = memory;
+	ring->data = (const u8 *)memory + page_size;
+	ring->stream = rf_writer_add_stream(perf->writer, &info);
+	if (ring->stream < 0)
+		return rf_error_set(err, ring->stream, RF_NO_OFFSET, "cannot add a stream: %s",
+				    strerror(-ring->stream));
+	return 0;
+}
+
+static void free_perf(struct rf_perf *perf)
+{
+	for (size_t c = 0; c < perf->nr; c++) {
+		if (perf->rings[c].page)
+			munmap(perf->rings[c].page, ((size_t)1 << perf->page_shift) + RING_BYTES);
+		if (perf->rings[c].fd >= 0)
+			close(perf->rings[c].fd);
+	}
+	if (perf->stop_fd >= 0)
+		close(perf->stop_fd);
+	free(perf->followed);
+	free(perf->waiting);
+	free(perf->record);
+	free(perf);
+}
+
+struct rf_perf *rf_perf_start(struct rf_writer *writer, const struct rf_perf_options *options, struct rf_error *err)
+{
+	size_t cpus = (size_t)sysconf(_SC_NPROCESSORS_CONF);
+	struct rf_perf *perf = calloc(1, sizeof(*perf) + cpus * sizeof(perf->rings[0]));
+	int ret = 0;
+
+	if (!perf) {
+		rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+		return NULL;
+	}
+	perf->writer = writer;
+	perf->cache = options->cache;
+	perf->whole_system = options->whole_system;
+	perf->failed_fd = options->failed_fd;
+	perf->page_shift = (u32)__builtin_ctzl((unsigned long)sysconf(_SC_PAGESIZE));
+	perf->stop_fd = eventfd(0, EFD_CLOEXEC);
+	perf->record = malloc(65536);	/* perf_event_header.size is 16 bits */
+	perf->followed = calloc(PID_LIMIT / 64, sizeof(u64));
+	for (size_t c = 0; c < cpus; c++)
+		perf->rings[c].fd = -1;
+	perf->nr = cpus;
+	if (!perf->followed || !perf->record)
+		ret = rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	for (size_t i = 0; !ret && options->pids && i < options->pids->nr; i++)
+		set_followed(perf, options->pids->pids[i], true);
+	for (size_t c = 0; c < cpus && !ret; c++)
+		ret = open_ring(perf, c, err);
+	if (!ret) {
+		ret = -pthread_create(&perf->thread, NULL, side_thread, perf);
+		if (ret)
+			rf_error_set(err, ret, RF_NO_OFFSET, "cannot start a thread: %s", strerror(-ret));
+	}
+	if (ret) {
+		free_perf(perf);
+		return NULL;
+	}
+	return perf;
+}
+
+int rf_perf_processes(struct rf_perf *perf, struct rf_pid_list *pids)
+{
+	for (u32 word = 0; word < PID_LIMIT / 64; word++) {
+		u64 bits = __atomic_load_n(&perf->followed[word], __ATOMIC_RELAXED);
+
+		for (; bits; bits &= bits - 1) {
+			pid_t pid = (pid_t)(word * 64 + (u32)__builtin_ctzll(bits));
+
+			if (rf_process_of(pid) == pid && !rf_pid_list_has(pids, pid) && !rf_pid_list_add(pids, pid))
+				return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+int rf_perf_stop(struct rf_perf *perf, u64 *lost, struct rf_error *err)
+{
+	u64 one = 1;
+	int ret;
+
+	if (write(perf->stop_fd, &one, sizeof(one)) == sizeof(one))
+		pthread_join(perf->thread, NULL);
+	*lost = perf->lost;
+	ret = perf->result;
+	if (ret)
+		*err = perf->error;
+	free_perf(perf);
+	return ret;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The perf side-band: what tracepoints do not tell. Which file lies behind a
+ * mapping, the mappings exec makes, names of programs, and which thread belongs
+ * to which process.
+ */
+#ifndef REFOLD_CAPTURE_PERF_H
+#define REFOLD_CAPTURE_PERF_H
+
+#include "base/error.h"
+#include "capture/page_cache.h"
+#include "capture/tasks.h"
+#include "traces/trace.h"
+
+struct rf_perf;
+
+struct rf_perf_options {
+	bool whole_system;
+	const struct rf_pid_list *pids;	/* processes to begin with; their children are followed */
+	struct rf_page_cache *cache;	/* NULL, or where mapped files are noted */
+	int failed_fd;			/* as rf_rings_start() */
+};
+
+/* Can side-band events be had at all? 0, or a negative errno with the reason. */
+int rf_perf_check(struct rf_error *err);
+/* One event per CPU, recording from now on; a thread moves them into streams of the trace. */
+struct rf_perf *rf_perf_start(struct rf_writer *writer, const struct rf_perf_options *options, struct rf_error *err);
+/* Stop, drain, free. lost: records the kernel had no room for. */
+int rf_perf_stop(struct rf_perf *perf, u64 *lost, struct rf_error *err);
+/* After rf_perf_stop() was not yet called: the processes followed that are alive now. */
+int rf_perf_processes(struct rf_perf *perf, struct rf_pid_list *pids);
+
+/*
+ * One record of the side-band ring into a record; false: none of ours. *pid: the process it is about, *parent:
+ * for a fork, the process it came from. path: of MMAP2, or NULL. Exposed for the tests.
+ */
+struct perf_event_header;
+bool rf_perf_decode(const struct perf_event_header *header, u32 page_shift, struct rf_record *record, pid_t *pid,
+		    pid_t *parent, const char **path);
+
+#endif

@@ -1,0 +1,540 @@
+// SPDX-License-Identifier: MIT
+/*
+ * One recording from start to end. The order matters: rings and side-band run
+ * before the first event, events before snapshots (so that a snapshot's past is
+ * never needed and its future is complete), and everything runs before COMMAND's
+ * execve. The end is the same backwards.
+ */
+#include "capture/recording.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "capture/follow.h"
+#include "capture/header.h"
+#include "capture/perf.h"
+#include "capture/ring.h"
+
+/* The layout of the page cache is bounded: a recording of a whole system may have seen every file there is. */
+#define CACHE_PAGES (16ull << 20)
+#define CACHE_NS (20 * 1000000000ull)
+
+struct recording {
+	const struct rf_recording_options *options;
+	struct rf_recording_result *result;
+	struct rf_kernel kernel;
+	struct rf_decoder *decoder;
+	struct rf_event_status *status;
+	struct rf_session *session;
+	struct rf_writer *writer;
+	struct rf_page_cache *cache;
+	struct rf_follow *follow;
+	struct rf_rings *rings;
+	struct rf_perf *perf;
+	struct rf_snapshotter *snapshotter;
+	struct rf_pid_list pids;	/* the roots: given, or the command's */
+	int facts_stream;		/* of this thread: PROCESS, kernel pages, page cache */
+	int failed_fd, signal_fd, timer_fd;
+	int *pidfds;
+	bool created_output;
+	enum rf_end end;
+};
+
+__attribute__((format(printf, 2, 3))) static void warn(struct recording *rec, const char *format, ...)
+{
+	struct rf_recording_result *result = rec->result;
+	va_list args;
+
+	if (result->nr_warnings == ARRAY_SIZE(result->warnings))
+		return;
+	va_start(args, format);
+	vsnprintf(result->warnings[result->nr_warnings++], sizeof(result->warnings[0]), format, args);
+	va_end(args);
+}
+
+static u64 now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (u64)ts.tv_sec * 1000000000 + (u64)ts.tv_nsec;
+}
+
+/* Make sure early that the output can be written, and learn its inode. */
+static int touch_output(struct recording *rec, struct stat *output, struct rf_error *err)
+{
+	int fd;
+
+	rec->created_output = access(rec->options->output, F_OK) != 0;
+	fd = open(rec->options->output, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || fstat(fd, output)) {
+		int ret = -errno;
+
+		rec->created_output = false;
+		if (fd >= 0)
+			close(fd);
+		return rf_error_set(err, ret, RF_NO_OFFSET, "%s: cannot write: %s", rec->options->output,
+				    strerror(-ret));
+	}
+	close(fd);
+	return 0;
+}
+
+static int open_pidfds(struct recording *rec, struct rf_error *err)
+{
+	rec->pidfds = calloc(rec->pids.nr + 1, sizeof(*rec->pidfds));
+	if (!rec->pidfds)
+		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	memset(rec->pidfds, 0xff, (rec->pids.nr + 1) * sizeof(*rec->pidfds));
+	for (size_t i = 0; i < rec->pids.nr; i++) {
+		pid_t pid = rec->pids.pids[i];
+
+		if (rf_process_of(pid) > 0 && rf_process_of(pid) != pid)
+			return rf_error_set(err, -EINVAL, RF_NO_OFFSET,
+					    "%d is a thread of process %d: give the process", (int)pid,
+					    (int)rf_process_of(pid));
+		rec->pidfds[i] = (int)syscall(SYS_pidfd_open, pid, 0);
+		if (rec->pidfds[i] < 0)
+			return rf_error_set(err, -errno, RF_NO_OFFSET, "process %d: %s", (int)pid,
+					    errno == ESRCH ? "no such process" : strerror(errno));
+	}
+	return 0;
+}
+
+/* Signals and the time limit become descriptors; all threads started later inherit the mask. */
+static int open_wakeups(struct recording *rec, struct rf_error *err)
+{
+	struct itimerspec limit = { .it_value = { .tv_sec = (time_t)rec->options->seconds } };
+	sigset_t set;
+
+	limit.it_value.tv_nsec = (long)((rec->options->seconds - (double)limit.it_value.tv_sec) * 1e9);
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	rec->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	rec->failed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	rec->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (rec->signal_fd < 0 || rec->failed_fd < 0 || rec->timer_fd < 0 ||
+	    timerfd_settime(rec->timer_fd, 0, &limit, NULL))
+		return rf_error_set(err, -errno, RF_NO_OFFSET, "cannot set up signals: %s", strerror(errno));
+	return 0;
+}
+
+/* All threads of the roots; new ones made meanwhile follow by event-fork or turn up in the next listing. */
+static int follow_threads(struct recording *rec, struct rf_error *err)
+{
+	struct rf_pid_list tids = { 0 };
+	int ret = 0, found = 1;
+
+	for (int round = 0; found > 0 && round < 16 && !ret; round++) {
+		struct rf_pid_list fresh = { 0 };
+
+		found = 0;
+		for (size_t i = 0; i < rec->pids.nr; i++) {
+			size_t before = tids.nr;
+			int added = rf_threads_of(rec->pids.pids[i], &tids);
+
+			if (added == -ESRCH && !round)
+				ret = rf_error_set(err, added, RF_NO_OFFSET, "process %d: no such process",
+						   (int)rec->pids.pids[i]);
+			for (size_t t = before; t < tids.nr; t++)
+				if (!rf_pid_list_add(&fresh, tids.pids[t]))
+					ret = rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+			found += added > 0 ? added : 0;
+		}
+		if (!ret)
+			ret = rf_session_follow(rec->session, &fresh, err);
+		rf_pid_list_free(&fresh);
+	}
+	rf_pid_list_free(&tids);
+	return ret;
+}
+
+static int start_session(struct recording *rec, struct rf_error *err)
+{
+	struct rf_session_options session_options = { .whole_system = rec->options->whole_system,
+						      .buffer_bytes = rec->options->buffer_bytes };
+	struct stat output;
+	int ret;
+
+	ret = touch_output(rec, &output, err);
+	if (ret)
+		return ret;
+	session_options.output = &output;
+	rf_remove_stale_instances();
+	rec->session = rf_session_create(rec->decoder, &session_options, err);
+	if (!rec->session)
+		return err->code;
+	if (!rec->options->whole_system) {
+		ret = follow_threads(rec, err);
+		if (ret)
+			return ret;
+	}
+	ret = rf_session_enable(rec->session, rec->status, err);
+	for (size_t i = 0; i < rf_nr_events && !ret; i++)
+		if (rec->status[i].reason[0] && rf_events[i].need == RF_NEED_WANTED)
+			warn(rec, "%s: %s", rec->status[i].reason, rf_events[i].without);
+	return ret;
+}
+
+static int create_writer(struct recording *rec, struct rf_error *err)
+{
+	const struct rf_recording_options *options = rec->options;
+	struct rf_stream_info facts_info = { .source = RF_SOURCE_SNAPSHOT };
+	struct rf_header_facts facts = {
+		.kernel = &rec->kernel,
+		.decoder = rec->decoder,
+		.session = rec->session,
+		.status = rec->status,
+		.mode = options->command ? "command" : options->whole_system ? "system" : "pid",
+		.pid = rec->pids.nr ? rec->pids.pids[0] : 0,
+		.pids = &rec->pids,
+		.buffer_bytes = options->buffer_bytes,
+		.snapshots = options->snapshots,
+		.side_band = !rf_perf_check(NULL),
+	};
+	char *json;
+
+	if (options->command) {
+		const char *slash = strrchr(options->command[0], '/');
+
+		facts.command = slash ? slash + 1 : options->command[0];
+	}
+	json = rf_header_json(&facts);
+	if (!json)
+		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	rec->writer = rf_writer_create(options->output, json, options->level, err);
+	free(json);
+	if (!rec->writer) {
+		struct rf_error why = *err;
+
+		return rf_error_set(err, why.code ? why.code : -EIO, RF_NO_OFFSET, "%s: %.180s", options->output,
+				    why.message);
+	}
+	rec->result->wrote = true;
+	rec->facts_stream = rf_writer_add_stream(rec->writer, &facts_info);
+	if (rec->facts_stream < 0)
+		return rf_error_set(err, rec->facts_stream, RF_NO_OFFSET, "cannot add a stream: %s",
+				    strerror(-rec->facts_stream));
+	return 0;
+}
+
+static int start_threads(struct recording *rec, struct rf_error *err)
+{
+	struct rf_perf_options perf_options = { .whole_system = rec->options->whole_system,
+						.pids = &rec->pids,
+						.cache = rec->cache,
+						.failed_fd = rec->failed_fd };
+	struct rf_error why = { 0 };
+	int ret = 0;
+
+	rec->rings = rf_rings_start(rec->session, rec->decoder, rec->writer, rec->failed_fd, err);
+	if (!rec->rings)
+		return err->code;
+	rec->perf = rf_perf_start(rec->writer, &perf_options, &why);
+	if (!rec->perf)
+		warn(rec, "no perf side-band (%.100s): the files and mappings of new programs are inferred",
+		     why.message);
+	if (rec->options->snapshots && !rec->options->command) {
+		rec->snapshotter = rf_snapshotter_create(rec->writer, rec->cache, &why);
+		if (!rec->snapshotter)
+			warn(rec, "no snapshots: %.150s", why.message);
+	}
+	if (rec->options->whole_system) {
+		struct rf_pid_list ours = { 0 };
+
+		rf_threads_of(getpid(), &ours);
+		ret = rf_session_hide(rec->session, &ours, err);
+		rf_pid_list_free(&ours);
+	}
+	return ret;
+}
+
+/* PROCESS: which threads the roots had when recording began. */
+static int write_processes(struct recording *rec, const struct rf_pid_list *pids, struct rf_error *err)
+{
+	u64 time = now();
+	int ret = 0;
+
+	for (size_t i = 0; i < pids->nr && !ret; i++) {
+		struct rf_pid_list tids = { 0 };
+
+		rf_threads_of(pids->pids[i], &tids);
+		for (size_t t = 0; t < tids.nr && !ret; t++) {
+			struct rf_record record = { .time = time,
+						    .tid = (u32)tids.pids[t],
+						    .kind = RF_PROCESS,
+						    .f = { (u64)pids->pids[i] } };
+
+			ret = rf_writer_append(rec->writer, rec->facts_stream, &record, 1, err);
+		}
+		rf_pid_list_free(&tids);
+	}
+	return ret;
+}
+
+static int snapshot_all(struct recording *rec, const struct rf_pid_list *pids, enum rf_snap_why why,
+			struct rf_error *err)
+{
+	int ret = 0;
+
+	for (size_t i = 0; rec->snapshotter && i < pids->nr && !ret; i++)
+		ret = rf_snapshot_process(rec->snapshotter, pids->pids[i], why, false, err);
+	return ret;
+}
+
+/* Every process the recording is about that lives now. */
+static int living_processes(struct recording *rec, struct rf_pid_list *pids)
+{
+	if (rec->options->whole_system)
+		return rf_all_processes(getpid(), pids);
+	if (rec->perf)
+		return rf_perf_processes(rec->perf, pids);
+	for (size_t i = 0; i < rec->pids.nr; i++)
+		if (rf_process_of(rec->pids.pids[i]) > 0 && !rf_pid_list_add(pids, rec->pids.pids[i]))
+			return -ENOMEM;
+	return 0;
+}
+
+static int begin(struct recording *rec, struct rf_error *err)
+{
+	struct rf_pid_list pids = { 0 };
+	int ret;
+
+	ret = rf_session_start(rec->session, err);
+	if (ret)
+		return ret;
+	living_processes(rec, &pids);
+	ret = write_processes(rec, &pids, err);
+	if (!ret && rec->options->snapshots)
+		ret = rf_kernel_pages_record(rec->writer, rec->facts_stream, err);
+	if (!ret && !rec->options->command)
+		ret = snapshot_all(rec, &pids, RF_SNAP_ATTACH, err);
+	rf_pid_list_free(&pids);
+	if (!ret)
+		ret = rf_writer_flush(rec->writer, rec->facts_stream, err);
+	if (!ret && rec->follow)
+		ret = rf_follow_start(rec->follow, rec->options->snapshots ? rec->writer : NULL, rec->cache, err);
+	return ret;
+}
+
+/* Wait for the end. Sets rec->end; an error of a thread is reported when the threads are stopped. */
+static void wait_for_end(struct recording *rec)
+{
+	size_t nr_pids = rec->follow ? 0 : rec->pids.nr, nr = 0, alive = nr_pids;
+	struct pollfd *fds = calloc(nr_pids + 4, sizeof(*fds));
+	struct pollfd *signals, *failed, *timer, *follow;
+
+	if (!fds) {
+		rec->end = RF_END_ERROR;
+		return;
+	}
+	for (; nr < nr_pids; nr++)
+		fds[nr] = (struct pollfd){ .fd = rec->pidfds[nr], .events = POLLIN };
+	*(signals = &fds[nr++]) = (struct pollfd){ .fd = rec->signal_fd, .events = POLLIN };
+	*(failed = &fds[nr++]) = (struct pollfd){ .fd = rec->failed_fd, .events = POLLIN };
+	*(timer = &fds[nr++]) = (struct pollfd){ .fd = rec->timer_fd, .events = POLLIN };
+	*(follow = &fds[nr++]) =
+		(struct pollfd){ .fd = rec->follow ? rf_follow_fd(rec->follow) : -1, .events = POLLIN };
+	rec->end = RF_END_NONE;
+	while (rec->end == RF_END_NONE) {
+		if (poll(fds, nr, -1) < 0 && errno != EINTR)
+			rec->end = RF_END_ERROR;
+		for (size_t i = 0; i < nr_pids; i++)
+			if (fds[i].fd >= 0 && fds[i].revents) {
+				fds[i].fd = -1;
+				alive--;
+			}
+		if (failed->revents)
+			rec->end = RF_END_ERROR;
+		else if (signals->revents)
+			rec->end = RF_END_SIGNAL;
+		else if (timer->revents || follow->revents || (nr_pids && !alive))
+			rec->end = RF_END_COMMAND;
+	}
+	rec->result->interrupted = rec->end == RF_END_SIGNAL;
+	free(fds);
+}
+
+static int finish_follow(struct recording *rec, struct rf_error *err)
+{
+	struct rf_follow_totals totals = { 0 };
+	int ret;
+
+	rf_follow_stop(rec->follow);
+	ret = rf_follow_wait(rec->follow, &rec->result->command_status, &totals, err);
+	rec->result->snapshots += totals.snapshots;
+	if (rec->options->snapshots && !totals.exit_snapshots)
+		warn(rec, "no snapshots: %.200s", totals.why);
+	if (totals.lost)
+		warn(rec, "%llu processes vanished before their snapshot", (unsigned long long)totals.lost);
+	return ret;
+}
+
+/* The last facts, while events still flow: snapshots of who lives on, the page cache's layout. */
+static int last_facts(struct recording *rec, struct rf_error *err)
+{
+	const struct rf_page_cache_limits limits = { .pages = CACHE_PAGES, .nanoseconds = CACHE_NS };
+	struct rf_page_cache_totals totals = { 0 };
+	struct rf_pid_list pids = { 0 };
+	struct rf_error why = { 0 };
+	int ret = 0;
+
+	if (rec->follow)
+		ret = finish_follow(rec, err);
+	if (!ret && rec->snapshotter) {
+		living_processes(rec, &pids);
+		ret = snapshot_all(rec, &pids, RF_SNAP_STOP, err);
+		rec->result->snapshots += rf_snapshotter_totals(rec->snapshotter)->taken;
+		rf_pid_list_free(&pids);
+	}
+	if (ret || !rec->options->snapshots || !rec->cache)
+		return ret;
+	if (rf_page_cache_record(rec->cache, rec->writer, rec->facts_stream, &limits, &totals, &why))
+		warn(rec, "no page-cache layout: %.150s", why.message);
+	if (totals.skipped)
+		warn(rec, "the page cache of %llu files was left out: too much of it",
+		     (unsigned long long)totals.skipped);
+	return 0;
+}
+
+/* Stop what runs, in the order that keeps everything already recorded. Returns the first error. */
+static int finish(struct recording *rec, int ret, struct rf_error *err)
+{
+	struct rf_recording_result *result = rec->result;
+	struct rf_rings_totals rings = { 0 };
+	struct rf_error later = { 0 };
+	u64 lost = 0;
+
+	if (rec->session)
+		rf_session_stop(rec->session);
+	if (rec->rings && rf_rings_stop(rec->rings, &rings, &later) && (!ret || ret == -ECANCELED)) {
+		ret = later.code;
+		*err = later;
+	}
+	if (rec->perf && rf_perf_stop(rec->perf, &lost, &later) && (!ret || ret == -ECANCELED)) {
+		ret = later.code;
+		*err = later;
+	}
+	result->records = rings.records;
+	result->lost = rings.lost + lost;
+	if (rec->snapshotter)
+		rf_snapshotter_destroy(rec->snapshotter);
+	if (rec->follow)
+		rf_follow_destroy(rec->follow);
+	if (rec->writer) {
+		result->bytes = rf_writer_bytes(rec->writer);
+		if (rf_writer_close(rec->writer, ret ? RF_END_ERROR : rec->end, &later) && (!ret || ret == -ECANCELED)) {
+			ret = later.code;
+			*err = later;
+		}
+	}
+	rf_session_destroy(rec->session);
+	return ret;
+}
+
+static void free_recording(struct recording *rec)
+{
+	for (size_t i = 0; rec->pidfds && i < rec->pids.nr; i++)
+		if (rec->pidfds[i] >= 0)
+			close(rec->pidfds[i]);
+	if (rec->signal_fd >= 0)
+		close(rec->signal_fd);
+	if (rec->timer_fd >= 0)
+		close(rec->timer_fd);
+	if (rec->failed_fd >= 0)
+		close(rec->failed_fd);
+	if (rec->cache)
+		rf_page_cache_destroy(rec->cache);
+	rf_decoder_destroy(rec->decoder);
+	rf_pid_list_free(&rec->pids);
+	free(rec->pidfds);
+	free(rec->status);
+}
+
+/* Everything up to the first event. */
+static int prepare(struct recording *rec, struct rf_error *err)
+{
+	const struct rf_recording_options *options = rec->options;
+	int ret;
+
+	ret = rf_tracefs_check(err);
+	if (ret)
+		return ret;
+	rf_kernel_read(&rec->kernel);
+	rec->decoder = rf_decoder_create(&rec->kernel, err);
+	rec->status = calloc(rf_nr_events, sizeof(*rec->status));
+	rec->cache = rf_page_cache_create();
+	if (!rec->decoder || !rec->status || !rec->cache)
+		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	ret = rf_events_learn(rec->decoder, rec->status, err);
+	if (ret)
+		return ret;
+	for (size_t i = 0; i < options->pids.nr; i++)
+		if (!rf_pid_list_add(&rec->pids, options->pids.pids[i]))
+			return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	ret = open_pidfds(rec, err);
+	if (ret)
+		return ret;
+	if (options->command) {
+		/* Before any thread and any change of the signal mask: the command inherits both. */
+		rec->follow = rf_follow_create((char *const *)options->command, err);
+		if (!rec->follow || !rf_pid_list_add(&rec->pids, rf_follow_pid(rec->follow)))
+			return err->code ? err->code : -ENOMEM;
+	}
+	ret = open_wakeups(rec, err);
+	if (!ret)
+		ret = start_session(rec, err);
+	if (!ret)
+		ret = create_writer(rec, err);
+	if (!ret)
+		ret = start_threads(rec, err);
+	return ret;
+}
+
+int rf_record(const struct rf_recording_options *options, struct rf_recording_result *result, struct rf_error *err)
+{
+	struct recording rec = { .options = options, .result = result, .end = RF_END_NONE };
+	bool began = false;
+	int ret;
+
+	rec.signal_fd = rec.timer_fd = rec.failed_fd = -1;
+	memset(result, 0, sizeof(*result));
+	memset(err, 0, sizeof(*err));
+	result->command_status = -1;
+	ret = prepare(&rec, err);
+	if (!ret) {
+		ret = begin(&rec, err);
+		began = !ret;
+	}
+	if (began) {
+		wait_for_end(&rec);
+		/* A thread has failed: the why comes from stopping it. */
+		ret = rec.end == RF_END_ERROR ? -ECANCELED : 0;
+		if (!ret)
+			ret = last_facts(&rec, err);
+	}
+	ret = finish(&rec, ret, err);
+	/* A recording that never began leaves nothing behind. */
+	if (!began && rec.created_output) {
+		unlink(options->output);
+		result->wrote = false;
+	}
+	free_recording(&rec);
+	return ret;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One recording from start to end: who is started and stopped, and in what order.
+ */
+#ifndef REFOLD_CAPTURE_RECORDING_H
+#define REFOLD_CAPTURE_RECORDING_H
+
+#include "capture/tasks.h"
+#include "traces/trace.h"
+
+struct rf_recording_options {
+	const char *output;
+	char *const *command;		/* NULL, or COMMAND and its arguments, NULL-terminated */
+	struct rf_pid_list pids;	/* processes to attach to; empty: command or whole system */
+	bool whole_system;
+	bool snapshots;
+	size_t buffer_bytes;		/* per CPU */
+	int level;			/* of zstd */
+	double seconds;			/* stop after so long; 0: no limit */
+};
+
+struct rf_recording_result {
+	u64 records, lost, bytes, snapshots;
+	bool wrote;			/* there is a file */
+	bool interrupted;		/* ended by SIGINT or SIGTERM */
+	int command_status;		/* wait status, -1: none, or it still runs */
+	size_t nr_warnings;
+	char warnings[16][240];		/* one line each, for the user */
+};
+
+/*
+ * Record until the command ends, the processes are gone, the time is over or a signal comes. Must be called
+ * with one thread. An error leaves what was recorded in the file.
+ */
+int rf_record(const struct rf_recording_options *options, struct rf_recording_result *result, struct rf_error *err);
+
+#endif
