@@ -64,12 +64,11 @@ static void warn_of_losses(json_t *list, const json_t *report)
 {
 	const json_t *trace = json_object_get(report, "trace"), *fidelity = json_object_get(report, "fidelity"), *name;
 	u64 lost = count(trace, "lost_events"), inexact = count(fidelity, "inexact_mms");
-	char percent[32];
 	size_t i;
 
 	if (lost)
-		warn(list, "%llu events were lost while recording (%s of all): counts are too low and may be wrong",
-		     (unsigned long long)lost, rf_percent(lost, lost + count(trace, "records"), percent, sizeof(percent)));
+		warn(list, "%llu events were lost beside %llu that were recorded: counts are too low and may be wrong",
+		     (unsigned long long)lost, (unsigned long long)count(trace, "records"));
 	if (inexact)
 		warn(list, "%llu of %llu address spaces are inexact: events were lost or their snapshot is torn",
 		     (unsigned long long)inexact, (unsigned long long)count(fidelity, "mms"));
