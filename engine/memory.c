@@ -472,16 +472,21 @@ void op_fault_swap(struct mm *mm, const struct rf_op *op)
 	ops->set_ptes(&mm->arch, op->addr, ptep, entry, nr);
 }
 
-/* A fault that found nothing to do: it read the entry, and under the lock read it again. */
+/*
+ * A fault that found nothing to do: it read the entry, and under the lock read it again. A write that finds a writable
+ * entry met a stale TLB.
+ */
 void op_fault_none(struct mm *mm, const struct rf_op *op)
 {
 	u64 addr = ALIGN_DOWN(op->addr, page_size(mm));
 	pmd_t *pmd = pmd_offset(mm, addr);
-	pte_t *ptep;
+	pte_t *ptep, pte;
 
 	if (!pmd || !pmd_table(*pmd))
 		return;
 	ptep = pte_offset(mm, pmd, addr);
 	mm->arch.ops->ptep_get_lockless(&mm->arch, addr, ptep);
-	mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
+	pte = mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
+	if ((op->flags & RF_OP_WRITE) && pte_valid(pte) && pte_write(pte))
+		mm->arch.ops->flush_tlb_fix_spurious_fault(&mm->arch, addr);
 }
