@@ -6,6 +6,7 @@
  */
 #include "capture/snapshot.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -59,7 +60,7 @@ struct rf_snapshotter {
 	struct rf_snapshot_totals totals;
 
 	/* the snapshot at hand */
-	pid_t pid;
+	pid_t pid, tid;
 	u64 begin, end;
 	bool has_mm, complete;
 	int pagemap_fd;
@@ -370,7 +371,7 @@ static void note_file(struct rf_snapshotter *s, const struct rf_maps_vma *vma, e
 	if (why == RF_SNAP_EXIT && vma->path)
 		return;
 	/* While the process lives this leads to the very file: also if unlinked, a memfd, or in another namespace. */
-	snprintf(link, sizeof(link), "/proc/%d/map_files/%llx-%llx", (int)s->pid, (unsigned long long)vma->start,
+	snprintf(link, sizeof(link), "/proc/%d/map_files/%llx-%llx", (int)s->tid, (unsigned long long)vma->start,
 		 (unsigned long long)vma->end);
 	rf_page_cache_note(s->cache, vma->dev, vma->ino, link);
 }
@@ -471,13 +472,14 @@ static void read_process(struct rf_snapshotter *s, int dir, enum rf_snap_why why
 						      status->rss[RF_RSS_SWAP], status->rss[RF_RSS_SHMEM] });
 }
 
-void rf_snapshot_read(struct rf_snapshotter *s, pid_t pid, enum rf_snap_why why)
+void rf_snapshot_read(struct rf_snapshotter *s, pid_t pid, pid_t tid, enum rf_snap_why why)
 {
 	struct status status;
 	char path[32];
 	int dir;
 
 	s->pid = pid;
+	s->tid = tid;
 	s->nr = 0;
 	s->run.kind = 0;
 	s->run.nr = 0;
@@ -486,7 +488,7 @@ void rf_snapshot_read(struct rf_snapshotter *s, pid_t pid, enum rf_snap_why why)
 	s->has_mm = true;
 	rf_folio_reader_forget(&s->folios);
 	s->begin = rf_monotonic();
-	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	snprintf(path, sizeof(path), "/proc/%d", (int)tid);
 	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0 || !read_status(s, dir, &status)) {
 		s->complete = false;
@@ -516,8 +518,29 @@ int rf_snapshot_append(struct rf_snapshotter *s, bool stopped, struct rf_error *
 	return rf_writer_append(s->writer, s->stream, s->records, s->nr, err);
 }
 
+/* The leader has ended: look through any thread that has not. */
+static void read_through_threads(struct rf_snapshotter *s, pid_t pid, enum rf_snap_why why)
+{
+	struct dirent *entry;
+	char path[32];
+	DIR *tasks;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	tasks = opendir(path);
+	while (tasks && !s->has_mm && (entry = readdir(tasks))) {
+		pid_t tid = atoi(entry->d_name);
+
+		if (tid > 0 && tid != pid)
+			rf_snapshot_read(s, pid, tid, why);
+	}
+	if (tasks)
+		closedir(tasks);
+}
+
 int rf_snapshot_process(struct rf_snapshotter *s, pid_t pid, enum rf_snap_why why, bool stopped, struct rf_error *err)
 {
-	rf_snapshot_read(s, pid, why);
+	rf_snapshot_read(s, pid, pid, why);
+	if (!s->has_mm)
+		read_through_threads(s, pid, why);
 	return rf_snapshot_append(s, stopped, err);
 }

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tracers inside the recorded tree. A task has one tracer; while that is us, a debugger's ptrace(2) fails. So
+ * COMMAND runs under a seccomp filter that reports the three requests by which a task gets a tracer (TRACEME,
+ * ATTACH, SEIZE) before they happen; we let the task in question go, then the request proceeds and succeeds.
+ *
+ * The filter outlives the recorder, and without anybody listening to it those requests would fail (ENOSYS). So
+ * the listener is the keeper: a process of its own with nothing but two descriptors, that asks the recorder as
+ * long as there is one and says yes afterwards, until the last process under the filter is gone.
+ *
+ * Why not SECCOMP_RET_TRACE, which needs no listener: it fails with ENOSYS in every task that is not ours (what
+ * we let go, LeakSanitizer's CLONE_UNTRACED tracer, all of them once we are killed).
+ */
+#ifndef REFOLD_CAPTURE_NESTED_H
+#define REFOLD_CAPTURE_NESTED_H
+
+#include <sys/types.h>
+
+#include "base/error.h"
+
+struct rf_nested {
+	pid_t keeper;
+	int socket;		/* to the keeper */
+};
+
+/* The keeper's question. It waits for the id in answer, for a second at most. */
+struct rf_nested_request {
+	u64 id;
+	u32 caller;		/* thread that calls ptrace(2) */
+	u32 subject;		/* thread that is about to get another tracer, as the caller's PID namespace counts */
+};
+
+/* Fork the keeper. Call it early: it keeps a copy of this process's memory. */
+int rf_nested_start(struct rf_nested *nested, struct rf_error *err);
+/* Hand over the listener, which is closed here. */
+int rf_nested_listen(struct rf_nested *nested, int listener);
+/* Part with the keeper; it goes on as long as it is needed. */
+void rf_nested_leave(struct rf_nested *nested);
+
+/* In the child, just before exec: install the filter. Returns the listener or a negative errno. */
+int rf_nested_install_filter(void);
+
+/* Send and receive one descriptor along with one int. Negative errno; *fd is -1 where none came. */
+int rf_send_fd(int socket, int value, int fd);
+int rf_receive_fd(int socket, int *value, int *fd);
+
+#endif
