@@ -1,5 +1,333 @@
+// SPDX-License-Identifier: MIT
+/*
+ * "refold-capture doctor": asks the kernel everything a recording would, without
+ * recording, and says what each answer costs.
+ */
 #include "capture/doctor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statfs.h>
+#include <tracefs.h>
+#include <unistd.h>
+
+#include "capture/perf.h"
+#include "capture/session.h"
+
+enum verdict { GOOD, LESS, BAD };	/* works; works but facts are lost; recordings are impossible */
+
+static const char *const verdict_names[] = { "ok", "less", "bad" };
+
+#define MAX_CHECKS 24
+
+struct check {
+	enum verdict verdict;
+	const char *what;
+	char detail[240];
+};
+
+struct diagnosis {
+	struct rf_kernel kernel;
+	struct check checks[MAX_CHECKS];
+	size_t nr;
+	struct rf_event_status *status;	/* NULL: events could not be asked for */
+};
+
+__attribute__((format(printf, 4, 5))) static void add(struct diagnosis *diagnosis, enum verdict verdict,
+						      const char *what, const char *format, ...)
+{
+	struct check *check = &diagnosis->checks[diagnosis->nr];
+	va_list args;
+
+	if (diagnosis->nr == MAX_CHECKS)
+		return;
+	diagnosis->nr++;
+	check->verdict = verdict;
+	check->what = what;
+	va_start(args, format);
+	vsnprintf(check->detail, sizeof(check->detail), format, args);
+	va_end(args);
+}
+
+static void check_clock(struct diagnosis *diagnosis)
+{
+	char *clocks = tracefs_instance_file_read(NULL, "trace_clock", NULL);
+
+	if (!clocks || !strstr(clocks, "mono"))
+		add(diagnosis, BAD, "clock", "trace_clock offers no \"mono\": streams cannot be merged");
+	else
+		add(diagnosis, GOOD, "clock", "mono");
+	free(clocks);
+}
+
+static void check_tracefs(struct diagnosis *diagnosis)
+{
+	struct rf_error err;
+
+	if (rf_tracefs_check(&err)) {
+		add(diagnosis, BAD, "tracefs", "%s", err.message);
+		return;
+	}
+	add(diagnosis, GOOD, "tracefs", "%s", tracefs_tracing_dir());
+	check_clock(diagnosis);
+	if (tracefs_file_exists(NULL, "buffer_percent"))
+		add(diagnosis, GOOD, "buffer_percent", "the recorder sleeps until a ring is half full");
+	else
+		add(diagnosis, LESS, "buffer_percent", "absent (before Linux 5.0): the recorder wakes more often");
+}
+
+static void check_events(struct diagnosis *diagnosis)
+{
+	struct rf_decoder *decoder;
+	struct rf_error err;
+
+	if (rf_tracefs_check(NULL))
+		return;
+	decoder = rf_decoder_create(&diagnosis->kernel, &err);
+	diagnosis->status = calloc(rf_nr_events, sizeof(*diagnosis->status));
+	if (!decoder || !diagnosis->status) {
+		add(diagnosis, BAD, "events", "out of memory");
+	} else if (rf_events_learn(decoder, diagnosis->status, &err)) {
+		add(diagnosis, BAD, "events", "%s", err.message);
+	} else {
+		size_t found = 0;
+
+		for (size_t i = 0; i < rf_nr_events; i++)
+			found += diagnosis->status[i].state == RF_EVENT_FOUND;
+		add(diagnosis, GOOD, "events", "%zu of %zu", found, rf_nr_events);
+		if (rf_decoder_gfp(decoder, RF_GFP_MOVABLE) && rf_decoder_gfp(decoder, RF_GFP_HARDWALL))
+			add(diagnosis, GOOD, "gfp flags", "known by name");
+		else
+			add(diagnosis, LESS, "gfp flags",
+			    "kmem:mm_page_alloc does not spell them out: user pages cannot be told from others");
+	}
+	rf_decoder_destroy(decoder);
+}
+
+static void check_perf(struct diagnosis *diagnosis)
+{
+	struct rf_error err;
+
+	if (rf_perf_check(&err))
+		add(diagnosis, LESS, "perf side-band", "%s; mappings of new programs and files are inferred",
+		    err.message);
+	else
+		add(diagnosis, GOOD, "perf side-band", "mmap, comm and task records");
+}
+
+/* pagemap shows page frames only to CAP_SYS_ADMIN; to others they read as zero. */
+static bool pagemap_shows_frames(void)
+{
+	volatile char page = 1;		/* touched, so present */
+	u64 entry = 0;
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	off_t at = (off_t)((uintptr_t)&page / (uintptr_t)sysconf(_SC_PAGESIZE) * sizeof(entry));
+
+	if (fd >= 0) {
+		if (pread(fd, &entry, sizeof(entry), at) != sizeof(entry))
+			entry = 0;
+		close(fd);
+	}
+	return entry & ((1ull << 55) - 1);
+}
+
+static void check_snapshots(struct diagnosis *diagnosis)
+{
+	if (!pagemap_shows_frames())
+		add(diagnosis, LESS, "snapshots", "/proc/PID/pagemap hides page frames: run as root, else there is "
+		    "nothing to start from and nothing to measure fidelity against");
+	else if (access("/proc/kpageflags", R_OK))
+		add(diagnosis, LESS, "snapshots", "/proc/kpageflags: %s: folio orders are inferred", strerror(errno));
+	else
+		add(diagnosis, GOOD, "snapshots", "pagemap and kpageflags");
+}
+
+static void check_settings(struct diagnosis *diagnosis)
+{
+	json_t *thp = rf_kernel_thp_settings(), *value;
+	char detail[200] = "";
+	const char *key;
+	size_t used = 0;
+
+	json_object_foreach(thp, key, value)
+		if (!strncmp(key, "hugepages-", 10) && strcmp(json_string_value(value), "never"))
+			used += (size_t)snprintf(detail + used, used < sizeof(detail) ? sizeof(detail) - used : 0,
+						 "%s %s=%s", used ? "," : "", key + 10, json_string_value(value));
+	value = json_object_get(thp, "enabled");
+	add(diagnosis, GOOD, "transparent huge pages", "enabled=%s%s%s", value ? json_string_value(value) : "not built",
+	    used ? ";" : "", detail);
+	json_decref(thp);
+	if (rf_kernel_fault_around_bytes())
+		add(diagnosis, GOOD, "fault_around_bytes", "%llu",
+		    (unsigned long long)rf_kernel_fault_around_bytes());
+	else
+		add(diagnosis, GOOD, "fault_around_bytes", "debugfs is not mounted; 65536 is taken for granted");
+	if (rf_kernel_ksm_runs())
+		add(diagnosis, LESS, "ksm", "runs: pages it merges write-protect entries unseen");
+}
+
+/*
+ * A VMA of a stacked file system shows the inode the user opened, the page cache events the one below; a snapshot
+ * of the page cache then cannot be matched to the faults.
+ */
+static void check_file_systems(struct diagnosis *diagnosis)
+{
+	static const struct {
+		long magic;
+		enum verdict verdict;
+		const char *text;
+	} known[] = {
+		{ 0x794c7630, LESS, "overlayfs here: page frames of its files may be unknown" },
+		{ 0x9123683e, GOOD, "btrfs here: stat(2) shows other device numbers than the trace" },
+	};
+	struct statfs fs;
+
+	if (statfs("/", &fs))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if ((long)fs.f_type == known[i].magic)
+			add(diagnosis, known[i].verdict, "file system", "%s", known[i].text);
+}
+
+static enum verdict event_verdict(const struct rf_event *event, const struct rf_event_status *status)
+{
+	static const enum verdict verdicts[] = {
+		[RF_NEED_ESSENTIAL] = BAD, [RF_NEED_WANTED] = LESS, [RF_NEED_EXTRA] = GOOD };
+
+	return status->state == RF_EVENT_FOUND ? GOOD : verdicts[event->need];
+}
+
+/* System calls are many and alike: those that are there share a line. */
+static void print_calls(FILE *out, const struct diagnosis *diagnosis)
+{
+	int column = fprintf(out, "ok    system calls           ");
+
+	for (size_t i = 0; i < rf_nr_events; i++) {
+		const char *name = rf_events[i].name;
+
+		if (strncmp(name, "sys_enter_", 10) || diagnosis->status[i].state != RF_EVENT_FOUND)
+			continue;
+		if (column + strlen(name) > 110)
+			column = fprintf(out, "\n%29s", "") - 1;
+		column += fprintf(out, " %s", name + 10);
+	}
+	fputc('\n', out);
+}
+
+static void print_events(FILE *out, const struct diagnosis *diagnosis)
+{
+	static const char *const whose[RF_INSTANCES] = { "recorded tasks", "whole system" };
+
+	fputs("\nEvents:\n", out);
+	for (size_t i = 0; i < rf_nr_events; i++) {
+		const struct rf_event *event = &rf_events[i];
+		bool found = diagnosis->status[i].state == RF_EVENT_FOUND;
+
+		if (found && !strcmp(event->system, "syscalls"))
+			continue;
+		fprintf(out, "%-5s %s:%s (%s)\n      %s\n", verdict_names[event_verdict(event, &diagnosis->status[i])],
+			event->system, event->name, whose[event->instance], event->why);
+		if (!found)
+			fprintf(out, "      %s; so %s\n", diagnosis->status[i].reason, event->without);
+	}
+	print_calls(out, diagnosis);
+}
+
+static void print_text(FILE *out, const struct diagnosis *diagnosis, enum verdict worst)
+{
+	static const char *const summary[] = { "Recordings are complete on this machine.",
+					       "Recordings work; facts marked \"less\" will be inferred or missing.",
+					       "Recordings are not possible: see \"bad\"." };
+
+	fprintf(out, "Linux %s, %s, pages of %u bytes\n\n", diagnosis->kernel.release, diagnosis->kernel.machine,
+		1u << diagnosis->kernel.page_shift);
+	for (size_t i = 0; i < diagnosis->nr; i++)
+		fprintf(out, "%-5s %-23s %s\n", verdict_names[diagnosis->checks[i].verdict],
+			diagnosis->checks[i].what, diagnosis->checks[i].detail);
+	if (diagnosis->status)
+		print_events(out, diagnosis);
+	fprintf(out, "\n%s\n", summary[worst]);
+}
+
+static json_t *json_events(const struct diagnosis *diagnosis)
+{
+	json_t *events = json_array();
+
+	for (size_t i = 0; diagnosis->status && i < rf_nr_events; i++) {
+		const struct rf_event *event = &rf_events[i];
+		bool found = diagnosis->status[i].state == RF_EVENT_FOUND;
+		json_t *object = json_object();
+
+		json_object_set_new(object, "event", json_sprintf("%s:%s", event->system, event->name));
+		json_object_set_new(object, "instance",
+				    json_string(event->instance == RF_INSTANCE_TASK ? "task" : "system"));
+		json_object_set_new(object, "record", json_string(rf_kind_table()[event->kind].name));
+		json_object_set_new(object, "found", json_boolean(found));
+		json_object_set_new(object, "verdict",
+				    json_string(verdict_names[event_verdict(event, &diagnosis->status[i])]));
+		json_object_set_new(object, "why", json_string(event->why));
+		json_object_set_new(object, "without", json_string(event->without));
+		if (!found)
+			json_object_set_new(object, "reason", json_string(diagnosis->status[i].reason));
+		json_array_append_new(events, object);
+	}
+	return events;
+}
+
+static void print_json(FILE *out, const struct diagnosis *diagnosis, enum verdict worst)
+{
+	json_t *root = json_object(), *checks = json_array();
+
+	for (size_t i = 0; i < diagnosis->nr; i++) {
+		json_t *check = json_object();
+
+		json_object_set_new(check, "verdict", json_string(verdict_names[diagnosis->checks[i].verdict]));
+		json_object_set_new(check, "what", json_string(diagnosis->checks[i].what));
+		json_object_set_new(check, "detail", json_string(diagnosis->checks[i].detail));
+		json_array_append_new(checks, check);
+	}
+	json_object_set_new(root, "schema", json_string("refold-doctor/1"));
+	json_object_set_new(root, "arch", json_string(diagnosis->kernel.machine));
+	json_object_set_new(root, "kernel", json_string(diagnosis->kernel.release));
+	json_object_set_new(root, "page_size_bytes", json_integer(1 << diagnosis->kernel.page_shift));
+	json_object_set_new(root, "tool", json_string("refold-capture " REFOLD_VERSION));
+	json_object_set_new(root, "verdict", json_string(verdict_names[worst]));
+	json_object_set_new(root, "checks", checks);
+	json_object_set_new(root, "events", json_events(diagnosis));
+	json_object_set_new(root, "thp", rf_kernel_thp_settings());
+	json_dumpf(root, out, JSON_SORT_KEYS | JSON_INDENT(2));
+	fputc('\n', out);
+	json_decref(root);
+}
+
 int rf_doctor(FILE *out, bool json)
 {
-	return 0;
+	struct diagnosis diagnosis = { .nr = 0 };
+	enum verdict worst = GOOD;
+
+	rf_kernel_read(&diagnosis.kernel);
+	if (diagnosis.kernel.isa == RF_ISA_OTHER)
+		add(&diagnosis, LESS, "architecture", "page-table entries of %s cannot be read: migrations are missed",
+		    diagnosis.kernel.machine);
+	check_tracefs(&diagnosis);
+	check_events(&diagnosis);
+	check_perf(&diagnosis);
+	check_snapshots(&diagnosis);
+	check_settings(&diagnosis);
+	check_file_systems(&diagnosis);
+	for (size_t i = 0; i < diagnosis.nr; i++)
+		if (diagnosis.checks[i].verdict > worst)
+			worst = diagnosis.checks[i].verdict;
+	for (size_t i = 0; diagnosis.status && i < rf_nr_events; i++)
+		if (event_verdict(&rf_events[i], &diagnosis.status[i]) > worst)
+			worst = event_verdict(&rf_events[i], &diagnosis.status[i]);
+	if (json)
+		print_json(out, &diagnosis, worst);
+	else
+		print_text(out, &diagnosis, worst);
+	free(diagnosis.status);
+	return worst == BAD ? RF_EXIT_FAILED : RF_EXIT_DONE;
 }

@@ -413,6 +413,15 @@ static int last_facts(struct recording *rec, struct rf_error *err)
 	return 0;
 }
 
+/* The first error wins, but what a thread says beats "a thread failed" (-ECANCELED). */
+static int keep_error(int ret, int later_ret, const struct rf_error *later, struct rf_error *err)
+{
+	if (!later_ret || (ret && ret != -ECANCELED))
+		return ret;
+	*err = *later;
+	return later_ret;
+}
+
 /* Stop what runs, in the order that keeps everything already recorded. Returns the first error. */
 static int finish(struct recording *rec, int ret, struct rf_error *err)
 {
@@ -423,29 +432,30 @@ static int finish(struct recording *rec, int ret, struct rf_error *err)
 
 	if (rec->session)
 		rf_session_stop(rec->session);
-	if (rec->rings && rf_rings_stop(rec->rings, &rings, &later) && (!ret || ret == -ECANCELED)) {
-		ret = later.code;
-		*err = later;
-	}
-	if (rec->perf && rf_perf_stop(rec->perf, &lost, &later) && (!ret || ret == -ECANCELED)) {
-		ret = later.code;
-		*err = later;
-	}
+	if (rec->rings)
+		ret = keep_error(ret, rf_rings_stop(rec->rings, &rings, &later), &later, err);
+	if (rec->perf)
+		ret = keep_error(ret, rf_perf_stop(rec->perf, &lost, &later), &later, err);
 	result->records = rings.records;
 	result->lost = rings.lost + lost;
 	if (rec->snapshotter)
 		rf_snapshotter_destroy(rec->snapshotter);
 	if (rec->follow)
 		rf_follow_destroy(rec->follow);
-	if (rec->writer) {
-		result->bytes = rf_writer_bytes(rec->writer);
-		if (rf_writer_close(rec->writer, ret ? RF_END_ERROR : rec->end, &later) && (!ret || ret == -ECANCELED)) {
-			ret = later.code;
-			*err = later;
-		}
-	}
+	if (rec->writer)
+		ret = keep_error(ret, rf_writer_close(rec->writer, ret ? RF_END_ERROR : rec->end, &later), &later,
+				 err);
 	rf_session_destroy(rec->session);
 	return ret;
+}
+
+/* Errors of the writer do not know the file's name. */
+static void name_output(const char *output, struct rf_error *err)
+{
+	struct rf_error why = *err;
+
+	if (!strstr(why.message, output))
+		rf_error_set(err, why.code, why.offset, "%.100s: %.130s", output, why.message);
 }
 
 static void free_recording(struct recording *rec)
@@ -510,6 +520,7 @@ static int prepare(struct recording *rec, struct rf_error *err)
 int rf_record(const struct rf_recording_options *options, struct rf_recording_result *result, struct rf_error *err)
 {
 	struct recording rec = { .options = options, .result = result, .end = RF_END_NONE };
+	struct stat output;
 	bool began = false;
 	int ret;
 
@@ -530,6 +541,10 @@ int rf_record(const struct rf_recording_options *options, struct rf_recording_re
 			ret = last_facts(&rec, err);
 	}
 	ret = finish(&rec, ret, err);
+	if (ret && began)
+		name_output(options->output, err);
+	if (result->wrote && !stat(options->output, &output))
+		result->bytes = (u64)output.st_size;
 	/* A recording that never began leaves nothing behind. */
 	if (!began && rec.created_output) {
 		unlink(options->output);

@@ -95,7 +95,7 @@ static pid_t recorder_of(const char *name)
 
 int rf_remove_stale_instances(void)
 {
-	char **names = tracefs_instances("^refold-(task|system)-[0-9]+$");
+	char **names = tracefs_instances("^refold-");
 	int removed = 0;
 
 	for (int i = 0; names && names[i]; i++) {
