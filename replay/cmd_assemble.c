@@ -13,8 +13,8 @@ static const char help[] =
 	"  -o, --output FILE  the trace to write\n"
 	"  -h, --help         this text\n\n"
 	"A line is one record: TIME [tid=N] KIND [FIELD=VALUE...]; TIME may be +N, from the record before. Fields left\n"
-	"out are 0; # begins a comment line. 'header', 'stream', 'frame' and 'end' lines may be left out; refold-trace(5)\n"
-	"has them and the kinds.\n"
+	"out are 0; # begins a comment line. Header, stream, frame and end lines may be left out; traces/FORMAT.md\n"
+	"lists them and the kinds.\n"
 	"Exit status: 0 done, 1 failed, 2 wrong usage.\n";
 
 static int assemble(const char *text, const char *output)

@@ -1,80 +1,45 @@
 // SPDX-License-Identifier: MIT
 /*
  * Packing by column. Neighbours in a column are of one kind and one field, so
- * their differences are small and alike, and zstd finds what varints leave.
+ * their differences are small and alike, and zstd finds what remains.
  */
 #include <errno.h>
 #include <sys/types.h>
 
 #include "traces/columns.h"
+#include "traces/varint.h"
 
-#define COLUMN_BYTES 8			/* directory entry: kind, field, encoding, 0, bytes/u32 */
-#define VARINT_MAX 10
+#define COLUMN_BYTES 8			/* directory entry: kind, part, 0, 0, bytes/u32 */
 
-/* Columns of every record have kind 0 in the directory. */
-enum common_column { COLUMN_KIND, COLUMN_TIME, COLUMN_TID, COMMON_COLUMNS };
+/* The columns of all records have kind 0 in the directory; those of one kind are its times, then its fields. */
+enum common_part { PART_KINDS, PART_TIDS, COMMON_PARTS };
+enum kind_part { PART_TIMES, PART_FIELDS };
 
-static inline u64 zigzag(u64 delta)
-{
-	return delta << 1 ^ (u64)((s64)delta >> 63);
-}
-
-static inline u64 unzigzag(u64 value)
-{
-	return value >> 1 ^ -(value & 1);
-}
-
-static inline u8 *varint_store(u8 *out, u64 value)
-{
-	while (value >= 0x80) {
-		*out++ = value | 0x80;
-		value >>= 7;
-	}
-	*out++ = value;
-	return out;
-}
-
-static inline const u8 *varint_load(const u8 *in, u64 *value)
-{
-	u64 result = *in++;
-	unsigned int shift = 7;
-
-	if (result < 0x80) {
-		*value = result;
-		return in;
-	}
-	result &= 0x7f;
-	for (;;) {
-		u64 byte = *in++;
-
-		if (shift < 64)
-			result |= (byte & 0x7f) << shift;
-		if (byte < 0x80)
-			break;
-		shift += 7;
-	}
-	*value = result;
-	return in;
-}
+/* Times since the record before: a high and a low byte, but RARE in the high one for all that do not fit. */
+#define TIME_RARE 0xff
+#define TIME_LIMIT (TIME_RARE << 8)
 
 size_t columns_bound(size_t nr)
 {
-	return DATA_HEADER_BYTES + COLUMN_BYTES * (COMMON_COLUMNS + RF_RECORD_KIND_MAX * RF_RECORD_FIELDS) +
-	       nr * (1 + (2 + RF_RECORD_FIELDS) * VARINT_MAX);
+	return DATA_HEADER_BYTES + COLUMN_BYTES * (COMMON_PARTS + RF_RECORD_KIND_MAX * (PART_FIELDS + RF_RECORD_FIELDS)) +
+	       nr * (1 + 2 * VARINT_MAX + 1 + VARINT_MAX + RF_RECORD_FIELDS * VARINT_MAX);
 }
 
 /* ---- packing ------------------------------------------------------------ */
 
 struct packing {
-	u8 *directory;
+	const struct rf_record *records;
+	u32 nr;
+	u64 first_time;
+	u8 *directory;			/* next entry */
 	u8 *out;
 	u8 *start;			/* of the column being written */
 };
 
-static void close_column(struct packing *packing, u8 kind, u8 field)
+static void close_column(struct packing *packing, u8 kind, u8 part)
 {
 	packing->directory[0] = kind;
-	packing->directory[1] = field;
+	packing->directory[1] = part;
 	packing->directory[2] = 0;
 	packing->directory[3] = 0;
 	store_u32(packing->directory + 4, packing->out - packing->start);
@@ -82,46 +47,78 @@ static void close_column(struct packing *packing, u8 kind, u8 field)
 	packing->start = packing->out;
 }
 
-static void pack_common(struct packing *packing, struct data_header *header, const struct rf_record *records, u32 nr)
+static void pack_kinds(struct packing *packing)
 {
-	u64 last = header->first_time;
-
-	for (u32 i = 0; i < nr; i++)
-		*packing->out++ = records[i].kind;
-	close_column(packing, 0, COLUMN_KIND);
-	for (u32 i = 0; i < nr; i++) {
-		packing->out = varint_store(packing->out, zigzag(records[i].time - last));
-		last = records[i].time;
-	}
-	close_column(packing, 0, COLUMN_TIME);
-	last = 0;
-	for (u32 i = 0; i < nr; i++) {
-		packing->out = varint_store(packing->out, zigzag((u64)records[i].tid - last));
-		last = records[i].tid;
-	}
-	close_column(packing, 0, COLUMN_TID);
+	for (u32 i = 0; i < packing->nr; i++)
+		*packing->out++ = packing->records[i].kind;
+	close_column(packing, 0, PART_KINDS);
 }
 
-static void pack_field(struct packing *packing, const struct rf_record *records, const u32 *positions, u32 nr,
-		       u8 kind, u8 field)
+/* A thread runs for many records: (run length, difference to the run before). */
+static void pack_tids(struct packing *packing)
+{
+	u64 last = 0;
+	u32 run;
+
+	for (u32 i = 0; i < packing->nr; i += run) {
+		u64 tid = packing->records[i].tid;
+
+		for (run = 1; i + run < packing->nr && packing->records[i + run].tid == tid; run++)
+			;
+		packing->out = varint_store(packing->out, run);
+		packing->out = varint_store(packing->out, zigzag(tid - last));
+		last = tid;
+	}
+	close_column(packing, 0, PART_TIDS);
+}
+
+static u64 time_delta(const struct packing *packing, u32 i)
+{
+	return packing->records[i].time - (i ? packing->records[i - 1].time : packing->first_time);
+}
+
+static void pack_times(struct packing *packing, u8 kind, const u32 *positions, u32 nr)
+{
+	u8 *out = packing->out;
+
+	for (u32 i = 0; i < nr; i++) {
+		u64 delta = time_delta(packing, positions[i]);
+
+		*out++ = delta < TIME_LIMIT ? delta >> 8 : TIME_RARE;
+	}
+	for (u32 i = 0; i < nr; i++) {
+		u64 delta = time_delta(packing, positions[i]);
+
+		if (delta < TIME_LIMIT)
+			*out++ = delta;
+	}
+	for (u32 i = 0; i < nr; i++) {
+		u64 delta = time_delta(packing, positions[i]);
+
+		if (delta >= TIME_LIMIT)
+			out = varint_store(out, zigzag(delta));
+	}
+	packing->out = out;
+	close_column(packing, kind, PART_TIMES);
+}
+
+static void pack_field(struct packing *packing, u8 kind, u8 field, const u32 *positions, u32 nr)
 {
 	u64 last = 0;
 
 	for (u32 i = 0; i < nr; i++) {
-		u64 value = records[positions[i]].f[field];
+		u64 value = packing->records[positions[i]].f[field];
 
 		packing->out = varint_store(packing->out, zigzag(value - last));
 		last = value;
 	}
-	close_column(packing, kind, field);
+	close_column(packing, kind, PART_FIELDS + field);
 }
 
-ssize_t columns_pack(struct data_header *header, const struct rf_record *records, u32 nr, u32 *positions, u8 *out)
+/* Count kinds and take times; -EINVAL: a record of no known kind. */
+static int survey(struct data_header *header, const struct rf_record *records, u32 nr, u32 counts[RF_RECORD_KIND_MAX])
 {
 	const struct rf_kind_info *table = rf_kind_table();
-	u32 counts[RF_RECORD_KIND_MAX] = { 0 }, starts[RF_RECORD_KIND_MAX];
-	u32 columns = COMMON_COLUMNS, start = 0;
-	struct packing packing;
 
 	for (u32 i = 0; i < nr; i++) {
 		u8 kind = records[i].kind;
@@ -134,34 +131,54 @@ ssize_t columns_pack(struct data_header *header, const struct rf_record *records
 		if (!i || records[i].time > header->last_time)
 			header->last_time = records[i].time;
 	}
+	header->records = nr;
+	header->columns = COMMON_PARTS;
 	header->kinds[0] = header->kinds[1] = 0;
+	for (u32 kind = 0; kind < RF_RECORD_KIND_MAX; kind++) {
+		if (!counts[kind])
+			continue;
+		header->kinds[kind / 64] |= BIT_ULL(kind % 64);
+		header->columns += PART_FIELDS + table[kind].nr_fields;
+	}
+	return 0;
+}
+
+ssize_t columns_pack(struct data_header *header, const struct rf_record *records, u32 nr, u32 *positions, u8 *out)
+{
+	const struct rf_kind_info *table = rf_kind_table();
+	u32 counts[RF_RECORD_KIND_MAX] = { 0 }, starts[RF_RECORD_KIND_MAX], start = 0;
+	struct packing packing = { .records = records, .nr = nr };
+
+	if (survey(header, records, nr, counts))
+		return -EINVAL;
+	data_header_store(out, header);
 	for (u32 kind = 0; kind < RF_RECORD_KIND_MAX; kind++) {
 		starts[kind] = start;
 		start += counts[kind];
-		if (counts[kind]) {
-			header->kinds[kind / 64] |= BIT_ULL(kind % 64);
-			columns += table[kind].nr_fields;
-		}
 	}
-	header->records = nr;
-	header->columns = columns;
-	data_header_store(out, header);
 	for (u32 i = 0; i < nr; i++)
 		positions[starts[records[i].kind]++] = i;
 
+	packing.first_time = header->first_time;
 	packing.directory = out + DATA_HEADER_BYTES;
-	packing.out = packing.start = packing.directory + columns * COLUMN_BYTES;
-	pack_common(&packing, header, records, nr);
-	for (u32 kind = 0; kind < RF_RECORD_KIND_MAX; kind++)
-		for (u8 field = 0; counts[kind] && field < table[kind].nr_fields; field++)
-			pack_field(&packing, records, positions + starts[kind] - counts[kind], counts[kind], kind,
-				   field);
+	packing.out = packing.start = packing.directory + header->columns * COLUMN_BYTES;
+	pack_kinds(&packing);
+	pack_tids(&packing);
+	for (u32 kind = 0; kind < RF_RECORD_KIND_MAX; kind++) {
+		const u32 *mine = positions + starts[kind] - counts[kind];
+
+		if (!counts[kind])
+			continue;
+		pack_times(&packing, kind, mine, counts[kind]);
+		for (u8 field = 0; field < table[kind].nr_fields; field++)
+			pack_field(&packing, kind, field, mine, counts[kind]);
+	}
 	return packing.out - out;
 }
 
-/* ---- unpacking ----------------------------------------------------------- */
+/* ---- opening: every check that decoding then does without -------------------- */
 
-/* A column of varints holds exactly nr values when nr bytes end one and the last byte does. */
+/* Bytes hold exactly nr varints when nr of them end one and the last one does. */
 static bool varints_fit(const u8 *data, size_t bytes, u32 nr)
 {
 	size_t ends = 0;
@@ -171,12 +188,13 @@ static bool varints_fit(const u8 *data, size_t bytes, u32 nr)
 	return ends == nr && (!bytes || data[bytes - 1] < 0x80);
 }
 
-static bool kinds_fit(const u8 *data, u32 nr, const struct data_header *header, u32 counts[RF_RECORD_KIND_MAX])
+static bool kinds_fit(const u8 *data, size_t bytes, const struct data_header *header, u32 counts[RF_RECORD_KIND_MAX])
 {
 	u64 seen[2] = { 0, 0 };
 
-	memset(counts, 0, RF_RECORD_KIND_MAX * sizeof(counts[0]));
-	for (u32 i = 0; i < nr; i++) {
+	if (bytes != header->records)
+		return false;
+	for (u32 i = 0; i < bytes; i++) {
 		if (data[i] >= RF_RECORD_KIND_MAX)
 			return false;
 		counts[data[i]]++;
@@ -187,47 +205,104 @@ static bool kinds_fit(const u8 *data, u32 nr, const struct data_header *header, 
 	return !counts[0] && seen[0] == header->kinds[0] && seen[1] == header->kinds[1];
 }
 
-static const char *open_column(struct columns *columns, const u8 *entry, const u8 *data, size_t bytes, u32 index,
+static bool tids_fit(const u8 *data, size_t bytes, u32 nr)
+{
+	const u8 *end = data + bytes;
+	u64 run, delta, total = 0;
+
+	if (bytes && end[-1] >= 0x80)
+		return false;
+	while (data < end) {
+		data = varint_load(data, &run);
+		if (data >= end || !run || run > nr - total)
+			return false;
+		data = varint_load(data, &delta);
+		total += run;
+	}
+	return total == nr;
+}
+
+static bool times_fit(const u8 *data, size_t bytes, u32 nr, struct time_column *column)
+{
+	u32 rare = 0;
+
+	if (bytes < nr)
+		return false;
+	for (u32 i = 0; i < nr; i++)
+		rare += data[i] == TIME_RARE;
+	if (bytes - nr < nr - rare)
+		return false;
+	column->high = data;
+	column->low = data + nr;
+	column->rare = column->low + (nr - rare);
+	return varints_fit(column->rare, data + bytes - column->rare, rare);
+}
+
+static const char *open_kind_column(struct kind_columns *columns, u8 part, const u8 *data, size_t bytes, u32 nr)
+{
+	struct varint_column *column;
+
+	if (part == PART_TIMES)
+		return !columns->time.high && times_fit(data, bytes, nr, &columns->time) ? NULL :
+											   "a column of times is damaged";
+	if (!columns->time.high || part != PART_FIELDS + columns->nr_fields || columns->nr_fields >= RF_RECORD_FIELDS)
+		return "columns in wrong order";
+	if (!varints_fit(data, bytes, nr))
+		return "a column does not hold one value per record";
+	column = &columns->fields[columns->nr_fields++];
+	column->next = data;
+	column->wide = bytes > nr + nr / 8;
+	return NULL;
+}
+
+static const char *open_column(struct columns *columns, const u8 *entry, u32 index, const u8 *data, size_t bytes,
 			       const struct data_header *header, u32 counts[RF_RECORD_KIND_MAX])
 {
-	u8 kind = entry[0], field = entry[1];
+	u8 kind = entry[0], part = entry[1];
 
-	if (index < COMMON_COLUMNS ? kind || field != index : !kind || kind >= RF_RECORD_KIND_MAX)
-		return "columns in wrong order";
 	if (entry[2] || entry[3])
 		return "unknown column encoding";
-	if (index == COLUMN_KIND) {
-		if (bytes != header->records || !kinds_fit(data, header->records, header, counts))
-			return "record kinds do not agree with the frame header";
+	if (index >= COMMON_PARTS) {
+		if (!kind || kind >= RF_RECORD_KIND_MAX || !counts[kind])
+			return "a column of no record";
+		return open_kind_column(&columns->by_kind[kind], part, data, bytes, counts[kind]);
+	}
+	if (kind || part != index)
+		return "columns in wrong order";
+	if (part == PART_KINDS) {
 		columns->kinds = data;
-		return NULL;
+		return kinds_fit(data, bytes, header, counts) ? NULL : "record kinds do not agree with the header";
 	}
-	if (!varints_fit(data, bytes, index < COMMON_COLUMNS ? header->records : counts[kind]))
-		return "a column does not hold one value per record";
-	if (index == COLUMN_TIME) {
-		columns->time.next = data;
-	} else if (index == COLUMN_TID) {
-		columns->tid.next = data;
-	} else {
-		struct kind_columns *by_kind = &columns->by_kind[kind];
+	columns->tids = data;
+	return tids_fit(data, bytes, header->records) ? NULL : "the column of threads is damaged";
+}
 
-		if (field != by_kind->nr_fields || field >= RF_RECORD_FIELDS)
-			return "columns in wrong order";
-		by_kind->fields[by_kind->nr_fields++].next = data;
+/* Kinds that this reader knows must have their columns; newer ones may have any. */
+static bool all_there(struct columns *columns, const u32 counts[RF_RECORD_KIND_MAX])
+{
+	const struct rf_kind_info *table = rf_kind_table();
+
+	for (u32 kind = 0; kind < RF_RECORD_KIND_MAX; kind++) {
+		const struct kind_columns *mine = &columns->by_kind[kind];
+
+		if (!counts[kind])
+			continue;
+		if (!mine->time.high || (table[kind].name && mine->nr_fields != table[kind].nr_fields))
+			return false;
+		if (!table[kind].name)
+			columns->newer = true;
 	}
-	return NULL;
+	return true;
 }
 
 const char *columns_open(struct columns *columns, const u8 *data, size_t size, const struct data_header *header)
 {
-	const struct rf_kind_info *table = rf_kind_table();
-	size_t directory = (size_t)header->columns * COLUMN_BYTES;
-	u32 counts[RF_RECORD_KIND_MAX];
-	size_t at = DATA_HEADER_BYTES + directory;
+	size_t at = DATA_HEADER_BYTES + (size_t)header->columns * COLUMN_BYTES;
+	u32 counts[RF_RECORD_KIND_MAX] = { 0 };
 
-	if (at > size || header->columns < COMMON_COLUMNS)
-		return "column directory larger than the frame";
 	memset(columns, 0, sizeof(*columns));
+	if (at > size || header->columns < COMMON_PARTS)
+		return "column directory larger than the frame";
 	for (u32 i = 0; i < header->columns; i++) {
 		const u8 *entry = data + DATA_HEADER_BYTES + i * COLUMN_BYTES;
 		size_t bytes = load_u32(entry + 4);
@@ -235,66 +310,91 @@ const char *columns_open(struct columns *columns, const u8 *data, size_t size, c
 
 		if (bytes > size - at)
 			return "column larger than the frame";
-		wrong = open_column(columns, entry, data + at, bytes, i, header, counts);
+		wrong = open_column(columns, entry, i, data + at, bytes, header, counts);
 		if (wrong)
 			return wrong;
 		at += bytes;
 	}
 	if (at != size)
 		return "bytes after the last column";
-	for (u32 kind = 0; kind < RF_RECORD_KIND_MAX; kind++)
-		if (counts[kind] && table[kind].name && columns->by_kind[kind].nr_fields != table[kind].nr_fields)
-			return "wrong number of columns for a record kind";
+	if (!all_there(columns, counts))
+		return "a record kind without its columns";
 	columns->stream = header->stream;
 	columns->left = header->records;
-	columns->time.last = header->first_time;
+	columns->time = header->first_time;
 	return NULL;
 }
 
-static void read_common(struct columns *columns, struct rf_record *out, u32 nr)
+/* ---- decoding ------------------------------------------------------------------- */
+
+static void read_times(struct time_column *column, struct rf_record *out, const u16 *positions, u32 nr)
 {
-	const u8 *next = columns->time.next;
-	u64 last = columns->time.last, value;
+	const u8 *high = column->high, *low = column->low;
+	u64 value;
 
 	for (u32 i = 0; i < nr; i++) {
-		next = varint_load(next, &value);
-		out[i].time = last += unzigzag(value);
+		if (high[i] != TIME_RARE) {
+			out[positions[i]].time = high[i] << 8 | *low++;
+		} else {
+			column->rare = varint_load(column->rare, &value);
+			out[positions[i]].time = unzigzag(value);
+		}
 	}
-	columns->time.next = next;
-	columns->time.last = last;
-
-	next = columns->tid.next;
-	last = columns->tid.last;
-	for (u32 i = 0; i < nr; i++) {
-		next = varint_load(next, &value);
-		last += unzigzag(value);
-		out[i].tid = last;
-		out[i].stream = columns->stream;
-		out[i].kind = columns->kinds[i];
-		out[i].reserved = 0;
-		memset(out[i].f, 0, sizeof(out[i].f));
-	}
-	columns->tid.next = next;
-	columns->tid.last = last;
+	column->high = high + nr;
+	column->low = low;
 }
 
-static void read_field(struct column *column, struct rf_record *out, const u16 *positions, u32 nr, u32 field)
+static void read_field(struct varint_column *column, struct rf_record *out, const u16 *positions, u32 nr, u32 field)
 {
 	const u8 *next = column->next;
 	u64 last = column->last, value;
 
-	for (u32 i = 0; i < nr; i++) {
-		next = varint_load(next, &value);
-		out[positions[i]].f[field] = last += unzigzag(value);
+	if (column->wide) {
+		for (u32 i = 0; i < nr; i++) {
+			next = varint_load_wide(next, &value);
+			out[positions[i]].f[field] = last += unzigzag(value);
+		}
+	} else {
+		for (u32 i = 0; i < nr; i++) {
+			next = varint_load(next, &value);
+			out[positions[i]].f[field] = last += unzigzag(value);
+		}
 	}
 	column->next = next;
 	column->last = last;
 }
 
+/* Everything but what the columns of the kinds hold; times are differences until add_times(). */
+static void read_common(struct columns *columns, struct rf_record *out, u32 nr)
+{
+	u64 value;
+
+	for (u32 i = 0; i < nr; i++) {
+		if (!columns->tid_run) {
+			columns->tids = varint_load(columns->tids, &columns->tid_run);
+			columns->tids = varint_load(columns->tids, &value);
+			columns->tid += unzigzag(value);
+		}
+		columns->tid_run--;
+		memset(&out[i], 0, sizeof(out[i]));
+		out[i].tid = columns->tid;
+		out[i].stream = columns->stream;
+		out[i].kind = columns->kinds[i];
+	}
+}
+
+static void add_times(struct columns *columns, struct rf_record *out, u32 nr)
+{
+	u64 time = columns->time;
+
+	for (u32 i = 0; i < nr; i++)
+		out[i].time = time += out[i].time;
+	columns->time = time;
+}
+
 static void read_slice(struct columns *columns, struct rf_record *out, u32 nr)
 {
-	u16 counts[RF_RECORD_KIND_MAX] = { 0 }, starts[RF_RECORD_KIND_MAX], positions[COLUMNS_SLICE];
-	u16 start = 0;
+	u16 counts[RF_RECORD_KIND_MAX] = { 0 }, starts[RF_RECORD_KIND_MAX], positions[COLUMNS_SLICE], start = 0;
 
 	read_common(columns, out, nr);
 	for (u32 i = 0; i < nr; i++)
@@ -306,14 +406,30 @@ static void read_slice(struct columns *columns, struct rf_record *out, u32 nr)
 	for (u32 i = 0; i < nr; i++)
 		positions[starts[columns->kinds[i]]++] = i;
 	for (u32 kind = 0; kind < RF_RECORD_KIND_MAX; kind++) {
-		struct kind_columns *by_kind = &columns->by_kind[kind];
+		struct kind_columns *mine = &columns->by_kind[kind];
+		const u16 *at = positions + starts[kind] - counts[kind];
 
-		for (u32 field = 0; counts[kind] && field < by_kind->nr_fields; field++)
-			read_field(&by_kind->fields[field], out, positions + starts[kind] - counts[kind], counts[kind],
-				   field);
+		if (!counts[kind])
+			continue;
+		read_times(&mine->time, out, at, counts[kind]);
+		for (u32 field = 0; field < mine->nr_fields; field++)
+			read_field(&mine->fields[field], out, at, counts[kind], field);
 	}
+	add_times(columns, out, nr);
 	columns->kinds += nr;
 	columns->left -= nr;
+}
+
+/* Take records of unknown kinds out; returns how many are left. */
+static u32 drop_newer(struct rf_record *records, u32 nr)
+{
+	const struct rf_kind_info *table = rf_kind_table();
+	u32 kept = 0;
+
+	for (u32 i = 0; i < nr; i++)
+		if (table[records[i].kind].name)
+			records[kept++] = records[i];
+	return kept;
 }
 
 size_t columns_read(struct columns *columns, struct rf_record *out, size_t max)
@@ -328,7 +444,7 @@ size_t columns_read(struct columns *columns, struct rf_record *out, size_t max)
 		if (nr > max - done)
 			nr = max - done;
 		read_slice(columns, out + done, nr);
-		done += nr;
+		done += columns->newer ? drop_newer(out + done, nr) : nr;
 	}
 	return done;
 }

@@ -23,21 +23,31 @@ ssize_t columns_pack(struct data_header *header, const struct rf_record *records
 
 #define COLUMNS_SLICE 512		/* records decoded at a time: they stay in the first-level cache */
 
-struct column {
+struct varint_column {
 	const u8 *next;			/* first byte not decoded */
 	u64 last;			/* value decoded last */
+	bool wide;			/* most values take several bytes */
+};
+
+struct time_column {
+	const u8 *high, *low, *rare;	/* next of each part, see FORMAT.md */
 };
 
 struct kind_columns {
 	u8 nr_fields;
-	struct column fields[RF_RECORD_FIELDS];
+	struct time_column time;
+	struct varint_column fields[RF_RECORD_FIELDS];
 };
 
 struct columns {
 	u16 stream;
+	bool newer;			/* has kinds that this reader does not know: they are passed over */
 	u32 left;			/* records not decoded yet */
 	const u8 *kinds;		/* next record's kind */
-	struct column time, tid;
+	const u8 *tids;			/* next run */
+	u64 tid_run;			/* records left in the current one */
+	u32 tid;
+	u64 time;			/* of the record before */
 	struct kind_columns by_kind[RF_RECORD_KIND_MAX];
 };
 

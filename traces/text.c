@@ -108,14 +108,9 @@ static size_t format_record(struct text *text, const struct rf_record *record)
 	put_string(text, " tid=");
 	put_decimal(text, record->tid);
 	*text->next++ = ' ';
-	if (info->name) {
-		put_string(text, info->name);
-		for (u32 i = 0; i < info->nr_fields; i++)
-			put_field(text, &info->fields[i], record->f[i]);
-	} else {
-		put_string(text, "kind=");
-		put_decimal(text, record->kind);
-	}
+	put_string(text, info->name ? info->name : "unknown");
+	for (u32 i = 0; i < info->nr_fields; i++)
+		put_field(text, &info->fields[i], record->f[i]);
 	return text->next - text->bytes;
 }
 
