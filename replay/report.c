@@ -54,19 +54,14 @@ static json_t *trace_damage(struct rf_reader *reader, const char *name)
 	return list;
 }
 
-/* The names in the header's list of events that were wanted but not there; tolerant of headers that do not say. */
+/* The events that were wanted but that the recorded kernel did not have: the header tells why, the report which. */
 static json_t *missing_events(const json_t *header)
 {
-	const json_t *list = json_object_get(header, "events_missing"), *entry;
-	json_t *names = json_array();
-	size_t i;
+	json_t *events = json_object_get(header, "events_missing"), *names = json_array(), *reason;
+	const char *name;
 
-	json_array_foreach(list, i, entry) {
-		const char *name = json_string_value(json_is_object(entry) ? json_object_get(entry, "name") : entry);
-
-		if (name)
-			json_array_append_new(names, json_string(name));
-	}
+	json_object_foreach(events, name, reason)
+		json_array_append_new(names, json_string(name));
 	return names;
 }
 

@@ -104,6 +104,21 @@ static void print_trace(FILE *out, const json_t *trace)
 	print_paragraph(out, "trace", line);
 }
 
+/* Not a warning: what the recording lacks for it, the fidelity shows. */
+static void print_missing(FILE *out, const json_t *trace)
+{
+	const json_t *name;
+	char line[2000] = "";
+	size_t i, used = 0;
+
+	json_array_foreach(json_object_get(trace, "missing_events"), i, name)
+		if (used < sizeof(line))
+			used += snprintf(line + used, sizeof(line) - used, "%s%s", used ? ", " : "recorded without ",
+					 json_string_value(name));
+	if (used)
+		print_paragraph(out, "", line);
+}
+
 static void print_fidelity(FILE *out, const json_t *fidelity, const json_t *trace)
 {
 	char line[400], a[40], b[40], present[24], pfn[24], order[24], lost[40];
@@ -143,6 +158,7 @@ static void print_head(FILE *out, const json_t *report)
 	json_array_foreach(json_object_get(report, "warnings"), i, warning)
 		print_paragraph(out, "WARNING", json_string_value(warning));
 	print_trace(out, json_array_size(traces) == 1 ? json_array_get(traces, 0) : trace);
+	print_missing(out, trace);
 	print_fidelity(out, json_object_get(report, "fidelity"), trace);
 }
 

@@ -62,9 +62,8 @@ static void warn_of_damage(json_t *list, const json_t *report)
 
 static void warn_of_losses(json_t *list, const json_t *report)
 {
-	const json_t *trace = json_object_get(report, "trace"), *fidelity = json_object_get(report, "fidelity"), *name;
+	const json_t *trace = json_object_get(report, "trace"), *fidelity = json_object_get(report, "fidelity");
 	u64 lost = count(trace, "lost_events"), inexact = count(fidelity, "inexact_mms");
-	size_t i;
 
 	if (lost)
 		warn(list, "%llu events were lost beside %llu that were recorded: counts are too low and may be wrong",
@@ -72,9 +71,6 @@ static void warn_of_losses(json_t *list, const json_t *report)
 	if (inexact)
 		warn(list, "%llu of %llu address spaces are inexact: events were lost or their snapshot is torn",
 		     (unsigned long long)inexact, (unsigned long long)count(fidelity, "mms"));
-	json_array_foreach(json_object_get(trace, "missing_events"), i, name)
-		warn(list, "the recorded kernel has no event %s; 'refold-capture doctor' says what that costs",
-		     json_string_value(name));
 }
 
 static void warn_of_poor_fidelity(json_t *list, const json_t *fidelity)
