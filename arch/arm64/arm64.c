@@ -55,16 +55,17 @@ static u64 block_lines(const struct arch_mm *mm, u64 addr)
 }
 
 /* The probe with which most single-entry mutators begin: one load, and an unfold if the entry is of a folded block. */
-static inline void probe_and_unfold(struct arch_mm *mm, u64 addr, pte_t *ptep)
+static inline bool probe_and_unfold(struct arch_mm *mm, u64 addr, pte_t *ptep)
 {
 	mm->counters->pte_lines++;
 	if (!mm->knobs->cont)
-		return;
+		return false;
 	mm->counters->pte_loads++;
-	if (unlikely(pte_cont(*ptep))) {
-		contpte_unfold(mm, addr, ptep, *ptep);
-		mm->counters->pte_lines += block_lines(mm, addr) - 1;
-	}
+	if (!unlikely(pte_cont(*ptep)))
+		return false;
+	contpte_unfold(mm, addr, ptep, *ptep);
+	mm->counters->pte_lines += block_lines(mm, addr) - 1;
+	return true;
 }
 
 static pte_t arm64_ptep_get(struct arch_mm *mm, u64 addr, pte_t *ptep)
@@ -97,14 +98,15 @@ static unsigned int arm64_pte_batch_hint(struct arch_mm *mm, u64 addr, pte_t pte
 static inline void set_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte, unsigned int nr)
 {
 	const struct arch_knobs *knobs = mm->knobs;
+	bool unfolded;
 
 	pte.val &= ~PTE_CONT;
 	if (nr == 1) {
-		probe_and_unfold(mm, addr, ptep);
+		unfolded = probe_and_unfold(mm, addr, ptep);
 		*ptep = pte;
 		arm64_count_stores(mm, pte, 1);
 		if (knobs->cont && knobs->fold_sites != FOLD_NONE)
-			contpte_try_fold(mm, addr, ptep, pte);
+			contpte_try_fold(mm, addr, ptep, pte, unfolded);
 		return;
 	}
 	mm->counters->pte_lines += arch_lines(mm, addr, arch_last_addr(mm, addr, nr));
@@ -218,11 +220,12 @@ static void wrprotect_one(struct arch_mm *mm, u64 addr, pte_t *ptep)
 /* ptep_set_wrprotect() of v1-v3. */
 static void wrprotect_one_reload(struct arch_mm *mm, u64 addr, pte_t *ptep)
 {
-	probe_and_unfold(mm, addr, ptep);
+	bool unfolded = probe_and_unfold(mm, addr, ptep);
+
 	arm64_wrprotect_run(mm, ptep, 1);
 	if (mm->knobs->fold_sites == FOLD_V3) {
 		mm->counters->pte_loads++;
-		contpte_try_fold(mm, addr, ptep, *ptep);
+		contpte_try_fold(mm, addr, ptep, *ptep, unfolded);
 	}
 }
 

@@ -39,7 +39,7 @@ void arm64_flush_ptes(struct arch_mm *mm, u64 addr, unsigned int nr, enum arch_f
 pte_t contpte_ptep_get(struct arch_mm *mm, u64 addr, pte_t *ptep);
 pte_t contpte_ptep_get_lockless(struct arch_mm *mm, u64 addr, pte_t *ptep);
 void contpte_unfold(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte);
-void contpte_try_fold(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte);
+void contpte_try_fold(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte, bool unfolded);
 /* Unfold the blocks that [addr, +nr) covers in part; the addresses of the first and last entry touched. */
 void contpte_unfold_partial(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr, u64 *first, u64 *last);
 void contpte_set_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte, unsigned int nr);

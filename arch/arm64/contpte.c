@@ -58,11 +58,22 @@ void contpte_unfold(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte)
 	contpte_convert(mm, addr, ptep, pte);
 }
 
+/* Lines of a scan that took so many loads from the start of the block, and of the entry at addr itself. */
+static u64 scan_lines(const struct arch_mm *mm, u64 addr, unsigned int loads)
+{
+	u64 start = ALIGN_DOWN(addr, cont_size(mm)), end;
+	unsigned int n = mm->geometry->cont_ptes;
+
+	end = arch_last_addr(mm, start, loads < n ? loads : n);
+	return arch_lines(mm, start, end) + (addr > end && arch_lines(mm, end, addr) > 1);
+}
+
 /*
  * contpte_try_fold() and __contpte_try_fold(). Only a write to the last entry of a block asks; a folio that is as large
- * as a block covers it, because folios are naturally aligned and the gate has seen that the pfn is congruent.
+ * as a block covers it, because folios are naturally aligned and the gate has seen that the pfn is congruent. The caller
+ * has counted the line of the last entry, or (unfolded) those of the block.
  */
-void contpte_try_fold(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte)
+void contpte_try_fold(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte, bool unfolded)
 {
 	unsigned int n = mm->geometry->cont_ptes, i;
 	pte_t *block = ptep - (n - 1);
@@ -82,8 +93,8 @@ void contpte_try_fold(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte)
 		expected += 1ull << PTE_PFN_SHIFT;
 	}
 	mm->counters->pte_loads += i < n ? i + 1 : n;
-	/* The caller has counted the line of the last entry. */
-	mm->counters->pte_lines += arch_lines(mm, addr - ((u64)(n - 1) << mm->geometry->page_shift), addr) - 1;
+	if (!unfolded)
+		mm->counters->pte_lines += scan_lines(mm, addr, i + 1) - 1;
 	if (i < n)
 		return;
 
@@ -160,16 +171,6 @@ static unsigned int gather(const pte_t *block, unsigned int n, bool early, pte_t
 	return loads;
 }
 
-/* Lines of a gather: those of the whole block, or of its beginning and of the entry asked for. */
-static u64 gather_lines(const struct arch_mm *mm, u64 addr, unsigned int loads)
-{
-	u64 start = ALIGN_DOWN(addr, cont_size(mm)), end;
-	unsigned int n = mm->geometry->cont_ptes;
-
-	end = arch_last_addr(mm, start, loads < n ? loads : n);
-	return arch_lines(mm, start, end) + (addr > end && arch_lines(mm, end, addr) > 1);
-}
-
 /* *ptep is valid and CONT. One load for the inline gate, then the scan. */
 pte_t contpte_ptep_get(struct arch_mm *mm, u64 addr, pte_t *ptep)
 {
@@ -181,7 +182,7 @@ pte_t contpte_ptep_get(struct arch_mm *mm, u64 addr, pte_t *ptep)
 		loads = gather(ptep - cont_index(mm, addr), mm->geometry->cont_ptes, knobs->getter == GETTER_EARLY,
 			       &pte);
 	mm->counters->pte_loads += 1 + loads;
-	mm->counters->pte_lines += loads ? gather_lines(mm, addr, loads) : 1;
+	mm->counters->pte_lines += loads ? scan_lines(mm, addr, loads) : 1;
 	return pte;
 }
 
@@ -204,7 +205,7 @@ pte_t contpte_ptep_get_lockless(struct arch_mm *mm, u64 addr, pte_t *ptep)
 	}
 	loads = gather(ptep - cont_index(mm, addr), mm->geometry->cont_ptes, lockless == LOCKLESS_EARLY, &pte);
 	mm->counters->pte_loads += 2 + loads;
-	mm->counters->pte_lines += gather_lines(mm, addr, loads);
+	mm->counters->pte_lines += scan_lines(mm, addr, loads);
 	return pte;
 }
 
@@ -284,21 +285,22 @@ void contpte_count_erased(struct arch_mm *mm, u64 addr, const pte_t *ptep, unsig
 static void wrprotect_chunks(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr)
 {
 	unsigned int n = mm->geometry->cont_ptes, chunk;
-	u64 first, last;
+	u64 first, last, last_addr, lines, block_lines = arch_lines(mm, 0, cont_size(mm) - 1);
+	bool unfolded;
 
 	for (; nr; nr -= chunk) {
 		chunk = n - cont_index(mm, addr);
 		if (chunk > nr)
 			chunk = nr;
+		lines = mm->counters->pte_lines;
 		first = addr;
-		last = arch_last_addr(mm, addr, chunk);
-		if (chunk != n) {
-			mm->counters->pte_loads++;
-			if (pte_cont(*ptep)) {
-				contpte_unfold(mm, addr, ptep, *ptep);
-				first = ALIGN_DOWN(addr, cont_size(mm));
-				last = first + cont_size(mm) - 1;
-			}
+		last = last_addr = arch_last_addr(mm, addr, chunk);
+		mm->counters->pte_loads += chunk != n;
+		unfolded = chunk != n && pte_cont(*ptep);
+		if (unfolded) {
+			contpte_unfold(mm, addr, ptep, *ptep);
+			first = ALIGN_DOWN(addr, cont_size(mm));
+			last = first + cont_size(mm) - 1;
 		}
 		mm->counters->pte_lines += arch_lines(mm, first, last);
 		arm64_wrprotect_run(mm, ptep, chunk);
@@ -306,7 +308,9 @@ static void wrprotect_chunks(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned
 		ptep += chunk;
 		if (chunk != n && mm->knobs->fold_sites == FOLD_V3) {
 			mm->counters->pte_loads++;
-			contpte_try_fold(mm, addr - (1ull << mm->geometry->page_shift), ptep - 1, ptep[-1]);
+			contpte_try_fold(mm, last_addr, ptep - 1, ptep[-1], unfolded);
+			/* The scan met lines that the chunk had touched already. */
+			mm->counters->pte_lines = min_u64(mm->counters->pte_lines, lines + block_lines);
 		}
 	}
 }
@@ -371,7 +375,7 @@ bool contpte_set_access_flags(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t e
 		contpte_unfold(mm, addr, ptep, old);
 		arm64_set_access_flags(mm, addr, ptep, entry, dirty);
 		if (mm->knobs->fold_sites == FOLD_V3)
-			contpte_try_fold(mm, addr, ptep, entry);
+			contpte_try_fold(mm, addr, ptep, entry, true);
 		return true;
 	}
 	ptep -= cont_index(mm, addr);

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+/* Named points and knobs: the tables agree with themselves, text goes in and out unchanged, errors help. */
+#include "fixture.h"
+
+static void test_names(void **state)
+{
+	static const char *const wanted[] = {
+		"linux-6.8", "contpte-v3", "contpte-v3-noopt", "linux-6.9", "linux-6.12", "linux-7.3", "x86-6.18",
+	};
+	const struct rf_policy *policy;
+	const char *against;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(wanted); i++)
+		assert_non_null(rf_policy_find(wanted[i]));
+	for (i = 0; (policy = rf_policy_named(i)); i++) {
+		assert_ptr_equal(rf_policy_find(policy->name), policy);
+		assert_string_equal(policy->name, policy->base);
+		assert_non_null(policy->arch);
+		assert_true(strlen(rf_policy_summary(policy)) > 20);
+		assert_true(strlen(rf_policy_release(policy)) > 0);
+		assert_non_null(rf_policy_changes(policy, &against));
+		assert_true(!*against || rf_policy_find(against) < policy);
+	}
+	assert_null(rf_policy_find("linux-2.4"));
+	assert_null(rf_policy_named(i + 1));
+}
+
+/* What was changed is what a point says it changes, and nothing else. */
+static void test_changes_are_all(void **state)
+{
+	const struct rf_policy *policy, *base;
+	const char *against, *changes, *knob;
+	char value[32], other[32], change[96];
+	size_t i, j;
+
+	for (i = 0; (policy = rf_policy_named(i)); i++) {
+		changes = rf_policy_changes(policy, &against);
+		base = rf_policy_find(against);
+		if (!base)
+			continue;
+		for (j = 0; rf_policy_knob(policy, j, &knob, value, sizeof(value)); j++) {
+			assert_true(rf_policy_knob(base, j, &knob, other, sizeof(other)));
+			snprintf(change, sizeof(change), "%s=%s", knob, value);
+			if (strcmp(value, other) && !strstr(changes, change))
+				fail_msg("%s does not say %s", policy->name, change);
+			if (!strcmp(value, other) && strstr(changes, change))
+				fail_msg("%s: %s is no change", policy->name, change);
+		}
+	}
+}
+
+/* Each knob of each policy can be written back, and each of its values can be read. */
+static void test_round_trip(void **state)
+{
+	const struct rf_policy *policy;
+	const char *knob, *previous, *values, *help;
+	struct rf_policy copy, again;
+	struct rf_error err;
+	char value[32], list[128], *rest, *one;
+	size_t i, j;
+
+	for (i = 0; (policy = rf_policy_named(i)); i++) {
+		previous = "";
+		for (j = 0; rf_policy_knob(policy, j, &knob, value, sizeof(value)); j++) {
+			assert_true(strcmp(previous, knob) < 0); /* alphabetical */
+			previous = knob;
+			copy = *policy;
+			assert_int_equal(rf_policy_set(&copy, knob, value, &err), 0);
+			assert_memory_equal(&copy, policy, sizeof(copy));
+			assert_true(rf_policy_knob_help(knob, &values, &help));
+			if (!strcmp(values, "NUMBER"))
+				continue;
+			snprintf(list, sizeof(list), "%s", values);
+			for (rest = list; (one = strsep(&rest, "|"));) {
+				again = *policy;
+				if (!strcmp(policy->arch->name, "x86") && !strcmp(knob, "granule") && strcmp(one, "4k"))
+					continue;
+				assert_int_equal(rf_policy_set(&again, knob, one, &err), 0);
+				assert_true(rf_policy_knob(&again, j, &knob, value, sizeof(value)));
+				assert_string_equal(value, one);
+			}
+		}
+		assert_true(j > 10);
+	}
+}
+
+static void expect_error(const char *spec, const char *knob, const char *value, const char *part)
+{
+	struct rf_policy policy = *rf_policy_find(spec), before = policy;
+	struct rf_error err;
+
+	assert_int_equal(rf_policy_set(&policy, knob, value, &err), -EINVAL);
+	assert_memory_equal(&policy, &before, sizeof(policy));
+	if (!strstr(err.message, part))
+		fail_msg("'%s' does not say '%s'", err.message, part);
+}
+
+static void test_errors(void **state)
+{
+	struct rf_policy policy = *rf_policy_find("linux-6.12");
+
+	expect_error("linux-6.12", "tlbx", "single", "'tlbi'");
+	expect_error("linux-6.12", "batch_fok", "true", "'batch_fork'");
+	expect_error("linux-6.12", "tlbi", "none", "single|range");
+	expect_error("linux-6.12", "tlbi", "", "single|range");
+	expect_error("linux-6.12", "tlbi", "single|range", "single|range");
+	expect_error("linux-6.12", "cont", "maybe", "false|true");
+	expect_error("linux-6.12", "max_dvm_ops", "-1", "a number");
+	expect_error("linux-6.12", "max_dvm_ops", "12x", "a number");
+	expect_error("linux-6.12", "max_dvm_ops", "4294967296", "a number");
+	expect_error("x86-6.18", "cont", "true", "x86");
+	expect_error("x86-6.18", "granule", "64k", "4k");
+	expect_error("linux-6.12", "flush_ceiling", "10", "arm64");
+	expect_error("linux-6.12", "", "10", "no knob");
+	assert_int_equal(rf_policy_set(&policy, "no such knob", "x", NULL), -EINVAL); /* the message is optional */
+	assert_int_equal(rf_policy_set(&policy, "hint", "off", NULL), 0);
+	assert_false(policy.arch_knobs.hint);
+}
+
+/* kernel-model.md 1.1 */
+static void test_granules(void **state)
+{
+	struct rf_policy policy = *rf_policy_find("linux-6.12");
+
+	assert_int_equal(policy.geometry.cont_ptes, 16);
+	assert_int_equal(rf_policy_set(&policy, "granule", "16k", NULL), 0);
+	assert_int_equal(policy.geometry.cont_ptes, 128);
+	assert_int_equal(policy.geometry.table_shift, 11);
+	assert_int_equal(rf_policy_set(&policy, "granule", "64k", NULL), 0);
+	assert_int_equal(policy.geometry.cont_ptes, 32);
+	assert_int_equal(policy.geometry.table_shift, 13);
+	assert_int_equal(rf_policy_find("x86-6.18")->geometry.cont_ptes, 1);
+}
+
+static void test_young_batch_follows(void **state)
+{
+	struct rf_policy policy = *rf_policy_find("linux-6.12");
+
+	assert_int_equal(rf_policy_set(&policy, "batch_young", "true", NULL), 0);
+	assert_true(policy.arch_knobs.young_batch);
+	assert_true(rf_policy_find("linux-7.3")->arch_knobs.young_batch);
+}
+
+static void test_backends(void **state)
+{
+	const struct arch_ops *const *ops;
+	const void *const *hook;
+	size_t i;
+
+	for (ops = arch_list; *ops; ops++) {
+		assert_ptr_equal(arch_by_name((*ops)->name), *ops);
+		/* No hook may be NULL; merges_vmas is last. */
+		for (hook = (const void *const *)*ops; hook < (const void *const *)&(*ops)->merges_vmas; hook++)
+			assert_non_null(*hook);
+	}
+	assert_null(arch_by_name("vax"));
+	for (i = 0; i < ARCH_NR_COUNTERS; i++)
+		assert_non_null(arch_counter_names[i]);
+	assert_string_equal(arch_counter_names[offsetof(struct arch_counters, faults) / sizeof(u64)], "faults");
+	assert_string_equal(arch_helper_names[ARCH_HELPER_clear_young_dirty_ptes], "clear_young_dirty_ptes");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_changes_are_all),
+		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_granules),
+		cmocka_unit_test(test_young_batch_follows),
+		cmocka_unit_test(test_backends),
+	};
+
+	return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
+}
