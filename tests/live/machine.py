@@ -196,9 +196,10 @@ class Programs:
     def record(self, trace, *command, options=(), expect=0):
         return self.run(self.capture, '-q', *options, '-o', trace, '--', *command, expect=expect)
 
-    def start(self, *command):
-        """A program in the background, killed at the latest when the test ends."""
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                   stdin=subprocess.DEVNULL)
+    def start(self, *command, said=os.devnull):
+        """A program in the background, killed at the latest when the test ends. What it says goes to a file: what it
+        starts may outlive it and would hold a pipe open."""
+        with open(said, 'w', encoding='utf-8') as output:
+            process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
         atexit.register(lambda: process.poll() is None and process.kill())
         return process

@@ -13,7 +13,16 @@ import time
 
 import machine
 
-SPIN = 'import time\nwhile True:\n    b = bytearray(1 << 20); b[::4096] = b"x" * 256\n    time.sleep(0.001)\n'
+# Touches and frees memory until it is killed, at the latest after a minute; says who it is.
+SPIN = '''
+import os, sys, time
+print(os.getpid(), file=open(sys.argv[1], "w"), flush=True)
+end = time.time() + 60
+while time.time() < end:
+    block = bytearray(1 << 20)
+    block[::4096] = b"x" * 256
+    time.sleep(0.001)
+'''
 
 
 class Bench:
@@ -37,14 +46,32 @@ class Bench:
 
     def start_recording(self, *arguments):
         """refold-capture in the background, once it has written the trace's header."""
-        process = self.programs.start(self.programs.capture, '-q', '-o', self.trace, *arguments)
+        process = self.programs.start(self.programs.capture, '-q', '-o', self.trace, *arguments, said=self.path('said'))
         for _ in range(100):
             if process.poll() is not None:
-                machine.fail(f'the recorder ended early: {process.communicate()[1]}')
+                machine.fail(f'the recorder ended early: {machine.read(self.path("said"))}')
             if os.path.exists(self.trace) and os.path.getsize(self.trace):
                 return process
             time.sleep(0.1)
         machine.fail('the recorder wrote nothing for 10 s')
+
+    @contextlib.contextmanager
+    def recorded_spin(self, *options):
+        """A recording of SPIN. What is recorded outlives its recorder, so it is ended here."""
+        pid = self.path('pid')
+        try:
+            yield self.start_recording(*options, '--', sys.executable, '-c', SPIN, pid)
+        finally:
+            with contextlib.suppress(OSError, ValueError):
+                os.kill(int(machine.read(pid)), signal.SIGKILL)
+
+    def wait_end(self, process, expect, seconds=30):
+        try:
+            process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            machine.fail(f'the recorder did not end within {seconds} s')
+        said = machine.read(self.path('said'))
+        machine.require(process.returncode == expect, f'exit code {process.returncode}, not {expect}: {said}')
 
     def new_instances(self):
         return machine.instances() - self.before
@@ -62,22 +89,12 @@ class Bench:
             machine.require(word in lines[0], f'the line does not mention {word!r}')
 
 
-def wait_end(process, expect, seconds=30):
-    try:
-        _, err = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        machine.fail(f'the recorder did not end within {seconds} s')
-    machine.require(process.returncode == expect, f'exit code {process.returncode}, not {expect}: {err}')
-    return err
-
-
 def killed(bench):
     """kill -9: the file reads to its last whole frame, and the next run cleans up."""
-    recorder = bench.start_recording('--', sys.executable, '-c', SPIN)
-    time.sleep(3)
-    recorder.kill()
-    recorder.wait()
+    with bench.recorded_spin() as recorder:
+        time.sleep(3)
+        recorder.kill()
+        recorder.wait()
     stale = bench.new_instances()
     machine.require(stale, 'the killed recorder had no instance of its own')
     report, _ = bench.replay(expect=3)
@@ -90,10 +107,11 @@ def killed(bench):
 
 
 def signalled(bench, number):
-    recorder = bench.start_recording('--', sys.executable, '-c', SPIN)
-    time.sleep(1.5)
-    recorder.send_signal(number)
-    wait_end(recorder, 0)
+    with bench.recorded_spin() as recorder:
+        time.sleep(1.5)
+        recorder.send_signal(number)
+        bench.wait_end(recorder, 0)
+        machine.require(os.path.exists(f'/proc/{machine.read(bench.path("pid"))}'), 'the recorded program must go on')
     bench.no_instance_left()
     report, _ = bench.replay()
     fidelity = report['fidelity']
@@ -158,7 +176,7 @@ def attach(bench):
     recorder = bench.start_recording('-p', str(target.pid))
     time.sleep(2)
     recorder.send_signal(signal.SIGINT)
-    wait_end(recorder, 0)
+    bench.wait_end(recorder, 0)
     machine.require(target.poll() is None, 'the recorded program must go on')
     target.kill()
     bench.no_instance_left()
@@ -176,7 +194,7 @@ def whole_system(bench):
     recorder = bench.start_recording('-a')
     time.sleep(2)
     recorder.send_signal(signal.SIGINT)
-    wait_end(recorder, 0)
+    bench.wait_end(recorder, 0)
     load.kill()
     bench.no_instance_left()
     report, _ = bench.replay()
@@ -186,15 +204,19 @@ def whole_system(bench):
 
 
 def losses(bench):
-    """A buffer that is too small: losses are counted, told, and fatal where the user says so."""
-    source = bench.programs.run(sys.executable, os.path.join(bench.programs.scripts, 'generate_source.py'), '60').stdout
-    machine.write(bench.path('generated.c'), source)
-    bench.programs.run(bench.programs.capture, '-q', '--buffer', '8K', '-o', bench.trace, '--', 'gcc', '-O1', '-c',
-                       bench.path('generated.c'), '-o', bench.path('generated.o'))
+    """A recorder that cannot keep up: losses are counted, told, and fatal where the user says so."""
+    with bench.recorded_spin('--buffer', '64K') as recorder:
+        time.sleep(0.5)
+        recorder.send_signal(signal.SIGSTOP)
+        time.sleep(0.5)
+        recorder.send_signal(signal.SIGCONT)
+        time.sleep(0.5)
+        recorder.send_signal(signal.SIGINT)
+        bench.wait_end(recorder, 0)
     report, _ = bench.replay()
-    print(f'lost {report["trace"]["lost_events"]} events of {report["trace"]["records"]}; '
+    print(f'lost {report["trace"]["lost_events"]} events, kept {report["trace"]["records"]} records; '
           f'inexact address spaces: {report["fidelity"]["inexact_mms"]}')
-    machine.require(report['trace']['lost_events'] > 0, 'an 8K buffer loses events')
+    machine.require(report['trace']['lost_events'] > 0, 'a full buffer loses events')
     machine.require(report['fidelity']['inexact_mms'] > 0, 'losses make address spaces inexact')
     _, result = bench.replay(expect=4, options=('--max-loss', '0'))
     machine.require('lost' in result.stderr, 'the message tells of the loss')
