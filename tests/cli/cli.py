@@ -1,0 +1,326 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+The command line of refold as a user meets it: exit codes, one-line errors that name the file and say what to do, results
+kept when the input is damaged, and no output lost without notice.
+
+usage: cli.py REFOLD SCHEMA [unittest arguments]
+"""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "golden"))
+import json_schema
+
+REFOLD = pathlib.Path(sys.argv.pop(1)).resolve()
+SCHEMA = json.loads(pathlib.Path(sys.argv.pop(1)).read_text())
+GOLDEN = pathlib.Path(__file__).parent.parent / "golden"
+
+
+def refold(*arguments, **options):
+    options = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL} | options
+    return subprocess.run([REFOLD, *map(str, arguments)], **options)
+
+
+def assemble(text, path):
+    done = refold("assemble", "-", "-o", path, input=text, stdin=None)
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+class CommandLine(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = pathlib.Path(tempfile.mkdtemp(prefix="refold-cli-"))
+        cls.text = (GOLDEN / "mm_fork" / "trace.txt").read_text()
+        cls.trace = assemble(cls.text, cls.directory / "fork.mmt.zst")
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.directory)
+
+    def fails(self, code, *said, run):
+        """Exit code, nothing on standard output, one line on standard error that holds all of said."""
+        self.assertEqual(run.returncode, code, run.stderr)
+        self.assertEqual(run.stdout or "", "")
+        self.assertEqual(run.stderr.count("\n"), 1, run.stderr)
+        for part in said:
+            self.assertIn(str(part), run.stderr)
+
+    def file(self, name, content):
+        path = self.directory / name
+        path.write_bytes(content)
+        return path
+
+    def report(self, *arguments, code=0):
+        done = refold("replay", "-j", *arguments)
+        self.assertEqual(done.returncode, code, done.stderr)
+        report = json.loads(done.stdout)
+        self.assertEqual(json_schema.check(report, SCHEMA), [])
+        return report
+
+    # ---- commands ----
+
+    def test_overview(self):
+        for arguments in (["-h"], ["--help"], ["help"], ["help", "help"]):
+            done = refold(*arguments)
+            self.assertEqual(done.returncode, 0)
+            self.assertIn("refold COMMAND", done.stdout)
+        self.assertEqual(refold().returncode, 2)
+        self.assertRegex(refold("-V").stdout, r"^refold \d+\.\d+\.\d+\n$")
+
+    def test_every_command_has_help(self):
+        lines = refold("help").stdout.splitlines()
+        names = [line.split()[0] for line in lines if line.startswith("  ") and not line.strip().startswith("-")
+                 and "COMMAND" not in line]
+        self.assertIn("replay", names)
+        for name in names:
+            if name == "help":
+                continue
+            helped, asked = refold("help", name), refold(name, "-h")
+            self.assertEqual((helped.returncode, helped.stderr), (0, ""))
+            self.assertTrue(helped.stdout.startswith(f"usage: refold {name} "), helped.stdout)
+            self.assertEqual(helped.stdout, asked.stdout)
+
+    def test_unknown_command(self):
+        self.fails(2, "'rpelay'", "'replay'", run=refold("rpelay"))
+        self.fails(2, "'xyzzy'", "refold help", run=refold("xyzzy"))
+        self.fails(2, "'xyzzy'", run=refold("help", "xyzzy"))
+
+    def test_wrong_usage(self):
+        self.fails(2, "no trace", run=refold("replay"))
+        self.fails(2, "--frob", run=refold("replay", self.trace, "--frob"))
+        self.fails(2, "-p", run=refold("replay", self.trace, "-p"))
+        self.fails(2, "many", run=refold("replay", self.trace, "--max-loss", "many"))
+        self.fails(2, "-3", run=refold("replay", self.trace, "--max-loss", "-3"))
+
+    # ---- policies ----
+
+    def test_unknown_policies(self):
+        self.fails(2, "linux-6.13", "linux-6.12", run=refold("replay", self.trace, "-p", "linux-6.13"))
+        self.fails(2, "tlby", run=refold("replay", self.trace, "-p", "linux-6.12+tlby=single"))
+        self.fails(2, "double", run=refold("replay", self.trace, "-p", "linux-6.12+tlbi=double"))
+        self.fails(2, "linux-6.8", run=refold("replay", self.trace, "-p", "linux-6.8,linux-6.8"))
+        self.fails(2, "nowhere.json", run=refold("replay", self.trace, "-p", self.directory / "nowhere.json"))
+
+    def test_wrong_policy_files(self):
+        for content in ('{"base": "linux-6.12", "tlby": true}', '{"base": "linux-1"}', "{", "[]", ""):
+            path = self.file("wrong.json", content.encode())
+            self.fails(2, path, run=refold("replay", self.trace, "-p", path))
+
+    def test_policy_file(self):
+        path = self.file("mine.json", b'{"base": "linux-6.12", "tlbi": "single"}')
+        report = self.report(self.trace, "-p", f"{path},linux-6.12+tlbi=single")
+        mine, inline = report["policies"]
+        self.assertEqual((mine["name"], mine["base"]), ("mine", "linux-6.12"))
+        for key in ("totals", "operations", "knobs", "batches"):
+            self.assertEqual(mine[key], inline[key])
+
+    def test_default_policies(self):
+        names = [policy["name"] for policy in self.report(self.trace)["policies"]]
+        self.assertEqual(names, ["linux-6.8", "linux-6.9", "linux-6.12", "linux-7.3"])
+
+    def test_page_size(self):
+        self.fails(2, "16384", run=refold("replay", self.trace, "-p", "linux-6.12+granule=16k"))
+
+    # ---- input ----
+
+    def test_files_that_are_no_traces(self):
+        wrong = {
+            "empty.mmt.zst": b"",
+            "text.mmt.zst": b"This is not a trace, but it is long enough to look at.\n" * 10,
+            "picture.mmt.zst": b"\x89PNG\r\n\x1a\n" + bytes(200),
+        }
+        for name, content in wrong.items():
+            path = self.file(name, content)
+            for command in ("replay", "info", "dump"):
+                run = refold(command, path)
+                self.assertIn(run.returncode, (1, 3))
+                self.fails(run.returncode, path, run=run)
+
+    def compressed(self, name, content):
+        plain = self.file(name + ".plain", content)
+        subprocess.run(["zstd", "-q", "-f", "--check", plain, "-o", self.directory / name], check=True)
+        return self.directory / name
+
+    @unittest.skipUnless(shutil.which("zstd"), "needs zstd")
+    def test_foreign_zstd(self):
+        for content in (b"some other compressed file\n", b'{"format": "something-else/1"}'):
+            path = self.compressed("foreign.mmt.zst", content)
+            self.fails(1, path, run=refold("replay", path))
+
+    @unittest.skipUnless(shutil.which("zstd"), "needs zstd")
+    def test_newer_format(self):
+        header = refold("dump", self.trace).stdout.splitlines()[0].removeprefix("header ")
+        header = header.replace("refold-trace/1", "refold-trace/2")
+        self.assertIn("refold-trace/2", header)
+        path = self.compressed("newer.mmt.zst", header.encode())
+        self.fails(1, path, "refold-trace/2", run=refold("replay", path))
+
+    def test_missing_file_and_directory(self):
+        self.fails(1, "nowhere.mmt.zst", run=refold("replay", "nowhere.mmt.zst"))
+        self.fails(1, self.directory, run=refold("replay", self.directory))
+        self.fails(1, "nowhere.mmt.zst", run=refold("replay", self.trace, "nowhere.mmt.zst"))
+
+    @unittest.skipIf(os.geteuid() != 0, "needs root to become somebody else")
+    def test_no_permission(self):
+        with tempfile.TemporaryDirectory() as directory:
+            os.chmod(directory, 0o755)
+            program = shutil.copy(REFOLD, directory)
+            trace = shutil.copy(self.trace, directory)
+            os.chmod(trace, 0o600)
+            run = subprocess.run([program, "replay", trace], capture_output=True, text=True, user=65534)
+            self.fails(1, trace, "ermission", run=run)
+
+    def test_truncated(self):
+        content = self.trace.read_bytes()
+        for length in (len(content) * 2 // 3, len(content) // 2):
+            path = self.file("cut.mmt.zst", content[:length])
+            output = self.directory / "cut.json"
+            run = refold("replay", path, "-o", output, "-q")
+            self.fails(3, path, run=run)
+            report = json.loads(output.read_text())
+            self.assertEqual(json_schema.check(report, SCHEMA), [])
+            self.assertFalse(report["complete"])
+            self.assertIn("cut.mmt.zst", report["warnings"][0])
+            self.assertTrue(refold("replay", path).stdout.startswith("WARNING    cut.mmt.zst"))
+
+    def test_flipped_bit(self):
+        content = bytearray(self.trace.read_bytes())
+        content[len(content) // 2] ^= 0x10
+        path = self.file("flipped.mmt.zst", bytes(content))
+        run = refold("replay", path, "-j")
+        self.assertEqual(run.returncode, 3, run.stderr)
+        self.assertEqual(run.stderr.count("\n"), 1)
+        self.assertFalse(json.loads(run.stdout)["complete"])
+
+    def test_losses(self):
+        path = assemble(self.text.replace("frame stream=0\n", "frame stream=0 lost=7\n"), self.directory / "lossy.mmt.zst")
+        report = self.report(path)
+        self.assertEqual(report["trace"]["lost_events"], 7)
+        self.assertTrue(report["complete"])
+        self.assertIn("7 events were lost", report["warnings"][0])
+        self.assertGreater(report["fidelity"]["inexact_mms"], 0)
+        self.report(path, "--max-loss", 7)
+        output = self.directory / "lossy.json"
+        self.fails(4, "7 events", "--max-loss", run=refold("replay", path, "-q", "-o", output, "--max-loss", 6))
+        self.assertEqual(json.loads(output.read_text()), report)
+
+    # ---- output ----
+
+    def test_full_disk(self):
+        self.fails(1, "/dev/full", run=refold("replay", self.trace, "-q", "-o", "/dev/full"))
+        with open("/dev/full", "w") as full:
+            for arguments in (["replay", self.trace], ["replay", self.trace, "-j"], ["policies"], ["help"],
+                              ["info", self.trace], ["dump", self.trace]):
+                run = refold(*arguments, capture_output=False, stdout=full, stderr=subprocess.PIPE)
+                self.fails(1, "standard output", run=run)
+
+    def test_output_nowhere(self):
+        self.fails(1, "nowhere/report.json", run=refold("replay", self.trace, "-o", "nowhere/report.json"))
+        self.fails(1, "nowhere/tables", run=refold("replay", self.trace, "--page-tables", "nowhere/tables"))
+
+    def test_where_output_goes(self):
+        output = self.directory / "report.json"
+        table = refold("replay", self.trace)
+        self.assertEqual((table.returncode, table.stderr), (0, ""))
+        self.assertTrue(table.stdout.startswith("trace "))
+        both = refold("replay", self.trace, "-o", output)
+        self.assertEqual((both.stdout, both.stderr), (table.stdout, ""))
+        for arguments in (["-j"], ["-o", "-"], ["-j", "-o", "-"], ["-j", "-o", output]):
+            self.assertEqual(refold("replay", self.trace, *arguments).stdout, output.read_text())
+        quiet = refold("replay", self.trace, "-q")
+        self.assertEqual((quiet.returncode, quiet.stdout, quiet.stderr), (0, "", ""))
+
+    def test_page_tables(self):
+        output = self.directory / "tables.tsv"
+        refold("replay", self.trace, "-q", "--page-tables", output)
+        self.assertIn("400000000000", output.read_text())
+
+    # ---- results ----
+
+    def test_policies_do_not_disturb_each_other(self):
+        names = ["linux-6.8", "contpte-v3", "linux-6.12", "linux-7.3", "x86-6.18"]
+        together = self.report(self.trace, "-p", ",".join(names))["policies"]
+        for name, policy in zip(names, together):
+            self.assertEqual(self.report(self.trace, "-p", name)["policies"], [policy])
+
+    def test_no_path_in_report(self):
+        text = refold("replay", self.trace, "-j").stdout
+        self.assertNotIn(str(self.directory), text)
+        self.assertIn('"fork.mmt.zst"', text)
+
+    def test_several_traces_add_up(self):
+        one, two = self.report(self.trace, "-p", "linux-6.12"), self.report(self.trace, self.trace, "-p", "linux-6.12")
+        self.assertEqual((two["trace"]["files"], len(two["traces"])), (2, 2))
+        self.assertEqual(two["trace"]["records"], 2 * one["trace"]["records"])
+        self.assertEqual(two["fidelity"]["ptes"], 2 * one["fidelity"]["ptes"])
+        for row, counters in one["policies"][0]["operations"].items():
+            for name, value in counters.items():
+                self.assertEqual(two["policies"][0]["operations"][row][name], 2 * value, (row, name))
+
+    def test_rows_add_up(self):
+        for policy in self.report(self.trace)["policies"]:
+            for name in next(iter(policy["operations"].values())):
+                total = sum(counters[name] for counters in policy["operations"].values())
+                self.assertEqual(policy["totals"][name], total, name)
+            totals = policy["totals"]
+            self.assertEqual(totals["tlbi"], totals["tlbi_va"] + totals["tlbi_range"] + totals["tlbi_asid"])
+            self.assertEqual(totals["live_blocks"],
+                             totals["born"] + totals["fold"] - totals["unfold"] - totals["erased"])
+
+    # ---- diff ----
+
+    def reports(self):
+        a, b = self.directory / "a.json", self.directory / "b.json"
+        refold("replay", self.trace, "-q", "-p", "linux-6.8,linux-6.12", "-o", a)
+        refold("replay", self.trace, "-q", "-p", "linux-7.3", "-o", b)
+        return a, b
+
+    def test_diff_of_policies(self):
+        a, b = self.reports()
+        done = refold("diff", a, "--policies", "linux-6.8,linux-6.12")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, r"(?m)^fork +born +0 +32 +\+32 +new$")
+        self.assertRegex(done.stdout, r"(?m)^ +pte_loads +1,024 +1,056 +\+32 +1\.031x$")
+        self.assertRegex(done.stdout, r"(?m)^knob +cont +false +true$")
+        done = refold("diff", a, b, "--policies", "linux-6.12,linux-7.3", "-j")
+        diff = json.loads(done.stdout)
+        self.assertEqual(diff["schema"], "refold-diff/1")
+        change = next(change for change in diff["comparisons"][0]["changes"]
+                      if change.get("operation") == "fork" and change["counter"] == "pte_loads")
+        self.assertEqual((change["a"], change["b"], change["change"]), (1056, 608, -448))
+        self.assertEqual(change["ratio_ppm"], 575757)
+
+    def test_diff_exit_codes(self):
+        a, b = self.reports()
+        self.assertEqual(refold("diff", a, a).returncode, 0)
+        self.assertEqual(refold("diff", "-x", a, a).returncode, 0)
+        self.assertIn("no counter differs", refold("diff", a, a).stdout)
+        self.assertEqual(refold("diff", "-x", a, "--policies", "linux-6.8,linux-6.12").returncode, 1)
+        # Two policies in a, another one in b: nothing can be paired, and that is said of each.
+        lonely = refold("diff", a, b)
+        self.assertEqual((lonely.returncode, lonely.stdout), (2, ""))
+        self.assertIn("no policy in common", lonely.stderr)
+
+    def test_diff_of_wrong_input(self):
+        a, b = self.reports()
+        self.fails(2, "needs two", run=refold("diff", a))
+        self.fails(2, "--policies", run=refold("diff", a, "--policies", "one"))
+        self.fails(2, b, "linux-6.8", run=refold("diff", b, "--policies", "linux-6.8,linux-7.3"))
+        self.fails(1, "nowhere.json", run=refold("diff", a, "nowhere.json"))
+        self.fails(1, "other.json", run=refold("diff", a, self.file("other.json", b"{}")))
+        self.fails(1, "newer.json", "refold-report/2",
+                   run=refold("diff", a, self.file("newer.json", b'{"schema": "refold-report/2", "policies": []}')))
+        cut = self.file("cut.json", a.read_bytes()[:1000])
+        self.fails(3, cut, run=refold("diff", a, cut))
+
+
+if __name__ == "__main__":
+    unittest.main()
