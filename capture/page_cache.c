@@ -173,7 +173,7 @@ struct layout {
 	struct rf_own_memory own;
 	int maps_fd;
 	unsigned char *resident;	/* mincore(2) of a window */
-	u64 pages_left, deadline;
+	u64 max_pages, deadline;
 	struct rf_page_cache_totals *totals;
 	u64 time;
 	struct rf_record run;		/* the CACHE_RUN being gathered; kind 0: none */
@@ -270,7 +270,7 @@ static bool any_cached(struct layout *l, int fd, u64 index, u64 nr)
 
 static bool exhausted(const struct layout *l)
 {
-	return l->totals->pages >= l->pages_left || rf_monotonic() >= l->deadline;
+	return l->totals->pages >= l->max_pages || rf_monotonic() >= l->deadline;
 }
 
 static int record_window(struct layout *l, const struct file *file, char *start, u64 index, size_t nr)
@@ -395,14 +395,14 @@ static int record_path(struct layout *l, const struct file *file, const char *pa
 
 static int compare(const void *a, const void *b)
 {
-	const struct file *x = *(struct file *const *)a, *y = *(struct file *const *)b;
+	const struct file *x = a, *y = b;
 
 	if (x->dev != y->dev)
 		return x->dev < y->dev ? -1 : 1;
 	return x->ino < y->ino ? -1 : x->ino > y->ino;
 }
 
-static int record_files(struct layout *l, struct file **files, size_t nr)
+static int record_files(struct layout *l, const struct file *files, size_t nr)
 {
 	int code = 0;
 
@@ -411,9 +411,9 @@ static int record_files(struct layout *l, struct file **files, size_t nr)
 			l->totals->skipped += nr - i;
 			break;
 		}
-		code = record_path(l, files[i], files[i]->path);
+		code = record_path(l, &files[i], files[i].path);
 		if (!code)
-			code = record_path(l, files[i], files[i]->link);
+			code = record_path(l, &files[i], files[i].link);
 		if (!code)
 			l->totals->gone++;
 	}
@@ -422,17 +422,32 @@ static int record_files(struct layout *l, struct file **files, size_t nr)
 	return code < 0 ? code : 0;
 }
 
-static struct file **sorted_files(struct rf_page_cache *cache)
+static void free_files(struct file *files, size_t nr)
 {
-	struct file **files = malloc((cache->nr + 1) * sizeof(struct file *));
-	size_t nr = 0;
+	for (size_t i = 0; i < nr; i++) {
+		free(files[i].path);
+		free(files[i].link);
+	}
+	free(files);
+}
 
-	if (!files)
-		return NULL;
-	for (size_t i = 0; i < cache->nr_buckets; i++)
-		for (struct file *file = cache->buckets[i]; file; file = file->next)
-			files[nr++] = file;
-	qsort(files, nr, sizeof(struct file *), compare);
+/* A copy, so that files can be noted while layouts are read. NULL: out of memory. */
+static struct file *sorted_files(struct rf_page_cache *cache, size_t *nr)
+{
+	struct file *files;
+
+	*nr = 0;
+	pthread_mutex_lock(&cache->lock);
+	files = malloc((cache->nr + 1) * sizeof(*files));
+	for (size_t i = 0; files && i < cache->nr_buckets; i++)
+		for (const struct file *file = cache->buckets[i]; file; file = file->next)
+			files[(*nr)++] = (struct file){
+				.dev = file->dev, .ino = file->ino, .path = file->path ? strdup(file->path) : NULL,
+				.link = file->link ? strdup(file->link) : NULL,
+			};
+	pthread_mutex_unlock(&cache->lock);
+	if (files)
+		qsort(files, *nr, sizeof(*files), compare);
 	return files;
 }
 
@@ -466,7 +481,8 @@ int rf_page_cache_record(struct rf_page_cache *cache, struct rf_writer *writer, 
 			 struct rf_error *err)
 {
 	struct layout *l = calloc(1, sizeof(*l));
-	struct file **files;
+	struct file *files;
+	size_t nr;
 	int code;
 
 	memset(totals, 0, sizeof(*totals));
@@ -476,18 +492,15 @@ int rf_page_cache_record(struct rf_page_cache *cache, struct rf_writer *writer, 
 	l->stream = stream;
 	l->err = err;
 	l->totals = totals;
-	l->pages_left = limits && limits->pages ? limits->pages : ~0ull;
+	l->max_pages = limits && limits->pages ? limits->pages : ~0ull;
 	l->deadline = limits && limits->nanoseconds ? rf_monotonic() + limits->nanoseconds : ~0ull;
 	code = open_layout(l, err);
 	if (!code) {
-		/* Files noted while we are at it wait for the next time: nobody notes once a recording has ended. */
-		pthread_mutex_lock(&cache->lock);
-		totals->files = cache->nr;
-		files = sorted_files(cache);
-		code = files && l->resident && l->maps_fd >= 0 ? record_files(l, files, cache->nr) :
+		files = sorted_files(cache, &nr);
+		totals->files = nr;
+		code = files && l->resident && l->maps_fd >= 0 ? record_files(l, files, nr) :
 		       rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory for the page-cache layout");
-		pthread_mutex_unlock(&cache->lock);
-		free(files);
+		free_files(files, nr);
 		close_layout(l);
 	}
 	free(l);

@@ -150,25 +150,18 @@ struct rf_tracee *rf_tracee_report(struct rf_tracees *tracees, pid_t tid)
 	return process ? add_thread(tracees, process, tid) : NULL;
 }
 
-bool rf_tracee_announce(struct rf_tracees *tracees, struct rf_traced_process *process, pid_t tid)
+void rf_tracee_announce(struct rf_tracees *tracees, struct rf_traced_process *process, pid_t tid)
 {
 	struct rf_tracee *tracee = rf_tracee_find(tracees, tid);
 
-	if (tracee) {
-		if (tracee->process != process)
-			return false;
-		tracee->announced = true;
-		if (tracee->exited)
-			free_thread(tracees, tracee);
-		return true;
-	}
 	/* Count a new thread before it reports: its process must not look ended meanwhile. */
-	if (!is_thread_of(process->pid, tid))
-		return false;
-	tracee = add_thread(tracees, process, tid);
-	if (tracee)
-		tracee->announced = true;
-	return true;
+	if (!tracee && is_thread_of(process->pid, tid))
+		tracee = add_thread(tracees, process, tid);
+	if (!tracee || tracee->process != process)
+		return;
+	tracee->announced = true;
+	if (tracee->exited)
+		free_thread(tracees, tracee);
 }
 
 bool rf_tracee_exit(struct rf_tracees *tracees, struct rf_tracee *tracee)

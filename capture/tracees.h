@@ -47,8 +47,8 @@ struct rf_traced_process *rf_traced_process_find(struct rf_tracees *tracees, pid
  * memory, or the thread is gone.
  */
 struct rf_tracee *rf_tracee_report(struct rf_tracees *tracees, pid_t tid);
-/* tid's creator, a thread of process, has reported it. Returns whether tid is (or was) a thread of that process. */
-bool rf_tracee_announce(struct rf_tracees *tracees, struct rf_traced_process *process, pid_t tid);
+/* tid's creator, a thread of process, has reported it: a new thread of the same process, or another process. */
+void rf_tracee_announce(struct rf_tracees *tracees, struct rf_traced_process *process, pid_t tid);
 /* The thread is no longer traced. Frees the process with its last thread and returns whether it did. */
 bool rf_tracee_exit(struct rf_tracees *tracees, struct rf_tracee *tracee);
 void rf_traced_process_free(struct rf_tracees *tracees, struct rf_traced_process *process);

@@ -10,10 +10,12 @@
 #include "capture/tracer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/kcmp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/signalfd.h>
@@ -73,13 +75,31 @@ static void append_snapshot(struct rf_tracer *t, bool stopped)
 		t->totals.lost++;
 }
 
-/* A vfork child that ends without having executed a program leaves its parent's address space behind, whole. */
-static bool shares_memory(struct rf_tracer *t, pid_t pid)
+static pid_t parent_of(pid_t pid)
 {
-	for (size_t i = 0; i < RF_TRACER_VFORKS; i++)
-		if (t->vforks[i].child == pid)
-			return syscall(SYS_kcmp, t->vforks[i].parent, pid, KCMP_VM, 0, 0) == 0;
-	return false;
+	char path[32], text[512], *after;
+	ssize_t bytes;
+	int fd, parent = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	bytes = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[bytes > 0 ? bytes : 0] = '\0';
+	after = strrchr(text, ')');	/* "pid (name) state ppid": a name may hold anything */
+	if (after)
+		sscanf(after, ") %*c %d", &parent);
+	return parent;
+}
+
+/* A vfork child that ends without having executed a program leaves its parent's address space behind, whole. */
+static bool shares_memory(pid_t pid)
+{
+	pid_t parent = parent_of(pid);
+
+	return parent > 0 && syscall(SYS_kcmp, parent, pid, KCMP_VM, 0, 0) == 0;
 }
 
 static void on_exit_stop(struct rf_tracer *t, struct rf_tracee *tracee)
@@ -91,7 +111,7 @@ static void on_exit_stop(struct rf_tracer *t, struct rf_tracee *tracee)
 		detach(t, tracee, 0);
 		return;
 	}
-	if (shares_memory(t, process->pid)) {
+	if (shares_memory(process->pid)) {
 		t->totals.shared++;
 	} else if (!t->error.code) {
 		rf_snapshot_read(t->snapshotter, process->pid, tracee->tid, RF_SNAP_EXIT);
@@ -105,12 +125,8 @@ static void on_new_task(struct rf_tracer *t, struct rf_tracee *tracee)
 {
 	unsigned long child;
 
-	if (ptrace(PTRACE_GETEVENTMSG, tracee->tid, NULL, &child))
-		return;
-	if (rf_tracee_announce(&t->tracees, tracee->process, (pid_t)child))
-		return;
-	t->vforks[t->nr_vforks % RF_TRACER_VFORKS].parent = tracee->process->pid;
-	t->vforks[t->nr_vforks++ % RF_TRACER_VFORKS].child = (pid_t)child;
+	if (!ptrace(PTRACE_GETEVENTMSG, tracee->tid, NULL, &child))
+		rf_tracee_announce(&t->tracees, tracee->process, (pid_t)child);
 }
 
 /* Every thread of the process is held: it cannot run. Look at it, then let it go on. */

@@ -7,8 +7,6 @@
 #include "capture/nested.h"
 #include "capture/tracees.h"
 
-#define RF_TRACER_VFORKS 64
-
 struct rf_tracer {
 	pid_t command;
 	struct rf_nested *nested;
@@ -19,10 +17,6 @@ struct rf_tracer {
 	struct rf_tracees tracees;
 	struct rf_traced_process *asked;	/* the keeper waits until it is let go */
 	u64 asked_id;
-	struct {
-		pid_t parent, child;
-	} vforks[RF_TRACER_VFORKS];		/* the latest children that may share their parent's memory */
-	size_t nr_vforks;
 	bool stopping;
 	u64 stop_deadline;
 
