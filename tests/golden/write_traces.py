@@ -50,7 +50,7 @@ class Trace:
 
     def text(self, comment):
         header = {"kernel": "6.18.0", "arch": "x86_64", "page_size": PAGE, "cpus": 1}
-        lines = [f"# {line}" for line in comment.strip().splitlines()]
+        lines = [f"# {line.strip()}" for line in comment.strip().splitlines()]
         lines.append("header " + json.dumps(header, sort_keys=True))
         for number, source in enumerate(self.streams):
             lines.append(f"stream {number} source={source} cpu=0")
@@ -127,12 +127,20 @@ class Trace:
                 self.pages[address + page * PAGE] = (self.next_pfn + page, 4)
             self.next_pfn += FOLIO_PAGES
 
+    def touch_huge(self):
+        """One write, answered with a folio of 2 MiB."""
+        self.record("fault", addr=BASE, flags=2)
+        self.record("page_alloc", pfn=FIRST_PFN, order=9, gfp=USER_GFP)
+        self.rss(MM, 512)
+        for page in range(512):
+            self.pages[BASE + page * PAGE] = (FIRST_PFN + page, 9)
+
     def zap(self, start, length):
         """Pages that go: the counter, then the folios that nobody maps any more."""
         pages = [self.pages.pop(address) for address in range(start, start + length, PAGE)]
         self.rss(MM, -len(pages))
         for pfn, order in pages:
-            if order and length >= FOLIO and pfn % (1 << order) == 0:
+            if order == 4 and length >= FOLIO and pfn % (1 << order) == 0:
                 self.record("page_free", pfn=pfn, order=order)
 
     def fork(self):
@@ -177,6 +185,22 @@ def dontneed_page():
     trace = touched()
     trace.record("madvise", addr=SIXTH, len=PAGE, advice=DONTNEED)
     trace.zap(SIXTH, PAGE)
+    trace.record("sys_ret", call=CALLS["madvise"], ret=0)
+    trace.exit(vmas=[VMA])
+    return trace
+
+
+def dontneed_edges():
+    """
+    madvise(MADV_DONTNEED) of a huge page but for its first and last 8 pages: the mapping is split into entries, then 496 of
+    them go in one run with two partial blocks at its ends.
+    """
+    trace = Trace()
+    trace.attach()
+    trace.map()
+    trace.touch_huge()
+    trace.record("madvise", addr=BASE + 8 * PAGE, len=SIZE - 16 * PAGE, advice=DONTNEED)
+    trace.zap(BASE + 8 * PAGE, SIZE - 16 * PAGE)
     trace.record("sys_ret", call=CALLS["madvise"], ret=0)
     trace.exit(vmas=[VMA])
     return trace
@@ -277,8 +301,8 @@ def swap_out():
 
 
 CASES = {
-    "mm_fault": fault, "mm_dontneed": dontneed, "mm_dontneed_page": dontneed_page, "mm_munmap": munmap, "mm_exit": exit_,
-    "mm_fork": fork, "mm_reuse": reuse, "mm_cow": cow, "mm_mprotect": mprotect, "mm_mprotect_page": mprotect_page,
+    "mm_fault": fault, "mm_dontneed": dontneed, "mm_dontneed_page": dontneed_page, "mm_dontneed_edges": dontneed_edges,
+    "mm_munmap": munmap, "mm_exit": exit_, "mm_fork": fork, "mm_reuse": reuse, "mm_cow": cow, "mm_mprotect": mprotect, "mm_mprotect_page": mprotect_page,
     "mm_mremap": mremap, "mm_swap_out": swap_out,
 }
 
