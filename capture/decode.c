@@ -184,10 +184,13 @@ bool rf_print_fmt_flag(const char *format, const char *name, u64 *value)
 		;
 	if (*open == '{') {
 		struct expression e = { open + 1, false };
+		u64 result = evaluate(&e, 0);
 
-		*value = evaluate(&e, 0);
 		skip_spaces(&e);
-		return !e.bad && *e.at == ',';
+		if (!e.bad && *e.at == ',') {
+			*value = result;
+			return true;
+		}
 	}
 	return false;
 }
@@ -365,7 +368,7 @@ static u64 present_pfn(const struct rf_kernel *kernel, u64 entry)
 
 	switch (kernel->isa) {
 	case RF_ISA_X86:
-		/* PROT_NONE entries are kept inverted against L1TF; bit 12 of a huge entry is PAT, not address. */
+		/* PROT_NONE entries are kept inverted against L1TF. */
 		if (!(entry & 1))
 			entry = ~entry;
 		return (entry & mask) >> 12;

@@ -43,7 +43,7 @@ static const char usage[] =
 	"  -V, --version        print the version\n"
 	"\n"
 	"The recording ends with COMMAND or the last PID, or on SIGINT, SIGTERM and -t; a COMMAND that still runs then\n"
-	"goes on. Exit status: 0 recorded, 1 failed (what was recorded is kept), 2 usage, 4 more events lost than\n"
+	"gets SIGTERM. Exit status: 0 recorded, 1 failed (what was recorded is kept), 2 usage, 4 more events lost than\n"
 	"--max-loss; that of COMMAND is printed, not returned.\n";
 
 static int usage_error(const char *what, const char *which)
@@ -72,7 +72,7 @@ static bool parse_size(const char *text, size_t *size)
 		end++;
 	}
 	*size = value;
-	return !*end && value >= 64 << 10 && value <= 4ull << 30;
+	return !*end && value >= 8 << 10 && value <= 4ull << 30;
 }
 
 static bool parse_number(const char *text, u64 minimum, u64 maximum, u64 *number)
@@ -138,7 +138,7 @@ static int take_option(struct command_line *line, int option)
 			       -1 : usage_error("not a time in seconds", optarg);
 	case 'b':
 		return parse_size(optarg, &recording->buffer_bytes) ?
-			       -1 : usage_error("not a buffer size between 64K and 4G", optarg);
+			       -1 : usage_error("not a buffer size between 8K and 4G", optarg);
 	case OPTION_LEVEL:
 		if (!parse_number(optarg, 1, 19, &number))
 			return usage_error("not a zstd level between 1 and 19", optarg);
@@ -191,7 +191,7 @@ static int parse_command_line(struct command_line *line, int argc, char **argv)
 static void print_command_status(const char *command, int status)
 {
 	if (status == -1)
-		fprintf(stderr, "refold-capture: %s goes on, unrecorded\n", command);
+		fprintf(stderr, "refold-capture: %s still ran and was sent SIGTERM\n", command);
 	else if (WIFSIGNALED(status))
 		fprintf(stderr, "refold-capture: %s was ended by signal %d (%s)\n", command, WTERMSIG(status),
 			strsignal(WTERMSIG(status)));

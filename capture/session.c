@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define RECORDER_COMM "refold-capture"
+#define LEAST_BUFFER (8u << 10)
 
 static const char *const instance_prefixes[RF_INSTANCES] = { "refold-task-", "refold-system-" };
 
@@ -170,7 +171,7 @@ struct rf_session *rf_session_create(const struct rf_decoder *decoder, const str
 		session->output_ino = options->output->st_ino;
 	}
 	if (set_up_instance(session, RF_INSTANCE_TASK, options->buffer_bytes, err) ||
-	    set_up_instance(session, RF_INSTANCE_SYSTEM, options->buffer_bytes / 4, err)) {
+	    set_up_instance(session, RF_INSTANCE_SYSTEM, max_u64(options->buffer_bytes / 4, LEAST_BUFFER), err)) {
 		rf_session_destroy(session);
 		return NULL;
 	}
