@@ -62,10 +62,10 @@ static void print_number(FILE *out, s64 value, int width)
 	fprintf(out, "%*s", width, rf_group_digits(value, text, sizeof(text)));
 }
 
-/* Text under a label, broken between words. */
+/* Text under a label, broken between words; '\v' is a space that does not break. */
 static void print_paragraph(FILE *out, const char *label, const char *text)
 {
-	size_t column = 11, length;
+	size_t column = 11, length, i;
 
 	fprintf(out, "%-11s", label);
 	while (*text) {
@@ -77,7 +77,8 @@ static void print_paragraph(FILE *out, const char *label, const char *text)
 			fputc(' ', out);
 			column++;
 		}
-		fwrite(text, 1, length, out);
+		for (i = 0; i < length; i++)
+			fputc(text[i] == '\v' ? ' ' : text[i], out);
 		column += length;
 		text += length;
 		text += strspn(text, " ");
@@ -119,10 +120,22 @@ static void print_missing(FILE *out, const json_t *trace)
 		print_paragraph(out, "", line);
 }
 
+/* "; N of M what" where anything was checked. */
+static void add_checks(char *line, size_t size, const json_t *fidelity, const char *ok_key, const char *bad_key,
+		       const char *what)
+{
+	s64 ok = number(fidelity, ok_key), all = ok + number(fidelity, bad_key);
+	char a[40], b[40];
+
+	if (all)
+		snprintf(line + strlen(line), size - strlen(line), "%s of %s %s; ", rf_group_digits(ok, a, sizeof(a)),
+			 rf_group_digits(all, b, sizeof(b)), what);
+}
+
 static void print_fidelity(FILE *out, const json_t *fidelity, const json_t *trace)
 {
-	char line[400], a[40], b[40], present[24], pfn[24], order[24], lost[40];
-	s64 ptes = number(fidelity, "ptes"), ok, all;
+	char line[400] = "", a[40], b[40], present[24], pfn[24], order[24];
+	s64 ptes = number(fidelity, "ptes");
 
 	if (ptes) {
 		snprintf(line, sizeof(line),
@@ -135,18 +148,13 @@ static void print_fidelity(FILE *out, const json_t *fidelity, const json_t *trac
 			 rf_percent(number(fidelity, "order"), ptes, order, sizeof(order)),
 			 (long long)number(fidelity, "extra"));
 		print_paragraph(out, "fidelity", line);
+		line[0] = '\0';
 	}
-	ok = number(fidelity, "fault_checks_ok");
-	all = ok + number(fidelity, "fault_checks_bad");
-	rf_group_digits(ok, a, sizeof(a));
-	rf_group_digits(all, b, sizeof(b));
-	rf_group_digits(number(trace, "lost_events"), lost, sizeof(lost));
-	snprintf(line, sizeof(line), "%s of %s faults hit the entry their error code says; ", a, b);
-	ok = number(fidelity, "rss_checks_ok");
-	all = ok + number(fidelity, "rss_checks_bad");
-	rf_group_digits(ok, a, sizeof(a));
-	rf_group_digits(all, b, sizeof(b));
-	snprintf(line + strlen(line), sizeof(line) - strlen(line), "%s of %s RSS counters agree; %s events lost", a, b, lost);
+	add_checks(line, sizeof(line), fidelity, "fault_checks_ok", "fault_checks_bad",
+		   "faults hit the entry their error code says");
+	add_checks(line, sizeof(line), fidelity, "rss_checks_ok", "rss_checks_bad", "RSS counters agree");
+	snprintf(line + strlen(line), sizeof(line) - strlen(line), "%s events lost",
+		 rf_group_digits(number(trace, "lost_events"), a, sizeof(a)));
 	print_paragraph(out, ptes ? "" : "fidelity", line);
 }
 
@@ -285,7 +293,7 @@ static void print_same(FILE *out, const json_t *policies)
 		value = value_of(json_array_get(policies, 0), NULL, counter);
 		if (!value || worth_a_row(policies, NULL, counter))
 			continue;
-		used += snprintf(line + used, sizeof(line) - used, "%s%s %s", used ? ", " : "", counter,
+		used += snprintf(line + used, sizeof(line) - used, "%s%s\v%s", used ? ", " : "", counter,
 				 rf_group_digits(value, digits, sizeof(digits)));
 	}
 	if (used)
