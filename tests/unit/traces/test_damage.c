@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Cut, flipped, foreign and unwritable files: whatever happens to a trace, a
+ * reader delivers true records or says what is missing, and never lies.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/traces/support.h"
+
+#define STREAMS 2
+#define RECORDS 24
+#define FRAME_RECORDS 6
+
+struct sample {
+	char *path;
+	struct record_list *lists;
+	u8 *data;
+	size_t size, index_offset;
+};
+
+static int make_sample(void **state)
+{
+	struct sample *sample = calloc(1, sizeof(*sample));
+	u64 offset;
+
+	sample->path = make_path("t.mmt.zst");
+	sample->lists = write_random(sample->path, 99, STREAMS, RECORDS, FRAME_RECORDS);
+	sample->data = read_file(sample->path, &sample->size);
+	memcpy(&offset, sample->data + sample->size - 16, sizeof(offset));
+	sample->index_offset = offset;
+	*state = sample;
+	return 0;
+}
+
+static int free_sample(void **state)
+{
+	struct sample *sample = *state;
+
+	remove_path(sample->path);
+	for (int i = 0; i < STREAMS; i++)
+		list_free(&sample->lists[i]);
+	free(sample->lists);
+	free(sample->data);
+	free(sample);
+	return 0;
+}
+
+/*
+ * The records of one stream must be the written ones with pieces left out, and each piece must be told, in its place,
+ * with its exact size when the file's totals are known. Returns the records that were delivered.
+ */
+static size_t check_stream(const struct record_list *written, const struct record_list *read, bool totals, size_t what)
+{
+	size_t at = 0, delivered = 0;
+
+	for (size_t i = 0; i < read->nr; i++) {
+		if (read->records[i].kind == RF_LOST) {
+			at += read->records[i].f[0];
+			continue;
+		}
+		if (at >= written->nr || !same_record(&written->records[at], &read->records[i]))
+			fail_msg("case %zu: record %zu is not what was written", what, i);
+		at++;
+		delivered++;
+	}
+	if (totals && at != written->nr)
+		fail_msg("case %zu: %zu of %zu records accounted for", what, at, written->nr);
+	return delivered;
+}
+
+/* Read a damaged file. Returns whether it was read as complete. */
+static bool check_file(const struct sample *sample, size_t what)
+{
+	struct rf_error err = { 0 };
+	struct rf_reader *reader = rf_reader_open(sample->path, &err);
+	const struct rf_trace_summary *summary;
+	size_t delivered = 0;
+	bool complete;
+
+	if (!reader) {
+		assert_true(err.code == -EBADMSG || err.code == -EPROTO);
+		assert_true(err.message[0]);
+		return false;
+	}
+	summary = rf_reader_summary(reader);
+	assert_true(rf_reader_nr_streams(reader) <= STREAMS);
+	for (size_t i = 0; i < rf_reader_nr_streams(reader); i++) {
+		struct record_list list = read_stream(reader, i);
+
+		delivered += check_stream(&sample->lists[i], &list, summary->end != RF_END_NONE, what);
+		list_free(&list);
+	}
+	complete = summary->complete;
+	assert_int_equal(summary->records, delivered);
+	if (complete && (delivered != STREAMS * RECORDS || summary->end == RF_END_NONE))
+		fail_msg("case %zu: complete with %zu records", what, delivered);
+	if (complete != !rf_reader_damage(reader))
+		fail_msg("case %zu: complete %d, but damage: %s", what, complete,
+			 rf_reader_damage(reader) ? rf_reader_damage(reader)->message : "none");
+	rf_reader_close(reader);
+	return complete;
+}
+
+static void test_whole(void **state)
+{
+	assert_true(check_file(*state, 0));
+}
+
+static void test_cut_everywhere(void **state)
+{
+	struct sample *sample = *state;
+
+	for (size_t size = 0; size < sample->size; size++) {
+		write_file(sample->path, sample->data, size);
+		/* Only the index may go without loss. */
+		assert_int_equal(check_file(sample, size), size >= sample->index_offset);
+	}
+	write_file(sample->path, sample->data, sample->size);
+}
+
+static void test_flip_every_bit(void **state)
+{
+	struct sample *sample = *state;
+	int fd = open(sample->path, O_WRONLY);
+	size_t harmless = 0;
+
+	assert_true(fd >= 0);
+	for (size_t bit = 0; bit < sample->size * 8; bit++) {
+		u8 flipped = sample->data[bit / 8] ^ BIT(bit % 8);
+
+		assert_int_equal(pwrite(fd, &flipped, 1, bit / 8), 1);
+		harmless += check_file(sample, bit);
+		assert_int_equal(pwrite(fd, &sample->data[bit / 8], 1, bit / 8), 1);
+	}
+	close(fd);
+	/* Flips in the index, and the bits that zstd does not use, some ten in a frame; the rest must have been found. */
+	assert_true(harmless <= (sample->size - sample->index_offset) * 8 + 32 * (STREAMS * RECORDS / FRAME_RECORDS + 2));
+	assert_true(check_file(sample, 0));
+}
+
+/* A piece taken out of the middle, a piece put in, a frame twice. */
+static void test_pieces(void **state)
+{
+	struct sample *sample = *state;
+	u8 *data = malloc(sample->size * 2);
+
+	for (size_t from = 0; from < sample->size; from += 13) {
+		size_t length = sample->size / 5, rest = sample->size - from;
+
+		memcpy(data, sample->data, sample->size);
+		if (length < rest) {	/* out */
+			memmove(data + from, data + from + length, rest - length);
+			write_file(sample->path, data, sample->size - length);
+			check_file(sample, from);
+		}
+		memcpy(data + from + length, sample->data + from, rest);	/* garbage in */
+		memset(data + from, 0xb5, length);
+		write_file(sample->path, data, sample->size + length);
+		check_file(sample, from);
+		memcpy(data, sample->data, sample->size);	/* again from here */
+		memcpy(data + sample->size, sample->data + from, rest);
+		write_file(sample->path, data, sample->size + rest);
+		check_file(sample, from);
+	}
+	free(data);
+	write_file(sample->path, sample->data, sample->size);
+}
+
+/* ---- files that are no traces ------------------------------------------------------- */
+
+static void expect_error(const char *path, int code, const char *word)
+{
+	struct rf_error err = { 0 };
+
+	assert_null(rf_reader_open(path, &err));
+	if (err.code != code || !strstr(err.message, word))
+		fail_msg("%d %s", err.code, err.message);
+}
+
+static void write_zstd(const char *path, const char *text)
+{
+	u8 packed[512];
+	ZSTD_CCtx *zstd = ZSTD_createCCtx();
+	size_t size;
+
+	ZSTD_CCtx_setParameter(zstd, ZSTD_c_checksumFlag, 1);
+	size = ZSTD_compress2(zstd, packed, sizeof(packed), text, strlen(text));
+	assert_false(ZSTD_isError(size));
+	ZSTD_freeCCtx(zstd);
+	write_file(path, packed, size);
+}
+
+static void test_foreign(void **state)
+{
+	char *path = make_path("t.mmt.zst");
+
+	expect_error("/nonexistent/file", -ENOENT, "cannot open");
+	expect_error("/dev/null", -ESPIPE, "regular file");
+	expect_error("/", -EISDIR, "directory");
+	write_file(path, (const u8 *)"", 0);
+	expect_error(path, -EPROTO, "empty");
+	write_file(path, (const u8 *)"x", 1);
+	expect_error(path, -EPROTO, "not a Refold trace");
+	write_file(path, (const u8 *)"\x7f" "ELF, or anything else", 22);
+	expect_error(path, -EPROTO, "not a Refold trace");
+	write_zstd(path, "just some text");
+	expect_error(path, -EPROTO, "not a Refold trace");
+	write_zstd(path, "[]");
+	expect_error(path, -EPROTO, "not a Refold trace");
+	write_zstd(path, "{\"format\":7}");
+	expect_error(path, -EPROTO, "not a Refold trace");
+	write_zstd(path, "{\"format\":\"refold-trace/2\"}\n");
+	expect_error(path, -EPROTO, "newer refold (refold-trace/2)");
+	remove_path(path);
+}
+
+/* ---- a full disk -------------------------------------------------------------------- */
+
+static void test_no_space(void **state)
+{
+	struct rf_error err = { 0 };
+	struct rf_writer *writer = rf_writer_create("/dev/full", NULL, 3, &err);
+
+	assert_null(writer);
+	assert_int_equal(err.code, -ENOSPC);
+	assert_non_null(strstr(err.message, "No space left"));
+}
+
+/* The writer stops at the limit, says so once and for all, and leaves whole frames only. */
+static void test_file_limit(void **state)
+{
+	char *path = make_path("t.mmt.zst");
+	struct rlimit before, limit;
+	struct rf_error err = { 0 };
+	struct rf_writer *writer;
+	struct rf_reader *reader;
+	struct stat status;
+	struct record_list list;
+	u64 seed = 5, time = 0, written = 0;
+	int ret = 0;
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	limit = before;
+	limit.rlim_cur = 20000;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	writer = rf_writer_create(path, NULL, 3, &err);
+	rf_writer_add_stream(writer, &(struct rf_stream_info){ 0 });
+	for (int i = 0; !ret && i < 100; i++) {
+		for (int k = 0; !ret && k < 50; k++) {
+			struct rf_record record = random_record(&seed, &time);
+
+			ret = rf_writer_append(writer, 0, &record, 1, &err);
+		}
+		ret = rf_writer_flush(writer, 0, &err);
+		if (!ret)
+			written += 50;
+	}
+	assert_int_equal(ret, -EFBIG);
+	assert_int_equal(err.code, -EFBIG);
+	err.code = 0;
+	assert_int_equal(rf_writer_close(writer, RF_END_COMMAND, &err), -EFBIG);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+
+	assert_int_equal(stat(path, &status), 0);
+	assert_true(status.st_size < 20000);
+	reader = rf_reader_open(path, &err);
+	assert_non_null(reader);
+	assert_false(rf_reader_summary(reader)->complete);
+	assert_int_equal(rf_reader_damage(reader)->offset, status.st_size);
+	assert_non_null(strstr(rf_reader_damage(reader)->message, "no end frame"));
+	list = read_stream(reader, 0);
+	assert_int_equal(list.nr, written);
+	list_free(&list);
+	rf_reader_close(reader);
+	remove_path(path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_whole, make_sample, free_sample),
+		cmocka_unit_test_setup_teardown(test_cut_everywhere, make_sample, free_sample),
+		cmocka_unit_test_setup_teardown(test_flip_every_bit, make_sample, free_sample),
+		cmocka_unit_test_setup_teardown(test_pieces, make_sample, free_sample),
+		cmocka_unit_test(test_foreign),
+		cmocka_unit_test(test_no_space),
+		cmocka_unit_test(test_file_limit),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: MIT
+/* What was written is read again: records, streams, losses, totals; with and without the index; many writers at once. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/traces/support.h"
+
+static struct rf_reader *open_good(const char *path)
+{
+	struct rf_error err;
+	struct rf_reader *reader = rf_reader_open(path, &err);
+
+	if (!reader)
+		fail_msg("%s", err.message);
+	if (rf_reader_damage(reader))
+		fail_msg("%s", rf_reader_damage(reader)->message);
+	return reader;
+}
+
+static void check_streams(const char *path, struct record_list *lists, int streams, size_t records)
+{
+	struct rf_reader *reader = open_good(path);
+	const struct rf_trace_summary *summary = rf_reader_summary(reader);
+
+	assert_true(summary->complete);
+	assert_int_equal(summary->end, RF_END_COMMAND);
+	assert_int_equal(summary->records, records * streams);
+	assert_int_equal(summary->lost_events, 0);
+	assert_int_equal(rf_reader_nr_streams(reader), streams);
+	for (int i = 0; i < streams; i++) {
+		struct record_list list = read_stream(reader, i);
+
+		assert_int_equal(rf_reader_stream(reader, i)->source, i % 4);
+		assert_int_equal(rf_reader_stream(reader, i)->cpu, i / 4);
+		assert_same_list(&lists[i], &list);
+		list_free(&list);
+	}
+	assert_null(rf_reader_damage(reader));
+	rf_reader_close(reader);
+}
+
+/* The same file without its index must give the same. */
+static void drop_index(const char *path)
+{
+	size_t size;
+	u8 *data = read_file(path, &size);
+	u64 offset;
+
+	memcpy(&offset, data + size - 16, sizeof(offset));
+	assert_true(offset < size);
+	write_file(path, data, offset);
+	free(data);
+}
+
+static void check_random(u64 seed, int streams, size_t records, size_t frame_records)
+{
+	char *path = make_path("t.mmt.zst");
+	struct record_list *lists = write_random(path, seed, streams, records, frame_records);
+
+	check_streams(path, lists, streams, records);
+	drop_index(path);
+	check_streams(path, lists, streams, records);
+	for (int i = 0; i < streams; i++)
+		list_free(&lists[i]);
+	free(lists);
+	remove_path(path);
+}
+
+static void test_one_record(void **state)
+{
+	check_random(1, 1, 1, 1);
+}
+
+static void test_one_stream(void **state)
+{
+	check_random(2, 1, 20000, 5000);
+}
+
+static void test_full_frames(void **state)
+{
+	check_random(3, 2, 150000, 1000000);
+}
+
+static void test_many_streams(void **state)
+{
+	check_random(4, 200, 50, 7);
+}
+
+static void test_empty(void **state)
+{
+	char *path = make_path("t.mmt.zst");
+	struct rf_error err;
+	struct rf_writer *writer = rf_writer_create(path, "{}", 1, &err);
+	struct rf_record record;
+	struct rf_reader *reader;
+	struct rf_cursor *cursor;
+
+	assert_non_null(writer);
+	assert_int_equal(rf_writer_close(writer, RF_END_SIGNAL, &err), 0);
+	reader = open_good(path);
+	assert_true(rf_reader_summary(reader)->complete);
+	assert_int_equal(rf_reader_summary(reader)->end, RF_END_SIGNAL);
+	assert_int_equal(rf_reader_nr_streams(reader), 0);
+	assert_string_equal(rf_reader_summary(reader)->header_json, "{\"format\":\"refold-trace/1\",\"zstd_level\":1}");
+	cursor = rf_cursor_open(reader, -1, NULL);
+	assert_int_equal(rf_cursor_read(cursor, &record, 1), 0);
+	rf_cursor_close(cursor);
+	rf_reader_close(reader);
+	remove_path(path);
+}
+
+/* Streams that never had a record are still there. */
+static void test_silent_stream(void **state)
+{
+	char *path = make_path("t.mmt.zst");
+	struct rf_error err;
+	struct rf_writer *writer = rf_writer_create(path, NULL, 3, &err);
+	struct rf_reader *reader;
+
+	rf_writer_add_stream(writer, &(struct rf_stream_info){ RF_SOURCE_TASK, 0 });
+	rf_writer_add_stream(writer, &(struct rf_stream_info){ RF_SOURCE_PERF, 7 });
+	assert_int_equal(rf_writer_close(writer, RF_END_COMMAND, &err), 0);
+	reader = open_good(path);
+	assert_int_equal(rf_reader_nr_streams(reader), 2);
+	assert_int_equal(rf_reader_stream(reader, 1)->source, RF_SOURCE_PERF);
+	assert_int_equal(rf_reader_stream(reader, 1)->cpu, 7);
+	assert_null(rf_reader_stream(reader, 2));
+	rf_reader_close(reader);
+	remove_path(path);
+}
+
+static void test_header_values(void **state)
+{
+	char *path = make_path("t.mmt.zst");
+	struct rf_error err;
+	struct rf_writer *writer = rf_writer_create(path, "{\"z\":1, \"page_size\":16384,\"arch\":\"arm64\"}", 3, &err);
+	struct rf_reader *reader;
+
+	assert_int_equal(rf_writer_close(writer, RF_END_COMMAND, &err), 0);
+	reader = open_good(path);
+	assert_int_equal(rf_reader_header_u64(reader, "page_size", 4096), 16384);
+	assert_int_equal(rf_reader_header_u64(reader, "arch", 5), 5);
+	assert_int_equal(rf_reader_header_u64(reader, "absent", 6), 6);
+	assert_string_equal(rf_reader_header_string(reader, "arch", "x"), "arm64");
+	assert_string_equal(rf_reader_header_string(reader, "z", "x"), "x");
+	assert_string_equal(rf_reader_summary(reader)->header_json,
+			    "{\"arch\":\"arm64\",\"format\":\"refold-trace/1\",\"page_size\":16384,\"z\":1,"
+			    "\"zstd_level\":3}");
+	rf_reader_close(reader);
+	remove_path(path);
+}
+
+static struct rf_record fault_at(u64 time)
+{
+	return (struct rf_record){ .time = time, .tid = 7, .kind = RF_FAULT, .f = { 0x7f0000000000 + time } };
+}
+
+/* Losses are told where they happened, also behind the last record and by a LOST record that is appended. */
+static void test_lost(void **state)
+{
+	char *path = make_path("t.mmt.zst");
+	struct rf_error err;
+	struct rf_writer *writer = rf_writer_create(path, NULL, 3, &err);
+	struct rf_record one = fault_at(10), two = fault_at(20), three = fault_at(30);
+	struct rf_record lost = { .time = 25, .kind = RF_LOST, .f = { 8 } };
+	struct rf_reader *reader;
+	struct record_list list;
+
+	rf_writer_add_stream(writer, &(struct rf_stream_info){ 0 });
+	rf_writer_append(writer, 0, &one, 1, &err);
+	rf_writer_lost(writer, 0, 2, &err);
+	rf_writer_lost(writer, 0, 3, &err);
+	rf_writer_lost(writer, 0, 0, &err);
+	rf_writer_append(writer, 0, &two, 1, &err);
+	rf_writer_append(writer, 0, &lost, 1, &err);
+	rf_writer_append(writer, 0, &three, 1, &err);
+	rf_writer_lost(writer, 0, 100, &err);
+	assert_int_equal(rf_writer_close(writer, RF_END_COMMAND, &err), 0);
+
+	for (int pass = 0; pass < 2; pass++) {
+		reader = open_good(path);
+		assert_int_equal(rf_reader_summary(reader)->lost_events, 113);
+		assert_int_equal(rf_reader_summary(reader)->records, 3);
+		assert_true(rf_reader_summary(reader)->complete);
+		list = read_stream(reader, 0);
+		assert_int_equal(list.nr, 6);
+		assert_true(same_record(&list.records[0], &one));
+		assert_int_equal(list.records[1].kind, RF_LOST);
+		assert_int_equal(list.records[1].f[0], 5);
+		assert_int_equal(list.records[1].time, 20);
+		assert_true(same_record(&list.records[2], &two));
+		assert_int_equal(list.records[3].f[0], 8);
+		assert_true(same_record(&list.records[4], &three));
+		assert_int_equal(list.records[5].kind, RF_LOST);
+		assert_int_equal(list.records[5].f[0], 100);
+		assert_int_equal(list.records[5].time, 30);
+		list_free(&list);
+		rf_reader_close(reader);
+		if (!pass)
+			drop_index(path);
+	}
+	remove_path(path);
+}
+
+/* Frames without a wanted kind are passed over, their losses are not. */
+static void test_wanted_kinds(void **state)
+{
+	char *path = make_path("t.mmt.zst");
+	const u64 wanted[2] = { 0, BIT_ULL(RF_MARKER - 64) };
+	struct rf_record fault = fault_at(10), marker = { .time = 20, .kind = RF_MARKER }, out[8];
+	struct rf_error err;
+	struct rf_writer *writer = rf_writer_create(path, NULL, 3, &err);
+	struct rf_reader *reader;
+	struct rf_cursor *cursor;
+
+	rf_writer_add_stream(writer, &(struct rf_stream_info){ 0 });
+	rf_writer_lost(writer, 0, 4, &err);
+	rf_writer_append(writer, 0, &fault, 1, &err);
+	rf_writer_flush(writer, 0, &err);
+	rf_writer_append(writer, 0, &marker, 1, &err);
+	rf_writer_close(writer, RF_END_COMMAND, &err);
+	reader = open_good(path);
+	cursor = rf_cursor_open(reader, 0, wanted);
+	assert_int_equal(rf_cursor_read(cursor, out, 8), 2);
+	assert_int_equal(out[0].kind, RF_LOST);
+	assert_int_equal(out[1].kind, RF_MARKER);
+	rf_cursor_close(cursor);
+	rf_reader_close(reader);
+	remove_path(path);
+}
+
+/* ---- many threads --------------------------------------------------------------- */
+
+#define THREADS 4
+#define THREAD_RECORDS 70000
+
+struct appending {
+	struct rf_writer *writer;
+	int id;
+	struct record_list list;
+};
+
+static void *append_thread(void *argument)
+{
+	struct appending *job = argument;
+	u64 seed = 77 + job->id, time = 0;
+	int stream = rf_writer_add_stream(job->writer, &(struct rf_stream_info){ RF_SOURCE_TASK, job->id });
+
+	for (int i = 0; i < THREAD_RECORDS; i++) {
+		struct rf_record record = random_record(&seed, &time);
+
+		record.stream = stream;
+		list_add(&job->list, &record);
+		if (rf_writer_append(job->writer, stream, &record, 1, NULL))
+			return NULL;
+	}
+	return job;
+}
+
+static void test_concurrent(void **state)
+{
+	char *path = make_path("t.mmt.zst");
+	struct rf_error err;
+	struct rf_writer *writer = rf_writer_create(path, NULL, 1, &err);
+	struct appending jobs[THREADS] = { 0 };
+	pthread_t threads[THREADS];
+	struct rf_reader *reader;
+
+	for (int i = 0; i < THREADS; i++) {
+		jobs[i] = (struct appending){ writer, i, { 0 } };
+		assert_int_equal(pthread_create(&threads[i], NULL, append_thread, &jobs[i]), 0);
+	}
+	for (int i = 0; i < THREADS; i++) {
+		void *result;
+
+		pthread_join(threads[i], &result);
+		assert_non_null(result);
+	}
+	assert_int_equal(rf_writer_close(writer, RF_END_COMMAND, &err), 0);
+	reader = open_good(path);
+	assert_int_equal(rf_reader_nr_streams(reader), THREADS);
+	for (int i = 0; i < THREADS; i++) {
+		int cpu = rf_reader_stream(reader, i)->cpu;
+		struct record_list list = read_stream(reader, i);
+
+		assert_same_list(&jobs[cpu].list, &list);
+		list_free(&list);
+		list_free(&jobs[cpu].list);
+	}
+	rf_reader_close(reader);
+	remove_path(path);
+}
+
+static void test_bad_arguments(void **state)
+{
+	char *path = make_path("t.mmt.zst");
+	struct rf_record record = { .kind = 15 };
+	struct rf_error err;
+	struct rf_writer *writer;
+
+	assert_null(rf_writer_create("/nonexistent/t.mmt.zst", NULL, 3, &err));
+	assert_null(rf_writer_create(path, "[1]", 3, &err));
+	assert_null(rf_writer_create(path, "{", 3, &err));
+	assert_null(rf_writer_create(path, NULL, 1000, &err));
+	writer = rf_writer_create(path, NULL, 3, &err);
+	assert_true(rf_writer_append(writer, 0, &record, 1, &err) < 0);
+	assert_true(rf_writer_add_stream(writer, &(struct rf_stream_info){ 9, 0 }) < 0);
+	rf_writer_add_stream(writer, &(struct rf_stream_info){ 0 });
+	assert_true(rf_writer_append(writer, 0, &record, 1, &err) < 0);
+	assert_true(rf_writer_flush(writer, 1, &err) < 0);
+	assert_true(rf_writer_lost(writer, -1, 1, &err) < 0);
+	assert_int_equal(rf_writer_close(writer, RF_END_COMMAND, &err), 0);
+	remove_path(path);
+}
+
+/* Every kind of the table was parsed as written: names, counts, classes. */
+static void test_kind_table(void **state)
+{
+	const struct rf_kind_info *table = rf_kind_table();
+
+	assert_string_equal(table[RF_SYS_MMAP].name, "mmap");
+	assert_int_equal(table[RF_SYS_MMAP].nr_fields, 6);
+	assert_string_equal(table[RF_SYS_MMAP].fields[4].name, "fd");
+	assert_int_equal(table[RF_SYS_MMAP].fields[4].class, RF_FIELD_SIGNED);
+	assert_int_equal(table[RF_FAULT].fields[0].class, RF_FIELD_ADDR);
+	assert_int_equal(table[RF_PAGE_ALLOC].fields[0].class, RF_FIELD_PFN);
+	assert_int_equal(table[RF_MARKER].fields[5].class, RF_FIELD_TEXT);
+	assert_int_equal(table[RF_SYS_MUNLOCKALL].nr_fields, 0);
+	assert_null(table[0].name);
+	for (u32 kind = 0; kind < RF_RECORD_KIND_MAX; kind++) {
+		if (!table[kind].name)
+			continue;
+		assert_int_equal(rf_kind_by_name(table[kind].name), kind);
+		for (u32 i = 0; i < table[kind].nr_fields; i++)
+			assert_true(table[kind].fields[i].name[0] && strlen(table[kind].fields[i].name) < 15);
+	}
+	assert_int_equal(rf_kind_by_name("no_such_kind"), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_kind_table),   cmocka_unit_test(test_one_record),
+		cmocka_unit_test(test_one_stream),   cmocka_unit_test(test_full_frames),
+		cmocka_unit_test(test_many_streams), cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_silent_stream), cmocka_unit_test(test_header_values),
+		cmocka_unit_test(test_lost),	     cmocka_unit_test(test_wanted_kinds),
+		cmocka_unit_test(test_concurrent),   cmocka_unit_test(test_bad_arguments),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
