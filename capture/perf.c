@@ -38,6 +38,7 @@ struct side_ring {
 struct waiting {
 	struct rf_record record;	/* record.stream: index of the ring */
 	pid_t pid, parent;
+	char *path;			/* of the mapped file, or NULL */
 	bool is_fork;
 	bool fresh;			/* read in this round */
 	u32 number;			/* order of reading, to keep equal times stable */
@@ -249,8 +250,10 @@ static int add_waiting(struct rf_perf *perf, const struct waiting *one)
 		size_t room = perf->room ? perf->room * 2 : 1024;
 		struct waiting *waiting = realloc(perf->waiting, room * sizeof(*waiting));
 
-		if (!waiting)
+		if (!waiting) {
+			free(one->path);
 			return rf_error_set(&perf->error, -ENOMEM, RF_NO_OFFSET, "out of memory");
+		}
 		perf->waiting = waiting;
 		perf->room = room;
 	}
@@ -276,9 +279,8 @@ static int take_record(struct rf_perf *perf, size_t ring, const struct perf_even
 		return 0;
 	one.record.stream = (u16)ring;
 	one.is_fork = header->type == PERF_RECORD_FORK;
-	/* Noting the file of a stranger does no harm but costs; a new child's files are noted by its snapshot. */
-	if (path && perf->cache && is_followed(perf, one.pid))
-		rf_page_cache_note(perf->cache, one.record.f[3], one.record.f[4], path);
+	/* Without memory for the name, the file's page frames are unknown: no reason to stop. */
+	one.path = path && perf->cache ? strdup(path) : NULL;
 	return add_waiting(perf, &one);
 }
 
@@ -334,6 +336,22 @@ static void follow_forks(struct rf_perf *perf)
 	}
 }
 
+/* What a followed process did goes into the trace; of others, nothing. */
+static int write_waiting(struct rf_perf *perf, struct waiting *one)
+{
+	int ret = 0;
+
+	if (is_followed(perf, one->pid)) {
+		if (one->path)
+			rf_page_cache_note(perf->cache, one->record.f[3], one->record.f[4], one->path);
+		ret = rf_writer_append(perf->writer, perf->rings[one->record.stream].stream, &one->record, 1,
+				       &perf->error);
+	}
+	free(one->path);
+	one->path = NULL;
+	return ret;
+}
+
 /* A round: read the rings, learn the forks, write what waited since the round before. */
 static int do_round(struct rf_perf *perf)
 {
@@ -349,14 +367,13 @@ static int do_round(struct rf_perf *perf)
 		return ret;
 	qsort(perf->waiting, perf->nr_waiting, sizeof(*perf->waiting), by_time);
 	follow_forks(perf);
-	for (size_t i = 0; i < perf->nr_waiting && !ret; i++) {
-		const struct waiting *one = &perf->waiting[i];
+	for (size_t i = 0; i < perf->nr_waiting; i++) {
+		struct waiting *one = &perf->waiting[i];
 
-		if (one->fresh)
+		if (one->fresh || ret)
 			perf->waiting[kept++] = *one;
-		else if (is_followed(perf, one->pid))
-			ret = rf_writer_append(perf->writer, perf->rings[one->record.stream].stream, &one->record, 1,
-					       &perf->error);
+		else
+			ret = write_waiting(perf, one);
 	}
 	perf->nr_waiting = kept;
 	return ret;
@@ -430,6 +447,8 @@ static void free_perf(struct rf_perf *perf)
 	}
 	if (perf->stop_fd >= 0)
 		close(perf->stop_fd);
+	for (size_t i = 0; i < perf->nr_waiting; i++)
+		free(perf->waiting[i].path);
 	free(perf->followed);
 	free(perf->waiting);
 	free(perf->record);

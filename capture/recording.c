@@ -9,20 +9,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "capture/ending.h"
 #include "capture/follow.h"
 #include "capture/header.h"
 #include "capture/perf.h"
@@ -47,8 +43,7 @@ struct recording {
 	struct rf_snapshotter *snapshotter;
 	struct rf_pid_list pids;	/* the roots: given, or the command's */
 	int facts_stream;		/* of this thread: PROCESS, kernel pages, page cache */
-	int failed_fd, signal_fd, timer_fd;
-	int *pidfds;
+	struct rf_ending ending;
 	bool created_output;
 	enum rf_end end;
 };
@@ -90,48 +85,6 @@ static int touch_output(struct recording *rec, struct stat *output, struct rf_er
 				    strerror(-ret));
 	}
 	close(fd);
-	return 0;
-}
-
-static int open_pidfds(struct recording *rec, struct rf_error *err)
-{
-	rec->pidfds = calloc(rec->pids.nr + 1, sizeof(*rec->pidfds));
-	if (!rec->pidfds)
-		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
-	memset(rec->pidfds, 0xff, (rec->pids.nr + 1) * sizeof(*rec->pidfds));
-	for (size_t i = 0; i < rec->pids.nr; i++) {
-		pid_t pid = rec->pids.pids[i];
-
-		if (rf_process_of(pid) > 0 && rf_process_of(pid) != pid)
-			return rf_error_set(err, -EINVAL, RF_NO_OFFSET,
-					    "%d is a thread of process %d: give the process", (int)pid,
-					    (int)rf_process_of(pid));
-		rec->pidfds[i] = (int)syscall(SYS_pidfd_open, pid, 0);
-		if (rec->pidfds[i] < 0)
-			return rf_error_set(err, -errno, RF_NO_OFFSET, "process %d: %s", (int)pid,
-					    errno == ESRCH ? "no such process" : strerror(errno));
-	}
-	return 0;
-}
-
-/* Signals and the time limit become descriptors; all threads started later inherit the mask. */
-static int open_wakeups(struct recording *rec, struct rf_error *err)
-{
-	struct itimerspec limit = { .it_value = { .tv_sec = (time_t)rec->options->seconds } };
-	sigset_t set;
-
-	limit.it_value.tv_nsec = (long)((rec->options->seconds - (double)limit.it_value.tv_sec) * 1e9);
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	rec->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	rec->failed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	rec->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (rec->signal_fd < 0 || rec->failed_fd < 0 || rec->timer_fd < 0 ||
-	    timerfd_settime(rec->timer_fd, 0, &limit, NULL))
-		return rf_error_set(err, -errno, RF_NO_OFFSET, "cannot set up signals: %s", strerror(errno));
 	return 0;
 }
 
@@ -239,11 +192,11 @@ static int start_threads(struct recording *rec, struct rf_error *err)
 	struct rf_perf_options perf_options = { .whole_system = rec->options->whole_system,
 						.pids = &rec->pids,
 						.cache = rec->cache,
-						.failed_fd = rec->failed_fd };
+						.failed_fd = rec->ending.failed_fd };
 	struct rf_error why = { 0 };
 	int ret = 0;
 
-	rec->rings = rf_rings_start(rec->session, rec->decoder, rec->writer, rec->failed_fd, err);
+	rec->rings = rf_rings_start(rec->session, rec->decoder, rec->writer, rec->ending.failed_fd, err);
 	if (!rec->rings)
 		return err->code;
 	rec->perf = rf_perf_start(rec->writer, &perf_options, &why);
@@ -331,44 +284,6 @@ static int begin(struct recording *rec, struct rf_error *err)
 	if (!ret && rec->follow)
 		ret = rf_follow_start(rec->follow, rec->options->snapshots ? rec->writer : NULL, rec->cache, err);
 	return ret;
-}
-
-/* Wait for the end. Sets rec->end; an error of a thread is reported when the threads are stopped. */
-static void wait_for_end(struct recording *rec)
-{
-	size_t nr_pids = rec->follow ? 0 : rec->pids.nr, nr = 0, alive = nr_pids;
-	struct pollfd *fds = calloc(nr_pids + 4, sizeof(*fds));
-	struct pollfd *signals, *failed, *timer, *follow;
-
-	if (!fds) {
-		rec->end = RF_END_ERROR;
-		return;
-	}
-	for (; nr < nr_pids; nr++)
-		fds[nr] = (struct pollfd){ .fd = rec->pidfds[nr], .events = POLLIN };
-	*(signals = &fds[nr++]) = (struct pollfd){ .fd = rec->signal_fd, .events = POLLIN };
-	*(failed = &fds[nr++]) = (struct pollfd){ .fd = rec->failed_fd, .events = POLLIN };
-	*(timer = &fds[nr++]) = (struct pollfd){ .fd = rec->timer_fd, .events = POLLIN };
-	*(follow = &fds[nr++]) =
-		(struct pollfd){ .fd = rec->follow ? rf_follow_fd(rec->follow) : -1, .events = POLLIN };
-	rec->end = RF_END_NONE;
-	while (rec->end == RF_END_NONE) {
-		if (poll(fds, nr, -1) < 0 && errno != EINTR)
-			rec->end = RF_END_ERROR;
-		for (size_t i = 0; i < nr_pids; i++)
-			if (fds[i].fd >= 0 && fds[i].revents) {
-				fds[i].fd = -1;
-				alive--;
-			}
-		if (failed->revents)
-			rec->end = RF_END_ERROR;
-		else if (signals->revents)
-			rec->end = RF_END_SIGNAL;
-		else if (timer->revents || follow->revents || (nr_pids && !alive))
-			rec->end = RF_END_COMMAND;
-	}
-	rec->result->interrupted = rec->end == RF_END_SIGNAL;
-	free(fds);
 }
 
 static int finish_follow(struct recording *rec, struct rf_error *err)
@@ -463,20 +378,11 @@ static void name_output(const char *output, struct rf_error *err)
 
 static void free_recording(struct recording *rec)
 {
-	for (size_t i = 0; rec->pidfds && i < rec->pids.nr; i++)
-		if (rec->pidfds[i] >= 0)
-			close(rec->pidfds[i]);
-	if (rec->signal_fd >= 0)
-		close(rec->signal_fd);
-	if (rec->timer_fd >= 0)
-		close(rec->timer_fd);
-	if (rec->failed_fd >= 0)
-		close(rec->failed_fd);
+	rf_ending_close(&rec->ending);
 	if (rec->cache)
 		rf_page_cache_destroy(rec->cache);
 	rf_decoder_destroy(rec->decoder);
 	rf_pid_list_free(&rec->pids);
-	free(rec->pidfds);
 	free(rec->status);
 }
 
@@ -501,7 +407,7 @@ static int prepare(struct recording *rec, struct rf_error *err)
 	for (size_t i = 0; i < options->pids.nr; i++)
 		if (!rf_pid_list_add(&rec->pids, options->pids.pids[i]))
 			return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
-	ret = open_pidfds(rec, err);
+	ret = rf_ending_watch(&rec->ending, &rec->pids, err);
 	if (ret)
 		return ret;
 	if (options->command) {
@@ -510,7 +416,7 @@ static int prepare(struct recording *rec, struct rf_error *err)
 		if (!rec->follow || !rf_pid_list_add(&rec->pids, rf_follow_pid(rec->follow)))
 			return err->code ? err->code : -ENOMEM;
 	}
-	ret = open_wakeups(rec, err);
+	ret = rf_ending_arm(&rec->ending, options->seconds, err);
 	if (!ret)
 		ret = start_session(rec, err);
 	if (!ret)
@@ -522,12 +428,12 @@ static int prepare(struct recording *rec, struct rf_error *err)
 
 int rf_record(const struct rf_recording_options *options, struct rf_recording_result *result, struct rf_error *err)
 {
-	struct recording rec = { .options = options, .result = result, .end = RF_END_NONE };
+	struct recording rec = { .options = options, .result = result, .end = RF_END_NONE,
+				 .ending = RF_ENDING_NONE };
 	struct stat output;
 	bool began = false;
 	int ret;
 
-	rec.signal_fd = rec.timer_fd = rec.failed_fd = -1;
 	memset(result, 0, sizeof(*result));
 	memset(err, 0, sizeof(*err));
 	result->command_status = -1;
@@ -537,7 +443,8 @@ int rf_record(const struct rf_recording_options *options, struct rf_recording_re
 		began = !ret;
 	}
 	if (began) {
-		wait_for_end(&rec);
+		rec.end = rf_ending_wait(&rec.ending, rec.follow ? rf_follow_fd(rec.follow) : -1);
+		result->interrupted = rec.end == RF_END_SIGNAL;
 		/* A thread has failed: the why comes from stopping it. */
 		ret = rec.end == RF_END_ERROR ? -ECANCELED : 0;
 		if (!ret)
