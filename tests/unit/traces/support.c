@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* See support.h. Everything asserts: a test that cannot set up its case has failed. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -152,6 +153,79 @@ void assert_same_list(const struct record_list *a, const struct record_list *b)
 		fail_msg("record %zu: %s -- %s", i, text_a, text_b);
 	}
 	assert_int_equal(a->nr, b->nr);
+}
+
+/*
+ * Both lists count events: a record is one, a LOST as many as it says. A record delivered as number n must be number n
+ * of the truth, so each piece left out must be told in its place and with its size.
+ */
+static size_t check_stream(const struct record_list *truth, const struct record_list *read, bool totals, size_t what)
+{
+	u64 at = 0, truth_at = 0;
+	size_t next = 0, delivered = 0;
+
+	for (size_t i = 0; i < read->nr; i++) {
+		if (read->records[i].kind == RF_LOST) {
+			at += read->records[i].f[0];
+			continue;
+		}
+		while (next < truth->nr && (truth_at < at || truth->records[next].kind == RF_LOST)) {
+			truth_at += truth->records[next].kind == RF_LOST ? truth->records[next].f[0] : 1;
+			next++;
+		}
+		if (next == truth->nr || truth_at != at || !same_record(&truth->records[next], &read->records[i]))
+			fail_msg("case %zu: record %zu is not what was written", what, i);
+		at++;
+		delivered++;
+	}
+	for (; next < truth->nr; next++)
+		truth_at += truth->records[next].kind == RF_LOST ? truth->records[next].f[0] : 1;
+	if (totals && at != truth_at)
+		fail_msg("case %zu: %llu of %llu events accounted for", what, (unsigned long long)at,
+			 (unsigned long long)truth_at);
+	return delivered;
+}
+
+static size_t count_records(const struct record_list *truth, int streams)
+{
+	size_t records = 0;
+
+	for (int i = 0; i < streams; i++)
+		for (size_t k = 0; k < truth[i].nr; k++)
+			records += truth[i].records[k].kind != RF_LOST;
+	return records;
+}
+
+bool check_damaged(const char *path, const struct record_list *truth, int streams, size_t what)
+{
+	struct rf_error err = { 0 };
+	struct rf_reader *reader = rf_reader_open(path, &err);
+	const struct rf_trace_summary *summary;
+	size_t delivered = 0;
+	bool complete;
+
+	if (!reader) {
+		if ((err.code != -EBADMSG && err.code != -EPROTO) || !err.message[0])
+			fail_msg("case %zu: error %d: %s", what, err.code, err.message);
+		return false;
+	}
+	summary = rf_reader_summary(reader);
+	assert_true(rf_reader_nr_streams(reader) <= (size_t)streams);
+	for (size_t i = 0; i < rf_reader_nr_streams(reader); i++) {
+		struct record_list list = read_stream(reader, i);
+
+		delivered += check_stream(&truth[i], &list, summary->end != RF_END_NONE, what);
+		list_free(&list);
+	}
+	complete = summary->complete;
+	assert_int_equal(summary->records, delivered);
+	if (complete && (delivered != count_records(truth, streams) || summary->end == RF_END_NONE))
+		fail_msg("case %zu: complete with %zu records", what, delivered);
+	if (complete != !rf_reader_damage(reader))
+		fail_msg("case %zu: complete %d, but damage: %s", what, complete,
+			 rf_reader_damage(reader) ? rf_reader_damage(reader)->message : "none");
+	rf_reader_close(reader);
+	return complete;
 }
 
 u8 *read_file(const char *path, size_t *size)

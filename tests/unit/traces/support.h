@@ -33,6 +33,12 @@ bool same_record(const struct rf_record *a, const struct rf_record *b);
 /* Fails the running test where the lists differ. */
 void assert_same_list(const struct record_list *a, const struct record_list *b);
 
+/*
+ * Read a damaged copy of a trace whose streams as read when it was whole are known. What it delivers must be true,
+ * what it does not deliver must be told: fails the test otherwise, naming the case. True: it was read as complete.
+ */
+bool check_damaged(const char *path, const struct record_list *truth, int streams, size_t what);
+
 /* Whole files as bytes. */
 u8 *read_file(const char *path, size_t *size);
 void write_file(const char *path, const u8 *data, size_t size);

@@ -57,60 +57,10 @@ static int free_sample(void **state)
 	return 0;
 }
 
-/*
- * The records of one stream must be the written ones with pieces left out, and each piece must be told, in its place,
- * with its exact size when the file's totals are known. Returns the records that were delivered.
- */
-static size_t check_stream(const struct record_list *written, const struct record_list *read, bool totals, size_t what)
-{
-	size_t at = 0, delivered = 0;
-
-	for (size_t i = 0; i < read->nr; i++) {
-		if (read->records[i].kind == RF_LOST) {
-			at += read->records[i].f[0];
-			continue;
-		}
-		if (at >= written->nr || !same_record(&written->records[at], &read->records[i]))
-			fail_msg("case %zu: record %zu is not what was written", what, i);
-		at++;
-		delivered++;
-	}
-	if (totals && at != written->nr)
-		fail_msg("case %zu: %zu of %zu records accounted for", what, at, written->nr);
-	return delivered;
-}
-
-/* Read a damaged file. Returns whether it was read as complete. */
+/* True: read as complete. */
 static bool check_file(const struct sample *sample, size_t what)
 {
-	struct rf_error err = { 0 };
-	struct rf_reader *reader = rf_reader_open(sample->path, &err);
-	const struct rf_trace_summary *summary;
-	size_t delivered = 0;
-	bool complete;
-
-	if (!reader) {
-		assert_true(err.code == -EBADMSG || err.code == -EPROTO);
-		assert_true(err.message[0]);
-		return false;
-	}
-	summary = rf_reader_summary(reader);
-	assert_true(rf_reader_nr_streams(reader) <= STREAMS);
-	for (size_t i = 0; i < rf_reader_nr_streams(reader); i++) {
-		struct record_list list = read_stream(reader, i);
-
-		delivered += check_stream(&sample->lists[i], &list, summary->end != RF_END_NONE, what);
-		list_free(&list);
-	}
-	complete = summary->complete;
-	assert_int_equal(summary->records, delivered);
-	if (complete && (delivered != STREAMS * RECORDS || summary->end == RF_END_NONE))
-		fail_msg("case %zu: complete with %zu records", what, delivered);
-	if (complete != !rf_reader_damage(reader))
-		fail_msg("case %zu: complete %d, but damage: %s", what, complete,
-			 rf_reader_damage(reader) ? rf_reader_damage(reader)->message : "none");
-	rf_reader_close(reader);
-	return complete;
+	return check_damaged(sample->path, sample->lists, STREAMS, what);
 }
 
 static void test_whole(void **state)
