@@ -13,7 +13,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'live'))
 import machine  # noqa: E402 (found through the line above)
 
-ROUNDS = 10
+ROUNDS = 40
 INSTANCES = {'task': 'refold-bench-task', 'system': 'refold-bench-system'}
 
 
@@ -30,16 +30,19 @@ def storm(programs, directory):
 
 def trace_cmd(events, filters, output, command):
     """The same two sets of events, each in an instance of its own. The kernel's function tracer stays untouched
-    (-d -k): where it is locked down, trace-cmd fails otherwise. -C and -b count for the instance named before."""
+    (-d -k): where it is locked down, trace-cmd fails otherwise. -C and -b count for the instance named before.
+    trace-cmd does not follow children in an instance, so the load asks for that itself before it begins."""
     arguments = ['trace-cmd', 'record', '-q', '-d', '-k', '--compression', 'zstd', '-o', output]
     for kind, instance in INSTANCES.items():
         arguments += ['-B', instance, '-C', 'mono', '-b', '32768']
         for name in events:
             where, system, event = name.split(':')
-            if where == kind:
+            if where == kind and system != 'ftrace':    # the marker is always on
                 arguments += ['-e', f'{system}:{event}']
                 if name in filters:
                     arguments += ['-f', filters[name]]
+    task = f'{machine.TRACING}/instances/{INSTANCES["task"]}'
+    arguments += ['/bin/sh', '-c', f'echo 1 >{task}/options/event-fork; echo $$ >{task}/set_event_pid; exec "$@"', 'sh']
     try:
         subprocess.run(arguments + command, check=True, stdout=subprocess.DEVNULL)
     finally:
@@ -58,17 +61,21 @@ def main():
     programs = machine.Programs(build_root, source_root)
     with machine.work_directory('capture_size') as directory:
         command = storm(programs, directory)
-        trace, peer = os.path.join(directory, 't.mmt.zst'), os.path.join(directory, 'trace.dat')
         subprocess.run(command, check=True)
-        programs.record(trace, *command)
-        info = json.loads(programs.run(programs.refold, 'info', '-j', trace).stdout)
-        header = info['header']
-        peer_events = trace_cmd(header['events'], header.get('filters', {}), peer, command)
-        size, peer_size = os.path.getsize(trace), os.path.getsize(peer)
-        records = info['records']
-        print(f'refold-capture: {size} bytes, {records} records, {size / records:.2f} bytes each')
-        print(f'trace-cmd zstd: {peer_size} bytes, {peer_events} events, {peer_size / peer_events:.2f} bytes each')
-        print(f'ratio of the files: {size / peer_size:.3f}')
+        sizes = {}
+        for name, options in (('events only', ['--no-snapshots']), ('as is, with snapshots', [])):
+            trace = os.path.join(directory, 't.mmt.zst')
+            programs.record(trace, *command, options=options)
+            info = json.loads(programs.run(programs.refold, 'info', '-j', trace).stdout)
+            sizes[name] = os.path.getsize(trace)
+            print(f'refold-capture, {name}: {sizes[name]} bytes, {info["records"]} records, '
+                  f'{sizes[name] / info["records"]:.2f} bytes each')
+        peer = os.path.join(directory, 'trace.dat')
+        events = trace_cmd(info['header']['events'], info['header']['filters'], peer, command)
+        peer_size = os.path.getsize(peer)
+        print(f'trace-cmd, zstd: {peer_size} bytes, {events} events, {peer_size / events:.2f} bytes each')
+        for name, size in sizes.items():
+            print(f'ratio, {name}: {size / peer_size:.3f}')
 
 
 main()
