@@ -98,6 +98,10 @@ void op_collapse(struct mm *mm, const struct rf_op *op)
 
 	if (!vma || !pmd)
 		return;
+	if (addr < vma->start || addr + pmd_size(mm) > vma->end) {
+		count_anomaly(mm->machine, RF_ANOMALY_no_vma);
+		return;
+	}
 	anon = !vma->file && !(vma->flags & RF_VM_SHARED);
 	if (anon)
 		vma_anon_prepare(mm, vma);

@@ -263,6 +263,9 @@ static bool has_range(const struct rf_op *op)
 	return false;
 }
 
+/* More pages than any folio has: no operation on one run is longer. */
+#define MAX_RUN (1u << 16)
+
 /* Page aligned and inside what the radix can hold; anything else would be an operation on nothing. */
 static bool addresses_make_sense(const struct rf_machine *machine, const struct rf_op *op)
 {
@@ -276,7 +279,7 @@ static bool addresses_make_sense(const struct rf_machine *machine, const struct 
 	if (op->addr >= limit)
 		return false;
 	if (is_fault(op) || op->kind >= RF_OP_UNMAP_SWAP)
-		return op->nr <= (limit - op->addr) >> geometry->page_shift && op->order < 16;
+		return op->nr <= MAX_RUN && op->nr <= (limit - op->addr) >> geometry->page_shift && op->order < 16;
 	if (!has_range(op))
 		return true;
 	if (((op->addr | op->end) & mask) || op->end <= op->addr || op->end > limit)

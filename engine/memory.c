@@ -181,10 +181,47 @@ static void displace_ptes(struct mm *mm, u64 addr, pte_t *ptep, u32 nr)
 	}
 }
 
+/* Pages of a folio and where an operation maps them. */
+struct run {
+	u64 addr, pfn;
+	u32 nr;
+};
+
+/* Faults map nothing outside their VMA; if an operation would, the VMAs are wrong somewhere. */
+static struct run clip_to_vma(struct mm *mm, const struct vm_area *vma, u64 addr, u64 pfn, u64 nr)
+{
+	unsigned int shift = mm->arch.geometry->page_shift;
+	u64 start = max_u64(addr, vma->start), end = min_u64(addr + (nr << shift), vma->end);
+
+	if (end - start != nr << shift)
+		count_anomaly(mm->machine, RF_ANOMALY_no_vma);
+	if (end <= start)
+		return (struct run){ .addr = start };
+	return (struct run){ start, pfn + ((start - addr) >> shift), (end - start) >> shift };
+}
+
 /* Pages of a run that starts at addr and fit its table. */
 static u32 clip_to_table(const struct mm *mm, u64 addr, u64 nr)
 {
 	return min_u64(nr, ptrs_per_pte(mm) - pte_index(mm, addr));
+}
+
+/*
+ * set_ptes() of a run that an operation gave: callers of the kernel's never cross a folio, and backends rely on it to
+ * let blocks be born folded.
+ */
+static void set_folio_ptes(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 nr)
+{
+	u64 size = 1ull << pte_folio_order(pte);
+	u32 part;
+
+	for (; nr; nr -= part) {
+		part = min_u64(nr, size - (pte_pfn(pte) & (size - 1)));
+		mm->arch.ops->set_ptes(&mm->arch, addr, ptep, pte, part);
+		pte = pte_advance_pfn(pte, part);
+		addr += (u64)part << mm->arch.geometry->page_shift;
+		ptep += part;
+	}
 }
 
 /* ---- anonymous memory ------------------------------------------------------------ */
@@ -215,8 +252,7 @@ void op_fault_anon(struct mm *mm, const struct rf_op *op)
 	struct vm_area *vma = vma_of_fault(mm, op->addr, false);
 	unsigned int order = op->order;
 	pte_t *ptep, entry;
-	u64 addr;
-	u32 nr;
+	struct run run;
 
 	if (!vma)
 		return;
@@ -227,20 +263,19 @@ void op_fault_anon(struct mm *mm, const struct rf_op *op)
 		order = mm->arch.geometry->table_shift;
 	}
 	fault_reads_pte(mm, op->addr);
-	addr = ALIGN_DOWN(op->addr, page_size(mm) << order);
-	ptep = fault_pte_alloc(mm, vma, addr);
+	run = clip_to_vma(mm, vma, ALIGN_DOWN(op->addr, page_size(mm) << order), op->pfn, 1u << order);
+	ptep = fault_pte_alloc(mm, vma, run.addr);
 	if (!ptep)
 		return;
-	nr = 1u << order;
-	if (nr == 1) {
-		mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
+	if (run.nr == 1) {
+		mm->arch.ops->ptep_get(&mm->arch, run.addr, ptep);
 	} else {
-		pte_range_none(mm, ptep, nr);	/* alloc_anon_folio(), then again under the lock */
-		pte_range_none(mm, ptep, nr);
+		pte_range_none(mm, ptep, run.nr);	/* alloc_anon_folio(), then again under the lock */
+		pte_range_none(mm, ptep, run.nr);
 	}
-	displace_ptes(mm, addr, ptep, nr);
-	entry = maybe_mkwrite(pte_mkdirty(mk_pte(vma, op->pfn, op->order, facts)), vma);
-	mm->arch.ops->set_ptes(&mm->arch, addr, ptep, entry, nr);
+	displace_ptes(mm, run.addr, ptep, run.nr);
+	entry = maybe_mkwrite(pte_mkdirty(mk_pte(vma, run.pfn, op->order, facts)), vma);
+	set_folio_ptes(mm, run.addr, ptep, entry, run.nr);
 }
 
 void op_fault_zero(struct mm *mm, const struct rf_op *op)
@@ -315,9 +350,9 @@ static void file_recheck(struct mm *mm, const struct rf_op *op, u64 addr, pte_t 
 void op_fault_file(struct mm *mm, const struct rf_op *op)
 {
 	struct vm_area *vma = vma_of_fault(mm, op->addr, true);
-	u64 addr = op->addr;
-	u32 left = op->nr, nr;
 	pte_t entry, *ptep;
+	struct run run;
+	u32 nr;
 
 	if (!vma)
 		return;
@@ -326,17 +361,17 @@ void op_fault_file(struct mm *mm, const struct rf_op *op)
 	entry = file_entry(mm, vma, op);
 	if (fault_file_pmd(mm, vma, op, entry))
 		return;
-	while (left) {
-		nr = clip_to_table(mm, addr, left);
-		ptep = fault_pte_alloc(mm, vma, addr);
+	run = clip_to_vma(mm, vma, op->addr, op->pfn, op->nr);
+	entry = pte_advance_pfn(entry, run.pfn - op->pfn);
+	for (; run.nr; run.nr -= nr, run.addr += (u64)nr << mm->arch.geometry->page_shift) {
+		nr = clip_to_table(mm, run.addr, run.nr);
+		ptep = fault_pte_alloc(mm, vma, run.addr);
 		if (!ptep)
 			return;
-		file_recheck(mm, op, addr, ptep, nr);
-		displace_ptes(mm, addr, ptep, nr);
-		mm->arch.ops->set_ptes(&mm->arch, addr, ptep, entry, nr);
+		file_recheck(mm, op, run.addr, ptep, nr);
+		displace_ptes(mm, run.addr, ptep, nr);
+		set_folio_ptes(mm, run.addr, ptep, entry, nr);
 		entry = pte_advance_pfn(entry, nr);
-		addr += (u64)nr << mm->arch.geometry->page_shift;
-		left -= nr;
 	}
 }
 
@@ -365,8 +400,8 @@ void op_fault_cow(struct mm *mm, const struct rf_op *op)
 	struct vm_area *vma = vma_of_fault(mm, op->addr, false);
 	unsigned int order = op->order;
 	pte_t *ptep, old, entry;
-	u64 addr;
-	u32 nr, i;
+	struct run run;
+	u32 i;
 
 	if (!vma)
 		return;
@@ -377,25 +412,24 @@ void op_fault_cow(struct mm *mm, const struct rf_op *op)
 	if (order > mm->arch.geometry->table_shift)
 		order = mm->arch.geometry->table_shift;
 	fault_reads_pte(mm, op->addr);
-	addr = ALIGN_DOWN(op->addr, page_size(mm) << order);
-	ptep = fault_pte_alloc(mm, vma, addr);
+	run = clip_to_vma(mm, vma, ALIGN_DOWN(op->addr, page_size(mm) << order), op->pfn, 1u << order);
+	ptep = fault_pte_alloc(mm, vma, run.addr);
 	if (!ptep)
 		return;
-	old = ops->ptep_get(&mm->arch, addr, ptep);
+	old = ops->ptep_get(&mm->arch, run.addr, ptep);
 	if (pte_present(old)) {
-		ops->ptep_get(&mm->arch, addr, ptep);	/* do_wp_page(): uffd-wp? */
-		ops->ptep_get(&mm->arch, addr, ptep);	/* wp_page_copy(): still the same? */
+		ops->ptep_get(&mm->arch, run.addr, ptep);	/* do_wp_page(): uffd-wp? */
+		ops->ptep_get(&mm->arch, run.addr, ptep);	/* wp_page_copy(): still the same? */
 	}
-	nr = 1u << order;
-	for (i = 0; i < nr; i++) {
-		u64 at = addr + ((u64)i << mm->arch.geometry->page_shift);
+	for (i = 0; i < run.nr; i++) {
+		u64 addr = run.addr + ((u64)i << mm->arch.geometry->page_shift);
 
 		if (pte_present(ptep[i]))
-			ops->ptep_clear_flush(&mm->arch, at, &ptep[i]);
-		else if (nr > 1 && ptep[i].val)
-			ops->pte_clear(&mm->arch, at, &ptep[i]);
+			ops->ptep_clear_flush(&mm->arch, addr, &ptep[i]);
+		else if (run.nr > 1 && ptep[i].val)
+			ops->pte_clear(&mm->arch, addr, &ptep[i]);
 	}
-	ops->set_ptes(&mm->arch, addr, ptep, entry, nr);
+	set_folio_ptes(mm, run.addr, ptep, pte_advance_pfn(entry, run.pfn - op->pfn), run.nr);
 }
 
 /* do_wp_page() on a page that is ours alone, or shared: wp_page_reuse(). */
@@ -440,13 +474,26 @@ void op_fault_reuse(struct mm *mm, const struct rf_op *op)
 
 /* ---- swap ------------------------------------------------------------------------- */
 
+/* The entries of a swap-in should be swap entries; what else is there goes. */
+static void displace_unswapped(struct mm *mm, u64 addr, pte_t *ptep, u32 nr)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		if (pte_swap(ptep[i]))
+			continue;
+		count_anomaly(mm->machine, ptep[i].val ? RF_ANOMALY_mapped_twice : RF_ANOMALY_missing_pte);
+		if (ptep[i].val)
+			mm->arch.ops->pte_clear(&mm->arch, addr + ((u64)i << mm->arch.geometry->page_shift), &ptep[i]);
+	}
+}
+
 /* do_swap_page(): nr entries become present again. */
 void op_fault_swap(struct mm *mm, const struct rf_op *op)
 {
-	const struct arch_ops *ops = mm->arch.ops;
 	struct vm_area *vma = vma_of_fault(mm, op->addr, false);
-	u32 nr = clip_to_table(mm, op->addr, op->nr ? op->nr : 1), i;
 	pte_t *ptep, old, entry;
+	struct run run;
 	bool exclusive;
 
 	if (!vma)
@@ -456,20 +503,17 @@ void op_fault_swap(struct mm *mm, const struct rf_op *op)
 	ptep = fault_pte_alloc(mm, vma, op->addr);
 	if (!ptep)
 		return;
-	old = ops->ptep_get(&mm->arch, op->addr, ptep);
-	if (nr > 1 && pte_swap(old))
-		swap_pte_batch(mm, op->addr, ptep, old, nr);
-	for (i = 0; i < nr; i++)
-		if (!pte_swap(ptep[i]))
-			count_anomaly(mm->machine, ptep[i].val ? RF_ANOMALY_mapped_twice : RF_ANOMALY_missing_pte);
-	for (i = 0; i < nr; i++)
-		if (pte_present(ptep[i]))
-			ops->pte_clear(&mm->arch, op->addr + ((u64)i << mm->arch.geometry->page_shift), &ptep[i]);
+	run = clip_to_vma(mm, vma, op->addr, op->pfn, op->nr ? op->nr : 1);
+	run.nr = clip_to_table(mm, run.addr, run.nr);
+	old = mm->arch.ops->ptep_get(&mm->arch, run.addr, ptep);
+	if (run.nr > 1 && pte_swap(old))
+		swap_pte_batch(mm, run.addr, ptep, old, run.nr);
+	displace_unswapped(mm, run.addr, ptep, run.nr);
 	exclusive = (op->flags & (RF_OP_EXCLUSIVE | RF_OP_WRITE)) || (pte_swap(old) && (old.val & PTE_EXCLUSIVE));
-	entry = mk_pte(vma, op->pfn, op->order, PTE_ANON | (exclusive ? PTE_EXCLUSIVE : 0));
+	entry = mk_pte(vma, run.pfn, op->order, PTE_ANON | (exclusive ? PTE_EXCLUSIVE : 0));
 	if (exclusive)
 		entry = maybe_mkwrite(op->flags & RF_OP_WRITE ? pte_mkdirty(entry) : entry, vma);
-	ops->set_ptes(&mm->arch, op->addr, ptep, entry, nr);
+	set_folio_ptes(mm, run.addr, ptep, entry, run.nr);
 }
 
 /*

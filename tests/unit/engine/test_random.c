@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Properties over random streams of operations, half of them contradicting the
+ * state: no machine crashes, blocks stay well formed (I1, I2) and accounted
+ * (I6), and backends agree on what is mapped where (I11). A failing seed is
+ * printed; REFOLD_SEED runs it alone and checks after each operation, which
+ * finds the one that went wrong.
+ */
+#include <stdlib.h>
+
+#include "machine_script.h"
+
+#define NR_MMS 4
+#define NR_SEEDS 10
+#define OPS_PER_SEED 10000
+#define OPS_PER_CHECK 250
+#define WINDOW M(8)
+#define HIGH_WINDOW 0x7ffffe000000ull
+#define PAGE 4096ull
+
+static u64 rng;
+static unsigned long seed;
+static struct rf_op last_op;
+
+static u64 random_below(u64 n)
+{
+	rng ^= rng << 13;
+	rng ^= rng >> 7;
+	rng ^= rng << 17;
+	return (rng >> 11) % n;
+}
+
+static bool one_in(u64 n)
+{
+	return !random_below(n);
+}
+
+/* Mostly at round places, so that whole blocks, tables and VMAs are hit. */
+static u64 random_addr(void)
+{
+	u64 base = one_in(4) ? HIGH_WINDOW : BASE;
+	u64 align = (u64[]){ PAGE, PAGE, K(16), K(64), K(64), M(1), M(2) }[random_below(7)];
+
+	return base + ALIGN_DOWN(random_below(WINDOW), align);
+}
+
+static u64 random_len(void)
+{
+	switch (random_below(5)) {
+	case 0:
+		return PAGE;
+	case 1:
+		return PAGE * (1 + random_below(40));
+	case 2:
+		return K(64) * (1 + random_below(20));
+	case 3:
+		return M(2);
+	}
+	return M(2) * (1 + random_below(2));
+}
+
+static unsigned int random_order(void)
+{
+	return (unsigned int[]){ 0, 0, 0, 1, 2, 3, 4, 4, 4, 5, 6, 9 }[random_below(12)];
+}
+
+static u64 random_folio(unsigned int order)
+{
+	return 0x1000 + (random_below(1 << 16) << order);
+}
+
+static u16 random_vm_flags(void)
+{
+	u16 flags = (u16[]){ RW, RW, RW, RF_VM_READ, 0, RF_VM_READ | RF_VM_EXEC, RW | RF_VM_EXEC }[random_below(7)];
+
+	if (one_in(5))
+		flags |= RF_VM_SHARED;
+	if (one_in(8))
+		flags |= RF_VM_SHMEM;
+	if (one_in(20))
+		flags |= RF_VM_DONTCOPY;
+	if (one_in(20))
+		flags |= RF_VM_WIPEONFORK;
+	if (one_in(20))
+		flags |= RF_VM_PFNMAP;
+	return flags;
+}
+
+static void random_range_op(struct rf_op *op)
+{
+	static const u8 kinds[] = {
+		RF_OP_MAP, RF_OP_MAP, RF_OP_MAP, RF_OP_MUNMAP, RF_OP_ZAP, RF_OP_ZAP, RF_OP_MPROTECT, RF_OP_MPROTECT,
+		RF_OP_MREMAP, RF_OP_VMA_FLAGS, RF_OP_VMA_GROW, RF_OP_VMA_EXPAND, RF_OP_MADV_FREE, RF_OP_MADV_COLD,
+		RF_OP_MADV_PAGEOUT, RF_OP_EXEC_STACK,
+	};
+
+	op->kind = kinds[random_below(ARRAY_SIZE(kinds))];
+	op->end = op->addr + random_len();
+	op->vm_flags = random_vm_flags();
+	switch (op->kind) {
+	case RF_OP_MAP:
+		op->file = one_in(2) ? 1 + random_below(3) : 0;
+		op->pgoff = op->file ? random_below(1024) : op->addr >> 12;
+		break;
+	case RF_OP_VMA_FLAGS:
+		op->vm_flags = one_in(2) ? RF_VM_DONTCOPY : RF_VM_LOCKED;
+		op->aux = RF_VM_HUGEPAGE | RF_VM_WIPEONFORK;
+		break;
+	case RF_OP_MUNMAP:
+		op->why = RF_WHY_MUNMAP + random_below(5);
+		break;
+	case RF_OP_ZAP:
+		op->why = RF_WHY_DONTNEED + random_below(5);
+		break;
+	case RF_OP_MREMAP:
+		op->addr2 = random_addr();
+		op->nr = one_in(2) ? (op->end - op->addr) >> 12 : 1 + random_below(600);
+		break;
+	case RF_OP_EXEC_STACK:
+		op->addr2 = op->end - ALIGN_DOWN(random_below(M(3)), PAGE);
+		break;
+	}
+}
+
+static void random_fault(struct rf_op *op)
+{
+	op->kind = RF_OP_FAULT_ANON + random_below(7);
+	if (one_in(2))
+		op->kind = one_in(3) ? RF_OP_FAULT_FILE : RF_OP_FAULT_ANON;
+	op->order = random_order();
+	op->pfn = random_folio(op->order);
+	op->flags = random_below(0x800);
+	op->nr = 1;
+	op->aux = op->addr;
+	if (op->kind == RF_OP_FAULT_FILE || op->kind == RF_OP_FAULT_SWAP) {
+		op->nr = one_in(2) ? 1u << op->order : 1 + random_below(20);
+		if (one_in(3))
+			op->pfn += random_below(1ull << op->order);
+	}
+	if (op->kind == RF_OP_FAULT_COW && !one_in(8))
+		op->order = 0;
+}
+
+static void random_rmap_op(struct rf_op *op)
+{
+	op->kind = RF_OP_UNMAP_SWAP + random_below(RF_OP_MKCLEAN - RF_OP_UNMAP_SWAP + 1);
+	op->order = random_order();
+	op->pfn = random_folio(op->order);
+	op->nr = one_in(2) ? 1u << op->order : 1 + random_below(20);
+	op->flags = random_below(0x800);
+	if (op->kind == RF_OP_COLLAPSE)
+		op->order = 9;
+}
+
+static struct rf_op random_op(u64 time)
+{
+	struct rf_op op = { .time = time, .mm = random_below(NR_MMS), .addr = random_addr() };
+	u64 what = random_below(1000);
+
+	if (what < 5) {
+		op.kind = RF_OP_MM_NEW;
+	} else if (what < 10) {
+		op.kind = RF_OP_MM_EXIT;
+		op.why = RF_WHY_PROCESS_EXIT;
+	} else if (what < 25) {
+		op.kind = RF_OP_FORK;
+		op.mm2 = random_below(NR_MMS);
+	} else if (what < 250) {
+		random_range_op(&op);
+	} else if (what < 850) {
+		random_fault(&op);
+	} else if (what < 995) {
+		random_rmap_op(&op);
+	} else {	/* nonsense */
+		op.kind = random_below(RF_NR_OPS + 2);
+		op.addr = random_below(~0ull);
+		op.end = random_below(~0ull);
+		op.addr2 = random_below(~0ull);
+		op.nr = random_below(~0u);
+		op.mm = one_in(2) ? op.mm : random_below(1000);
+		if (op.kind == RF_OP_FORK)
+			op.mm2 = random_below(1000);
+	}
+	return op;
+}
+
+/* What all backends must agree on. Dirtiness differs, and with it what mprotect makes writable in shared files. */
+static u64 agreed_bits(pte_t pte)
+{
+	u64 bits = pte.val & (PTE_PFN_MASK | PTE_VALID | PTE_PROTNONE | PTE_EXEC | PTE_SPECIAL | PTE_SWAP |
+			      PTE_MIGRATION | PTE_ANON | PTE_EXCLUSIVE | PTE_SHMEM);
+
+	if (pte.val & PTE_ANON)
+		bits |= pte.val & PTE_WRITE;
+	if (pte.val & PTE_PROTNONE)	/* 6.12 makes PROT_NONE blocks valid without user access: kernel-model.md C4 */
+		bits &= ~(PTE_VALID | PTE_WRITE);
+	return bits;
+}
+
+static void check_same_map(struct rf_machine *a, struct rf_machine *b, u64 window)
+{
+	u64 addr;
+	u32 mm;
+
+	for (mm = 0; mm < NR_MMS; mm++) {
+		for (addr = window; addr < window + WINDOW + M(6); addr += PAGE) {
+			pte_t x = rf_machine_lookup(a, mm, addr), y = rf_machine_lookup(b, mm, addr);
+
+			if (agreed_bits(x) == agreed_bits(y))
+				continue;
+			print_message("seed %lu mm %u addr %llx: %s %llx, %s%s %llx\n", seed, mm,
+				      (unsigned long long)addr, rf_machine_policy(a)->name, (unsigned long long)x.val,
+				      rf_machine_policy(b)->name, rf_machine_policy(b)->mm.batch_migrate ? "+migrate" : "",
+				      (unsigned long long)y.val);
+			print_message("last %s mm %u [%llx, %llx) to %llx nr %u pfn %llx order %u flags %x vm_flags %x\n",
+				      rf_op_names[last_op.kind], last_op.mm, (unsigned long long)last_op.addr,
+				      (unsigned long long)last_op.end, (unsigned long long)last_op.addr2, last_op.nr,
+				      (unsigned long long)last_op.pfn,
+				      last_op.order, last_op.flags, last_op.vm_flags);
+			fail();
+		}
+	}
+}
+
+/* I1, I2: a block is contiguous as a whole or not at all, and then is one run of one folio. */
+static u64 check_blocks(struct rf_machine *machine, u64 window)
+{
+	u64 addr, blocks = 0;
+	u32 mm, i;
+
+	for (mm = 0; mm < NR_MMS; mm++) {
+		for (addr = window; addr < window + WINDOW + M(6); addr += K(64)) {
+			pte_t first = rf_machine_lookup(machine, mm, addr);
+
+			for (i = 0; i < 16; i++) {
+				pte_t pte = rf_machine_lookup(machine, mm, addr + i * PAGE);
+
+				assert_int_equal(pte_cont(pte), pte_cont(first));
+				if (!pte_cont(first))
+					continue;
+				assert_int_equal(pte_pfn(pte), pte_pfn(first) + i);
+				assert_int_equal(pte_folio_pfn(pte), pte_folio_pfn(first));
+				assert_int_equal(pte.val & PTE_EXEC, first.val & PTE_EXEC);
+			}
+			blocks += pte_cont(first);
+		}
+	}
+	return blocks;
+}
+
+static const struct { const char *policy, *knobs; } machines[] = {
+	{ "linux-6.12", "cont=false" },
+	{ "linux-6.12", "" },
+	{ "linux-6.8", "" },
+	{ "contpte-v3", "" },
+	{ "contpte-v3-noopt", "" },
+	{ "linux-7.3", "" },
+	{ "linux-7.3", "batch_anon_unmap=true batch_migrate=true batch_mkclean=true defer_unmap_flush=false" },
+	{ "x86-6.18", "" },
+};
+
+#define NR_MACHINES ARRAY_SIZE(machines)
+
+static void check_all(struct rf_machine **m)
+{
+	size_t i;
+
+	for (i = 0; i < NR_MACHINES; i++) {
+		const struct rf_stats *stats = rf_machine_stats(m[i]);
+
+		if (stats->anomalies[RF_ANOMALY_block_balance] || stats->anomalies[RF_ANOMALY_broken_block])
+			print_message("seed %lu %s: blocks lost\n", seed, rf_machine_policy(m[i])->name);
+		assert_int_equal(stats->anomalies[RF_ANOMALY_block_balance], 0);
+		assert_int_equal(stats->anomalies[RF_ANOMALY_broken_block], 0);
+		check_blocks(m[i], BASE);
+		check_blocks(m[i], HIGH_WINDOW);
+		if (i) {
+			check_same_map(m[0], m[i], BASE);
+			check_same_map(m[0], m[i], HIGH_WINDOW);
+		}
+	}
+}
+
+static void run_seed(size_t ops_per_check)
+{
+	struct rf_machine *m[NR_MACHINES];
+	struct rf_op op;
+	size_t i, n;
+
+	rng = seed * 0x9e3779b97f4a7c15ull + 1;
+	for (i = 0; i < NR_MACHINES; i++)
+		m[i] = machine_of(machines[i].policy, machines[i].knobs);
+	for (n = 0; n < OPS_PER_SEED; n++) {
+		op = random_op(n * 1000);
+		for (i = 0; i < NR_MACHINES; i++)
+			assert_int_equal(rf_machine_run(m[i], &op, 1), 0);
+		last_op = op;
+		if (n % ops_per_check == ops_per_check - 1)
+			check_all(m);
+	}
+	/* All mms gone: nothing may stay folded. */
+	for (n = 0; n < 1000; n++) {
+		op = (struct rf_op){ .kind = RF_OP_MM_EXIT, .mm = n, .why = RF_WHY_PROCESS_EXIT };
+		for (i = 0; i < NR_MACHINES; i++)
+			assert_int_equal(rf_machine_run(m[i], &op, 1), 0);
+	}
+	for (i = 0; i < NR_MACHINES; i++) {
+		assert_int_equal(rf_machine_stats(m[i])->live_blocks, 0);
+		rf_machine_destroy(m[i]);
+	}
+}
+
+static void test_backends_agree(void **state)
+{
+	const char *given = getenv("REFOLD_SEED");
+	unsigned long first = given ? strtoul(given, NULL, 0) : 1;
+
+	for (seed = first; seed < first + (given ? 1 : NR_SEEDS); seed++) {
+		print_message("seed %lu\n", seed);
+		run_seed(given ? 1 : OPS_PER_CHECK);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_backends_agree),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
