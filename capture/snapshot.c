@@ -12,30 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "capture/maps.h"
 #include "capture/pagemap.h"
-
-/* uapi/linux/fs.h of Linux 6.7; older headers do not have it. */
-struct scan_region {
-	u64 start, end, categories;
-};
-
-struct scan_argument {
-	u64 size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	u64 category_inverted, category_mask, category_anyof_mask, return_mask;
-};
-
-#define SCAN_IOCTL		_IOWR('f', 16, struct scan_argument)
-#define SCAN_IS_PRESENT		BIT_ULL(3)
-#define SCAN_IS_SWAPPED		BIT_ULL(4)
-#define SCAN_IS_HUGE		BIT_ULL(6)
+#include "capture/scan.h"
 
 #define PAGEMAP_WORDS	4096
-#define SCAN_REGIONS	1024
 /* Swap types from here on are not swap devices: hwpoison, migration, device memory; 31 are PTE markers. */
 #define FIRST_SPECIAL_TYPE	23
 #define MARKER_TYPE		31
@@ -56,7 +40,6 @@ struct rf_snapshotter {
 	int stream;
 	u64 page_size;
 	struct rf_folio_reader folios;
-	bool no_scan;		/* the kernel lacks PAGEMAP_SCAN */
 	struct rf_snapshot_totals totals;
 
 	/* the snapshot at hand */
@@ -71,9 +54,7 @@ struct rf_snapshotter {
 	struct rf_maps maps;
 	char *text;
 	size_t text_capacity;
-	struct scan_region regions[SCAN_REGIONS];
-	size_t region, nr_regions;
-	u64 scan_from, scan_to;
+	struct rf_scan scan;
 	u64 words[PAGEMAP_WORDS];
 };
 
@@ -294,69 +275,26 @@ static void read_range(struct rf_snapshotter *s, u64 start, u64 end, u64 extra)
 	}
 }
 
-/* The next populated range, not before the last one; NULL: no more. */
-static struct scan_region *next_region(struct rf_snapshotter *s)
-{
-	struct scan_argument argument = {
-		.size = sizeof(argument), .start = s->scan_from, .end = s->scan_to,
-		.vec = (uintptr_t)s->regions, .vec_len = SCAN_REGIONS,
-		.category_anyof_mask = SCAN_IS_PRESENT | SCAN_IS_SWAPPED, .return_mask = SCAN_IS_HUGE,
-	};
-	int nr;
-
-	while (s->region == s->nr_regions && s->scan_from < s->scan_to) {
-		argument.start = s->scan_from;
-		nr = ioctl(s->pagemap_fd, SCAN_IOCTL, &argument);
-		if (nr < 0) {
-			/* ESRCH: the address space is gone; anything else was tried by probe_scan(). */
-			s->complete = false;
-			return NULL;
-		}
-		s->region = 0;
-		s->nr_regions = (size_t)nr;
-		s->scan_from = argument.walk_end;
-	}
-	return s->region < s->nr_regions ? &s->regions[s->region] : NULL;
-}
-
-/* Start a scan of [from, to); false where the kernel cannot. */
-static bool start_scan(struct rf_snapshotter *s, u64 from, u64 to)
-{
-	struct scan_argument probe = {
-		.size = sizeof(probe), .category_anyof_mask = SCAN_IS_PRESENT, .return_mask = SCAN_IS_HUGE,
-	};
-
-	if (s->no_scan)
-		return false;
-	if (ioctl(s->pagemap_fd, SCAN_IOCTL, &probe) < 0 && errno != ESRCH) {
-		s->no_scan = true;
-		return false;
-	}
-	s->scan_from = from;
-	s->scan_to = to;
-	s->region = s->nr_regions = 0;
-	return true;
-}
-
 /* The populated parts of one VMA. A region may begin before it and reach beyond. */
 static void read_vma(struct rf_snapshotter *s, u64 start, u64 end, bool scan)
 {
-	struct scan_region *region;
+	const struct rf_scan_region *region;
 
 	if (!scan) {
 		read_range(s, start, end, 0);
 		flush_run(s);
 		return;
 	}
-	while (s->complete && (region = next_region(s)) && region->start < end) {
+	while (s->complete && (region = rf_scan_region(&s->scan)) && region->start < end) {
 		u64 from = max_u64(region->start, start), to = min_u64(region->end, end);
 
 		if (from < to)
-			read_range(s, from, to, region->categories & SCAN_IS_HUGE ? RF_PTE_PMD : 0);
+			read_range(s, from, to, region->huge ? RF_PTE_PMD : 0);
 		if (region->end > end)
 			break;
-		s->region++;
+		rf_scan_next(&s->scan);
 	}
+	s->complete = s->complete && !s->scan.failed;
 	flush_run(s);
 }
 
@@ -379,7 +317,8 @@ static void note_file(struct rf_snapshotter *s, const struct rf_maps_vma *vma, e
 static void read_address_space(struct rf_snapshotter *s, enum rf_snap_why why)
 {
 	const struct rf_maps *maps = &s->maps;
-	bool scan = maps->nr && start_scan(s, maps->vmas[0].start, maps->vmas[maps->nr - 1].end);
+	bool scan = maps->nr && rf_scan_start(&s->scan, s->pagemap_fd, maps->vmas[0].start,
+					     maps->vmas[maps->nr - 1].end);
 
 	for (size_t i = 0; i < maps->nr && s->complete; i++) {
 		const struct rf_maps_vma *vma = &maps->vmas[i];

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -29,6 +30,47 @@ struct rf_traced_process *rf_traced_process_find(struct rf_tracees *tracees, pid
 	while (process && process->pid != pid)
 		process = process->next_hash;
 	return process;
+}
+
+#define MAX_NAMESPACES 33	/* MAX_PID_NS_LEVEL, and the one of birth */
+
+/* A thread's numbers in the PID namespaces it is in, ours first. Returns how many. */
+static size_t namespace_ids(pid_t tid, pid_t ids[MAX_NAMESPACES])
+{
+	char path[40], line[512], *at, *end;
+	size_t nr = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
+	file = fopen(path, "re");
+	while (file && !nr && fgets(line, sizeof(line), file)) {
+		if (strncmp(line, "NSpid:", 6))
+			continue;
+		for (at = line + 6; nr < MAX_NAMESPACES; at = end) {
+			ids[nr] = (pid_t)strtol(at, &end, 10);
+			if (end == at)
+				break;
+			nr++;
+		}
+	}
+	if (file)
+		fclose(file);
+	return nr;
+}
+
+struct rf_tracee *rf_tracee_find_as(struct rf_tracees *tracees, pid_t caller, pid_t tid)
+{
+	pid_t ids[MAX_NAMESPACES];
+	size_t level = namespace_ids(caller, ids);
+
+	if (level <= 1 || tid == caller)
+		return rf_tracee_find(tracees, tid);
+	/* Threads of a sibling namespace may match too; letting one of them go costs its snapshot, no more. */
+	for (struct rf_traced_process *process = tracees->all; process; process = process->next)
+		for (struct rf_tracee *tracee = process->threads; tracee; tracee = tracee->next)
+			if (namespace_ids(tracee->tid, ids) >= level && ids[level - 1] == tid)
+				return tracee;
+	return NULL;
 }
 
 /* Signal 0 asks only whether the thread exists in that group: cheaper than /proc. */

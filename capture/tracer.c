@@ -229,13 +229,15 @@ static void on_request(struct rf_tracer *t)
 		return;
 	}
 	t->asked_id = request.id;
-	tracee = rf_tracee_find(&t->tracees, (pid_t)request.subject);
-	if (!tracee || tracee->exited) {
+	tracee = rf_tracee_find_as(&t->tracees, (pid_t)request.caller, (pid_t)request.subject);
+	if (!tracee) {
 		answer_keeper(t);
 		return;
 	}
 	t->asked = tracee->process;
 	t->asked->let_go = true;
+	/* A thread that has executed bears the leader's id, whatever became of the leader. */
+	ptrace(PTRACE_INTERRUPT, t->asked->pid, NULL, NULL);
 	for (tracee = t->asked->threads; tracee && t->asked; tracee = next) {
 		next = tracee->next;
 		if (tracee->held)
@@ -251,7 +253,7 @@ static void begin_stop(struct rf_tracer *t)
 	t->stop_deadline = rf_monotonic() + STOP_WAIT;
 	for (struct rf_traced_process *process = t->tracees.all; process; process = process->next)
 		for (struct rf_tracee *tracee = process->threads; tracee; tracee = tracee->next)
-			if (!tracee->exited)
+			if (!tracee->exited || tracee->tid == process->pid)
 				ptrace(PTRACE_INTERRUPT, tracee->tid, NULL, NULL);
 }
 

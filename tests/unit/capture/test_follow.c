@@ -28,6 +28,13 @@
 #include "capture/follow.h"
 #include "kept_records.h"
 
+/* A leak check at the end of every part would be one more tracer in it. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "detect_leaks=0";
+}
+
 static const char *self_path;
 
 /* ---- parts: what runs under us; exit status 0 if all went as it does without us ---- */
@@ -64,21 +71,31 @@ static int part_threads(void)
 	pthread_exit(NULL);
 }
 
-static void *exec_thread(void *argument)
+static void *exec_thread(void *part)
 {
-	execl(self_path, self_path, "child", NULL);
-	return argument;
+	execl(self_path, self_path, part, NULL);
+	return NULL;
 }
 
-static int part_exec_by_thread(void)
+static int exec_by_thread(const char *part)
 {
 	pthread_t threads[4];
 
 	for (int i = 0; i < 3; i++)
 		pthread_create(&threads[i], NULL, nap_thread, (void *)10000);
-	pthread_create(&threads[3], NULL, exec_thread, NULL);
+	pthread_create(&threads[3], NULL, exec_thread, (void *)part);
 	nap(10000);
 	return 1;
+}
+
+static int part_exec_by_thread(void)
+{
+	return exec_by_thread("child");
+}
+
+static int part_exec_attached(void)
+{
+	return exec_by_thread("attached");
 }
 
 /* A child that executes, and one that ends in its parent's memory. */
@@ -192,6 +209,25 @@ static int nested_attach(enum __ptrace_request how)
 	return waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM ? 0 : 15;
 }
 
+/* A child attaches to its parent, as crash handlers do. */
+static int part_attached(void)
+{
+	pid_t parent = getpid(), pid = fork();
+	int status;
+
+	if (!pid) {
+		if (ptrace(PTRACE_ATTACH, parent, NULL, NULL))
+			_exit(41);
+		if (waitpid(parent, &status, 0) != parent || !WIFSTOPPED(status))
+			_exit(42);
+		_exit(ptrace(PTRACE_DETACH, parent, NULL, NULL) ? 43 : 0);
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return 44;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 45;
+}
+
 static int part_ptrace(void)
 {
 	int code = nested_traceme();
@@ -201,6 +237,20 @@ static int part_ptrace(void)
 	if (!code)
 		code = nested_attach(PTRACE_SEIZE);
 	return code;
+}
+
+/* A debugger and what it attaches to in a PID namespace of their own: it calls its target by another number. */
+static int part_namespace(void)
+{
+	int status;
+	pid_t pid;
+
+	if (unshare(CLONE_NEWPID))
+		return 31;
+	pid = fork();
+	if (!pid)
+		_exit(getpid() == 1 ? nested_attach(PTRACE_ATTACH) : 32);
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : 33;
 }
 
 /* As LeakSanitizer does: a CLONE_UNTRACED helper that shares the memory attaches to its parent's threads. */
@@ -292,6 +342,8 @@ static int run_part(int argc, char **argv)
 	} parts[] = {
 		{ "threads", part_threads }, { "exec-by-thread", part_exec_by_thread }, { "vfork", part_vfork },
 		{ "signals", part_signals }, { "ptrace", part_ptrace }, { "untraced", part_untraced },
+		{ "namespace", part_namespace }, { "attached", part_attached },
+		{ "exec-attached", part_exec_attached },
 		{ "many", part_many }, { "orphan", part_orphan },
 	};
 
@@ -435,6 +487,15 @@ static void test_nested(void **state)
 	kept_destroy(o.writer);
 	follow_part(&o, "untraced");
 	expect_ok(&o);
+	assert_int_equal(o.totals.nested, 1);
+	kept_destroy(o.writer);
+	follow_part(&o, "exec-attached");
+	expect_ok(&o);
+	assert_int_equal(o.totals.nested, 1);
+	kept_destroy(o.writer);
+	follow_part(&o, "namespace");
+	expect_ok(&o);
+	assert_int_equal(o.totals.processes, 3);
 	assert_int_equal(o.totals.nested, 1);
 	kept_destroy(o.writer);
 }
