@@ -15,7 +15,7 @@
 #include "capture/recording.h"
 
 #define DEFAULT_BUFFER (16u << 20)
-#define DEFAULT_LEVEL 3
+#define DEFAULT_LEVEL 6
 
 struct command_line {
 	struct rf_recording_options recording;
@@ -35,7 +35,7 @@ static const char usage[] =
 	"  -a, --all            record the whole system\n"
 	"  -t, --time SECONDS   stop after so long\n"
 	"  -b, --buffer SIZE    kernel ring buffer per CPU, with suffix K, M or G (default 16M)\n"
-	"      --level N        zstd level of the trace, 1 to 19 (default 3)\n"
+	"      --level N        zstd level of the trace, 1 to 19 (default 6)\n"
 	"      --max-loss N     exit with 4 if more than N events were lost\n"
 	"      --no-snapshots   do not read page tables at the start and end of processes\n"
 	"  -q, --quiet          print errors only\n"
