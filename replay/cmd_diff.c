@@ -4,7 +4,6 @@
  * counter; only differences are named.
  */
 #include <getopt.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "replay/commands.h"
@@ -35,181 +34,11 @@ struct arguments {
 	bool json, exit_code;
 };
 
-static s64 number(const json_t *object, const char *key)
-{
-	return json_integer_value(json_object_get(object, key));
-}
-
 static const char *policy_name(const json_t *policy)
 {
 	const char *name = json_string_value(json_object_get(policy, "name"));
 
 	return name ? name : "?";
-}
-
-/* ---- comparing ------------------------------------------------------------------ */
-
-/* Parts per million of b against a; -1 where a is 0. */
-static s64 ratio_ppm(s64 a, s64 b)
-{
-	return a ? (s64)((__int128)b * 1000000 / a) : -1;
-}
-
-static void add_change(json_t *changes, const char *section, const char *row, const char *counter, s64 a, s64 b)
-{
-	json_t *change = json_pack("{s:s, s:s, s:I, s:I, s:I, s:o}", "section", section, "counter", counter, "a",
-				   (json_int_t)a, "b", (json_int_t)b, "change", (json_int_t)(b - a), "ratio_ppm",
-				   a ? json_integer(ratio_ppm(a, b)) : json_null());
-
-	if (row)
-		json_object_set_new(change, "operation", json_string(row));
-	json_array_append_new(changes, change);
-}
-
-/* Both objects' integers, in the order of a and then what only b has. */
-static void compare_counters(json_t *changes, const char *section, const char *row, json_t *a, json_t *b)
-{
-	const char *key;
-	json_t *value;
-
-	json_object_foreach(a, key, value)
-		if (json_is_integer(value) && number(a, key) != number(b, key))
-			add_change(changes, section, row, key, number(a, key), number(b, key));
-	json_object_foreach(b, key, value)
-		if (json_is_integer(value) && !json_object_get(a, key) && number(b, key))
-			add_change(changes, section, row, key, 0, number(b, key));
-}
-
-static void compare_operations(json_t *changes, json_t *a, json_t *b)
-{
-	const char *row;
-	json_t *counters;
-
-	json_object_foreach(a, row, counters)
-		compare_counters(changes, "operations", row, counters, json_object_get(b, row));
-	json_object_foreach(b, row, counters)
-		if (!json_object_get(a, row))
-			compare_counters(changes, "operations", row, NULL, counters);
-}
-
-static void compare_knobs(json_t *changes, json_t *a, json_t *b)
-{
-	const char *knob;
-	json_t *value;
-
-	json_object_foreach(a, knob, value) {
-		json_t *other = json_object_get(b, knob);
-
-		if (!other || !json_equal(value, other))
-			json_object_set_new(changes, knob,
-					    json_pack("{s:O, s:o}", "a", value, "b", other ? json_incref(other) : json_null()));
-	}
-	json_object_foreach(b, knob, value)
-		if (!json_object_get(a, knob))
-			json_object_set_new(changes, knob, json_pack("{s:n, s:O}", "a", "b", value));
-}
-
-json_t *rf_diff_policies(const json_t *a, const json_t *b)
-{
-	json_t *diff = json_object(), *knobs = json_object(), *changes = json_array();
-
-	compare_knobs(knobs, json_object_get(a, "knobs"), json_object_get(b, "knobs"));
-	compare_counters(changes, "totals", NULL, json_object_get(a, "totals"), json_object_get(b, "totals"));
-	compare_counters(changes, "anomalies", NULL, json_object_get(a, "anomalies"), json_object_get(b, "anomalies"));
-	compare_operations(changes, json_object_get(a, "operations"), json_object_get(b, "operations"));
-	json_object_set_new(diff, "a", json_pack("{s:s}", "policy", policy_name(a)));
-	json_object_set_new(diff, "b", json_pack("{s:s}", "policy", policy_name(b)));
-	json_object_set_new(diff, "knobs", knobs);
-	json_object_set_new(diff, "changes", changes);
-	return diff;
-}
-
-/* What the reports say of their traces: a comparison of different recordings is another thing than one of policies. */
-static json_t *compare_worlds(const json_t *a, const json_t *b)
-{
-	json_t *changes = json_array();
-
-	compare_counters(changes, "trace", NULL, json_object_get(a, "trace"), json_object_get(b, "trace"));
-	compare_counters(changes, "fidelity", NULL, json_object_get(a, "fidelity"), json_object_get(b, "fidelity"));
-	return changes;
-}
-
-/* ---- writing -------------------------------------------------------------------- */
-
-static void write_ratio(FILE *out, const json_t *change)
-{
-	const json_t *ratio = json_object_get(change, "ratio_ppm");
-	s64 ppm = json_integer_value(ratio);
-
-	if (!json_is_integer(ratio))
-		fprintf(out, "%12s", "new");
-	else if (ppm < 0)
-		fprintf(out, "%12s", "-");
-	else
-		fprintf(out, " %7lld.%03lldx", (long long)(ppm / 1000000), (long long)(ppm / 1000 % 1000));
-}
-
-static void write_changes(FILE *out, const json_t *changes)
-{
-	char a[40], b[40], difference[40];
-	const char *last = "", *row, *section;
-	json_t *change;
-	size_t i;
-
-	json_array_foreach(changes, i, change) {
-		section = json_string_value(json_object_get(change, "section"));
-		row = json_string_value(json_object_get(change, "operation"));
-		if (!row)
-			row = section;
-		difference[0] = number(change, "change") > 0 ? '+' : '\0';
-		rf_group_digits(number(change, "change"), difference + (difference[0] == '+'), sizeof(difference) - 1);
-		fprintf(out, "%-15s %-20s %15s %15s %15s", strcmp(row, last) ? row : "",
-			json_string_value(json_object_get(change, "counter")),
-			rf_group_digits(number(change, "a"), a, sizeof(a)),
-			rf_group_digits(number(change, "b"), b, sizeof(b)), difference);
-		write_ratio(out, change);
-		fputc('\n', out);
-		last = row;
-	}
-}
-
-static void write_knobs(FILE *out, json_t *knobs)
-{
-	const char *knob;
-	json_t *change;
-
-	json_object_foreach(knobs, knob, change) {
-		char *a = json_dumps(json_object_get(change, "a"), JSON_ENCODE_ANY);
-		char *b = json_dumps(json_object_get(change, "b"), JSON_ENCODE_ANY);
-
-		fprintf(out, "%-15s %-20s %15s %15s\n", "knob", knob, a ? a : "?", b ? b : "?");
-		free(a);
-		free(b);
-	}
-}
-
-void rf_diff_write(const json_t *diff, FILE *out)
-{
-	const json_t *comparisons = json_object_get(diff, "comparisons"), *one;
-	size_t i;
-
-	if (json_array_size(json_object_get(diff, "world"))) {
-		fprintf(out, "the recordings or their reconstruction differ:\n");
-		write_changes(out, json_object_get(diff, "world"));
-		fputc('\n', out);
-	}
-	json_array_foreach(comparisons, i, one) {
-		const char *a = json_string_value(json_object_get(json_object_get(one, "a"), "policy"));
-		const char *b = json_string_value(json_object_get(json_object_get(one, "b"), "policy"));
-
-		if (i)
-			fputc('\n', out);
-		fprintf(out, "%-36s %15s %15s %15s%12s\n", "", a, b, "change", "ratio");
-		write_knobs(out, json_object_get(one, "knobs"));
-		write_changes(out, json_object_get(one, "changes"));
-		if (!json_array_size(json_object_get(one, "changes")))
-			fprintf(out, "no counter differs\n");
-	}
 }
 
 /* ---- choosing what to compare ------------------------------------------------------ */
@@ -297,7 +126,7 @@ static int compare(struct arguments *arguments)
 		return code;
 	}
 	diff = json_pack("{s:s, s:o, s:o}", "schema", RF_DIFF_SCHEMA, "comparisons", comparisons, "world",
-			 compare_worlds(arguments->sides[0].report, arguments->sides[1].report));
+			 rf_diff_worlds(arguments->sides[0].report, arguments->sides[1].report));
 	if (arguments->json)
 		rf_report_write(diff, stdout);
 	else

@@ -46,6 +46,12 @@ const char *rf_group_digits(s64 value, char *text, size_t size);
  * two sides' names; NULL on lack of memory.
  */
 json_t *rf_diff_policies(const json_t *a, const json_t *b);
+/*
+ * What differs in what two reports say of their traces: an array of changes, not empty for different recordings, whose
+ * policies do not compare.
+ */
+json_t *rf_diff_worlds(const json_t *a, const json_t *b);
+/* As text; diff: {"comparisons": [rf_diff_policies()...], "world": rf_diff_worlds()}. */
 void rf_diff_write(const json_t *diff, FILE *out);
 
 #endif
