@@ -181,6 +181,13 @@ enum arch_fold_sites {
 
 enum arch_getter { GETTER_RAW, GETTER_GATHER, GETTER_EARLY };
 enum arch_lockless { LOCKLESS_FULL, LOCKLESS_EARLY, LOCKLESS_NORECENCY, LOCKLESS_UNLOCKED_GET };
+/* How ptep_set_access_flags() sees that a folded block needs no change. */
+enum arch_access_compare {
+	ACCESS_NEVER,		/* v3: the gathered entry has CONT, the wanted one has not */
+	ACCESS_GATHERED,	/* 6.9 */
+	ACCESS_RAW,		/* every entry by itself: 6.12.107, 7.3 */
+};
+
 enum arch_repeat_tlbi { REPEAT_TLBI_OFF, REPEAT_TLBI_OLD, REPEAT_TLBI_NEW };
 
 /*
@@ -192,13 +199,13 @@ struct arch_knobs {
 	enum arch_fold_sites fold_sites;
 	enum arch_getter getter;
 	enum arch_lockless lockless;
+	enum arch_access_compare access_compare;
 	bool hint;			/* pte_batch_hint() skips folded blocks */
 	bool bbml3;			/* convert without flush */
 	bool set_ptes_checks_old;	/* v1-v3: set_ptes(nr > 1) accepts present targets */
 	bool protnone_cont;		/* 6.12 and older may leave CONT in protnone entries */
 	bool wrprotect_reload;		/* v1-v3: probe and L+X; later, for nr == 1, the probe's value is used */
 	bool batch_helpers;		/* wrprotect and clear take nr entries at once; else nr times one */
-	bool access_raw_compare;	/* set_access_flags compares raw entries (6.12.107, 7.3) */
 	bool young_batch;		/* 7.0: test/clear_flush_young_ptes(nr) */
 	bool tlbi_range;		/* FEAT_TLBIRANGE */
 	bool tlbi_range_limit_ge;	/* older kernels: ">=" instead of ">" */

@@ -31,8 +31,8 @@ struct knob {
 
 /* In alphabetical order. */
 static const struct knob knobs[] = {
-	{ "access_compare", "gathered|raw", "what ptep_set_access_flags() compares in a folded block to see a no-op",
-	  AT(arch_knobs.access_raw_compare), ON_ARM64 },
+	{ "access_compare", "never|gathered|raw", "how ptep_set_access_flags() sees that a folded block needs no change",
+	  AT(arch_knobs.access_compare), ON_ARM64 },
 	{ "batch_anon_unmap", BOOL, "reclaim unmaps runs of anonymous pages at once", AT(mm.batch_anon_unmap), ON_ALL },
 	{ "batch_file_unmap", BOOL, "reclaim unmaps runs of file pages at once (7.0)", AT(mm.batch_file_unmap), ON_ALL },
 	{ "batch_fork", BOOL, "fork copies runs of one folio at once (6.9)", AT(mm.batch_fork), ON_ALL },
@@ -322,8 +322,8 @@ static const struct point points[] = {
 	  "batch_helpers=false" },
 	{ "linux-6.9", "linux-6.8", "arm64", "6.9",
 	  "Contiguous PTEs as merged: folds when the last entry is set, fork and zap in batches that skip blocks.",
-	  "batch_fork=true batch_zap=true cont=true fold_sites=set1 gather=folio2slot getter=gather hint=true "
-	  "pmd_split_set_ptes=true protnone_cont=true" },
+	  "access_compare=gathered batch_fork=true batch_zap=true cont=true fold_sites=set1 gather=folio2slot "
+	  "getter=gather hint=true pmd_split_set_ptes=true protnone_cont=true" },
 	{ "norecency-rfc", "linux-6.9", "arm64", "6.9-rc with the norecency RFC",
 	  "Lockless readers take one entry and do not gather accessed and dirty bits.",
 	  "lockless=norecency" },

@@ -346,7 +346,7 @@ static bool all_match(struct arch_mm *mm, const pte_t *block, pte_t entry)
 /* Nothing to do for the block? Otherwise *old is what decides whether the write bit changes. */
 static bool access_is_noop(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t entry, pte_t *old)
 {
-	if (mm->knobs->access_raw_compare) {
+	if (mm->knobs->access_compare == ACCESS_RAW) {
 		if (all_match(mm, ptep - cont_index(mm, addr), entry))
 			return true;
 		mm->counters->pte_loads++;
@@ -355,7 +355,7 @@ static bool access_is_noop(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t entr
 	}
 	mm->counters->pte_lines--; /* this function's caller counts the block */
 	*old = contpte_ptep_get(mm, addr, ptep);
-	return !((old->val ^ entry.val) & PTE_HW_MASK & ~PTE_CONT);
+	return mm->knobs->access_compare == ACCESS_GATHERED && !((old->val ^ entry.val) & PTE_HW_MASK & ~PTE_CONT);
 }
 
 /* contpte_ptep_set_access_flags(). Without a change of the write bit the whole block is widened and stays folded. */

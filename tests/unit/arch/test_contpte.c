@@ -391,6 +391,11 @@ static void test_access_in_place(void **state)
 	assert_false(f->ops->ptep_set_access_flags(&f->mm, fixture_addr(f, 3), &f->table[3], f->table[3], true));
 	assert_int_equal(f->counters.pte_lines, 2);
 	expect(f, "no change, gathered", (struct expected){ 18, 0, 0, 0, 0, 0, 0, 0, 0, 0 });
+
+	/* v3 compared an entry with CONT and one without: it never saw that there was nothing to do. */
+	f = mapped("contpte-v3", 16, 4, RW_YD);
+	assert_true(f->ops->ptep_set_access_flags(&f->mm, fixture_addr(f, 3), &f->table[3], f->table[3], true));
+	expect(f, "no change, v3", (struct expected){ 18 + 16, 0, 16, 1, 1, 2, 0, 0, 0, 0 });
 }
 
 static void test_young(void **state)
