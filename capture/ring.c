@@ -21,7 +21,7 @@
 #define WAKE_MS 200
 #define REST_NS 10000000	/* between wakes, where poll(2) of an older kernel reports every event */
 #define FLUSH_NS 1000000000ull
-#define PIPE_BYTES (1 << 20)
+#define PIPE_BYTES (256 << 10)
 #define LEAST_EVENT 8		/* bytes of the smallest event in a ring: header and common fields */
 
 struct ring {

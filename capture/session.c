@@ -27,14 +27,28 @@ struct rf_session {
 	const struct rf_decoder *decoder;
 	struct tracefs_instance *instances[RF_INSTANCES];
 	bool whole_system;
+	bool marks;			/* text written to the top-level trace_marker is copied to us */
 	u32 page_size;
 	u64 output_dev, output_ino;
 };
+
+/* PROC_PID_INIT_INO: events and set_event_pid name tasks by their pids there. */
+static bool in_first_pid_namespace(void)
+{
+	struct stat ns;
+
+	return stat("/proc/self/ns/pid", &ns) || ns.st_ino == 0xeffffffc;
+}
 
 int rf_tracefs_check(struct rf_error *err)
 {
 	const char *dir = NULL;
 	char path[256];
+
+	if (!in_first_pid_namespace())
+		return rf_error_set(err, -EXDEV, RF_NO_OFFSET,
+				    "inside a PID namespace (a container) the kernel's process numbers are not known: "
+				    "record from the host");
 
 	if (tracefs_tracing_dir_is_mounted(false, &dir) <= 0 || !dir)
 		return rf_error_set(err, -ENOENT, RF_NO_OFFSET,
@@ -176,8 +190,7 @@ struct rf_session *rf_session_create(const struct rf_decoder *decoder, const str
 		return NULL;
 	}
 	task = session->instances[RF_INSTANCE_TASK];
-	/* Marks written to the top-level trace_marker reach us as copies, Linux 6.10 and later. */
-	write_file(task, "options/copy_trace_marker", "1", NULL);
+	session->marks = !write_file(task, "options/copy_trace_marker", "1", NULL);
 	if (!session->whole_system && write_file(task, "options/event-fork", "1", err)) {
 		rf_session_destroy(session);
 		return NULL;
@@ -252,15 +265,21 @@ static void enable_event(struct rf_session *session, size_t number, struct rf_ev
 	struct tracefs_instance *instance = session->instances[event->instance];
 	char filter[256];
 
+	/* ftrace:print has no switch: marks come by option. */
+	if (!strcmp(event->system, "ftrace")) {
+		status->state = session->marks ? RF_EVENT_ON : RF_EVENT_MISSING;
+		if (!session->marks)
+			snprintf(status->reason, sizeof(status->reason),
+				 "this kernel does not copy marks into an instance (no option copy_trace_marker)");
+		return;
+	}
 	errno = 0;
 	if (rf_session_filter(session, number, filter, sizeof(filter)) &&
 	    tracefs_event_file_write(instance, event->system, event->name, "filter", filter) < 0) {
 		refuse(status, event, "its filter");
 		return;
 	}
-	/* ftrace:print has no switch: marks come by option. */
-	if (strcmp(event->system, "ftrace") &&
-	    tracefs_event_file_write(instance, event->system, event->name, "enable", "1") < 0) {
+	if (tracefs_event_file_write(instance, event->system, event->name, "enable", "1") < 0) {
 		refuse(status, event, "to enable it");
 		return;
 	}

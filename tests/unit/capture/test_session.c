@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Against a tracefs made of plain files: kernels that lack events, and what dead
+ * recorders left behind. Also the lists of tasks and what ends a recording.
+ */
+#include <errno.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <tracefs.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "capture/ending.h"
+#include "capture/session.h"
+
+#define FIELD "\tfield:unsigned long %.*s;\toffset:%d;\tsize:8;\tsigned:0;\n"
+
+static char root[] = "/tmp/refold-test-XXXXXX";
+static const struct rf_kernel kernel = { "6.18", "x86_64", RF_ISA_X86, 12, 34, 46 };
+
+static void make_directory(const char *path)
+{
+	char copy[512];
+
+	snprintf(copy, sizeof(copy), "%s", path);
+	for (char *slash = copy + 1; (slash = strchr(slash, '/')); slash++) {
+		*slash = '\0';
+		mkdir(copy, 0700);
+		*slash = '/';
+	}
+	mkdir(copy, 0700);
+}
+
+/* Two fields of a record may come from one field of the event. */
+static bool is_repeated(const struct rf_event *event, int field)
+{
+	for (int i = 0; i < field; i++)
+		if (event->fields[i].source && !strcmp(event->fields[i].source, event->fields[field].source))
+			return true;
+	return false;
+}
+
+/* The format file of an event, with the fields that its row in the table asks for. */
+static void make_event(const struct rf_event *event, int id)
+{
+	char path[512];
+	int offset = 8;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/events/%s/%s", root, event->system, event->name);
+	make_directory(path);
+	strcat(path, "/format");
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fprintf(file, "name: %s\nID: %d\nformat:\n", event->name, id);
+	fputs("\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;\n"
+	      "\tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;\n\n", file);
+	if (!strcmp(event->system, "syscalls")) {
+		fprintf(file, "\tfield:int __syscall_nr;\toffset:%d;\tsize:4;\tsigned:1;\n", offset);
+		offset += 8;
+	}
+	for (int i = 0; i < RF_RECORD_FIELDS; i++) {
+		const char *source = event->fields[i].source;
+
+		if (!source || source[0] == '#' || is_repeated(event, i))
+			continue;
+		fprintf(file, FIELD, (int)strcspn(source, "|"), source, offset);
+		offset += 8;
+	}
+	for (int i = 0; i < 6 && !strncmp(event->name, "sys_enter_", 10); i++, offset += 8)
+		fprintf(file, FIELD, 4, &"arg0\0arg1\0arg2\0arg3\0arg4\0arg5"[5 * i], offset);
+	fputs("\nprint fmt: \"\"\n", file);
+	fclose(file);
+}
+
+static void make_all_events(void)
+{
+	for (size_t i = 0; i < rf_nr_events; i++)
+		make_event(&rf_events[i], 100 + (int)i);
+}
+
+static void remove_event(const char *system, const char *name)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/events/%s/%s/format", root, system, name);
+	assert_int_equal(unlink(path), 0);
+}
+
+static int make_root(void **state)
+{
+	char path[512];
+
+	if (!mkdtemp(root))
+		return -1;
+	snprintf(path, sizeof(path), "%s/instances", root);
+	make_directory(path);
+	return tracefs_set_tracing_dir(root);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+static int remove_root(void **state)
+{
+	return nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static void test_all_events(void **state)
+{
+	struct rf_event_status *status = calloc(rf_nr_events, sizeof(*status));
+	struct rf_decoder *decoder = rf_decoder_create(&kernel, NULL);
+	struct rf_error err = { 0 };
+
+	make_all_events();
+	if (rf_events_learn(decoder, status, &err))
+		fail_msg("%s", err.message);
+	for (size_t i = 0; i < rf_nr_events; i++)
+		if (status[i].state != RF_EVENT_FOUND)
+			fail_msg("%s", status[i].reason);
+	rf_decoder_destroy(decoder);
+	free(status);
+}
+
+static void test_missing_events(void **state)
+{
+	struct rf_event_status *status = calloc(rf_nr_events, sizeof(*status));
+	struct rf_decoder *decoder = rf_decoder_create(&kernel, NULL);
+	struct rf_error err = { 0 };
+	size_t missing = 0;
+
+	make_all_events();
+	remove_event("tlb", "tlb_flush");
+	remove_event("filemap", "mm_filemap_map_pages");
+	assert_int_equal(rf_events_learn(decoder, status, &err), 0);
+	for (size_t i = 0; i < rf_nr_events; i++)
+		if (status[i].state != RF_EVENT_FOUND) {
+			assert_int_equal(status[i].state, RF_EVENT_MISSING);
+			assert_non_null(strstr(status[i].reason, rf_events[i].name));
+			missing++;
+		}
+	assert_int_equal(missing, 2);
+
+	remove_event("kmem", "rss_stat");
+	assert_int_equal(rf_events_learn(decoder, status, &err), -EOPNOTSUPP);
+	assert_non_null(strstr(err.message, "kmem:rss_stat"));
+	rf_decoder_destroy(decoder);
+	free(status);
+}
+
+static void make_instance(const char *what, pid_t pid)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/instances/%s-%d", root, what, (int)pid);
+	make_directory(path);
+}
+
+static bool has_instance(const char *what, pid_t pid)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/instances/%s-%d", root, what, (int)pid);
+	return !access(path, F_OK);
+}
+
+/* A process of this name that waits to be killed. */
+static pid_t start_process(const char *comm)
+{
+	pid_t pid;
+	int ready[2];
+	char byte;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_NAME, comm);
+		if (write(ready[1], "x", 1) == 1)
+			pause();
+		_exit(0);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	return pid;
+}
+
+static void end_process(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* Only what dead recorders left goes away: not a live recorder's, not a stranger's. */
+static void test_stale_instances(void **state)
+{
+	pid_t alive = start_process("refold-capture"), reused = start_process("sleep"), dead = start_process("x");
+
+	end_process(dead);
+	make_instance("refold-task", dead);
+	make_instance("refold-system", dead);
+	make_instance("refold-task", reused);
+	make_instance("refold-task", alive);
+	make_instance("refold-system", alive);
+	make_instance("refold-bench", dead);
+	make_instance("trace-cmd", dead);
+	assert_int_equal(rf_remove_stale_instances(), 3);
+	assert_false(has_instance("refold-task", dead));
+	assert_false(has_instance("refold-system", dead));
+	assert_false(has_instance("refold-task", reused));
+	assert_true(has_instance("refold-task", alive));
+	assert_true(has_instance("refold-system", alive));
+	assert_true(has_instance("refold-bench", dead));
+	assert_true(has_instance("trace-cmd", dead));
+	end_process(alive);
+	assert_int_equal(rf_remove_stale_instances(), 2);
+	end_process(reused);
+}
+
+static void test_tasks(void **state)
+{
+	pid_t child = start_process("child");
+	struct rf_pid_list list = { 0 };
+
+	assert_int_equal(rf_threads_of(child, &list), 1);
+	assert_int_equal(rf_threads_of(child, &list), 0);
+	assert_true(rf_pid_list_has(&list, child));
+	assert_int_equal(rf_process_of(child), child);
+	assert_true(rf_process_is(child, "child"));
+	assert_false(rf_process_is(child, "chil"));
+	assert_true(rf_all_processes(child, &list) > 0);
+	assert_true(rf_pid_list_has(&list, getpid()));
+	assert_false(rf_pid_list_has(&list, child));
+	assert_false(rf_pid_list_has(&list, 2));		/* kthreadd, or nobody: no memory */
+	end_process(child);
+	assert_int_equal(rf_threads_of(child, &list), -ESRCH);
+	rf_pid_list_free(&list);
+}
+
+static void test_ending(void **state)
+{
+	struct rf_ending ending = RF_ENDING_NONE;
+	struct rf_pid_list pids = { 0 };
+	pid_t one = start_process("one"), two = start_process("two");
+	struct rf_error err;
+	u64 number = 1;
+
+	rf_pid_list_add(&pids, one);
+	rf_pid_list_add(&pids, two);
+	assert_int_equal(rf_ending_watch(&ending, &pids, &err), 0);
+	assert_int_equal(rf_ending_arm(&ending, 0.05, &err), 0);
+	assert_int_equal(rf_ending_wait(&ending, -1), RF_END_COMMAND);		/* the time is over */
+	rf_ending_close(&ending);
+
+	assert_int_equal(rf_ending_watch(&ending, &pids, &err), 0);
+	assert_int_equal(rf_ending_arm(&ending, 0, &err), 0);
+	end_process(one);
+	kill(getpid(), SIGTERM);
+	assert_int_equal(rf_ending_wait(&ending, -1), RF_END_SIGNAL);		/* one of two still lives */
+	rf_ending_close(&ending);
+	assert_int_equal(rf_ending_watch(&ending, &pids, &err), -ESRCH);
+	assert_non_null(strstr(err.message, "no such process"));
+	rf_ending_close(&ending);
+
+	rf_pid_list_remove(&pids, one);
+	assert_int_equal(rf_ending_watch(&ending, &pids, &err), 0);
+	assert_int_equal(rf_ending_arm(&ending, 0, &err), 0);
+	/* The signal of before is still there: take it. */
+	assert_int_equal(rf_ending_wait(&ending, -1), RF_END_SIGNAL);
+	assert_true(read(ending.signal_fd, (char[256]){ 0 }, 256) > 0);
+	end_process(two);
+	assert_int_equal(rf_ending_wait(&ending, -1), RF_END_COMMAND);
+	assert_int_equal(write(ending.failed_fd, &number, sizeof(number)), sizeof(number));
+	assert_int_equal(rf_ending_wait(&ending, -1), RF_END_ERROR);
+	rf_ending_close(&ending);
+	rf_pid_list_free(&pids);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_all_events), cmocka_unit_test(test_missing_events),
+		cmocka_unit_test(test_stale_instances), cmocka_unit_test(test_tasks),
+		cmocka_unit_test(test_ending),
+	};
+
+	return cmocka_run_group_tests(tests, make_root, remove_root);
+}
