@@ -230,6 +230,9 @@ static void on_request(struct rf_tracer *t)
 	}
 	t->asked_id = request.id;
 	tracee = rf_tracee_find_as(&t->tracees, (pid_t)request.caller, (pid_t)request.subject);
+	/* A new process is ours before its first stop is reported; only its tracer may interrupt it. */
+	if (!tracee && !ptrace(PTRACE_INTERRUPT, (pid_t)request.subject, NULL, NULL))
+		tracee = rf_tracee_report(&t->tracees, (pid_t)request.subject);
 	if (!tracee) {
 		answer_keeper(t);
 		return;
