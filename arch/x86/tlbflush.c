@@ -9,20 +9,19 @@
 static void flush_call(struct arch_mm *mm, const struct arch_flush *flush)
 {
 	struct arch_counters *c = mm->counters;
-	u64 units = 0, invlpg;
+	u64 bytes = flush ? flush->end - flush->start : 0, units, invlpg;
 
 	if (unlikely(mm->observer))
 		mm->observer->flush(mm->observer, flush);
-	if (flush)
-		units = (flush->end - flush->start + flush->stride - 1) / flush->stride;
 	c->flush_calls++;
 	c->ipis += mm->remote_cpus;
-	if (!flush || units > mm->knobs->flush_ceiling) {
+	if (!flush || bytes / flush->stride > mm->knobs->flush_ceiling) {
 		c->tlbi++;
 		c->tlbi_asid++;
 		c->tlbi_local++;
 		return;
 	}
+	units = (bytes + flush->stride - 1) / flush->stride;
 	/* Page-table isolation: the user half of the address space has a PCID of its own. */
 	invlpg = units << mm->knobs->kpti;
 	c->tlbi += invlpg;
