@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <mntent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,9 +41,22 @@ static bool in_first_pid_namespace(void)
 	return stat("/proc/self/ns/pid", &ns) || ns.st_ino == 0xeffffffc;
 }
 
+/* tracefs_tracing_dir() would mount tracefs where it is not; that is for the user to decide. */
+static bool tracefs_is_mounted(void)
+{
+	FILE *mounts = setmntent("/proc/self/mounts", "re");
+	bool found = false;
+	struct mntent *entry;
+
+	while (mounts && !found && (entry = getmntent(mounts)))
+		found = !strcmp(entry->mnt_type, "tracefs");
+	if (mounts)
+		endmntent(mounts);
+	return found;
+}
+
 int rf_tracefs_check(struct rf_error *err)
 {
-	const char *dir = NULL;
 	char path[256];
 
 	if (!in_first_pid_namespace())
@@ -50,10 +64,10 @@ int rf_tracefs_check(struct rf_error *err)
 				    "inside a PID namespace (a container) the kernel's process numbers are not known: "
 				    "record from the host");
 
-	if (tracefs_tracing_dir_is_mounted(false, &dir) <= 0 || !dir)
+	if (!tracefs_is_mounted() || !tracefs_tracing_dir())
 		return rf_error_set(err, -ENOENT, RF_NO_OFFSET,
 				    "tracefs is not mounted: run \"mount -t tracefs nodev /sys/kernel/tracing\" as root");
-	snprintf(path, sizeof(path), "%s/instances", dir);
+	snprintf(path, sizeof(path), "%s/instances", tracefs_tracing_dir());
 	if (access(path, W_OK | X_OK))
 		return rf_error_set(err, -errno, RF_NO_OFFSET, "%s: %s: run as root", path, strerror(errno));
 	return 0;
@@ -108,17 +122,28 @@ static pid_t recorder_of(const char *name)
 	return 0;
 }
 
+/* A list first: the directory must not change while it is walked. */
+static int add_name(const char *name, void *context)
+{
+	char ***names = context;
+
+	if (recorder_of(name) > 0)
+		*names = tracefs_list_add(*names, name);
+	return 0;
+}
+
 int rf_remove_stale_instances(void)
 {
-	char **names = tracefs_instances("^refold-");
+	char **names = NULL;
 	int removed = 0;
 
+	tracefs_instances_walk(add_name, &names);
 	for (int i = 0; names && names[i]; i++) {
 		pid_t pid = recorder_of(names[i]);
 		char path[512];
 
 		/* A live recorder keeps its name; a reused pid has another. */
-		if (pid <= 0 || (pid != getpid() && rf_process_is(pid, RECORDER_COMM)))
+		if (pid != getpid() && rf_process_is(pid, RECORDER_COMM))
 			continue;
 		snprintf(path, sizeof(path), "%s/instances/%s", tracefs_tracing_dir(), names[i]);
 		if (!rmdir(path))

@@ -26,7 +26,7 @@
 
 #define FIELD "\tfield:unsigned long %.*s;\toffset:%d;\tsize:8;\tsigned:0;\n"
 
-static char root[] = "/tmp/refold-test-XXXXXX";
+static char root[] = P_tmpdir "/refold-test-XXXXXX";
 static const struct rf_kernel kernel = { "6.18", "x86_64", RF_ISA_X86, 12, 34, 46 };
 
 static void make_directory(const char *path)
