@@ -20,6 +20,7 @@
 #include "capture/scan.h"
 
 #define PAGEMAP_WORDS	4096
+#define BATCH_RECORDS	16384
 /* Swap types from here on are not swap devices: hwpoison, migration, device memory; 31 are PTE markers. */
 #define FIRST_SPECIAL_TYPE	23
 #define MARKER_TYPE		31
@@ -49,8 +50,10 @@ struct rf_snapshotter {
 	int pagemap_fd;
 	unsigned int retries;
 	struct run run;
-	struct rf_record *records;
-	size_t nr, capacity;
+	struct rf_record *records;	/* BATCH_RECORDS, not yet appended */
+	size_t nr;
+	int code;			/* the first error of the writer */
+	struct rf_error error;
 	struct rf_maps maps;
 	char *text;
 	size_t text_capacity;
@@ -69,6 +72,12 @@ struct rf_snapshotter *rf_snapshotter_create(struct rf_writer *writer, struct rf
 		return NULL;
 	}
 	s->page_size = (u64)sysconf(_SC_PAGESIZE);
+	s->folios.fd = -1;
+	s->records = malloc(BATCH_RECORDS * sizeof(*s->records));
+	if (!s->records) {
+		rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+		goto fail;
+	}
 	if (rf_own_memory_open(&own, err))	/* only to see whether we may see page frames */
 		goto fail;
 	rf_own_memory_close(&own);
@@ -79,12 +88,11 @@ struct rf_snapshotter *rf_snapshotter_create(struct rf_writer *writer, struct rf
 	s->stream = rf_writer_add_stream(writer, &(struct rf_stream_info){ .source = RF_SOURCE_SNAPSHOT });
 	if (s->stream < 0) {
 		rf_error_set(err, s->stream, RF_NO_OFFSET, "no stream for snapshots: %s", strerror(-s->stream));
-		rf_folio_reader_close(&s->folios);
 		goto fail;
 	}
 	return s;
 fail:
-	free(s);
+	rf_snapshotter_destroy(s);
 	return NULL;
 }
 
@@ -109,21 +117,20 @@ const struct rf_snapshot_totals *rf_snapshotter_totals(const struct rf_snapshott
 	return &s->totals;
 }
 
+/* In batches: a process may have more pages than the recorder has memory. */
+static void append(struct rf_snapshotter *s)
+{
+	if (!s->code && s->nr)
+		s->code = rf_writer_append(s->writer, s->stream, s->records, s->nr, &s->error);
+	s->nr = 0;
+}
+
 static void emit(struct rf_snapshotter *s, u8 kind, const u64 f[RF_RECORD_FIELDS])
 {
 	struct rf_record *record;
 
-	if (s->nr == s->capacity) {
-		size_t capacity = s->capacity ? 2 * s->capacity : 4096;
-		struct rf_record *records = realloc(s->records, capacity * sizeof(*records));
-
-		if (!records) {
-			s->complete = false;
-			return;
-		}
-		s->records = records;
-		s->capacity = capacity;
-	}
+	if (s->nr == BATCH_RECORDS)
+		append(s);
 	record = &s->records[s->nr++];
 	*record = (struct rf_record){ .time = s->begin, .tid = (u32)s->pid, .kind = kind };
 	memcpy(record->f, f, sizeof(record->f));
@@ -454,7 +461,10 @@ int rf_snapshot_append(struct rf_snapshotter *s, bool stopped, struct rf_error *
 		s->totals.incomplete++;
 	emit(s, RF_SNAP_END, (u64[RF_RECORD_FIELDS]){ (u64)s->pid, s->complete, stopped });
 	s->records[s->nr - 1].time = s->end;
-	return rf_writer_append(s->writer, s->stream, s->records, s->nr, err);
+	append(s);
+	if (s->code && err)
+		*err = s->error;
+	return s->code;
 }
 
 /* The leader has ended: look through any thread that has not. */

@@ -45,7 +45,7 @@ int rf_snapshot_process(struct rf_snapshotter *snapshotter, pid_t pid, enum rf_s
 
 /*
  * The same in two halves, for a caller that learns only afterwards whether the process was held stopped
- * all the time: read into memory, then append. tid: a thread of the process that still has its address space;
+ * all the time: read, then append the end. tid: a thread of the process that still has its address space;
  * the leader's is gone once it has ended, even if others live.
  */
 void rf_snapshot_read(struct rf_snapshotter *snapshotter, pid_t pid, pid_t tid, enum rf_snap_why why);
