@@ -268,6 +268,7 @@ static json_t *policy_object(const struct rf_policy *policy, const struct rf_sta
 		set_count(anomalies, rf_anomaly_names[i], stats->anomalies[i]);
 	set_string(object, "name", policy->name);
 	set_string(object, "base", policy->base);
+	set_string(object, "arch", policy->arch->name);
 	json_object_set_new(object, "knobs", knobs_object(policy));
 	json_object_set_new(object, "totals", totals);
 	json_object_set_new(object, "operations", operations);

@@ -158,6 +158,48 @@ static void print_fidelity(FILE *out, const json_t *fidelity, const json_t *trac
 	print_paragraph(out, ptes ? "" : "fidelity", line);
 }
 
+/*
+ * Where the recorded kernel told of its own flushes (x86), a policy of that architecture can be held against them, cause
+ * by cause.
+ */
+static void print_flushes(FILE *out, const json_t *report)
+{
+	static const struct {
+		const char *cause, *row;
+	} causes[] = {
+		{ "cow", "cow" }, { "munmap", "zap_munmap" }, { "mprotect", "mprotect" }, { "brk", "zap_brk" }, { "fork", "fork" },
+	};
+	const json_t *recorded = json_object_get(json_object_get(report, "fidelity"), "tlb_flushes_recorded"), *policy;
+	char line[400], a[40], b[40];
+	size_t i, k, used;
+
+	json_array_foreach(json_object_get(report, "policies"), i, policy) {
+		if (strcmp(string(policy, "arch"), "x86"))
+			continue;
+		used = snprintf(line, sizeof(line), "%.60s against the kernel's own:", string(policy, "name"));
+		for (k = 0; k < ARRAY_SIZE(causes); k++) {
+			const json_t *row = json_object_get(json_object_get(policy, "operations"), causes[k].row);
+
+			if (number(recorded, causes[k].cause) || number(row, "flush_calls"))
+				used += snprintf(line + used, sizeof(line) - used, " %s\v%s/%s", causes[k].cause,
+						 rf_group_digits(number(row, "flush_calls"), a, sizeof(a)),
+						 rf_group_digits(number(recorded, causes[k].cause), b, sizeof(b)));
+		}
+		print_paragraph(out, "flushes", line);
+	}
+}
+
+static bool flushes_recorded(const json_t *report)
+{
+	json_t *recorded = json_object_get(json_object_get(report, "fidelity"), "tlb_flushes_recorded"), *value;
+	const char *cause;
+
+	json_object_foreach(recorded, cause, value)
+		if (json_integer_value(value))
+			return true;
+	return false;
+}
+
 static void print_head(FILE *out, const json_t *report)
 {
 	const json_t *traces = json_object_get(report, "traces"), *trace = json_object_get(report, "trace"), *warning;
@@ -168,6 +210,8 @@ static void print_head(FILE *out, const json_t *report)
 	print_trace(out, json_array_size(traces) == 1 ? json_array_get(traces, 0) : trace);
 	print_missing(out, trace);
 	print_fidelity(out, json_object_get(report, "fidelity"), trace);
+	if (flushes_recorded(report))
+		print_flushes(out, report);
 }
 
 /* ---- columns ------------------------------------------------------------------ */
