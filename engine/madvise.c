@@ -142,8 +142,10 @@ static void advise_vma(struct advise_state *state, u64 addr, u64 end)
 static void advise(struct mm *mm, const struct rf_op *op, enum advice advice)
 {
 	struct advise_state state = { .advice = advice };
+	bool one_gather = advice == ADVICE_FREE && mm_knobs(mm)->madvise_one_gather;
 	u32 i;
 
+	tlb_gather_mmu(&state.tlb, mm);
 	for (i = vma_find(mm, op->addr); i < mm->nr_vmas && mm->vmas[i].start < op->end; i++) {
 		const struct vm_area *vma = &mm->vmas[i];
 
@@ -152,11 +154,14 @@ static void advise(struct mm *mm, const struct rf_op *op, enum advice advice)
 		if (advice == ADVICE_FREE && vma->file)
 			continue;
 		state.vma = vma;
-		tlb_gather_mmu(&state.tlb, mm);
 		advise_vma(&state, max_u64(vma->start, op->addr), min_u64(vma->end, op->end));
 		tlb_end_vma(&state.tlb, vma);
-		tlb_finish_mmu(&state.tlb);
+		if (!one_gather) {
+			tlb_finish_mmu(&state.tlb);
+			tlb_gather_mmu(&state.tlb, mm);
+		}
 	}
+	tlb_finish_mmu(&state.tlb);
 }
 
 void op_madv_free(struct mm *mm, const struct rf_op *op)

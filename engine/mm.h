@@ -199,6 +199,8 @@ struct mmu_gather;
 
 /* free_pgd_range(): floor 0 and ceiling 0 are the bottom and the top of the address space. */
 void free_pgd_range(struct mmu_gather *tlb, u64 addr, u64 end, u64 floor, u64 ceiling);
+/* free_pte(): the table that maps [addr, addr + pmd_size) goes. */
+void free_pte_table(struct mmu_gather *tlb, pmd_t *pmd, u64 addr);
 /* All directories go, without any cost: the end of an mm. */
 void pgtable_destroy(struct mm *mm);
 /* Move the whole table of *from to *to, which is none. */
@@ -395,6 +397,7 @@ int do_munmap(struct mm *mm, u64 start, u64 end);
 /* Which entries a zap spares. */
 struct zap_details {
 	bool keep_anon;			/* !even_cows: hole punching leaves COWed pages */
+	bool reclaim_pt;		/* free tables that the zap empties */
 };
 void unmap_page_range(struct mmu_gather *tlb, const struct vm_area *vma, u64 addr, u64 end,
 		      const struct zap_details *details);

@@ -244,7 +244,7 @@ static void pte_table_free(struct mm *mm, pte_t *table, u64 addr)
 	table_free(mm->machine->tables, table);
 }
 
-static void free_pte_range(struct mmu_gather *tlb, pmd_t *pmd, u64 addr)
+void free_pte_table(struct mmu_gather *tlb, pmd_t *pmd, u64 addr)
 {
 	struct mm *mm = tlb->mm;
 	pte_t *table = pmd_ptes(*pmd);
@@ -275,7 +275,7 @@ static void free_level_range(struct mmu_gather *tlb, u64 *dir_slot, unsigned int
 		if (level > 2)
 			free_level_range(tlb, slot, level - 1, addr, next, floor, ceiling);
 		else if (!pmd_leaf(*(pmd_t *)slot))
-			free_pte_range(tlb, (pmd_t *)slot, addr);
+			free_pte_table(tlb, (pmd_t *)slot, addr);
 	}
 	if (level == mm->arch.geometry->levels)
 		return;		/* the root stays until the mm is gone */

@@ -71,6 +71,8 @@ static const struct knob knobs[] = {
 	{ "lpa2", BOOL, "FEAT_LPA2: range invalidations start at 64K boundaries", AT(arch_knobs.lpa2), ON_ARM64 },
 	{ "madv_clear_young_dirty", BOOL, "MADV_COLD and MADV_FREE clear A/D in place (6.10)",
 	  AT(mm.madv_clear_young_dirty), ON_ALL },
+	{ "madvise_one_gather", BOOL, "madvise() flushes once per call, not once per VMA (6.16)",
+	  AT(mm.madvise_one_gather), ON_ALL },
 	{ "max_dvm_ops", NULL, "without range TLBI, this many pages or more flush the address space; 0: a table's worth",
 	  AT(arch_knobs.max_dvm_ops), ON_ARM64 },
 	{ "needs_flush", "always|precise", "does mprotect flush after changes that no TLB can have cached? (precise: 6.19)",
@@ -79,6 +81,8 @@ static const struct knob knobs[] = {
 	  AT(mm.pmd_split_set_ptes), ON_ALL },
 	{ "protnone_cont", BOOL, "set_ptes() of PROT_NONE makes valid contiguous blocks (before 7.0)",
 	  AT(arch_knobs.protnone_cont), ON_ARM64 },
+	{ "pt_reclaim", BOOL, "MADV_DONTNEED frees the page tables it empties (x86: 6.14, all: 7.0)", AT(mm.pt_reclaim),
+	  ON_ALL },
 	{ "repeat_tlbi", "off|old|new", "repeat-TLBI erratum: repeat every TLBI, or (new) one per completion",
 	  AT(arch_knobs.repeat_tlbi), ON_ARM64 },
 	{ "reuse_flush", "broadcast|local", "which CPUs a write fault that reuses its page flushes (local: 6.19)",
@@ -332,15 +336,17 @@ static const struct point points[] = {
 	  "access_compare=raw batched_pending=mm madv_clear_young_dirty=true tlbi_range_limit=above" },
 	{ "linux-6.17", "linux-6.12", "arm64", "6.17",
 	  "mprotect and mremap in batches, readers stop as soon as they know both bits.",
-	  "batch_lazyfree=true batch_mprotect=true batch_mremap=true getter=early lockless=early tlbbatch=range" },
+	  "batch_lazyfree=true batch_mprotect=true batch_mremap=true getter=early lockless=early "
+	  "madvise_one_gather=true tlbbatch=range" },
 	{ "x86-6.18", "", "x86", "6.18",
 	  "x86-64, for recordings made there: no contiguous PTEs, flushes of up to 33 single pages.",
 	  "batch_fork=true batch_lazyfree=true batch_mprotect=true batch_mremap=true batch_zap=true "
 	  "defer_unmap_flush=true flush_ceiling=33 gather=folio2slot granule=4k madv_clear_young_dirty=true "
-	  "pmd_split_set_ptes=true" },
+	  "madvise_one_gather=true pmd_split_set_ptes=true pt_reclaim=true" },
 	{ "linux-7.3", "linux-6.17", "arm64", "7.3.4",
 	  "The newest kernel modelled: ageing and file unmapping in batches, local flushes for reused pages.",
-	  "batch_file_unmap=true batch_young=true needs_flush=precise protnone_cont=false reuse_flush=local" },
+	  "batch_file_unmap=true batch_young=true needs_flush=precise protnone_cont=false pt_reclaim=true "
+	  "reuse_flush=local" },
 };
 
 static struct rf_policy named[ARRAY_SIZE(points)];

@@ -19,6 +19,8 @@ struct rf_mm_knobs {
 	bool madv_clear_young_dirty;	/* COLD/FREE clear in place (6.10) instead of get_and_clear + set */
 	bool pmd_split_set_ptes;	/* split fills the table with one set_ptes(512) (6.9) */
 	bool defer_unmap_flush;		/* ARCH_WANT_BATCHED_UNMAP_TLB_FLUSH */
+	bool madvise_one_gather;	/* one mmu_gather per madvise(DONTNEED, FREE), not per VMA (6.16) */
+	bool pt_reclaim;		/* madvise(DONTNEED) frees the tables it empties (x86 6.14, all 7.0) */
 	enum rf_gather gather;
 };
 

@@ -93,15 +93,21 @@ static u32 zap_nonpresent_ptes(struct zap_state *zap, u64 addr, pte_t *ptep, pte
 	return nr;
 }
 
-static u64 zap_pte_range(struct mmu_gather *tlb, const struct vm_area *vma, pmd_t *pmd, u64 addr, u64 end,
+static void zap_pte_range(struct mmu_gather *tlb, const struct vm_area *vma, pmd_t *pmd, u64 addr, u64 end,
 			 const struct zap_details *details)
 {
 	struct zap_state zap = { .tlb = tlb, .vma = vma, .details = details };
+	/* reclaim_pt_is_enabled() */
+	bool reclaim_table = details && details->reclaim_pt && end - addr == pmd_size(tlb->mm);
+	u64 start = addr;
 	struct mm *mm = tlb->mm;
 	unsigned int shift = mm->arch.geometry->page_shift;
 	pte_t *ptep = pte_offset(mm, pmd, addr);
 	u32 nr;
 
+retry:
+	zap.force_flush = false;
+	zap.force_break = false;
 	flush_tlb_batched_pending(mm);
 	for (; addr < end; ptep += nr, addr += (u64)nr << shift) {
 		u32 max_nr = (end - addr) >> shift;
@@ -117,6 +123,7 @@ static u64 zap_pte_range(struct mmu_gather *tlb, const struct vm_area *vma, pmd_
 		}
 		nr = zap_present_ptes(&zap, addr, ptep, pte, max_nr);
 		if (zap.force_break) {
+			ptep += nr;
 			addr += (u64)nr << shift;
 			break;
 		}
@@ -127,7 +134,10 @@ static u64 zap_pte_range(struct mmu_gather *tlb, const struct vm_area *vma, pmd_
 		tlb->delayed_rmap = false;	/* tlb_flush_rmaps() */
 		tlb_flush_mmu(tlb);
 	}
-	return addr;
+	if (addr < end)
+		goto retry;
+	if (reclaim_table)
+		free_pte_table(tlb, pmd, start);
 }
 
 /* zap_huge_pmd() */
@@ -167,7 +177,8 @@ void unmap_page_range(struct mmu_gather *tlb, const struct vm_area *vma, u64 add
 				continue;
 			}
 		}
-		addr = zap_pte_range(tlb, vma, pmd, addr, next, details);
+		zap_pte_range(tlb, vma, pmd, addr, next, details);
+		addr = next;
 	}
 	tlb_end_vma(tlb, vma);
 }
@@ -251,21 +262,29 @@ static void install_guards(struct mm *mm, u64 addr, u64 end)
 	}
 }
 
-/* zap_page_range_single() on each VMA of the range: madvise and truncation gather VMA by VMA. */
+/* zap_page_range_single() on each VMA of the range; since 6.16 madvise() has one gather for all of them. */
 void op_zap(struct mm *mm, const struct rf_op *op)
 {
-	const struct zap_details details = { .keep_anon = op->why == RF_WHY_REMOVE };
+	bool dontneed = op->why == RF_WHY_DONTNEED, one_gather = dontneed && mm_knobs(mm)->madvise_one_gather;
+	const struct zap_details details = {
+		.keep_anon = op->why == RF_WHY_REMOVE,
+		.reclaim_pt = dontneed && mm_knobs(mm)->pt_reclaim,
+	};
 	struct mmu_gather tlb;
 	u32 i;
 
+	tlb_gather_mmu(&tlb, mm);
 	for (i = vma_find(mm, op->addr); i < mm->nr_vmas && mm->vmas[i].start < op->end; i++) {
 		const struct vm_area *vma = &mm->vmas[i];
 		u64 start = max_u64(vma->start, op->addr), end = min_u64(vma->end, op->end);
 
-		tlb_gather_mmu(&tlb, mm);
 		unmap_page_range(&tlb, vma, start, end, &details);
-		tlb_finish_mmu(&tlb);
+		if (!one_gather) {
+			tlb_finish_mmu(&tlb);
+			tlb_gather_mmu(&tlb, mm);
+		}
 		if (op->why == RF_WHY_GUARD)
 			install_guards(mm, start, end);
 	}
+	tlb_finish_mmu(&tlb);
 }
