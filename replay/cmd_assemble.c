@@ -12,8 +12,8 @@ static const char help[] =
 	"Makes a trace of the text that 'refold dump' writes or a person wrote (\"-\": standard input).\n\n"
 	"  -o, --output FILE  the trace to write\n"
 	"  -h, --help         this text\n\n"
-	"A line is one record: TIME [tid=N] KIND [FIELD=VALUE...]; TIME may be +N, from the record before. Fields left\n"
-	"out are 0; # begins a comment line. Header, stream, frame and end lines may be left out; traces/FORMAT.md\n"
+	"A line is one record: TIME [tid=N] KIND [FIELD=VALUE...]; TIME may be +N, from the record before. What is left\n"
+	"out is 0; # begins a comment line. Header, stream, frame and end lines may be left out; traces/FORMAT.md\n"
 	"lists them and the kinds.\n"
 	"Exit status: 0 done, 1 failed, 2 wrong usage.\n";
 

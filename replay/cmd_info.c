@@ -117,21 +117,33 @@ static json_t *json_damage(const struct rf_error *damage)
 	return json_pack("{s:I, s:s}", "offset_bytes", (json_int_t)damage->offset, "reason", damage->message);
 }
 
+static void set_integer(json_t *object, const char *key, u64 value)
+{
+	json_object_set_new(object, key, json_integer(value));
+}
+
 static int print_json(struct rf_reader *reader, const struct totals *totals)
 {
 	const struct rf_trace_summary *summary = rf_reader_summary(reader);
-	json_t *root = json_pack("{s:s, s:o, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "schema",
-				 INFO_SCHEMA, "header", json_loads(summary->header_json, 0, NULL), "complete",
-				 (int)summary->complete, "end", end_names[summary->end], "file_bytes",
-				 (json_int_t)summary->file_bytes, "frames", (json_int_t)rf_reader_nr_frames(reader),
-				 "records", (json_int_t)summary->records, "centibytes_per_record",
-				 (json_int_t)centibytes_per_record(summary), "lost_events",
-				 (json_int_t)summary->lost_events, "damaged_frames", (json_int_t)summary->damaged_frames,
-				 "first_time_ns", (json_int_t)summary->first_time, "last_time_ns",
-				 (json_int_t)summary->last_time, "streams", json_streams(reader, totals), "kinds",
-				 json_kinds(totals), "damage", json_damage(rf_reader_damage(reader)));
-	int ret = root ? json_dumpf(root, stdout, JSON_SORT_KEYS | JSON_INDENT(2)) : -1;
+	json_t *root = json_object();
+	int ret;
 
+	json_object_set_new(root, "schema", json_string(INFO_SCHEMA));
+	json_object_set_new(root, "header", json_loads(summary->header_json, 0, NULL));
+	json_object_set_new(root, "complete", json_boolean(summary->complete));
+	json_object_set_new(root, "end", json_string(end_names[summary->end]));
+	set_integer(root, "file_bytes", summary->file_bytes);
+	set_integer(root, "frames", rf_reader_nr_frames(reader));
+	set_integer(root, "records", summary->records);
+	set_integer(root, "centibytes_per_record", centibytes_per_record(summary));
+	set_integer(root, "lost_events", summary->lost_events);
+	set_integer(root, "damaged_frames", summary->damaged_frames);
+	set_integer(root, "first_time_ns", summary->first_time);
+	set_integer(root, "last_time_ns", summary->last_time);
+	json_object_set_new(root, "streams", json_streams(reader, totals));
+	json_object_set_new(root, "kinds", json_kinds(totals));
+	json_object_set_new(root, "damage", json_damage(rf_reader_damage(reader)));
+	ret = json_dumpf(root, stdout, JSON_SORT_KEYS | JSON_INDENT(2));
 	putchar('\n');
 	json_decref(root);
 	return ret;
@@ -164,7 +176,8 @@ static void print_summary(struct rf_reader *reader)
 	printf("\n%llu records, %zu frames, %llu bytes", (unsigned long long)summary->records,
 	       rf_reader_nr_frames(reader), (unsigned long long)summary->file_bytes);
 	if (cost)
-		printf(", %llu.%02llu bytes per record", (unsigned long long)cost / 100, (unsigned long long)cost % 100);
+		printf(", %llu.%02llu bytes per record", (unsigned long long)cost / 100,
+		       (unsigned long long)cost % 100);
 	printf(", %llu.%09llu s\n", (unsigned long long)span / 1000000000, (unsigned long long)span % 1000000000);
 	printf("%llu events lost, %llu frames damaged\n", (unsigned long long)summary->lost_events,
 	       (unsigned long long)summary->damaged_frames);

@@ -21,7 +21,9 @@ enum kind_part { PART_TIMES, PART_FIELDS };
 
 size_t columns_bound(size_t nr)
 {
-	return DATA_HEADER_BYTES + COLUMN_BYTES * (COMMON_PARTS + RF_RECORD_KIND_MAX * (PART_FIELDS + RF_RECORD_FIELDS)) +
+	size_t columns = COMMON_PARTS + RF_RECORD_KIND_MAX * (PART_FIELDS + RF_RECORD_FIELDS);
+
+	return DATA_HEADER_BYTES + COLUMN_BYTES * columns +
 	       nr * (1 + 2 * VARINT_MAX + 1 + VARINT_MAX + RF_RECORD_FIELDS * VARINT_MAX);
 }
 
@@ -31,10 +33,31 @@ struct packing {
 	const struct rf_record *records;
 	u32 nr;
 	u64 first_time;
+	struct columns_work *work;
+	u8 *frame;
 	u8 *directory;			/* next entry */
 	u8 *out;
-	u8 *start;			/* of the column being written */
+	u8 *column;			/* start of the column being written */
+	u8 *part;			/* and of its part */
 };
+
+static void cut_at(struct packing *packing, const u8 *place)
+{
+	struct columns_work *work = packing->work;
+	u32 offset = place - packing->frame;
+
+	if (!work->nr_cuts || work->cuts[work->nr_cuts - 1] < offset)
+		work->cuts[work->nr_cuts++] = offset;
+}
+
+static void close_part(struct packing *packing)
+{
+	if (packing->out - packing->part >= COLUMNS_CUT_BYTES) {
+		cut_at(packing, packing->part);
+		cut_at(packing, packing->out);
+	}
+	packing->part = packing->out;
+}
 
 static void close_column(struct packing *packing, u8 kind, u8 part)
 {
@@ -42,9 +65,10 @@ static void close_column(struct packing *packing, u8 kind, u8 part)
 	packing->directory[1] = part;
 	packing->directory[2] = 0;
 	packing->directory[3] = 0;
-	store_u32(packing->directory + 4, packing->out - packing->start);
+	store_u32(packing->directory + 4, packing->out - packing->column);
 	packing->directory += COLUMN_BYTES;
-	packing->start = packing->out;
+	close_part(packing);
+	packing->column = packing->out;
 }
 
 static void pack_kinds(struct packing *packing)
@@ -79,26 +103,25 @@ static u64 time_delta(const struct packing *packing, u32 i)
 
 static void pack_times(struct packing *packing, u8 kind, const u32 *positions, u32 nr)
 {
-	u8 *out = packing->out;
-
 	for (u32 i = 0; i < nr; i++) {
 		u64 delta = time_delta(packing, positions[i]);
 
-		*out++ = delta < TIME_LIMIT ? delta >> 8 : TIME_RARE;
+		*packing->out++ = delta < TIME_LIMIT ? delta >> 8 : TIME_RARE;
 	}
+	close_part(packing);
 	for (u32 i = 0; i < nr; i++) {
 		u64 delta = time_delta(packing, positions[i]);
 
 		if (delta < TIME_LIMIT)
-			*out++ = delta;
+			*packing->out++ = delta;
 	}
+	close_part(packing);
 	for (u32 i = 0; i < nr; i++) {
 		u64 delta = time_delta(packing, positions[i]);
 
 		if (delta >= TIME_LIMIT)
-			out = varint_store(out, zigzag(delta));
+			packing->out = varint_store(packing->out, zigzag(delta));
 	}
-	packing->out = out;
 	close_column(packing, kind, PART_TIMES);
 }
 
@@ -143,11 +166,12 @@ static int survey(struct data_header *header, const struct rf_record *records, u
 	return 0;
 }
 
-ssize_t columns_pack(struct data_header *header, const struct rf_record *records, u32 nr, u32 *positions, u8 *out)
+ssize_t columns_pack(struct data_header *header, const struct rf_record *records, u32 nr, struct columns_work *work,
+		     u8 *out)
 {
 	const struct rf_kind_info *table = rf_kind_table();
 	u32 counts[RF_RECORD_KIND_MAX] = { 0 }, starts[RF_RECORD_KIND_MAX], start = 0;
-	struct packing packing = { .records = records, .nr = nr };
+	struct packing packing = { .records = records, .nr = nr, .work = work, .frame = out };
 
 	if (survey(header, records, nr, counts))
 		return -EINVAL;
@@ -157,15 +181,16 @@ ssize_t columns_pack(struct data_header *header, const struct rf_record *records
 		start += counts[kind];
 	}
 	for (u32 i = 0; i < nr; i++)
-		positions[starts[records[i].kind]++] = i;
+		work->positions[starts[records[i].kind]++] = i;
+	work->nr_cuts = 0;
 
 	packing.first_time = header->first_time;
 	packing.directory = out + DATA_HEADER_BYTES;
-	packing.out = packing.start = packing.directory + header->columns * COLUMN_BYTES;
+	packing.out = packing.column = packing.part = packing.directory + header->columns * COLUMN_BYTES;
 	pack_kinds(&packing);
 	pack_tids(&packing);
 	for (u32 kind = 0; kind < RF_RECORD_KIND_MAX; kind++) {
-		const u32 *mine = positions + starts[kind] - counts[kind];
+		const u32 *mine = work->positions + starts[kind] - counts[kind];
 
 		if (!counts[kind])
 			continue;
@@ -243,8 +268,8 @@ static const char *open_kind_column(struct kind_columns *columns, u8 part, const
 	struct varint_column *column;
 
 	if (part == PART_TIMES)
-		return !columns->time.high && times_fit(data, bytes, nr, &columns->time) ? NULL :
-											   "a column of times is damaged";
+		return columns->time.high || !times_fit(data, bytes, nr, &columns->time) ? "a column of times is damaged" :
+											   NULL;
 	if (!columns->time.high || part != PART_FIELDS + columns->nr_fields || columns->nr_fields >= RF_RECORD_FIELDS)
 		return "columns in wrong order";
 	if (!varints_fit(data, bytes, nr))

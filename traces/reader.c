@@ -82,12 +82,12 @@ static void account_frame(struct rf_trace_summary *summary, const struct rf_fram
 	summary->lost_events += info->lost;
 }
 
-int reader_add_frame(struct rf_reader *reader, u64 offset, u64 size, const u8 *header_bytes, const char **why)
+int reader_add_frame(struct rf_reader *reader, u64 offset, u64 size, const u8 *header_bytes, u64 *missing,
+		     const char **why)
 {
 	struct data_header header;
 	struct reader_stream *stream;
 	struct reader_frame *frame;
-	u64 missing;
 
 	*why = "the frame header is damaged";
 	if (!data_header_load(header_bytes, &header))
@@ -102,7 +102,7 @@ int reader_add_frame(struct rf_reader *reader, u64 offset, u64 size, const u8 *h
 	frame = new_frame(reader);
 	if (!frame)
 		return -ENOMEM;
-	missing = header.records_before - stream->records + header.lost_before - header.lost - stream->lost;
+	*missing = header.records_before - stream->records + header.lost_before - header.lost - stream->lost;
 	frame->info = (struct rf_frame_info){
 		.offset = offset,
 		.size = size,
@@ -110,7 +110,7 @@ int reader_add_frame(struct rf_reader *reader, u64 offset, u64 size, const u8 *h
 		.stream = header.stream,
 		.first_time = header.first_time,
 		.last_time = header.last_time,
-		.lost = header.lost + missing,
+		.lost = header.lost + *missing,
 		.kinds = { header.kinds[0], header.kinds[1] },
 	};
 	memcpy(frame->header, header_bytes, DATA_HEADER_BYTES);
@@ -123,11 +123,12 @@ int reader_add_frame(struct rf_reader *reader, u64 offset, u64 size, const u8 *h
 	return 0;
 }
 
-int reader_add_end(struct rf_reader *reader, const u8 *data, size_t size, const char **why)
+int reader_add_end(struct rf_reader *reader, const u8 *data, size_t size, u64 *missing, const char **why)
 {
 	struct end_header header;
 	struct end_stream totals;
 
+	*missing = 0;
 	*why = "the end frame is damaged";
 	if (!end_header_load(data, size, &header))
 		return -EBADMSG;
@@ -147,8 +148,9 @@ int reader_add_end(struct rf_reader *reader, const u8 *data, size_t size, const 
 		    totals.records < stream->records || totals.lost < stream->lost)
 			return -EBADMSG;
 		stream->lost_at_end = totals.records - stream->records + totals.lost - stream->lost;
-		reader->summary.lost_events += stream->lost_at_end;
+		*missing += stream->lost_at_end;
 	}
+	reader->summary.lost_events += *missing;
 	reader->summary.end = header.why;
 	return 0;
 }
@@ -192,7 +194,7 @@ static u8 *unpack_small(struct window *window, u64 offset, size_t max, size_t *p
 static bool index_apply(struct rf_reader *reader, const u8 *index, size_t size, u64 data_offset, u64 index_offset,
 			struct index_header *header)
 {
-	u64 at = data_offset;
+	u64 at = data_offset, missing;
 	const char *why;
 
 	if (!index_header_load(index, size, header) || header->end_offset < data_offset ||
@@ -205,7 +207,7 @@ static bool index_apply(struct rf_reader *reader, const u8 *index, size_t size, 
 		/* Frames lie one behind the other: an index that does not say so is of another file. */
 		if (offset != at || bytes > ZSTD_compressBound(FRAME_UNPACKED_MAX) || bytes > header->end_offset - at)
 			return false;
-		if (reader_add_frame(reader, offset, bytes, entry + 16, &why))
+		if (reader_add_frame(reader, offset, bytes, entry + 16, &missing, &why) || missing)
 			return false;
 		at += bytes;
 	}
@@ -225,7 +227,7 @@ static bool open_by_index(struct rf_reader *reader, struct window *window, u64 d
 	struct index_header header;
 	const char *why;
 	const u8 *bytes;
-	u64 offset;
+	u64 offset, missing;
 	u8 *data;
 	bool good;
 
@@ -248,7 +250,7 @@ static bool open_by_index(struct rf_reader *reader, struct window *window, u64 d
 	       index_apply(reader, data, size, data_offset, offset, &header);
 	free(data);
 	data = good ? unpack_small(window, header.end_offset, FRAME_UNPACKED_MAX, &packed, &size, &why) : NULL;
-	good = data && header.end_offset + packed == offset && !reader_add_end(reader, data, size, &why);
+	good = data && header.end_offset + packed == offset && !reader_add_end(reader, data, size, &missing, &why) && !missing;
 	free(data);
 	if (!good)
 		forget_frames(reader);
@@ -266,7 +268,8 @@ static int check_format(struct rf_reader *reader, struct rf_error *err)
 				    "not a Refold trace: a zstd file without \"format\": \"" RF_TRACE_FORMAT "\"");
 	if (strcmp(format, RF_TRACE_FORMAT))
 		return rf_error_set(err, -EPROTO, 0,
-				    "written by a newer refold (%.40s); this one reads " RF_TRACE_FORMAT ": update it", format);
+				    "written by a newer refold (%.40s); this one reads " RF_TRACE_FORMAT ": update it",
+				    format);
 	return 0;
 }
 
@@ -286,8 +289,8 @@ static int open_header(struct rf_reader *reader, struct window *window, u64 *dat
 		return rf_error_set(err, -EPROTO, 0, "not a Refold trace (a trace starts with a zstd frame)");
 	text = unpack_small(window, 0, HEADER_UNPACKED_MAX, &packed, &size, &why);
 	if (!text)
-		return rf_error_set(err, -EBADMSG, 0, "the trace header is damaged (%s); record again, or restore the file",
-				    why);
+		return rf_error_set(err, -EBADMSG, 0,
+				    "the trace header is damaged (%s); record again, or restore the file", why);
 	reader->header = json_loadb((char *)text, size, JSON_REJECT_DUPLICATES, NULL);
 	reader->header_text = (char *)text;
 	ret = check_format(reader, err);

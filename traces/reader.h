@@ -56,9 +56,13 @@ size_t frame_measure(struct window *window, u64 offset, size_t unpacked_max, siz
 void reader_note_damage(struct rf_reader *reader, u64 offset, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Add a frame whose header was believed; losses found by its numbers are added to its lost. -EBADMSG: contradicts others. */
-int reader_add_frame(struct rf_reader *reader, u64 offset, u64 size, const u8 *header, const char **why);
-int reader_add_end(struct rf_reader *reader, const u8 *data, size_t size, const char **why);
+/*
+ * Add a frame, or what the end frame says. -EBADMSG: damaged, or contradicts earlier frames (*why). *missing: records
+ * and events of the stream, or of all, that by the running totals should have been there before; they are added to
+ * the losses.
+ */
+int reader_add_frame(struct rf_reader *reader, u64 offset, u64 size, const u8 *header, u64 *missing, const char **why);
+int reader_add_end(struct rf_reader *reader, const u8 *data, size_t size, u64 *missing, const char **why);
 
 /* Find frames without an index. Negative errno only where memory or reading fails. */
 int reader_scan(struct rf_reader *reader, struct window *window, u64 offset);

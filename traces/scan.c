@@ -116,7 +116,8 @@ static bool unpack_start(ZSTD_DCtx *zstd, const u8 *data, size_t size, u8 *out, 
 	return start.pos == wanted;
 }
 
-static int add_end_frame(struct rf_reader *reader, const u8 *data, size_t size, size_t unpacked, const char **why)
+static int add_end_frame(struct rf_reader *reader, const u8 *data, size_t size, size_t unpacked, u64 *missing,
+			 const char **why)
 {
 	u8 *content = malloc(unpacked + 1);
 	int ret = -EBADMSG;
@@ -125,14 +126,14 @@ static int add_end_frame(struct rf_reader *reader, const u8 *data, size_t size, 
 		return -ENOMEM;
 	*why = "the end frame is damaged";
 	if (ZSTD_decompress(content, unpacked, data, size) == unpacked)
-		ret = reader_add_end(reader, content, unpacked, why);
+		ret = reader_add_end(reader, content, unpacked, missing, why);
 	free(content);
 	return ret;
 }
 
 /* Try the frame at offset: its size when it was taken, 0 when there is none (*why), negative errno. */
 static ssize_t scan_frame(struct rf_reader *reader, struct window *window, ZSTD_DCtx *zstd, u64 offset, bool *ended,
-			  const char **why)
+			  u64 *missing, const char **why)
 {
 	size_t unpacked, available, size = frame_measure(window, offset, FRAME_UNPACKED_MAX, &unpacked, why);
 	u8 start[DATA_HEADER_BYTES];
@@ -150,9 +151,9 @@ static ssize_t scan_frame(struct rf_reader *reader, struct window *window, ZSTD_
 		return 0;
 	*why = "a frame of unknown type";
 	if (load_u32(start) == DATA_TAG && unpacked >= DATA_HEADER_BYTES) {
-		ret = reader_add_frame(reader, offset, size, start, why);
+		ret = reader_add_frame(reader, offset, size, start, missing, why);
 	} else if (load_u32(start) == END_TAG) {
-		ret = add_end_frame(reader, data, size, unpacked, why);
+		ret = add_end_frame(reader, data, size, unpacked, missing, why);
 		*ended = !ret;
 	}
 	return ret == -EBADMSG ? 0 : ret ? ret : (ssize_t)size;
@@ -213,7 +214,8 @@ int reader_scan(struct rf_reader *reader, struct window *window, u64 offset)
 	if (!zstd)
 		return -ENOMEM;
 	while (offset < reader->file_bytes && !ended) {
-		ssize_t size = scan_frame(reader, window, zstd, offset, &ended, &why);
+		u64 missing = 0;
+		ssize_t size = scan_frame(reader, window, zstd, offset, &ended, &missing, &why);
 
 		if (size < 0) {
 			ret = size;
@@ -222,6 +224,9 @@ int reader_scan(struct rf_reader *reader, struct window *window, u64 offset)
 		if (size > 0) {
 			if (bad)
 				note_gap(reader, bad_from, offset, first_why);
+			else if (missing)	/* frames were taken out cleanly, or fell into a gap before */
+				reader_note_damage(reader, offset, "%llu records are missing before this place",
+						   (unsigned long long)missing);
 			bad = false;
 			offset += size;
 			continue;

@@ -45,7 +45,7 @@ struct rf_writer;
  */
 struct rf_writer *rf_writer_create(const char *path, const char *header_json, int level, struct rf_error *err);
 
-/* Declare a stream; returns its index or a negative errno. Streams may be declared at any time; safe from any thread. */
+/* Declare a stream, at any time and from any thread; returns its index or a negative errno. */
 int rf_writer_add_stream(struct rf_writer *writer, const struct rf_stream_info *info);
 
 /*
@@ -55,7 +55,10 @@ int rf_writer_add_stream(struct rf_writer *writer, const struct rf_stream_info *
 int rf_writer_append(struct rf_writer *writer, int stream, const struct rf_record *records, size_t nr,
 		     struct rf_error *err);
 
-/* Note that events of this stream were lost after what was appended so far: the open frame is closed, the next one says so. */
+/*
+ * Note that events of this stream were lost after what was appended so far: the open frame is closed, the next one
+ * says so. Appending a LOST record does the same.
+ */
 int rf_writer_lost(struct rf_writer *writer, int stream, u64 events, struct rf_error *err);
 
 /* Write the stream's open frame now, if it holds records or a loss. */
@@ -76,8 +79,8 @@ struct rf_frame_info {
 	u64 size;		/* packed bytes */
 	u32 records;
 	u16 stream;
-	u64 first_time, last_time;
-	u64 lost;		/* events lost in this stream just before this frame */
+	u64 first_time, last_time;	/* smallest and largest */
+	u64 lost;		/* events lost in this stream just before this frame, frames that are missing included */
 	u64 kinds[2];		/* bitmap of the record kinds inside: bit (kind) */
 };
 
@@ -113,7 +116,8 @@ const char *rf_reader_header_string(const struct rf_reader *reader, const char *
 
 /*
  * A cursor walks the frames of one stream (or, with stream < 0, every frame in file order) whose kinds intersect
- * the wanted bitmap (NULL: all). Memory per cursor: one unpacked frame. Where events were lost before a frame,
+ * the wanted bitmap (NULL: all); records of other kinds in these frames are delivered, too. Memory per cursor: one
+ * unpacked frame. Where events were lost before a frame,
  * the cursor yields a LOST record first. A damaged frame is skipped, noted, and yields LOST with its record count.
  */
 struct rf_cursor;

@@ -19,7 +19,7 @@ struct packer {
 	ZSTD_CCtx *zstd;
 	u8 *unpacked, *packed;
 	size_t unpacked_size, packed_size;
-	u32 positions[RF_FRAME_RECORDS];
+	struct columns_work work;
 };
 
 struct stream {
@@ -104,15 +104,34 @@ static bool grow(u8 **buffer, size_t *allocated, size_t wanted)
 	return true;
 }
 
-/* One zstd frame of unpacked[size] into packer->packed at offset reserve; returns its size or a negative errno. */
-static ssize_t compress(struct packer *packer, const u8 *unpacked, size_t size, size_t reserve)
+/*
+ * One zstd frame of unpacked[size], with blocks that end at cuts, into packer->packed at offset reserve. Returns its
+ * size or a negative errno.
+ */
+static ssize_t compress(struct packer *packer, const u8 *unpacked, size_t size, const u32 *cuts, u32 nr_cuts,
+			size_t reserve)
 {
-	size_t bound = ZSTD_compressBound(size), packed;
+	size_t bound = ZSTD_compressBound(size) + (nr_cuts + 1) * 16, left = 0;
+	ZSTD_outBuffer out = { NULL, bound, 0 };
+	ZSTD_inBuffer in = { unpacked, 0, 0 };
 
 	if (!grow(&packer->packed, &packer->packed_size, reserve + bound + INDEX_TRAILER_BYTES))
 		return -ENOMEM;
-	packed = ZSTD_compress2(packer->zstd, packer->packed + reserve, bound, unpacked, size);
-	return ZSTD_isError(packed) ? -EIO : (ssize_t)packed;
+	out.dst = packer->packed + reserve;
+	ZSTD_CCtx_reset(packer->zstd, ZSTD_reset_session_only);
+	if (ZSTD_isError(ZSTD_CCtx_setPledgedSrcSize(packer->zstd, size)))
+		return -EIO;
+	for (u32 i = 0; i <= nr_cuts; i++) {
+		ZSTD_EndDirective directive = i < nr_cuts ? ZSTD_e_flush : ZSTD_e_end;
+
+		in.size = i < nr_cuts ? cuts[i] : size;
+		do
+			left = ZSTD_compressStream2(packer->zstd, &out, &in, directive);
+		while (!ZSTD_isError(left) && left && out.pos < out.size);
+		if (left)
+			return -EIO;
+	}
+	return out.pos;
 }
 
 /* Append bytes to the file, all or nothing. Called with the lock held. */
@@ -120,6 +139,7 @@ static int write_whole(struct rf_writer *writer, const u8 *data, size_t size, st
 {
 	size_t done = 0;
 	int code = writer->failed;
+	bool full;
 
 	while (!code && done < size) {
 		ssize_t n = write(writer->fd, data + done, size - done);
@@ -139,10 +159,9 @@ static int write_whole(struct rf_writer *writer, const u8 *data, size_t size, st
 	if (!writer->failed && done && ftruncate(writer->fd, writer->offset) == 0)
 		lseek(writer->fd, writer->offset, SEEK_SET);
 	writer->failed = code;
-	return rf_error_set(err, code, writer->offset, "cannot write the trace: %s%s; it is whole up to byte %llu",
-			    strerror(-code),
-			    code == -ENOSPC || code == -EDQUOT || code == -EFBIG ? " (make room or write elsewhere)" : "",
-			    (unsigned long long)writer->offset);
+	full = code == -ENOSPC || code == -EDQUOT || code == -EFBIG;
+	return rf_error_set(err, code, writer->offset, "cannot write the trace: %s%s; what is there is whole",
+			    strerror(-code), full ? " (make room or write elsewhere)" : "");
 }
 
 static int write_header(struct rf_writer *writer, const char *header, struct rf_error *err)
@@ -153,7 +172,7 @@ static int write_header(struct rf_writer *writer, const char *header, struct rf_
 
 	if (!packer)
 		return out_of_memory(err);
-	size = compress(packer, (const u8 *)header, strlen(header), 0);
+	size = compress(packer, (const u8 *)header, strlen(header), NULL, 0, 0);
 	ret = size < 0 ? rf_error_set(err, size, RF_NO_OFFSET, "cannot compress the trace header") :
 			 write_whole(writer, packer->packed, size, err);
 	packer_put(writer, packer);
@@ -273,9 +292,9 @@ static int pack_frame(struct rf_writer *writer, struct packer *packer, struct st
 
 	if (!grow(&packer->unpacked, &packer->unpacked_size, columns_bound(stream->nr)))
 		return out_of_memory(err);
-	size = columns_pack(header, stream->records, stream->nr, packer->positions, packer->unpacked);
+	size = columns_pack(header, stream->records, stream->nr, &packer->work, packer->unpacked);
 	if (size >= 0)
-		size = compress(packer, packer->unpacked, size, 0);
+		size = compress(packer, packer->unpacked, size, packer->work.cuts, packer->work.nr_cuts, 0);
 	if (size < 0)
 		return rf_error_set(err, size, RF_NO_OFFSET, "cannot pack a frame: %s", strerror(-size));
 
@@ -414,7 +433,7 @@ static int write_end(struct rf_writer *writer, struct packer *packer, enum rf_en
 		header.records += stream->total_records;
 	}
 	end_header_store(packer->unpacked, &header);
-	size = compress(packer, packer->unpacked, bytes, 0);
+	size = compress(packer, packer->unpacked, bytes, NULL, 0, 0);
 	if (size < 0)
 		return rf_error_set(err, size, RF_NO_OFFSET, "cannot pack the end frame: %s", strerror(-size));
 	return write_whole(writer, packer->packed, size, err);
@@ -435,7 +454,7 @@ static int write_index(struct rf_writer *writer, struct packer *packer, u64 end_
 	index_header_store(packer->unpacked, &header);
 	if (entries)
 		memcpy(packer->unpacked + INDEX_HEADER_BYTES, writer->index, entries);
-	size = compress(packer, packer->unpacked, INDEX_HEADER_BYTES + entries, 8);
+	size = compress(packer, packer->unpacked, INDEX_HEADER_BYTES + entries, NULL, 0, 8);
 	if (size < 0)
 		return rf_error_set(err, size, RF_NO_OFFSET, "cannot pack the index: %s", strerror(-size));
 	store_u32(packer->packed, INDEX_SKIP_MAGIC);

@@ -45,10 +45,10 @@ static int generate(const char *path)
 		u64 random = next_random(&state);
 		u32 tid = 4000 + i / 2000;
 		struct rf_record records[] = {
-			{ .time = time + 900, .tid = tid, .kind = RF_FAULT, .f = { addr, random & 7 } },
-			{ .time = time + 1700 + random % 64, .tid = tid, .kind = RF_PAGE_ALLOC, .f = { pfn, 0, 0x14a } },
-			{ .time = time + 2200 + random % 32, .tid = tid, .kind = RF_RSS_STAT, .f = { tid, 1, 1, pages } },
-			{ .time = time + 3000 + random % 128, .tid = tid, .kind = RF_PAGE_FREE, .f = { pfn ^ 0x1f40, 0 } },
+			{ time + 900, tid, 0, RF_FAULT, 0, { addr, random & 7 } },
+			{ time + 1700 + random % 64, tid, 0, RF_PAGE_ALLOC, 0, { pfn, 0, 0x14a } },
+			{ time + 2200 + random % 32, tid, 0, RF_RSS_STAT, 0, { tid, 1, 1, pages } },
+			{ time + 3000 + random % 128, tid, 0, RF_PAGE_FREE, 0, { pfn ^ 0x1f40, 0 } },
 		};
 
 		time = records[3].time;
@@ -66,7 +66,7 @@ static double now(void)
 {
 	struct timespec time;
 
-	clock_gettime(CLOCK_MONOTONIC, &time);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time); /* other programs run here, too */
 	return time.tv_sec + time.tv_nsec * 1e-9;
 }
 
@@ -183,7 +183,8 @@ static int walk(const char *path, struct result *result)
 		result->records = 0;
 		for (size_t at = 0; at < pages.bytes; at += PAGE_BYTES) {
 			kbuffer_load_subbuffer(kbuffer, pages.data + at);
-			for (event = kbuffer_read_event(kbuffer, &time); event; event = kbuffer_next_event(kbuffer, &time)) {
+			for (event = kbuffer_read_event(kbuffer, &time); event;
+			     event = kbuffer_next_event(kbuffer, &time)) {
 				result->records++;
 				result->witness ^= time + *(u8 *)event;
 			}

@@ -95,8 +95,9 @@ static void test_flip_every_bit(void **state)
 		assert_int_equal(pwrite(fd, &sample->data[bit / 8], 1, bit / 8), 1);
 	}
 	close(fd);
-	/* Flips in the index, and the bits that zstd does not use, some ten in a frame; the rest must have been found. */
-	assert_true(harmless <= (sample->size - sample->index_offset) * 8 + 32 * (STREAMS * RECORDS / FRAME_RECORDS + 2));
+	/* Flips in the index, and the bits that zstd does not use, some ten in a frame; the rest must be found. */
+	assert_true(harmless <=
+		    (sample->size - sample->index_offset) * 8 + 32 * (STREAMS * RECORDS / FRAME_RECORDS + 2));
 	assert_true(check_file(sample, 0));
 }
 
@@ -124,6 +125,32 @@ static void test_pieces(void **state)
 		write_file(sample->path, data, sample->size + rest);
 		check_file(sample, from);
 	}
+	free(data);
+	write_file(sample->path, sample->data, sample->size);
+}
+
+/* Whole frames taken out, so that nothing but the running totals can tell. */
+static void test_frames_taken_out(void **state)
+{
+	struct sample *sample = *state;
+	struct rf_error err;
+	struct rf_reader *reader = rf_reader_open(sample->path, &err);
+	u8 *data = malloc(sample->size);
+	size_t nr = rf_reader_nr_frames(reader);
+
+	assert_int_equal(nr, STREAMS * RECORDS / FRAME_RECORDS);
+	for (size_t i = 0; i < nr; i++) {
+		const struct rf_frame_info *frame = rf_reader_frame(reader, i);
+		size_t end = frame->offset + frame->size;
+
+		memcpy(data, sample->data, frame->offset);
+		memcpy(data + frame->offset, sample->data + end, sample->size - end);
+		write_file(sample->path, data, sample->size - frame->size);
+		assert_false(check_file(sample, i));
+		write_file(sample->path, data, sample->index_offset - frame->size);
+		assert_false(check_file(sample, i));
+	}
+	rf_reader_close(reader);
 	free(data);
 	write_file(sample->path, sample->data, sample->size);
 }
@@ -245,6 +272,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_cut_everywhere, make_sample, free_sample),
 		cmocka_unit_test_setup_teardown(test_flip_every_bit, make_sample, free_sample),
 		cmocka_unit_test_setup_teardown(test_pieces, make_sample, free_sample),
+		cmocka_unit_test_setup_teardown(test_frames_taken_out, make_sample, free_sample),
 		cmocka_unit_test(test_foreign),
 		cmocka_unit_test(test_no_space),
 		cmocka_unit_test(test_file_limit),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What was written is read again: records, streams, losses, totals; with and without the index; many writers at once. */
+/* What was written is read again: records, streams, losses, totals; with and without the index; many threads. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>

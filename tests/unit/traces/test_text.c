@@ -130,7 +130,12 @@ static void test_by_hand(void **state)
 		    "frame stream=0 lost=16\n"
 		    "125 tid=0 brk addr=0x0\n"
 		    "end assembled\n");
-	expect_text("header {\"b\":[1,2], \"a\":{}}\nstream 0 source=perf\nstream 1\nframe stream=1\n1 brk addr=-1\nend none\n",
+	expect_text("header {\"b\":[1,2], \"a\":{}}\n"
+		    "stream 0 source=perf\n"
+		    "stream 1\n"
+		    "frame stream=1\n"
+		    "1 brk addr=-1\n"
+		    "end none\n",
 		    "header {\"a\":{},\"b\":[1,2],\"format\":\"refold-trace/1\",\"zstd_level\":3}\n"
 		    "stream 0 source=perf cpu=0\n"
 		    "stream 1 source=task cpu=0\n"
@@ -189,13 +194,19 @@ static void test_errors(void **state)
 /* What is missing in a damaged trace is in its text, and stays marked when that is assembled. */
 static void test_damaged(void **state)
 {
+	static const char whole[] = "stream 0\nstream 1\nframe\n1 brk\n2 brk\nframe stream=1\n3 brk\n"
+				    "frame\n4 brk\nend command\n";
+	static const char *const told[] = {
+		"frame stream=0 lost=2\n4 ",
+		"\nframe stream=1 lost=1\nend",
+		"\nframe stream=0 lost=1\nend",
+	};
 	char *path = make_path("t.mmt.zst"), *text, *again;
 	struct rf_error err;
 	size_t size;
 	u8 *data;
 
-	assert_int_equal(assemble("stream 0\nstream 1\nframe\n1 brk\n2 brk\nframe stream=1\n3 brk\nframe\n4 brk\nend command\n",
-				  path, &err), 0);
+	assert_int_equal(assemble(whole, path, &err), 0);
 	data = read_file(path, &size);
 	for (size_t i = 0; i < 3; i++) {
 		struct rf_reader *reader = rf_reader_open(path, &err);
@@ -205,8 +216,7 @@ static void test_damaged(void **state)
 		data[offset + 40] ^= 1;
 		write_file(path, data, size);
 		text = dump(path);
-		assert_non_null(strstr(text, i == 0 ? "frame stream=0 lost=2\n4 " : i == 1 ? "\nframe stream=1 lost=1\nend" :
-											    "\nframe stream=0 lost=1\nend"));
+		assert_non_null(strstr(text, told[i]));
 		assert_non_null(strstr(text, "end none\n"));
 		again = canonical(text);
 		assert_string_equal(again, text);
