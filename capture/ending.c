@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What may end a recording. No signal handler: signals are read from a descriptor,
- * so an end is always an orderly one.
+ * What may end a recording. No signal is handled asynchronously: they are read
+ * from a descriptor, so an end is always an orderly one.
  */
 #include "capture/ending.h"
 
@@ -49,6 +49,8 @@ int rf_ending_arm(struct rf_ending *ending, double seconds, struct rf_error *err
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	/* "refold-capture ... 2>&1 | head" must not leave instances behind. */
+	signal(SIGPIPE, SIG_IGN);
 	ending->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	ending->failed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ending->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
