@@ -1,30 +1,8 @@
 // SPDX-License-Identifier: MIT
-/*
- * Page faults, and the batches that all walks over entries share. mm/memory.c
- * and the folio_pte_batch() of mm/internal.h; kernel-model.md 4.0-4.3, 4.11.
- */
-#include <string.h>
-
+/* Page faults: mm/memory.c, mm/filemap.c; kernel-model.md 4.1-4.3, 4.11. */
 #include "engine/mm.h"
 
-/* ---- batches ----------------------------------------------------------------- */
-
-/*
- * Reading an empty entry is one load in every backend, so runs of them, the bulk of sparse tables, are counted without
- * a call each.
- */
-u32 skip_none_ptes(struct mm *mm, const pte_t *ptep, u32 max_nr)
-{
-	struct arch_counters *counters = mm->arch.counters;
-	u32 nr = 0;
-
-	while (nr < max_nr && !ptep[nr].val)
-		nr++;
-	counters->ptep_get += nr;
-	counters->pte_loads += nr;
-	counters->pte_lines += nr;
-	return nr;
-}
+/* ---- what all faults begin with ------------------------------------------------ */
 
 /* pte_range_none(): lockless reads until one is not none. */
 static bool pte_range_none(struct mm *mm, const pte_t *ptep, u32 nr)
@@ -39,109 +17,6 @@ static bool pte_range_none(struct mm *mm, const pte_t *ptep, u32 nr)
 	counters->pte_lines += i;
 	return i == nr;
 }
-
-void set_pte_at(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte)
-{
-	mm->arch.ops->set_ptes(&mm->arch, addr, ptep, pte, 1);
-}
-
-/* __pte_batch_clear_ignored(): what must match along a run. */
-static u64 batch_bits(pte_t pte, unsigned int flags)
-{
-	u64 bits = pte.val & PTE_HW_MASK & ~(PTE_AF | PTE_DIRTY | PTE_WRITE | PTE_RDONLY);
-
-	if ((flags & FPB_RESPECT_DIRTY) && pte_dirty(pte))
-		bits |= PTE_DIRTY;
-	if ((flags & FPB_RESPECT_WRITE) && pte_write(pte))
-		bits |= PTE_WRITE;
-	return bits;
-}
-
-/* folio_nr_pages_cont_mapped() of the v3 posting: bits other than these never end a run. */
-static u64 batch_bits_v3(pte_t pte)
-{
-	return pte.val & (PTE_VALID | PTE_PROTNONE | PTE_UFFD | PTE_PFN_MASK);
-}
-
-u32 folio_pte_batch(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 max_nr, unsigned int flags,
-		    struct pte_batch *seen)
-{
-	const struct arch_ops *ops = mm->arch.ops;
-	bool v3 = batches_as_v3(mm);
-	u64 left = (1ull << pte_folio_order(pte)) - (pte_pfn(pte) - pte_folio_pfn(pte));
-	u64 expected = v3 ? batch_bits_v3(pte) : batch_bits(pte, flags);
-	u32 nr;
-
-	if (left < max_nr)
-		max_nr = left;
-	nr = ops->pte_batch_hint(&mm->arch, addr, pte);
-	while (nr < max_nr) {
-		pte_t next = ops->ptep_get(&mm->arch, addr + ((u64)nr << mm->arch.geometry->page_shift), ptep + nr);
-
-		if (!pte_present(next))
-			break;
-		if ((v3 ? batch_bits_v3(next) : batch_bits(next, flags)) != expected + ((u64)nr << PTE_PFN_SHIFT))
-			break;
-		seen->any_writable |= pte_write(next);
-		seen->any_young |= pte_young(next);
-		seen->any_dirty |= pte_dirty(next);
-		nr += ops->pte_batch_hint(&mm->arch, addr + ((u64)nr << mm->arch.geometry->page_shift), next);
-	}
-	return nr < max_nr ? nr : max_nr;
-}
-
-/* Swap entries of consecutive slots, alike otherwise. */
-u32 swap_pte_batch(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 max_nr)
-{
-	u64 expected = pte.val & PTE_HW_MASK;
-	u32 nr = 1;
-
-	while (nr < max_nr) {
-		pte_t next = mm->arch.ops->ptep_get(&mm->arch, addr + ((u64)nr << mm->arch.geometry->page_shift),
-						    ptep + nr);
-
-		if ((next.val & PTE_HW_MASK) != expected + ((u64)nr << PTE_PFN_SHIFT) ||
-		    ((next.val ^ pte.val) & PTE_EXCLUSIVE))
-			break;
-		nr++;
-	}
-	return nr;
-}
-
-struct exclusive_run exclusive_save(struct mm *mm, const pte_t *ptep, u32 nr)
-{
-	u64 *bits = mm->machine->exclusive_bits;
-	u64 any = 0, all = PTE_EXCLUSIVE;
-	u32 i;
-
-	for (i = 0; i < nr; i++) {
-		any |= ptep[i].val & PTE_EXCLUSIVE;
-		all &= ptep[i].val;
-	}
-	if (any == all)
-		return (struct exclusive_run){ .mixed = false };
-	memset(bits, 0, (nr + 63) / 64 * sizeof(*bits));
-	for (i = 0; i < nr; i++)
-		if (ptep[i].val & PTE_EXCLUSIVE)
-			bits[i / 64] |= BIT_ULL(i % 64);
-	return (struct exclusive_run){ .mixed = true };
-}
-
-void exclusive_restore(struct mm *mm, pte_t *ptep, u32 nr, struct exclusive_run run)
-{
-	const u64 *bits = mm->machine->exclusive_bits;
-	u32 i;
-
-	if (!run.mixed)
-		return;
-	for (i = 0; i < nr; i++) {
-		ptep[i].val &= ~PTE_EXCLUSIVE;
-		if (bits[i / 64] & BIT_ULL(i % 64))
-			ptep[i].val |= PTE_EXCLUSIVE;
-	}
-}
-
-/* ---- what all faults begin with ------------------------------------------------ */
 
 /* handle_pte_fault(): one lockless read, if there is a table to read from. */
 static void fault_reads_pte(struct mm *mm, u64 addr)

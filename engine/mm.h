@@ -293,7 +293,7 @@ static inline bool is_guard_marker(pte_t pte)
 	return (pte.val & (PTE_SWAP | PTE_SPECIAL)) == PTE_GUARD_MARKER;
 }
 
-/* ---- batches (memory.c) ------------------------------------------------------- */
+/* ---- batches (folio.c) -------------------------------------------------------- */
 
 /* folio_pte_batch()'s flags, by what makes a run end. */
 #define FPB_RESPECT_DIRTY BIT(0)

@@ -232,9 +232,12 @@ void pmd_move(pmd_t *to, pmd_t *from)
  */
 static void pte_table_free(struct mm *mm, pte_t *table, u64 addr)
 {
+	u64 any = 0;
 	u32 i;
 
-	for (i = 0; i < ptrs_per_pte(mm); i++) {
+	for (i = 0; i < ptrs_per_pte(mm); i++)
+		any |= table[i].val;
+	for (i = 0; any && i < ptrs_per_pte(mm); i++) {
 		if (!table[i].val)
 			continue;
 		count_anomaly(mm->machine, RF_ANOMALY_no_vma);
