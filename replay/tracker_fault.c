@@ -1,0 +1,704 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Page faults. A FAULT record opens a window; what the kernel then says in the
+ * task's context tells what the fault did. Entries are set at the record that
+ * commits them (the RSS change; for a copy the allocation), not at the fault:
+ * that keeps threads of one address space in order. A fault that ends without
+ * any such record has mapped the zero page, made an entry writable, or nothing.
+ */
+#include <string.h>
+
+#include "engine/ops.h"
+#include "replay/tracking.h"
+
+/* How long after another thread's effect a fault on the same entry may still be a loser of the same race. */
+#define RACE_NS 100000
+/* How far below the stack a fault may grow it. */
+#define STACK_GROWTH_MAX BIT_ULL(30)
+
+/* ---- allocations ------------------------------------------------------------ */
+
+void push_alloc(struct task *task, u64 pfn, u32 order)
+{
+	if (task->nr_allocs == TASK_ALLOCS) {
+		memmove(task->allocs, task->allocs + 1, (TASK_ALLOCS - 1) * sizeof(*task->allocs));
+		task->nr_allocs--;
+	}
+	task->allocs[task->nr_allocs++] = (struct task_alloc){ pfn, order };
+}
+
+static void remove_alloc(struct task *task, u32 at)
+{
+	memmove(task->allocs + at, task->allocs + at + 1, (task->nr_allocs - at - 1) * sizeof(*task->allocs));
+	task->nr_allocs--;
+}
+
+bool take_alloc(struct task *task, u64 pages, struct task_alloc *alloc)
+{
+	u32 at = task->nr_allocs;
+
+	if (!at)
+		return false;
+	for (u32 i = task->nr_allocs; i-- > 0;) {
+		if (BIT_ULL(task->allocs[i].order) == pages) {
+			at = i + 1;
+			break;
+		}
+	}
+	*alloc = task->allocs[at - 1];
+	remove_alloc(task, at - 1);
+	return true;
+}
+
+bool drop_alloc(struct task *task, u64 pfn)
+{
+	for (u32 i = 0; i < task->nr_allocs; i++) {
+		if (task->allocs[i].pfn == pfn) {
+			remove_alloc(task, i);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---- VMAs ------------------------------------------------------------------------ */
+
+static struct world_vma *grow_stack(struct rf_tracker *tracker, struct world_mm *mm, u64 addr)
+{
+	struct world_vma *vma = vma_next(mm, addr, NULL);
+	u64 start = ALIGN_DOWN(addr, BIT_ULL(tracker->page_shift));
+	struct rf_op *op;
+
+	if (!vma || !(vma->flags & RF_VM_GROWSDOWN) || vma->end - addr > STACK_GROWTH_MAX)
+		return NULL;
+	op = emit(tracker, RF_OP_VMA_GROW, mm);
+	op->addr = start;
+	op->end = vma->start;
+	vma->pgoff -= (vma->start - start) >> tracker->page_shift;
+	vma->start = start;
+	return vma;
+}
+
+struct world_vma *fault_vma(struct rf_tracker *tracker, struct world_mm *mm, u64 addr)
+{
+	struct world_vma *vma = vma_find(mm, addr), guess;
+
+	if (!vma)
+		vma = grow_stack(tracker, mm, addr);
+	if (vma)
+		return vma;
+	memset(&guess, 0, sizeof(guess));
+	guess.start = ALIGN_DOWN(addr, BIT_ULL(tracker->page_shift));
+	guess.end = guess.start + BIT_ULL(tracker->page_shift);
+	guess.pgoff = vpn_of(tracker, addr);
+	guess.flags = RF_VM_READ | RF_VM_WRITE;
+	guess.implicit = true;
+	tracker->fidelity.inferred.vma_implicit++;
+	return map_vma(tracker, mm, &guess, RF_WHY_NONE);
+}
+
+static bool is_private_writable(const struct world_vma *vma)
+{
+	return (vma->flags & (RF_VM_WRITE | RF_VM_SHARED)) == RF_VM_WRITE;
+}
+
+/* ---- effects ---------------------------------------------------------------------- */
+
+/* Remember for the losers of a race. */
+static void note_recent(const struct rf_tracker *tracker, struct world_mm *mm, u64 vpn)
+{
+	if (mm->users < 2)
+		return;
+	mm->reused_vpn[mm->reused_next] = vpn;
+	mm->reused_time[mm->reused_next] = tracker->time;
+	mm->reused_next = (u8)((mm->reused_next + 1) % ARRAY_SIZE(mm->reused_vpn));
+}
+
+static bool was_recent(const struct rf_tracker *tracker, const struct world_mm *mm, u64 vpn)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(mm->reused_vpn); i++)
+		if (mm->reused_vpn[i] == vpn && tracker->time - mm->reused_time[i] < RACE_NS)
+			return true;
+	return false;
+}
+
+void set_anon(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, u64 pfn, u32 order,
+	      u16 op_flags)
+{
+	u64 nr = BIT_ULL(order), base = ALIGN_DOWN(vpn, nr), flags = WORLD_EXCLUSIVE;
+	bool replaces = world_pte_present(world_get(mm, vpn));
+	struct rf_op *op;
+
+	if (vma->flags & RF_VM_WRITE)
+		flags |= WORLD_WRITE;
+	folio_set(tracker->world, pfn, order);
+	for (u64 i = 0; i < nr; i++)
+		world_set(tracker->world, mm, base + i, world_mkpte(WORLD_ANON, pfn + i, flags));
+	vma->anon_vma = true;
+	note_recent(tracker, mm, vpn);
+	/* do_cow_fault(), do_huge_zero_wp_pmd(); else do_anonymous_page(). */
+	op = emit(tracker, vma->file || replaces ? RF_OP_FAULT_COW : RF_OP_FAULT_ANON, mm);
+	op->addr = (op->kind == RF_OP_FAULT_COW && !order ? vpn : base) << tracker->page_shift;
+	op->pfn = pfn;
+	op->order = (u8)order;
+	op->nr = (u32)nr;
+	op->flags = op_flags | RF_OP_WRITE;
+}
+
+void copy_page(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, u64 pfn, u16 op_flags)
+{
+	u64 flags = WORLD_EXCLUSIVE | (vma->flags & RF_VM_WRITE ? WORLD_WRITE : 0);
+	struct rf_op *op;
+
+	folio_set(tracker->world, pfn, 0);
+	world_set(tracker->world, mm, vpn, world_mkpte(WORLD_ANON, pfn, flags));
+	vma->anon_vma = true;
+	note_recent(tracker, mm, vpn);
+	op = emit(tracker, RF_OP_FAULT_COW, mm);
+	op->addr = vpn << tracker->page_shift;
+	op->pfn = pfn;
+	op->nr = 1;
+	op->flags = op_flags | RF_OP_WRITE;
+}
+
+void swap_in(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, u64 pfn, u32 order,
+	     u64 nr, u16 op_flags)
+{
+	u64 base = nr > 1 ? vpn - (pfn & (nr - 1)) : vpn, first = nr > 1 ? ALIGN_DOWN(pfn, nr) : pfn;
+	world_pte old = world_get(mm, vpn);
+	u64 flags = 0;
+	struct rf_op *op;
+
+	/* do_swap_page(): nobody else's entry, nobody else's page: ours alone, and writable at once. */
+	if (world_pte_kind(old) == WORLD_SWAP && slot_entries(tracker->world, (u32)world_pte_pfn(old)) == 1) {
+		flags = WORLD_EXCLUSIVE | (vma->flags & RF_VM_WRITE ? WORLD_WRITE : 0);
+		op_flags |= RF_OP_EXCLUSIVE | (flags & WORLD_WRITE ? RF_OP_WRITE : 0);
+	}
+	for (u64 i = 0; i < nr; i++) {
+		old = world_get(mm, base + i);
+		if (world_pte_kind(old) == WORLD_SWAP)
+			slot_set_cached(tracker->world, (u32)world_pte_pfn(old), first + i);
+		world_set(tracker->world, mm, base + i, world_mkpte(WORLD_ANON, first + i, flags));
+	}
+	vma->anon_vma = true;
+	note_recent(tracker, mm, vpn);
+	op = emit(tracker, RF_OP_FAULT_SWAP, mm);
+	op->addr = base << tracker->page_shift;
+	op->pfn = first;
+	op->order = (u8)order;
+	op->nr = (u32)nr;
+	op->flags = op_flags;
+}
+
+/* do_huge_pmd_anonymous_page() for a read: the huge zero page, where the table is empty and the VMA may be huge. */
+static bool may_be_huge_zero(struct rf_tracker *tracker, struct world_mm *mm, const struct world_vma *vma, u64 vpn)
+{
+	u64 nr = BIT_ULL(tracker->pmd_order), base = ALIGN_DOWN(vpn, nr), pfn;
+	bool wanted = tracker->thp_always ? !(vma->flags & RF_VM_NOHUGEPAGE)
+					  : tracker->thp_madvise && (vma->flags & RF_VM_HUGEPAGE);
+
+	return wanted && !vma->file && base >= vpn_of(tracker, vma->start) &&
+	       base + nr <= vpn_of(tracker, vma->end) && world_range_none(mm, base, nr) &&
+	       kernel_page(tracker, RF_KERNEL_PAGE_HUGE_ZERO, 0, &pfn);
+}
+
+void set_zero(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, u16 op_flags)
+{
+	u64 pfn = 0, nr = 1, base = vpn;
+	struct rf_op *op;
+
+	kernel_page(tracker, RF_KERNEL_PAGE_ZERO, 0, &pfn);
+	if (may_be_huge_zero(tracker, mm, vma, vpn)) {
+		nr = BIT_ULL(tracker->pmd_order);
+		base = ALIGN_DOWN(vpn, nr);
+		kernel_page(tracker, RF_KERNEL_PAGE_HUGE_ZERO, 0, &pfn);
+	}
+	for (u64 i = 0; i < nr; i++)
+		world_set(tracker->world, mm, base + i, world_mkpte(WORLD_ZERO, nr > 1 ? pfn + i : pfn, 0));
+	tracker->fidelity.inferred.zero_page++;
+	op = emit(tracker, RF_OP_FAULT_ZERO, mm);
+	op->addr = base << tracker->page_shift;
+	op->pfn = pfn;
+	op->nr = (u32)nr;
+	op->order = nr > 1 ? (u8)tracker->pmd_order : 0;
+	op->flags = op_flags | RF_OP_INFERRED;
+}
+
+/* ---- the window --------------------------------------------------------------------- */
+
+static void fault_none(struct rf_tracker *tracker, struct task *task)
+{
+	struct rf_op *op = emit(tracker, RF_OP_FAULT_NONE, task->mm);
+
+	op->addr = task->fault.vpn << tracker->page_shift;
+	op->flags = task->fault.flags & RF_FAULT_WRITE ? RF_OP_WRITE : 0;
+}
+
+static void end_wait(struct task *task)
+{
+	if (task->fault.shared_wait) {
+		task->fault.shared_wait = false;
+		task->mm->deferred--;
+	}
+}
+
+/* wp_page_reuse(): a write fault on a present entry that allocated nothing. */
+static void settle_write(struct rf_tracker *tracker, struct task *task, struct world_vma *vma, world_pte pte)
+{
+	struct task_fault *fault = &task->fault;
+	struct rf_op *op;
+
+	if (!vma || !(vma->flags & RF_VM_WRITE) || !world_pte_present(pte) || pte & WORLD_WRITE) {
+		fault_none(tracker, task);
+		return;
+	}
+	if (!(vma->flags & RF_VM_SHARED) && world_pte_kind(pte) != WORLD_ANON) {
+		/* Page cache and zero page are never reused: a copy whose allocation no record told. */
+		if (tracker->have_allocs) {
+			fault_none(tracker, task);
+			return;
+		}
+		copy_page(tracker, task->mm, vma, fault->vpn, world_invent_pfn(tracker->world, 0), RF_OP_INFERRED);
+		return;
+	}
+	world_set_flags(task->mm, fault->vpn,
+			WORLD_WRITE | (vma->flags & RF_VM_SHARED ? 0 : WORLD_EXCLUSIVE), WORLD_LAZYFREE);
+	note_recent(tracker, task->mm, fault->vpn);
+	tracker->fidelity.inferred.reuse++;
+	op = emit(tracker, RF_OP_FAULT_REUSE, task->mm);
+	op->addr = fault->vpn << tracker->page_shift;
+	op->nr = 1;
+	op->flags = RF_OP_WRITE;
+}
+
+/* vvar: vmf_insert_pfn(), which no counter sees. */
+static void settle_special(struct rf_tracker *tracker, struct task *task, struct world_vma *vma)
+{
+	static const u8 what_of_name[] = {
+		[RF_VMA_VVAR] = RF_KERNEL_PAGE_VVAR,
+		[RF_VMA_VVAR_VCLOCK] = RF_KERNEL_PAGE_VVAR_VCLOCK,
+	};
+	struct task_fault *fault = &task->fault;
+	u64 index = fault->vpn - vpn_of(tracker, vma->start), pfn;
+	struct rf_op *op;
+
+	if (vma->name != RF_VMA_VVAR && vma->name != RF_VMA_VVAR_VCLOCK) {
+		fault_none(tracker, task);
+		return;
+	}
+	if (!kernel_page(tracker, what_of_name[vma->name], index, &pfn)) {
+		pfn = world_invent_pfn(tracker->world, 0);
+		tracker->fidelity.inferred.file_pfn_unknown++;
+	}
+	world_set(tracker->world, task->mm, fault->vpn, world_mkpte(WORLD_SPECIAL, pfn, 0));
+	op = emit(tracker, RF_OP_FAULT_FILE, task->mm);
+	op->addr = op->aux = fault->vpn << tracker->page_shift;
+	op->nr = 1;
+	op->pfn = pfn;
+	op->flags = RF_OP_FIRST | RF_OP_INFERRED;
+}
+
+/* do_anonymous_page(): no file, or one like /dev/zero. */
+static bool reads_as_zero(const struct rf_tracker *tracker, const struct world_vma *vma)
+{
+	const struct world_file *file = file_get(tracker->world, vma->file);
+
+	if (vma->flags & (RF_VM_SHARED | RF_VM_HUGETLB | RF_VM_UFFD))
+		return false;
+	return vma->flags & (RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC) && !(file && (file->cached || file->provisional));
+}
+
+static void settle_missing(struct rf_tracker *tracker, struct task *task, struct world_vma *vma, world_pte pte)
+{
+	struct task_fault *fault = &task->fault;
+
+	if (pte || fault->file_seen || fault->flags & RF_FAULT_WRITE) {
+		fault_none(tracker, task);
+	} else if (vma && vma->flags & (RF_VM_SPECIAL | RF_VM_PFNMAP)) {
+		settle_special(tracker, task, vma);
+	} else if (vma && reads_as_zero(tracker, vma)) {
+		set_zero(tracker, task->mm, vma, fault->vpn, 0);
+	} else {
+		fault_none(tracker, task);
+	}
+}
+
+/* Nothing more will tell what the fault did. */
+static void settle(struct rf_tracker *tracker, struct task *task)
+{
+	struct task_fault *fault = &task->fault;
+	struct world_vma *vma;
+	world_pte pte;
+
+	if (!fault->open || fault->settled || !task->mm)
+		return;
+	fault->settled = true;
+	vma = vma_find(task->mm, fault->addr);
+	if (fault->delta_seen) {
+		fault->delta_seen = false;
+		end_wait(task);
+		if (fault->delta > 0) {
+			if (!vma)
+				vma = fault_vma(tracker, task->mm, fault->addr);
+			if (vma)
+				map_file_page(tracker, task->mm, vma, fault->vpn, fault->delta,
+					      fault->member == RF_RSS_SHMEM, fault->flags & RF_FAULT_WRITE, 0);
+			return;
+		}
+	}
+	if (!vma && !(fault->flags & RF_FAULT_PRESENT)) {
+		/* The stack grows by a read too; anything else here is a wild address. */
+		vma = vma_next(task->mm, fault->addr, NULL);
+		vma = vma && vma->flags & RF_VM_GROWSDOWN && vma->start - fault->addr < BIT_ULL(20)
+			      ? fault_vma(tracker, task->mm, fault->addr) : NULL;
+	}
+	pte = world_get(task->mm, fault->vpn);
+	if (fault->flags & RF_FAULT_PRESENT && fault->flags & RF_FAULT_WRITE)
+		settle_write(tracker, task, vma, pte);
+	else if (fault->flags & RF_FAULT_PRESENT)
+		fault_none(tracker, task);
+	else
+		settle_missing(tracker, task, vma, pte);
+}
+
+void fault_close(struct rf_tracker *tracker, struct task *task)
+{
+	struct task_fault *fault = &task->fault;
+
+	if (!fault->open)
+		return;
+	settle(tracker, task);
+	/* A swap-in for write that stayed read-only and copied nothing ended in do_wp_page() reusing the page. */
+	if (task->mm && fault->swapped_in && fault->flags & RF_FAULT_WRITE && !fault->copied &&
+	    world_pte_kind(world_get(task->mm, fault->vpn)) == WORLD_ANON)
+		world_set_flags(task->mm, fault->vpn, WORLD_WRITE | WORLD_EXCLUSIVE, 0);
+	fault->open = false;
+	if (task->mm) {
+		end_wait(task);
+		check_rss(tracker, task->mm);
+	}
+}
+
+void settle_others(struct rf_tracker *tracker, struct world_mm *mm, const struct task *except, u64 time)
+{
+	if (mm->users < 2 && (!except || except->mm == mm))
+		return;
+	for (struct task *task = mm->tasks; task; task = task->mm_next)
+		if (task != except && task->fault.open && task->fault.time < time)
+			settle(tracker, task);
+}
+
+/* ---- a fault begins --------------------------------------------------------------------- */
+
+/* The model held the entry empty, the hardware found it present: something no record told, most often GUP. */
+static void adopt_unseen(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn)
+{
+	if (vma->flags & (RF_VM_SPECIAL | RF_VM_PFNMAP | RF_VM_HUGETLB))
+		return;
+	if (vma->file)
+		map_file_page(tracker, mm, vma, vpn, 1, vma->flags & RF_VM_SHMEM, false,
+			      RF_OP_POPULATE | RF_OP_INFERRED);
+	else
+		set_anon(tracker, mm, vma, vpn, world_invent_pfn(tracker->world, 0), 0,
+			 RF_OP_POPULATE | RF_OP_INFERRED);
+	/* Whatever it is, it was not writable: the fault says so. */
+	world_set_flags(mm, vpn, 0, WORLD_WRITE);
+}
+
+/* The entry is writable in the model, yet a write to it faulted. */
+static bool explain_write_protected(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn,
+				    world_pte pte)
+{
+	bool explained = false;
+
+	if (was_recent(tracker, mm, vpn))
+		return true;
+	if (vma && vma->flags & RF_VM_SHARED && world_pte_kind(pte) == WORLD_FILE) {
+		/* page_mkclean_one() by writeback. */
+		emit_entry(tracker, RF_OP_MKCLEAN, mm, vpn, world_pte_pfn(pte),
+			   folio_order(tracker->world, world_pte_pfn(pte)), RF_OP_INFERRED);
+		tracker->fidelity.inferred.mkclean++;
+		explained = true;
+	}
+	world_set_flags(mm, vpn, 0, WORLD_WRITE);
+	return explained;
+}
+
+static bool check_present(struct rf_tracker *tracker, struct task *task, struct world_vma *vma, u64 vpn, bool write)
+{
+	struct world_mm *mm = task->mm;
+	world_pte pte = world_get(mm, vpn);
+
+	if (!world_pte_present(pte)) {
+		settle_others(tracker, mm, task, tracker->time);
+		pte = world_get(mm, vpn);
+	}
+	if (!world_pte_present(pte)) {
+		if (vma)
+			adopt_unseen(tracker, mm, vma, vpn);
+		return false;
+	}
+	return !write || !(pte & WORLD_WRITE) || explain_write_protected(tracker, mm, vma, vpn, pte);
+}
+
+static bool check_missing(struct rf_tracker *tracker, struct task *task, u64 vpn)
+{
+	static const u8 member_of_kind[] = { [WORLD_ANON] = RF_RSS_ANON, [WORLD_SHMEM] = RF_RSS_SHMEM };
+	struct world_mm *mm = task->mm;
+	world_pte pte = world_get(mm, vpn);
+	enum world_kind kind = world_pte_kind(pte);
+	bool reclaimed;
+
+	if (!world_pte_present(pte) || was_recent(tracker, mm, vpn))
+		return true;
+	reclaimed = pte & WORLD_DOUBT ||
+		    (kind < ARRAY_SIZE(member_of_kind) && mm->unmapped[member_of_kind[kind]]);
+	unmap_unseen(tracker, mm, vpn, pte);
+	return reclaimed;
+}
+
+/* Each fault is an assertion on the entry it hit. */
+static void check_fault(struct rf_tracker *tracker, struct task *task, u64 vpn, u8 flags)
+{
+	struct world_vma *vma = vma_find(task->mm, vpn << tracker->page_shift);
+	bool ok;
+
+	if (task->mm->settling || !vma || vma->implicit)
+		return;
+	/* pte_protnone() is present to the kernel and not to the hardware. */
+	if (!(vma->flags & (RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC)) || vma->flags & (RF_VM_HUGETLB | RF_VM_PFNMAP))
+		return;
+	if (flags & RF_FAULT_PRESENT)
+		ok = check_present(tracker, task, vma, vpn, flags & RF_FAULT_WRITE);
+	else
+		ok = check_missing(tracker, task, vpn);
+	if (ok)
+		tracker->fidelity.fault_checks_ok++;
+	else
+		tracker->fidelity.fault_checks_bad++;
+}
+
+/* Without an error code the model tells whether the entry was present, and then only a write can have faulted. */
+static u8 flags_from_model(struct rf_tracker *tracker, struct task *task, u64 vpn, u8 flags)
+{
+	world_pte pte;
+
+	settle_others(tracker, task->mm, task, tracker->time);
+	pte = world_get(task->mm, vpn);
+	flags &= ~RF_FAULT_PRESENT;
+	if (!(flags & RF_FAULT_WRITE_KNOWN))
+		flags &= ~RF_FAULT_WRITE;
+	if (!world_pte_present(pte))
+		return flags;
+	flags |= RF_FAULT_PRESENT;
+	if (!(flags & RF_FAULT_WRITE_KNOWN) && !(pte & WORLD_WRITE))
+		flags |= RF_FAULT_WRITE;
+	return flags;
+}
+
+void on_fault(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
+{
+	u64 addr = record->f[0], vpn = vpn_of(tracker, addr);
+	u8 flags = (u8)record->f[1];
+	struct task_fault *fault = &task->fault;
+
+	/* Taken with faults disabled and taken again at once, this time to do something. */
+	if (fault->open && !fault->settled && !fault->delta_seen && fault->vpn == vpn && task->mm &&
+	    (fault->flags & (RF_FAULT_PRESENT | RF_FAULT_WRITE)) == (flags & (RF_FAULT_PRESENT | RF_FAULT_WRITE)) &&
+	    !(flags & RF_FAULT_UNKNOWN)) {
+		fault->settled = true;
+		fault_none(tracker, task);
+	}
+	fault_close(tracker, task);
+	task->nr_allocs = 0;
+	/* Back in user mode: a call whose return no record told is over. */
+	if (task->call.kind && !(flags & (RF_FAULT_KERNEL | RF_FAULT_UNKNOWN)))
+		call_abandon(tracker, task);
+	if (addr >= tracker->address_limit)
+		return;
+	if (!task->mm) {
+		task->orphans++;
+		return;
+	}
+	if (!task->mm->known)
+		return;
+	if (flags & RF_FAULT_UNKNOWN)
+		flags = flags_from_model(tracker, task, vpn, flags);
+	else
+		check_fault(tracker, task, vpn, flags);
+	*fault = (struct task_fault){
+		.open = true, .flags = flags, .addr = addr, .vpn = vpn, .time = record->time,
+		.replaced = 0, .copied_pfn = WORLD_PFN_MASK,
+	};
+}
+
+/* ---- what happens inside ----------------------------------------------------------------------- */
+
+bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 order)
+{
+	struct task_fault *fault = &task->fault;
+	struct world_mm *mm = task->mm;
+	struct world_vma *vma;
+	world_pte pte;
+	bool may_copy;
+
+	if (!mm || fault->copied || order)
+		return false;
+	may_copy = fault->settled ? fault->swapped_in
+				  : (fault->flags & RF_FAULT_PRESENT) &&
+					    (fault->flags & (RF_FAULT_WRITE | RF_FAULT_UNKNOWN));
+	if (!may_copy || (fault->swapped_in && !(fault->flags & (RF_FAULT_WRITE | RF_FAULT_UNKNOWN))))
+		return false;
+	vma = vma_find(mm, fault->addr);
+	pte = world_get(mm, fault->vpn);
+	if (!vma || !is_private_writable(vma) || !world_pte_present(pte) || pte & WORLD_WRITE)
+		return false;
+	fault->replaced = pte;
+	fault->copied = fault->settled = true;
+	fault->copied_pfn = pfn;
+	task->flush_due = true;
+	copy_page(tracker, mm, vma, fault->vpn, pfn, 0);
+	return true;
+}
+
+/* wp_page_copy() lost a race and threw its page away. */
+void fault_page_freed(struct rf_tracker *tracker, struct task *task, u64 pfn)
+{
+	struct task_fault *fault = &task->fault;
+	world_pte now;
+
+	if (!fault->open || !fault->copied || fault->copied_pfn != pfn || !task->mm)
+		return;
+	now = world_get(task->mm, fault->vpn);
+	if (world_pte_kind(now) != WORLD_ANON || world_pte_pfn(now) != pfn)
+		return;
+	world_set(tracker->world, task->mm, fault->vpn, fault->replaced);
+	task->flush_due = false;
+}
+
+/* Which of several pages read ahead is the one at vpn is not told; the last one is, if there is one. */
+static void fault_swap_in(struct rf_tracker *tracker, struct task *task, struct world_vma *vma, world_pte pte, s64 delta)
+{
+	struct task_fault *fault = &task->fault;
+	struct task_alloc alloc;
+	u64 pfn, nr = delta > 0 ? (u64)delta : 1;
+
+	fault->settled = fault->swapped_in = true;
+	if (slot_cached(tracker->world, (u32)world_pte_pfn(pte), &pfn)) {
+		u32 order = folio_order(tracker->world, pfn);
+
+		if (nr != BIT_ULL(order))
+			nr = 1;
+		tracker->fidelity.inferred.swap_in_from_cache++;
+		swap_in(tracker, task->mm, vma, fault->vpn, pfn, order, nr, RF_OP_CACHED | RF_OP_INFERRED);
+		return;
+	}
+	if (!take_alloc(task, nr, &alloc)) {
+		/* Read ahead by an earlier fault: cached, but nobody told as which page. */
+		alloc.order = 0;
+		alloc.pfn = world_invent_pfn(tracker->world, 0);
+		tracker->fidelity.inferred.swap_in_from_cache++;
+	}
+	folio_set(tracker->world, alloc.pfn, alloc.order);
+	if (nr != BIT_ULL(alloc.order))
+		nr = 1;
+	task->nr_allocs = 0;
+	swap_in(tracker, task->mm, vma, fault->vpn, alloc.pfn, alloc.order, nr, 0);
+}
+
+static void fault_anon(struct rf_tracker *tracker, struct task *task, s64 delta)
+{
+	struct task_fault *fault = &task->fault;
+	struct world_vma *vma = fault_vma(tracker, task->mm, fault->addr);
+	world_pte pte = world_get(task->mm, fault->vpn);
+	struct task_alloc alloc;
+	u16 flags = 0;
+
+	if (!vma)
+		return;
+	if (world_pte_kind(pte) == WORLD_SWAP) {
+		fault_swap_in(tracker, task, vma, pte, delta);
+		return;
+	}
+	if (!take_alloc(task, delta > 0 ? (u64)delta : 1, &alloc)) {
+		if (fault->copied || delta <= 0)
+			return;		/* the RSS side of a copy */
+		alloc.order = (u32)(63 - __builtin_clzll((u64)delta));
+		if (alloc.order > tracker->pmd_order)
+			alloc.order = tracker->pmd_order;
+		alloc.pfn = world_invent_pfn(tracker->world, alloc.order);
+		tracker->fidelity.inferred.order_from_rss++;
+		if (tracker->have_allocs)
+			tracker->fidelity.anomalies.rss_without_alloc++;
+		flags = RF_OP_INFERRED;
+	} else if (delta != (s64)BIT_ULL(alloc.order) && task->mm->users == 1) {
+		tracker->fidelity.anomalies.rss_order_mismatch++;
+	}
+	fault->settled = true;
+	task->nr_allocs = 0;
+	set_anon(tracker, task->mm, vma, fault->vpn, alloc.pfn, alloc.order, flags);
+}
+
+static void fault_shmem(struct rf_tracker *tracker, struct task *task, s64 delta)
+{
+	struct task_fault *fault = &task->fault;
+	struct world_vma *vma = fault_vma(tracker, task->mm, fault->addr);
+	struct task_alloc alloc;
+	u64 pfn;
+
+	if (!vma)
+		return;
+	vma->flags |= RF_VM_SHMEM;
+	if (take_alloc(task, (u64)delta, &alloc)) {
+		shmem_add(tracker, vma, fault->vpn, alloc.pfn, alloc.order);
+	} else if (!cache_find(tracker->world, vma->file, vma_file_index(tracker->world, vma, fault->vpn), &pfn) ||
+		   delta > 1) {
+		/* Fault-around over pages that are there, or a page that was there before the recording. */
+		fault->delta_seen = true;
+		fault->delta = delta;
+		fault->member = RF_RSS_SHMEM;
+		fault->shared_wait = true;
+		task->mm->deferred++;
+		return;
+	}
+	fault->settled = true;
+	map_file_page(tracker, task->mm, vma, fault->vpn, delta, true, fault->flags & RF_FAULT_WRITE, 0);
+}
+
+void fault_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delta)
+{
+	struct task_fault *fault = &task->fault;
+
+	switch (member) {
+	case RF_RSS_ANON:
+		/* The percpu counters of two threads may cancel or add up: with threads, the allocation decides. */
+		if (delta > 0 || (!delta && task->mm->users > 1 && task->nr_allocs &&
+				  !(fault->flags & RF_FAULT_PRESENT)))
+			fault_anon(tracker, task, delta);
+		break;
+	case RF_RSS_FILE:
+		if (delta < 0 || fault->copied)
+			break;
+		if (fault->file_seen && delta > 0) {
+			struct world_vma *vma = fault_vma(tracker, task->mm, fault->addr);
+
+			fault->settled = true;
+			if (vma)
+				map_file_page(tracker, task->mm, vma, fault->vpn, delta, false,
+					      fault->flags & RF_FAULT_WRITE, 0);
+			break;
+		}
+		fault->delta_seen = true;
+		fault->delta = delta;
+		fault->member = RF_RSS_FILE;
+		if (!fault->shared_wait) {
+			fault->shared_wait = true;
+			task->mm->deferred++;
+		}
+		break;
+	case RF_RSS_SHMEM:
+		if (delta > 0 && !fault->copied)
+			fault_shmem(tracker, task, delta);
+		break;
+	}
+}

@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: MIT
+/*
+ * File pages: fault-around, single faults, shmem, and the page cache behind them.
+ * The RSS change tells how many pages a fault-around mapped, the page cache which
+ * they can have been.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "engine/ops.h"
+#include "replay/tracking.h"
+
+/* A page added to the cache this short a time ago may not be uptodate yet. */
+#define READ_NS 20000000
+
+/* ---- which file -------------------------------------------------------------------- */
+
+void learn_file(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u32 file)
+{
+	const struct world_file *known = file_get(tracker->world, vma->file);
+	u32 old = vma->file;
+
+	if (old == file)
+		return;
+	if (known && known->provisional)
+		cache_merge(tracker->world, old, file);
+	else
+		tracker->fidelity.anomalies.file_mismatch++;
+	if (!old) {
+		vma->file = file;
+		return;
+	}
+	/* Every piece of that mapping, and whatever else was made from the same descriptor. */
+	for (u32 i = 0; i < mm->nr_vmas; i++)
+		if (mm->vmas[i]->file == old)
+			mm->vmas[i]->file = file;
+}
+
+/* A VMA made up for one page turns out to map a file: make up the neighbours the window tells of. */
+static void adopt_file(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u32 file, u64 first,
+		       u64 last)
+{
+	u64 vpn = vpn_of(tracker, vma->start), around = 16, base = ALIGN_DOWN(vpn, around);
+	struct world_vma piece = *vma;
+
+	if (vpn - base > last - first)
+		base = vpn;
+	piece.file = file;
+	piece.flags = RF_VM_READ | RF_VM_EXEC;
+	world_zap(tracker->world, mm, vpn, vpn + 1);
+	vma_remove(tracker->world, mm, piece.start, piece.end);
+	for (u64 index = first; index <= last && index - first < around; index++) {
+		piece.start = (base + index - first) << tracker->page_shift;
+		piece.end = piece.start + BIT_ULL(tracker->page_shift);
+		piece.pgoff = index;
+		if (!vma_overlaps(mm, piece.start, piece.end))
+			vma_insert(tracker->world, mm, &piece);
+	}
+}
+
+/* The only VMA that maps this index of the file, or NULL. */
+static struct world_vma *vma_by_file(const struct rf_tracker *tracker, struct world_mm *mm, u32 file, u64 index)
+{
+	struct world_vma *found = NULL;
+
+	for (u32 i = 0; i < mm->nr_vmas; i++) {
+		struct world_vma *vma = mm->vmas[i];
+		u64 pages = (vma->end - vma->start) >> tracker->page_shift;
+
+		if (vma->file != file || index < vma->pgoff || index - vma->pgoff >= pages)
+			continue;
+		if (found)
+			return NULL;
+		found = vma;
+	}
+	return found;
+}
+
+/* ---- mapping ----------------------------------------------------------------------------- */
+
+static u64 file_page(struct rf_tracker *tracker, const struct world_vma *vma, u64 vpn)
+{
+	u64 index = vma_file_index(tracker->world, vma, vpn), pfn;
+
+	if (vma->name == RF_VMA_VDSO && kernel_page(tracker, RF_KERNEL_PAGE_VDSO, vpn - vpn_of(tracker, vma->start), &pfn))
+		return pfn;
+	if (cache_find(tracker->world, vma->file, index, &pfn))
+		return pfn;
+	pfn = world_invent_pfn(tracker->world, 0);
+	if (vma->file)
+		cache_set(tracker->world, vma->file, index, pfn);
+	tracker->fidelity.inferred.file_pfn_unknown++;
+	return pfn;
+}
+
+static world_pte file_pte(const struct world_vma *vma, u64 pfn, bool shmem, bool write, u64 extra)
+{
+	enum world_kind kind = vma->name == RF_VMA_VDSO ? WORLD_VDSO : shmem ? WORLD_SHMEM : WORLD_FILE;
+
+	/*
+	 * A shared page-cache page is mapped writable only for a write, after page_mkwrite(); shmem wants no notice
+	 * and gets the VMA's permissions at once.
+	 */
+	if ((vma->flags & (RF_VM_SHARED | RF_VM_WRITE)) == (RF_VM_SHARED | RF_VM_WRITE) && (write || shmem))
+		extra |= WORLD_WRITE;
+	return world_mkpte(kind, pfn, extra);
+}
+
+/* A run under construction: consecutive pages of one folio. */
+struct run {
+	struct rf_tracker *tracker;
+	struct world_mm *mm;
+	u64 vpn, pfn, fault_vpn;
+	u32 nr, order;
+	u16 flags;
+};
+
+static void run_end(struct run *run)
+{
+	struct rf_op *op;
+
+	if (!run->nr)
+		return;
+	op = emit(run->tracker, RF_OP_FAULT_FILE, run->mm);
+	op->addr = run->vpn << run->tracker->page_shift;
+	op->aux = run->fault_vpn << run->tracker->page_shift;
+	op->nr = run->nr;
+	op->pfn = run->pfn;
+	op->order = (u8)run->order;
+	op->flags = run->flags;
+	run->flags &= ~RF_OP_FIRST;
+	run->nr = 0;
+}
+
+static void run_add(struct run *run, u64 vpn, u64 pfn)
+{
+	u32 order = folio_order(run->tracker->world, pfn);
+
+	if (run->nr && (vpn != run->vpn + run->nr || pfn != run->pfn + run->nr ||
+			folio_head(pfn, order) != folio_head(run->pfn, run->order)))
+		run_end(run);
+	if (!run->nr) {
+		run->vpn = vpn;
+		run->pfn = pfn;
+		run->order = order;
+	}
+	run->nr++;
+}
+
+static bool is_recent_page(const struct rf_tracker *tracker, u64 pfn)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(tracker->recent_pages); i++)
+		if (tracker->recent_pages[i].pfn == pfn && tracker->time - tracker->recent_pages[i].time < READ_NS)
+			return true;
+	return false;
+}
+
+/* One page of a fault-around window that might have been mapped. */
+struct candidate {
+	u64 vpn, index, pfn;
+	bool cached;
+};
+
+#define WINDOW_MAX 512
+
+static size_t find_candidates(struct rf_tracker *tracker, struct world_mm *mm, const struct world_vma *vma, u64 first,
+			      u64 last, struct candidate *candidates, size_t *nr_cached)
+{
+	u64 start = vpn_of(tracker, vma->start), pages = vpn_of(tracker, vma->end) - start;
+	size_t nr = 0;
+
+	*nr_cached = 0;
+	first = max_u64(first, vma->pgoff);
+	for (u64 index = first; index <= last && index - vma->pgoff < pages && nr < WINDOW_MAX; index++) {
+		struct candidate *candidate = &candidates[nr];
+
+		candidate->vpn = start + (index - vma->pgoff);
+		candidate->index = index;
+		if (world_get(mm, candidate->vpn))
+			continue;
+		candidate->cached = cache_find(tracker->world, vma->file, index, &candidate->pfn);
+		*nr_cached += candidate->cached;
+		nr++;
+	}
+	return nr;
+}
+
+void map_file_range(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 fault_vpn, u64 first,
+		    u64 last, s64 delta, bool shmem, u16 op_flags)
+{
+	struct run run = { .tracker = tracker, .mm = mm, .fault_vpn = fault_vpn,
+			   .flags = op_flags | RF_OP_FIRST | RF_OP_FAULT_AROUND | (shmem ? RF_OP_SHMEM : 0) };
+	struct candidate candidates[WINDOW_MAX];
+	size_t nr_cached, nr_recent = 0, nr, unknown = 0, mapped = 0;
+	bool skip_recent = false, doubt = false;
+
+	nr = find_candidates(tracker, mm, vma, first, last, candidates, &nr_cached);
+	if (delta < 0)
+		delta = (s64)nr_cached;		/* no RSS change was recorded */
+	if ((size_t)delta > nr_cached) {
+		unknown = (size_t)delta - nr_cached;
+		if ((size_t)delta < nr)
+			tracker->fidelity.inferred.fault_around_ambiguous++;
+	} else if ((size_t)delta < nr_cached) {
+		/* Locked, not uptodate or marked for readahead: left out by next_uptodate_folio(). */
+		for (size_t i = 0; i < nr; i++)
+			nr_recent += candidates[i].cached && is_recent_page(tracker, candidates[i].pfn);
+		skip_recent = (size_t)delta == nr_cached - nr_recent;
+		doubt = !skip_recent;
+		tracker->fidelity.inferred.fault_around_ambiguous += doubt;
+	}
+	for (size_t i = 0; i < nr && delta; i++) {
+		struct candidate *candidate = &candidates[i];
+
+		if (!candidate->cached) {
+			if (!unknown)
+				continue;
+			unknown--;
+			candidate->pfn = file_page(tracker, vma, candidate->vpn);
+		} else if (skip_recent && is_recent_page(tracker, candidate->pfn)) {
+			continue;
+		}
+		world_set(tracker->world, mm, candidate->vpn,
+			  file_pte(vma, candidate->pfn, shmem, false, doubt ? WORLD_DOUBT : 0));
+		run_add(&run, candidate->vpn, candidate->pfn);
+		mapped++;
+	}
+	run_end(&run);
+	if (mapped > (size_t)delta)
+		mm->unmapped[shmem ? RF_RSS_SHMEM : RF_RSS_FILE] += (u32)(mapped - (size_t)delta);
+}
+
+void map_file_page(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, s64 nr, bool shmem,
+		   bool write, u16 op_flags)
+{
+	struct run run = { .tracker = tracker, .mm = mm, .fault_vpn = vpn,
+			   .flags = op_flags | RF_OP_FIRST | (shmem ? RF_OP_SHMEM : 0) | (write ? RF_OP_WRITE : 0) };
+	u64 pfn = file_page(tracker, vma, vpn), first = vpn, pages = 1;
+
+	if (nr > 1) {
+		u32 order = folio_order(tracker->world, pfn);
+		u64 before = pfn - folio_head(pfn, order), start = vpn_of(tracker, vma->start);
+
+		/* finish_fault(): the whole folio, as far as it lies in the VMA. */
+		first = vpn - min_u64(before, vpn - start);
+		pages = min_u64(BIT_ULL(order) - before + (vpn - first), vpn_of(tracker, vma->end) - first);
+		pages = min_u64(pages, (u64)nr);
+		if (first + pages <= vpn)
+			first = vpn, pages = 1;
+	}
+	for (u64 i = 0; i < pages; i++) {
+		u64 page = first == vpn && !i ? pfn : file_page(tracker, vma, first + i);
+
+		if (pages > 1 && world_pte_present(world_get(mm, first + i)))
+			continue;
+		world_set(tracker->world, mm, first + i, file_pte(vma, page, shmem, write, 0));
+		run_add(&run, first + i, page);
+	}
+	run_end(&run);
+}
+
+void shmem_add(struct rf_tracker *tracker, struct world_vma *vma, u64 vpn, u64 pfn, u32 order)
+{
+	u64 index = ALIGN_DOWN(vma_file_index(tracker->world, vma, vpn), BIT_ULL(order));
+
+	if (!vma->file)
+		vma->file = file_new(tracker->world, true, true);
+	folio_set(tracker->world, pfn, order);
+	for (u64 i = 0; i < BIT_ULL(order); i++)
+		cache_set(tracker->world, vma->file, index + i, pfn + i);
+}
+
+/* ---- records -------------------------------------------------------------------------------- */
+
+static u32 record_file(struct rf_tracker *tracker, const struct rf_record *record)
+{
+	u32 file = file_by_inode(tracker->world, record->f[0], record->f[1]);
+
+	if (file)
+		file_get(tracker->world, file)->cached = true;
+	return file;
+}
+
+static void fault_map_pages(struct rf_tracker *tracker, struct task *task, u32 file, u64 first, u64 last)
+{
+	struct task_fault *fault = &task->fault;
+	struct world_mm *mm = task->mm;
+	struct world_vma *vma = fault_vma(tracker, mm, fault->addr);
+	s64 delta = fault->delta_seen ? fault->delta : -1;
+	bool shmem = fault->delta_seen && fault->member == RF_RSS_SHMEM;
+
+	if (!vma)
+		return;
+	if (vma->implicit && !vma->file) {
+		adopt_file(tracker, mm, vma, file, first, last);
+		vma = vma_find(mm, fault->addr);
+		if (!vma)
+			return;
+	}
+	learn_file(tracker, mm, vma, file);
+	fault->delta_seen = false;
+	if (fault->shared_wait) {
+		fault->shared_wait = false;
+		mm->deferred--;
+	}
+	map_file_range(tracker, mm, vma, fault->vpn, first, last, delta, shmem, 0);
+	if (world_pte_present(world_get(mm, fault->vpn)))
+		fault->settled = true;
+}
+
+void on_map_pages(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
+{
+	u32 file = record_file(tracker, record);
+	u64 first = record->f[2], last = record->f[3];
+	struct world_vma *vma;
+
+	if (!task->mm || !task->mm->known || last < first)
+		return;
+	last = min_u64(last, first + WINDOW_MAX - 1);
+	if (task->fault.open && !task->fault.copied && (!task->fault.settled || task->fault.delta_seen)) {
+		fault_map_pages(tracker, task, file, first, last);
+		return;
+	}
+	if (call_populates(task)) {
+		populate_event(tracker, task, &(struct populate_event){
+			.what = POPULATE_MAP, .file = file, .index = first, .last = last });
+		return;
+	}
+	/* GUP in a call we do not follow, but the file tells the place. */
+	vma = vma_by_file(tracker, task->mm, file, first);
+	if (vma) {
+		tracker->fidelity.inferred.gup++;
+		map_file_range(tracker, task->mm, vma, vpn_of(tracker, vma->start) + first - vma->pgoff, first, last,
+			       task->populate.delta ? task->populate.delta : -1,
+			       task->populate.member == RF_RSS_SHMEM, RF_OP_POPULATE | RF_OP_INFERRED);
+		task->populate.delta = 0;
+	}
+}
+
+void on_filemap_fault(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
+{
+	u32 file = record_file(tracker, record);
+	struct task_fault *fault = &task->fault;
+	struct world_vma *vma;
+
+	if (!task->mm || !task->mm->known)
+		return;
+	if (fault->open && !fault->settled) {
+		/* What fault-around did before is told; what is left of its RSS change was the page itself. */
+		fault->file_seen = true;
+		fault->file = file;
+		fault->index = record->f[2];
+		vma = fault_vma(tracker, task->mm, fault->addr);
+		if (vma && vma->implicit && !vma->file)
+			vma->pgoff = record->f[2];
+		if (vma)
+			learn_file(tracker, task->mm, vma, file);
+		return;
+	}
+	if (call_populates(task))
+		populate_event(tracker, task, &(struct populate_event){
+			.what = POPULATE_FILE, .file = file, .index = record->f[2] });
+}
+
+void on_cache_add(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
+{
+	u32 file = record_file(tracker, record), order = (u32)min_u64(record->f[4], 20);
+	u64 index = record->f[2], pfn = record->f[3];
+
+	if (!file || pfn >= WORLD_INVENTED_PFN)
+		return;
+	drop_alloc(task, pfn);
+	folio_set(tracker->world, pfn, order);
+	for (u64 i = 0; i < BIT_ULL(order); i++) {
+		cache_set(tracker->world, file, index + i, pfn + i);
+		tracker->recent_pages[tracker->recent_next++ % ARRAY_SIZE(tracker->recent_pages)] =
+			(struct recent_page){ pfn + i, tracker->time };
+	}
+}
+
+/* A page leaves the page cache: it was unmapped everywhere before. */
+static void unmap_cache_page(struct rf_tracker *tracker, u64 pfn)
+{
+	const struct world_map *maps;
+	size_t nr = rmap_collect(tracker->world, pfn, &maps);
+
+	for (size_t i = 0; i < nr; i++) {
+		struct world_mm *mm = world_mm(tracker->world, maps[i].mm);
+		world_pte pte = mm ? world_get(mm, maps[i].vpn) : 0;
+		u32 member = world_pte_kind(pte) == WORLD_SHMEM ? RF_RSS_SHMEM : RF_RSS_FILE;
+
+		if (world_pte_kind(pte) != WORLD_FILE && world_pte_kind(pte) != WORLD_SHMEM)
+			continue;
+		emit_entry(tracker, RF_OP_UNMAP_FILE, mm, maps[i].vpn, pfn, folio_order(tracker->world, pfn),
+			   RF_OP_INFERRED | RF_OP_DEFERRED);
+		world_set(tracker->world, mm, maps[i].vpn, 0);
+		if (mm->unmapped[member])
+			mm->unmapped[member]--;
+	}
+}
+
+void on_cache_delete(struct rf_tracker *tracker, const struct rf_record *record)
+{
+	u32 file = record_file(tracker, record), order = (u32)min_u64(record->f[4], 20);
+	u64 index = record->f[2], pfn = record->f[3], cached;
+
+	if (!file || pfn >= WORLD_INVENTED_PFN)
+		return;
+	for (u64 i = 0; i < BIT_ULL(order); i++) {
+		if (cache_find(tracker->world, file, index + i, &cached)) {
+			/* An invented page at this place was this one. */
+			if (!world_pfn_known(cached))
+				unmap_cache_page(tracker, cached);
+			cache_clear(tracker->world, file, index + i);
+		}
+		unmap_cache_page(tracker, pfn + i);
+	}
+}
+
+/* ---- the state at the start ------------------------------------------------------------------- */
+
+static void start_layout(struct rf_tracker *tracker, const struct rf_record *record)
+{
+	u32 file = record_file(tracker, record), order = (u32)min_u64(record->f[5], 20);
+	u64 index = record->f[2], nr = record->f[3], pfn = record->f[4];
+
+	if (!file)
+		return;
+	if (record->kind == RF_CACHE_FILE) {
+		file_get(tracker->world, file)->layout_time = record->time;
+		return;
+	}
+	if (pfn >= WORLD_INVENTED_PFN || nr > BIT_ULL(order))
+		return;
+	folio_set(tracker->world, folio_head(pfn, order), order);
+	for (u64 i = 0; i < nr; i++)
+		cache_set(tracker->world, file, index + i, pfn + i);
+}
+
+/* The first event of an index tells what it held before, if the layout was taken later. */
+static void start_event(struct rf_tracker *tracker, const struct rf_record *record)
+{
+	u32 file = record_file(tracker, record), order = (u32)min_u64(record->f[4], 20);
+	u64 index = record->f[2], pfn = record->f[3];
+
+	if (!file || pfn >= WORLD_INVENTED_PFN || record->time >= file_get(tracker->world, file)->layout_time)
+		return;
+	for (u64 i = 0; i < BIT_ULL(order); i++) {
+		if (!cache_first_event(tracker->world, file, index + i))
+			continue;
+		if (record->kind == RF_CACHE_ADD) {
+			cache_clear(tracker->world, file, index + i);
+			continue;
+		}
+		cache_set(tracker->world, file, index + i, pfn + i);
+		folio_set(tracker->world, folio_head(pfn, order), order);
+	}
+}
+
+static int start_pass(struct rf_tracker *tracker, const u64 kinds[2],
+		      void (*visit)(struct rf_tracker *tracker, const struct rf_record *record), struct rf_error *err)
+{
+	struct rf_merge *merge = rf_merge_open(tracker->reader, kinds, err);
+	size_t nr;
+
+	if (!merge)
+		return -ENOMEM;
+	while ((nr = rf_merge_read(merge, tracker->records, READ_AHEAD))) {
+		for (size_t i = 0; i < nr; i++) {
+			u8 kind = tracker->records[i].kind;
+
+			/* A cursor picks frames, not records. */
+			if (kinds[kind / 64] >> kind % 64 & 1)
+				visit(tracker, &tracker->records[i]);
+		}
+	}
+	rf_merge_close(merge);
+	return 0;
+}
+
+int page_cache_start(struct rf_tracker *tracker, struct rf_error *err)
+{
+	static const u64 layouts[2] = { 0, BIT_ULL(RF_CACHE_FILE - 64) | BIT_ULL(RF_CACHE_RUN - 64) };
+	static const u64 events[2] = { BIT_ULL(RF_CACHE_ADD) | BIT_ULL(RF_CACHE_DELETE), 0 };
+	int ret = start_pass(tracker, layouts, start_layout, err);
+
+	if (!ret)
+		ret = start_pass(tracker, events, start_event, err);
+	cache_forget_events(tracker->world);
+	return ret;
+}

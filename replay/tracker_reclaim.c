@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What others do to page tables, told by page frame and found through the reverse
+ * map: reclaim, migration, khugepaged; and page frames that are allocated or freed
+ * although the model still maps them.
+ */
+#include <string.h>
+
+#include "engine/ops.h"
+#include "replay/tracking.h"
+
+/* ---- flushes put off ------------------------------------------------------------------- */
+
+static void owe_flush(struct rf_tracker *tracker, struct world_mm *mm)
+{
+	if (mm->flush_due || !world_grow(tracker->world, (void **)&tracker->flush_mms, sizeof(u32),
+					 &tracker->flush_mms_size, tracker->nr_flush_mms + 1ull))
+		return;
+	mm->flush_due = true;
+	tracker->flush_mms[tracker->nr_flush_mms++] = mm->id;
+}
+
+void reclaim_flush(struct rf_tracker *tracker)
+{
+	for (u32 i = 0; i < tracker->nr_flush_mms; i++) {
+		struct world_mm *mm = world_mm(tracker->world, tracker->flush_mms[i]);
+
+		if (!mm || !mm->flush_due)
+			continue;
+		mm->flush_due = false;
+		emit(tracker, RF_OP_RECLAIM_FLUSH, mm);
+	}
+	tracker->nr_flush_mms = 0;
+}
+
+/* ---- unmapping ----------------------------------------------------------------------------- */
+
+static void count_down(u32 *counter)
+{
+	if (*counter)
+		--*counter;
+}
+
+static void swap_out(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte, u16 op_flags)
+{
+	u64 pfn = world_pte_pfn(pte);
+	u32 slot = slot_of(tracker->world, pfn);
+
+	if (!slot)
+		return;
+	emit_entry(tracker, RF_OP_UNMAP_SWAP, mm, vpn, slot, folio_order(tracker->world, pfn),
+		   op_flags | RF_OP_ANON | RF_OP_DEFERRED);
+	world_set(tracker->world, mm, vpn, world_mkpte(WORLD_SWAP, slot, pte & WORLD_EXCLUSIVE));
+	count_down(&mm->unmapped[RF_RSS_ANON]);
+	count_down(&mm->swapped);
+	owe_flush(tracker, mm);
+}
+
+void unmap_unseen(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte)
+{
+	u64 pfn = world_pte_pfn(pte);
+
+	tracker->fidelity.inferred.unmapped_unseen++;
+	if (world_pte_kind(pte) == WORLD_ANON && mm->swapped) {
+		swap_out(tracker, mm, vpn, pte, RF_OP_INFERRED);
+		return;
+	}
+	emit_entry(tracker, RF_OP_UNMAP_FILE, mm, vpn, pfn, folio_order(tracker->world, pfn),
+		   RF_OP_INFERRED | RF_OP_DEFERRED | (world_pte_kind(pte) == WORLD_ANON ? RF_OP_ANON : 0));
+	world_set(tracker->world, mm, vpn, 0);
+	switch (world_pte_kind(pte)) {
+	case WORLD_ANON:
+		count_down(&mm->unmapped[RF_RSS_ANON]);
+		break;
+	case WORLD_FILE:
+	case WORLD_VDSO:
+		count_down(&mm->unmapped[RF_RSS_FILE]);
+		break;
+	case WORLD_SHMEM:
+		count_down(&mm->unmapped[RF_RSS_SHMEM]);
+		break;
+	default:
+		break;
+	}
+	owe_flush(tracker, mm);
+}
+
+/*
+ * A page frame that the model maps somewhere was freed, or allocated anew. If reclaim is known to have taken pages of
+ * that address space, this is one of them. Otherwise an unmapping was missed, or a copy: the entry stays, because it
+ * is more likely to hold another page than none, but which page is not known any more.
+ */
+static void resolve_freed(struct rf_tracker *tracker, u64 pfn, u64 *anomaly)
+{
+	const struct world_map *maps;
+	size_t nr = rmap_collect(tracker->world, pfn, &maps);
+
+	for (size_t i = 0; i < nr; i++) {
+		struct world_mm *mm = world_mm(tracker->world, maps[i].mm);
+		u64 vpn = maps[i].vpn;
+		world_pte pte = mm ? world_get(mm, vpn) : 0;
+		bool reclaimed;
+
+		if (!world_pte_mapped(pte) || world_pte_pfn(pte) != pfn)
+			continue;
+		switch (world_pte_kind(pte)) {
+		case WORLD_ANON:
+			reclaimed = mm->swapped || (pte & WORLD_LAZYFREE && mm->unmapped[RF_RSS_ANON]);
+			break;
+		case WORLD_SHMEM:
+			reclaimed = mm->unmapped[RF_RSS_SHMEM];
+			break;
+		default:
+			reclaimed = mm->unmapped[RF_RSS_FILE];
+		}
+		if (reclaimed) {
+			unmap_unseen(tracker, mm, vpn, pte);
+			continue;
+		}
+		++*anomaly;
+		world_set(tracker->world, mm, vpn, (pte & ~WORLD_PFN_MASK) | world_invent_pfn(tracker->world, 0));
+	}
+}
+
+static void resolve_folio(struct rf_tracker *tracker, u64 pfn, u32 order, u64 *anomaly)
+{
+	for (u64 i = 0; i < BIT_ULL(order); i++) {
+		struct world_page *page = world_page_find(tracker->world, pfn + i);
+
+		if (!page)
+			continue;
+		if (page->mm)
+			resolve_freed(tracker, pfn + i, anomaly);
+		if (page->slot)
+			slot_page_freed(tracker->world, pfn + i);
+	}
+}
+
+void on_page_alloc(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
+{
+	u64 pfn = record->f[0], gfp = record->f[2];
+	u32 order = (u32)min_u64(record->f[1], 20);
+
+	if (pfn >= WORLD_INVENTED_PFN)
+		return;		/* failed */
+	resolve_folio(tracker, pfn, order, &tracker->fidelity.anomalies.alloc_of_mapped);
+	/* User memory; not zram's or a file being written. */
+	if ((gfp & (RF_GFP_MOVABLE | RF_GFP_HARDWALL | RF_GFP_WRITE)) != (RF_GFP_MOVABLE | RF_GFP_HARDWALL))
+		return;
+	if (task->fault.open && (!task->fault.settled || task->fault.swapped_in)) {
+		if (!fault_alloc(tracker, task, pfn, order))
+			push_alloc(task, pfn, order);
+		return;
+	}
+	if (!populate_alloc(tracker, task, pfn, order))
+		stray_alloc(tracker, task, pfn, order);
+}
+
+void on_page_free(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
+{
+	u64 pfn = record->f[0];
+	u32 order = (u32)min_u64(record->f[1], 20);
+
+	if (pfn >= WORLD_INVENTED_PFN || drop_alloc(task, pfn))
+		return;
+	fault_page_freed(tracker, task, pfn);
+	resolve_folio(tracker, pfn, order, &tracker->fidelity.anomalies.free_of_mapped);
+}
+
+/* mm_vmscan_write_folio: everything that mapped the folio was unmapped before. */
+void on_swap_write(struct rf_tracker *tracker, const struct rf_record *record)
+{
+	u32 order = folio_order(tracker->world, record->f[0]);
+	u64 head = folio_head(record->f[0], order);
+	const struct world_map *maps;
+	size_t nr;
+
+	if (record->f[0] >= WORLD_INVENTED_PFN)
+		return;
+	for (u64 i = 0; i < BIT_ULL(order); i++) {
+		nr = rmap_collect(tracker->world, head + i, &maps);
+		for (size_t m = 0; m < nr; m++) {
+			struct world_mm *mm = world_mm(tracker->world, maps[m].mm);
+			world_pte pte = mm ? world_get(mm, maps[m].vpn) : 0;
+
+			/* Without the counter's word for it, the page was faulted in again since. */
+			if (world_pte_kind(pte) == WORLD_ANON && (mm->swapped || mm->inexact || mm->settling))
+				swap_out(tracker, mm, maps[m].vpn, pte, 0);
+			else if (world_pte_kind(pte) == WORLD_SHMEM && mm->unmapped[RF_RSS_SHMEM])
+				unmap_unseen(tracker, mm, maps[m].vpn, pte);
+		}
+	}
+	/* Before the write, pageout() completes the flushes: a store must not reach a page that is on its way out. */
+	reclaim_flush(tracker);
+}
+
+/* ---- migration -------------------------------------------------------------------------------- */
+
+/* A large folio was split before it was migrated piece by piece; there is no event of its own. */
+static void learn_split(struct rf_tracker *tracker, u64 pfn, u32 order)
+{
+	u32 old = folio_order(tracker->world, pfn);
+	u64 head = folio_head(pfn, old);
+	const struct world_map *maps;
+	size_t nr;
+
+	tracker->fidelity.inferred.folio_split++;
+	nr = rmap_collect(tracker->world, pfn, &maps);
+	for (size_t i = 0; i < nr; i++) {
+		struct world_mm *mm = world_mm(tracker->world, maps[i].mm);
+		struct rf_op *op;
+
+		if (!mm)
+			continue;
+		op = emit(tracker, RF_OP_FOLIO_SPLIT, mm);
+		op->addr = (maps[i].vpn - (pfn - head)) << tracker->page_shift;
+		op->nr = (u32)BIT_ULL(old);
+		op->pfn = head;
+		op->order = (u8)order;
+		op->flags = RF_OP_INFERRED;
+	}
+	for (u64 i = 0; i < BIT_ULL(old); i += BIT_ULL(order))
+		folio_set(tracker->world, head + i, order);
+}
+
+static void migration_set(struct rf_tracker *tracker, u64 vpn, u64 pfn)
+{
+	const struct world_map *maps;
+	size_t nr = rmap_collect(tracker->world, pfn, &maps);
+
+	for (size_t i = 0; i < nr; i++) {
+		struct world_mm *mm = world_mm(tracker->world, maps[i].mm);
+		world_pte pte = mm ? world_get(mm, vpn) : 0;
+
+		/* One event an entry; forked processes have several at the same address. */
+		if (maps[i].vpn != vpn || !world_pte_mapped(pte) || pte & WORLD_MIGRATION)
+			continue;
+		if (!world_grow(tracker->world, (void **)&tracker->migrations, sizeof(*tracker->migrations),
+				&tracker->migrations_size, tracker->nr_migrations + 1ull))
+			return;
+		tracker->migrations[tracker->nr_migrations++] = (struct migration){ vpn, pfn, mm->id };
+		world_set_flags(mm, vpn, WORLD_MIGRATION, 0);
+		emit_entry(tracker, RF_OP_MIGRATE_OUT, mm, vpn, pfn, folio_order(tracker->world, pfn),
+			   RF_OP_DEFERRED | (world_pte_kind(pte) == WORLD_ANON ? RF_OP_ANON : 0));
+		owe_flush(tracker, mm);
+		return;
+	}
+}
+
+static bool is_followed(const struct rf_tracker *tracker, u64 pfn)
+{
+	return rmap_is_mapped(tracker->world, pfn);
+}
+
+void on_migration_set(struct rf_tracker *tracker, const struct rf_record *record, u64 nr)
+{
+	u64 vpn = vpn_of(tracker, record->f[0]), pfn = record->f[1];
+	u32 order = nr > 1 ? tracker->pmd_order : (u32)record->f[2];
+
+	if (pfn >= WORLD_INVENTED_PFN || record->f[0] >= tracker->address_limit || !is_followed(tracker, pfn))
+		return;
+	if (order < folio_order(tracker->world, pfn) && order < 20)
+		learn_split(tracker, pfn, order);
+	for (u64 i = 0; i < nr; i++)
+		migration_set(tracker, vpn + i, pfn + i);
+}
+
+/* Which entry at vpn comes back as pfn: the one that never left (it failed), else the one that left first. */
+static bool find_migration(struct rf_tracker *tracker, u64 vpn, u64 pfn, struct migration *found)
+{
+	u32 best = UINT32_MAX;
+
+	for (u32 i = 0; i < tracker->nr_migrations;) {
+		struct migration *migration = &tracker->migrations[i];
+		struct world_mm *mm = world_mm(tracker->world, migration->mm);
+		world_pte pte = mm ? world_get(mm, migration->vpn) : 0;
+
+		if (!(pte & WORLD_MIGRATION) || world_pte_pfn(pte) != migration->pfn) {
+			/* Unmapped meanwhile. */
+			tracker->nr_migrations--;
+			memmove(migration, migration + 1, (tracker->nr_migrations - i) * sizeof(*migration));
+			continue;
+		}
+		if (migration->vpn == vpn && (migration->pfn == pfn || best == UINT32_MAX)) {
+			best = i;
+			if (migration->pfn == pfn)
+				break;
+		}
+		i++;
+	}
+	if (best == UINT32_MAX)
+		return false;
+	*found = tracker->migrations[best];
+	tracker->nr_migrations--;
+	memmove(&tracker->migrations[best], &tracker->migrations[best + 1],
+		(tracker->nr_migrations - best) * sizeof(*found));
+	return true;
+}
+
+static void migration_remove(struct rf_tracker *tracker, u64 vpn, u64 pfn, u32 order, u64 flags)
+{
+	struct migration migration;
+	struct world_mm *mm;
+	struct world_vma *vma;
+	world_pte pte, new;
+	u64 old, cached;
+	u16 op_flags;
+
+	if (!find_migration(tracker, vpn, pfn, &migration))
+		return;
+	mm = world_mm(tracker->world, migration.mm);
+	pte = world_get(mm, vpn);
+	old = migration.pfn;
+	new = world_mkpte(world_pte_kind(pte), pfn, pte & (WORLD_EXCLUSIVE | WORLD_LAZYFREE)) |
+	      (flags & RF_PTE_WRITE ? WORLD_WRITE : 0);
+	world_set(tracker->world, mm, vpn, new);
+	if (pfn != old && world_pte_kind(pte) != WORLD_ANON) {
+		vma = vma_find(mm, vpn << tracker->page_shift);
+		if (vma && cache_find(tracker->world, vma->file, vma_file_index(tracker->world, vma, vpn), &cached) &&
+		    cached == old)
+			cache_set(tracker->world, vma->file, vma_file_index(tracker->world, vma, vpn), pfn);
+	}
+	op_flags = (world_pte_kind(pte) == WORLD_ANON ? RF_OP_ANON : 0) | (flags & RF_PTE_WRITE ? RF_OP_WRITE : 0) |
+		   (pte & WORLD_EXCLUSIVE ? RF_OP_EXCLUSIVE : 0);
+	emit_entry(tracker, RF_OP_MIGRATE_IN, mm, vpn, pfn, order, op_flags);
+}
+
+void on_migration_remove(struct rf_tracker *tracker, const struct rf_record *record, u64 nr)
+{
+	u64 vpn = vpn_of(tracker, record->f[0]), pfn = record->f[1];
+	u32 order = nr > 1 ? tracker->pmd_order : (u32)min_u64(record->f[2], 20);
+
+	if (!tracker->nr_migrations || pfn >= WORLD_INVENTED_PFN)
+		return;
+	reclaim_flush(tracker);
+	folio_set(tracker->world, folio_head(pfn, order), order);
+	for (u64 i = 0; i < nr; i++)
+		migration_remove(tracker, vpn + i, pfn + i, order, nr > 1 ? record->f[2] : record->f[3]);
+}
+
+/* ---- collapse ------------------------------------------------------------------------------------ */
+
+/* Which table: the one that maps the page khugepaged looked at last. */
+static void collapse_place(struct rf_tracker *tracker, struct task *task, u64 pfn)
+{
+	const struct world_map *maps;
+	size_t nr = pfn < WORLD_INVENTED_PFN ? rmap_collect(tracker->world, pfn, &maps) : 0;
+
+	for (size_t i = 0; i < nr; i++) {
+		if (i && !(task->mm && task->mm->id == maps[i].mm))
+			continue;
+		task->collapse_known = true;
+		task->collapse_mm = maps[i].mm;
+		task->collapse_vpn = ALIGN_DOWN(maps[i].vpn, BIT_ULL(tracker->pmd_order));
+	}
+}
+
+static void collapse(struct rf_tracker *tracker, struct task *task)
+{
+	struct world_mm *mm = world_mm(tracker->world, task->collapse_mm);
+	u64 nr = BIT_ULL(tracker->pmd_order), vpn = task->collapse_vpn, flags = WORLD_EXCLUSIVE;
+	struct world_vma *vma = mm ? vma_find(mm, vpn << tracker->page_shift) : NULL;
+	struct task_alloc alloc;
+	struct rf_op *op;
+
+	if (!vma)
+		return;
+	if (!take_alloc(task, nr, &alloc) || alloc.order != tracker->pmd_order) {
+		tracker->fidelity.anomalies.collapse_without_alloc++;
+		alloc.pfn = world_invent_pfn(tracker->world, tracker->pmd_order);
+	}
+	settle_others(tracker, mm, NULL, tracker->time);
+	folio_set(tracker->world, alloc.pfn, tracker->pmd_order);
+	if (vma->flags & RF_VM_WRITE)
+		flags |= WORLD_WRITE;
+	for (u64 i = 0; i < nr; i++)
+		world_set(tracker->world, mm, vpn + i, world_mkpte(WORLD_ANON, alloc.pfn + i, flags));
+	op = emit(tracker, RF_OP_COLLAPSE, mm);
+	op->addr = vpn << tracker->page_shift;
+	op->pfn = alloc.pfn;
+	op->order = (u8)tracker->pmd_order;
+	op->nr = (u32)nr;
+}
+
+void on_collapse(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
+{
+	switch (record->kind) {
+	case RF_COLLAPSE_SCAN:
+		task->collapse_known = false;
+		collapse_place(tracker, task, record->f[1]);
+		break;
+	case RF_COLLAPSE_ISOLATE:
+		collapse_place(tracker, task, record->f[0]);
+		break;
+	case RF_COLLAPSE:
+		if (record->f[1] == 1 && task->collapse_known)
+			collapse(tracker, task);
+		task->collapse_known = false;
+		task->nr_allocs = 0;
+		break;
+	}
+}
+
+/* Which entry now maps the shared page is not told. */
+void on_ksm_merge(struct rf_tracker *tracker, const struct rf_record *record)
+{
+	const struct world_map *maps;
+	size_t nr = record->f[0] < WORLD_INVENTED_PFN ? rmap_collect(tracker->world, record->f[0], &maps) : 0;
+
+	if (record->f[3])
+		return;
+	for (size_t i = 0; i < nr; i++)
+		mark_inexact(tracker, world_mm(tracker->world, maps[i].mm));
+}
