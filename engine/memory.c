@@ -203,7 +203,7 @@ static pte_t file_entry(const struct mm *mm, const struct vm_area *vma, const st
 	return entry;
 }
 
-/* The re-check of a file fault: around (filemap_map_folio_range()) and alone read under the lock, whole folios do not. */
+/* The re-check of a file fault: fault-around and single pages read with ptep_get(), whole folios without lock. */
 static void file_recheck(struct mm *mm, const struct rf_op *op, u64 addr, pte_t *ptep, u32 nr)
 {
 	u32 i = 0;

@@ -142,8 +142,8 @@ static void move_page_tables(struct mm *mm, struct move move)
 	}
 }
 
-/* copy_vma() for what a VMA has in [start, end): anonymous memory never touched gets the page offsets of its new place. */
-static int copy_vma(struct mm *mm, const struct vm_area *vma, u64 start, u64 end, u64 new_start, u64 new_end)
+/* copy_vma() of the part from start on: anonymous memory never touched gets the page offsets of its new place. */
+static int copy_vma(struct mm *mm, const struct vm_area *vma, u64 start, u64 new_start, u64 new_end)
 {
 	struct vm_area copy = *vma;
 	int index;
@@ -153,72 +153,75 @@ static int copy_vma(struct mm *mm, const struct vm_area *vma, u64 start, u64 end
 	copy.end = new_end;
 	if (!copy.file && !copy.anon_vma)
 		copy.pgoff = new_start >> mm->arch.geometry->page_shift;
-	(void)end;
 	index = vma_insert(mm, &copy);
 	return index < 0 ? index : 0;
 }
 
-static bool ranges_overlap(u64 a, u64 a_end, u64 b, u64 b_end)
+/* What mremap() unmaps on the way counts apart from the move. */
+static int unmap_for_mremap(struct mm *mm, u64 start, u64 end)
 {
-	return a < b_end && b < a_end;
-}
-
-/* mremap() that moves: what follows the kept length is unmapped, the VMAs are copied, entries moved, old VMAs unmapped. */
-int op_mremap(struct mm *mm, const struct rf_op *op)
-{
-	u64 new_len = (u64)op->nr << mm->arch.geometry->page_shift;
-	u64 start = op->addr, end = op->end, at;
+	enum rf_row row;
 	int err;
 
-	if (new_len && new_len < end - start) {
-		enum rf_row row = machine_set_row(mm->machine, mm, RF_ROW_zap_mremap);
+	if (start >= end || range_is_free(mm, start, end))
+		return 0;
+	row = machine_set_row(mm->machine, mm, RF_ROW_zap_mremap);
+	mm->machine->stats.operations[RF_ROW_zap_mremap]++;
+	err = do_munmap(mm, start, end);
+	machine_set_row(mm->machine, mm, row);
+	return err;
+}
 
-		err = do_munmap(mm, start + new_len, end);
-		machine_set_row(mm->machine, mm, row);
+/* move_vma() for each VMA of [start, end); the last one gets what the area grows by. */
+static int move_vmas(struct mm *mm, u64 start, u64 end, u64 new_start, u64 new_end)
+{
+	u64 at = start, stop;
+	int err;
+
+	while (at < end && !range_is_free(mm, at, end)) {
+		struct vm_area part = mm->vmas[vma_find(mm, at)];
+
+		at = max_u64(at, part.start);
+		stop = min_u64(part.end, end);
+		err = copy_vma(mm, &part, at, new_start + (at - start),
+			       stop == end ? new_end : new_start + (stop - start));
+		if (err)
+			return err;
+		move_page_tables(mm, (struct move){ .old_addr = at, .new_addr = new_start + (at - start),
+						    .len = stop - at });
+		at = stop;
+	}
+	return 0;
+}
+
+/*
+ * mremap() that moves: what follows the kept length is unmapped, and what is in the way (mremap_to()), then the VMAs
+ * are copied, entries moved, old VMAs unmapped.
+ */
+int op_mremap(struct mm *mm, const struct rf_op *op)
+{
+	u64 start = op->addr, end = op->end;
+	u64 new_len = op->nr ? (u64)op->nr << mm->arch.geometry->page_shift : end - start;
+	u64 new_start = op->addr2, new_end = new_start + new_len;
+	int err;
+
+	if (new_len < end - start) {
+		err = unmap_for_mremap(mm, start + new_len, end);
 		if (err)
 			return err;
 		end = start + new_len;
 	}
-	if (!new_len)
-		new_len = end - start;
-	if (ranges_overlap(start, end, op->addr2, op->addr2 + new_len)) {
+	if (new_start < end && start < new_end) {
 		count_anomaly(mm->machine, RF_ANOMALY_mapped_twice);
 		return 0;
 	}
-	if (!range_is_free(mm, op->addr2, op->addr2 + new_len)) {
-		/* mremap_to() unmaps the destination. */
-		enum rf_row row = machine_set_row(mm->machine, mm, RF_ROW_zap_mremap);
-
-		err = do_munmap(mm, op->addr2, op->addr2 + new_len);
-		machine_set_row(mm->machine, mm, row);
-		if (err)
-			return err;
-	}
+	err = unmap_for_mremap(mm, new_start, new_end);
+	if (err)
+		return err;
 	if (range_is_free(mm, start, end))
 		count_anomaly(mm->machine, RF_ANOMALY_no_vma);
-	for (at = start; at < end;) {
-		struct vm_area *vma = vma_lookup(mm, at);
-		struct vm_area part;
-		u64 stop, grown;
-
-		if (!vma) {
-			at += page_size(mm);
-			if (range_is_free(mm, at, end))
-				break;
-			at = max_u64(at, mm->vmas[vma_find(mm, at)].start);
-			continue;
-		}
-		part = *vma;
-		stop = min_u64(part.end, end);
-		grown = stop == end ? op->addr2 + new_len : op->addr2 + (stop - start);
-		err = copy_vma(mm, &part, at, stop, op->addr2 + (at - start), grown);
-		if (err)
-			return err;
-		move_page_tables(mm, (struct move){ .old_addr = at, .new_addr = op->addr2 + (at - start),
-						    .len = stop - at });
-		at = stop;
-	}
-	return do_munmap(mm, start, end);
+	err = move_vmas(mm, start, end, new_start, new_end);
+	return err ? err : do_munmap(mm, start, end);
 }
 
 /*

@@ -65,8 +65,8 @@ static void one_process(struct stream *s, u32 mm)
 	for (i = 0; i < PAGES / 2; i++)
 		op(s, .kind = RF_OP_FAULT_REUSE, .mm = mm, .addr = heap + i * 4096ull, .flags = RF_OP_WRITE);
 	for (i = 0; i < 64; i++)
-		op(s, .kind = RF_OP_MPROTECT, .mm = mm, .addr = folios + i * 8192ull, .end = folios + i * 8192ull + 4096,
-		   .vm_flags = RF_VM_READ);
+		op(s, .kind = RF_OP_MPROTECT, .mm = mm, .addr = folios + i * 8192ull,
+		   .end = folios + i * 8192ull + 4096, .vm_flags = RF_VM_READ);
 	for (i = 0; i < 64; i++)
 		op(s, .kind = RF_OP_ZAP, .why = RF_WHY_DONTNEED, .mm = mm, .addr = heap + i * 16384ull,
 		   .end = heap + i * 16384ull + 16384);

@@ -30,7 +30,8 @@ static int setup(void **state)
 	machine = machine_of("x86-6.18", "");
 	flushes_before = 0;
 	run(machine, .kind = RF_OP_MM_NEW);
-	run(machine, .kind = RF_OP_MAP, .addr = BASE + M(2) - K(4), .end = BASE + M(2), .vm_flags = RF_VM_READ, .file = 9);
+	run(machine, .kind = RF_OP_MAP, .addr = BASE + M(2) - K(4), .end = BASE + M(2), .vm_flags = RF_VM_READ,
+	    .file = 9);
 	map_anon(machine, 0, BASE, K(256));
 	fault_anon(machine, 0, BASE, K(256), 0, PFN);
 	assert_flushes(0);

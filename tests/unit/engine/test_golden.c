@@ -57,7 +57,7 @@ static void check(const struct golden *lines, size_t nr, enum rf_row row,
 	check(lines, ARRAY_SIZE(lines), row, scenario);				\
 } while (0)
 
-/* ---- fault-in: set_ptes(16) costs v3 544, else no loads; each fault reads 1 + 16 + 16, the very first finds no table ---- */
+/* ---- fault-in: set_ptes(16) loads 544 in v3, else 0; each fault reads 1 + 16 + 16, the first finds no table ---- */
 
 static struct rf_machine *fault_in(const char *policy, const char *knobs)
 {

@@ -210,7 +210,8 @@ static void check_same_map(struct rf_machine *a, struct rf_machine *b, u64 windo
 				continue;
 			print_message("seed %lu mm %u addr %llx: %s %llx, %s%s %llx\n", seed, mm,
 				      (unsigned long long)addr, rf_machine_policy(a)->name, (unsigned long long)x.val,
-				      rf_machine_policy(b)->name, rf_machine_policy(b)->mm.batch_migrate ? "+migrate" : "",
+				      rf_machine_policy(b)->name,
+				      rf_machine_policy(b)->mm.batch_migrate ? "+migrate" : "",
 				      (unsigned long long)y.val);
 			print_message("last %s mm %u [%llx, %llx) to %llx nr %u pfn %llx order %u flags %x vm_flags %x\n",
 				      rf_op_names[last_op.kind], last_op.mm, (unsigned long long)last_op.addr,
