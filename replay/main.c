@@ -18,9 +18,11 @@ static int run_help(int argc, char **argv);
 
 /* In the order of a first session with a trace. */
 static const struct command commands[] = {
+	{ "replay", rf_cmd_replay, "replay traces under one or more policies and report what it costs" },
 	{ "diff", rf_cmd_diff, "name what differs between two reports or two policies" },
 	{ "policies", rf_cmd_policies, "list the policies and their knobs" },
 	{ "info", rf_cmd_info, "tell what a trace holds" },
+	{ "dump", rf_cmd_dump, "write a trace as text" },
 	{ "assemble", rf_cmd_assemble, "make a trace of text" },
 	{ "pte", rf_cmd_pte, "run a script of page-table helper calls" },
 	{ "help", run_help, "tell about a command" },
