@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "capture/devices.h"
 #include "capture/maps.h"
 #include "capture/pagemap.h"
 
@@ -86,7 +87,7 @@ static int add_page(struct rf_cache_layout *l, u64 index, const u64 *words, size
 		consecutive++;
 	rf_folio_find(&l->folios, pfn, consecutive, &folio);
 	*run = (struct rf_record){
-		.time = l->time, .kind = RF_CACHE_RUN, .f = { l->dev, l->ino, index, 1, pfn, folio.order },
+		.time = l->time, .kind = RF_CACHE_RUN, .f = { rf_device_below(l->dev), l->ino, index, 1, pfn, folio.order },
 	};
 	l->run_end_pfn = folio.head + BIT_ULL(folio.order);
 	return 0;
@@ -247,7 +248,7 @@ int rf_cache_layout_file(struct rf_cache_layout *l, u64 dev, u64 ino, const char
 		return 0;
 	}
 	pages = (size + l->own.page_size - 1) / l->own.page_size;
-	head = (struct rf_record){ .time = l->time, .kind = RF_CACHE_FILE, .f = { dev, ino, pages } };
+	head = (struct rf_record){ .time = l->time, .kind = RF_CACHE_FILE, .f = { rf_device_below(dev), ino, pages } };
 	code = append(l, &head);
 	if (!code)
 		code = record_pages(l, fd, pages);

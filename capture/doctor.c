@@ -170,8 +170,8 @@ static void check_settings(struct diagnosis *diagnosis)
 }
 
 /*
- * A VMA of a stacked file system shows the inode the user opened, the page cache events the one below; a snapshot
- * of the page cache then cannot be matched to the faults.
+ * A mapping of a file on overlayfs shows the inode the user opened, faults the one below. Where all its layers lie on
+ * one file system only the device differs, and devices.c knows; else they cannot be told to be one file.
  */
 static void check_file_systems(struct diagnosis *diagnosis)
 {
@@ -180,7 +180,7 @@ static void check_file_systems(struct diagnosis *diagnosis)
 		enum verdict verdict;
 		const char *text;
 	} known[] = {
-		{ 0x794c7630, LESS, "overlayfs here: page frames of its files may be unknown" },
+		{ 0x794c7630, LESS, "overlayfs here: if its layers lie on several file systems, page frames of its files are unknown" },
 		{ 0x9123683e, GOOD, "btrfs here: stat(2) shows other device numbers than the trace" },
 	};
 	struct statfs fs;

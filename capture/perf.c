@@ -23,6 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "capture/devices.h"
+
 #define RING_BYTES (512u << 10)
 #define ROUND_MS 100
 #define FLUSH_ROUNDS 10
@@ -220,6 +222,8 @@ static int write_waiting(struct rf_perf *perf, struct waiting *one)
 	if (is_followed(perf, one->pid)) {
 		if (one->path)
 			rf_page_cache_note(perf->cache, one->record.f[3], one->record.f[4], one->path);
+		if (one->record.kind == RF_MMAP2)
+			one->record.f[3] = rf_device_below(one->record.f[3]);
 		ret = rf_writer_append(perf->writer, perf->rings[one->record.stream].stream, &one->record, 1,
 				       &perf->error);
 	}

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "capture/devices.h"
 #include "capture/maps.h"
 #include "capture/pagemap.h"
 #include "capture/scan.h"
@@ -330,8 +331,8 @@ static void read_address_space(struct rf_snapshotter *s, enum rf_snap_why why)
 	for (size_t i = 0; i < maps->nr && s->complete; i++) {
 		const struct rf_maps_vma *vma = &maps->vmas[i];
 
-		emit(s, RF_SNAP_VMA, (u64[RF_RECORD_FIELDS]){ vma->start, vma->end - vma->start, vma->pgoff, vma->dev,
-							      vma->ino, vma->flags });
+		emit(s, RF_SNAP_VMA, (u64[RF_RECORD_FIELDS]){ vma->start, vma->end - vma->start, vma->pgoff,
+							      rf_device_below(vma->dev), vma->ino, vma->flags });
 		note_file(s, vma, why);
 		read_vma(s, vma->start, vma->end, scan);
 	}

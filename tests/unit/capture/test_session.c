@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Against a tracefs made of plain files: kernels that lack events, and what dead
- * recorders left behind. Also the lists of tasks and what ends a recording.
+ * recorders left behind. Also the lists of tasks, what ends a recording, and
+ * device numbers below overlays.
  */
 #include <errno.h>
 #include <ftw.h>
@@ -13,14 +14,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <tracefs.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "capture/devices.h"
 #include "capture/ending.h"
 #include "capture/session.h"
 
@@ -289,12 +293,46 @@ static void test_ending(void **state)
 	rf_pid_list_free(&pids);
 }
 
+static u64 device_of(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	return (u64)major(st.st_dev) << 20 | minor(st.st_dev);
+}
+
+/* A file on overlayfs: its device is the overlay's, its pages are those of the file system below. */
+static void test_device_below(void **state)
+{
+	static const char *const layers[] = { "lower", "upper", "work", "merged" };
+	char paths[4][256], options[1024];
+	int ret;
+
+	for (int i = 0; i < 4; i++) {
+		snprintf(paths[i], sizeof(paths[i]), "%s/%s", root, layers[i]);
+		make_directory(paths[i]);
+	}
+	assert_int_equal(rf_device_below(0), 0);
+	assert_int_equal(rf_device_below(8 << 20 | 1), 8 << 20 | 1);
+	assert_int_equal(rf_device_below(device_of(root)), device_of(root));
+	snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s", paths[0], paths[1], paths[2]);
+	ret = mount("overlay", paths[3], "overlay", 0, options);
+	if (ret) {
+		print_message("no overlayfs here: %s\n", strerror(errno));
+		skip();
+	}
+	ret = rf_device_below(device_of(paths[3])) == device_of(paths[1]) &&
+	      device_of(paths[3]) != device_of(paths[1]);
+	umount(paths[3]);
+	assert_true(ret);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_events), cmocka_unit_test(test_missing_events),
 		cmocka_unit_test(test_stale_instances), cmocka_unit_test(test_tasks),
-		cmocka_unit_test(test_ending),
+		cmocka_unit_test(test_ending),		cmocka_unit_test(test_device_below),
 	};
 
 	return cmocka_run_group_tests(tests, make_root, remove_root);
