@@ -201,7 +201,9 @@ class CommandLine(unittest.TestCase):
         self.assertFalse(json.loads(run.stdout)["complete"])
 
     def test_losses(self):
-        path = assemble(self.text.replace("frame stream=0\n", "frame stream=0 lost=7\n"), self.directory / "lossy.mmt.zst")
+        lines = self.text.splitlines(keepends=True)
+        lines.insert(next(i for i, line in enumerate(lines) if " mmap " in line) + 2, "frame stream=0 lost=7\n")
+        path = assemble("".join(lines), self.directory / "lossy.mmt.zst")
         report = self.report(path)
         self.assertEqual(report["trace"]["lost_events"], 7)
         self.assertTrue(report["complete"])
