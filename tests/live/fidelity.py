@@ -90,12 +90,13 @@ class Sort(Workload):
         machine.need_program('sort')
         state = 1
         with open(self.path('unsorted'), 'w', encoding='ascii') as file:
-            for _ in range(1 << 20):
+            for _ in range(16 << 14):
                 state = state * 1103515245 + 12345 & 0x7fffffff
-                file.write(f'{state:015d}\n')
+                file.write(f'{state:010d} {"of 64 bytes, as log files have them":52s}\n')
 
     def command(self):
-        return ['sort', self.path('unsorted'), '-o', self.path('sorted')]
+        # In 4M of memory: what a large sort does, with runs on disk and a merge, and memory that is not freed again.
+        return ['sort', '-S', '4M', '-T', self.directory, self.path('unsorted'), '-o', self.path('sorted')]
 
 
 class Press(Workload):
