@@ -63,9 +63,13 @@ pte_t *rmap_pte(struct mm *mm, u64 addr)
 	return pte_offset(mm, pmd, addr);
 }
 
+/*
+ * An unmapping that was only inferred, from a later fault, happened at a time nobody knows: no munmap or mprotect in
+ * between may be charged with waiting for its flush (flush_tlb_batched_pending()).
+ */
 bool defers_flush(const struct mm *mm, const struct rf_op *op)
 {
-	return mm_knobs(mm)->defer_unmap_flush && (op->flags & RF_OP_DEFERRED);
+	return mm_knobs(mm)->defer_unmap_flush && (op->flags & RF_OP_DEFERRED) && !(op->flags & RF_OP_INFERRED);
 }
 
 /* Clear entries for reclaim or migration and flush them, now or at the end of the reclaim batch. */
