@@ -158,7 +158,7 @@ static int replay_trace(const char *path, struct rf_results *results, FILE *page
 		/* Damage is never an error of the run: this is something else. */
 		code = code == RF_EXIT_DAMAGED ? RF_EXIT_FAILED : code;
 	} else {
-		json_array_append_new(traces, rf_report_trace(path, reader));
+		json_array_append_new(traces, rf_report_trace(path, reader, results->kinds));
 		damage = rf_reader_damage(reader);
 		if (damage || !rf_reader_summary(reader)->complete) {
 			rf_progress_end(progress);

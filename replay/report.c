@@ -65,7 +65,26 @@ static json_t *missing_events(const json_t *header)
 	return names;
 }
 
-json_t *rf_report_trace(const char *path, struct rf_reader *reader)
+/* What was read; losses are no records, and have a key of their own. */
+static json_t *records_by_kind(const u64 *kinds)
+{
+	const struct rf_kind_info *table = rf_kind_table();
+	json_t *object = json_object();
+	u64 unknown = 0;
+	size_t kind;
+
+	for (kind = 0; kind < RF_RECORD_KIND_MAX; kind++) {
+		if (!table[kind].name)
+			unknown += kinds[kind];
+		else if (kinds[kind] && kind != RF_LOST)
+			set_count(object, table[kind].name, kinds[kind]);
+	}
+	if (unknown)
+		set_count(object, "unknown", unknown);
+	return object;
+}
+
+json_t *rf_report_trace(const char *path, struct rf_reader *reader, const u64 *kinds)
 {
 	const struct rf_trace_summary *summary = rf_reader_summary(reader);
 	json_t *header = json_loads(summary->header_json, 0, NULL), *trace = json_object();
@@ -74,6 +93,7 @@ json_t *rf_report_trace(const char *path, struct rf_reader *reader)
 	set_string(trace, "name", name);
 	json_object_set_new(trace, "complete", json_boolean(summary->complete && !rf_reader_damage(reader)));
 	set_count(trace, "records", summary->records);
+	json_object_set_new(trace, "records_by_kind", records_by_kind(kinds));
 	set_count(trace, "lost_events", summary->lost_events);
 	set_count(trace, "duration_ns", summary->last_time - summary->first_time);
 	set_count(trace, "bytes", summary->file_bytes);
@@ -116,12 +136,21 @@ static void merge_strings(json_t *sum, const char *key, const json_t *trace)
 		json_object_set_new(sum, key, json_sprintf("%s, %s", old, add));
 }
 
+static void add_kinds(json_t *sum, const json_t *trace)
+{
+	json_t *kinds = json_object_get(trace, "records_by_kind"), *value;
+	const char *kind;
+
+	json_object_foreach(kinds, kind, value)
+		set_count(sum, kind, json_integer_value(json_object_get(sum, kind)) + json_integer_value(value));
+}
+
 /* One object that speaks for all traces: sums where sums make sense, else what they have in common. */
 static json_t *sum_traces(const json_t *traces)
 {
 	static const char *const sums[] = { "records", "lost_events", "duration_ns", "bytes", "damaged_frames" };
 	static const char *const strings[] = { "kernel", "arch", "end" };
-	json_t *sum = json_object(), *trace, *damage = json_array(), *missing = json_array();
+	json_t *sum = json_object(), *trace, *damage = json_array(), *missing = json_array(), *kinds = json_object();
 	json_int_t cpus = 0;
 	size_t i, k;
 
@@ -133,6 +162,7 @@ static json_t *sum_traces(const json_t *traces)
 						json_integer_value(json_object_get(trace, sums[k])));
 		for (k = 0; k < ARRAY_SIZE(strings); k++)
 			merge_strings(sum, strings[k], trace);
+		add_kinds(kinds, trace);
 		merge_arrays(damage, json_object_get(trace, "damage"));
 		merge_arrays(missing, json_object_get(trace, "missing_events"));
 		if (json_integer_value(json_object_get(trace, "cpus")) > cpus)
@@ -141,6 +171,7 @@ static json_t *sum_traces(const json_t *traces)
 	}
 	set_count(sum, "cpus", cpus);
 	set_count(sum, "files", json_array_size(traces));
+	json_object_set_new(sum, "records_by_kind", kinds);
 	json_object_set_new(sum, "damage", damage);
 	json_object_set_new(sum, "missing_events", missing);
 	return sum;

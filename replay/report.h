@@ -17,9 +17,9 @@
 
 /*
  * The facts of one trace, after it was read (damage shows up while reading). path: only its base name gets into the
- * report. NULL on lack of memory.
+ * report. kinds: records by kind, RF_RECORD_KIND_MAX numbers. NULL on lack of memory.
  */
-json_t *rf_report_trace(const char *path, struct rf_reader *reader);
+json_t *rf_report_trace(const char *path, struct rf_reader *reader, const u64 *kinds);
 
 /* The report of these traces (an array of rf_report_trace(), taken over) and results. NULL on lack of memory. */
 json_t *rf_report_build(json_t *traces, const struct rf_results *results);

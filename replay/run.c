@@ -273,6 +273,7 @@ int rf_run_trace(struct rf_reader *reader, struct rf_results *results, FILE *pag
 		for (i = 0; i < results->nr_policies; i++)
 			add_stats(&results->stats[i], rf_machine_stats(ring->workers[i].machine));
 		add_fidelity(&results->fidelity, rf_tracker_fidelity(tracker));
+		memcpy(results->kinds, rf_tracker_kinds(tracker), sizeof(results->kinds));
 	}
 	if (tracker)
 		rf_tracker_destroy(tracker);

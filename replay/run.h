@@ -22,6 +22,7 @@ struct rf_results {
 	size_t nr_policies;
 	struct rf_stats *stats;		/* one per policy */
 	struct rf_fidelity fidelity;
+	u64 kinds[RF_RECORD_KIND_MAX];	/* records of the last trace, by kind */
 };
 
 int rf_results_init(struct rf_results *results, const struct rf_policy *policies, size_t nr_policies);

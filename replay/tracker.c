@@ -416,6 +416,7 @@ s64 rf_tracker_run(struct rf_tracker *tracker, size_t max, struct rf_error *err)
 				break;
 		}
 		tracker->record++;
+		tracker->kinds[tracker->records[tracker->at].kind % RF_RECORD_KIND_MAX]++;
 		dispatch(tracker, &tracker->records[tracker->at++]);
 		done++;
 	}
@@ -438,6 +439,11 @@ const struct rf_fidelity *rf_tracker_fidelity(const struct rf_tracker *tracker)
 u64 rf_tracker_time(const struct rf_tracker *tracker)
 {
 	return tracker->time;
+}
+
+const u64 *rf_tracker_kinds(const struct rf_tracker *tracker)
+{
+	return tracker->kinds;
 }
 
 void rf_tracker_destroy(struct rf_tracker *tracker)

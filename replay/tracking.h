@@ -144,6 +144,7 @@ struct rf_tracker {
 	u32 pmd_order;
 	u64 time;
 	u64 record;		/* number of the record in progress, from 1 */
+	u64 kinds[RF_RECORD_KIND_MAX];	/* records so far, by kind */
 	int error;
 	/* Records. */
 	struct rf_merge *merge;

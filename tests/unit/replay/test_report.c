@@ -24,10 +24,10 @@ static char *written(void (*write)(const json_t *, FILE *), const json_t *json)
 
 static json_t *one_trace(void)
 {
-	return json_pack("[{s:s, s:b, s:i, s:i, s:I, s:i, s:i, s:[], s:s, s:s, s:s, s:i, s:i, s:[]}]", "name", "t.mmt.zst",
+	return json_pack("[{s:s, s:b, s:i, s:i, s:I, s:i, s:i, s:[], s:s, s:s, s:s, s:i, s:i, s:[], s:{}}]", "name", "t.mmt.zst",
 			 "complete", 1, "records", 1234567, "lost_events", 0, "duration_ns", (json_int_t)2500000000,
 			 "bytes", 99, "damaged_frames", 0, "damage", "end", "command", "kernel", "6.18.0", "arch", "x86_64",
-			 "page_size_bytes", 4096, "cpus", 2, "missing_events");
+			 "page_size_bytes", 4096, "cpus", 2, "missing_events", "records_by_kind");
 }
 
 /* Two policies that differ in the invalidations of fork, and in nothing else. */

@@ -88,6 +88,13 @@ const struct rf_fidelity *rf_tracker_fidelity(const struct rf_tracker *tracker)
 	return &tracker->fidelity;
 }
 
+const u64 *rf_tracker_kinds(const struct rf_tracker *tracker)
+{
+	static const u64 kinds[RF_RECORD_KIND_MAX] = { [RF_FAULT] = 77 };
+
+	return kinds;
+}
+
 void rf_tracker_destroy(struct rf_tracker *tracker)
 {
 	free(tracker);
@@ -125,6 +132,7 @@ static void run(size_t nr_policies)
 	for (i = 0; i < nr_policies; i++)
 		expect_direct_run(&policies[i], &results.stats[i]);
 	assert_int_equal(results.fidelity.ptes, 3);
+	assert_int_equal(results.kinds[RF_FAULT], 77);
 	rf_results_free(&results);
 }
 
