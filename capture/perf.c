@@ -14,6 +14,7 @@
 #include <linux/perf_event.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +53,8 @@ struct rf_perf {
 	bool whole_system;
 	u32 page_shift;
 	pthread_t thread;
-	int stop_fd, failed_fd;
+	int stop_fd, sync_fd, failed_fd;
+	sem_t synced;
 	u64 *followed;			/* one bit per pid */
 	struct waiting *waiting;
 	size_t nr_waiting, room;
@@ -269,20 +271,37 @@ static int flush_streams(struct rf_perf *perf)
 	return ret;
 }
 
+/* Two rounds: the first reads what is there, the second writes it. */
+static int drain(struct rf_perf *perf)
+{
+	int ret = do_round(perf);
+
+	return ret ? ret : do_round(perf);
+}
+
 static void *side_thread(void *argument)
 {
 	struct rf_perf *perf = argument;
-	struct pollfd stop = { .fd = perf->stop_fd, .events = POLLIN };
+	struct pollfd fds[] = { { .fd = perf->stop_fd, .events = POLLIN }, { .fd = perf->sync_fd, .events = POLLIN } };
 	unsigned int round = 0;
+	u64 asked;
 
-	while (!perf->result && poll(&stop, 1, ROUND_MS) <= 0) {
+	while (!perf->result) {
+		poll(fds, ARRAY_SIZE(fds), ROUND_MS);
+		if (fds[0].revents)
+			break;
+		if (fds[1].revents && read(perf->sync_fd, &asked, sizeof(asked)) == sizeof(asked)) {
+			perf->result = drain(perf);
+			sem_post(&perf->synced);
+			continue;
+		}
 		perf->result = do_round(perf);
 		if (!perf->result && ++round % FLUSH_ROUNDS == 0)
 			perf->result = flush_streams(perf);
 	}
-	/* Twice: the first reads the rest, the second writes it. */
-	for (int i = 0; i < 2 && !perf->result; i++)
-		perf->result = do_round(perf);
+	if (!perf->result)
+		perf->result = drain(perf);
+	sem_post(&perf->synced);	/* whoever asks now need not wait */
 	if (perf->result) {
 		u64 one = 1;
 
@@ -327,6 +346,9 @@ static void free_perf(struct rf_perf *perf)
 	}
 	if (perf->stop_fd >= 0)
 		close(perf->stop_fd);
+	if (perf->sync_fd >= 0)
+		close(perf->sync_fd);
+	sem_destroy(&perf->synced);
 	for (size_t i = 0; i < perf->nr_waiting; i++)
 		free(perf->waiting[i].path);
 	free(perf->followed);
@@ -351,6 +373,8 @@ struct rf_perf *rf_perf_start(struct rf_writer *writer, const struct rf_perf_opt
 	perf->failed_fd = options->failed_fd;
 	perf->page_shift = (u32)__builtin_ctzl((unsigned long)sysconf(_SC_PAGESIZE));
 	perf->stop_fd = eventfd(0, EFD_CLOEXEC);
+	perf->sync_fd = eventfd(0, EFD_CLOEXEC);
+	sem_init(&perf->synced, 0, 0);
 	perf->record = malloc(65536);	/* perf_event_header.size is 16 bits */
 	perf->followed = calloc(PID_LIMIT / 64, sizeof(u64));
 	for (size_t c = 0; c < cpus; c++)
@@ -387,6 +411,15 @@ int rf_perf_processes(struct rf_perf *perf, struct rf_pid_list *pids)
 		}
 	}
 	return 0;
+}
+
+void rf_perf_sync(struct rf_perf *perf)
+{
+	u64 one = 1;
+
+	if (write(perf->sync_fd, &one, sizeof(one)) == sizeof(one))
+		while (sem_wait(&perf->synced) && errno == EINTR)
+			;
 }
 
 int rf_perf_stop(struct rf_perf *perf, u64 *lost, struct rf_error *err)

@@ -25,9 +25,11 @@ struct rf_perf_options {
 int rf_perf_check(struct rf_error *err);
 /* One event per CPU, recording from now on; a thread moves them into streams of the trace. */
 struct rf_perf *rf_perf_start(struct rf_writer *writer, const struct rf_perf_options *options, struct rf_error *err);
+/* Everything the kernel has told until now is in the trace, and its files are noted, when this returns. */
+void rf_perf_sync(struct rf_perf *perf);
 /* Stop, drain, free. lost: records the kernel had no room for. */
 int rf_perf_stop(struct rf_perf *perf, u64 *lost, struct rf_error *err);
-/* After rf_perf_stop() was not yet called: the processes followed that are alive now. */
+/* The processes followed that are alive now. */
 int rf_perf_processes(struct rf_perf *perf, struct rf_pid_list *pids);
 
 /*

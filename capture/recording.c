@@ -312,6 +312,9 @@ static int last_facts(struct recording *rec, struct rf_error *err)
 
 	if (rec->follow)
 		ret = finish_follow(rec, err);
+	/* Processes forked and files mapped in the last moment are known only from there. */
+	if (rec->perf)
+		rf_perf_sync(rec->perf);
 	if (!ret && rec->snapshotter) {
 		living_processes(rec, &pids);
 		ret = snapshot_all(rec, &pids, RF_SNAP_STOP, err);
