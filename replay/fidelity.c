@@ -27,8 +27,8 @@ static void count_extra(void *context, u64 vpn, world_pte pte)
 	struct rf_fidelity *fidelity = context;
 
 	(void)vpn;
-	/* Migration entries are on their way back; pagemap shows them as swap. */
-	fidelity->extra += world_pte_present(pte);
+	/* Migration entries are on their way back, pagemap shows them as swap; it never shows what is behind vvar. */
+	fidelity->extra += world_pte_present(pte) && world_pte_kind(pte) != WORLD_SPECIAL;
 }
 
 /* Everything from where the comparison stands to vpn is empty in the snapshot. */
@@ -130,7 +130,7 @@ static void list_pte(void *context, u64 vpn, world_pte pte)
 	u32 order = world_pte_mapped(pte) ? folio_order(listing->tracker->world, pfn) : 0;
 	bool follows = listing->nr && listing->swap == swap && vpn == listing->vpn + listing->nr;
 
-	if (!swap && !present)
+	if (!swap && (!present || world_pte_kind(pte) == WORLD_SPECIAL))
 		return;
 	if (follows && !swap)
 		follows = pfn == listing->pfn + listing->nr && order == listing->order &&

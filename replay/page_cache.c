@@ -15,6 +15,7 @@
 struct cache_block {
 	u64 key;		/* file << 32 | index / 16 */
 	u16 events;		/* start-state pass: indices with an event already */
+	u16 told;		/* indices some record told about, if only that they are absent */
 	u64 pfns[BLOCK_PAGES];
 };
 
@@ -93,16 +94,30 @@ void cache_set(struct world *world, u32 file, u64 index, u64 pfn)
 {
 	struct cache_block *block = block_make(world, file, index);
 
-	if (block)
-		block->pfns[index % BLOCK_PAGES] = pfn + 1;
+	if (!block)
+		return;
+	block->pfns[index % BLOCK_PAGES] = pfn + 1;
+	block->told |= (u16)BIT(index % BLOCK_PAGES);
 }
 
 void cache_clear(struct world *world, u32 file, u64 index)
 {
-	struct cache_block *block = block_find(world, file, index);
+	struct cache_block *block = block_make(world, file, index);
 
-	if (block)
-		block->pfns[index % BLOCK_PAGES] = ABSENT;
+	if (!block)
+		return;
+	block->pfns[index % BLOCK_PAGES] = ABSENT;
+	block->told |= (u16)BIT(index % BLOCK_PAGES);
+}
+
+bool cache_is_absent(struct world *world, u32 file, u64 index)
+{
+	struct cache_block *block = block_find(world, file, index);
+	const struct world_file *info = file_get(world, file);
+
+	if (block && block->told & BIT(index % BLOCK_PAGES))
+		return block->pfns[index % BLOCK_PAGES] == ABSENT;
+	return info && info->layout_time != ~0ull;
 }
 
 bool cache_first_event(struct world *world, u32 file, u64 index)

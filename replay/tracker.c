@@ -100,6 +100,19 @@ const struct rf_record *look_ahead(struct rf_tracker *tracker, size_t i)
 	return &tracker->records[tracker->at + i];
 }
 
+/* Far enough for what a task says within a microsecond or so, on a machine of a hundred CPUs. */
+#define PEEK_RECORDS 256
+
+bool next_is(struct rf_tracker *tracker, u32 tid, u8 kind)
+{
+	const struct rf_record *record;
+
+	for (size_t i = 0; i < PEEK_RECORDS && (record = look_ahead(tracker, i)); i++)
+		if (record->tid == tid && record->kind != RF_CACHE_ADD)
+			return record->kind == kind;
+	return false;
+}
+
 void mark_inexact(struct rf_tracker *tracker, struct world_mm *mm)
 {
 	if (!mm || mm->inexact || !mm->known)

@@ -65,7 +65,7 @@ bool drop_alloc(struct task *task, u64 pfn)
 
 static struct world_vma *grow_stack(struct rf_tracker *tracker, struct world_mm *mm, u64 addr)
 {
-	struct world_vma *vma = vma_next(mm, addr, NULL);
+	struct world_vma *vma = world_vma_next(mm, addr, NULL);
 	u64 start = ALIGN_DOWN(addr, BIT_ULL(tracker->page_shift));
 	struct rf_op *op;
 
@@ -81,7 +81,7 @@ static struct world_vma *grow_stack(struct rf_tracker *tracker, struct world_mm 
 
 struct world_vma *fault_vma(struct rf_tracker *tracker, struct world_mm *mm, u64 addr)
 {
-	struct world_vma *vma = vma_find(mm, addr), guess;
+	struct world_vma *vma = world_vma_find(mm, addr), guess;
 
 	if (!vma)
 		vma = grow_stack(tracker, mm, addr);
@@ -286,10 +286,8 @@ static void settle_special(struct rf_tracker *tracker, struct task *task, struct
 		fault_none(tracker, task);
 		return;
 	}
-	if (!kernel_page(tracker, what_of_name[vma->name], index, &pfn)) {
-		pfn = world_invent_pfn(tracker->world, 0);
-		tracker->fidelity.inferred.file_pfn_unknown++;
-	}
+	if (!kernel_page(tracker, what_of_name[vma->name], index, &pfn))
+		pfn = world_invent_pfn(tracker->world, 0);	/* pagemap hides it; nothing depends on it */
 	world_set(tracker->world, task->mm, fault->vpn, world_mkpte(WORLD_SPECIAL, pfn, 0));
 	op = emit(tracker, RF_OP_FAULT_FILE, task->mm);
 	op->addr = op->aux = fault->vpn << tracker->page_shift;
@@ -333,7 +331,7 @@ static void settle(struct rf_tracker *tracker, struct task *task)
 	if (!fault->open || fault->settled || !task->mm)
 		return;
 	fault->settled = true;
-	vma = vma_find(task->mm, fault->addr);
+	vma = world_vma_find(task->mm, fault->addr);
 	if (fault->delta_seen) {
 		fault->delta_seen = false;
 		end_wait(task);
@@ -348,7 +346,7 @@ static void settle(struct rf_tracker *tracker, struct task *task)
 	}
 	if (!vma && !(fault->flags & RF_FAULT_PRESENT)) {
 		/* The stack grows by a read too; anything else here is a wild address. */
-		vma = vma_next(task->mm, fault->addr, NULL);
+		vma = world_vma_next(task->mm, fault->addr, NULL);
 		vma = vma && vma->flags & RF_VM_GROWSDOWN && vma->start - fault->addr < BIT_ULL(20)
 			      ? fault_vma(tracker, task->mm, fault->addr) : NULL;
 	}
@@ -460,7 +458,7 @@ static bool check_missing(struct rf_tracker *tracker, struct task *task, u64 vpn
 /* Each fault is an assertion on the entry it hit. */
 static void check_fault(struct rf_tracker *tracker, struct task *task, u64 vpn, u8 flags)
 {
-	struct world_vma *vma = vma_find(task->mm, vpn << tracker->page_shift);
+	struct world_vma *vma = world_vma_find(task->mm, vpn << tracker->page_shift);
 	bool ok;
 
 	if (task->mm->settling || !vma || vma->implicit)
@@ -549,7 +547,7 @@ bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 ord
 					    (fault->flags & (RF_FAULT_WRITE | RF_FAULT_UNKNOWN));
 	if (!may_copy || (fault->swapped_in && !(fault->flags & (RF_FAULT_WRITE | RF_FAULT_UNKNOWN))))
 		return false;
-	vma = vma_find(mm, fault->addr);
+	vma = world_vma_find(mm, fault->addr);
 	pte = world_get(mm, fault->vpn);
 	if (!vma || !is_private_writable(vma) || !world_pte_present(pte) || pte & WORLD_WRITE)
 		return false;
@@ -651,7 +649,7 @@ static void fault_shmem(struct rf_tracker *tracker, struct task *task, s64 delta
 	vma->flags |= RF_VM_SHMEM;
 	if (take_alloc(task, (u64)delta, &alloc)) {
 		shmem_add(tracker, vma, fault->vpn, alloc.pfn, alloc.order);
-	} else if (!cache_find(tracker->world, vma->file, vma_file_index(tracker->world, vma, fault->vpn), &pfn) ||
+	} else if (!cache_find(tracker->world, vma->file, world_vma_file_index(tracker->world, vma, fault->vpn), &pfn) ||
 		   delta > 1) {
 		/* Fault-around over pages that are there, or a page that was there before the recording. */
 		fault->delta_seen = true;
@@ -679,7 +677,8 @@ void fault_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 del
 	case RF_RSS_FILE:
 		if (delta < 0 || fault->copied)
 			break;
-		if (fault->file_seen && delta > 0) {
+		/* After a read the fault is retried as a whole, and fault-around may now find the page. */
+		if (fault->file_seen && delta > 0 && !next_is(tracker, task->tid, RF_MAP_PAGES)) {
 			struct world_vma *vma = fault_vma(tracker, task->mm, fault->addr);
 
 			fault->settled = true;

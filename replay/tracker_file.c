@@ -48,13 +48,13 @@ static void adopt_file(struct rf_tracker *tracker, struct world_mm *mm, struct w
 	piece.file = file;
 	piece.flags = RF_VM_READ | RF_VM_EXEC;
 	world_zap(tracker->world, mm, vpn, vpn + 1);
-	vma_remove(tracker->world, mm, piece.start, piece.end);
+	world_vma_remove(tracker->world, mm, piece.start, piece.end);
 	for (u64 index = first; index <= last && index - first < around; index++) {
 		piece.start = (base + index - first) << tracker->page_shift;
 		piece.end = piece.start + BIT_ULL(tracker->page_shift);
 		piece.pgoff = index;
-		if (!vma_overlaps(mm, piece.start, piece.end))
-			vma_insert(tracker->world, mm, &piece);
+		if (!world_vma_overlaps(mm, piece.start, piece.end))
+			world_vma_insert(tracker->world, mm, &piece);
 	}
 }
 
@@ -80,7 +80,7 @@ static struct world_vma *vma_by_file(const struct rf_tracker *tracker, struct wo
 
 static u64 file_page(struct rf_tracker *tracker, const struct world_vma *vma, u64 vpn)
 {
-	u64 index = vma_file_index(tracker->world, vma, vpn), pfn;
+	u64 index = world_vma_file_index(tracker->world, vma, vpn), pfn;
 
 	if (vma->name == RF_VMA_VDSO && kernel_page(tracker, RF_KERNEL_PAGE_VDSO, vpn - vpn_of(tracker, vma->start), &pfn))
 		return pfn;
@@ -159,9 +159,38 @@ static bool is_recent_page(const struct rf_tracker *tracker, u64 pfn)
 struct candidate {
 	u64 vpn, index, pfn;
 	bool cached;
+	bool possible;		/* not known to be in the cache, nor not to be */
 };
 
 #define WINDOW_MAX 512
+
+/* Which pages next_uptodate_folio() leaves out, as far as one can know. */
+enum skip { SKIP_NONE = 0, SKIP_READAHEAD = 1, SKIP_RECENT = 2, SKIP_BOTH = 3 };
+
+static bool is_skipped(const struct rf_tracker *tracker, const struct candidate *candidate, enum skip skip)
+{
+	const struct world_page *page;
+
+	if (!candidate->cached || !skip)
+		return false;
+	page = world_page_find(tracker->world, candidate->pfn);
+	return (skip & SKIP_READAHEAD && page && page->readahead) ||
+	       (skip & SKIP_RECENT && is_recent_page(tracker, candidate->pfn));
+}
+
+/* The reason that explains exactly how many were left out. */
+static enum skip choose_skip(const struct rf_tracker *tracker, const struct candidate *candidates, size_t nr, size_t left)
+{
+	for (enum skip skip = SKIP_READAHEAD; skip <= SKIP_BOTH; skip++) {
+		size_t skipped = 0;
+
+		for (size_t i = 0; i < nr; i++)
+			skipped += is_skipped(tracker, &candidates[i], skip);
+		if (skipped == left)
+			return skip;
+	}
+	return SKIP_NONE;
+}
 
 static size_t find_candidates(struct rf_tracker *tracker, struct world_mm *mm, const struct world_vma *vma, u64 first,
 			      u64 last, struct candidate *candidates, size_t *nr_cached)
@@ -179,45 +208,62 @@ static size_t find_candidates(struct rf_tracker *tracker, struct world_mm *mm, c
 		if (world_get(mm, candidate->vpn))
 			continue;
 		candidate->cached = cache_find(tracker->world, vma->file, index, &candidate->pfn);
+		candidate->possible = !candidate->cached && !cache_is_absent(tracker->world, vma->file, index);
 		*nr_cached += candidate->cached;
 		nr++;
 	}
 	return nr;
 }
 
-void map_file_range(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 fault_vpn, u64 first,
-		    u64 last, s64 delta, bool shmem, u16 op_flags)
+static void drop_candidate(struct candidate *candidates, size_t *nr, size_t *nr_cached, u64 vpn)
+{
+	for (size_t i = 0; i < *nr; i++) {
+		if (candidates[i].vpn != vpn)
+			continue;
+		*nr_cached -= candidates[i].cached;
+		--*nr;
+		memmove(&candidates[i], &candidates[i + 1], (*nr - i) * sizeof(*candidates));
+		return;
+	}
+}
+
+void map_file_range(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 fault_vpn, u32 tid,
+		    u64 first, u64 last, s64 delta, bool shmem, u16 op_flags)
 {
 	struct run run = { .tracker = tracker, .mm = mm, .fault_vpn = fault_vpn,
 			   .flags = op_flags | RF_OP_FIRST | RF_OP_FAULT_AROUND | (shmem ? RF_OP_SHMEM : 0) };
 	struct candidate candidates[WINDOW_MAX];
-	size_t nr_cached, nr_recent = 0, nr, unknown = 0, mapped = 0;
-	bool skip_recent = false, doubt = false;
+	size_t nr_cached, nr, unknown = 0, possible = 0, mapped = 0;
+	enum skip skip = SKIP_NONE;
+	bool doubt = false;
 
 	nr = find_candidates(tracker, mm, vma, first, last, candidates, &nr_cached);
 	if (delta < 0)
 		delta = (s64)nr_cached;		/* no RSS change was recorded */
+	/* Its own page was left out (its read is under way) if the fault goes on with the page cache. */
+	if ((size_t)delta != nr_cached && tid && next_is(tracker, tid, RF_FILEMAP_FAULT))
+		drop_candidate(candidates, &nr, &nr_cached, fault_vpn);
 	if ((size_t)delta > nr_cached) {
 		unknown = (size_t)delta - nr_cached;
-		if ((size_t)delta < nr)
-			tracker->fidelity.inferred.fault_around_ambiguous++;
+		for (size_t i = 0; i < nr; i++)
+			possible += candidates[i].possible;
+		tracker->fidelity.inferred.fault_around_ambiguous += unknown != possible;
 	} else if ((size_t)delta < nr_cached) {
 		/* Locked, not uptodate or marked for readahead: left out by next_uptodate_folio(). */
-		for (size_t i = 0; i < nr; i++)
-			nr_recent += candidates[i].cached && is_recent_page(tracker, candidates[i].pfn);
-		skip_recent = (size_t)delta == nr_cached - nr_recent;
-		doubt = !skip_recent;
+		skip = choose_skip(tracker, candidates, nr, nr_cached - (size_t)delta);
+		doubt = skip == SKIP_NONE;
 		tracker->fidelity.inferred.fault_around_ambiguous += doubt;
 	}
 	for (size_t i = 0; i < nr && delta; i++) {
 		struct candidate *candidate = &candidates[i];
 
 		if (!candidate->cached) {
-			if (!unknown)
+			if (!unknown || (possible >= unknown && !candidate->possible))
 				continue;
 			unknown--;
+			possible -= candidate->possible;
 			candidate->pfn = file_page(tracker, vma, candidate->vpn);
-		} else if (skip_recent && is_recent_page(tracker, candidate->pfn)) {
+		} else if (is_skipped(tracker, candidate, skip)) {
 			continue;
 		}
 		world_set(tracker->world, mm, candidate->vpn,
@@ -261,7 +307,7 @@ void map_file_page(struct rf_tracker *tracker, struct world_mm *mm, struct world
 
 void shmem_add(struct rf_tracker *tracker, struct world_vma *vma, u64 vpn, u64 pfn, u32 order)
 {
-	u64 index = ALIGN_DOWN(vma_file_index(tracker->world, vma, vpn), BIT_ULL(order));
+	u64 index = ALIGN_DOWN(world_vma_file_index(tracker->world, vma, vpn), BIT_ULL(order));
 
 	if (!vma->file)
 		vma->file = file_new(tracker->world, true, true);
@@ -293,7 +339,7 @@ static void fault_map_pages(struct rf_tracker *tracker, struct task *task, u32 f
 		return;
 	if (vma->implicit && !vma->file) {
 		adopt_file(tracker, mm, vma, file, first, last);
-		vma = vma_find(mm, fault->addr);
+		vma = world_vma_find(mm, fault->addr);
 		if (!vma)
 			return;
 	}
@@ -303,7 +349,7 @@ static void fault_map_pages(struct rf_tracker *tracker, struct task *task, u32 f
 		fault->shared_wait = false;
 		mm->deferred--;
 	}
-	map_file_range(tracker, mm, vma, fault->vpn, first, last, delta, shmem, 0);
+	map_file_range(tracker, mm, vma, fault->vpn, task->tid, first, last, delta, shmem, 0);
 	if (world_pte_present(world_get(mm, fault->vpn)))
 		fault->settled = true;
 }
@@ -330,7 +376,8 @@ void on_map_pages(struct rf_tracker *tracker, struct task *task, const struct rf
 	vma = vma_by_file(tracker, task->mm, file, first);
 	if (vma) {
 		tracker->fidelity.inferred.gup++;
-		map_file_range(tracker, task->mm, vma, vpn_of(tracker, vma->start) + first - vma->pgoff, first, last,
+		map_file_range(tracker, task->mm, vma, vpn_of(tracker, vma->start) + first - vma->pgoff, 0,
+			       first, last,
 			       task->populate.delta ? task->populate.delta : -1,
 			       task->populate.member == RF_RSS_SHMEM, RF_OP_POPULATE | RF_OP_INFERRED);
 		task->populate.delta = 0;
@@ -341,7 +388,9 @@ void on_filemap_fault(struct rf_tracker *tracker, struct task *task, const struc
 {
 	u32 file = record_file(tracker, record);
 	struct task_fault *fault = &task->fault;
+	struct world_page *page;
 	struct world_vma *vma;
+	u64 pfn;
 
 	if (!task->mm || !task->mm->known)
 		return;
@@ -350,6 +399,11 @@ void on_filemap_fault(struct rf_tracker *tracker, struct task *task, const struc
 		fault->file_seen = true;
 		fault->file = file;
 		fault->index = record->f[2];
+		fault->cached = cache_find(tracker->world, file, fault->index, &pfn);
+		fault->reads = 0;
+		/* do_async_mmap_readahead() takes the mark away. */
+		if (fault->cached && (page = world_page_find(tracker->world, pfn)))
+			page->readahead = 0;
 		vma = fault_vma(tracker, task->mm, fault->addr);
 		if (vma && vma->implicit && !vma->file)
 			vma->pgoff = record->f[2];
@@ -362,15 +416,43 @@ void on_filemap_fault(struct rf_tracker *tracker, struct task *task, const struc
 			.what = POPULATE_FILE, .file = file, .index = record->f[2] });
 }
 
+static bool is_power_of_2(u64 x)
+{
+	return x && !(x & (x - 1));
+}
+
+/*
+ * Whether the page at index gets PG_readahead when a fault at the task's FILEMAP_FAULT reads: at three quarters of a
+ * window that begins half a window before the fault (or at 0), do_sync_mmap_readahead(); at the first page of the next
+ * window, page_cache_async_ra(). How big windows are is not told, but it is a power of two.
+ */
+static bool is_readahead_mark(const struct task_fault *fault, u32 file, u64 index)
+{
+	u64 distance = index - fault->index;
+
+	if (!fault->open || !fault->file_seen || fault->file != file || index <= fault->index)
+		return false;
+	if (fault->cached)
+		return !fault->reads;
+	if (distance >= 8 && is_power_of_2(distance))
+		return true;
+	return index % 3 == 0 && index >= 24 && is_power_of_2(index / 3) && fault->index < index / 3 * 2;
+}
+
 void on_cache_add(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
 {
 	u32 file = record_file(tracker, record), order = (u32)min_u64(record->f[4], 20);
 	u64 index = record->f[2], pfn = record->f[3];
+	struct world_page *page;
 
 	if (!file || pfn >= WORLD_INVENTED_PFN)
 		return;
 	drop_alloc(task, pfn);
 	folio_set(tracker->world, pfn, order);
+	page = world_page(tracker->world, pfn);
+	if (page)
+		page->readahead = is_readahead_mark(&task->fault, file, index);
+	task->fault.reads++;
 	for (u64 i = 0; i < BIT_ULL(order); i++) {
 		cache_set(tracker->world, file, index + i, pfn + i);
 		tracker->recent_pages[tracker->recent_next++ % ARRAY_SIZE(tracker->recent_pages)] =

@@ -148,7 +148,7 @@ void on_exit_task(struct rf_tracker *tracker, struct task *task, const struct rf
 		world_mm_free(tracker->world, task->exec.mm);
 		task->exec.mm = NULL;
 	}
-	task->exec.building = task->exec.loading = false;
+	task->exec.building = task->exec.due = task->exec.loading = false;
 	task->dead = true;
 	if (task->orphans)
 		tracker->fidelity.anomalies.unknown_task++;
@@ -184,8 +184,24 @@ static void emit_arguments(struct rf_tracker *tracker, const struct task_exec *e
 	}
 }
 
-/* The point of no return: exec_mmap() leaves the old address space for the one built so far. */
+/*
+ * The point of no return. exec_mmap() follows, but before it the kernel may still write to the old address space
+ * (mm_release() clears the tid): the first record about the new one tells that it is in place.
+ */
 void on_prepare_exec(struct rf_tracker *tracker, struct task *task)
+{
+	fault_close(tracker, task);
+	task->exec.due = true;
+	/* de_thread(): a thread that is not the leader goes on under the leader's tid. */
+	if (task->pid && task->pid != task->tid) {
+		struct task *leader = task_get(tracker, task->pid);
+
+		if (leader)
+			leader->exec_from = task->tid;
+	}
+}
+
+void exec_switch(struct rf_tracker *tracker, struct task *task)
 {
 	struct task_exec *exec = &task->exec;
 	struct world_mm *mm = exec->mm, *old;
@@ -196,7 +212,7 @@ void on_prepare_exec(struct rf_tracker *tracker, struct task *task)
 	if (!mm)
 		return;
 	exec->mm = NULL;
-	exec->building = false;
+	exec->building = exec->due = false;
 	exec->loading = true;
 	exec->stack_placed = false;
 	task->orphans = 0;
@@ -210,13 +226,6 @@ void on_prepare_exec(struct rf_tracker *tracker, struct task *task)
 	emit(tracker, RF_OP_MM_NEW, mm);
 	emit_arguments(tracker, exec, mm);
 	task_set_mm(tracker, task, mm);
-	/* de_thread(): a thread that is not the leader goes on under the leader's tid. */
-	if (task->pid && task->pid != task->tid) {
-		struct task *leader = task_get(tracker, task->pid);
-
-		if (leader)
-			leader->exec_from = task->tid;
-	}
 }
 
 /* The thread with this tid is now the one that began the exec under another. */
@@ -227,7 +236,7 @@ static void take_over(struct rf_tracker *tracker, struct task *task)
 	u32 size = task->exec.size;
 
 	task->exec_from = 0;
-	if (!from || from == task || !from->exec.loading)
+	if (!from || from == task || !(from->exec.loading || from->exec.due))
 		return;
 	task_set_mm(tracker, task, from->mm);
 	task_set_mm(tracker, from, NULL);
@@ -249,9 +258,9 @@ void on_exec(struct rf_tracker *tracker, struct task *task, const struct rf_reco
 		task->exec_from = old_tid;
 		take_over(tracker, task);
 	}
-	/* Kernels without sched_prepare_exec. */
+	/* No side band, or a kernel without sched_prepare_exec. */
 	if (!task->exec.loading)
-		on_prepare_exec(tracker, task);
+		exec_switch(tracker, task);
 	task->pid = task->tid;
 	if (task->mm)
 		task->mm->pid = task->pid;
@@ -263,7 +272,7 @@ void exec_return(struct rf_tracker *tracker, struct task *task, s64 ret)
 	if (task->exec.mm)
 		world_mm_free(tracker->world, task->exec.mm);
 	task->exec.mm = NULL;
-	task->exec.building = task->exec.loading = false;
+	task->exec.building = task->exec.due = task->exec.loading = false;
 	if (task->child)
 		drop_child(tracker, task);
 }
@@ -291,8 +300,8 @@ static void place_stack(struct rf_tracker *tracker, struct task *task, const str
 		op->addr = vma->start;
 		op->end = vma->end - size;
 	}
-	vma_remove(tracker->world, mm, vma->start, vma->end);
-	stack = vma_insert(tracker->world, mm, vma);
+	world_vma_remove(tracker->world, mm, vma->start, vma->end);
+	stack = world_vma_insert(tracker->world, mm, vma);
 	if (stack)
 		stack->anon_vma = true;
 	vpn = vpn_of(tracker, vma->end);
@@ -305,12 +314,12 @@ static void place_stack(struct rf_tracker *tracker, struct task *task, const str
 
 static void grow_stack_to(struct rf_tracker *tracker, struct world_mm *mm, u64 start, u64 end)
 {
-	struct world_vma *vma = vma_find(mm, end - 1), *below;
+	struct world_vma *vma = world_vma_find(mm, end - 1), *below;
 	struct rf_op *op;
 
 	if (!vma || !(vma->flags & RF_VM_GROWSDOWN) || start >= vma->start)
 		return;
-	below = vma_next(mm, start, NULL);
+	below = world_vma_next(mm, start, NULL);
 	if (below != vma)
 		return;
 	op = emit(tracker, RF_OP_VMA_GROW, mm);
@@ -369,6 +378,8 @@ void on_mmap2(struct rf_tracker *tracker, struct task *task, const struct rf_rec
 
 	if (task->exec_from && (!task->mm || task->dead))
 		take_over(tracker, task);
+	if (task->exec.due)
+		exec_switch(tracker, task);
 	if (!task->mm || !task->mm->known || !vma_of_record(tracker, record, &vma))
 		return;
 	if (task->exec.loading) {

@@ -28,29 +28,29 @@
 
 static void expand_in_place(struct rf_tracker *tracker, struct world_mm *mm, u64 old_end, u64 new_end)
 {
-	struct world_vma *vma = vma_find(mm, old_end - 1), wider;
+	struct world_vma *vma = world_vma_find(mm, old_end - 1), wider;
 	struct rf_op *op;
 
-	if (!vma || vma->end != old_end || vma_overlaps(mm, old_end, new_end))
+	if (!vma || vma->end != old_end || world_vma_overlaps(mm, old_end, new_end))
 		return;
 	op = emit(tracker, RF_OP_VMA_EXPAND, mm);
 	op->addr = old_end;
 	op->end = new_end;
 	wider = *vma;
 	wider.end = new_end;
-	vma_remove(tracker->world, mm, vma->start, old_end);
-	vma_insert(tracker->world, mm, &wider);
+	world_vma_remove(tracker->world, mm, vma->start, old_end);
+	world_vma_insert(tracker->world, mm, &wider);
 }
 
 /* old_len 0: a second mapping of shared memory, nothing moves. */
 static void duplicate(struct rf_tracker *tracker, struct world_mm *mm, u64 addr, u64 to, u64 to_end)
 {
-	struct world_vma *vma = vma_find(mm, addr), copy;
+	struct world_vma *vma = world_vma_find(mm, addr), copy;
 
 	if (!vma)
 		return;
 	copy = *vma;
-	copy.pgoff = vma_file_index(tracker->world, vma, vpn_of(tracker, addr));
+	copy.pgoff = world_vma_file_index(tracker->world, vma, vpn_of(tracker, addr));
 	copy.start = to;
 	copy.end = to_end;
 	map_vma(tracker, mm, &copy, RF_WHY_MREMAP);
@@ -73,7 +73,7 @@ static struct world_vma moved_piece(const struct rf_tracker *tracker, const stru
 {
 	struct world_vma piece = *vma;
 
-	piece.pgoff = vma_file_index(tracker->world, vma, vpn_of(tracker, addr));
+	piece.pgoff = world_vma_file_index(tracker->world, vma, vpn_of(tracker, addr));
 	piece.start = addr + shift;
 	piece.end = min_u64(vma->end, end) + shift;
 	/* copy_vma(): what was never faulted forgets where it was born. */
@@ -93,7 +93,7 @@ static void move_range(struct rf_tracker *tracker, struct world_mm *mm, u64 addr
 	op->end = end;
 	op->addr2 = to;
 	op->nr = (u32)vpn_of(tracker, to_end - to);
-	while (at < end && (vma = vma_next(mm, at, NULL)) && vma->start < end) {
+	while (at < end && (vma = world_vma_next(mm, at, NULL)) && vma->start < end) {
 		at = max_u64(at, vma->start);
 		next = min_u64(vma->end, end);
 		piece = moved_piece(tracker, vma, at, end, shift);
@@ -101,12 +101,12 @@ static void move_range(struct rf_tracker *tracker, struct world_mm *mm, u64 addr
 		if (next == end)
 			piece.end = to_end;
 		if (!keep)
-			vma_remove(tracker->world, mm, at, next);
-		vma_insert(tracker->world, mm, &piece);
+			world_vma_remove(tracker->world, mm, at, next);
+		world_vma_insert(tracker->world, mm, &piece);
 		at = next;
 	}
 	world_move(tracker->world, mm, vpn_of(tracker, addr), vpn_of(tracker, end), vpn_of(tracker, to));
-	for (at = addr; keep && at < end && (vma = vma_find(mm, at)); at = vma->end) {
+	for (at = addr; keep && at < end && (vma = world_vma_find(mm, at)); at = vma->end) {
 		piece = moved_piece(tracker, vma, at, end, 0);
 		emit_map(tracker, mm, &piece);
 	}
@@ -133,7 +133,7 @@ void mremap_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 	old_len = min_u64(old_len, new_len);
 	if (ret < addr + old_len && addr < ret + new_len)
 		return;		/* the kernel refuses to overlap */
-	if (vma_overlaps(mm, ret, ret + new_len))
+	if (world_vma_overlaps(mm, ret, ret + new_len))
 		unmap_range(tracker, mm, task, ret, ret + new_len, RF_WHY_MREMAP);
 	if (!old_len)
 		duplicate(tracker, mm, addr, ret, ret + new_len);
@@ -185,7 +185,7 @@ static void install_guards(struct rf_tracker *tracker, struct world_mm *mm, u64 
 	if (end - start > GUARD_PAGES_MAX)
 		return;
 	for (u64 vpn = start; vpn < end; vpn++) {
-		vma = vma_find(mm, vpn << tracker->page_shift);
+		vma = world_vma_find(mm, vpn << tracker->page_shift);
 		if (!vma)
 			continue;
 		vma->anon_vma = true;
@@ -244,7 +244,7 @@ void madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret)
 		op->end = end;
 		op->vm_flags = flag_advice[i].set;
 		op->aux = flag_advice[i].clear;
-		vma_set_flags(tracker->world, mm, start, end, flag_advice[i].set, flag_advice[i].clear);
+		world_vma_set_flags(tracker->world, mm, start, end, flag_advice[i].set, flag_advice[i].clear);
 	}
 	advise_ptes(tracker, mm, advice, start, end);
 }

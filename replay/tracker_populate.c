@@ -51,7 +51,7 @@ static struct world_vma *next_place(struct rf_tracker *tracker, struct task *tas
 	struct task_populate *populate = &task->populate;
 
 	while (populate->at < populate->end) {
-		struct world_vma *vma = vma_next(task->mm, populate->at << tracker->page_shift, NULL);
+		struct world_vma *vma = world_vma_next(task->mm, populate->at << tracker->page_shift, NULL);
 		u64 end;
 
 		if (!vma)
@@ -155,7 +155,7 @@ static void populate_rss(struct rf_tracker *tracker, struct task *task, u8 membe
 		vma = next_place(tracker, task);
 		/* One page that is there: a fault; several: fault-around, which tells its range next. */
 		if (vma && delta == 1 &&
-		    cache_find(tracker->world, vma->file, vma_file_index(tracker->world, vma, populate->at), &pfn)) {
+		    cache_find(tracker->world, vma->file, world_vma_file_index(tracker->world, vma, populate->at), &pfn)) {
 			populate_file_page(tracker, task, member, delta);
 			return;
 		}
@@ -179,7 +179,7 @@ static void populate_map(struct rf_tracker *tracker, struct task *task, const st
 		return;
 	}
 	learn_file(tracker, task->mm, vma, event->file);
-	map_file_range(tracker, task->mm, vma, populate->at, event->index, event->last,
+	map_file_range(tracker, task->mm, vma, populate->at, 0, event->index, event->last,
 		       populate->delta ? populate->delta : -1, populate->member == RF_RSS_SHMEM, RF_OP_POPULATE);
 	populate->delta = 0;
 	populate->file_seen = false;
@@ -292,7 +292,7 @@ void stray_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 ord
 	if (task->call.kind == RF_SYS_FUTEX && task->mm && task->mm->known && !order &&
 	    task->call.args[0] < tracker->address_limit) {
 		vpn = vpn_of(tracker, task->call.args[0]);
-		vma = vma_find(task->mm, task->call.args[0]);
+		vma = world_vma_find(task->mm, task->call.args[0]);
 		pte = world_get(task->mm, vpn);
 		if (vma && !(vma->flags & RF_VM_SHARED) && vma->flags & RF_VM_WRITE && world_pte_present(pte) &&
 		    !(pte & WORLD_WRITE)) {

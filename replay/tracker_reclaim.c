@@ -90,7 +90,7 @@ void unmap_unseen(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, worl
  * that address space, this is one of them. Otherwise an unmapping was missed, or a copy: the entry stays, because it
  * is more likely to hold another page than none, but which page is not known any more.
  */
-static void resolve_freed(struct rf_tracker *tracker, u64 pfn, u64 *anomaly)
+static void resolve_freed(struct rf_tracker *tracker, const struct task *task, u64 pfn, u64 *anomaly)
 {
 	const struct world_map *maps;
 	size_t nr = rmap_collect(tracker->world, pfn, &maps);
@@ -102,6 +102,10 @@ static void resolve_freed(struct rf_tracker *tracker, u64 pfn, u64 *anomaly)
 		bool reclaimed;
 
 		if (!world_pte_mapped(pte) || world_pte_pfn(pte) != pfn)
+			continue;
+		/* A collapse frees the small pages before it says that it has succeeded. */
+		if (task->collapse_known && task->collapse_mm == mm->id &&
+		    vpn - task->collapse_vpn < BIT_ULL(tracker->pmd_order))
 			continue;
 		switch (world_pte_kind(pte)) {
 		case WORLD_ANON:
@@ -122,7 +126,7 @@ static void resolve_freed(struct rf_tracker *tracker, u64 pfn, u64 *anomaly)
 	}
 }
 
-static void resolve_folio(struct rf_tracker *tracker, u64 pfn, u32 order, u64 *anomaly)
+static void resolve_folio(struct rf_tracker *tracker, const struct task *task, u64 pfn, u32 order, u64 *anomaly)
 {
 	for (u64 i = 0; i < BIT_ULL(order); i++) {
 		struct world_page *page = world_page_find(tracker->world, pfn + i);
@@ -130,7 +134,7 @@ static void resolve_folio(struct rf_tracker *tracker, u64 pfn, u32 order, u64 *a
 		if (!page)
 			continue;
 		if (page->mm)
-			resolve_freed(tracker, pfn + i, anomaly);
+			resolve_freed(tracker, task, pfn + i, anomaly);
 		if (page->slot)
 			slot_page_freed(tracker->world, pfn + i);
 	}
@@ -143,7 +147,7 @@ void on_page_alloc(struct rf_tracker *tracker, struct task *task, const struct r
 
 	if (pfn >= WORLD_INVENTED_PFN)
 		return;		/* failed */
-	resolve_folio(tracker, pfn, order, &tracker->fidelity.anomalies.alloc_of_mapped);
+	resolve_folio(tracker, task, pfn, order, &tracker->fidelity.anomalies.alloc_of_mapped);
 	/* User memory; not zram's or a file being written. */
 	if ((gfp & (RF_GFP_MOVABLE | RF_GFP_HARDWALL | RF_GFP_WRITE)) != (RF_GFP_MOVABLE | RF_GFP_HARDWALL))
 		return;
@@ -164,7 +168,7 @@ void on_page_free(struct rf_tracker *tracker, struct task *task, const struct rf
 	if (pfn >= WORLD_INVENTED_PFN || drop_alloc(task, pfn))
 		return;
 	fault_page_freed(tracker, task, pfn);
-	resolve_folio(tracker, pfn, order, &tracker->fidelity.anomalies.free_of_mapped);
+	resolve_folio(tracker, task, pfn, order, &tracker->fidelity.anomalies.free_of_mapped);
 }
 
 /* mm_vmscan_write_folio: everything that mapped the folio was unmapped before. */
@@ -315,10 +319,10 @@ static void migration_remove(struct rf_tracker *tracker, u64 vpn, u64 pfn, u32 o
 	      (flags & RF_PTE_WRITE ? WORLD_WRITE : 0);
 	world_set(tracker->world, mm, vpn, new);
 	if (pfn != old && world_pte_kind(pte) != WORLD_ANON) {
-		vma = vma_find(mm, vpn << tracker->page_shift);
-		if (vma && cache_find(tracker->world, vma->file, vma_file_index(tracker->world, vma, vpn), &cached) &&
+		vma = world_vma_find(mm, vpn << tracker->page_shift);
+		if (vma && cache_find(tracker->world, vma->file, world_vma_file_index(tracker->world, vma, vpn), &cached) &&
 		    cached == old)
-			cache_set(tracker->world, vma->file, vma_file_index(tracker->world, vma, vpn), pfn);
+			cache_set(tracker->world, vma->file, world_vma_file_index(tracker->world, vma, vpn), pfn);
 	}
 	op_flags = (world_pte_kind(pte) == WORLD_ANON ? RF_OP_ANON : 0) | (flags & RF_PTE_WRITE ? RF_OP_WRITE : 0) |
 		   (pte & WORLD_EXCLUSIVE ? RF_OP_EXCLUSIVE : 0);
@@ -359,7 +363,7 @@ static void collapse(struct rf_tracker *tracker, struct task *task)
 {
 	struct world_mm *mm = world_mm(tracker->world, task->collapse_mm);
 	u64 nr = BIT_ULL(tracker->pmd_order), vpn = task->collapse_vpn, flags = WORLD_EXCLUSIVE;
-	struct world_vma *vma = mm ? vma_find(mm, vpn << tracker->page_shift) : NULL;
+	struct world_vma *vma = mm ? world_vma_find(mm, vpn << tracker->page_shift) : NULL;
 	struct task_alloc alloc;
 	struct rf_op *op;
 

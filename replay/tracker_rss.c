@@ -23,6 +23,15 @@ static struct world_mm *rss_mm(struct rf_tracker *tracker, struct task *task, u3
 {
 	struct world_mm *mm = mm_by_id(tracker, mm_id);
 
+	/* exec_mmap() is done: the new one is current, or the old one is being unmapped. */
+	if (task->exec.due && mm && mm == (curr ? task->exec.mm : task->mm))
+		exec_switch(tracker, task);
+	else if (task->exec.due && curr && mm != task->mm)
+		return NULL;
+	if (task->exec.loading && curr && !task->exec.stack_placed && task->mm->bound && mm != task->mm)
+		return NULL;
+	mm = mm_by_id(tracker, mm_id);
+
 	if (curr) {
 		/* The pointer behind the number may have been freed and used again: current->mm is a fact. */
 		if (task->mm && mm != task->mm)
@@ -129,7 +138,9 @@ void on_rss_stat(struct rf_tracker *tracker, struct task *task, const struct rf_
 			fault_rss(tracker, task, member, delta);
 		return;
 	}
-	if (mm == task->mm && task->call.kind)
+	if (mm == task->mm && task->call.kind == RF_SYS_EXECVE && member == RF_RSS_ANON)
+		mm->arguments += delta;
+	else if (mm == task->mm && task->call.kind)
 		call_rss(tracker, task, member, delta);
 	else
 		stray_rss(tracker, task, mm, member, delta);
@@ -154,6 +165,8 @@ void check_rss(struct rf_tracker *tracker, struct world_mm *mm)
 		expected = mm->counted[member] - (s64)mm->unmapped[member];
 		if (member == RF_RSS_SWAP)
 			expected = mm->counted[member] + (s64)mm->swapped;
+		if (member == RF_RSS_ANON)
+			expected += mm->arguments;
 		difference = mm->recorded[member] - expected;
 		if (mm->rss_unbased & BIT(member)) {
 			mm->rss_unbased &= (u8)~BIT(member);
@@ -177,7 +190,7 @@ void check_rss(struct rf_tracker *tracker, struct world_mm *mm)
 
 static u64 *flush_cause(struct rf_tracker *tracker, const struct task *task)
 {
-	if (task->exec.loading)
+	if (task->exec.due || task->exec.loading)
 		return &tracker->fidelity.tlb_flushes_recorded.exec;
 	switch (task->call.kind) {
 	case RF_SYS_MUNMAP:

@@ -48,7 +48,7 @@ static void load_vma(struct rf_tracker *tracker, struct world_mm *mm, const stru
 	struct world_vma vma;
 	struct rf_op *op;
 
-	if (!vma_of_record(tracker, record, &vma) || vma_overlaps(mm, vma.start, vma.end))
+	if (!vma_of_record(tracker, record, &vma) || world_vma_overlaps(mm, vma.start, vma.end))
 		return;
 	if (vma.name == RF_VMA_STACK)
 		vma.flags |= RF_VM_GROWSDOWN;
@@ -63,7 +63,7 @@ static void load_vma(struct rf_tracker *tracker, struct world_mm *mm, const stru
 	op->pgoff = vma.pgoff;
 	op->file = vma.file;
 	op->flags = RF_OP_LOAD;
-	vma_insert(tracker->world, mm, &vma);
+	world_vma_insert(tracker->world, mm, &vma);
 }
 
 static enum world_kind kind_of(const struct world_vma *vma, u64 flags)
@@ -99,7 +99,7 @@ static void load_ptes(struct rf_tracker *tracker, struct world_mm *mm, const str
 	};
 	u64 vpn = vpn_of(tracker, record->f[0]), nr = record->f[1], pfn = record->f[2], flags = record->f[4];
 	u32 order = (u32)min_u64(record->f[3], 20);
-	struct world_vma *vma = vma_find(mm, record->f[0]);
+	struct world_vma *vma = world_vma_find(mm, record->f[0]);
 	enum world_kind kind = kind_of(vma, flags);
 	u64 guessed = guess_flags(vma, kind, flags), known;
 	struct rf_op *op;
@@ -115,8 +115,8 @@ static void load_ptes(struct rf_tracker *tracker, struct world_mm *mm, const str
 	for (u64 i = 0; i < nr; i++) {
 		world_set(tracker->world, mm, vpn + i, world_mkpte(kind, pfn + i, guessed));
 		if (vma && vma->file && (kind == WORLD_FILE || kind == WORLD_SHMEM) &&
-		    !cache_find(tracker->world, vma->file, vma_file_index(tracker->world, vma, vpn + i), &known))
-			cache_set(tracker->world, vma->file, vma_file_index(tracker->world, vma, vpn + i), pfn + i);
+		    !cache_find(tracker->world, vma->file, world_vma_file_index(tracker->world, vma, vpn + i), &known))
+			cache_set(tracker->world, vma->file, world_vma_file_index(tracker->world, vma, vpn + i), pfn + i);
 	}
 	op = emit(tracker, op_of_kind[kind], mm);
 	op->addr = op->aux = record->f[0];
@@ -130,7 +130,7 @@ static void load_ptes(struct rf_tracker *tracker, struct world_mm *mm, const str
 static void load_swap(struct rf_tracker *tracker, struct world_mm *mm, const struct rf_record *record)
 {
 	u64 vpn = vpn_of(tracker, record->f[0]), nr = min_u64(record->f[1], BIT_ULL(20));
-	struct world_vma *vma = vma_find(mm, record->f[0]);
+	struct world_vma *vma = world_vma_find(mm, record->f[0]);
 
 	if (record->f[0] >= tracker->address_limit)
 		return;

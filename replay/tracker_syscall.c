@@ -50,7 +50,7 @@ struct world_vma *map_vma(struct rf_tracker *tracker, struct world_mm *mm, const
 
 	if (vma->start >= vma->end || vma->end > tracker->address_limit)
 		return NULL;
-	if (vma_overlaps(mm, vma->start, vma->end))
+	if (world_vma_overlaps(mm, vma->start, vma->end))
 		unmap_range(tracker, mm, NULL, vma->start, vma->end, why ? why : RF_WHY_MMAP_FIXED);
 	op = emit(tracker, RF_OP_MAP, mm);
 	op->addr = vma->start;
@@ -60,7 +60,7 @@ struct world_vma *map_vma(struct rf_tracker *tracker, struct world_mm *mm, const
 	op->file = vma->file;
 	if (vma->implicit)
 		op->flags = RF_OP_INFERRED;
-	return vma_insert(tracker->world, mm, vma);
+	return world_vma_insert(tracker->world, mm, vma);
 }
 
 void unmap_range(struct rf_tracker *tracker, struct world_mm *mm, const struct task *task, u64 start, u64 end, u8 why)
@@ -74,7 +74,7 @@ void unmap_range(struct rf_tracker *tracker, struct world_mm *mm, const struct t
 	op->addr = start;
 	op->end = end;
 	op->why = why;
-	vma_remove(tracker->world, mm, start, end);
+	world_vma_remove(tracker->world, mm, start, end);
 	world_zap(tracker->world, mm, vpn_of(tracker, start), vpn_of(tracker, end));
 }
 
@@ -158,7 +158,7 @@ static void zap_mremap(struct rf_tracker *tracker, struct task *task)
 	if (!call_range(tracker, args[0], args[1], &old_end) || !call_range(tracker, args[0], args[2], &new_end))
 		return;
 	if (args[3] & MREMAP_FIXED && call_range(tracker, args[4], args[2], &fixed_end) &&
-	    vma_overlaps(task->mm, args[4], fixed_end))
+	    world_vma_overlaps(task->mm, args[4], fixed_end))
 		unmap_range(tracker, task->mm, task, args[4], fixed_end, RF_WHY_MREMAP);
 	if (new_end < old_end)
 		unmap_range(tracker, task->mm, task, new_end, old_end, RF_WHY_MREMAP);
@@ -169,14 +169,14 @@ static void zap_shmdt(struct rf_tracker *tracker, struct task *task)
 {
 	struct world_mm *mm = task->mm;
 	u64 addr = task->call.args[0], start;
-	struct world_vma *vma = vma_find(mm, addr);
+	struct world_vma *vma = world_vma_find(mm, addr);
 	u32 file, index;
 
 	if (!vma || !vma->file)
 		return;
 	file = vma->file;
 	start = vma->start - (vma->pgoff << tracker->page_shift);
-	for (vma_next(mm, start, &index); index < mm->nr_vmas;) {
+	for (world_vma_next(mm, start, &index); index < mm->nr_vmas;) {
 		vma = mm->vmas[index];
 		if (vma->file != file || vma->start - (vma->pgoff << tracker->page_shift) != start) {
 			index++;
@@ -201,7 +201,7 @@ static void apply_zap(struct rf_tracker *tracker, struct task *task)
 		break;
 	case RF_SYS_MMAP:
 		if (call->args[3] & MAP_FIXED && call_range(tracker, call->args[0], call->args[1], &end) &&
-		    vma_overlaps(task->mm, call->args[0], end))
+		    world_vma_overlaps(task->mm, call->args[0], end))
 			unmap_range(tracker, task->mm, task, call->args[0], end, RF_WHY_MMAP_FIXED);
 		break;
 	case RF_SYS_MADVISE:
@@ -400,7 +400,7 @@ static void brk_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 		vma.end = new;
 		vma.pgoff = vpn_of(tracker, vma.start);
 		vma.flags = task->call.map_flags & VM_ACCESS;
-		if (vma.start < vma.end && !vma_overlaps(mm, vma.start, vma.end))
+		if (vma.start < vma.end && !world_vma_overlaps(mm, vma.start, vma.end))
 			map_vma(tracker, mm, &vma, RF_WHY_BRK);
 	}
 	mm->brk = ret;
@@ -442,7 +442,7 @@ static void mprotect_return(struct rf_tracker *tracker, struct task *task, s64 r
 	if (!call_range(tracker, start, task->call.args[1], &end) || start == end || (ret && ret != -ENOMEM))
 		return;
 	/* -ENOMEM: everything up to the first hole was done. */
-	for (at = start; at < end && (vma = vma_find(mm, at)); at = vma->end)
+	for (at = start; at < end && (vma = world_vma_find(mm, at)); at = vma->end)
 		;
 	end = min_u64(at, end);
 	if (start >= end)
@@ -452,8 +452,8 @@ static void mprotect_return(struct rf_tracker *tracker, struct task *task, s64 r
 	op->addr = start;
 	op->end = end;
 	op->vm_flags = flags;
-	vma_set_flags(tracker->world, mm, start, end, flags, VM_ACCESS);
-	for (at = start; at < end && (vma = vma_find(mm, at)); at = vma->end) {
+	world_vma_set_flags(tracker->world, mm, start, end, flags, VM_ACCESS);
+	for (at = start; at < end && (vma = world_vma_find(mm, at)); at = vma->end) {
 		protect.vma = vma;
 		world_walk(mm, vpn_of(tracker, at), vpn_of(tracker, min_u64(vma->end, end)), protect_pte, &protect);
 	}
@@ -470,7 +470,7 @@ static void set_locked(struct rf_tracker *tracker, struct world_mm *mm, u64 star
 	op->end = end;
 	op->vm_flags = locked ? RF_VM_LOCKED : 0;
 	op->aux = locked ? 0 : RF_VM_LOCKED;
-	vma_set_flags(tracker->world, mm, start, end, locked ? RF_VM_LOCKED : 0, locked ? 0 : RF_VM_LOCKED);
+	world_vma_set_flags(tracker->world, mm, start, end, locked ? RF_VM_LOCKED : 0, locked ? 0 : RF_VM_LOCKED);
 }
 
 static void mlock_return(struct rf_tracker *tracker, struct task *task, bool ok)
@@ -511,7 +511,7 @@ static void shmat_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 static void remap_file_pages_return(struct rf_tracker *tracker, struct task *task)
 {
 	const u64 *args = task->call.args;
-	struct world_vma *old = vma_find(task->mm, args[0]), vma;
+	struct world_vma *old = world_vma_find(task->mm, args[0]), vma;
 	u64 end;
 
 	if (!old || !call_range(tracker, args[0], args[1], &end))

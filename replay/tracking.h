@@ -33,6 +33,8 @@ struct task_fault {
 	u64 addr, vpn, time;
 	s64 delta;
 	u64 index;		/* FILEMAP_FAULT */
+	bool cached;		/* the page was there */
+	u32 reads;		/* pages added to the cache since */
 	u32 file;
 	world_pte replaced;	/* what the COW replaced, in case its page is freed unused */
 	u64 copied_pfn;
@@ -81,6 +83,7 @@ struct task_populate {
 /* An exec from its entry to its return. */
 struct task_exec {
 	bool building;		/* between entry and point of no return */
+	bool due;		/* behind it, the old mm still in place */
 	bool loading;		/* the new mm is in place, its VMAs are coming */
 	bool stack_placed;
 	struct world_mm *mm;	/* the new one while building */
@@ -197,6 +200,8 @@ struct rf_op *emit(struct rf_tracker *tracker, u8 kind, const struct world_mm *m
 void emit_entry(struct rf_tracker *tracker, u8 kind, const struct world_mm *mm, u64 vpn, u64 pfn, u32 order, u16 flags);
 /* The i-th record after the one in progress, or NULL: end, or too far. Invalidates the record in progress. */
 const struct rf_record *look_ahead(struct rf_tracker *tracker, size_t i);
+/* Whether the task's next record is of this kind. Invalidates the record in progress. */
+bool next_is(struct rf_tracker *tracker, u32 tid, u8 kind);
 void mark_inexact(struct rf_tracker *tracker, struct world_mm *mm);
 static inline u64 vpn_of(const struct rf_tracker *tracker, u64 addr)
 {
@@ -235,9 +240,9 @@ bool drop_alloc(struct task *task, u64 pfn);
 
 void on_map_pages(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
 void on_filemap_fault(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
-/* filemap_map_pages(): delta pages of [first, last] of the file. */
-void map_file_range(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 fault_vpn, u64 first,
-		    u64 last, s64 delta, bool shmem, u16 op_flags);
+/* filemap_map_pages(): delta pages of [first, last] of the file. tid: of the faulting task; 0: GUP. */
+void map_file_range(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 fault_vpn, u32 tid,
+		    u64 first, u64 last, s64 delta, bool shmem, u16 op_flags);
 /* finish_fault(): the page at vpn, or the nr pages of its folio. */
 void map_file_page(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, s64 nr, bool shmem,
 		   bool write, u16 op_flags);
@@ -277,6 +282,8 @@ void stray_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 ord
 
 void on_newtask(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
 void on_prepare_exec(struct rf_tracker *tracker, struct task *task);
+/* exec_mmap(): leave the old address space for the one built so far. */
+void exec_switch(struct rf_tracker *tracker, struct task *task);
 void on_exec(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
 void on_exit_task(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
 void on_mmap2(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);

@@ -259,7 +259,7 @@ void world_mm_clear(struct world *world, struct world_mm *mm)
 	mm->leaves_size = mm->nr_leaves = 0;
 	mm->last_leaf = NULL;
 	memset(mm->counted, 0, sizeof(mm->counted));
-	vma_clear_all(world, mm);
+	world_vma_clear_all(world, mm);
 }
 
 void world_mm_free(struct world *world, struct world_mm *mm)
@@ -491,7 +491,7 @@ void world_fork(struct world *world, struct world_mm *parent, struct world_mm *c
 
 		if (vma->flags & RF_VM_DONTCOPY)
 			continue;
-		vma_insert(world, child, vma);
+		world_vma_insert(world, child, vma);
 		/* wipe on fork: the child has the VMA, not the pages. */
 		if ((vma->flags & RF_VM_WIPEONFORK) || !fork_copies(vma))
 			continue;

@@ -92,6 +92,7 @@ struct world_vma {
 	u32 file;		/* 0: anonymous */
 	u16 flags;		/* RF_VM_* of engine/ops.h */
 	u8 name;		/* enum rf_vma_name */
+	bool accounted;		/* VM_ACCOUNT: private and ever writable; forbids merging with what never was */
 	bool anon_vma;		/* has (or may have) anonymous pages: fork must copy it */
 	bool implicit;		/* made up by a fault where no VMA was known */
 };
@@ -117,6 +118,7 @@ struct world_mm {
 	u32 nr_vmas, vmas_size, last_vma;
 	s64 counted[RF_RSS_MEMBERS];	/* by what is mapped */
 	s64 recorded[RF_RSS_MEMBERS];	/* by the last rss_stat */
+	s64 arguments;			/* of these, anonymous: acct_arg_size() of an exec being built, no pages */
 	s64 bias[RF_RSS_MEMBERS];	/* known difference: each divergence counts once */
 	u8 rss_known;			/* members with a rss_stat */
 	u8 rss_unbased;			/* attached: members whose first check only tells the bias */
@@ -145,6 +147,7 @@ struct world_map {
 struct world_page {
 	u64 vpn : 52;		/* the first mapping, if mm is not 0 */
 	u64 order : 6;		/* of its folio */
+	u64 readahead : 1;	/* may bear PG_readahead: fault-around leaves it out */
 	u32 mm;			/* number + 1 */
 	u32 next;		/* further mappings */
 	u32 slot;		/* the swap slot it is cached for, 0: none */
@@ -203,18 +206,18 @@ void world_fork(struct world *world, struct world_mm *parent, struct world_mm *c
 
 /* ---- world_vma.c -------------------------------------------------------- */
 
-struct world_vma *vma_find(struct world_mm *mm, u64 addr);	/* that contains addr */
+struct world_vma *world_vma_find(struct world_mm *mm, u64 addr);	/* that contains addr */
 /* The first that ends above addr; *index: its place. NULL: none. */
-struct world_vma *vma_next(struct world_mm *mm, u64 addr, u32 *index);
+struct world_vma *world_vma_next(struct world_mm *mm, u64 addr, u32 *index);
 /* Insert [start, end), which must be free; merges with its neighbours as vma_merge() would. */
-struct world_vma *vma_insert(struct world *world, struct world_mm *mm, const struct world_vma *vma);
+struct world_vma *world_vma_insert(struct world *world, struct world_mm *mm, const struct world_vma *vma);
 /* Make addr a boundary. */
-void vma_split(struct world *world, struct world_mm *mm, u64 addr);
-void vma_remove(struct world *world, struct world_mm *mm, u64 start, u64 end);
-bool vma_overlaps(struct world_mm *mm, u64 start, u64 end);
-void vma_set_flags(struct world *world, struct world_mm *mm, u64 start, u64 end, u16 set, u16 clear);
-void vma_clear_all(struct world *world, struct world_mm *mm);
-u64 vma_file_index(const struct world *world, const struct world_vma *vma, u64 vpn);
+void world_vma_split(struct world *world, struct world_mm *mm, u64 addr);
+void world_vma_remove(struct world *world, struct world_mm *mm, u64 start, u64 end);
+bool world_vma_overlaps(struct world_mm *mm, u64 start, u64 end);
+void world_vma_set_flags(struct world *world, struct world_mm *mm, u64 start, u64 end, u16 set, u16 clear);
+void world_vma_clear_all(struct world *world, struct world_mm *mm);
+u64 world_vma_file_index(const struct world *world, const struct world_vma *vma, u64 vpn);
 
 /* ---- world_rmap.c: page frames ------------------------------------------ */
 
@@ -255,6 +258,8 @@ struct world_file *file_get(const struct world *world, u32 file);
 bool cache_find(struct world *world, u32 file, u64 index, u64 *pfn);
 void cache_set(struct world *world, u32 file, u64 index, u64 pfn);
 void cache_clear(struct world *world, u32 file, u64 index);
+/* Known not to be there, by an event or a layout. */
+bool cache_is_absent(struct world *world, u32 file, u64 index);
 /* Start-state pass: first event per index wins over the layout. Returns false if an event was seen there before. */
 bool cache_first_event(struct world *world, u32 file, u64 index);
 void cache_forget_events(struct world *world);

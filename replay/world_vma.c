@@ -38,7 +38,7 @@ static void vma_free(struct world *world, struct world_vma *vma)
 	world->free_vmas = vma;
 }
 
-struct world_vma *vma_next(struct world_mm *mm, u64 addr, u32 *index)
+struct world_vma *world_vma_next(struct world_mm *mm, u64 addr, u32 *index)
 {
 	u32 low = 0, high = mm->nr_vmas;
 
@@ -55,7 +55,7 @@ struct world_vma *vma_next(struct world_mm *mm, u64 addr, u32 *index)
 	return low < mm->nr_vmas ? mm->vmas[low] : NULL;
 }
 
-struct world_vma *vma_find(struct world_mm *mm, u64 addr)
+struct world_vma *world_vma_find(struct world_mm *mm, u64 addr)
 {
 	struct world_vma *vma;
 	u32 index;
@@ -65,16 +65,16 @@ struct world_vma *vma_find(struct world_mm *mm, u64 addr)
 		if (addr >= vma->start && addr < vma->end)
 			return vma;
 	}
-	vma = vma_next(mm, addr, &index);
+	vma = world_vma_next(mm, addr, &index);
 	if (!vma || vma->start > addr)
 		return NULL;
 	mm->last_vma = index;
 	return vma;
 }
 
-bool vma_overlaps(struct world_mm *mm, u64 start, u64 end)
+bool world_vma_overlaps(struct world_mm *mm, u64 start, u64 end)
 {
-	struct world_vma *vma = vma_next(mm, start, NULL);
+	struct world_vma *vma = world_vma_next(mm, start, NULL);
 
 	return vma && vma->start < end;
 }
@@ -83,7 +83,7 @@ bool vma_overlaps(struct world_mm *mm, u64 start, u64 end)
 static bool can_merge(const struct world *world, const struct world_vma *a, const struct world_vma *b)
 {
 	if (a->end != b->start || a->file != b->file || a->flags != b->flags || a->name != b->name ||
-	    a->implicit != b->implicit)
+	    a->implicit != b->implicit || a->accounted != b->accounted)
 		return false;
 	if (a->flags & (RF_VM_SPECIAL | RF_VM_PFNMAP | RF_VM_HUGETLB | RF_VM_GROWSDOWN))
 		return false;
@@ -132,15 +132,23 @@ static bool merge_at(struct world *world, struct world_mm *mm, u32 index)
 	return true;
 }
 
-struct world_vma *vma_insert(struct world *world, struct world_mm *mm, const struct world_vma *from)
+/* accountable_mapping() */
+static void account(struct world_vma *vma)
+{
+	if ((vma->flags & (RF_VM_WRITE | RF_VM_SHARED)) == RF_VM_WRITE)
+		vma->accounted = true;
+}
+
+struct world_vma *world_vma_insert(struct world *world, struct world_mm *mm, const struct world_vma *from)
 {
 	u32 index;
 
 	if (from->start >= from->end)
 		return NULL;
-	vma_next(mm, from->start, &index);
+	world_vma_next(mm, from->start, &index);
 	if (!insert_at(world, mm, index, from))
 		return NULL;
+	account(mm->vmas[index]);
 	merge_at(world, mm, index);
 	if (index && merge_at(world, mm, index - 1))
 		index--;
@@ -148,12 +156,12 @@ struct world_vma *vma_insert(struct world *world, struct world_mm *mm, const str
 	return mm->vmas[index];
 }
 
-void vma_split(struct world *world, struct world_mm *mm, u64 addr)
+void world_vma_split(struct world *world, struct world_mm *mm, u64 addr)
 {
 	struct world_vma *vma, upper;
 	u32 index;
 
-	vma = vma_next(mm, addr, &index);
+	vma = world_vma_next(mm, addr, &index);
 	if (!vma || vma->start >= addr)
 		return;
 	upper = *vma;
@@ -164,33 +172,35 @@ void vma_split(struct world *world, struct world_mm *mm, u64 addr)
 	vma->end = addr;
 }
 
-void vma_remove(struct world *world, struct world_mm *mm, u64 start, u64 end)
+void world_vma_remove(struct world *world, struct world_mm *mm, u64 start, u64 end)
 {
 	u32 first, last;
 
 	if (start >= end)
 		return;
-	vma_split(world, mm, start);
-	vma_split(world, mm, end);
-	vma_next(mm, start, &first);
+	world_vma_split(world, mm, start);
+	world_vma_split(world, mm, end);
+	world_vma_next(mm, start, &first);
 	for (last = first; last < mm->nr_vmas && mm->vmas[last]->start < end; last++)
 		;
 	if (last > first)
 		remove_at(world, mm, first, last - first);
 }
 
-void vma_set_flags(struct world *world, struct world_mm *mm, u64 start, u64 end, u16 set, u16 clear)
+void world_vma_set_flags(struct world *world, struct world_mm *mm, u64 start, u64 end, u16 set, u16 clear)
 {
 	u32 index;
 
 	if (start >= end)
 		return;
-	vma_split(world, mm, start);
-	vma_split(world, mm, end);
-	for (vma_next(mm, start, &index); index < mm->nr_vmas && mm->vmas[index]->start < end; index++)
+	world_vma_split(world, mm, start);
+	world_vma_split(world, mm, end);
+	for (world_vma_next(mm, start, &index); index < mm->nr_vmas && mm->vmas[index]->start < end; index++) {
 		mm->vmas[index]->flags = (u16)((mm->vmas[index]->flags & ~clear) | set);
+		account(mm->vmas[index]);
+	}
 	/* Merge from the one below start to the one that begins at end. */
-	vma_next(mm, start, &index);
+	world_vma_next(mm, start, &index);
 	if (index)
 		index--;
 	while (index + 1 < mm->nr_vmas && mm->vmas[index]->end <= end)
@@ -198,7 +208,7 @@ void vma_set_flags(struct world *world, struct world_mm *mm, u64 start, u64 end,
 			index++;
 }
 
-void vma_clear_all(struct world *world, struct world_mm *mm)
+void world_vma_clear_all(struct world *world, struct world_mm *mm)
 {
 	for (u32 i = 0; i < mm->nr_vmas; i++)
 		vma_free(world, mm->vmas[i]);
@@ -206,7 +216,7 @@ void vma_clear_all(struct world *world, struct world_mm *mm)
 	mm->last_vma = 0;
 }
 
-u64 vma_file_index(const struct world *world, const struct world_vma *vma, u64 vpn)
+u64 world_vma_file_index(const struct world *world, const struct world_vma *vma, u64 vpn)
 {
 	return vma->pgoff + (vpn - (vma->start >> world->page_shift));
 }
