@@ -31,6 +31,12 @@ DONTNEED = 4
 HEX = {"flags", "gfp", "prot"}
 
 
+def show(key, value):
+    if isinstance(value, str):
+        return value
+    return hex(value) if key in HEX or value > 4096 else value
+
+
 class Trace:
     """Records of one process, in time order, by stream."""
 
@@ -45,7 +51,7 @@ class Trace:
     def record(self, kind, stream="task", tid=PARENT, **fields):
         self.time += 1000
         words = [str(self.time), f"tid={tid}", kind]
-        words += [f"{key}={hex(value) if key in HEX or value > 4096 else value}" for key, value in fields.items()]
+        words += [f"{key}={show(key, value)}" for key, value in fields.items()]
         self.streams[stream].append(" ".join(words))
 
     def text(self, comment):
@@ -300,10 +306,32 @@ def swap_out():
     return trace
 
 
+def whole_report():
+    """A bit of everything on 256 KiB: faults, mprotect, fork, copy, reuse, MADV_DONTNEED, exit."""
+    length = 4 * FOLIO
+    trace = Trace()
+    trace.attach()
+    trace.map(BASE, length)
+    trace.touch(BASE, 4)
+    trace.call("mprotect", 0, addr=BASE + 3 * FOLIO, len=FOLIO, prot=READ, pkey=-1)
+    trace.fork()
+    trace.record("fault", addr=SIXTH, flags=3)
+    trace.record("page_alloc", pfn=0x200003, order=0, gfp=0x1 | 0x2 | 0x20)
+    trace.pages[SIXTH] = (0x200003, 0)
+    trace.exit(CHILD, CHILD_MM)
+    trace.record("fault", addr=BASE, flags=3)
+    trace.record("madvise", addr=BASE + FOLIO, len=FOLIO, advice=DONTNEED)
+    trace.zap(BASE + FOLIO, FOLIO)
+    trace.record("sys_ret", call=CALLS["madvise"], ret=0)
+    trace.record("marker", w0='"the end "')
+    trace.exit(vmas=[(BASE, 3 * FOLIO, READ | WRITE), (BASE + 3 * FOLIO, FOLIO, READ)])
+    return trace
+
+
 CASES = {
     "mm_fault": fault, "mm_dontneed": dontneed, "mm_dontneed_page": dontneed_page, "mm_dontneed_edges": dontneed_edges,
     "mm_munmap": munmap, "mm_exit": exit_, "mm_fork": fork, "mm_reuse": reuse, "mm_cow": cow, "mm_mprotect": mprotect, "mm_mprotect_page": mprotect_page,
-    "mm_mremap": mremap, "mm_swap_out": swap_out,
+    "mm_mremap": mremap, "mm_swap_out": swap_out, "whole_report": whole_report,
 }
 
 
