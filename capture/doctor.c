@@ -180,7 +180,7 @@ static void check_file_systems(struct diagnosis *diagnosis)
 		enum verdict verdict;
 		const char *text;
 	} known[] = {
-		{ 0x794c7630, LESS, "overlayfs here: if its layers lie on several file systems, page frames of its files are unknown" },
+		{ 0x794c7630, LESS, "overlayfs here: page frames are unknown if its layers lie on several" },
 		{ 0x9123683e, GOOD, "btrfs here: stat(2) shows other device numbers than the trace" },
 	};
 	struct statfs fs;
@@ -228,8 +228,9 @@ static void print_events(FILE *out, const struct diagnosis *diagnosis)
 
 		if (found && !strcmp(event->system, "syscalls"))
 			continue;
-		fprintf(out, "%-5s %s:%s (%s)\n      %s\n", verdict_names[event_verdict(event, &diagnosis->status[i])],
-			event->system, event->name, whose[event->instance], event->why);
+		fprintf(out, "%-5s %s:%s (%s)\n      %s\n",
+			verdict_names[event_verdict(event, &diagnosis->status[i])], event->system, event->name,
+			whose[event->instance], event->why);
 		if (!found)
 			fprintf(out, "      %s; so %s\n", diagnosis->status[i].reason, event->without);
 	}

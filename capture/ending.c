@@ -27,7 +27,7 @@ int rf_ending_watch(struct rf_ending *ending, const struct rf_pid_list *pids, st
 		int fd;
 
 		if (process > 0 && process != pid)
-			return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "%d is a thread of process %d: give the process",
+			return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "%d is a thread of process %d: give that",
 					    (int)pid, (int)process);
 		fd = (int)syscall(SYS_pidfd_open, pid, 0);
 		if (fd < 0)

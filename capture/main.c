@@ -42,9 +42,10 @@ static const char usage[] =
 	"  -h, --help           print this text\n"
 	"  -V, --version        print the version\n"
 	"\n"
-	"The recording ends with COMMAND or the last PID, or on SIGINT, SIGTERM and -t; a COMMAND that still runs then\n"
-	"gets SIGTERM. Exit status: 0 recorded, 1 failed (what was recorded is kept), 2 usage, 4 more events lost than\n"
-	"--max-loss; that of COMMAND is printed, not returned.\n";
+	"The recording ends with COMMAND or the last PID, or on SIGINT, SIGTERM and -t; a\n"
+	"COMMAND that still runs then gets SIGTERM. Exit status: 0 recorded, 1 failed (what\n"
+	"was recorded is kept), 2 usage, 4 more events lost than --max-loss; that of COMMAND\n"
+	"is printed, not returned.\n";
 
 static int usage_error(const char *what, const char *which)
 {
@@ -181,8 +182,8 @@ static int parse_command_line(struct command_line *line, int argc, char **argv)
 		recording->command = argv + optind;
 	targets = !!recording->command + !!recording->pids.nr + recording->whole_system;
 	if (targets != 1)
-		return usage_error(targets ? "give one of COMMAND, -p and -a" : "nothing to record: give COMMAND, -p or -a",
-				   NULL);
+		return usage_error(targets ? "give one of COMMAND, -p and -a" :
+					     "nothing to record: give COMMAND, -p or -a", NULL);
 	if (!recording->output)
 		return usage_error("where to? Give -o FILE", NULL);
 	return -1;

@@ -354,7 +354,7 @@ static int finish(struct recording *rec, int ret, struct rf_error *err)
 		ret = keep_error(ret, rf_rings_stop(rec->rings, &rings, &later), &later, err);
 	if (rec->perf)
 		ret = keep_error(ret, rf_perf_stop(rec->perf, &lost, &later), &later, err);
-	/* Like perf record: whoever ends the recording ends what it started. But a full disk shall not end a service. */
+	/* As perf record does: who ends the recording ends what it started. But a full disk shall not end a service. */
 	if (rec->follow && !ret && result->command_status == -1)
 		kill(rf_follow_pid(rec->follow), SIGTERM);
 	result->records = rings.records;

@@ -66,7 +66,8 @@ int rf_tracefs_check(struct rf_error *err)
 
 	if (!tracefs_is_mounted() || !tracefs_tracing_dir())
 		return rf_error_set(err, -ENOENT, RF_NO_OFFSET,
-				    "tracefs is not mounted: run \"mount -t tracefs nodev /sys/kernel/tracing\" as root");
+				    "tracefs is not mounted: run \"mount -t tracefs nodev "
+				    "/sys/kernel/tracing\" as root");
 	snprintf(path, sizeof(path), "%s/instances", tracefs_tracing_dir());
 	if (access(path, W_OK | X_OK))
 		return rf_error_set(err, -errno, RF_NO_OFFSET, "%s: %s: run as root", path, strerror(errno));
@@ -157,7 +158,7 @@ static int write_file(struct tracefs_instance *instance, const char *file, const
 {
 	if (tracefs_instance_file_write(instance, file, text) >= 0)
 		return 0;
-	return rf_error_set(err, errno ? -errno : -EIO, RF_NO_OFFSET, "cannot write \"%s\" to %s of our instance %s: %s",
+	return rf_error_set(err, errno ? -errno : -EIO, RF_NO_OFFSET, "cannot write \"%s\" to %s of instance %s: %s",
 			    text, file, tracefs_instance_get_name(instance), strerror(errno));
 }
 
