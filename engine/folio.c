@@ -30,10 +30,13 @@ void set_pte_at(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte)
 	mm->arch.ops->set_ptes(&mm->arch, addr, ptep, pte, 1);
 }
 
+/* Pages of one folio agree in these; pages of others may follow it in memory. */
+#define FOLIO_FACTS (PTE_ORDER_MASK | PTE_ANON | PTE_SHMEM)
+
 /* __pte_batch_clear_ignored(): what must match along a run. */
 static u64 batch_bits(pte_t pte, unsigned int flags)
 {
-	u64 bits = pte.val & PTE_HW_MASK & ~(PTE_AF | PTE_DIRTY | PTE_WRITE | PTE_RDONLY);
+	u64 bits = pte.val & (PTE_HW_MASK | FOLIO_FACTS) & ~(PTE_AF | PTE_DIRTY | PTE_WRITE | PTE_RDONLY);
 
 	if ((flags & FPB_RESPECT_DIRTY) && pte_dirty(pte))
 		bits |= PTE_DIRTY;
@@ -45,7 +48,7 @@ static u64 batch_bits(pte_t pte, unsigned int flags)
 /* folio_nr_pages_cont_mapped() of the v3 posting: bits other than these never end a run. */
 static u64 batch_bits_v3(pte_t pte)
 {
-	return pte.val & (PTE_VALID | PTE_PROTNONE | PTE_UFFD | PTE_PFN_MASK);
+	return pte.val & (PTE_VALID | PTE_PROTNONE | PTE_UFFD | PTE_PFN_MASK | FOLIO_FACTS);
 }
 
 u32 folio_pte_batch(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 max_nr, unsigned int flags,

@@ -388,6 +388,8 @@ static int run_op(struct rf_machine *machine, const struct rf_op *op)
 		return run_fork(machine, mm, op->mm2);
 	if (!mm)
 		return 0;
+	mm->tlb_flush_nested = op->flags & RF_OP_NESTED;
+	mm->arch.tlb_flush_pending = mm->tlb_flush_nested;
 	if (is_fault(op) && counts_as_fault(op))
 		mm->arch.counters->faults++;
 	return run_in_mm(mm, op);

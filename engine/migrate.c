@@ -212,9 +212,11 @@ void op_folio_split(struct mm *mm, const struct rf_op *op)
 		if (!pmd_table(*pmd))
 			continue;
 		ptep = pte_offset(mm, pmd, addr);
-		if (pte_present(*ptep) && !pte_special(*ptep) && pte_folio_order(*ptep) > op->order)
+		if (pte_special(*ptep) || pte_folio_order(*ptep) <= op->order)
+			continue;
+		if (pte_present(*ptep))
 			split_folio_ptes(mm, vma, addr, ptep, op->order);
-		else if (ptep->val && !pte_special(*ptep))
+		else
 			ptep->val = (ptep->val & ~PTE_ORDER_MASK) | ((u64)op->order << PTE_ORDER_SHIFT);
 	}
 }

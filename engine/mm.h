@@ -41,6 +41,7 @@ struct mm {
 	struct vm_area *vmas;		/* ordered by address, no overlap */
 	u32 nr_vmas, max_vmas;
 	u32 last_vma;			/* where the last lookup ended */
+	bool tlb_flush_nested;		/* of the operation in progress: RF_OP_NESTED */
 	struct directory *root;
 	u64 cached_pmd_index;		/* addr >> pmd_shift of cached_pmd */
 	pmd_t *cached_pmd;

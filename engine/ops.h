@@ -86,6 +86,7 @@ enum rf_why {
 #define RF_OP_CACHED	0x0100	/* FAULT_SWAP: the page was still in the swap cache */
 #define RF_OP_EXEC	0x0200	/* FAULT_ANON: argument page of execve, before the mm runs */
 #define RF_OP_ANON	0x0400	/* MIGRATE_IN, UNMAP_*: anonymous page */
+#define RF_OP_NESTED	0x0800	/* another thread was inside an mmu_gather on this mm: mm_tlb_flush_nested() */
 #define RF_OP_LOAD	0x0800	/* state found at attach: set it, count nothing. Anonymous runs come as FAULT_SWAP */
 
 /* rf_op.vm_flags: the kernel's VM_* by name. */

@@ -161,6 +161,7 @@ void op_reclaim_flush(struct mm *mm)
 static u32 mkclean_some(struct mm *mm, u64 addr, u32 left)
 {
 	u32 max_nr = min_u64(left, ptrs_per_pte(mm) - pte_index(mm, addr)), nr = 1;
+	struct exclusive_run exclusive;
 	struct pte_batch seen = { 0 };
 	pte_t *ptep = rmap_pte(mm, addr);
 	pte_t pte;
@@ -173,8 +174,10 @@ static u32 mkclean_some(struct mm *mm, u64 addr, u32 left)
 		return 1;
 	if (mm_knobs(mm)->batch_mkclean && pte_folio_order(pte))
 		nr = folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_RESPECT_WRITE, &seen);
+	exclusive = exclusive_save(mm, ptep, nr);
 	pte = unmap_clear_run(mm, addr, ptep, nr, false);
 	mm->arch.ops->set_ptes(&mm->arch, addr, ptep, pte_mkclean(pte_wrprotect(pte)), nr);
+	exclusive_restore(mm, ptep, nr, exclusive);
 	return nr;
 }
 

@@ -228,6 +228,20 @@ static void test_brk_and_fixed(void **state)
 	assert_flushes(0);
 }
 
+/* Seen in mprotect() from PROT_NONE of a threaded malloc, while another thread was in madvise(). */
+static void test_nested_gather(void **state)
+{
+	map_anon(machine, 0, BASE + K(512), K(64));
+	mprotect_to(BASE + K(512), K(64), 0);
+	assert_flushes(0);
+	run(machine, .kind = RF_OP_MPROTECT, .addr = BASE + K(512), .end = BASE + K(576), .vm_flags = RW,
+	    .flags = RF_OP_NESTED);
+	assert_flushes(1);
+	assert_int_equal(row_of(machine, RF_ROW_mprotect)->tlbi_asid, 1);
+	mprotect_to(BASE + K(512), K(64), 0);
+	assert_flushes(0);
+}
+
 /* Argument pages at the top, then the stack moves down: one flush for the entries, one for the table left behind. */
 static void test_exec(void **state)
 {
@@ -254,7 +268,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(test_mprotect_anon), test(test_unmap), test(test_zero_page), test(test_advice),
 		test(test_fork_and_reuse), test(test_mremap), test(test_shared_anon), test(test_private_file),
-		test(test_table_reclaim), test(test_brk_and_fixed), test(test_exec),
+		test(test_table_reclaim), test(test_brk_and_fixed), test(test_nested_gather),
+		test(test_exec),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

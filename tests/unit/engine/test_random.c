@@ -97,6 +97,7 @@ static void random_range_op(struct rf_op *op)
 	op->kind = kinds[random_below(ARRAY_SIZE(kinds))];
 	op->end = op->addr + random_len();
 	op->vm_flags = random_vm_flags();
+	op->flags = one_in(10) ? RF_OP_NESTED : 0;
 	switch (op->kind) {
 	case RF_OP_MAP:
 		op->file = one_in(2) ? 1 + random_below(3) : 0;
@@ -129,7 +130,7 @@ static void random_fault(struct rf_op *op)
 		op->kind = one_in(3) ? RF_OP_FAULT_FILE : RF_OP_FAULT_ANON;
 	op->order = random_order();
 	op->pfn = random_folio(op->order);
-	op->flags = random_below(0x800);
+	op->flags = random_below(0x1000);
 	op->nr = 1;
 	op->aux = op->addr;
 	if (op->kind == RF_OP_FAULT_FILE || op->kind == RF_OP_FAULT_SWAP) {
@@ -190,7 +191,8 @@ static u64 agreed_bits(pte_t pte)
 	u64 bits = pte.val & (PTE_PFN_MASK | PTE_VALID | PTE_PROTNONE | PTE_EXEC | PTE_SPECIAL | PTE_SWAP |
 			      PTE_MIGRATION | PTE_ANON | PTE_EXCLUSIVE | PTE_SHMEM);
 
-	if (pte.val & PTE_ANON)
+	/* An anonymous page in a shared mapping is nonsense of ours; its copies take the write bit of their run. */
+	if ((pte.val & PTE_ANON) && (pte.val & PTE_EXCLUSIVE))
 		bits |= pte.val & PTE_WRITE;
 	if (pte.val & PTE_PROTNONE)	/* 6.12 makes PROT_NONE blocks valid without user access: kernel-model.md C4 */
 		bits &= ~(PTE_VALID | PTE_WRITE);
