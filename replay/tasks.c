@@ -94,6 +94,10 @@ struct world_mm *task_leave_mm(struct task *task)
 		task->call.deferred = false;
 		mm->deferred--;
 	}
+	if (task->call.counted) {
+		task->call.counted = false;
+		mm->callers--;
+	}
 	*task->mm_link = task->mm_next;
 	if (task->mm_next)
 		task->mm_next->mm_link = task->mm_link;

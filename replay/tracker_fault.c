@@ -331,6 +331,7 @@ static void settle(struct rf_tracker *tracker, struct task *task)
 	if (!fault->open || fault->settled || !task->mm)
 		return;
 	fault->settled = true;
+	fault->guessed = false;
 	vma = world_vma_find(task->mm, fault->addr);
 	if (fault->delta_seen) {
 		fault->delta_seen = false;
@@ -377,13 +378,33 @@ void fault_close(struct rf_tracker *tracker, struct task *task)
 	}
 }
 
+/* A fault younger than this is taken to be still in the kernel. */
+#define IN_FLIGHT_NS 5000
+
+/*
+ * The task has not gone on yet, so more may come; but what leaves no record (reuse, the zero page) has most likely
+ * happened. If it has not, the record that says so is believed.
+ */
+static void settle_early(struct rf_tracker *tracker, struct task *task)
+{
+	struct task_fault *fault = &task->fault;
+	u8 access = fault->flags & (RF_FAULT_PRESENT | RF_FAULT_WRITE);
+
+	if (fault->delta_seen || fault->file_seen || tracker->time - fault->time < IN_FLIGHT_NS)
+		return;
+	if (access != (RF_FAULT_PRESENT | RF_FAULT_WRITE) && access)
+		return;
+	settle(tracker, task);
+	fault->guessed = true;
+}
+
 void settle_others(struct rf_tracker *tracker, struct world_mm *mm, const struct task *except, u64 time)
 {
 	if (mm->users < 2 && (!except || except->mm == mm))
 		return;
 	for (struct task *task = mm->tasks; task; task = task->mm_next)
-		if (task != except && task->fault.open && task->fault.time < time)
-			settle(tracker, task);
+		if (task != except && task->fault.open && !task->fault.settled && task->fault.time < time)
+			settle_early(tracker, task);
 }
 
 /* ---- a fault begins --------------------------------------------------------------------- */
@@ -542,17 +563,18 @@ bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 ord
 
 	if (!mm || fault->copied || order)
 		return false;
-	may_copy = fault->settled ? fault->swapped_in
+	may_copy = !fault_pending(fault) ? fault->swapped_in
 				  : (fault->flags & RF_FAULT_PRESENT) &&
 					    (fault->flags & (RF_FAULT_WRITE | RF_FAULT_UNKNOWN));
 	if (!may_copy || (fault->swapped_in && !(fault->flags & (RF_FAULT_WRITE | RF_FAULT_UNKNOWN))))
 		return false;
 	vma = world_vma_find(mm, fault->addr);
 	pte = world_get(mm, fault->vpn);
-	if (!vma || !is_private_writable(vma) || !world_pte_present(pte) || pte & WORLD_WRITE)
+	if (!vma || !is_private_writable(vma) || !world_pte_present(pte) || (pte & WORLD_WRITE && !fault->guessed))
 		return false;
 	fault->replaced = pte;
 	fault->copied = fault->settled = true;
+	fault->guessed = false;
 	fault->copied_pfn = pfn;
 	task->flush_due = true;
 	copy_page(tracker, mm, vma, fault->vpn, pfn, 0);
@@ -669,7 +691,7 @@ void fault_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 del
 
 	switch (member) {
 	case RF_RSS_ANON:
-		/* The percpu counters of two threads may cancel or add up: with threads, the allocation decides. */
+		/* 0: two threads' changes cancelled each other. */
 		if (delta > 0 || (!delta && task->mm->users > 1 && task->nr_allocs &&
 				  !(fault->flags & RF_FAULT_PRESENT)))
 			fault_anon(tracker, task, delta);

@@ -273,7 +273,7 @@ void map_file_range(struct rf_tracker *tracker, struct world_mm *mm, struct worl
 	}
 	run_end(&run);
 	if (mapped > (size_t)delta)
-		mm->unmapped[shmem ? RF_RSS_SHMEM : RF_RSS_FILE] += (u32)(mapped - (size_t)delta);
+		mm->doubts += (u32)(mapped - (size_t)delta);
 }
 
 void map_file_page(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, s64 nr, bool shmem,
@@ -363,7 +363,7 @@ void on_map_pages(struct rf_tracker *tracker, struct task *task, const struct rf
 	if (!task->mm || !task->mm->known || last < first)
 		return;
 	last = min_u64(last, first + WINDOW_MAX - 1);
-	if (task->fault.open && !task->fault.copied && (!task->fault.settled || task->fault.delta_seen)) {
+	if (task->fault.open && !task->fault.copied && (fault_pending(&task->fault) || task->fault.delta_seen)) {
 		fault_map_pages(tracker, task, file, first, last);
 		return;
 	}
@@ -394,7 +394,7 @@ void on_filemap_fault(struct rf_tracker *tracker, struct task *task, const struc
 
 	if (!task->mm || !task->mm->known)
 		return;
-	if (fault->open && !fault->settled) {
+	if (fault_pending(fault)) {
 		/* What fault-around did before is told; what is left of its RSS change was the page itself. */
 		fault->file_seen = true;
 		fault->file = file;

@@ -68,6 +68,11 @@ void unmap_unseen(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, worl
 	emit_entry(tracker, RF_OP_UNMAP_FILE, mm, vpn, pfn, folio_order(tracker->world, pfn),
 		   RF_OP_INFERRED | RF_OP_DEFERRED | (world_pte_kind(pte) == WORLD_ANON ? RF_OP_ANON : 0));
 	world_set(tracker->world, mm, vpn, 0);
+	owe_flush(tracker, mm);
+	if (pte & WORLD_DOUBT) {
+		count_down(&mm->doubts);
+		return;
+	}
 	switch (world_pte_kind(pte)) {
 	case WORLD_ANON:
 		count_down(&mm->unmapped[RF_RSS_ANON]);
@@ -82,7 +87,6 @@ void unmap_unseen(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, worl
 	default:
 		break;
 	}
-	owe_flush(tracker, mm);
 }
 
 /*
@@ -151,7 +155,7 @@ void on_page_alloc(struct rf_tracker *tracker, struct task *task, const struct r
 	/* User memory; not zram's or a file being written. */
 	if ((gfp & (RF_GFP_MOVABLE | RF_GFP_HARDWALL | RF_GFP_WRITE)) != (RF_GFP_MOVABLE | RF_GFP_HARDWALL))
 		return;
-	if (task->fault.open && (!task->fault.settled || task->fault.swapped_in)) {
+	if (task->fault.open && (fault_pending(&task->fault) || task->fault.swapped_in)) {
 		if (!fault_alloc(tracker, task, pfn, order))
 			push_alloc(task, pfn, order);
 		return;

@@ -59,7 +59,9 @@ static void stray_rss(struct rf_tracker *tracker, struct task *task, struct worl
 	struct task_alloc alloc;
 
 	if (delta < 0) {
-		mm->unmapped[member] += (u32)-delta;
+		/* Another thread's unmapping shows in everybody's counter. */
+		if (!mm->callers)
+			mm->unmapped[member] += (u32)-delta;
 		return;
 	}
 	if (!delta)
@@ -127,12 +129,19 @@ void on_rss_stat(struct rf_tracker *tracker, struct task *task, const struct rf_
 	}
 	if (!mm->known)
 		return;
-	if (mm == task->mm && task->fault.open && (!task->fault.settled || !task->call.kind || task->fault.swapped_in)) {
+	/* With threads, the percpu counters of several changes add up: the allocation tells this one. */
+	if (mm == task->mm && mm->users > 1 && member == RF_RSS_ANON && fault_pending(&task->fault) &&
+	    task->nr_allocs && !(task->fault.flags & RF_FAULT_PRESENT)) {
+		fault_rss(tracker, task, member, delta > 0 ? delta : 0);
+		return;
+	}
+	if (mm == task->mm && task->fault.open &&
+	    (fault_pending(&task->fault) || !task->call.kind || task->fault.swapped_in)) {
 		if (delta > 0 && member == RF_RSS_SWAP)
 			stray_rss(tracker, task, mm, member, delta);
 		else if (delta < 0 && !task->fault.copied && !(task->fault.swapped_in && member == RF_RSS_SWAP))
 			stray_rss(tracker, task, mm, member, delta);
-		else if (task->fault.settled && !task->fault.swapped_in && !task->fault.copied && delta > 0)
+		else if (!fault_pending(&task->fault) && !task->fault.swapped_in && !task->fault.copied && delta > 0)
 			stray_rss(tracker, task, mm, member, delta);
 		else
 			fault_rss(tracker, task, member, delta);
@@ -151,11 +160,33 @@ void on_rss_stat(struct rf_tracker *tracker, struct task *task, const struct rf_
 /*
  * What the kernel counted against what the model maps. Only where nothing is between an RSS change and its effect
  * (deferred), and minus what reclaim is known to have taken from pages not told yet. A difference counts once: it
- * becomes the bias from then on. With threads a first difference may be an effect still to come; the second counts.
+ * becomes the bias from then on. With threads a difference may be an effect still to come; one that stays counts.
  */
+/* Fault-around mapped some of the entries marked as in doubt, not all; the difference tells how many. */
+static bool is_in_doubt(struct world_mm *mm, u32 member, s64 difference)
+{
+	if (member != RF_RSS_FILE && member != RF_RSS_SHMEM)
+		return false;
+	mm->doubts = (u32)min_u64(mm->doubts, mm->doubtful);
+	if (difference >= 0 || -difference > (s64)mm->doubts)
+		return false;
+	mm->doubts = (u32)-difference;
+	return true;
+}
+
+#define DOUBTS 3
+
+static bool is_certain(struct world_mm *mm, u32 member, s64 difference)
+{
+	if (mm->rss_difference[member] != difference)
+		mm->rss_doubts[member] = 0;
+	mm->rss_difference[member] = difference;
+	return ++mm->rss_doubts[member] == DOUBTS;
+}
+
 void check_rss(struct rf_tracker *tracker, struct world_mm *mm)
 {
-	if (!mm->rss_fresh || mm->deferred || !mm->known || mm->settling)
+	if (!mm->rss_fresh || mm->deferred || mm->callers || !mm->known || mm->settling)
 		return;
 	for (u32 member = 0; member < RF_RSS_MEMBERS; member++) {
 		s64 expected, difference;
@@ -168,18 +199,20 @@ void check_rss(struct rf_tracker *tracker, struct world_mm *mm)
 		if (member == RF_RSS_ANON)
 			expected += mm->arguments;
 		difference = mm->recorded[member] - expected;
+		if (is_in_doubt(mm, member, difference))
+			difference = 0;
 		if (mm->rss_unbased & BIT(member)) {
 			mm->rss_unbased &= (u8)~BIT(member);
 			mm->bias[member] = difference;
 		} else if (!difference || difference == mm->bias[member]) {
 			mm->bias[member] = difference;
-			mm->rss_doubt &= (u8)~BIT(member);
+			mm->rss_doubts[member] = 0;
 			tracker->fidelity.rss_checks_ok++;
-		} else if (mm->users > 1 && !(mm->rss_doubt & BIT(member))) {
-			mm->rss_doubt |= (u8)BIT(member);
+		} else if (mm->users > 1 && !is_certain(mm, member, difference)) {
+			continue;
 		} else {
 			mm->bias[member] = difference;
-			mm->rss_doubt &= (u8)~BIT(member);
+			mm->rss_doubts[member] = 0;
 			tracker->fidelity.rss_checks_bad++;
 		}
 	}

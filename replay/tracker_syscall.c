@@ -117,6 +117,10 @@ static void end_call(struct rf_tracker *tracker, struct task *task)
 		task->call.deferred = false;
 		task->mm->deferred--;
 	}
+	if (task->call.counted && task->mm) {
+		task->call.counted = false;
+		task->mm->callers--;
+	}
 	if (task->mm && task->call.kind)
 		check_rss(tracker, task->mm);
 	task->call.kind = 0;
@@ -286,6 +290,12 @@ static void madvise_entry(struct rf_tracker *tracker, struct task *task)
 	}
 }
 
+static bool may_unmap(u8 kind)
+{
+	return kind == RF_SYS_MMAP || kind == RF_SYS_MUNMAP || kind == RF_SYS_MADVISE || kind == RF_SYS_BRK ||
+	       kind == RF_SYS_MREMAP || kind == RF_SYS_SHMDT;
+}
+
 void on_call(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
 {
 	struct task_call *call = &task->call;
@@ -299,6 +309,10 @@ void on_call(struct rf_tracker *tracker, struct task *task, const struct rf_reco
 	call->kind = record->kind;
 	call->time = record->time;
 	memcpy(call->args, record->f, sizeof(call->args));
+	if (task->mm && may_unmap(record->kind)) {
+		call->counted = true;
+		task->mm->callers++;
+	}
 	switch (record->kind) {
 	case RF_SYS_EXECVE:
 		task->exec.building = true;

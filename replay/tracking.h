@@ -23,6 +23,7 @@ struct task_alloc {
 struct task_fault {
 	bool open;
 	bool settled;		/* its effect is known and applied */
+	bool guessed;		/* applied before the task went on, because another thread depended on it */
 	bool copied;		/* a COW was applied */
 	bool swapped_in;
 	bool shared_wait;	/* counted in mm->deferred */
@@ -45,6 +46,7 @@ struct task_call {
 	u8 kind;		/* of the entry record; 0: none that matters */
 	bool zapped;		/* its unmapping was applied */
 	bool deferred;		/* counted in mm->deferred */
+	bool counted;		/* in mm->callers */
 	bool mapped;		/* MMAP2 told what it maps: */
 	u32 map_file;
 	u16 map_flags;
@@ -210,6 +212,12 @@ static inline u64 vpn_of(const struct rf_tracker *tracker, u64 addr)
 static inline u64 page_align(const struct rf_tracker *tracker, u64 bytes)
 {
 	return ALIGN_UP(bytes, BIT_ULL(tracker->page_shift));
+}
+
+/* Records may still tell what the fault does. */
+static inline bool fault_pending(const struct task_fault *fault)
+{
+	return fault->open && (!fault->settled || fault->guessed);
 }
 
 /* ---- tracker_fault.c ------------------------------------------------------------ */

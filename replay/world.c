@@ -259,6 +259,7 @@ void world_mm_clear(struct world *world, struct world_mm *mm)
 	mm->leaves_size = mm->nr_leaves = 0;
 	mm->last_leaf = NULL;
 	memset(mm->counted, 0, sizeof(mm->counted));
+	mm->doubtful = 0;
 	world_vma_clear_all(world, mm);
 }
 
@@ -284,6 +285,8 @@ static void count_pte(struct world_mm *mm, world_pte pte, s64 step)
 
 	if (member >= 0)
 		mm->counted[member] += step;
+	if (pte & WORLD_DOUBT)
+		mm->doubtful += (u32)step;
 }
 
 world_pte world_get(struct world_mm *mm, u64 vpn)

@@ -123,9 +123,13 @@ struct world_mm {
 	u8 rss_known;			/* members with a rss_stat */
 	u8 rss_unbased;			/* attached: members whose first check only tells the bias */
 	u8 rss_fresh;			/* members with a rss_stat not yet checked */
-	u8 rss_doubt;			/* members that failed the last check, threads may be between event and effect */
+	u8 rss_doubts[RF_RSS_MEMBERS];	/* checks in a row that failed by the same difference */
+	s64 rss_difference[RF_RSS_MEMBERS];
+	u32 callers;			/* tasks inside a system call that may unmap */
 	u32 deferred;			/* tasks between an rss_stat and the record that places it */
 	u32 unmapped[RF_RSS_MEMBERS];	/* reclaim took so many, of pages not told yet */
+	u32 doubtful;			/* entries with WORLD_DOUBT */
+	u32 doubts;			/* of these so many are not there */
 	u32 swapped;			/* so many of them went to swap */
 	bool flush_due;			/* reclaim or migration unmapped entries and owes a flush */
 	u64 brk;
