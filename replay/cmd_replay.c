@@ -140,9 +140,14 @@ static int check_traces(const struct arguments *arguments, u64 *total_records)
 	return RF_EXIT_DONE;
 }
 
+/* What the report says of the traces. */
+struct told {
+	json_t *traces, *windows;
+};
+
 /* Replay one trace and append its facts; an exit code. */
 static int replay_trace(const char *path, struct rf_results *results, FILE *page_tables, struct rf_progress *progress,
-			json_t *traces)
+			const struct told *told)
 {
 	const struct rf_error *damage;
 	struct rf_reader *reader;
@@ -158,7 +163,8 @@ static int replay_trace(const char *path, struct rf_results *results, FILE *page
 		/* Damage is never an error of the run: this is something else. */
 		code = code == RF_EXIT_DAMAGED ? RF_EXIT_FAILED : code;
 	} else {
-		json_array_append_new(traces, rf_report_trace(path, reader, results->kinds));
+		json_array_append_new(told->traces, rf_report_trace(path, reader, results->kinds));
+		rf_report_add_windows(told->windows, path, reader, results);
 		damage = rf_reader_damage(reader);
 		if (damage || !rf_reader_summary(reader)->complete) {
 			rf_progress_end(progress);
@@ -175,14 +181,14 @@ static int replay_trace(const char *path, struct rf_results *results, FILE *page
 
 /* Damage does not stop the run, failures do. */
 static int replay_traces(const struct arguments *arguments, struct rf_results *results, FILE *page_tables, u64 total,
-			 json_t *traces)
+			 const struct told *told)
 {
 	struct rf_progress progress;
 	int code = RF_EXIT_DONE, one, i;
 
 	rf_progress_begin(&progress, !arguments->quiet, total);
 	for (i = 0; i < arguments->nr_traces; i++) {
-		one = replay_trace(arguments->traces[i], results, page_tables, &progress, traces);
+		one = replay_trace(arguments->traces[i], results, page_tables, &progress, told);
 		if (one != RF_EXIT_DONE)
 			code = one;
 		if (one != RF_EXIT_DONE && one != RF_EXIT_DAMAGED)
@@ -218,24 +224,31 @@ static int check_loss(const struct arguments *arguments, const json_t *report)
 	return RF_EXIT_LOSSY;
 }
 
+static void forget(struct told *told)
+{
+	json_decref(told->traces);
+	json_decref(told->windows);
+}
+
 /* Replay and write, all files being open. */
 static int replay(const struct arguments *arguments, FILE *output, FILE *page_tables, u64 total)
 {
 	struct rf_results results;
-	json_t *traces = json_array(), *report;
+	struct told told = { .traces = json_array(), .windows = json_array() };
+	json_t *report;
 	int code, written;
 
 	if (rf_results_init(&results, arguments->policies, arguments->nr_policies)) {
-		json_decref(traces);
+		forget(&told);
 		return rf_command_errno("replay", "cannot begin", ENOMEM);
 	}
-	code = replay_traces(arguments, &results, page_tables, total, traces);
+	code = replay_traces(arguments, &results, page_tables, total, &told);
 	if (code != RF_EXIT_DONE && code != RF_EXIT_DAMAGED) {
-		json_decref(traces);
+		forget(&told);
 		rf_results_free(&results);
 		return code;
 	}
-	report = rf_report_build(traces, &results);
+	report = rf_report_build(told.traces, told.windows, &results);
 	written = write_report(arguments, output, report);
 	if (code == RF_EXIT_DONE)
 		code = check_loss(arguments, report);

@@ -275,12 +275,13 @@ static u64 live_block_ms(const struct rf_stats *stats)
 	return (u64)(((unsigned __int128)stats->live_block_seconds_n << 20) / 1000000);
 }
 
-static json_t *policy_object(const struct rf_policy *policy, const struct rf_stats *stats)
+/* What was counted, in all and by operation: the common part of policies and of their windows. */
+static json_t *counted_object(const struct rf_policy *policy, const struct rf_stats *stats)
 {
-	json_t *object = json_object(), *operations = json_object(), *anomalies = json_object(), *totals;
+	json_t *object = json_object(), *operations = json_object(), *totals;
 	struct arch_counters sum;
 	u64 nr_operations = 0;
-	size_t row, i;
+	size_t row;
 
 	for (row = 0; row < RF_NR_ROWS; row++) {
 		json_t *counters = counters_object(&stats->rows[row]);
@@ -292,30 +293,58 @@ static json_t *policy_object(const struct rf_policy *policy, const struct rf_sta
 	rf_stats_totals(stats, &sum);
 	totals = counters_object(&sum);
 	set_count(totals, "operations", nr_operations);
+	set_string(object, "name", policy->name);
+	json_object_set_new(object, "totals", totals);
+	json_object_set_new(object, "operations", operations);
+	json_object_set_new(object, "batches", batches_object(&stats->batches));
+	return object;
+}
+
+static json_t *policy_object(const struct rf_policy *policy, const struct rf_stats *stats)
+{
+	json_t *object = counted_object(policy, stats), *totals = json_object_get(object, "totals");
+	json_t *anomalies = json_object();
+	size_t i;
+
 	set_count(totals, "live_blocks", stats->live_blocks);
 	set_count(totals, "peak_live_blocks", stats->peak_live_blocks);
 	set_count(totals, "live_block_time_ms", live_block_ms(stats));
 	for (i = 0; i < RF_NR_ANOMALIES; i++)
 		set_count(anomalies, rf_anomaly_names[i], stats->anomalies[i]);
-	set_string(object, "name", policy->name);
 	set_string(object, "base", policy->base);
 	set_string(object, "arch", policy->arch->name);
 	json_object_set_new(object, "knobs", knobs_object(policy));
-	json_object_set_new(object, "totals", totals);
-	json_object_set_new(object, "operations", operations);
-	json_object_set_new(object, "batches", batches_object(&stats->batches));
 	json_object_set_new(object, "anomalies", anomalies);
 	return object;
 }
 
 /* ---- the whole ---------------------------------------------------------------- */
 
-json_t *rf_report_build(json_t *traces, const struct rf_results *results)
+void rf_report_add_windows(json_t *windows, const char *path, struct rf_reader *reader, const struct rf_results *results)
+{
+	const char *slash = strrchr(path, '/');
+	size_t i, k;
+
+	for (i = 0; i < results->nr_windows; i++) {
+		json_t *window = json_object(), *policies = json_array();
+
+		for (k = 0; k < results->nr_policies; k++)
+			json_array_append_new(policies,
+					      counted_object(&results->policies[k], &results->windows[i].stats[k]));
+		set_string(window, "trace", slash ? slash + 1 : path);
+		set_string(window, "label", results->windows[i].label);
+		set_count(window, "begin_ns", results->windows[i].time - rf_reader_summary(reader)->first_time);
+		json_object_set_new(window, "policies", policies);
+		json_array_append_new(windows, window);
+	}
+}
+
+json_t *rf_report_build(json_t *traces, json_t *windows, const struct rf_results *results)
 {
 	json_t *report = json_object(), *policies = json_array();
 	size_t i;
 
-	if (!report || !policies || !traces)
+	if (!report || !policies || !traces || !windows)
 		return NULL;
 	for (i = 0; i < results->nr_policies; i++)
 		json_array_append_new(policies, policy_object(&results->policies[i], &results->stats[i]));
@@ -326,7 +355,7 @@ json_t *rf_report_build(json_t *traces, const struct rf_results *results)
 	json_object_set_new(report, "traces", traces);
 	json_object_set_new(report, "fidelity", fidelity_section(&results->fidelity));
 	json_object_set_new(report, "policies", policies);
-	json_object_set_new(report, "windows", json_array());
+	json_object_set_new(report, "windows", windows);
 	json_object_set_new(report, "warnings", rf_report_warnings(report));
 	return report;
 }

@@ -21,8 +21,14 @@
  */
 json_t *rf_report_trace(const char *path, struct rf_reader *reader, const u64 *kinds);
 
-/* The report of these traces (an array of rf_report_trace(), taken over) and results. NULL on lack of memory. */
-json_t *rf_report_build(json_t *traces, const struct rf_results *results);
+/* Append the windows of the trace that was replayed last to an array. */
+void rf_report_add_windows(json_t *windows, const char *path, struct rf_reader *reader, const struct rf_results *results);
+
+/*
+ * The report of these traces (an array of rf_report_trace()), their windows and results; both arrays are taken over.
+ * NULL on lack of memory.
+ */
+json_t *rf_report_build(json_t *traces, json_t *windows, const struct rf_results *results);
 
 /* What a reader must know before he believes a number, worst first: an array of sentences, empty if all is well. */
 json_t *rf_report_warnings(const json_t *report);

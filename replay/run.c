@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "engine/machine.h"
+#include "replay/merge.h"
 #include "replay/run.h"
 #include "replay/tracker.h"
 
@@ -33,6 +34,8 @@ struct worker {
 	pthread_t thread;
 	u64 consumed;		/* blocks; under the ring's lock */
 	int error;
+	struct rf_stats *marks[RF_MAX_WINDOWS];	/* as counted when each window began */
+	size_t nr_marks;
 };
 
 struct ring {
@@ -68,6 +71,37 @@ static void ring_done(struct ring *ring, struct worker *worker)
 	pthread_mutex_unlock(&ring->lock);
 }
 
+static int take_mark(struct worker *worker)
+{
+	struct rf_stats *stats;
+
+	if (worker->nr_marks == RF_MAX_WINDOWS)
+		return 0;
+	stats = malloc(sizeof(*stats));
+	if (!stats)
+		return -ENOMEM;
+	*stats = *rf_machine_stats(worker->machine);
+	worker->marks[worker->nr_marks++] = stats;
+	return 0;
+}
+
+/* Run a block, stopping at each window to take down the counters. */
+static int run_block(struct worker *worker, const struct block *block)
+{
+	size_t start = 0, i;
+	int ret = 0;
+
+	for (i = 0; i < block->nr && !ret; i++) {
+		if (block->ops[i].kind != RF_OP_WINDOW)
+			continue;
+		ret = rf_machine_run(worker->machine, block->ops + start, i - start);
+		if (!ret)
+			ret = take_mark(worker);
+		start = i + 1;
+	}
+	return ret ? ret : rf_machine_run(worker->machine, block->ops + start, block->nr - start);
+}
+
 static void *worker_main(void *argument)
 {
 	struct worker *worker = argument;
@@ -76,7 +110,7 @@ static void *worker_main(void *argument)
 	/* After an error the worker goes on taking blocks, or the ring would stand still for the others. */
 	while ((block = ring_next(worker->ring, worker))) {
 		if (!worker->error)
-			worker->error = rf_machine_run(worker->machine, block->ops, block->nr);
+			worker->error = run_block(worker, block);
 		ring_done(worker->ring, worker);
 	}
 	return NULL;
@@ -154,8 +188,11 @@ static void ring_free(struct ring *ring, size_t nr_machines)
 {
 	size_t i;
 
-	for (i = 0; i < nr_machines; i++)
+	for (i = 0; i < nr_machines; i++) {
+		while (ring->workers[i].nr_marks)
+			free(ring->workers[i].marks[--ring->workers[i].nr_marks]);
 		rf_machine_destroy(ring->workers[i].machine);
+	}
 	pthread_mutex_destroy(&ring->lock);
 	pthread_cond_destroy(&ring->published);
 	pthread_cond_destroy(&ring->consumed);
@@ -242,6 +279,96 @@ static void add_fidelity(struct rf_fidelity *sum, const struct rf_fidelity *fide
 		to[i] += from[i];
 }
 
+/* What was counted between two marks. Peaks and live blocks are not sums: they are left out of windows. */
+static void subtract_stats(struct rf_stats *end, const struct rf_stats *begin)
+{
+	size_t row, i;
+
+	for (row = 0; row < RF_NR_ROWS; row++) {
+		const u64 *from = (const u64 *)&begin->rows[row];
+		u64 *to = (u64 *)&end->rows[row];
+
+		for (i = 0; i < ARCH_NR_COUNTERS; i++)
+			to[i] -= from[i];
+		end->operations[row] -= begin->operations[row];
+	}
+	for (row = 0; row < ARCH_NR_HELPERS; row++)
+		for (i = 0; i <= ARCH_BATCH_MAX; i++)
+			end->batches.calls[row][i] -= begin->batches.calls[row][i];
+}
+
+/* The text of a mark is up to 48 bytes of anything; what is not printable ASCII is not worth a label. */
+static void label_window(struct rf_window *window, const struct rf_record *mark)
+{
+	size_t i, length = 0;
+
+	for (i = 0; i < RF_RECORD_FIELDS * sizeof(u64); i++) {
+		char c = mark->f[i / 8] >> 8 * (i % 8) & 0xff;
+
+		if (!c || c == '\n')
+			break;
+		window->label[length++] = c >= ' ' && c <= '~' ? c : '?';
+	}
+	window->label[length] = '\0';
+	window->time = mark->time;
+}
+
+/* The marks again, without everything between them: only frames that hold one are unpacked. */
+static int read_marks(struct rf_results *results, struct rf_reader *reader, struct rf_error *err)
+{
+	const u64 kinds[2] = { 0, BIT_ULL(RF_MARKER - 64) };
+	struct rf_merge *merge;
+	struct rf_record record;
+
+	if (!results->kinds[RF_MARKER])
+		return 0;
+	merge = rf_merge_open(reader, kinds, err);
+	if (!merge)
+		return -ENOMEM;
+	while (results->nr_windows < RF_MAX_WINDOWS && rf_merge_read(merge, &record, 1))
+		if (record.kind == RF_MARKER)
+			label_window(&results->windows[results->nr_windows++], &record);
+	rf_merge_close(merge);
+	return 0;
+}
+
+static void forget_windows(struct rf_results *results)
+{
+	while (results->nr_windows) {
+		struct rf_window *window = &results->windows[--results->nr_windows];
+
+		free(window->stats);
+		window->stats = NULL;
+	}
+}
+
+static int collect_windows(struct rf_results *results, const struct ring *ring, struct rf_reader *reader,
+			   struct rf_error *err)
+{
+	size_t i, k;
+	int ret;
+
+	forget_windows(results);
+	ret = read_marks(results, reader, err);
+	for (i = 0; !ret && i < results->nr_windows; i++) {
+		struct rf_window *window = &results->windows[i];
+
+		window->stats = calloc(results->nr_policies, sizeof(*window->stats));
+		if (!window->stats)
+			return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+		for (k = 0; k < results->nr_policies; k++) {
+			const struct worker *worker = &ring->workers[k];
+
+			if (worker->nr_marks != results->nr_windows)
+				return rf_error_set(err, -EIO, RF_NO_OFFSET, "the trace changed while it was read");
+			window->stats[k] = i + 1 < worker->nr_marks ? *worker->marks[i + 1] :
+								       *rf_machine_stats(worker->machine);
+			subtract_stats(&window->stats[k], worker->marks[i]);
+		}
+	}
+	return ret;
+}
+
 static int track(struct rf_tracker *tracker, struct rf_progress *progress, struct rf_error *err)
 {
 	s64 nr;
@@ -270,10 +397,13 @@ int rf_run_trace(struct rf_reader *reader, struct rf_results *results, FILE *pag
 	if (!ret && machine_error)
 		ret = rf_error_set(err, machine_error, RF_NO_OFFSET, "a machine stopped: %s", strerror(-machine_error));
 	if (!ret) {
+		memcpy(results->kinds, rf_tracker_kinds(tracker), sizeof(results->kinds));
+		ret = collect_windows(results, ring, reader, err);
+	}
+	if (!ret) {
 		for (i = 0; i < results->nr_policies; i++)
 			add_stats(&results->stats[i], rf_machine_stats(ring->workers[i].machine));
 		add_fidelity(&results->fidelity, rf_tracker_fidelity(tracker));
-		memcpy(results->kinds, rf_tracker_kinds(tracker), sizeof(results->kinds));
 	}
 	if (tracker)
 		rf_tracker_destroy(tracker);
@@ -294,6 +424,7 @@ int rf_results_init(struct rf_results *results, const struct rf_policy *policies
 
 void rf_results_free(struct rf_results *results)
 {
+	forget_windows(results);
 	free(results->stats);
 	results->stats = NULL;
 }

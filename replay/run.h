@@ -16,13 +16,26 @@
 
 #define RF_MAX_POLICIES 64
 
+/* Marks beyond these belong to the last window. */
+#define RF_MAX_WINDOWS 64
+
+/* A phase of a recording: from a mark that the recorded program or its user wrote to trace_marker to the next one. */
+struct rf_window {
+	u64 time;			/* of the mark */
+	char label[49];
+	struct rf_stats *stats;		/* one per policy; what was counted in the window */
+};
+
 /* What the replays of one report add up to; a second trace adds to the first. */
 struct rf_results {
 	const struct rf_policy *policies;
 	size_t nr_policies;
 	struct rf_stats *stats;		/* one per policy */
 	struct rf_fidelity fidelity;
-	u64 kinds[RF_RECORD_KIND_MAX];	/* records of the last trace, by kind */
+	/* Of the last trace: */
+	u64 kinds[RF_RECORD_KIND_MAX];	/* records by kind */
+	struct rf_window windows[RF_MAX_WINDOWS];
+	size_t nr_windows;
 };
 
 int rf_results_init(struct rf_results *results, const struct rf_policy *policies, size_t nr_policies);

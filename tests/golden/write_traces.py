@@ -314,6 +314,7 @@ def whole_report():
     trace.map(BASE, length)
     trace.touch(BASE, 4)
     trace.call("mprotect", 0, addr=BASE + 3 * FOLIO, len=FOLIO, prot=READ, pkey=-1)
+    trace.record("marker", w0='"with chi"', w1='"ld\\x0a"')
     trace.fork()
     trace.record("fault", addr=SIXTH, flags=3)
     trace.record("page_alloc", pfn=0x200003, order=0, gfp=0x1 | 0x2 | 0x20)
@@ -323,7 +324,7 @@ def whole_report():
     trace.record("madvise", addr=BASE + FOLIO, len=FOLIO, advice=DONTNEED)
     trace.zap(BASE + FOLIO, FOLIO)
     trace.record("sys_ret", call=CALLS["madvise"], ret=0)
-    trace.record("marker", w0='"the end "')
+    trace.record("marker", w0='"the end"')
     trace.exit(vmas=[(BASE, 3 * FOLIO, READ | WRITE), (BASE + 3 * FOLIO, FOLIO, READ)])
     return trace
 

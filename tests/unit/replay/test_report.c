@@ -59,7 +59,7 @@ static json_t *tiny_report(void)
 	results.fidelity.processes_compared = 2;
 	results.fidelity.fault_checks_ok = 50;
 	results.fidelity.rss_checks_ok = 40;
-	report = rf_report_build(one_trace(), &results);
+	report = rf_report_build(one_trace(), json_array(), &results);
 	rf_results_free(&results);
 	assert_non_null(report);
 	return report;
