@@ -93,11 +93,13 @@ static int compare_sides(struct arguments *arguments, json_t *comparisons)
 		if (other)
 			json_array_append_new(comparisons, rf_diff_policies(policy, other));
 		else
-			fprintf(stderr, "refold: only %s has policy '%s'; not compared\n", a->file, policy_name(policy));
+			fprintf(stderr, "refold: only %s has policy '%s'; not compared\n", a->file,
+				policy_name(policy));
 	}
 	json_array_foreach(in_b, i, policy)
 		if (!find_policy(a, policy_name(policy)))
-			fprintf(stderr, "refold: only %s has policy '%s'; not compared\n", b->file, policy_name(policy));
+			fprintf(stderr, "refold: only %s has policy '%s'; not compared\n", b->file,
+				policy_name(policy));
 	if (!json_array_size(comparisons))
 		return rf_command_usage("diff", "the reports have no policy in common; name two with --policies A,B");
 	return RF_EXIT_DONE;

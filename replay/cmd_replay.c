@@ -93,7 +93,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 		case OPTION_MAX_LOSS:
 			arguments->limited = true;
 			if (parse_count(optarg, &arguments->max_loss))
-				ret = rf_command_usage("replay", "--max-loss needs a number of events, not '%s'", optarg);
+				ret = rf_command_usage("replay", "--max-loss needs a number, not '%s'", optarg);
 			break;
 		case OPTION_PAGE_TABLES:
 			arguments->page_tables = optarg;

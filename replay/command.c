@@ -73,6 +73,6 @@ int rf_output_close(FILE *file, const char *path)
 		error = errno;
 	}
 	if (failed)
-		rf_command_errno(path, "cannot write; what is there is incomplete, make room or choose another place", error);
+		rf_command_errno(path, "cannot write; what is there is incomplete, make room or write elsewhere", error);
 	return failed ? RF_EXIT_FAILED : RF_EXIT_DONE;
 }

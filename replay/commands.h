@@ -13,7 +13,7 @@
 
 /*
  * A command gets its own argv (argv[0] is its name), parses it with getopt_long(), answers -h itself with its help on
- * standard output, and returns an exit code (enum rf_exit). main() flushes standard output and reports what fails there.
+ * standard output, and returns an exit code (enum rf_exit). main() flushes standard output and tells what fails there.
  */
 int rf_cmd_assemble(int argc, char **argv);
 int rf_cmd_diff(int argc, char **argv);
@@ -38,9 +38,9 @@ FILE *rf_output_open(const char *path);
 int rf_output_close(FILE *file, const char *path);
 
 /*
- * A policy as the user writes it: NAME, NAME+knob=value[+knob=value...], or FILE.json = {"base": NAME, "knob": value...}
- * with an optional "name". The result's name is the text as given, or for a file its "name" or else its base name
- * without ".json". Errors (-EINVAL, -ENOENT...) are complete sentences that name the policy or file and list what exists.
+ * A policy as the user writes it: NAME, NAME+knob=value[+knob=value...], or FILE.json = {"base": NAME, "knob":
+ * value...} with an optional "name". The result's name is the text as given, or for a file its "name" or else its base
+ * name without ".json". Errors (-EINVAL, -ENOENT...) are sentences that name the policy or file and list what exists.
  */
 int rf_policy_parse(const char *text, struct rf_policy *policy, struct rf_error *err);
 /*

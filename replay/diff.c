@@ -74,8 +74,8 @@ static void compare_knobs(json_t *changes, json_t *a, json_t *b)
 		json_t *other = json_object_get(b, knob);
 
 		if (!other || !json_equal(value, other))
-			json_object_set_new(changes, knob,
-					    json_pack("{s:O, s:o}", "a", value, "b", other ? json_incref(other) : json_null()));
+			json_object_set_new(changes, knob, json_pack("{s:O, s:o}", "a", value, "b",
+								     other ? json_incref(other) : json_null()));
 	}
 	json_object_foreach(b, knob, value)
 		if (!json_object_get(a, knob))

@@ -39,7 +39,7 @@ static int set_name(const char *name, size_t length, struct rf_policy *policy, s
 {
 	if (length >= sizeof(policy->name))
 		return rf_error_set(err, -EINVAL, RF_NO_OFFSET,
-				    "policy '%.40s...' has a name of more than %zu characters; put the knobs in a JSON file",
+				    "policy '%.40s...' is longer than %zu characters; put the knobs in a JSON file",
 				    name, sizeof(policy->name) - 1);
 	memset(policy->name, 0, sizeof(policy->name));
 	memcpy(policy->name, name, length);
@@ -58,8 +58,8 @@ static int parse_inline(const char *text, struct rf_policy *policy, struct rf_er
 	while (!ret && (part = strsep(&rest, "+"))) {
 		value = strchr(part, '=');
 		if (!value) {
-			ret = rf_error_set(err, -EINVAL, RF_NO_OFFSET, "'%.60s' in policy '%.80s' is not knob=value", part,
-					   text);
+			ret = rf_error_set(err, -EINVAL, RF_NO_OFFSET, "'%.60s' in policy '%.80s' is not knob=value",
+					   part, text);
 			break;
 		}
 		*value++ = '\0';
@@ -81,7 +81,8 @@ static int set_from_json(struct rf_policy *policy, const char *knob, const json_
 		snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
 		return rf_policy_set(policy, knob, number, err);
 	}
-	return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "knob '%.60s' must be true, false, an integer or a string", knob);
+	return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "knob '%.60s' must be true, false, an integer or a string",
+			    knob);
 }
 
 static int read_object(json_t *object, const char *path, struct rf_policy *policy, struct rf_error *err)
@@ -130,11 +131,13 @@ static int parse_file(const char *path, struct rf_policy *policy, struct rf_erro
 	int ret;
 
 	if (!file)
-		return rf_error_set(err, -errno, RF_NO_OFFSET, "%.120s: cannot read the policy: %s", path, strerror(errno));
+		return rf_error_set(err, -errno, RF_NO_OFFSET, "%.120s: cannot read the policy: %s", path,
+				    strerror(errno));
 	object = json_loadf(file, JSON_REJECT_DUPLICATES, &where);
 	fclose(file);
 	if (!object)
-		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "%.90s:%d: not JSON: %.90s", path, where.line, where.text);
+		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "%.90s:%d: not JSON: %.90s", path, where.line,
+				    where.text);
 	if (json_is_object(object))
 		ret = read_object(object, path, policy, err);
 	else
@@ -168,7 +171,7 @@ int rf_policy_parse_list(const char *text, struct rf_policy *policies, size_t nr
 		ret = rf_policy_parse(part, &policies[nr], err);
 		for (i = 0; !ret && i < nr; i++)
 			if (!strcmp(policies[i].name, policies[nr].name))
-				ret = rf_error_set(err, -EINVAL, RF_NO_OFFSET, "two policies are called '%s'; name each once",
+				ret = rf_error_set(err, -EINVAL, RF_NO_OFFSET, "two policies are called '%s'; name one",
 						   policies[nr].name);
 		nr++;
 	}

@@ -320,7 +320,8 @@ static json_t *policy_object(const struct rf_policy *policy, const struct rf_sta
 
 /* ---- the whole ---------------------------------------------------------------- */
 
-void rf_report_add_windows(json_t *windows, const char *path, struct rf_reader *reader, const struct rf_results *results)
+void rf_report_add_windows(json_t *windows, const char *path, struct rf_reader *reader,
+			   const struct rf_results *results)
 {
 	const char *slash = strrchr(path, '/');
 	size_t i, k;
@@ -393,7 +394,7 @@ json_t *rf_report_load(const char *path, struct rf_error *err)
 	if (schema && !strcmp(schema, RF_REPORT_SCHEMA) && json_is_array(json_object_get(report, "policies")))
 		return report;
 	if (schema && !strncmp(schema, "refold-report/", strlen("refold-report/")))
-		rf_error_set(err, -EPROTO, RF_NO_OFFSET, "is of schema %.40s, this refold reads %s; use the one that wrote it",
+		rf_error_set(err, -EPROTO, RF_NO_OFFSET, "is of schema %.40s, this refold reads %s; use the refold of then",
 			     schema, RF_REPORT_SCHEMA);
 	else
 		rf_error_set(err, -EPROTO, RF_NO_OFFSET, "not a refold report; give one written by 'refold replay -o'");

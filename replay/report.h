@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The report: canonical JSON as replay/report.schema.json and refold-report(5) describe it, and the terminal tables made
- * from it. Tables read the JSON and nothing else, so they can show any report, old or new.
+ * The report: canonical JSON as replay/report.schema.json and refold-report(5) describe it, and the terminal tables
+ * made from it. Tables read the JSON and nothing else, so they can show any report, old or new.
  */
 #ifndef REFOLD_REPLAY_REPORT_H
 #define REFOLD_REPLAY_REPORT_H
@@ -22,7 +22,8 @@
 json_t *rf_report_trace(const char *path, struct rf_reader *reader, const u64 *kinds);
 
 /* Append the windows of the trace that was replayed last to an array. */
-void rf_report_add_windows(json_t *windows, const char *path, struct rf_reader *reader, const struct rf_results *results);
+void rf_report_add_windows(json_t *windows, const char *path, struct rf_reader *reader,
+			   const struct rf_results *results);
 
 /*
  * The report of these traces (an array of rf_report_trace()), their windows and results; both arrays are taken over.

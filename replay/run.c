@@ -232,7 +232,7 @@ static struct ring *ring_start(const struct rf_results *results, struct rf_error
 		if (ret) {
 			ring_stop(ring);
 			ring_free(ring, nr);
-			rf_error_set(err, -ret, RF_NO_OFFSET, "cannot start a thread per policy: %s; name fewer policies",
+			rf_error_set(err, -ret, RF_NO_OFFSET, "cannot start a thread per policy: %s; name fewer",
 				     strerror(ret));
 			return NULL;
 		}

@@ -98,7 +98,8 @@ static void print_trace(FILE *out, const json_t *trace)
 		snprintf(files, sizeof(files), "%lld traces", (long long)number(trace, "files"));
 		name = files;
 	}
-	snprintf(line, sizeof(line), "%.100s: %s records in %llu.%03llu s, Linux %.60s %.40s, %lld KiB pages, %lld CPUs", name,
+	snprintf(line, sizeof(line), "%.100s: %s records in %llu.%03llu s, Linux %.60s %.40s, %lld KiB pages, %lld CPUs",
+		 name,
 		 rf_group_digits(number(trace, "records"), records, sizeof(records)), (unsigned long long)(ms / 1000),
 		 (unsigned long long)(ms % 1000), string(trace, "kernel"), string(trace, "arch"),
 		 (long long)number(trace, "page_size_bytes") / 1024, (long long)number(trace, "cpus"));
@@ -159,15 +160,16 @@ static void print_fidelity(FILE *out, const json_t *fidelity, const json_t *trac
 }
 
 /*
- * Where the recorded kernel told of its own flushes (x86), a policy of that architecture can be held against them, cause
- * by cause.
+ * Where the recorded kernel told of its own flushes (x86), a policy of that architecture can be held against them,
+ * cause by cause.
  */
 static void print_flushes(FILE *out, const json_t *report)
 {
 	static const struct {
 		const char *cause, *row;
 	} causes[] = {
-		{ "cow", "cow" }, { "munmap", "zap_munmap" }, { "mprotect", "mprotect" }, { "brk", "zap_brk" }, { "fork", "fork" },
+		{ "cow", "cow" }, { "munmap", "zap_munmap" }, { "mprotect", "mprotect" }, { "brk", "zap_brk" },
+		{ "fork", "fork" },
 	};
 	const json_t *recorded = json_object_get(json_object_get(report, "fidelity"), "tlb_flushes_recorded"), *policy;
 	char line[400], a[40], b[40];

@@ -56,7 +56,7 @@ static void warn_of_damage(json_t *list, const json_t *report)
 			     (unsigned long long)count(damage, "offset_bytes"),
 			     json_string_value(json_object_get(damage, "reason")));
 		else
-			warn(list, "%s has no end: the recording was cut and the results cover only what is there", name);
+			warn(list, "%s has no end: it was cut, and the results cover only what is there", name);
 	}
 }
 
@@ -78,7 +78,8 @@ static void warn_of_poor_fidelity(json_t *list, const json_t *fidelity)
 	static const struct {
 		const char *key, *text;
 	} parts[] = {
-		{ "present", "are present" }, { "pfn", "have the right page frame" }, { "order", "have the right folio order" },
+		{ "present", "are present" }, { "pfn", "have the right page frame" },
+		{ "order", "have the right folio order" },
 	};
 	u64 ptes = count(fidelity, "ptes"), ok, bad;
 	char percent[32];

@@ -198,8 +198,8 @@ def dontneed_page():
 
 def dontneed_edges():
     """
-    madvise(MADV_DONTNEED) of a huge page but for its first and last 8 pages: the mapping is split into entries, then 496 of
-    them go in one run with two partial blocks at its ends.
+    madvise(MADV_DONTNEED) of a huge page but for its first and last 8 pages: the mapping is split into entries, then
+    496 of them go in one run with two partial blocks at its ends.
     """
     trace = Trace()
     trace.attach()
@@ -331,7 +331,8 @@ def whole_report():
 
 CASES = {
     "mm_fault": fault, "mm_dontneed": dontneed, "mm_dontneed_page": dontneed_page, "mm_dontneed_edges": dontneed_edges,
-    "mm_munmap": munmap, "mm_exit": exit_, "mm_fork": fork, "mm_reuse": reuse, "mm_cow": cow, "mm_mprotect": mprotect, "mm_mprotect_page": mprotect_page,
+    "mm_munmap": munmap, "mm_exit": exit_, "mm_fork": fork, "mm_reuse": reuse, "mm_cow": cow, "mm_mprotect": mprotect,
+    "mm_mprotect_page": mprotect_page,
     "mm_mremap": mremap, "mm_swap_out": swap_out, "whole_report": whole_report,
 }
 

@@ -56,7 +56,8 @@ static void test_name(void **state)
 	assert_int_equal(rf_policy_parse("linux-6.12", &policy, &err), 0);
 	assert_string_equal(policy.name, "linux-6.12");
 	assert_memory_equal(&policy, rf_policy_find("linux-6.12"), sizeof(policy));
-	expect_error(rf_policy_parse("linux-6.13", &policy, &err), -EINVAL, &err, "no policy 'linux-6.13'; there are linux-6.8,");
+	expect_error(rf_policy_parse("linux-6.13", &policy, &err), -EINVAL, &err,
+		     "no policy 'linux-6.13'; there are linux-6.8,");
 	expect_error(rf_policy_parse("", &policy, &err), -EINVAL, &err, "no policy ''");
 }
 

@@ -46,7 +46,8 @@ static size_t make_ops(u32 round, struct rf_op ops[8])
 	ops[nr++] = (struct rf_op){ .kind = RF_OP_ZAP, .why = RF_WHY_DONTNEED, .addr = start + (round % 3) * 4096,
 				    .end = start + 4 * FOLIO };
 	if (round % 3)
-		ops[nr++] = (struct rf_op){ .kind = RF_OP_ZAP, .why = RF_WHY_OTHER, .addr = start, .end = start + FOLIO };
+		ops[nr++] = (struct rf_op){ .kind = RF_OP_ZAP, .why = RF_WHY_OTHER, .addr = start,
+					    .end = start + FOLIO };
 	return nr;
 }
 
