@@ -131,10 +131,11 @@ void on_lost(struct rf_tracker *tracker, const struct rf_record *record)
 	for (u32 i = 0; i < tracker->tasks_size; i++) {
 		struct task *task = tracker->tasks[i];
 
-		if (!task || !task->mm || (!everywhere && task->stream != record->stream))
+		if (!task || !task->mm)
 			continue;
+		/* Any task may have run on that CPU meanwhile, without a record left to tell. */
 		mark_inexact(tracker, task->mm);
-		if (everywhere)
+		if (everywhere || task->stream != record->stream)
 			continue;
 		fault_close(tracker, task);
 		call_abandon(tracker, task);
