@@ -204,7 +204,7 @@ def whole_system(bench):
 
 def losses(bench):
     """A recorder that cannot keep up: losses are counted, told, and fatal where the user says so."""
-    with bench.recorded_spin('--buffer', '64K') as recorder:
+    with bench.recorded_spin('--buffer', '1M') as recorder:
         time.sleep(0.5)
         recorder.send_signal(signal.SIGSTOP)
         time.sleep(0.5)
