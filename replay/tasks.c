@@ -64,7 +64,7 @@ void task_set_mm(struct rf_tracker *tracker, struct task *task, struct world_mm 
 {
 	struct world_mm *left;
 
-	if (task->mm == mm)
+	if (task->mm == mm && !task->lingers)
 		return;
 	left = task_leave_mm(task);
 	if (left)
@@ -104,7 +104,20 @@ struct world_mm *task_leave_mm(struct task *task)
 	task->mm_next = NULL;
 	task->mm_link = NULL;
 	task->mm = NULL;
+	if (task->lingers) {
+		task->lingers = false;
+		return NULL;
+	}
 	return --mm->users ? NULL : mm;
+}
+
+bool task_linger(struct task *task)
+{
+	if (!task->mm || task->lingers || task->mm->users == 1)
+		return task->mm && !task->lingers;
+	task->mm->users--;
+	task->lingers = true;
+	return false;
 }
 
 void tasks_destroy(struct rf_tracker *tracker)

@@ -623,7 +623,8 @@ static void fault_swap_in(struct rf_tracker *tracker, struct task *task, struct 
 	if (nr != BIT_ULL(alloc.order))
 		nr = 1;
 	task->nr_allocs = 0;
-	swap_in(tracker, task->mm, vma, fault->vpn, alloc.pfn, alloc.order, nr, 0);
+	/* alloc_swap_folio(): a large folio lies naturally aligned around the fault. */
+	swap_in(tracker, task->mm, vma, fault->vpn, alloc.pfn + (fault->vpn & (nr - 1)), alloc.order, nr, 0);
 }
 
 static void fault_anon(struct rf_tracker *tracker, struct task *task, s64 delta)

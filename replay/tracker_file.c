@@ -149,10 +149,9 @@ static void run_add(struct run *run, u64 vpn, u64 pfn)
 
 static bool is_recent_page(const struct rf_tracker *tracker, u64 pfn)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(tracker->recent_pages); i++)
-		if (tracker->recent_pages[i].pfn == pfn && tracker->time - tracker->recent_pages[i].time < READ_NS)
-			return true;
-	return false;
+	const struct world_page *page = world_page_find(tracker->world, pfn);
+
+	return page && page->cached_at && (u32)(tracker->time >> 16) - page->cached_at < READ_NS >> 16;
 }
 
 /* One page of a fault-around window that might have been mapped. */
@@ -455,8 +454,8 @@ void on_cache_add(struct rf_tracker *tracker, struct task *task, const struct rf
 	task->fault.reads++;
 	for (u64 i = 0; i < BIT_ULL(order); i++) {
 		cache_set(tracker->world, file, index + i, pfn + i);
-		tracker->recent_pages[tracker->recent_next++ % ARRAY_SIZE(tracker->recent_pages)] =
-			(struct recent_page){ pfn + i, tracker->time };
+		if ((page = world_page(tracker->world, pfn + i)))
+			page->cached_at = (u32)(tracker->time >> 16);
 	}
 }
 

@@ -132,6 +132,8 @@ void end_mm(struct rf_tracker *tracker, struct world_mm *mm, u8 why)
 		op = emit(tracker, RF_OP_MM_EXIT, mm);
 		op->why = why ? why : RF_WHY_PROCESS_EXIT;
 	}
+	while (mm->tasks)
+		task_leave_mm(mm->tasks);
 	mm->dead = true;
 	world_mm_free(tracker->world, mm);
 }
@@ -153,9 +155,9 @@ void on_exit_task(struct rf_tracker *tracker, struct task *task, const struct rf
 	if (task->orphans)
 		tracker->fidelity.anomalies.unknown_task++;
 	task->orphans = 0;
-	mm = task_leave_mm(task);
-	if (!mm)
+	if (!task_linger(task))
 		return;
+	mm = task_leave_mm(task);
 	if (!mm->pid)
 		mm->pid = task->pid ? task->pid : task->tid;
 	write_page_table(tracker, mm);

@@ -97,6 +97,7 @@ struct task {
 	u32 tid;
 	u32 pid;		/* thread group, 0: not known */
 	bool dead;
+	bool lingers;		/* dead, but mm_release() may still touch mm; not one of mm->users */
 	struct world_mm *mm;	/* NULL: none, or not known */
 	struct task *mm_next, **mm_link;	/* other tasks of mm */
 	u16 stream;		/* where its last record came from */
@@ -169,9 +170,6 @@ struct rf_tracker {
 	u32 nr_migrations, migrations_size;
 	u64 *kernel_pages[8];	/* by enum rf_kernel_page, pfn + 1 by index */
 	u32 kernel_pages_size[8];
-	/* Page-cache pages added last: their read may still be under way. */
-	struct recent_page { u64 pfn, time; } recent_pages[64];
-	u32 recent_next;
 	struct snapshot *snapshots;	/* by stream */
 	size_t nr_streams;
 	u64 window_count;
@@ -186,6 +184,8 @@ struct task *task_find(struct rf_tracker *tracker, u32 tid);
 void task_set_mm(struct rf_tracker *tracker, struct task *task, struct world_mm *mm);
 /* Leave the address space. The last one out gets it back, to end it. */
 struct world_mm *task_leave_mm(struct task *task);
+/* The thread is dying: it does not count any more. True if it was the last; then it still has to leave. */
+bool task_linger(struct task *task);
 void tasks_destroy(struct rf_tracker *tracker);
 struct world_mm *mm_by_id(struct rf_tracker *tracker, u32 mm_id);	/* live ones only */
 void mm_bind(struct rf_tracker *tracker, struct world_mm *mm, u32 mm_id);

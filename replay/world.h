@@ -155,6 +155,7 @@ struct world_page {
 	u32 mm;			/* number + 1 */
 	u32 next;		/* further mappings */
 	u32 slot;		/* the swap slot it is cached for, 0: none */
+	u32 cached_at;		/* when it entered the page cache, in units of 2^16 ns; 0: not while we watched */
 };
 
 struct world_slot {
