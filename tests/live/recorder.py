@@ -13,15 +13,15 @@ import time
 
 import machine
 
-# Touches and frees memory until it is killed, at the latest after a minute; says who it is.
+# Maps, touches and unmaps memory until it is killed, at the latest after a minute; says who it is.
 SPIN = '''
-import os, sys, time
+import mmap, os, sys, time
 print(os.getpid(), file=open(sys.argv[1], "w"), flush=True)
 end = time.time() + 60
 while time.time() < end:
-    block = bytearray(1 << 20)
-    block[::4096] = b"x" * 256
-    time.sleep(0.001)
+    with mmap.mmap(-1, 1 << 20) as block:
+        block[::4096] = b"x" * 256
+    time.sleep(0.004)
 '''
 
 
