@@ -104,8 +104,7 @@ static bool is_private_writable(const struct world_vma *vma)
 
 /* ---- effects ---------------------------------------------------------------------- */
 
-/* Remember for the losers of a race. */
-static void note_recent(const struct rf_tracker *tracker, struct world_mm *mm, u64 vpn)
+void note_recent(const struct rf_tracker *tracker, struct world_mm *mm, u64 vpn)
 {
 	if (mm->users < 2)
 		return;
@@ -159,35 +158,6 @@ void copy_page(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma
 	op->pfn = pfn;
 	op->nr = 1;
 	op->flags = op_flags | RF_OP_WRITE;
-}
-
-void swap_in(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, u64 pfn, u32 order,
-	     u64 nr, u16 op_flags)
-{
-	u64 base = nr > 1 ? vpn - (pfn & (nr - 1)) : vpn, first = nr > 1 ? ALIGN_DOWN(pfn, nr) : pfn;
-	world_pte old = world_get(mm, vpn);
-	u64 flags = 0;
-	struct rf_op *op;
-
-	/* do_swap_page(): nobody else's entry, nobody else's page: ours alone, and writable at once. */
-	if (world_pte_kind(old) == WORLD_SWAP && slot_entries(tracker->world, (u32)world_pte_pfn(old)) == 1) {
-		flags = WORLD_EXCLUSIVE | (vma->flags & RF_VM_WRITE ? WORLD_WRITE : 0);
-		op_flags |= RF_OP_EXCLUSIVE | (flags & WORLD_WRITE ? RF_OP_WRITE : 0);
-	}
-	for (u64 i = 0; i < nr; i++) {
-		old = world_get(mm, base + i);
-		if (world_pte_kind(old) == WORLD_SWAP)
-			slot_set_cached(tracker->world, (u32)world_pte_pfn(old), first + i);
-		world_set(tracker->world, mm, base + i, world_mkpte(WORLD_ANON, first + i, flags));
-	}
-	vma->anon_vma = true;
-	note_recent(tracker, mm, vpn);
-	op = emit(tracker, RF_OP_FAULT_SWAP, mm);
-	op->addr = base << tracker->page_shift;
-	op->pfn = first;
-	op->order = (u8)order;
-	op->nr = (u32)nr;
-	op->flags = op_flags;
 }
 
 /* do_huge_pmd_anonymous_page() for a read: the huge zero page, where the table is empty and the VMA may be huge. */
@@ -594,37 +564,6 @@ void fault_page_freed(struct rf_tracker *tracker, struct task *task, u64 pfn)
 		return;
 	world_set(tracker->world, task->mm, fault->vpn, fault->replaced);
 	task->flush_due = false;
-}
-
-/* Which of several pages read ahead is the one at vpn is not told; the last one is, if there is one. */
-static void fault_swap_in(struct rf_tracker *tracker, struct task *task, struct world_vma *vma, world_pte pte, s64 delta)
-{
-	struct task_fault *fault = &task->fault;
-	struct task_alloc alloc;
-	u64 pfn, nr = delta > 0 ? (u64)delta : 1;
-
-	fault->settled = fault->swapped_in = true;
-	if (slot_cached(tracker->world, (u32)world_pte_pfn(pte), &pfn)) {
-		u32 order = folio_order(tracker->world, pfn);
-
-		if (nr != BIT_ULL(order))
-			nr = 1;
-		tracker->fidelity.inferred.swap_in_from_cache++;
-		swap_in(tracker, task->mm, vma, fault->vpn, pfn, order, nr, RF_OP_CACHED | RF_OP_INFERRED);
-		return;
-	}
-	if (!take_alloc(task, nr, &alloc)) {
-		/* Read ahead by an earlier fault: cached, but nobody told as which page. */
-		alloc.order = 0;
-		alloc.pfn = world_invent_pfn(tracker->world, 0);
-		tracker->fidelity.inferred.swap_in_from_cache++;
-	}
-	folio_set(tracker->world, alloc.pfn, alloc.order);
-	if (nr != BIT_ULL(alloc.order))
-		nr = 1;
-	task->nr_allocs = 0;
-	/* alloc_swap_folio(): a large folio lies naturally aligned around the fault. */
-	swap_in(tracker, task->mm, vma, fault->vpn, alloc.pfn + (fault->vpn & (nr - 1)), alloc.order, nr, 0);
 }
 
 static void fault_anon(struct rf_tracker *tracker, struct task *task, s64 delta)

@@ -238,11 +238,16 @@ void set_anon(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma 
 void copy_page(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, u64 pfn, u16 op_flags);
 void swap_in(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, u64 pfn, u32 order,
 	     u64 nr, u16 op_flags);
+void fault_swap_in(struct rf_tracker *tracker, struct task *task, struct world_vma *vma, world_pte pte, s64 delta);
+/* Remember that an entry was just set, for the losers of a race. */
+void note_recent(const struct rf_tracker *tracker, struct world_mm *mm, u64 vpn);
 void set_zero(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, u16 op_flags);
 /* The last allocation of that many pages, else the last one. False: none. */
 bool take_alloc(struct task *task, u64 pages, struct task_alloc *alloc);
 void push_alloc(struct task *task, u64 pfn, u32 order);
 bool drop_alloc(struct task *task, u64 pfn);
+
+/* ---- tracker_swap.c ------------------------------------------------------------- */
 
 /* ---- tracker_file.c ---------------------------------------------------------------- */
 
