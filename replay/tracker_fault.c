@@ -402,6 +402,7 @@ static bool explain_write_protected(struct rf_tracker *tracker, struct world_mm 
 
 	if (was_recent(tracker, mm, vpn))
 		return true;
+	explained = pte & WORLD_GUESSED;
 	if (vma && vma->flags & RF_VM_SHARED && world_pte_kind(pte) == WORLD_FILE) {
 		/* page_mkclean_one() by writeback. */
 		emit_entry(tracker, RF_OP_MKCLEAN, mm, vpn, world_pte_pfn(pte),
@@ -409,7 +410,7 @@ static bool explain_write_protected(struct rf_tracker *tracker, struct world_mm 
 		tracker->fidelity.inferred.mkclean++;
 		explained = true;
 	}
-	world_set_flags(mm, vpn, 0, WORLD_WRITE);
+	world_set_flags(mm, vpn, 0, WORLD_WRITE | WORLD_GUESSED | (pte & WORLD_GUESSED ? WORLD_EXCLUSIVE : 0));
 	return explained;
 }
 

@@ -249,7 +249,9 @@ void on_tlb_flush(struct rf_tracker *tracker, struct task *task, const struct rf
 {
 	u64 reason = record->f[0];
 
-	if (!task->mm || !task->mm->known || reason == TLB_FLUSH_ON_TASK_SWITCH)
+	bool execs = task->exec.due || task->exec.loading;
+
+	if (!(execs || (task->mm && task->mm->known)) || reason == TLB_FLUSH_ON_TASK_SWITCH)
 		return;
 	if (reason != TLB_LOCAL_SHOOTDOWN && reason != TLB_LOCAL_MM_SHOOTDOWN) {
 		tracker->fidelity.tlb_flushes_recorded.remote++;

@@ -63,7 +63,7 @@ static void load_vma(struct rf_tracker *tracker, struct world_mm *mm, const stru
 	op->pgoff = vma.pgoff;
 	op->file = vma.file;
 	op->flags = RF_OP_LOAD;
-	world_vma_insert(tracker->world, mm, &vma);
+	world_vma_load(tracker->world, mm, &vma);
 }
 
 static enum world_kind kind_of(const struct world_vma *vma, u64 flags)
@@ -85,7 +85,7 @@ static u64 guess_flags(const struct world_vma *vma, enum world_kind kind, u64 fl
 	bool writable = vma && vma->flags & RF_VM_WRITE;
 
 	if (kind == WORLD_ANON && flags & RF_PTE_EXCLUSIVE)
-		return WORLD_EXCLUSIVE | (writable ? WORLD_WRITE : 0);
+		return WORLD_EXCLUSIVE | WORLD_GUESSED | (writable ? WORLD_WRITE : 0);
 	if (kind == WORLD_SHMEM && writable && vma->flags & RF_VM_SHARED)
 		return WORLD_WRITE;
 	return 0;

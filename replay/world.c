@@ -470,9 +470,9 @@ static void fork_pte(void *context, u64 vpn, world_pte pte)
 
 	/* copy_present_ptes(): private writable pages are write-protected on both sides, and no longer exclusive. */
 	if (!(fork->vma->flags & RF_VM_SHARED)) {
-		copy &= ~(WORLD_WRITE | WORLD_EXCLUSIVE);
+		copy &= ~(WORLD_WRITE | WORLD_EXCLUSIVE | WORLD_GUESSED);
 		if (copy != pte)
-			world_set_flags(fork->parent, vpn, 0, WORLD_WRITE | WORLD_EXCLUSIVE);
+			world_set_flags(fork->parent, vpn, 0, WORLD_WRITE | WORLD_EXCLUSIVE | WORLD_GUESSED);
 	}
 	world_set(fork->world, fork->child, vpn, copy);
 }

@@ -36,6 +36,7 @@ enum world_kind {
 #define WORLD_EXCLUSIVE	BIT_ULL(49)	/* PageAnonExclusive */
 #define WORLD_MIGRATION	BIT_ULL(50)	/* a migration entry of this (old) page */
 #define WORLD_LAZYFREE	BIT_ULL(51)	/* MADV_FREE since its last write fault */
+#define WORLD_GUESSED	BIT_ULL(53)	/* attached: WRITE and EXCLUSIVE are a guess */
 #define WORLD_DOUBT	BIT_ULL(52)	/* one of a fault-around that mapped fewer pages than it might have */
 
 /* Page frames no record told: unique, as aligned as their folio, out of the way of real ones. */
@@ -216,6 +217,8 @@ struct world_vma *world_vma_find(struct world_mm *mm, u64 addr);	/* that contain
 struct world_vma *world_vma_next(struct world_mm *mm, u64 addr, u32 *index);
 /* Insert [start, end), which must be free; merges with its neighbours as vma_merge() would. */
 struct world_vma *world_vma_insert(struct world *world, struct world_mm *mm, const struct world_vma *vma);
+/* The same for what the kernel itself keeps apart: it must differ in something we do not see. */
+struct world_vma *world_vma_load(struct world *world, struct world_mm *mm, const struct world_vma *vma);
 /* Make addr a boundary. */
 void world_vma_split(struct world *world, struct world_mm *mm, u64 addr);
 void world_vma_remove(struct world *world, struct world_mm *mm, u64 start, u64 end);

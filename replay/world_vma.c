@@ -156,6 +156,18 @@ struct world_vma *world_vma_insert(struct world *world, struct world_mm *mm, con
 	return mm->vmas[index];
 }
 
+struct world_vma *world_vma_load(struct world *world, struct world_mm *mm, const struct world_vma *from)
+{
+	struct world_vma vma = *from;
+	u32 index;
+
+	account(&vma);
+	world_vma_next(mm, vma.start, &index);
+	if (index && can_merge(world, mm->vmas[index - 1], &vma))
+		vma.accounted = !vma.accounted;
+	return world_vma_insert(world, mm, &vma);
+}
+
 void world_vma_split(struct world *world, struct world_mm *mm, u64 addr)
 {
 	struct world_vma *vma, upper;
