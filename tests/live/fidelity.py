@@ -8,6 +8,8 @@ import contextlib
 import json
 import os
 import platform
+import re
+import shutil
 import sys
 
 import machine
@@ -100,6 +102,23 @@ class Sort(Workload):
         return ['sort', '-S', '4M', '-T', self.directory, self.path('unsorted'), '-o', self.path('sorted')]
 
 
+class Fresh(Workload):
+    """A program and its libraries just written, as after an installation: the page cache holds them in large folios."""
+
+    def prepare(self):
+        needs = self.programs.run('ldd', sys.executable).stdout
+        self.libraries = self.path('lib')
+        os.mkdir(self.libraries)
+        for library in re.findall(r'/\S+', needs):
+            shutil.copy(library, self.libraries)
+        shutil.copy(sys.executable, self.path('python3'))
+
+    def command(self):
+        loader = next(name for name in os.listdir(self.libraries) if name.startswith('ld-'))
+        return [os.path.join(self.libraries, loader), '--library-path', self.libraries, self.path('python3'),
+                '-S', '-c', 'import sys; print(sum(len(repr(i)) for i in range(200000)), file=sys.stderr)']
+
+
 class Press(Workload):
     """64M in a group of 48M: swaps out and in, to zram."""
 
@@ -114,7 +133,7 @@ class Press(Workload):
 
 
 WORKLOADS = {'vmops': Vmops, 'gcc': Gcc, 'python': Python, 'mtmalloc': Mtmalloc, 'redis': Redis, 'sort': Sort,
-             'press': Press}
+             'fresh': Fresh, 'press': Press}
 
 
 def good_enough(part, whole, exact):
