@@ -214,6 +214,40 @@ static size_t find_candidates(struct rf_tracker *tracker, struct world_mm *mm, c
 	return nr;
 }
 
+/* The folio behind an index, in indices; false: small, or not to be mapped whole from this VMA and page table. */
+static bool whole_folio(struct rf_tracker *tracker, const struct world_vma *vma, u64 index, u64 *first, u64 *last)
+{
+	u64 table = BIT_ULL(tracker->pmd_order), start = vpn_of(tracker, vma->start), pfn, vpn;
+	u32 order;
+
+	if (!cache_find(tracker->world, vma->file, index, &pfn))
+		return false;
+	order = folio_order(tracker->world, pfn);
+	if (!order || pfn - folio_head(pfn, order) > index)
+		return false;
+	*first = index - (pfn - folio_head(pfn, order));
+	*last = *first + BIT_ULL(order) - 1;
+	if (*first < vma->pgoff || start + (*last - vma->pgoff) >= vpn_of(tracker, vma->end))
+		return false;
+	vpn = start + (index - vma->pgoff);
+	return start + (*first - vma->pgoff) >= ALIGN_DOWN(vpn, table) &&
+	       start + (*last - vma->pgoff) < ALIGN_DOWN(vpn, table) + table;
+}
+
+/*
+ * Newer kernels map a large folio whole, even where it reaches beyond the fault-around window. Then more pages were
+ * mapped than the window holds, and the folios at its edges tell which.
+ */
+static void widen_window(struct rf_tracker *tracker, const struct world_vma *vma, u64 *first, u64 *last)
+{
+	u64 from, to;
+
+	if (whole_folio(tracker, vma, max_u64(*first, vma->pgoff), &from, &to))
+		*first = min_u64(*first, from);
+	if (whole_folio(tracker, vma, *last, &from, &to))
+		*last = max_u64(*last, to);
+}
+
 static void drop_candidate(struct candidate *candidates, size_t *nr, size_t *nr_cached, u64 vpn)
 {
 	for (size_t i = 0; i < *nr; i++) {
@@ -239,6 +273,10 @@ void map_file_range(struct rf_tracker *tracker, struct world_mm *mm, struct worl
 	nr = find_candidates(tracker, mm, vma, first, last, candidates, &nr_cached);
 	if (delta < 0)
 		delta = (s64)nr_cached;		/* no RSS change was recorded */
+	if ((size_t)delta > nr) {
+		widen_window(tracker, vma, &first, &last);
+		nr = find_candidates(tracker, mm, vma, first, last, candidates, &nr_cached);
+	}
 	/* Its own page was left out (its read is under way) if the fault goes on with the page cache. */
 	if ((size_t)delta != nr_cached && tid && next_is(tracker, tid, RF_FILEMAP_FAULT))
 		drop_candidate(candidates, &nr, &nr_cached, fault_vpn);
