@@ -22,20 +22,38 @@ const char *const rf_tracker_anomaly_names[] = {
 	NULL,
 };
 
-static void count_extra(void *context, u64 vpn, world_pte pte)
-{
-	struct rf_fidelity *fidelity = context;
+/* ---- snapshots -------------------------------------------------------------------------------- */
 
-	(void)vpn;
+enum { MISSING, OTHER_PFN, OTHER_ORDER, EXTRA, SWAP_MISSING };
+
+static void differs(struct rf_tracker *tracker, struct snapshot *snapshot, u64 vpn, world_pte pte, u8 what)
+{
+	if (world_grow(tracker->world, (void **)&snapshot->differences, sizeof(*snapshot->differences),
+		       &snapshot->differences_size, snapshot->nr_differences + 1ull))
+		snapshot->differences[snapshot->nr_differences++] = (struct difference){ vpn, pte, what };
+}
+
+struct extra {
+	struct rf_tracker *tracker;
+	struct snapshot *snapshot;
+};
+
+static void note_extra(void *context, u64 vpn, world_pte pte)
+{
+	struct extra *extra = context;
+
 	/* Migration entries are on their way back, pagemap shows them as swap; it never shows what is behind vvar. */
-	fidelity->extra += world_pte_present(pte) && world_pte_kind(pte) != WORLD_SPECIAL;
+	if (world_pte_present(pte) && world_pte_kind(pte) != WORLD_SPECIAL)
+		differs(extra->tracker, extra->snapshot, vpn, pte, EXTRA);
 }
 
 /* Everything from where the comparison stands to vpn is empty in the snapshot. */
 static void skip_to(struct rf_tracker *tracker, struct snapshot *snapshot, struct world_mm *mm, u64 vpn)
 {
+	struct extra extra = { tracker, snapshot };
+
 	if (vpn > snapshot->at)
-		world_walk_sorted(tracker->world, mm, snapshot->at, vpn, count_extra, &tracker->fidelity);
+		world_walk_sorted(tracker->world, mm, snapshot->at, vpn, note_extra, &extra);
 	snapshot->at = max_u64(snapshot->at, vpn);
 }
 
@@ -50,26 +68,28 @@ void compare_run(struct rf_tracker *tracker, struct snapshot *snapshot, const st
 {
 	struct rf_fidelity *fidelity = &tracker->fidelity;
 	struct world_mm *mm = world_mm(tracker->world, snapshot->mm);
-	u64 vpn, nr, pfn = record->f[2];
+	u64 vpn, nr, nr_right = 0, pfn = record->f[2];
 	u32 order = (u32)record->f[3];
 
-	if (!run_of(tracker, record, &vpn, &nr))
-		return;
-	if (record->f[4] & RF_PTE_GUARD)
+	if (!run_of(tracker, record, &vpn, &nr) || record->f[4] & RF_PTE_GUARD)
 		return;
 	skip_to(tracker, snapshot, mm, vpn);
+	fidelity->ptes += nr;
 	for (u64 i = 0; i < nr; i++) {
 		world_pte pte = world_get(mm, vpn + i);
 
-		fidelity->ptes++;
 		if (!world_pte_present(pte))
-			continue;
-		fidelity->present++;
-		if (world_pte_pfn(pte) != pfn + i)
-			continue;
-		fidelity->pfn++;
-		fidelity->order += !world_pte_mapped(pte) || folio_order(tracker->world, pfn + i) == order;
+			differs(tracker, snapshot, vpn + i, pte, MISSING);
+		else if (world_pte_pfn(pte) != pfn + i)
+			differs(tracker, snapshot, vpn + i, pte, OTHER_PFN);
+		else if (world_pte_mapped(pte) && folio_order(tracker->world, pfn + i) != order)
+			differs(tracker, snapshot, vpn + i, pte, OTHER_ORDER);
+		else
+			nr_right++;
 	}
+	fidelity->present += nr_right;
+	fidelity->pfn += nr_right;
+	fidelity->order += nr_right;
 	snapshot->at = max_u64(snapshot->at, vpn + nr);
 }
 
@@ -81,21 +101,52 @@ void compare_swap(struct rf_tracker *tracker, struct snapshot *snapshot, const s
 	if (!run_of(tracker, record, &vpn, &nr))
 		return;
 	skip_to(tracker, snapshot, mm, vpn);
+	tracker->fidelity.swap_ptes += nr;
 	for (u64 i = 0; i < nr; i++) {
 		world_pte pte = world_get(mm, vpn + i);
 
-		tracker->fidelity.swap_ptes++;
-		if (world_pte_kind(pte) == WORLD_SWAP || pte & WORLD_MIGRATION)
+		if (world_pte_kind(pte) == WORLD_SWAP || pte & WORLD_MIGRATION) {
 			tracker->fidelity.swap_present++;
-		else
-			count_extra(&tracker->fidelity, vpn + i, pte);
+			continue;
+		}
+		differs(tracker, snapshot, vpn + i, pte, SWAP_MISSING);
+		if (world_pte_present(pte))
+			differs(tracker, snapshot, vpn + i, pte, EXTRA);
 	}
 	snapshot->at = max_u64(snapshot->at, vpn + nr);
 }
 
-void compare_end(struct rf_tracker *tracker, struct snapshot *snapshot)
+void compare_end(struct rf_tracker *tracker, struct snapshot *snapshot, struct world_mm *mm)
 {
-	skip_to(tracker, snapshot, world_mm(tracker->world, snapshot->mm), vpn_of(tracker, tracker->address_limit));
+	struct rf_fidelity *fidelity = &tracker->fidelity;
+	if (mm)
+		skip_to(tracker, snapshot, mm, vpn_of(tracker, tracker->address_limit));
+	for (u32 i = 0; i < snapshot->nr_differences; i++) {
+		const struct difference *difference = &snapshot->differences[i];
+		bool changed = !mm || world_get(mm, difference->vpn) != difference->pte;
+
+		switch (difference->what) {
+		case MISSING:
+			fidelity->ptes -= changed;
+			break;
+		case OTHER_PFN:
+			fidelity->ptes -= changed;
+			fidelity->present += !changed;
+			break;
+		case OTHER_ORDER:
+			fidelity->ptes -= changed;
+			fidelity->present += !changed;
+			fidelity->pfn += !changed;
+			break;
+		case EXTRA:
+			fidelity->extra += !changed;
+			break;
+		case SWAP_MISSING:
+			fidelity->swap_ptes -= changed;
+			break;
+		}
+	}
+	snapshot->nr_differences = 0;
 }
 
 /* ---- the listing ------------------------------------------------------------------------- */

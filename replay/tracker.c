@@ -471,6 +471,8 @@ void rf_tracker_destroy(struct rf_tracker *tracker)
 		free(tracker->kernel_pages[i]);
 	free(tracker->migrations);
 	free(tracker->flush_mms);
+	for (size_t i = 0; tracker->snapshots && i <= tracker->nr_streams; i++)
+		free(tracker->snapshots[i].differences);
 	free(tracker->snapshots);
 	free(tracker->records);
 	free(tracker->ops);

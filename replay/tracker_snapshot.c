@@ -161,7 +161,10 @@ static void snapshot_begin(struct rf_tracker *tracker, struct snapshot *snapshot
 {
 	struct world_mm *mm;
 
-	*snapshot = (struct snapshot){ .open = true, .pid = (u32)record->f[0], .begin_time = record->time };
+	*snapshot = (struct snapshot){
+		.open = true, .pid = (u32)record->f[0],
+		.differences = snapshot->differences, .differences_size = snapshot->differences_size,
+	};
 	tracker->fidelity.snapshots++;
 	if (record->f[1] == RF_SNAP_ATTACH) {
 		load_begin(tracker, snapshot);
@@ -182,8 +185,8 @@ static void snapshot_end(struct rf_tracker *tracker, struct snapshot *snapshot, 
 {
 	struct world_mm *mm = snapshot_mm(tracker, snapshot);
 
-	if (snapshot->comparing && mm)
-		compare_end(tracker, snapshot);
+	if (snapshot->comparing)
+		compare_end(tracker, snapshot, mm);
 	if (snapshot->loading && mm) {
 		mm->settling = false;
 		mm->rss_fresh = 0;

@@ -124,13 +124,21 @@ struct migration {
 	u32 mm;
 };
 
+/* An entry that differs from a snapshot. It does not count if it changed while the snapshot was taken. */
+struct difference {
+	u64 vpn;
+	world_pte pte;		/* as the snapshot began */
+	u8 what;		/* enum in fidelity.c */
+};
+
 /* A snapshot being read, one per snapshot stream. */
 struct snapshot {
 	bool open, loading, comparing;
 	u32 pid;
 	u32 mm;			/* number; it may end meanwhile */
 	u64 at;			/* next vpn not looked at */
-	u64 begin_time;
+	struct difference *differences;
+	u32 nr_differences, differences_size;
 };
 
 #define OPS_A_BLOCK 4096
@@ -333,7 +341,8 @@ void on_snapshot(struct rf_tracker *tracker, const struct rf_record *record);
 void on_lost(struct rf_tracker *tracker, const struct rf_record *record);
 void compare_run(struct rf_tracker *tracker, struct snapshot *snapshot, const struct rf_record *record);
 void compare_swap(struct rf_tracker *tracker, struct snapshot *snapshot, const struct rf_record *record);
-void compare_end(struct rf_tracker *tracker, struct snapshot *snapshot);
+/* mm: NULL if it ended meanwhile. */
+void compare_end(struct rf_tracker *tracker, struct snapshot *snapshot, struct world_mm *mm);
 void write_page_table(struct rf_tracker *tracker, struct world_mm *mm);
 
 #endif
