@@ -104,7 +104,8 @@ struct rf_machine *rf_machine_create(const struct rf_policy *policy)
 	machine->policy = *policy;
 	machine->tables = table_pool_create(policy->geometry.table_shift);
 	machine->exclusive_bits = calloc((1ull << policy->geometry.table_shift) / 64 + 1, sizeof(u64));
-	if (!machine->tables || !machine->exclusive_bits) {
+	machine->load_batches = calloc(1, sizeof(*machine->load_batches));
+	if (!machine->tables || !machine->exclusive_bits || !machine->load_batches) {
 		rf_machine_destroy(machine);
 		return NULL;
 	}
@@ -133,6 +134,7 @@ void rf_machine_destroy(struct rf_machine *machine)
 	}
 	free(machine->mms);
 	free(machine->exclusive_bits);
+	free(machine->load_batches);
 	table_pool_destroy(machine->tables);
 	free(machine);
 }
@@ -359,6 +361,20 @@ static void account_live_blocks(struct rf_machine *machine, u64 time)
 	stats->live_block_seconds_n = machine->live_time >> 20;
 }
 
+/* Only entries cost anything; VMAs are mapped as ever. */
+static int run_load(struct mm *mm, const struct rf_op *op)
+{
+	struct rf_machine *machine = mm->machine;
+
+	if (op->kind == RF_OP_MAP)
+		return op_map(mm, op);
+	mm->arch.counters = &machine->stats.loaded;
+	mm->arch.batches = machine->load_batches;
+	op_load(mm, op);
+	mm->arch.batches = &machine->stats.batches;
+	return machine->error;
+}
+
 static int run_op(struct rf_machine *machine, const struct rf_op *op)
 {
 	struct mm *mm = machine_mm(machine, op->mm);
@@ -372,7 +388,8 @@ static int run_op(struct rf_machine *machine, const struct rf_op *op)
 		return 0;
 	row = row_of_op(op);
 	machine->row = row;
-	machine->stats.operations[row]++;
+	if (!(op->flags & RF_OP_LOAD))
+		machine->stats.operations[row]++;
 	if (op->kind == RF_OP_MM_NEW) {
 		if (mm) {
 			count_anomaly(machine, RF_ANOMALY_unknown_mm);
@@ -388,6 +405,8 @@ static int run_op(struct rf_machine *machine, const struct rf_op *op)
 		return run_fork(machine, mm, op->mm2);
 	if (!mm)
 		return 0;
+	if (op->flags & RF_OP_LOAD)
+		return run_load(mm, op);
 	mm->tlb_flush_nested = op->flags & RF_OP_NESTED;
 	mm->arch.tlb_flush_pending = mm->tlb_flush_nested;
 	if (is_fault(op) && counts_as_fault(op))
@@ -398,9 +417,12 @@ static int run_op(struct rf_machine *machine, const struct rf_op *op)
 /* I6: every block that is folded was born or folded, and not unfolded or erased since. */
 static void check_block_balance(struct rf_machine *machine)
 {
+	const struct arch_counters *loaded = &machine->stats.loaded;
 	struct arch_counters totals;
 
 	rf_stats_totals(&machine->stats, &totals);
+	totals.born += loaded->born + loaded->fold;
+	totals.erased += loaded->erased + loaded->unfold;
 	if ((s64)(totals.born + totals.fold - totals.unfold - totals.erased) != machine->stats.live_blocks)
 		count_anomaly(machine, RF_ANOMALY_block_balance);
 }

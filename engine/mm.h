@@ -56,6 +56,7 @@ struct rf_machine {
 	u32 max_mms;
 	struct mm *free_mms;
 	struct table_pool *tables;
+	struct arch_batches *load_batches;	/* of RF_OP_LOAD: nobody asks for them */
 	u32 next_anon_vma;
 	bool flush_required;		/* of the reclaim batch: tlb_ubc->flush_required */
 	s64 last_live;			/* live_blocks since last_change */
@@ -417,6 +418,9 @@ void op_migrate_out(struct mm *mm, const struct rf_op *op);
 void op_migrate_in(struct mm *mm, const struct rf_op *op);
 void op_folio_split(struct mm *mm, const struct rf_op *op);
 void op_collapse(struct mm *mm, const struct rf_op *op);
+
+/* load.c */
+void op_load(struct mm *mm, const struct rf_op *op);
 
 /* khugepaged.c: __split_huge_pmd() of the leaf at *pmd, which maps addr. -ENOMEM. */
 int split_huge_pmd(struct mm *mm, const struct vm_area *vma, pmd_t *pmd, u64 addr);

@@ -48,6 +48,7 @@ struct rf_stats {
 	struct arch_counters rows[RF_NR_ROWS];
 	u64 operations[RF_NR_ROWS];		/* how many operations were counted in the row */
 	struct arch_batches batches;
+	struct arch_counters loaded;		/* setting up what an attach snapshot found; in no row */
 	s64 live_blocks;			/* folded blocks now */
 	u64 peak_live_blocks;
 	u64 live_block_seconds_n;		/* integral of live blocks over time: block-nanoseconds / 2^20 */

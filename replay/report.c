@@ -307,6 +307,8 @@ static json_t *policy_object(const struct rf_policy *policy, const struct rf_sta
 	size_t i;
 
 	set_count(totals, "live_blocks", stats->live_blocks);
+	set_count(totals, "loaded_blocks", stats->loaded.born + stats->loaded.fold - stats->loaded.unfold -
+						   stats->loaded.erased);
 	set_count(totals, "peak_live_blocks", stats->peak_live_blocks);
 	set_count(totals, "live_block_time_ms", live_block_ms(stats));
 	for (i = 0; i < RF_NR_ANOMALIES; i++)

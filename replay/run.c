@@ -258,6 +258,8 @@ static void add_stats(struct rf_stats *sum, const struct rf_stats *stats)
 			to[i] += from[i];
 		sum->operations[row] += stats->operations[row];
 	}
+	for (i = 0; i < ARCH_NR_COUNTERS; i++)
+		((u64 *)&sum->loaded)[i] += ((const u64 *)&stats->loaded)[i];
 	for (row = 0; row < ARCH_NR_HELPERS; row++)
 		for (i = 0; i <= ARCH_BATCH_MAX; i++)
 			sum->batches.calls[row][i] += stats->batches.calls[row][i];
