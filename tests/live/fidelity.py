@@ -248,8 +248,10 @@ def main():
         workload = WORKLOADS[name](programs, directory)
         with workload.cleanup:
             workload.prepare()
-            # Once unrecorded: files are in the page cache and freshly built programs are clean.
+            # Once unrecorded, so that files are in the page cache; and written back, so that none of their pages is
+            # locked just when fault-around comes by (see check_extra()).
             programs.run(*workload.command())
+            os.sync()
             against_witness(workload, problems)
             against_own_snapshots(workload, problems)
     for problem in problems:
