@@ -103,14 +103,14 @@ const struct rf_record *look_ahead(struct rf_tracker *tracker, size_t i)
 /* Far enough for what a task says within a microsecond or so, on a machine of a hundred CPUs. */
 #define PEEK_RECORDS 256
 
-bool next_is(struct rf_tracker *tracker, u32 tid, u8 kind)
+u8 next_kind(struct rf_tracker *tracker, u32 tid)
 {
 	const struct rf_record *record;
 
 	for (size_t i = 0; i < PEEK_RECORDS && (record = look_ahead(tracker, i)); i++)
 		if (record->tid == tid && record->kind != RF_CACHE_ADD)
-			return record->kind == kind;
-	return false;
+			return record->kind;
+	return 0;
 }
 
 void mark_inexact(struct rf_tracker *tracker, struct world_mm *mm)
@@ -336,8 +336,7 @@ static void learn_header(struct rf_tracker *tracker)
 		kinds[1] |= frame->kinds[1];
 	}
 	tracker->have_allocs = kinds_have(kinds, RF_PAGE_ALLOC);
-	tracker->have_map_pages = kinds_have(kinds, RF_MAP_PAGES);
-	tracker->have_side_band = kinds_have(kinds, RF_MMAP2);
+	tracker->have_flushes = kinds_have(kinds, RF_TLB_FLUSH);
 	/* "thp": {"enabled": "always", ...}; the only nested value of interest, so no parser. */
 	thp = json ? strstr(json, "\"thp\":{") : NULL;
 	if (thp) {

@@ -524,6 +524,20 @@ void on_fault(struct rf_tracker *tracker, struct task *task, const struct rf_rec
 
 /* ---- what happens inside ----------------------------------------------------------------------- */
 
+/*
+ * wp_page_copy() goes on with an RSS change (of what was not anonymous) and the flush of ptep_clear_flush(). A page
+ * allocated without them is for something else: the fault was over, and the task is in write(2) to tmpfs, say.
+ */
+static bool is_copied_to(struct rf_tracker *tracker, const struct task *task)
+{
+	u8 kind;
+
+	if (!tracker->have_flushes)
+		return true;
+	kind = next_kind(tracker, task->tid);
+	return !kind || kind == RF_TLB_FLUSH || kind == RF_RSS_STAT || kind == RF_PAGE_FREE;
+}
+
 bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 order)
 {
 	struct task_fault *fault = &task->fault;
@@ -542,6 +556,8 @@ bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 ord
 	vma = world_vma_find(mm, fault->addr);
 	pte = world_get(mm, fault->vpn);
 	if (!vma || !is_private_writable(vma) || !world_pte_present(pte) || (pte & WORLD_WRITE && !fault->guessed))
+		return false;
+	if (!is_copied_to(tracker, task))
 		return false;
 	fault->replaced = pte;
 	fault->copied = fault->settled = true;
@@ -600,6 +616,20 @@ static void fault_anon(struct rf_tracker *tracker, struct task *task, s64 delta)
 	set_anon(tracker, task->mm, vma, fault->vpn, alloc.pfn, alloc.order, flags);
 }
 
+/* Pages were mapped; the next record tells which. */
+static void fault_wait(struct task *task, u8 member, s64 delta)
+{
+	struct task_fault *fault = &task->fault;
+
+	fault->delta_seen = true;
+	fault->delta = delta;
+	fault->member = member;
+	if (!fault->shared_wait) {
+		fault->shared_wait = true;
+		task->mm->deferred++;
+	}
+}
+
 static void fault_shmem(struct rf_tracker *tracker, struct task *task, s64 delta)
 {
 	struct task_fault *fault = &task->fault;
@@ -610,16 +640,12 @@ static void fault_shmem(struct rf_tracker *tracker, struct task *task, s64 delta
 	if (!vma)
 		return;
 	vma->flags |= RF_VM_SHMEM;
-	if (take_alloc(task, (u64)delta, &alloc)) {
+	if (delta && take_alloc(task, (u64)delta, &alloc)) {
 		shmem_add(tracker, vma, fault->vpn, alloc.pfn, alloc.order);
 	} else if (!cache_find(tracker->world, vma->file, world_vma_file_index(tracker->world, vma, fault->vpn), &pfn) ||
-		   delta > 1) {
+		   delta != 1) {
 		/* Fault-around over pages that are there, or a page that was there before the recording. */
-		fault->delta_seen = true;
-		fault->delta = delta;
-		fault->member = RF_RSS_SHMEM;
-		fault->shared_wait = true;
-		task->mm->deferred++;
+		fault_wait(task, RF_RSS_SHMEM, delta);
 		return;
 	}
 	fault->settled = true;
@@ -641,7 +667,7 @@ void fault_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 del
 		if (delta < 0 || fault->copied)
 			break;
 		/* After a read the fault is retried as a whole, and fault-around may now find the page. */
-		if (fault->file_seen && delta > 0 && !next_is(tracker, task->tid, RF_MAP_PAGES)) {
+		if (fault->file_seen && delta > 0 && next_kind(tracker, task->tid) != RF_MAP_PAGES) {
 			struct world_vma *vma = fault_vma(tracker, task->mm, fault->addr);
 
 			fault->settled = true;
@@ -650,16 +676,10 @@ void fault_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 del
 					      fault->flags & RF_FAULT_WRITE, 0);
 			break;
 		}
-		fault->delta_seen = true;
-		fault->delta = delta;
-		fault->member = RF_RSS_FILE;
-		if (!fault->shared_wait) {
-			fault->shared_wait = true;
-			task->mm->deferred++;
-		}
+		fault_wait(task, RF_RSS_FILE, delta);
 		break;
 	case RF_RSS_SHMEM:
-		if (delta > 0 && !fault->copied)
+		if (delta >= 0 && !fault->copied)
 			fault_shmem(tracker, task, delta);
 		break;
 	}

@@ -270,6 +270,8 @@ void map_file_range(struct rf_tracker *tracker, struct world_mm *mm, struct worl
 	enum skip skip = SKIP_NONE;
 	bool doubt = false;
 
+	if (!delta)
+		return;
 	nr = find_candidates(tracker, mm, vma, first, last, candidates, &nr_cached);
 	if (delta < 0)
 		delta = (s64)nr_cached;		/* no RSS change was recorded */
@@ -278,7 +280,7 @@ void map_file_range(struct rf_tracker *tracker, struct world_mm *mm, struct worl
 		nr = find_candidates(tracker, mm, vma, first, last, candidates, &nr_cached);
 	}
 	/* Its own page was left out (its read is under way) if the fault goes on with the page cache. */
-	if ((size_t)delta != nr_cached && tid && next_is(tracker, tid, RF_FILEMAP_FAULT))
+	if ((size_t)delta != nr_cached && tid && next_kind(tracker, tid) == RF_FILEMAP_FAULT)
 		drop_candidate(candidates, &nr, &nr_cached, fault_vpn);
 	if ((size_t)delta > nr_cached) {
 		unknown = (size_t)delta - nr_cached;
@@ -415,9 +417,9 @@ void on_map_pages(struct rf_tracker *tracker, struct task *task, const struct rf
 		tracker->fidelity.inferred.gup++;
 		map_file_range(tracker, task->mm, vma, vpn_of(tracker, vma->start) + first - vma->pgoff, 0,
 			       first, last,
-			       task->populate.delta ? task->populate.delta : -1,
+			       task->populate.delta_seen ? task->populate.delta : -1,
 			       task->populate.member == RF_RSS_SHMEM, RF_OP_POPULATE | RF_OP_INFERRED);
-		task->populate.delta = 0;
+		task->populate.delta_seen = false;
 	}
 }
 

@@ -230,8 +230,7 @@ void exec_switch(struct rf_tracker *tracker, struct task *task)
 	task_set_mm(tracker, task, mm);
 }
 
-/* The thread with this tid is now the one that began the exec under another. */
-static void take_over(struct rf_tracker *tracker, struct task *task)
+void exec_take_over(struct rf_tracker *tracker, struct task *task)
 {
 	struct task *from = task->exec_from ? task_find(tracker, task->exec_from) : NULL;
 	u64 *pages = task->exec.pages;
@@ -258,7 +257,7 @@ void on_exec(struct rf_tracker *tracker, struct task *task, const struct rf_reco
 
 	if (old_tid && old_tid != task->tid && !task->exec.loading) {
 		task->exec_from = old_tid;
-		take_over(tracker, task);
+		exec_take_over(tracker, task);
 	}
 	/* No side band, or a kernel without sched_prepare_exec. */
 	if (!task->exec.loading)
@@ -379,7 +378,7 @@ void on_mmap2(struct rf_tracker *tracker, struct task *task, const struct rf_rec
 	struct world_vma vma;
 
 	if (task->exec_from && (!task->mm || task->dead))
-		take_over(tracker, task);
+		exec_take_over(tracker, task);
 	if (task->exec.due)
 		exec_switch(tracker, task);
 	if (!task->mm || !task->mm->known || !vma_of_record(tracker, record, &vma))

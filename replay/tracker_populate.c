@@ -45,6 +45,55 @@ static bool is_good(const struct task_populate *populate, const struct world_vma
 	return world_pte_present(pte) && (!wants_write(populate, vma) || pte & WORLD_WRITE);
 }
 
+/* wp_can_reuse_anon_folio(): nobody else maps any page of it. */
+static bool is_ours_alone(const struct rf_tracker *tracker, const struct world_mm *mm, u64 pfn)
+{
+	u32 order = folio_order(tracker->world, pfn);
+	u64 head = folio_head(pfn, order);
+
+	for (u64 i = 0; i < BIT_ULL(order); i++) {
+		const struct world_page *page = world_page_find(tracker->world, head + i);
+
+		if (page && page->mm && (page->next || page->mm != mm->id + 1))
+			return false;
+	}
+	return true;
+}
+
+/* A write-protected page that is ours alone becomes writable without any event. */
+static bool reuse(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte)
+{
+	struct rf_op *op;
+
+	if (!world_pte_present(pte) || world_pte_kind(pte) != WORLD_ANON ||
+	    !is_ours_alone(tracker, mm, world_pte_pfn(pte)))
+		return false;
+	world_set_flags(mm, vpn, WORLD_WRITE | WORLD_EXCLUSIVE, 0);
+	tracker->fidelity.inferred.reuse++;
+	op = emit(tracker, RF_OP_FAULT_REUSE, mm);
+	op->addr = vpn << tracker->page_shift;
+	op->nr = 1;
+	op->flags = RF_OP_WRITE | RF_OP_POPULATE | RF_OP_INFERRED;
+	return true;
+}
+
+/* No call that returned has read more than this much of nothing. */
+#define FILL_PAGES_MAX BIT_ULL(22)
+
+/* Reading GUP over anonymous memory leaves the zero page, and no event. */
+static bool read_nothing(struct rf_tracker *tracker, struct task *task, struct world_vma *vma, world_pte pte)
+{
+	struct task_populate *populate = &task->populate;
+
+	if (pte || !populate->readers_zero || vma->file || vma->flags & (RF_VM_SHARED | RF_VM_SPECIAL) ||
+	    wants_write(populate, vma) ||
+	    populate->nr_zero >= FILL_PAGES_MAX)
+		return false;
+	populate->nr_zero++;
+	set_zero(tracker, task->mm, vma, populate->at, RF_OP_POPULATE);
+	return true;
+}
+
 /* The next entry GUP has work at, and its VMA; NULL: the range is done. */
 static struct world_vma *next_place(struct rf_tracker *tracker, struct task *task)
 {
@@ -59,13 +108,17 @@ static struct world_vma *next_place(struct rf_tracker *tracker, struct task *tas
 		populate->at = max_u64(populate->at, vpn_of(tracker, vma->start));
 		end = min_u64(vpn_of(tracker, vma->end), populate->end);
 		if (!(vma->flags & (RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC)) ||
-		    vma->flags & (RF_VM_PFNMAP | RF_VM_SPECIAL | RF_VM_HUGETLB)) {
+		    vma->flags & (RF_VM_PFNMAP | RF_VM_HUGETLB)) {
 			populate->at = vpn_of(tracker, vma->end);
 			continue;
 		}
-		for (; populate->at < end; populate->at++)
-			if (!is_good(populate, vma, world_get(task->mm, populate->at)))
+		for (; populate->at < end; populate->at++) {
+			world_pte pte = world_get(task->mm, populate->at);
+
+			if (!is_good(populate, vma, pte) && !reuse(tracker, task->mm, populate->at, pte) &&
+			    !read_nothing(tracker, task, vma, pte))
 				return vma;
+		}
 	}
 	return NULL;
 }
@@ -151,7 +204,7 @@ static void populate_rss(struct rf_tracker *tracker, struct task *task, u8 membe
 
 	if (member == RF_RSS_ANON) {
 		populate_anon(tracker, task, delta);
-	} else if (member == RF_RSS_SHMEM && !task->nr_allocs && delta > 0) {
+	} else if (member == RF_RSS_SHMEM && (!task->nr_allocs || !delta)) {
 		vma = next_place(tracker, task);
 		/* One page that is there: a fault; several: fault-around, which tells its range next. */
 		if (vma && delta == 1 &&
@@ -160,11 +213,16 @@ static void populate_rss(struct rf_tracker *tracker, struct task *task, u8 membe
 			return;
 		}
 		populate->delta = delta;
+		populate->delta_seen = true;
 		populate->member = member;
-	} else if (member == RF_RSS_SHMEM || populate->file_seen) {
+	} else if (member == RF_RSS_SHMEM || (populate->file_seen && delta)) {
+		populate_file_page(tracker, task, member, delta);
+	} else if (member == RF_RSS_FILE && delta > 0 && (vma = next_place(tracker, task)) &&
+		   vma->name == RF_VMA_VDSO) {
 		populate_file_page(tracker, task, member, delta);
 	} else if (member == RF_RSS_FILE) {
 		populate->delta = delta;
+		populate->delta_seen = true;
 		populate->member = member;
 	}
 }
@@ -180,8 +238,8 @@ static void populate_map(struct rf_tracker *tracker, struct task *task, const st
 	}
 	learn_file(tracker, task->mm, vma, event->file);
 	map_file_range(tracker, task->mm, vma, populate->at, 0, event->index, event->last,
-		       populate->delta ? populate->delta : -1, populate->member == RF_RSS_SHMEM, RF_OP_POPULATE);
-	populate->delta = 0;
+		       populate->delta_seen ? populate->delta : -1, populate->member == RF_RSS_SHMEM, RF_OP_POPULATE);
+	populate->delta_seen = false;
 	populate->file_seen = false;
 }
 
@@ -238,31 +296,22 @@ void populate_begin(struct rf_tracker *tracker, struct task *task, u64 start, u6
 	populate->start = populate->at = vpn_of(tracker, start);
 	populate->end = vpn_of(tracker, end);
 	populate->file_seen = false;
-	populate->delta = 0;
+	populate->delta_seen = false;
 	populate->nr = 0;
+	populate->nr_zero = 0;
 	if (nr)
 		task->nr_allocs = 0;
 	for (u32 i = 0; i < nr; i++)
 		apply(tracker, task, &populate->queue[i]);
 }
 
-/* No call that returned has read more than this much of nothing. */
-#define FILL_PAGES_MAX BIT_ULL(22)
-
-/* Reading GUP over anonymous memory leaves the zero page, and no event. */
-static void fill_zero(struct rf_tracker *tracker, struct task *task)
+/* What is left of the range needed no page: reused, read as zero, or not to be had. */
+static void pass_rest(struct rf_tracker *tracker, struct task *task)
 {
-	struct task_populate *populate = &task->populate;
 	u64 left = FILL_PAGES_MAX;
-	struct world_vma *vma;
 
-	populate->at = populate->start;
-	while (left-- && (vma = next_place(tracker, task))) {
-		if (!vma->file && !wants_write(populate, vma) && !(vma->flags & RF_VM_SHARED) &&
-		    !world_get(task->mm, populate->at))
-			set_zero(tracker, task->mm, vma, populate->at, RF_OP_POPULATE);
-		populate->at++;
-	}
+	while (left-- && next_place(tracker, task))
+		task->populate.at++;
 }
 
 void populate_end(struct rf_tracker *tracker, struct task *task, bool succeeded)
@@ -271,12 +320,12 @@ void populate_end(struct rf_tracker *tracker, struct task *task, bool succeeded)
 
 	if (populate->active && task->mm && succeeded) {
 		settle_copy(tracker, task);
-		if (populate->readers_zero)
-			fill_zero(tracker, task);
+		if (call_populates(task))
+			pass_rest(tracker, task);
 	}
 	populate->active = false;
 	populate->nr = 0;
-	populate->delta = 0;
+	populate->delta_seen = false;
 }
 
 /*

@@ -21,8 +21,11 @@ static bool forks(const struct task *task)
 /* Whose counter is it? New address spaces are met here first: the child of a fork, the next one of an exec. */
 static struct world_mm *rss_mm(struct rf_tracker *tracker, struct task *task, u32 mm_id, bool curr)
 {
-	struct world_mm *mm = mm_by_id(tracker, mm_id);
+	struct world_mm *mm;
 
+	if (task->exec_from && task->dead)
+		exec_take_over(tracker, task);
+	mm = mm_by_id(tracker, mm_id);
 	/* exec_mmap() is done: the new one is current, or the old one is being unmapped. */
 	if (task->exec.due && mm && mm == (curr ? task->exec.mm : task->mm))
 		exec_switch(tracker, task);
@@ -74,6 +77,7 @@ static void stray_rss(struct rf_tracker *tracker, struct task *task, struct worl
 		take_alloc(task, (u64)delta, &alloc);
 	} else {
 		task->populate.delta = delta;
+		task->populate.delta_seen = true;
 		task->populate.member = member;
 	}
 }

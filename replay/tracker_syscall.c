@@ -256,7 +256,8 @@ void call_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delt
 	wait_for_return(task);
 	if (zaps) {
 		apply_zap(tracker, task);
-	} else if (delta > 0 && call_populates(task)) {
+	} else if (call_populates(task) &&
+		   (delta > 0 || (!delta && (member == RF_RSS_FILE || member == RF_RSS_SHMEM)))) {
 		populate_event(tracker, task, &(struct populate_event){
 			.what = POPULATE_RSS, .member = member, .delta = delta });
 	} else if (delta > 0) {

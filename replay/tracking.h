@@ -73,10 +73,12 @@ struct task_populate {
 	bool write;		/* faults as for write where the VMA is private and writable */
 	bool readers_zero;	/* holes of anonymous memory get the zero page without an event */
 	u64 start, end, at;	/* vpns */
+	u64 nr_zero;		/* zero pages set without an event */
 	bool file_seen;
 	u32 file;
 	u64 index;
-	s64 delta;		/* file pages, waiting for POPULATE_MAP */
+	bool delta_seen;	/* of file pages, waiting for POPULATE_MAP */
+	s64 delta;
 	u8 member;
 	struct populate_event *queue;
 	u32 nr, size;
@@ -153,7 +155,7 @@ struct rf_tracker {
 	u32 page_shift;
 	u64 address_limit;	/* user addresses are below */
 	u64 stack_top_max;
-	bool have_allocs, have_map_pages, have_side_band;
+	bool have_allocs, have_flushes;
 	bool thp_always, thp_madvise;	/* 2M pages at fault */
 	u32 pmd_order;
 	u64 time;
@@ -210,8 +212,8 @@ struct rf_op *emit(struct rf_tracker *tracker, u8 kind, const struct world_mm *m
 void emit_entry(struct rf_tracker *tracker, u8 kind, const struct world_mm *mm, u64 vpn, u64 pfn, u32 order, u16 flags);
 /* The i-th record after the one in progress, or NULL: end, or too far. Invalidates the record in progress. */
 const struct rf_record *look_ahead(struct rf_tracker *tracker, size_t i);
-/* Whether the task's next record is of this kind. Invalidates the record in progress. */
-bool next_is(struct rf_tracker *tracker, u32 tid, u8 kind);
+/* Kind of the task's next record, 0: not in sight. Invalidates the record in progress. */
+u8 next_kind(struct rf_tracker *tracker, u32 tid);
 void mark_inexact(struct rf_tracker *tracker, struct world_mm *mm);
 static inline u64 vpn_of(const struct rf_tracker *tracker, u64 addr)
 {
@@ -304,6 +306,8 @@ void stray_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 ord
 void on_newtask(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
 void on_prepare_exec(struct rf_tracker *tracker, struct task *task);
 /* exec_mmap(): leave the old address space for the one built so far. */
+/* The thread with this tid is now the one that began an exec under another. */
+void exec_take_over(struct rf_tracker *tracker, struct task *task);
 void exec_switch(struct rf_tracker *tracker, struct task *task);
 void on_exec(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
 void on_exit_task(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
