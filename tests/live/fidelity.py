@@ -119,6 +119,23 @@ class Fresh(Workload):
                 '-S', '-c', 'import sys; print(sum(len(repr(i)) for i in range(200000)), file=sys.stderr)']
 
 
+class Reread(Fresh):
+    """The same some time later: parts of the files are in large folios, parts have been read again, parts are not
+    cached at all."""
+
+    PIECE = 192 << 10
+
+    def prepare(self):
+        super().prepare()
+        os.sync()
+        for directory, _, names in os.walk(self.directory):
+            for name in names:
+                path = os.path.join(directory, name)
+                with open(path, 'rb') as file:
+                    for offset in range(self.PIECE, os.path.getsize(path), 2 * self.PIECE):
+                        os.posix_fadvise(file.fileno(), offset, self.PIECE, os.POSIX_FADV_DONTNEED)
+
+
 class Press(Workload):
     """64M in a group of 48M: swaps out and in, to zram."""
 
@@ -133,7 +150,7 @@ class Press(Workload):
 
 
 WORKLOADS = {'vmops': Vmops, 'gcc': Gcc, 'python': Python, 'mtmalloc': Mtmalloc, 'redis': Redis, 'sort': Sort,
-             'fresh': Fresh, 'press': Press}
+             'fresh': Fresh, 'reread': Reread, 'press': Press}
 
 
 def good_enough(part, whole, exact):
