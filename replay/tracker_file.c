@@ -275,9 +275,15 @@ void map_file_range(struct rf_tracker *tracker, struct world_mm *mm, struct worl
 	nr = find_candidates(tracker, mm, vma, first, last, candidates, &nr_cached);
 	if (delta < 0)
 		delta = (s64)nr_cached;		/* no RSS change was recorded */
-	if ((size_t)delta > nr) {
-		widen_window(tracker, vma, &first, &last);
-		nr = find_candidates(tracker, mm, vma, first, last, candidates, &nr_cached);
+	if ((size_t)delta > nr_cached) {
+		u64 from = first, to = last;
+		bool needed = (size_t)delta > nr;
+
+		/* What is not cached may explain as many; the wider window does only if it explains all. */
+		widen_window(tracker, vma, &from, &to);
+		nr = find_candidates(tracker, mm, vma, from, to, candidates, &nr_cached);
+		if (!needed && nr_cached != (size_t)delta)
+			nr = find_candidates(tracker, mm, vma, first, last, candidates, &nr_cached);
 	}
 	/* Its own page was left out (its read is under way) if the fault goes on with the page cache. */
 	if ((size_t)delta != nr_cached && tid && next_kind(tracker, tid) == RF_FILEMAP_FAULT)
