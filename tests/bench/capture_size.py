@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 import machine  # noqa: E402 (found through the line above)
 
 ROUNDS = 40
-INSTANCES = {'task': 'refold-bench-task', 'system': 'refold-bench-system'}
+INSTANCES = {kind: f'refold-bench-{kind}-{os.getpid()}' for kind in ('task', 'system')}
 
 
 def storm(programs, directory):

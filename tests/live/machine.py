@@ -168,9 +168,11 @@ def memory_group(megabytes):
             write(control, '-memory')
 
 
-def instances():
-    """The tracefs instances that exist now."""
-    return set(os.path.basename(path) for path in glob.glob(f'{TRACING}/instances/*'))
+def stale_instances():
+    """Our tracefs instances whose recorder does not run any more. Others may be recording on this machine meanwhile;
+    the name ends with the recorder's PID."""
+    names = (os.path.basename(path) for path in glob.glob(f'{TRACING}/instances/refold-*'))
+    return [name for name in names if not os.path.exists(f'/proc/{name.rsplit("-", 1)[1]}')]
 
 
 class Programs:

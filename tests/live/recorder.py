@@ -32,7 +32,6 @@ class Bench:
         self.programs = programs
         self.directory = directory
         self.trace = self.path('t.mmt.zst')
-        self.before = machine.instances()
 
     def path(self, name):
         return os.path.join(self.directory, name)
@@ -73,11 +72,8 @@ class Bench:
         said = machine.read(self.path('said'))
         machine.require(process.returncode == expect, f'exit code {process.returncode}, not {expect}: {said}')
 
-    def new_instances(self):
-        return machine.instances() - self.before
-
     def no_instance_left(self):
-        left = self.new_instances()
+        left = machine.stale_instances()
         machine.require(not left, f'tracefs instances left behind: {left}')
 
     def one_line(self, result, *words):
@@ -95,8 +91,8 @@ def killed(bench):
         time.sleep(3)
         recorder.kill()
         recorder.wait()
-    stale = bench.new_instances()
-    machine.require(stale, 'the killed recorder had no instance of its own')
+    machine.require(any(name.endswith(f'-{recorder.pid}') for name in machine.stale_instances()),
+                    'the killed recorder had no instance of its own')
     report, _ = bench.replay(expect=3)
     machine.require(report['complete'] is False, 'a cut trace is not complete')
     machine.require(report['trace']['records'] > 0, 'no record survived')
@@ -143,7 +139,7 @@ def small_disk(path, size):
 def disk_full(bench):
     """A full disk: one line, exit code 1, and a file that reads to its last whole frame."""
     disk = bench.path('disk')
-    with small_disk(disk, '64k'):
+    with small_disk(disk, '24k'):
         bench.trace = os.path.join(disk, 't.mmt.zst')
         result = bench.programs.record(bench.trace, sys.executable, os.path.join(bench.programs.scripts, 'work.py'),
                                        expect=1)
