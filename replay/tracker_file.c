@@ -4,7 +4,6 @@
  * The RSS change tells how many pages a fault-around mapped, the page cache which
  * they can have been.
  */
-#include <errno.h>
 #include <string.h>
 
 #include "engine/ops.h"
@@ -80,15 +79,16 @@ static struct world_vma *vma_by_file(const struct rf_tracker *tracker, struct wo
 
 static u64 file_page(struct rf_tracker *tracker, const struct world_vma *vma, u64 vpn)
 {
-	u64 index = world_vma_file_index(tracker->world, vma, vpn), pfn;
+	u64 pfn;
 
-	if (vma->name == RF_VMA_VDSO && kernel_page(tracker, RF_KERNEL_PAGE_VDSO, vpn - vpn_of(tracker, vma->start), &pfn))
+	if (vma->name == RF_VMA_VDSO &&
+	    kernel_page(tracker, RF_KERNEL_PAGE_VDSO, vpn - vpn_of(tracker, vma->start), &pfn))
 		return pfn;
-	if (cache_find(tracker->world, vma->file, index, &pfn))
+	if (vma_cache_find(tracker, vma, vpn, &pfn))
 		return pfn;
 	pfn = world_invent_pfn(tracker->world, 0);
 	if (vma->file)
-		cache_set(tracker->world, vma->file, index, pfn);
+		vma_cache_set(tracker, vma, vpn, pfn);
 	tracker->fidelity.inferred.file_pfn_unknown++;
 	return pfn;
 }
@@ -178,7 +178,8 @@ static bool is_skipped(const struct rf_tracker *tracker, const struct candidate 
 }
 
 /* The reason that explains exactly how many were left out. */
-static enum skip choose_skip(const struct rf_tracker *tracker, const struct candidate *candidates, size_t nr, size_t left)
+static enum skip choose_skip(const struct rf_tracker *tracker, const struct candidate *candidates, size_t nr,
+			     size_t left)
 {
 	for (enum skip skip = SKIP_READAHEAD; skip <= SKIP_BOTH; skip++) {
 		size_t skipped = 0;
@@ -363,7 +364,7 @@ void shmem_add(struct rf_tracker *tracker, struct world_vma *vma, u64 vpn, u64 p
 
 /* ---- records -------------------------------------------------------------------------------- */
 
-static u32 record_file(struct rf_tracker *tracker, const struct rf_record *record)
+u32 record_file(struct rf_tracker *tracker, const struct rf_record *record)
 {
 	u32 file = file_by_inode(tracker->world, record->f[0], record->f[1]);
 
@@ -459,160 +460,4 @@ void on_filemap_fault(struct rf_tracker *tracker, struct task *task, const struc
 	if (call_populates(task))
 		populate_event(tracker, task, &(struct populate_event){
 			.what = POPULATE_FILE, .file = file, .index = record->f[2] });
-}
-
-static bool is_power_of_2(u64 x)
-{
-	return x && !(x & (x - 1));
-}
-
-/*
- * Whether the page at index gets PG_readahead when a fault at the task's FILEMAP_FAULT reads: at three quarters of a
- * window that begins half a window before the fault (or at 0), do_sync_mmap_readahead(); at the first page of the next
- * window, page_cache_async_ra(). How big windows are is not told, but it is a power of two.
- */
-static bool is_readahead_mark(const struct task_fault *fault, u32 file, u64 index)
-{
-	u64 distance = index - fault->index;
-
-	if (!fault->open || !fault->file_seen || fault->file != file || index <= fault->index)
-		return false;
-	if (fault->cached)
-		return !fault->reads;
-	if (distance >= 8 && is_power_of_2(distance))
-		return true;
-	return index % 3 == 0 && index >= 24 && is_power_of_2(index / 3) && fault->index < index / 3 * 2;
-}
-
-void on_cache_add(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
-{
-	u32 file = record_file(tracker, record), order = (u32)min_u64(record->f[4], 20);
-	u64 index = record->f[2], pfn = record->f[3];
-	struct world_page *page;
-
-	if (!file || pfn >= WORLD_INVENTED_PFN)
-		return;
-	drop_alloc(task, pfn);
-	folio_set(tracker->world, pfn, order);
-	page = world_page(tracker->world, pfn);
-	if (page)
-		page->readahead = is_readahead_mark(&task->fault, file, index);
-	task->fault.reads++;
-	for (u64 i = 0; i < BIT_ULL(order); i++) {
-		cache_set(tracker->world, file, index + i, pfn + i);
-		if ((page = world_page(tracker->world, pfn + i)))
-			page->cached_at = (u32)(tracker->time >> 16);
-	}
-}
-
-/* A page leaves the page cache: it was unmapped everywhere before. */
-static void unmap_cache_page(struct rf_tracker *tracker, u64 pfn)
-{
-	const struct world_map *maps;
-	size_t nr = rmap_collect(tracker->world, pfn, &maps);
-
-	for (size_t i = 0; i < nr; i++) {
-		struct world_mm *mm = world_mm(tracker->world, maps[i].mm);
-		world_pte pte = mm ? world_get(mm, maps[i].vpn) : 0;
-		u32 member = world_pte_kind(pte) == WORLD_SHMEM ? RF_RSS_SHMEM : RF_RSS_FILE;
-
-		if (world_pte_kind(pte) != WORLD_FILE && world_pte_kind(pte) != WORLD_SHMEM)
-			continue;
-		emit_entry(tracker, RF_OP_UNMAP_FILE, mm, maps[i].vpn, pfn, folio_order(tracker->world, pfn),
-			   RF_OP_INFERRED | RF_OP_DEFERRED);
-		world_set(tracker->world, mm, maps[i].vpn, 0);
-		if (mm->unmapped[member])
-			mm->unmapped[member]--;
-	}
-}
-
-void on_cache_delete(struct rf_tracker *tracker, const struct rf_record *record)
-{
-	u32 file = record_file(tracker, record), order = (u32)min_u64(record->f[4], 20);
-	u64 index = record->f[2], pfn = record->f[3], cached;
-
-	if (!file || pfn >= WORLD_INVENTED_PFN)
-		return;
-	for (u64 i = 0; i < BIT_ULL(order); i++) {
-		if (cache_find(tracker->world, file, index + i, &cached)) {
-			/* An invented page at this place was this one. */
-			if (!world_pfn_known(cached))
-				unmap_cache_page(tracker, cached);
-			cache_clear(tracker->world, file, index + i);
-		}
-		unmap_cache_page(tracker, pfn + i);
-	}
-}
-
-/* ---- the state at the start ------------------------------------------------------------------- */
-
-static void start_layout(struct rf_tracker *tracker, const struct rf_record *record)
-{
-	u32 file = record_file(tracker, record), order = (u32)min_u64(record->f[5], 20);
-	u64 index = record->f[2], nr = record->f[3], pfn = record->f[4];
-
-	if (!file)
-		return;
-	if (record->kind == RF_CACHE_FILE) {
-		file_get(tracker->world, file)->layout_time = record->time;
-		return;
-	}
-	if (pfn >= WORLD_INVENTED_PFN || nr > BIT_ULL(order))
-		return;
-	folio_set(tracker->world, folio_head(pfn, order), order);
-	for (u64 i = 0; i < nr; i++)
-		cache_set(tracker->world, file, index + i, pfn + i);
-}
-
-/* The first event of an index tells what it held before, if the layout was taken later. */
-static void start_event(struct rf_tracker *tracker, const struct rf_record *record)
-{
-	u32 file = record_file(tracker, record), order = (u32)min_u64(record->f[4], 20);
-	u64 index = record->f[2], pfn = record->f[3];
-
-	if (!file || pfn >= WORLD_INVENTED_PFN || record->time >= file_get(tracker->world, file)->layout_time)
-		return;
-	for (u64 i = 0; i < BIT_ULL(order); i++) {
-		if (!cache_first_event(tracker->world, file, index + i))
-			continue;
-		if (record->kind == RF_CACHE_ADD) {
-			cache_clear(tracker->world, file, index + i);
-			continue;
-		}
-		cache_set(tracker->world, file, index + i, pfn + i);
-		folio_set(tracker->world, folio_head(pfn, order), order);
-	}
-}
-
-static int start_pass(struct rf_tracker *tracker, const u64 kinds[2],
-		      void (*visit)(struct rf_tracker *tracker, const struct rf_record *record), struct rf_error *err)
-{
-	struct rf_merge *merge = rf_merge_open(tracker->reader, kinds, err);
-	size_t nr;
-
-	if (!merge)
-		return -ENOMEM;
-	while ((nr = rf_merge_read(merge, tracker->records, READ_AHEAD))) {
-		for (size_t i = 0; i < nr; i++) {
-			u8 kind = tracker->records[i].kind;
-
-			/* A cursor picks frames, not records. */
-			if (kinds[kind / 64] >> kind % 64 & 1)
-				visit(tracker, &tracker->records[i]);
-		}
-	}
-	rf_merge_close(merge);
-	return 0;
-}
-
-int page_cache_start(struct rf_tracker *tracker, struct rf_error *err)
-{
-	static const u64 layouts[2] = { 0, BIT_ULL(RF_CACHE_FILE - 64) | BIT_ULL(RF_CACHE_RUN - 64) };
-	static const u64 events[2] = { BIT_ULL(RF_CACHE_ADD) | BIT_ULL(RF_CACHE_DELETE), 0 };
-	int ret = start_pass(tracker, layouts, start_layout, err);
-
-	if (!ret)
-		ret = start_pass(tracker, events, start_event, err);
-	cache_forget_events(tracker->world);
-	return ret;
 }

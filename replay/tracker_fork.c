@@ -7,10 +7,8 @@
 #include <string.h>
 
 #include "engine/ops.h"
+#include "replay/abi.h"
 #include "replay/tracking.h"
-
-#define CLONE_VM 0x100
-#define CLONE_THREAD 0x10000
 
 #define VM_OF_RECORD(flags) ((u16)((flags) & 0x1fff))	/* RF_VMA_* and RF_VM_* share these bits */
 

@@ -6,23 +6,8 @@
 #include <errno.h>
 
 #include "engine/ops.h"
+#include "replay/abi.h"
 #include "replay/tracking.h"
-
-#define MREMAP_DONTUNMAP 4
-
-#define MADV_FREE 8
-#define MADV_DONTFORK 10
-#define MADV_DOFORK 11
-#define MADV_HUGEPAGE 14
-#define MADV_NOHUGEPAGE 15
-#define MADV_WIPEONFORK 18
-#define MADV_KEEPONFORK 19
-#define MADV_COLD 20
-#define MADV_PAGEOUT 21
-#define MADV_POPULATE_READ 22
-#define MADV_POPULATE_WRITE 23
-#define MADV_GUARD_INSTALL 102
-#define MADV_GUARD_REMOVE 103
 
 /* ---- mremap ------------------------------------------------------------------------ */
 
@@ -82,7 +67,8 @@ static struct world_vma moved_piece(const struct rf_tracker *tracker, const stru
 	return piece;
 }
 
-static void move_range(struct rf_tracker *tracker, struct world_mm *mm, u64 addr, u64 end, u64 to, u64 to_end, bool keep)
+static void move_range(struct rf_tracker *tracker, struct world_mm *mm, u64 addr, u64 end, u64 to, u64 to_end,
+		       bool keep)
 {
 	u64 at = addr, shift = to - addr, next;
 	struct world_vma *vma, piece;

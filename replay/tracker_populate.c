@@ -5,13 +5,8 @@
  * is good already, so what is set next lies at the first entry that is not.
  */
 #include "engine/ops.h"
+#include "replay/abi.h"
 #include "replay/tracking.h"
-
-#define MAP_LOCKED 0x2000
-#define MAP_POPULATE 0x8000
-#define MAP_NONBLOCK 0x10000
-#define MADV_POPULATE_READ 22
-#define MADV_POPULATE_WRITE 23
 
 bool call_populates(const struct task *task)
 {
@@ -193,7 +188,8 @@ static void populate_file_page(struct rf_tracker *tracker, struct task *task, u8
 	else if (task->populate.file_seen)
 		learn_file(tracker, task->mm, vma, task->populate.file);
 	task->populate.file_seen = false;
-	map_file_page(tracker, task->mm, vma, task->populate.at, delta, shmem, vma->flags & RF_VM_WRITE, RF_OP_POPULATE);
+	map_file_page(tracker, task->mm, vma, task->populate.at, delta, shmem, vma->flags & RF_VM_WRITE,
+		      RF_OP_POPULATE);
 }
 
 static void populate_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delta)
@@ -207,8 +203,7 @@ static void populate_rss(struct rf_tracker *tracker, struct task *task, u8 membe
 	} else if (member == RF_RSS_SHMEM && (!task->nr_allocs || !delta)) {
 		vma = next_place(tracker, task);
 		/* One page that is there: a fault; several: fault-around, which tells its range next. */
-		if (vma && delta == 1 &&
-		    cache_find(tracker->world, vma->file, world_vma_file_index(tracker->world, vma, populate->at), &pfn)) {
+		if (vma && delta == 1 && vma_cache_find(tracker, vma, populate->at, &pfn)) {
 			populate_file_page(tracker, task, member, delta);
 			return;
 		}

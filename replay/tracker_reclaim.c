@@ -147,7 +147,7 @@ static void resolve_folio(struct rf_tracker *tracker, const struct task *task, u
 void on_page_alloc(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
 {
 	u64 pfn = record->f[0], gfp = record->f[2];
-	u32 order = (u32)min_u64(record->f[1], 20);
+	u32 order = (u32)min_u64(record->f[1], WORLD_ORDER_MAX);
 
 	if (pfn >= WORLD_INVENTED_PFN)
 		return;		/* failed */
@@ -167,7 +167,7 @@ void on_page_alloc(struct rf_tracker *tracker, struct task *task, const struct r
 void on_page_free(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
 {
 	u64 pfn = record->f[0];
-	u32 order = (u32)min_u64(record->f[1], 20);
+	u32 order = (u32)min_u64(record->f[1], WORLD_ORDER_MAX);
 
 	if (pfn >= WORLD_INVENTED_PFN || drop_alloc(task, pfn))
 		return;
@@ -267,7 +267,7 @@ void on_migration_set(struct rf_tracker *tracker, const struct rf_record *record
 
 	if (pfn >= WORLD_INVENTED_PFN || record->f[0] >= tracker->address_limit || !is_followed(tracker, pfn))
 		return;
-	if (order < folio_order(tracker->world, pfn) && order < 20)
+	if (order < folio_order(tracker->world, pfn) && order <= WORLD_ORDER_MAX)
 		learn_split(tracker, pfn, order);
 	for (u64 i = 0; i < nr; i++)
 		migration_set(tracker, vpn + i, pfn + i);
@@ -324,9 +324,8 @@ static void migration_remove(struct rf_tracker *tracker, u64 vpn, u64 pfn, u32 o
 	world_set(tracker->world, mm, vpn, new);
 	if (pfn != old && world_pte_kind(pte) != WORLD_ANON) {
 		vma = world_vma_find(mm, vpn << tracker->page_shift);
-		if (vma && cache_find(tracker->world, vma->file, world_vma_file_index(tracker->world, vma, vpn), &cached) &&
-		    cached == old)
-			cache_set(tracker->world, vma->file, world_vma_file_index(tracker->world, vma, vpn), pfn);
+		if (vma && vma_cache_find(tracker, vma, vpn, &cached) && cached == old)
+			vma_cache_set(tracker, vma, vpn, pfn);
 	}
 	op_flags = (world_pte_kind(pte) == WORLD_ANON ? RF_OP_ANON : 0) | (flags & RF_PTE_WRITE ? RF_OP_WRITE : 0) |
 		   (pte & WORLD_EXCLUSIVE ? RF_OP_EXCLUSIVE : 0);
@@ -336,7 +335,7 @@ static void migration_remove(struct rf_tracker *tracker, u64 vpn, u64 pfn, u32 o
 void on_migration_remove(struct rf_tracker *tracker, const struct rf_record *record, u64 nr)
 {
 	u64 vpn = vpn_of(tracker, record->f[0]), pfn = record->f[1];
-	u32 order = nr > 1 ? tracker->pmd_order : (u32)min_u64(record->f[2], 20);
+	u32 order = nr > 1 ? tracker->pmd_order : (u32)min_u64(record->f[2], WORLD_ORDER_MAX);
 
 	if (!tracker->nr_migrations || pfn >= WORLD_INVENTED_PFN)
 		return;

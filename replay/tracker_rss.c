@@ -5,12 +5,11 @@
  * kernel reported, by cause.
  */
 #include "engine/ops.h"
+#include "replay/abi.h"
 #include "replay/tracking.h"
 
 /* <linux/mm_types.h> enum tlb_flush_reason */
 enum { TLB_FLUSH_ON_TASK_SWITCH, TLB_REMOTE_SHOOTDOWN, TLB_LOCAL_SHOOTDOWN, TLB_LOCAL_MM_SHOOTDOWN };
-
-#define CLONE_VM 0x100
 
 static bool forks(const struct task *task)
 {

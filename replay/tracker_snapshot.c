@@ -98,13 +98,14 @@ static void load_ptes(struct rf_tracker *tracker, struct world_mm *mm, const str
 		[WORLD_ZERO] = RF_OP_FAULT_ZERO, [WORLD_SPECIAL] = RF_OP_FAULT_FILE, [WORLD_VDSO] = RF_OP_FAULT_FILE,
 	};
 	u64 vpn = vpn_of(tracker, record->f[0]), nr = record->f[1], pfn = record->f[2], flags = record->f[4];
-	u32 order = (u32)min_u64(record->f[3], 20);
+	u32 order = (u32)min_u64(record->f[3], WORLD_ORDER_MAX);
 	struct world_vma *vma = world_vma_find(mm, record->f[0]);
 	enum world_kind kind = kind_of(vma, flags);
 	u64 guessed = guess_flags(vma, kind, flags), known;
 	struct rf_op *op;
 
-	if (record->f[0] >= tracker->address_limit || pfn >= WORLD_INVENTED_PFN || nr > BIT_ULL(20) || flags & RF_PTE_GUARD)
+	if (record->f[0] >= tracker->address_limit || pfn >= WORLD_INVENTED_PFN || nr > BIT_ULL(20) ||
+	    flags & RF_PTE_GUARD)
 		return;
 	if (vma && kind == WORLD_ANON)
 		vma->anon_vma = true;
@@ -115,8 +116,8 @@ static void load_ptes(struct rf_tracker *tracker, struct world_mm *mm, const str
 	for (u64 i = 0; i < nr; i++) {
 		world_set(tracker->world, mm, vpn + i, world_mkpte(kind, pfn + i, guessed));
 		if (vma && vma->file && (kind == WORLD_FILE || kind == WORLD_SHMEM) &&
-		    !cache_find(tracker->world, vma->file, world_vma_file_index(tracker->world, vma, vpn + i), &known))
-			cache_set(tracker->world, vma->file, world_vma_file_index(tracker->world, vma, vpn + i), pfn + i);
+		    !vma_cache_find(tracker, vma, vpn + i, &known))
+			vma_cache_set(tracker, vma, vpn + i, pfn + i);
 	}
 	op = emit(tracker, op_of_kind[kind], mm);
 	op->addr = op->aux = record->f[0];

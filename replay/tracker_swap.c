@@ -78,7 +78,9 @@ static u32 find_slots(struct rf_tracker *tracker, struct world_mm *mm, const str
 
 static void read_ahead(struct rf_tracker *tracker, struct task *task, const struct world_vma *vma)
 {
-	u64 vpn = task->fault.vpn, table = BIT_ULL(tracker->pmd_order);
+	u64 vpn = task->fault.vpn, table = ALIGN_DOWN(vpn, BIT_ULL(tracker->pmd_order));
+	u64 first = max_u64(vpn_of(tracker, vma->start), table);
+	u64 last = min_u64(vpn_of(tracker, vma->end), table + BIT_ULL(tracker->pmd_order));
 	u32 slots[TASK_ALLOCS];
 
 	for (u32 i = 0; i < task->nr_allocs; i++)
@@ -88,9 +90,8 @@ static void read_ahead(struct rf_tracker *tracker, struct task *task, const stru
 		for (u64 pages = 2; pages <= WINDOW_PAGES_MAX; pages *= 2) {
 			struct window window = window_around(vpn, pages, mode);
 
-			window.first = max_u64(window.first, max_u64(vpn_of(tracker, vma->start), ALIGN_DOWN(vpn, table)));
-			window.last = min_u64(window.last,
-					      min_u64(vpn_of(tracker, vma->end), ALIGN_DOWN(vpn, table) + table));
+			window.first = max_u64(window.first, first);
+			window.last = min_u64(window.last, last);
 			if (find_slots(tracker, task->mm, &window, slots, task->nr_allocs) != task->nr_allocs)
 				continue;
 			for (u32 i = 0; i < task->nr_allocs; i++) {

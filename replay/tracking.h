@@ -242,6 +242,15 @@ void fault_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 del
 bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 order);
 void fault_page_freed(struct rf_tracker *tracker, struct task *task, u64 pfn);
 struct world_vma *fault_vma(struct rf_tracker *tracker, struct world_mm *mm, u64 addr);
+
+/* ---- tracker_check.c ---------------------------------------------------------------- */
+
+/* Count whether the fault is one the model expects, and repair the model. */
+void check_fault(struct rf_tracker *tracker, struct task *task, u64 vpn, u8 flags);
+
+/* ---- tracker_anon.c ------------------------------------------------------------------ */
+
+bool is_private_writable(const struct world_vma *vma);
 /* Put a new anonymous folio at vpn, by fault or GUP. */
 void set_anon(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, u64 pfn, u32 order,
 	      u16 op_flags);
@@ -251,6 +260,7 @@ void swap_in(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *
 void fault_swap_in(struct rf_tracker *tracker, struct task *task, struct world_vma *vma, world_pte pte, s64 delta);
 /* Remember that an entry was just set, for the losers of a race. */
 void note_recent(const struct rf_tracker *tracker, struct world_mm *mm, u64 vpn);
+bool was_recent(const struct rf_tracker *tracker, const struct world_mm *mm, u64 vpn);
 void set_zero(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, u16 op_flags);
 /* The last allocation of that many pages, else the last one. False: none. */
 bool take_alloc(struct task *task, u64 pages, struct task_alloc *alloc);
@@ -271,8 +281,22 @@ void map_file_page(struct rf_tracker *tracker, struct world_mm *mm, struct world
 		   bool write, u16 op_flags);
 /* A new shmem folio at vpn's place in the file. */
 void shmem_add(struct rf_tracker *tracker, struct world_vma *vma, u64 vpn, u64 pfn, u32 order);
+/* The page cache behind an entry of a VMA. */
+static inline bool vma_cache_find(const struct rf_tracker *tracker, const struct world_vma *vma, u64 vpn, u64 *pfn)
+{
+	return cache_find(tracker->world, vma->file, world_vma_file_index(tracker->world, vma, vpn), pfn);
+}
+static inline void vma_cache_set(const struct rf_tracker *tracker, const struct world_vma *vma, u64 vpn, u64 pfn)
+{
+	cache_set(tracker->world, vma->file, world_vma_file_index(tracker->world, vma, vpn), pfn);
+}
 /* The VMA's file is this one, whatever we thought. */
 void learn_file(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u32 file);
+/* The file a record is about. */
+u32 record_file(struct rf_tracker *tracker, const struct rf_record *record);
+
+/* ---- tracker_cache.c ------------------------------------------------------------------ */
+
 void on_cache_add(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
 void on_cache_delete(struct rf_tracker *tracker, const struct rf_record *record);
 int page_cache_start(struct rf_tracker *tracker, struct rf_error *err);
@@ -282,11 +306,23 @@ bool kernel_page(const struct rf_tracker *tracker, u32 what, u64 index, u64 *pfn
 
 void on_call(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
 void on_return(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
-void call_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delta);
 void call_abandon(struct rf_tracker *tracker, struct task *task);
+
+/* ---- tracker_unmap.c --------------------------------------------------------------------------- */
+
+/* Apply what the call in progress unmaps, once. */
+void call_zap(struct rf_tracker *tracker, struct task *task);
+bool advice_zaps(u64 advice);
+/* An RSS change inside a call, outside any fault. */
+void call_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delta);
+/* What of [start, start + len) an address space can hold; a call's arguments may be anything. */
+bool call_range(const struct rf_tracker *tracker, u64 start, u64 len, u64 *end);
 /* A new VMA, made room for; emits. */
 struct world_vma *map_vma(struct rf_tracker *tracker, struct world_mm *mm, const struct world_vma *vma, u8 why);
 void unmap_range(struct rf_tracker *tracker, struct world_mm *mm, const struct task *task, u64 start, u64 end, u8 why);
+
+/* ---- tracker_move.c ----------------------------------------------------------------------------- */
+
 void mremap_return(struct rf_tracker *tracker, struct task *task, u64 ret);
 void madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 

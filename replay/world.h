@@ -78,6 +78,9 @@ static inline bool world_pfn_known(u64 pfn)
 	return pfn < WORLD_INVENTED_PFN;
 }
 
+/* MAX_PAGE_ORDER of any configuration; bigger orders in a record are nonsense. */
+#define WORLD_ORDER_MAX 13
+
 #define WORLD_LEAF_PTES 512
 
 /* 512 entries; for 4K pages exactly one page table. */
@@ -119,7 +122,7 @@ struct world_mm {
 	u32 nr_vmas, vmas_size, last_vma;
 	s64 counted[RF_RSS_MEMBERS];	/* by what is mapped */
 	s64 recorded[RF_RSS_MEMBERS];	/* by the last rss_stat */
-	s64 arguments;			/* of these, anonymous: acct_arg_size() of an exec being built, no pages */
+	s64 arguments;			/* of these, anonymous: acct_arg_size() of an exec, no pages */
 	s64 bias[RF_RSS_MEMBERS];	/* known difference: each divergence counts once */
 	u8 rss_known;			/* members with a rss_stat */
 	u8 rss_unbased;			/* attached: members whose first check only tells the bias */

@@ -92,7 +92,8 @@ static u32 node_alloc(struct world *world)
 		world->free_node = world->nodes[node].next;
 		return node;
 	}
-	if (!world_grow(world, (void **)&world->nodes, sizeof(*world->nodes), &world->nodes_size, world->nr_nodes + 1ull))
+	if (!world_grow(world, (void **)&world->nodes, sizeof(*world->nodes), &world->nodes_size,
+			world->nr_nodes + 1ull))
 		return 0;
 	return world->nr_nodes++;
 }
@@ -194,8 +195,8 @@ void folio_set(struct world *world, u64 pfn, u32 order)
 {
 	struct world_page *page;
 
-	if (order > 20)		/* nothing that big is mapped as one folio */
-		order = 20;
+	if (order > WORLD_ORDER_MAX)
+		order = WORLD_ORDER_MAX;
 	for (u64 i = 0; i < BIT_ULL(order); i++)
 		if ((page = world_page(world, pfn + i)))
 			page->order = order;
