@@ -165,27 +165,39 @@ static void print_fidelity(FILE *out, const json_t *fidelity, const json_t *trac
  */
 static void print_flushes(FILE *out, const json_t *report)
 {
+	/* The causes the kernel's flushes were seen in, and the rows that predict them. */
 	static const struct {
-		const char *cause, *row;
+		const char *cause, *rows[5];
 	} causes[] = {
-		{ "cow", "cow" }, { "munmap", "zap_munmap" }, { "mprotect", "mprotect" }, { "brk", "zap_brk" },
-		{ "fork", "fork" },
+		{ "cow", { "cow" } },
+		{ "munmap", { "zap_munmap" } },
+		{ "mprotect", { "mprotect" } },
+		{ "brk", { "zap_brk" } },
+		{ "fork", { "fork" } },
+		{ "exec", { "exec" } },
+		{ "mmap", { "zap_mmap_fixed" } },
+		{ "mremap", { "mremap", "zap_mremap" } },
+		{ "madvise", { "zap_dontneed", "zap_guard", "zap_remove", "madv_free", "madv_cold" } },
 	};
 	const json_t *recorded = json_object_get(json_object_get(report, "fidelity"), "tlb_flushes_recorded"), *policy;
 	char line[400], a[40], b[40];
-	size_t i, k, used;
+	size_t i, k, row, used;
 
 	json_array_foreach(json_object_get(report, "policies"), i, policy) {
+		const json_t *operations = json_object_get(policy, "operations");
+
 		if (strcmp(string(policy, "arch"), "x86"))
 			continue;
 		used = snprintf(line, sizeof(line), "%.60s against the kernel's own:", string(policy, "name"));
 		for (k = 0; k < ARRAY_SIZE(causes); k++) {
-			const json_t *row = json_object_get(json_object_get(policy, "operations"), causes[k].row);
+			u64 predicted = 0, seen = number(recorded, causes[k].cause);
 
-			if (number(recorded, causes[k].cause) || number(row, "flush_calls"))
+			for (row = 0; row < ARRAY_SIZE(causes[k].rows) && causes[k].rows[row]; row++)
+				predicted += number(json_object_get(operations, causes[k].rows[row]), "flush_calls");
+			if (predicted || seen)
 				used += snprintf(line + used, sizeof(line) - used, " %s\v%s/%s", causes[k].cause,
-						 rf_group_digits(number(row, "flush_calls"), a, sizeof(a)),
-						 rf_group_digits(number(recorded, causes[k].cause), b, sizeof(b)));
+						 rf_group_digits(predicted, a, sizeof(a)),
+						 rf_group_digits(seen, b, sizeof(b)));
 		}
 		print_paragraph(out, "flushes", line);
 	}

@@ -119,7 +119,7 @@ static void load_ptes(struct rf_tracker *tracker, struct world_mm *mm, const str
 		    !vma_cache_find(tracker, vma, vpn + i, &known))
 			vma_cache_set(tracker, vma, vpn + i, pfn + i);
 	}
-	op = emit(tracker, op_of_kind[kind], mm);
+	op = emit(tracker, kind == WORLD_ANON && flags & RF_PTE_PMD ? RF_OP_FAULT_ANON : op_of_kind[kind], mm);
 	op->addr = op->aux = record->f[0];
 	op->nr = (u32)nr;
 	op->pfn = pfn;
