@@ -44,7 +44,8 @@ static void print_op(struct result *result, const struct rf_op *op)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, " to=%lld", (long long)(op->addr2 - BASE) / 4096);
 	if (op->flags & RF_OP_POPULATE)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, " populate");
-	result->length += (size_t)snprintf(result->ops + result->length, sizeof(result->ops) - result->length, "%s\n", text);
+	result->length += (size_t)snprintf(result->ops + result->length, sizeof(result->ops) - result->length, "%s\n",
+					   text);
 	assert_true(result->length < sizeof(result->ops));
 }
 
@@ -483,9 +484,11 @@ static void merge_order(void **context)
 	size_t nr = 0, got;
 
 	(void)context;
-	assemble("header {\"arch\":\"x86_64\",\"page_size\":4096}\nstream 0 source=task cpu=0\nstream 1 source=task cpu=1\n"
+	assemble("header {\"arch\":\"x86_64\",\"page_size\":4096}\n"
+		 "stream 0 source=task cpu=0\nstream 1 source=task cpu=1\n"
 		 "frame stream=1\n5 tid=2 prepare_exec\n6 tid=4 prepare_exec\n"
-		 "frame stream=0\n4 tid=1 prepare_exec\n5 tid=3 prepare_exec\n7 tid=5 prepare_exec\nend command\n", path);
+		 "frame stream=0\n4 tid=1 prepare_exec\n5 tid=3 prepare_exec\n7 tid=5 prepare_exec\nend command\n",
+		 path);
 	reader = rf_reader_open(path, NULL);
 	merge = rf_merge_open(reader, NULL, NULL);
 	assert_non_null(merge);
