@@ -345,21 +345,51 @@ void on_migration_remove(struct rf_tracker *tracker, const struct rf_record *rec
 		migration_remove(tracker, vpn + i, pfn + i, order, nr > 1 ? record->f[2] : record->f[3]);
 }
 
+/* enum scan_result */
+#define SCAN_SUCCEED 1
+
 /* ---- collapse ------------------------------------------------------------------------------------ */
 
-/* Which table: the one that maps the page khugepaged looked at last. */
-static void collapse_place(struct rf_tracker *tracker, struct task *task, u64 pfn)
+/*
+ * Which table: one that maps a page of the folio khugepaged looked at last. Of several address spaces (fork) it is the
+ * task's own if it asked for the collapse, else the one known by this (hidden) mm pointer.
+ */
+static void collapse_place(struct rf_tracker *tracker, struct task *task, u64 pfn, u64 pointer)
+{
+	bool own = task->call.kind == RF_SYS_MADVISE && task->mm, found = false;
+	u32 order = pfn < WORLD_INVENTED_PFN ? folio_order(tracker->world, pfn) : 0;
+	u64 head = folio_head(pfn, order);
+	struct world_mm *mm;
+
+	for (u64 page = head; pfn < WORLD_INVENTED_PFN && page < head + BIT_ULL(order); page++) {
+		const struct world_map *maps;
+		size_t nr = rmap_collect(tracker->world, page, &maps);
+
+		for (size_t i = 0; i < nr; i++) {
+			mm = world_mm(tracker->world, maps[i].mm);
+			if (!mm || (found && !(own && mm == task->mm) && !(pointer && mm->pointer == pointer)))
+				continue;
+			found = true;
+			task->collapse_known = true;
+			task->collapse_mm = maps[i].mm;
+			task->collapse_vpn = ALIGN_DOWN(maps[i].vpn, BIT_ULL(tracker->pmd_order));
+			if ((own && mm == task->mm) || (pointer && mm->pointer == pointer))
+				return;
+		}
+	}
+}
+
+/* A page that only one address space maps tells whose this pointer is. */
+static void learn_pointer(struct rf_tracker *tracker, u64 pfn, u64 pointer)
 {
 	const struct world_map *maps;
-	size_t nr = pfn < WORLD_INVENTED_PFN ? rmap_collect(tracker->world, pfn, &maps) : 0;
+	struct world_mm *mm;
 
-	for (size_t i = 0; i < nr; i++) {
-		if (i && !(task->mm && task->mm->id == maps[i].mm))
-			continue;
-		task->collapse_known = true;
-		task->collapse_mm = maps[i].mm;
-		task->collapse_vpn = ALIGN_DOWN(maps[i].vpn, BIT_ULL(tracker->pmd_order));
-	}
+	if (pfn >= WORLD_INVENTED_PFN || !pointer || rmap_collect(tracker->world, pfn, &maps) != 1)
+		return;
+	mm = world_mm(tracker->world, maps[0].mm);
+	if (mm)
+		mm->pointer = pointer;
 }
 
 static void collapse(struct rf_tracker *tracker, struct task *task)
@@ -393,14 +423,20 @@ void on_collapse(struct rf_tracker *tracker, struct task *task, const struct rf_
 {
 	switch (record->kind) {
 	case RF_COLLAPSE_SCAN:
+		/* Told at its end, when a collapse that it led to is done and its pages may be only others'. */
 		task->collapse_known = false;
-		collapse_place(tracker, task, record->f[1]);
+		if (record->f[2] != SCAN_SUCCEED)
+			learn_pointer(tracker, record->f[1], record->f[0]);
 		break;
 	case RF_COLLAPSE_ISOLATE:
-		collapse_place(tracker, task, record->f[0]);
+		task->collapse_known = false;
+		task->collapse_pfn = record->f[0];
+		collapse_place(tracker, task, record->f[0], 0);
 		break;
 	case RF_COLLAPSE:
-		if (record->f[1] == 1 && task->collapse_known)
+		if (record->f[1] == SCAN_SUCCEED)
+			collapse_place(tracker, task, task->collapse_pfn, record->f[0]);
+		if (record->f[1] == SCAN_SUCCEED && task->collapse_known)
 			collapse(tracker, task);
 		task->collapse_known = false;
 		task->nr_allocs = 0;

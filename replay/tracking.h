@@ -116,7 +116,7 @@ struct task {
 	u64 orphans;		/* faults without a known mm */
 	bool collapse_known;
 	u32 collapse_mm;
-	u64 collapse_vpn;
+	u64 collapse_vpn, collapse_pfn;
 };
 
 /* A migration entry waiting for its page to come back. */

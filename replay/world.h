@@ -113,6 +113,7 @@ struct world_mm {
 	bool bound;
 	bool settling;			/* its attach snapshot is still being taken: nothing can be checked */
 	u32 mm_id;		/* rss_stat's name of it, if bound */
+	u64 pointer;		/* khugepaged's name of it, 0: not known */
 	/* Page table: leaves by number, open addressing. */
 	struct world_leaf **leaves;
 	u32 leaves_size, nr_leaves;
