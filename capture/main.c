@@ -117,7 +117,7 @@ static const struct option long_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-/* One option. Returns -1 to go on, else the exit code. */
+/* One option. Returns -1 to go on, -2 where getopt_long() knows none such, else the exit code. */
 static int take_option(struct command_line *line, int option)
 {
 	struct rf_recording_options *recording = &line->recording;
@@ -161,8 +161,7 @@ static int take_option(struct command_line *line, int option)
 		puts("refold-capture " REFOLD_VERSION);
 		return RF_EXIT_DONE;
 	default:
-		fputs("Try refold-capture --help.\n", stderr);
-		return RF_EXIT_USAGE;
+		return -2;
 	}
 }
 
@@ -172,9 +171,12 @@ static int parse_command_line(struct command_line *line, int argc, char **argv)
 	struct rf_recording_options *recording = &line->recording;
 	int option, code, targets;
 
+	opterr = 0;	/* one line, and ours */
 	/* "+": options end at COMMAND, with or without "--". */
 	while ((option = getopt_long(argc, argv, "+o:p:at:b:qhV", long_options, NULL)) != -1) {
 		code = take_option(line, option);
+		if (code == -2)
+			return usage_error("unknown option, or its value is missing", argv[optind - 1]);
 		if (code >= 0)
 			return code;
 	}
@@ -186,6 +188,8 @@ static int parse_command_line(struct command_line *line, int argc, char **argv)
 					     "nothing to record: give COMMAND, -p or -a", NULL);
 	if (!recording->output)
 		return usage_error("where to? Give -o FILE", NULL);
+	if (!strcmp(recording->output, "-"))
+		return usage_error("a trace is written to a file, which must be one when the disk is full too", "-o -");
 	return -1;
 }
 

@@ -113,7 +113,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 }
 
 /*
- * Open every trace once: what cannot be read is told now. All must have the page size of the policies; the page tables
+ * Open every trace once: what cannot be read is told now, but for a damaged one, which gets a report. All must have the page size of the policies; the page tables
  * of a kernel with other pages would be other page tables, not these in other numbers.
  */
 static int check_traces(const struct arguments *arguments, u64 *total_records)
@@ -125,6 +125,8 @@ static int check_traces(const struct arguments *arguments, u64 *total_records)
 
 	for (trace = 0; trace < arguments->nr_traces; trace++) {
 		reader = rf_reader_open(arguments->traces[trace], &err);
+		if (!reader && err.code == -EBADMSG)
+			continue;
 		if (!reader)
 			return rf_command_error(arguments->traces[trace], &err);
 		*total_records += rf_reader_summary(reader)->records;
@@ -155,8 +157,12 @@ static int replay_trace(const char *path, struct rf_results *results, FILE *page
 	int code = RF_EXIT_DONE;
 
 	reader = rf_reader_open(path, &err);
-	if (!reader)
-		return rf_command_error(path, &err);
+	if (!reader) {
+		code = rf_command_error(path, &err);
+		if (code == RF_EXIT_DAMAGED)
+			json_array_append_new(told->traces, rf_report_unreadable_trace(path, &err));
+		return code;
+	}
 	if (rf_run_trace(reader, results, page_tables, progress, &err)) {
 		rf_progress_end(progress);
 		code = rf_command_error(path, &err);

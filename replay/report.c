@@ -39,9 +39,8 @@ static const char *end_name(enum rf_end end)
 	return "none";
 }
 
-static json_t *trace_damage(struct rf_reader *reader, const char *name)
+static json_t *trace_damage(const struct rf_error *damage, const char *name)
 {
-	const struct rf_error *damage = rf_reader_damage(reader);
 	json_t *list = json_array(), *entry;
 
 	if (!damage)
@@ -84,11 +83,18 @@ static json_t *records_by_kind(const u64 *kinds)
 	return object;
 }
 
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
 json_t *rf_report_trace(const char *path, struct rf_reader *reader, const u64 *kinds)
 {
 	const struct rf_trace_summary *summary = rf_reader_summary(reader);
 	json_t *header = json_loads(summary->header_json, 0, NULL), *trace = json_object();
-	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	const char *name = base_name(path);
 
 	set_string(trace, "name", name);
 	json_object_set_new(trace, "complete", json_boolean(summary->complete && !rf_reader_damage(reader)));
@@ -98,7 +104,7 @@ json_t *rf_report_trace(const char *path, struct rf_reader *reader, const u64 *k
 	set_count(trace, "duration_ns", summary->last_time - summary->first_time);
 	set_count(trace, "bytes", summary->file_bytes);
 	set_count(trace, "damaged_frames", summary->damaged_frames);
-	json_object_set_new(trace, "damage", trace_damage(reader, name));
+	json_object_set_new(trace, "damage", trace_damage(rf_reader_damage(reader), name));
 	set_string(trace, "end", end_name(summary->end));
 	set_string(trace, "kernel", rf_reader_header_string(reader, "kernel", "unknown"));
 	set_string(trace, "arch", rf_reader_header_string(reader, "arch", "unknown"));
@@ -106,6 +112,26 @@ json_t *rf_report_trace(const char *path, struct rf_reader *reader, const u64 *k
 	set_count(trace, "cpus", rf_reader_header_u64(reader, "cpus", 0));
 	json_object_set_new(trace, "missing_events", missing_events(header));
 	json_decref(header);
+	return trace;
+}
+
+json_t *rf_report_unreadable_trace(const char *path, const struct rf_error *err)
+{
+	static const char *const counts[] = { "records", "lost_events", "duration_ns", "bytes", "damaged_frames",
+					      "page_size_bytes", "cpus" };
+	json_t *trace = json_object();
+	size_t i;
+
+	set_string(trace, "name", base_name(path));
+	json_object_set_new(trace, "complete", json_false());
+	for (i = 0; i < ARRAY_SIZE(counts); i++)
+		set_count(trace, counts[i], 0);
+	json_object_set_new(trace, "records_by_kind", json_object());
+	json_object_set_new(trace, "damage", trace_damage(err, base_name(path)));
+	set_string(trace, "end", end_name(RF_END_NONE));
+	set_string(trace, "kernel", "unknown");
+	set_string(trace, "arch", "unknown");
+	json_object_set_new(trace, "missing_events", json_array());
 	return trace;
 }
 
@@ -325,7 +351,6 @@ static json_t *policy_object(const struct rf_policy *policy, const struct rf_sta
 void rf_report_add_windows(json_t *windows, const char *path, struct rf_reader *reader,
 			   const struct rf_results *results)
 {
-	const char *slash = strrchr(path, '/');
 	size_t i, k;
 
 	for (i = 0; i < results->nr_windows; i++) {
@@ -334,7 +359,7 @@ void rf_report_add_windows(json_t *windows, const char *path, struct rf_reader *
 		for (k = 0; k < results->nr_policies; k++)
 			json_array_append_new(policies,
 					      counted_object(&results->policies[k], &results->windows[i].stats[k]));
-		set_string(window, "trace", slash ? slash + 1 : path);
+		set_string(window, "trace", base_name(path));
 		set_string(window, "label", results->windows[i].label);
 		set_count(window, "begin_ns", results->windows[i].time - rf_reader_summary(reader)->first_time);
 		json_object_set_new(window, "policies", policies);

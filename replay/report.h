@@ -20,6 +20,8 @@
  * report. kinds: records by kind, RF_RECORD_KIND_MAX numbers. NULL on lack of memory.
  */
 json_t *rf_report_trace(const char *path, struct rf_reader *reader, const u64 *kinds);
+/* The same of a trace whose header cannot be read: nothing else of it can, and its report says so. */
+json_t *rf_report_unreadable_trace(const char *path, const struct rf_error *err);
 
 /* Append the windows of the trace that was replayed last to an array. */
 void rf_report_add_windows(json_t *windows, const char *path, struct rf_reader *reader,

@@ -290,7 +290,8 @@ static int open_header(struct rf_reader *reader, struct window *window, u64 *dat
 	text = unpack_small(window, 0, HEADER_UNPACKED_MAX, &packed, &size, &why);
 	if (!text)
 		return rf_error_set(err, -EBADMSG, 0,
-				    "the trace header is damaged (%s); record again, or restore the file", why);
+				    "not a Refold trace, or one with a damaged header (%s); record again, or restore the file",
+				    why);
 	reader->header = json_loadb((char *)text, size, JSON_REJECT_DUPLICATES, NULL);
 	reader->header_text = (char *)text;
 	ret = check_format(reader, err);

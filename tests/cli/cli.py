@@ -200,6 +200,17 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(run.stderr.count("\n"), 1)
         self.assertFalse(json.loads(run.stdout)["complete"])
 
+    def test_header_cut(self):
+        """Nothing can be read, and the report that exit code 3 promises says so."""
+        path = self.file("headless.mmt.zst", self.trace.read_bytes()[:40])
+        run = refold("replay", path, "-j")
+        self.assertEqual(run.returncode, 3, run.stderr)
+        self.assertEqual(run.stderr.count("\n"), 1)
+        report = json.loads(run.stdout)
+        self.assertFalse(report["complete"])
+        self.assertEqual(report["trace"]["records"], 0)
+        self.assertIn("damaged at byte 0", report["warnings"][0])
+
     def test_losses(self):
         lines = self.text.splitlines(keepends=True)
         lines.insert(next(i for i, line in enumerate(lines) if " mmap " in line) + 2, "frame stream=0 lost=7\n")

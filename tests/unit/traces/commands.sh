@@ -59,4 +59,4 @@ got=0
 [ "$got" -eq 3 ]
 grep -q '"complete": false' out
 head -c 20 t.mmt.zst > cut.mmt.zst
-expect 3 'header is damaged' "$refold" info cut.mmt.zst
+expect 3 'damaged header' "$refold" info cut.mmt.zst
