@@ -194,6 +194,16 @@ static int move_vmas(struct mm *mm, u64 start, u64 end, u64 new_start, u64 new_e
 	return 0;
 }
 
+/* dontunmap_complete(): a VMA that was moved whole is as if never touched. */
+static void forget_anon_vmas(struct mm *mm, u64 start, u64 end)
+{
+	u32 i;
+
+	for (i = vma_find(mm, start); i < mm->nr_vmas && mm->vmas[i].start < end; i++)
+		if (mm->vmas[i].start >= start && mm->vmas[i].end <= end)
+			mm->vmas[i].anon_vma = 0;
+}
+
 /*
  * mremap() that moves: what follows the kept length is unmapped, and what is in the way (mremap_to()), then the VMAs
  * are copied, entries moved, old VMAs unmapped.
@@ -221,7 +231,13 @@ int op_mremap(struct mm *mm, const struct rf_op *op)
 	if (range_is_free(mm, start, end))
 		count_anomaly(mm->machine, RF_ANOMALY_no_vma);
 	err = move_vmas(mm, start, end, new_start, new_end);
-	return err ? err : do_munmap(mm, start, end);
+	if (err)
+		return err;
+	if (op->flags & RF_OP_DONTUNMAP) {
+		forget_anon_vmas(mm, start, end);
+		return 0;
+	}
+	return do_munmap(mm, start, end);
 }
 
 /*

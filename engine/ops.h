@@ -87,6 +87,7 @@ enum rf_why {
 #define RF_OP_EXEC	0x0200	/* FAULT_ANON: argument page of execve, before the mm runs */
 #define RF_OP_ANON	0x0400	/* MIGRATE_IN, UNMAP_*: anonymous page */
 #define RF_OP_NESTED	0x0800	/* another thread was inside an mmu_gather on this mm: mm_tlb_flush_nested() */
+#define RF_OP_DONTUNMAP	0x2000	/* MREMAP: the old VMAs stay, empty, and so do their tables */
 #define RF_OP_LOAD	0x1000	/* state found at attach: set it, count it apart (load.c). Anonymous pages come as
 				 * FAULT_SWAP, whole PMDs of them as FAULT_ANON, swap entries as UNMAP_SWAP */
 

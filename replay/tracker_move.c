@@ -41,17 +41,6 @@ static void duplicate(struct rf_tracker *tracker, struct world_mm *mm, u64 addr,
 	map_vma(tracker, mm, &copy, RF_WHY_MREMAP);
 }
 
-static void emit_map(struct rf_tracker *tracker, struct world_mm *mm, const struct world_vma *vma)
-{
-	struct rf_op *op = emit(tracker, RF_OP_MAP, mm);
-
-	op->addr = vma->start;
-	op->end = vma->end;
-	op->vm_flags = vma->flags;
-	op->pgoff = vma->pgoff;
-	op->file = vma->file;
-}
-
 /* The piece of the VMA at addr inside [addr, end), as it will be at its new place. */
 static struct world_vma moved_piece(const struct rf_tracker *tracker, const struct world_vma *vma, u64 addr, u64 end,
 				    u64 shift)
@@ -79,6 +68,7 @@ static void move_range(struct rf_tracker *tracker, struct world_mm *mm, u64 addr
 	op->end = end;
 	op->addr2 = to;
 	op->nr = (u32)vpn_of(tracker, to_end - to);
+	op->flags = keep ? RF_OP_DONTUNMAP : 0;
 	while (at < end && (vma = world_vma_next(mm, at, NULL)) && vma->start < end) {
 		at = max_u64(at, vma->start);
 		next = min_u64(vma->end, end);
@@ -88,14 +78,12 @@ static void move_range(struct rf_tracker *tracker, struct world_mm *mm, u64 addr
 			piece.end = to_end;
 		if (!keep)
 			world_vma_remove(tracker->world, mm, at, next);
+		else if (vma->start == at && vma->end == next)
+			vma->anon_vma = false;	/* dontunmap_complete() */
 		world_vma_insert(tracker->world, mm, &piece);
 		at = next;
 	}
 	world_move(tracker->world, mm, vpn_of(tracker, addr), vpn_of(tracker, end), vpn_of(tracker, to));
-	for (at = addr; keep && at < end && (vma = world_vma_find(mm, at)); at = vma->end) {
-		piece = moved_piece(tracker, vma, at, end, 0);
-		emit_map(tracker, mm, &piece);
-	}
 }
 
 void mremap_return(struct rf_tracker *tracker, struct task *task, u64 ret)
