@@ -23,7 +23,7 @@ enum rf_exit {
 struct rf_error {
 	int code;		/* negative errno; -EBADMSG: damaged input, -EPROTO: newer or foreign format */
 	u64 offset;		/* byte offset (binary input) or line (text input), or RF_NO_OFFSET */
-	char message[240];	/* what is wrong and what to do; no trailing newline, no file name */
+	char message[400];	/* what is wrong and what to do; no trailing newline, no file name */
 };
 
 /* Fill *err (which may be NULL) and return code, so that callers can write "return rf_error_set(...)". */
