@@ -101,16 +101,24 @@ const struct rf_record *look_ahead(struct rf_tracker *tracker, size_t i)
 }
 
 /* Far enough for what a task says within a microsecond or so, on a machine of a hundred CPUs. */
-#define PEEK_RECORDS 256
+#define PEEK_RECORDS 512
 
-u8 next_kind(struct rf_tracker *tracker, u32 tid)
+const struct rf_record *next_of(struct rf_tracker *tracker, u32 tid, size_t *i)
 {
 	const struct rf_record *record;
 
-	for (size_t i = 0; i < PEEK_RECORDS && (record = look_ahead(tracker, i)); i++)
+	while (*i < PEEK_RECORDS && (record = look_ahead(tracker, (*i)++)))
 		if (record->tid == tid && record->kind != RF_CACHE_ADD)
-			return record->kind;
-	return 0;
+			return record;
+	return NULL;
+}
+
+bool next_is(struct rf_tracker *tracker, u32 tid, u8 kind)
+{
+	size_t i = 0;
+	const struct rf_record *next = next_of(tracker, tid, &i);
+
+	return next && next->kind == kind;
 }
 
 void mark_inexact(struct rf_tracker *tracker, struct world_mm *mm)

@@ -287,7 +287,7 @@ void map_file_range(struct rf_tracker *tracker, struct world_mm *mm, struct worl
 			nr = find_candidates(tracker, mm, vma, first, last, candidates, &nr_cached);
 	}
 	/* Its own page was left out (its read is under way) if the fault goes on with the page cache. */
-	if ((size_t)delta != nr_cached && tid && next_kind(tracker, tid) == RF_FILEMAP_FAULT)
+	if ((size_t)delta != nr_cached && tid && next_is(tracker, tid, RF_FILEMAP_FAULT))
 		drop_candidate(candidates, &nr, &nr_cached, fault_vpn);
 	if ((size_t)delta > nr_cached) {
 		unknown = (size_t)delta - nr_cached;

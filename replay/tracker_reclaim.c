@@ -152,8 +152,7 @@ void on_page_alloc(struct rf_tracker *tracker, struct task *task, const struct r
 	if (pfn >= WORLD_INVENTED_PFN)
 		return;		/* failed */
 	resolve_folio(tracker, task, pfn, order, &tracker->fidelity.anomalies.alloc_of_mapped);
-	/* User memory; not zram's or a file being written. */
-	if ((gfp & (RF_GFP_MOVABLE | RF_GFP_HARDWALL | RF_GFP_WRITE)) != (RF_GFP_MOVABLE | RF_GFP_HARDWALL))
+	if (!is_user_alloc(gfp))
 		return;
 	if (task->fault.open && (fault_pending(&task->fault) || task->fault.swapped_in)) {
 		if (!fault_alloc(tracker, task, pfn, order))

@@ -8,9 +8,6 @@
 #include "replay/abi.h"
 #include "replay/tracking.h"
 
-/* <linux/mm_types.h> enum tlb_flush_reason */
-enum { TLB_FLUSH_ON_TASK_SWITCH, TLB_REMOTE_SHOOTDOWN, TLB_LOCAL_SHOOTDOWN, TLB_LOCAL_MM_SHOOTDOWN };
-
 static bool forks(const struct task *task)
 {
 	return task->call.kind == RF_SYS_CLONE &&
@@ -254,9 +251,9 @@ void on_tlb_flush(struct rf_tracker *tracker, struct task *task, const struct rf
 
 	bool execs = task->exec.due || task->exec.loading;
 
-	if (!(execs || (task->mm && task->mm->known)) || reason == TLB_FLUSH_ON_TASK_SWITCH)
+	if (!(execs || (task->mm && task->mm->known)) || reason == RF_TLB_ON_SWITCH)
 		return;
-	if (reason != TLB_LOCAL_SHOOTDOWN && reason != TLB_LOCAL_MM_SHOOTDOWN) {
+	if (reason != RF_TLB_LOCAL && reason != RF_TLB_LOCAL_MM) {
 		tracker->fidelity.tlb_flushes_recorded.remote++;
 	} else if (task->flush_due) {
 		task->flush_due = false;

@@ -143,6 +143,9 @@ struct snapshot {
 	u32 nr_differences, differences_size;
 };
 
+/* TLB_FLUSH.reason: <linux/mm_types.h> enum tlb_flush_reason. */
+enum { RF_TLB_ON_SWITCH, RF_TLB_REMOTE, RF_TLB_LOCAL, RF_TLB_LOCAL_MM, RF_TLB_REMOTE_SEND };
+
 #define OPS_A_BLOCK 4096
 #define READ_AHEAD 4096
 #define LOOK_AHEAD_MAX 262144
@@ -212,8 +215,9 @@ struct rf_op *emit(struct rf_tracker *tracker, u8 kind, const struct world_mm *m
 void emit_entry(struct rf_tracker *tracker, u8 kind, const struct world_mm *mm, u64 vpn, u64 pfn, u32 order, u16 flags);
 /* The i-th record after the one in progress, or NULL: end, or too far. Invalidates the record in progress. */
 const struct rf_record *look_ahead(struct rf_tracker *tracker, size_t i);
-/* Kind of the task's next record, 0: not in sight. Invalidates the record in progress. */
-u8 next_kind(struct rf_tracker *tracker, u32 tid);
+/* The task's next record from the i-th ahead on, NULL: not in sight. Invalidates the record in progress. */
+const struct rf_record *next_of(struct rf_tracker *tracker, u32 tid, size_t *i);
+bool next_is(struct rf_tracker *tracker, u32 tid, u8 kind);
 void mark_inexact(struct rf_tracker *tracker, struct world_mm *mm);
 static inline u64 vpn_of(const struct rf_tracker *tracker, u64 addr)
 {
@@ -262,6 +266,11 @@ void fault_swap_in(struct rf_tracker *tracker, struct task *task, struct world_v
 void note_recent(const struct rf_tracker *tracker, struct world_mm *mm, u64 vpn);
 bool was_recent(const struct rf_tracker *tracker, const struct world_mm *mm, u64 vpn);
 void set_zero(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, u16 op_flags);
+/* User memory by its gfp flags; not zram's, nor a file being written. */
+static inline bool is_user_alloc(u64 gfp)
+{
+	return (gfp & (RF_GFP_MOVABLE | RF_GFP_HARDWALL | RF_GFP_WRITE)) == (RF_GFP_MOVABLE | RF_GFP_HARDWALL);
+}
 /* The last allocation of that many pages, else the last one. False: none. */
 bool take_alloc(struct task *task, u64 pages, struct task_alloc *alloc);
 void push_alloc(struct task *task, u64 pfn, u32 order);
