@@ -22,7 +22,7 @@ struct rf_follow_totals {
 	u64 shared;		/* ended while their memory lived on in the parent (vfork): nothing to record */
 	u64 lost;		/* vanished before they could be looked at */
 	bool exit_snapshots;	/* false: none could be taken, see why */
-	char why[240];		/* one line, empty if exit_snapshots */
+	char why[400];		/* one line, empty if exit_snapshots */
 };
 
 /*

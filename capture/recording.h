@@ -25,7 +25,7 @@ struct rf_recording_result {
 	bool interrupted;		/* ended by SIGINT or SIGTERM */
 	int command_status;		/* wait status, -1: none, or it still runs */
 	size_t nr_warnings;
-	char warnings[16][240];		/* one line each, for the user */
+	char warnings[16][400];		/* one line each, for the user */
 };
 
 /*

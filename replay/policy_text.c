@@ -25,7 +25,7 @@ static void list_names(char *list, size_t size)
 static int start_from(const char *name, struct rf_policy *policy, struct rf_error *err)
 {
 	const struct rf_policy *named = rf_policy_find(name);
-	char list[180];
+	char list[sizeof(err->message) - 80];
 
 	if (!named) {
 		list_names(list, sizeof(list));
