@@ -105,6 +105,15 @@ static s64 rss_delta(struct world_mm *mm, u8 member, s64 value)
 	return value - before;
 }
 
+/* wp_page_copy() uncounts a file page before it counts the copy; known as one already if the allocation was told. */
+static bool is_copied_page(const struct task *task, u8 member)
+{
+	const u8 access = RF_FAULT_PRESENT | RF_FAULT_WRITE;
+
+	return fault_pending(&task->fault) && (task->fault.flags & access) == access &&
+	       (member == RF_RSS_FILE || member == RF_RSS_SHMEM);
+}
+
 void on_rss_stat(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
 {
 	bool curr = record->f[1];
@@ -139,6 +148,8 @@ void on_rss_stat(struct rf_tracker *tracker, struct task *task, const struct rf_
 	    (fault_pending(&task->fault) || !task->call.kind || task->fault.swapped_in)) {
 		if (delta > 0 && member == RF_RSS_SWAP)
 			stray_rss(tracker, task, mm, member, delta);
+		else if (delta < 0 && is_copied_page(task, member))
+			return;
 		else if (delta < 0 && !task->fault.copied && !(task->fault.swapped_in && member == RF_RSS_SWAP))
 			stray_rss(tracker, task, mm, member, delta);
 		else if (!fault_pending(&task->fault) && !task->fault.swapped_in && !task->fault.copied && delta > 0)
