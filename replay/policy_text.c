@@ -120,7 +120,7 @@ static int in_file(const char *path, int code, struct rf_error *err)
 	if (!code || !err)
 		return code;
 	inner = *err;
-	return rf_error_set(err, code, RF_NO_OFFSET, "%.90s: %.140s", path, inner.message);
+	return rf_error_set(err, code, RF_NO_OFFSET, "%.100s: %.290s", path, inner.message);
 }
 
 static int parse_file(const char *path, struct rf_policy *policy, struct rf_error *err)
