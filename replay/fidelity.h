@@ -39,7 +39,7 @@ struct rf_fidelity {
 	u64 fault_checks_ok, fault_checks_bad;
 	/* Each rss_stat is an assertion on a counter of its mm. */
 	u64 rss_checks_ok, rss_checks_bad;
-	u64 inexact_mms;	/* address spaces touched by lost events or torn snapshots */
+	u64 inexact_mms;	/* touched by lost events, torn snapshots, pages pinned at unknown addresses */
 	u64 mms, tasks;
 	struct {
 #define X(name) u64 name;

@@ -70,6 +70,7 @@ static void stray_rss(struct rf_tracker *tracker, struct task *task, struct worl
 	} else if (member == RF_RSS_ANON) {
 		/* Where it went is not told; the next fault or snapshot there finds it. */
 		tracker->fidelity.inferred.gup++;
+		mark_inexact(tracker, mm);
 		take_alloc(task, (u64)delta, &alloc);
 	} else {
 		task->populate.delta = delta;

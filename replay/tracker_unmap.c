@@ -208,7 +208,10 @@ void call_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delt
 		populate_event(tracker, task, &(struct populate_event){
 			.what = POPULATE_RSS, .member = member, .delta = delta });
 	} else if (delta > 0) {
-		tracker->fidelity.inferred.gup += member == RF_RSS_ANON && call->kind != RF_SYS_MADVISE;
+		if (member == RF_RSS_ANON && call->kind != RF_SYS_MADVISE) {
+			tracker->fidelity.inferred.gup++;
+			mark_inexact(tracker, task->mm);
+		}
 	} else if (delta < 0 && (call->kind != RF_SYS_MADVISE || call->args[2] == MADV_PAGEOUT)) {
 		task->mm->unmapped[member] += (u32)-delta;
 	}
