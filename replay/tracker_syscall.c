@@ -234,6 +234,7 @@ static void mprotect_return(struct rf_tracker *tracker, struct task *task, s64 r
 	op->addr = start;
 	op->end = end;
 	op->vm_flags = flags;
+	op->flags = nested_gather(mm, task);
 	world_vma_set_flags(tracker->world, mm, start, end, flags, VM_ACCESS);
 	for (at = start; at < end && (vma = world_vma_find(mm, at)); at = vma->end) {
 		protect.vma = vma;

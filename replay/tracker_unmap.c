@@ -7,6 +7,20 @@
 #include "replay/abi.h"
 #include "replay/tracking.h"
 
+/*
+ * mm_tlb_flush_nested(): RF_OP_NESTED if another thread has a gather open. Only madvise() zaps beside a call that
+ * holds the address space for writing (under the lock of its VMA), and it does so from its first RSS change on.
+ */
+u16 nested_gather(const struct world_mm *mm, const struct task *task)
+{
+	const struct task *other;
+
+	for (other = mm->callers ? mm->tasks : NULL; other; other = other->mm_next)
+		if (other != task && other->call.kind == RF_SYS_MADVISE && other->call.zapped)
+			return RF_OP_NESTED;
+	return 0;
+}
+
 /* Make room for a VMA. The kernel unmaps what MAP_FIXED hits, entries or not. */
 struct world_vma *map_vma(struct rf_tracker *tracker, struct world_mm *mm, const struct world_vma *vma, u8 why)
 {
@@ -39,6 +53,7 @@ void unmap_range(struct rf_tracker *tracker, struct world_mm *mm, const struct t
 	op->addr = start;
 	op->end = end;
 	op->why = why;
+	op->flags = nested_gather(mm, task);
 	world_vma_remove(tracker->world, mm, start, end);
 	world_zap(tracker->world, mm, vpn_of(tracker, start), vpn_of(tracker, end));
 }
@@ -54,6 +69,7 @@ static void zap_range(struct rf_tracker *tracker, struct task *task, u64 start, 
 	op->addr = start;
 	op->end = end;
 	op->why = why;
+	op->flags = nested_gather(task->mm, task);
 	world_zap(tracker->world, task->mm, vpn_of(tracker, start), vpn_of(tracker, end));
 }
 

@@ -329,6 +329,7 @@ bool call_range(const struct rf_tracker *tracker, u64 start, u64 len, u64 *end);
 /* A new VMA, made room for; emits. */
 struct world_vma *map_vma(struct rf_tracker *tracker, struct world_mm *mm, const struct world_vma *vma, u8 why);
 void unmap_range(struct rf_tracker *tracker, struct world_mm *mm, const struct task *task, u64 start, u64 end, u8 why);
+u16 nested_gather(const struct world_mm *mm, const struct task *task);
 
 /* ---- tracker_move.c ----------------------------------------------------------------------------- */
 
