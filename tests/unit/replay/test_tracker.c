@@ -44,6 +44,8 @@ static void print_op(struct result *result, const struct rf_op *op)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, " to=%lld", (long long)(op->addr2 - BASE) / 4096);
 	if (op->flags & RF_OP_POPULATE)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, " populate");
+	if (op->flags & RF_OP_NESTED)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, " nested");
 	result->length += (size_t)snprintf(result->ops + result->length, sizeof(result->ops) - result->length, "%s\n",
 					   text);
 	assert_true(result->length < sizeof(result->ops));
@@ -223,6 +225,31 @@ static void unmapping_is_in_time(void **context)
 		  "zap 0 @0-16\n"
 		  "fault_anon 0 @1 nr=1 pfn=1001\n"
 		  "fault_none 0 @1\n");
+}
+
+/* A gather is open from the first RSS change of madvise() to its return: the first mprotect() is too early. */
+static void a_gather_is_nested_in_another(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n"
+		"10 tid=100 fault addr=0x400000001000 flags=0x2\n"
+		"11 tid=100 page_alloc pfn=0x1000 order=0 gfp=0x3\n"
+		"12 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=1\n"
+		"20 tid=100 madvise addr=0x400000000000 len=0x10000 advice=4\n"
+		"30 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=0\n"
+		"40 tid=100 sys_ret call=20 ret=0\n"
+		"frame stream=1\n"
+		"21 tid=101 mprotect addr=0x400000100000 len=0x1000 prot=0x1 pkey=-1\n"
+		"22 tid=101 sys_ret call=18 ret=0\n"
+		"31 tid=101 mprotect addr=0x400000101000 len=0x1000 prot=0x1 pkey=-1\n"
+		"32 tid=101 sys_ret call=18 ret=0\n"
+		"41 tid=101 mprotect addr=0x400000102000 len=0x1000 prot=0x1 pkey=-1\n"
+		"42 tid=101 sys_ret call=18 ret=0\n");
+	(void)context;
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "mprotect 0 @256-257\n"
+		  "zap 0 @0-16\n"
+		  "mprotect 0 @257-258 nested\n"
+		  "mprotect 0 @258-259\n");
 }
 
 static void mprotect_keeps_what_is_exclusive(void **context)
@@ -510,6 +537,7 @@ int main(void)
 		cmocka_unit_test(faults_without_error_code),
 		cmocka_unit_test(fork_ends_at_its_last_rss_change),
 		cmocka_unit_test(unmapping_is_in_time),
+		cmocka_unit_test(a_gather_is_nested_in_another),
 		cmocka_unit_test(mprotect_keeps_what_is_exclusive),
 		cmocka_unit_test(mremap_moves_and_grows),
 		cmocka_unit_test(swap),
