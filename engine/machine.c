@@ -358,7 +358,7 @@ static void account_live_blocks(struct rf_machine *machine, u64 time)
 	machine->last_live = stats->live_blocks;
 	if (stats->live_blocks > (s64)stats->peak_live_blocks)
 		stats->peak_live_blocks = stats->live_blocks;
-	stats->live_block_seconds_n = machine->live_time >> 20;
+	stats->live_block_time = machine->live_time >> 20;
 }
 
 /* Only entries cost anything; VMAs are mapped as ever. */

@@ -14,7 +14,7 @@
  */
 #define RF_ROWS(X)                                                                                 \
 	X(fault_anon) X(fault_zero) X(fault_file) X(cow) X(reuse) X(fault_swap) X(fault_none)      \
-	X(populate) X(fork) X(exec)                                                            \
+	X(populate) X(fork) X(exec)                                                                \
 	X(zap_munmap) X(zap_brk) X(zap_mmap_fixed) X(zap_mremap) X(zap_shmdt)                      \
 	X(zap_dontneed) X(zap_guard) X(zap_remove) X(zap_truncate) X(zap_other)                    \
 	X(zap_exit) X(zap_exec)                                                                    \
@@ -51,7 +51,7 @@ struct rf_stats {
 	struct arch_counters loaded;		/* setting up what an attach snapshot found; in no row */
 	s64 live_blocks;			/* folded blocks now */
 	u64 peak_live_blocks;
-	u64 live_block_seconds_n;		/* integral of live blocks over time: block-nanoseconds / 2^20 */
+	u64 live_block_time;			/* integral of live blocks over time, in 2^20 block-nanoseconds */
 	u64 anomalies[RF_NR_ANOMALIES];
 };
 

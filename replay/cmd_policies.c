@@ -149,6 +149,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 	};
 	int option;
 
+	opterr = 0;
 	while ((option = getopt_long(argc, argv, "vkjh", options, NULL)) != -1) {
 		switch (option) {
 		case 'v':
@@ -164,7 +165,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 			fputs(help, stdout);
 			return RF_EXIT_DONE;
 		default:
-			return RF_EXIT_USAGE;
+			return rf_command_usage("policies", "%s: unknown option, or its value is missing", argv[optind - 1]);
 		}
 	}
 	return -1;

@@ -296,6 +296,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 	};
 	int option;
 
+	opterr = 0;
 	while ((option = getopt_long(argc, argv, "p:jo:h", options, NULL)) != -1) {
 		switch (option) {
 		case 'p':
@@ -313,7 +314,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 			fputs(help, stdout);
 			return RF_EXIT_DONE;
 		default:
-			return RF_EXIT_USAGE;
+			return rf_command_usage("pte", "%s: unknown option, or its value is missing", argv[optind - 1]);
 		}
 	}
 	if (argc - optind != 1)

@@ -295,10 +295,10 @@ static json_t *batches_object(const struct arch_batches *batches)
 	return object;
 }
 
-/* live_block_seconds_n counts block-nanoseconds / 2^20. */
+/* live_block_time counts block-nanoseconds / 2^20. */
 static u64 live_block_ms(const struct rf_stats *stats)
 {
-	return (u64)(((unsigned __int128)stats->live_block_seconds_n << 20) / 1000000);
+	return (u64)(((unsigned __int128)stats->live_block_time << 20) / 1000000);
 }
 
 /* What was counted, in all and by operation: the common part of policies and of their windows. */

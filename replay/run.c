@@ -266,7 +266,7 @@ static void add_stats(struct rf_stats *sum, const struct rf_stats *stats)
 	for (i = 0; i < RF_NR_ANOMALIES; i++)
 		sum->anomalies[i] += stats->anomalies[i];
 	sum->live_blocks += stats->live_blocks;
-	sum->live_block_seconds_n += stats->live_block_seconds_n;
+	sum->live_block_time += stats->live_block_time;
 	sum->peak_live_blocks = max_u64(sum->peak_live_blocks, stats->peak_live_blocks);
 }
 

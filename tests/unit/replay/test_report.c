@@ -49,7 +49,7 @@ static json_t *tiny_report(void)
 		stats->rows[RF_ROW_cow].pte_loads = 21;
 		stats->batches.calls[ARCH_HELPER_set_ptes][16] = 4;
 		stats->batches.calls[ARCH_HELPER_set_ptes][1] = 2;
-		stats->live_block_seconds_n = 1000000;
+		stats->live_block_time = 1000000;
 		stats->peak_live_blocks = 9;
 	}
 	results.fidelity.ptes = 1000;
