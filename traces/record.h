@@ -120,6 +120,9 @@ enum rf_record_kind {
 #define RF_FAULT_EXEC		0x08
 #define RF_FAULT_UNKNOWN	0x10	/* no error code: only the address is a fact */
 #define RF_FAULT_WRITE_KNOWN	0x20	/* with UNKNOWN: WRITE is a fact all the same (handle_mm_fault flags) */
+#define RF_FAULT_RETRY		0x40	/* the task's last fault once more, its locks having been dropped (FAULT_FLAG_TRIED) */
+#define RF_FAULT_REMOTE		0x80	/* on another address space: exec arguments, ptrace (FAULT_FLAG_REMOTE) */
+#define RF_FAULT_UNSHARE	0x100	/* a read that takes a private copy: GUP for reading (FAULT_FLAG_UNSHARE) */
 
 /* RSS_STAT.member: the kernel's own order. */
 enum rf_rss_member { RF_RSS_FILE, RF_RSS_ANON, RF_RSS_SWAP, RF_RSS_SHMEM, RF_RSS_MEMBERS };
