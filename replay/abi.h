@@ -44,6 +44,8 @@
 #define MADV_GUARD_INSTALL	102
 #define MADV_GUARD_REMOVE	103
 
+#define MS_SYNC			4
+
 #define CLONE_VM		0x100
 #define CLONE_THREAD		0x10000
 

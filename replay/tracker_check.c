@@ -22,19 +22,26 @@ static void adopt_unseen(struct rf_tracker *tracker, struct world_mm *mm, struct
 	world_set_flags(mm, vpn, 0, WORLD_WRITE);
 }
 
-/* The entry is writable in the model, yet a write to it faulted. */
-static bool explain_write_protected(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn,
-				    world_pte pte)
+/* page_mkclean_one() */
+static void make_clean(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte, u16 op_flags)
 {
+	u64 pfn = world_pte_pfn(pte);
+
+	emit_entry(tracker, RF_OP_MKCLEAN, mm, vpn, pfn, folio_order(tracker->world, pfn), op_flags);
+	world_set_flags(mm, vpn, 0, WORLD_WRITE);
+}
+
+bool check_write_protected(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte)
+{
+	const struct world_vma *vma = world_vma_find(mm, vpn << tracker->page_shift);
 	bool explained = false;
 
 	if (was_recent(tracker, mm, vpn))
 		return true;
 	explained = pte & WORLD_GUESSED;
 	if (vma && vma->flags & RF_VM_SHARED && world_pte_kind(pte) == WORLD_FILE) {
-		/* page_mkclean_one() by writeback. */
-		emit_entry(tracker, RF_OP_MKCLEAN, mm, vpn, world_pte_pfn(pte),
-			   folio_order(tracker->world, world_pte_pfn(pte)), RF_OP_INFERRED);
+		/* By writeback, which no record tells. */
+		make_clean(tracker, mm, vpn, pte, RF_OP_INFERRED);
 		tracker->fidelity.inferred.mkclean++;
 		explained = true;
 	}
@@ -56,7 +63,7 @@ static bool check_present(struct rf_tracker *tracker, struct task *task, struct 
 			adopt_unseen(tracker, mm, vma, vpn);
 		return false;
 	}
-	return !write || !(pte & WORLD_WRITE) || explain_write_protected(tracker, mm, vma, vpn, pte);
+	return !write || !(pte & WORLD_WRITE) || check_write_protected(tracker, mm, vpn, pte);
 }
 
 static bool check_missing(struct rf_tracker *tracker, struct task *task, u64 vpn)
@@ -75,7 +82,7 @@ static bool check_missing(struct rf_tracker *tracker, struct task *task, u64 vpn
 	return reclaimed;
 }
 
-void check_fault(struct rf_tracker *tracker, struct task *task, u64 vpn, u8 flags)
+void check_fault(struct rf_tracker *tracker, struct task *task, u64 vpn, u16 flags)
 {
 	struct world_vma *vma = world_vma_find(task->mm, vpn << tracker->page_shift);
 	bool ok;
@@ -93,4 +100,50 @@ void check_fault(struct rf_tracker *tracker, struct task *task, u64 vpn, u8 flag
 		tracker->fidelity.fault_checks_ok++;
 	else
 		tracker->fidelity.fault_checks_bad++;
+}
+
+/* ---- writeback on request ------------------------------------------------------------ */
+
+/* folio_mkclean(): every shared mapping of the page. */
+static void clean_page(struct rf_tracker *tracker, u64 pfn)
+{
+	const struct world_map *maps;
+	size_t nr = rmap_collect(tracker->world, pfn, &maps);
+
+	for (size_t i = 0; i < nr; i++) {
+		struct world_mm *mm = world_mm(tracker->world, maps[i].mm);
+		world_pte pte = mm ? world_get(mm, maps[i].vpn) : 0;
+
+		if (world_pte_kind(pte) == WORLD_FILE && pte & WORLD_WRITE)
+			make_clean(tracker, mm, maps[i].vpn, pte, 0);
+	}
+}
+
+/*
+ * Dirty pages of a shared file mapping are those that are writable: the first write to a clean one faults. Folios are
+ * written back whole.
+ */
+void write_back(struct rf_tracker *tracker, struct world_mm *mm, u64 start, u64 end)
+{
+	struct world_vma *vma;
+	u64 vpn, last, pfn;
+
+	for (; start < end && (vma = world_vma_next(mm, start, NULL)) && vma->start < end; start = vma->end) {
+		if ((vma->flags & (RF_VM_SHARED | RF_VM_SHMEM | RF_VM_HUGETLB)) != RF_VM_SHARED)
+			continue;
+		vpn = vpn_of(tracker, max_u64(start, vma->start));
+		last = vpn_of(tracker, min_u64(end, vma->end));
+		for (; vpn < last; vpn++) {
+			world_pte pte = world_get(mm, vpn);
+			u32 order;
+
+			if (world_pte_kind(pte) != WORLD_FILE)
+				continue;
+			order = folio_order(tracker->world, world_pte_pfn(pte));
+			pfn = folio_head(world_pte_pfn(pte), order);
+			for (u64 i = 0; i < BIT_ULL(order); i++)
+				clean_page(tracker, pfn + i);
+			vpn += pfn + BIT_ULL(order) - world_pte_pfn(pte) - 1;
+		}
+	}
 }

@@ -194,13 +194,18 @@ void settle_others(struct rf_tracker *tracker, struct world_mm *mm, const struct
 
 /* ---- a fault begins --------------------------------------------------------------------- */
 
-/* Without an error code the model tells whether the entry was present, and then only a write can have faulted. */
-static u8 flags_from_model(struct rf_tracker *tracker, struct task *task, u64 vpn, u8 flags)
+/*
+ * Without an error code the model tells whether the entry was present, and then only a write can have faulted. A known
+ * write to a page-cache page that the model holds writable comes after writeback has cleaned it.
+ */
+static u16 flags_from_model(struct rf_tracker *tracker, struct task *task, u64 vpn, u16 flags)
 {
 	world_pte pte;
 
 	settle_others(tracker, task->mm, task, tracker->time);
 	pte = world_get(task->mm, vpn);
+	if (flags & RF_FAULT_WRITE && world_pte_kind(pte) == WORLD_FILE && pte & WORLD_WRITE)
+		check_write_protected(tracker, task->mm, vpn, pte);
 	flags &= ~RF_FAULT_PRESENT;
 	if (!(flags & RF_FAULT_WRITE_KNOWN))
 		flags &= ~RF_FAULT_WRITE;
@@ -212,16 +217,28 @@ static u8 flags_from_model(struct rf_tracker *tracker, struct task *task, u64 vp
 	return flags;
 }
 
+/*
+ * The open fault has changed nothing and begins again: taken with faults disabled, or retried because its lock had to
+ * be dropped.
+ */
+static bool is_repeated(const struct task_fault *fault, u64 vpn, u16 flags)
+{
+	const u16 access = RF_FAULT_WRITE | (flags & RF_FAULT_UNKNOWN ? 0 : RF_FAULT_PRESENT);
+
+	if (!fault->open || fault->settled || fault->delta_seen || fault->vpn != vpn)
+		return false;
+	if (flags & RF_FAULT_UNKNOWN && !(flags & RF_FAULT_WRITE_KNOWN))
+		return false;
+	return flags & RF_FAULT_RETRY || (fault->flags & access) == (flags & access);
+}
+
 void on_fault(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
 {
 	u64 addr = record->f[0], vpn = vpn_of(tracker, addr);
-	u8 flags = (u8)record->f[1];
+	u16 flags = (u16)record->f[1];
 	struct task_fault *fault = &task->fault;
 
-	/* Taken with faults disabled and taken again at once, this time to do something. */
-	if (fault->open && !fault->settled && !fault->delta_seen && fault->vpn == vpn && task->mm &&
-	    (fault->flags & (RF_FAULT_PRESENT | RF_FAULT_WRITE)) == (flags & (RF_FAULT_PRESENT | RF_FAULT_WRITE)) &&
-	    !(flags & RF_FAULT_UNKNOWN)) {
+	if (task->mm && is_repeated(fault, vpn, flags)) {
 		fault->settled = true;
 		fault_none(tracker, task);
 	}
@@ -230,7 +247,8 @@ void on_fault(struct rf_tracker *tracker, struct task *task, const struct rf_rec
 	/* Back in user mode: a call whose return no record told is over. */
 	if (task->call.kind && !(flags & (RF_FAULT_KERNEL | RF_FAULT_UNKNOWN)))
 		call_abandon(tracker, task);
-	if (addr >= tracker->address_limit)
+	/* Remote: not this address space; what it does is seen otherwise, if at all. */
+	if (addr >= tracker->address_limit || flags & RF_FAULT_REMOTE)
 		return;
 	if (!task->mm) {
 		task->orphans++;

@@ -306,6 +306,14 @@ static void remap_file_pages_return(struct rf_tracker *tracker, struct task *tas
 	map_vma(tracker, task->mm, &vma, RF_WHY_MMAP_FIXED);
 }
 
+static void msync_return(struct rf_tracker *tracker, struct task *task)
+{
+	u64 start = task->call.args[0], end;
+
+	if (task->call.args[2] & MS_SYNC && call_range(tracker, start, task->call.args[1], &end))
+		write_back(tracker, task->mm, start, end);
+}
+
 static void return_of(struct rf_tracker *tracker, struct task *task, s64 ret)
 {
 	bool ok = !failed(ret);
@@ -346,6 +354,10 @@ static void return_of(struct rf_tracker *tracker, struct task *task, s64 ret)
 	case RF_SYS_SHMAT:
 		if (ok)
 			shmat_return(tracker, task, (u64)ret);
+		break;
+	case RF_SYS_MSYNC:
+		if (ok)
+			msync_return(tracker, task);
 		break;
 	case RF_SYS_REMAP_FILE_PAGES:
 		if (ok)

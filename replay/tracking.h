@@ -29,8 +29,8 @@ struct task_fault {
 	bool shared_wait;	/* counted in mm->deferred */
 	bool file_seen;		/* FILEMAP_FAULT */
 	bool delta_seen;	/* an RSS change of file pages, not placed yet */
-	u8 flags;		/* RF_FAULT_*; UNKNOWN resolved against the model */
 	u8 member;		/* of delta */
+	u16 flags;		/* RF_FAULT_*; UNKNOWN resolved against the model */
 	u64 addr, vpn, time;
 	s64 delta;
 	u64 index;		/* FILEMAP_FAULT */
@@ -250,7 +250,11 @@ struct world_vma *fault_vma(struct rf_tracker *tracker, struct world_mm *mm, u64
 /* ---- tracker_check.c ---------------------------------------------------------------- */
 
 /* Count whether the fault is one the model expects, and repair the model. */
-void check_fault(struct rf_tracker *tracker, struct task *task, u64 vpn, u8 flags);
+void check_fault(struct rf_tracker *tracker, struct task *task, u64 vpn, u16 flags);
+/* A write faulted on an entry that the model holds writable. True: explained. */
+bool check_write_protected(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte);
+/* msync(): what it writes back is clean and read-only afterwards, in every address space. */
+void write_back(struct rf_tracker *tracker, struct world_mm *mm, u64 start, u64 end);
 
 /* ---- tracker_anon.c ------------------------------------------------------------------ */
 
