@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""
+What the emulator counted, and what a replay predicts, in one form: a window is a dict of
+
+  faults, folds, unfolds, born, erased, tlbi_pages      numbers
+  set_ptes, wrprotect, clear, get_and_clear, ...        batch size -> calls, of the contpte_*() functions with more than
+                                                        one entry (a single entry never gets there: it is inlined)
+  tlbi                                                  kind -> instructions; "repeat" is the second TLBI that the
+                                                        work-around of an erratum adds, and is in no other kind
+  dsb                                                   ish, ishst, nsh -> barriers
+
+Zeros are left out of the inner dicts. A quantity that a side does not know is absent, and is not compared.
+"""
+import json
+
+NUMBERS = ('faults', 'folds', 'unfolds', 'born', 'erased')
+CALLS = ('set_ptes', 'wrprotect', 'clear', 'get_and_clear', 'clear_young_dirty', 'clear_young', 'clear_flush_young')
+QUANTITIES = NUMBERS + CALLS + ('tlbi', 'dsb')
+
+# The kernel's functions, as the plugin names them.
+FUNCTIONS = {
+    'set_ptes': ('contpte_set_ptes',),
+    'wrprotect': ('contpte_wrprotect_ptes',),
+    'clear': ('contpte_clear_full_ptes',),
+    'get_and_clear': ('contpte_get_and_clear_full_ptes',),
+    'clear_young_dirty': ('contpte_clear_young_dirty_ptes',),
+    'clear_young': ('contpte_test_and_clear_young_ptes',),
+    'clear_flush_young': ('contpte_clear_flush_young_ptes',),
+}
+
+# Which helper calls of a report end in them: arm64's modify_prot_*_ptes() are these two.
+HELPERS = {
+    'set_ptes': ('set_ptes', 'modify_prot_commit_ptes'),
+    'wrprotect': ('wrprotect_ptes',),
+    'clear': ('clear_full_ptes',),
+    'get_and_clear': ('get_and_clear_full_ptes', 'modify_prot_start_ptes'),
+    'clear_young_dirty': ('clear_young_dirty_ptes',),
+    'clear_young': ('test_and_clear_young_ptes',),
+    'clear_flush_young': ('clear_flush_young_ptes',),
+}
+
+# TLBI instructions by what a report tells apart. Leaf or with table walks is not one of them.
+KINDS = {
+    'vale1is': 'va', 'vae1is': 'va', 'rvale1is': 'range', 'rvae1is': 'range', 'aside1is': 'asid',
+    'vale1': 'local va', 'vae1': 'local va', 'rvale1': 'local range', 'rvae1': 'local range', 'aside1': 'local asid',
+}
+
+
+def without_zeros(counts):
+    return {key: value for key, value in counts.items() if value}
+
+
+def add(counts, key, value):
+    counts[key] = counts.get(key, 0) + value
+
+
+# ---- counted ----------------------------------------------------------------
+
+
+def calls_counted(row, functions):
+    calls = {}
+    for function in functions:
+        for size, number in row.get(f'{function}_nr', {}).items():
+            if int(size) > 1:
+                add(calls, int(size), number)
+    return without_zeros(calls)
+
+
+def from_analysis(row):
+    """One row of the lab's analyze.py."""
+    window = {
+        'faults': row['faults'], 'folds': row['folds'], 'unfolds': row['unfolds'], 'born': row['cont_blocks_set'],
+        'tlbi': without_zeros(dict(row['tlbi_ops'], repeat=row['tlbi_repeat_workaround'])),
+        'tlbi_pages': row['tlbi_pages'],
+        'callers': row['tlbi_fns'],
+    }
+    if 'cont_blocks_erased' in row:
+        window['erased'] = row['cont_blocks_erased']
+    dsb = {}
+    for option, number in row['dsb_in_tlbi_fns'].items():
+        add(dsb, 'nsh' if option.startswith('nsh') else option, number)
+    window['dsb'] = without_zeros(dsb)
+    for name, functions in FUNCTIONS.items():
+        window[name] = calls_counted(row, functions)
+    window['set_ptes'] = without_zeros({int(size): n for size, n in row['set_ptes_nr'].items() if int(size) > 1})
+    return window
+
+
+def from_compact(stored):
+    window = {name: 0 for name in NUMBERS if name != 'erased'}
+    window.update({name: {} for name in CALLS + ('tlbi', 'dsb')})
+    for name, value in stored.items():
+        window[name] = {int(size): number for size, number in value.items()} if name in CALLS else value
+    return window
+
+
+def compact(window):
+    """What is stored: no zeros, but for erased, where absence means unknown."""
+    kept = {}
+    for name in QUANTITIES + ('tlbi_pages',):
+        if window.get(name) or (name == 'erased' and name in window):
+            kept[name] = window[name]
+    return kept
+
+
+def load(path):
+    """Windows by label, in order. Either a file of analyze.py (a list of rows) or a compact one (an object)."""
+    with open(path, encoding='utf-8') as file:
+        stored = json.load(file)
+    windows = {}
+    if isinstance(stored, dict):
+        return {label: from_compact(window) for label, window in stored['windows'].items()}
+    for row in stored:
+        label, again = row['label'], 2
+        while label in windows:
+            label, again = f'{row["label"]}#{again}', again + 1
+        windows[label] = from_analysis(row)
+    return windows
+
+
+# ---- predicted --------------------------------------------------------------
+
+
+def calls_predicted(batches, helpers):
+    calls = {}
+    for helper in helpers:
+        for size, number in batches.get(helper, []):
+            if size > 1:
+                add(calls, size, number)
+    return calls
+
+
+def from_report(counted):
+    """One policy of a window of a report."""
+    totals = counted['totals']
+    window = {'faults': totals['faults'], 'folds': totals['fold'], 'unfolds': totals['unfold'],
+              'born': totals['born'], 'erased': totals['erased'], 'tlbi_pages': totals['tlbi_pages']}
+    for name, helpers in HELPERS.items():
+        window[name] = calls_predicted(counted['batches'], helpers)
+    repeat = totals.get('tlbi_repeat')
+    tlbi = {'va': totals['tlbi_va'] - (repeat or 0), 'range': totals['tlbi_range'], 'asid': totals['tlbi_asid'],
+            'local': totals['tlbi_local']}
+    if repeat is not None:
+        tlbi['repeat'] = repeat
+    window['tlbi'] = without_zeros(tlbi)
+    window['repeat_known'] = repeat is not None
+    window['dsb'] = without_zeros({'ish': totals['dsb_ish'], 'ishst': totals['dsb_ishst'], 'nsh': totals['dsb_nsh']})
+    window['operations'] = {row: without_zeros(values) for row, values in counted['operations'].items()
+                            if any(values.values())}
+    return window
+
+
+def by_kind(tlbi, repeat_known=True):
+    """Counted TLBI instructions, summed to the kinds of a report: local ones are also va, range or asid."""
+    kinds = {}
+    for operation, number in tlbi.items():
+        if operation == 'repeat':
+            add(kinds, 'repeat' if repeat_known else 'va', number)
+            continue
+        kind = KINDS.get(operation, operation)
+        if kind.startswith('local '):
+            add(kinds, 'local', number)
+        add(kinds, kind.removeprefix('local '), number)
+    return without_zeros(kinds)
