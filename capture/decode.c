@@ -406,15 +406,21 @@ static u64 hide_pointer(const struct rf_decoder *decoder, u64 pointer)
 	return pointer ? x ^ x >> 33 : 0;
 }
 
-static u64 load_text(const u8 *data, u32 size, const struct load *load)
+/* Where a text ends: at its NUL, and the newline that ends most is not part of it. */
+static u64 text_end(const u8 *data, u32 size, const struct load *load)
 {
-	u64 at = load->offset + (u64)load->value * 8, text = 0;
 	const u8 *end = memchr(data + load->offset, 0, size - load->offset);
 	u64 stop = end ? (u64)(end - data) : size;
 
+	return stop > load->offset && data[stop - 1] == '\n' ? stop - 1 : stop;
+}
+
+static u64 load_text(const u8 *data, u32 size, const struct load *load)
+{
+	u64 at = load->offset + (u64)load->value * 8, stop = text_end(data, size, load), text = 0;
+
 	for (int i = 0; i < 8 && at + (u64)i < stop; i++)
-		if (data[at + (u64)i] != '\n')
-			text |= (u64)data[at + (u64)i] << (8 * i);
+		text |= (u64)data[at + (u64)i] << (8 * i);
 	return text;
 }
 
@@ -454,27 +460,46 @@ static u64 apply(const struct rf_decoder *decoder, const u8 *data, u32 size, con
 	}
 }
 
-bool rf_decode(const struct rf_decoder *decoder, const void *data, u32 size, u64 time, struct rf_record *record)
+/* What of a mark's text the first record does not hold. Returns the number of records in all. */
+static size_t decode_rest(const struct layout *layout, const u8 *data, u32 size, struct rf_record *records, size_t max)
+{
+	struct load load = layout->loads[0];
+	u64 words = (text_end(data, size, &load) - load.offset + 7) / 8;
+	size_t nr = 1;
+
+	for (; nr < max && nr * RF_RECORD_FIELDS < words; nr++) {
+		records[nr] = (struct rf_record){ .time = records[0].time, .tid = records[0].tid,
+						  .kind = RF_MARKER_MORE };
+		for (size_t i = 0; i < RF_RECORD_FIELDS; i++) {
+			load.value = (s64)(nr * RF_RECORD_FIELDS + i);
+			records[nr].f[i] = load_text(data, size, &load);
+		}
+	}
+	return nr;
+}
+
+size_t rf_decode(const struct rf_decoder *decoder, const void *data, u32 size, u64 time, struct rf_record *records,
+		 size_t max)
 {
 	const struct layout *layout;
 	const u8 *bytes = data;
 	u16 id;
 	u32 pid;
 
-	if (size < 8)
-		return false;
+	if (size < 8 || !max)
+		return 0;
 	memcpy(&id, bytes + decoder->type_offset, sizeof(id));
 	if (!decoder->by_id[id])
-		return false;
+		return 0;
 	layout = &decoder->layouts[decoder->by_id[id] - 1];
 	if (size < layout->end)
-		return false;
+		return 0;
 	memcpy(&pid, bytes + decoder->pid_offset, sizeof(pid));
-	memset(record, 0, sizeof(*record));
-	record->time = time;
-	record->tid = pid;
-	record->kind = layout->kind;
+	memset(records, 0, sizeof(*records));
+	records->time = time;
+	records->tid = pid;
+	records->kind = layout->kind;
 	for (int i = 0; i < layout->nr; i++)
-		record->f[i] = apply(decoder, bytes, size, &layout->loads[i]);
-	return true;
+		records->f[i] = apply(decoder, bytes, size, &layout->loads[i]);
+	return layout->kind == RF_MARKER ? decode_rest(layout, bytes, size, records, max) : 1;
 }

@@ -27,8 +27,15 @@ bool rf_decoder_knows(const struct rf_decoder *decoder, size_t event);
 /* The kernel's number of a gfp flag by its RF_GFP_* bit; 0: the format does not tell. */
 u64 rf_decoder_gfp(const struct rf_decoder *decoder, u64 rf_gfp);
 
-/* Decode one event; false: none of ours. stream is left to the caller. */
-bool rf_decode(const struct rf_decoder *decoder, const void *data, u32 size, u64 time, struct rf_record *record);
+/* As many records as any event becomes. */
+#define RF_DECODE_MAX RF_MARK_RECORDS
+
+/*
+ * Decode one event into at most max records; returns how many, 0: none of ours. Only a long mark has more than one.
+ * stream is left to the caller.
+ */
+size_t rf_decode(const struct rf_decoder *decoder, const void *data, u32 size, u64 time, struct rf_record *records,
+		 size_t max);
 
 /* The value of a flag in the print fmt of a format ("{ expression, \"NAME\" }"); false: not there or not a number. */
 bool rf_print_fmt_flag(const char *format, const char *name, u64 *value);

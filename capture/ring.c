@@ -67,8 +67,7 @@ size_t rf_decode_page(struct kbuffer *kbuffer, const struct rf_decoder *decoder,
 	kbuffer_load_subbuffer(kbuffer, page);
 	*missed = kbuffer_missed_events(kbuffer);
 	for (event = kbuffer_read_event(kbuffer, &time); event; event = kbuffer_next_event(kbuffer, &time))
-		if (rf_decode(decoder, event, (u32)kbuffer_event_size(kbuffer), time, &records[nr]))
-			nr++;
+		nr += rf_decode(decoder, event, (u32)kbuffer_event_size(kbuffer), time, &records[nr], RF_DECODE_MAX);
 	return nr;
 }
 

@@ -300,6 +300,7 @@ static void dispatch(struct rf_tracker *tracker, const struct rf_record *record)
 	case RF_MARKER:
 		on_window(tracker, record);
 		break;
+	case RF_MARKER_MORE:
 	case RF_CACHE_FILE:
 	case RF_CACHE_RUN:
 	case RF_COMM:

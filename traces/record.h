@@ -104,7 +104,8 @@ struct rf_record {
 	X(KERNEL_PAGE, 106, "kernel_page", "what/d index/d pfn/p")    /* RF_KERNEL_PAGE_*: zero page, vdso pages */ \
 	/* --- the recording itself --- */                                                         \
 	X(LOST, 112, "lost", "events/d")     /* so many events of this stream are missing before this time */ \
-	X(MARKER, 113, "marker", "w0/w w1/w w2/w w3/w w4/w w5/w")     /* trace_marker text, first 48 bytes */
+	X(MARKER, 113, "marker", "w0/w w1/w w2/w w3/w w4/w w5/w")     /* trace_marker text, first 48 bytes */ \
+	X(MARKER_MORE, 114, "marker_more", "w0/w w1/w w2/w w3/w w4/w w5/w") /* the next 48 of the MARKER just before: its thread, its time */
 
 enum rf_record_kind {
 #define X(symbol, number, name, fields) RF_##symbol = number,
@@ -112,6 +113,10 @@ enum rf_record_kind {
 #undef X
 	RF_RECORD_KIND_MAX = 128,
 };
+
+/* A mark's text is one MARKER and as many MARKER_MORE right behind it as it needs; what is longer than this is cut. */
+#define RF_MARK_RECORDS		4
+#define RF_MARK_BYTES		(RF_MARK_RECORDS * RF_RECORD_FIELDS * 8)
 
 /* FAULT.flags. Where the architecture gives no error code, RF_FAULT_UNKNOWN is set and PRESENT/WRITE are not meaningful. */
 #define RF_FAULT_PRESENT	0x01	/* the entry was present: a protection fault */

@@ -128,7 +128,7 @@ static struct rf_record decode(const struct rf_decoder *decoder, const struct ev
 {
 	struct rf_record record;
 
-	assert_true(rf_decode(decoder, e->bytes, sizeof(e->bytes), 1234, &record));
+	assert_true(rf_decode(decoder, e->bytes, sizeof(e->bytes), 1234, &record, 1));
 	assert_int_equal(record.time, 1234);
 	return record;
 }
@@ -321,6 +321,40 @@ static void test_marker(void **state)
 	rf_decoder_destroy(decoder);
 }
 
+/* 48 bytes a record, as many records as the text needs, up to RF_DECODE_MAX. */
+static void test_long_marker(void **state)
+{
+	static const char label[] = "WL BEGIN cow_parent_1per64k/64K-8/parent-write-all-after";
+	struct rf_decoder *decoder = decoder_of(&x86, "print", print_format);
+	struct rf_record records[RF_DECODE_MAX] = { 0 };
+	char bytes[16 + 300] = { 5, [4] = 41 }, text[RF_MARK_BYTES + 1] = "";
+
+	memcpy(bytes + 16, label, strlen(label));
+	bytes[16 + strlen(label)] = '\n';
+	assert_int_equal(rf_decode(decoder, bytes, sizeof(bytes), 7, records, RF_DECODE_MAX), 2);
+	assert_int_equal(records[0].kind, RF_MARKER);
+	assert_int_equal(records[1].kind, RF_MARKER_MORE);
+	assert_int_equal(records[1].time, 7);
+	assert_int_equal(records[1].tid, 41);
+	memcpy(text, records[0].f, 48);
+	memcpy(text + 48, records[1].f, 48);
+	assert_string_equal(text, label);
+	/* The caller takes one: the others are not written. */
+	records[1].kind = 0;
+	assert_int_equal(rf_decode(decoder, bytes, sizeof(bytes), 7, records, 1), 1);
+	assert_int_equal(records[1].kind, 0);
+	memset(bytes + 16, 'y', 48);
+	strcpy(bytes + 16 + 48, "\n");
+	assert_int_equal(rf_decode(decoder, bytes, sizeof(bytes), 7, records, RF_DECODE_MAX), 1);
+	strcpy(bytes + 16 + 48, "z\n");
+	assert_int_equal(rf_decode(decoder, bytes, sizeof(bytes), 7, records, RF_DECODE_MAX), 2);
+	assert_int_equal(records[1].f[0], 'z');
+	memset(bytes + 16, 'y', 300);
+	assert_int_equal(rf_decode(decoder, bytes, sizeof(bytes), 7, records, RF_DECODE_MAX), 4);
+	assert_int_equal(records[3].f[5], 0x7979797979797979);
+	rf_decoder_destroy(decoder);
+}
+
 static void test_what_cannot_be_learnt(void **state)
 {
 	static const char lacking[] = "name: page_fault_user\nID: 190\n" COMMON
@@ -333,7 +367,7 @@ static void test_what_cannot_be_learnt(void **state)
 	assert_int_equal(rf_decoder_learn(decoder, number_of("page_fault_user"), lacking, &err), -ENOENT);
 	assert_non_null(strstr(err.message, "error_code"));
 	assert_false(rf_decoder_knows(decoder, number_of("page_fault_user")));
-	assert_false(rf_decode(decoder, e.bytes, sizeof(e.bytes), 0, &record));
+	assert_false(rf_decode(decoder, e.bytes, sizeof(e.bytes), 0, &record, 1));
 	assert_int_equal(rf_decoder_learn(decoder, number_of("set_migration_pte"),
 					  MIGRATION_FORMAT("set_migration_pte", "711"), &err), -EOPNOTSUPP);
 	assert_int_equal(rf_decoder_learn(decoder, number_of("rss_stat"), "what?", &err), -EINVAL);
@@ -346,10 +380,10 @@ static void test_short_events(void **state)
 	struct event e = event(190, 1), unknown = event(191, 1);
 	struct rf_record record;
 
-	assert_true(rf_decode(decoder, e.bytes, 32, 0, &record));
+	assert_true(rf_decode(decoder, e.bytes, 32, 0, &record, 1));
 	for (u32 size = 0; size < 32; size++)
-		assert_false(rf_decode(decoder, e.bytes, size, 0, &record));
-	assert_false(rf_decode(decoder, unknown.bytes, sizeof(unknown.bytes), 0, &record));
+		assert_false(rf_decode(decoder, e.bytes, size, 0, &record, 1));
+	assert_false(rf_decode(decoder, unknown.bytes, sizeof(unknown.bytes), 0, &record, 1));
 	rf_decoder_destroy(decoder);
 }
 
@@ -456,6 +490,7 @@ int main(void)
 		cmocka_unit_test(test_migration),
 		cmocka_unit_test(test_kernel_addresses_are_hidden),
 		cmocka_unit_test(test_marker),
+		cmocka_unit_test(test_long_marker),
 		cmocka_unit_test(test_what_cannot_be_learnt),
 		cmocka_unit_test(test_short_events),
 		cmocka_unit_test(test_page),

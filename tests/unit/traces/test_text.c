@@ -119,6 +119,7 @@ static void test_by_hand(void **state)
 		    "100 tid=5 fault flags=6 addr=4096\n"
 		    "  +10\tfault  tid=5 addr=0x2000\r\n"
 		    "+10 marker w0=\"hello \"\n"
+		    "+0 marker_more w5=\"t\\x0ahere\"\n"
 		    "+0 lost events=0x10\n"
 		    "+5 brk\n",
 		    "header {\"format\":\"refold-trace/1\",\"zstd_level\":3}\n"
@@ -127,6 +128,7 @@ static void test_by_hand(void **state)
 		    "100 tid=5 fault addr=0x1000 flags=0x6\n"
 		    "110 tid=5 fault addr=0x2000 flags=0x0\n"
 		    "120 tid=0 marker w0=\"hello \" w1=\"\" w2=\"\" w3=\"\" w4=\"\" w5=\"\"\n"
+		    "120 tid=0 marker_more w0=\"\" w1=\"\" w2=\"\" w3=\"\" w4=\"\" w5=\"t\\x0ahere\"\n"
 		    "frame stream=0 lost=16\n"
 		    "125 tid=0 brk addr=0x0\n"
 		    "end assembled\n");
