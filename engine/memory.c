@@ -392,20 +392,25 @@ void op_fault_swap(struct mm *mm, const struct rf_op *op)
 }
 
 /*
- * A fault that found nothing to do: it read the entry, and under the lock read it again. A write that finds a writable
- * entry met a stale TLB.
+ * A fault that mapped nothing: handle_pte_fault() on an entry that permits the access by now. A CPU that does not set A
+ * and D by itself comes here for them; otherwise a write met a stale TLB.
  */
 void op_fault_none(struct mm *mm, const struct rf_op *op)
 {
+	const struct arch_ops *ops = mm->arch.ops;
 	u64 addr = ALIGN_DOWN(op->addr, page_size(mm));
+	bool write = op->flags & RF_OP_WRITE;
 	pmd_t *pmd = pmd_offset(mm, addr);
 	pte_t *ptep, pte;
 
 	if (!pmd || !pmd_table(*pmd))
 		return;
 	ptep = pte_offset(mm, pmd, addr);
-	mm->arch.ops->ptep_get_lockless(&mm->arch, addr, ptep);
-	pte = mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
-	if ((op->flags & RF_OP_WRITE) && pte_valid(pte) && pte_write(pte))
-		mm->arch.ops->flush_tlb_fix_spurious_fault(&mm->arch, addr);
+	ops->ptep_get_lockless(&mm->arch, addr, ptep);
+	pte = ops->ptep_get(&mm->arch, addr, ptep);
+	if (!pte_valid(pte) || (write && !pte_write(pte)))
+		return;
+	pte = pte_mkyoung(write ? pte_mkdirty(pte) : pte);
+	if (!ops->ptep_set_access_flags(&mm->arch, addr, ptep, pte, write) && write)
+		ops->flush_tlb_fix_spurious_fault(&mm->arch, addr);
 }
