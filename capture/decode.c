@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "capture/print_fmt.h"
+
 #define MAX_EVENT_IDS 65536
 
 struct load {
@@ -76,125 +78,6 @@ void rf_decoder_destroy(struct rf_decoder *decoder)
 	free(decoder);
 }
 
-/*
- * gfp flags move between kernels, but print fmt spells each out as a constant expression over casts, parentheses,
- * "|", "&", "~" and "<<". A tiny evaluator reads those; anything else fails.
- */
-struct expression {
-	const char *at;
-	bool bad;
-};
-
-static u64 evaluate(struct expression *e, int minimum);
-
-static void skip_spaces(struct expression *e)
-{
-	e->at += strspn(e->at, " \t\n");
-}
-
-/* "(unsigned long)", "( gfp_t)": a parenthesis with names only. */
-static bool skip_cast(struct expression *e)
-{
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
-	const char *at = e->at + 1;
-
-	at += strspn(at, " ");
-	if (!*at || !strchr(letters, *at))
-		return false;
-	at += strspn(at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789 ");
-	if (*at != ')')
-		return false;
-	e->at = at + 1;
-	return true;
-}
-
-static u64 operand(struct expression *e)
-{
-	char *end;
-	u64 value;
-
-	skip_spaces(e);
-	if (*e->at == '~') {
-		e->at++;
-		return ~operand(e);
-	}
-	if (*e->at == '(') {
-		if (skip_cast(e))
-			return operand(e);
-		e->at++;
-		value = evaluate(e, 0);
-		skip_spaces(e);
-		if (*e->at != ')') {
-			e->bad = true;
-			return 0;
-		}
-		e->at++;
-		return value;
-	}
-	value = strtoull(e->at, &end, 0);
-	if (end == e->at)
-		e->bad = true;
-	e->at = end + strspn(end, "uUlL");
-	return value;
-}
-
-/* Precedence climbing: "|" 1, "&" 2, "<<" 3. */
-static u64 evaluate(struct expression *e, int minimum)
-{
-	u64 value = operand(e), right;
-
-	while (!e->bad) {
-		int precedence, length = 1;
-
-		skip_spaces(e);
-		if (*e->at == '|')
-			precedence = 1;
-		else if (*e->at == '&')
-			precedence = 2;
-		else if (!strncmp(e->at, "<<", 2))
-			precedence = 3, length = 2;
-		else
-			break;
-		if (precedence <= minimum)
-			break;
-		e->at += length;
-		right = evaluate(e, precedence);
-		if (precedence == 1)
-			value |= right;
-		else if (precedence == 2)
-			value &= right;
-		else if (right < 64)
-			value <<= right;
-		else
-			e->bad = true;
-	}
-	return value;
-}
-
-bool rf_print_fmt_flag(const char *format, const char *name, u64 *value)
-{
-	char quoted[64];
-	const char *at, *open;
-
-	snprintf(quoted, sizeof(quoted), "\"%s\"", name);
-	at = strstr(format, quoted);
-	if (!at)
-		return false;
-	for (open = at; open > format && *open != '{'; open--)
-		;
-	if (*open == '{') {
-		struct expression e = { open + 1, false };
-		u64 result = evaluate(&e, 0);
-
-		skip_spaces(&e);
-		if (!e.bad && *e.at == ',') {
-			*value = result;
-			return true;
-		}
-	}
-	return false;
-}
-
 u64 rf_decoder_gfp(const struct rf_decoder *decoder, u64 rf_gfp)
 {
 	for (int i = 0; i < NR_GFP; i++)
@@ -203,10 +86,10 @@ u64 rf_decoder_gfp(const struct rf_decoder *decoder, u64 rf_gfp)
 	return 0;
 }
 
-/* A field by name ("a|b": b where a kernel has no a), or "#N": the Nth after __syscall_nr. */
+/* A field by name ("a|b": b where a kernel has no a; "a?"), or "#N": the Nth after __syscall_nr. */
 static struct tep_format_field *find_field(struct tep_event *event, const char *source)
 {
-	const char *bar = strchr(source, '|');
+	size_t length = strcspn(source, "|?");
 	struct tep_format_field *field;
 	char name[64];
 
@@ -221,11 +104,9 @@ static struct tep_format_field *find_field(struct tep_event *event, const char *
 			field = field->next;
 		return field;
 	}
-	if (!bar)
-		return tep_find_field(event, source);
-	snprintf(name, sizeof(name), "%.*s", (int)(bar - source), source);
+	snprintf(name, sizeof(name), "%.*s", (int)length, source);
 	field = tep_find_field(event, name);
-	return field ? field : tep_find_field(event, bar + 1);
+	return !field && source[length] == '|' ? tep_find_field(event, source + length + 1) : field;
 }
 
 static bool needs_known_entries(u8 rule)
@@ -247,6 +128,10 @@ static int learn_field(struct rf_decoder *decoder, struct tep_event *event, cons
 		return rf_error_set(err, -EOPNOTSUPP, RF_NO_OFFSET, "page-table entries of %s cannot be read",
 				    decoder->kernel->machine);
 	field = find_field(event, wanted->source);
+	if (!field && wanted->source[strlen(wanted->source) - 1] == '?') {
+		load->rule = RF_RULE_VALUE;
+		return 0;
+	}
 	if (!field || (wanted->rule != RF_RULE_TEXT && (field->size < 1 || field->size > 8)))
 		return rf_error_set(err, -ENOENT, RF_NO_OFFSET, "field \"%s\" is not there", wanted->source);
 	load->offset = (u16)field->offset;
@@ -335,6 +220,15 @@ static u64 fault_flags(const struct rf_kernel *kernel, u64 code, u64 mode)
 	default:
 		return mode | RF_FAULT_UNKNOWN;
 	}
+}
+
+/* enum fault_flag of linux/mm_types.h: of these bits none has moved since it came. */
+static u64 mm_fault_flags(u64 flags)
+{
+	return RF_FAULT_UNKNOWN | RF_FAULT_WRITE_KNOWN | (flags & BIT_ULL(0) ? RF_FAULT_WRITE : 0) |
+	       (flags & BIT_ULL(5) ? RF_FAULT_RETRY : 0) | (flags & BIT_ULL(6) ? 0 : RF_FAULT_KERNEL) |
+	       (flags & BIT_ULL(7) ? RF_FAULT_REMOTE : 0) | (flags & BIT_ULL(8) ? RF_FAULT_EXEC : 0) |
+	       (flags & BIT_ULL(10) ? RF_FAULT_UNSHARE : 0);
 }
 
 static u64 gfp_flags(const struct rf_decoder *decoder, u64 gfp)
@@ -443,6 +337,8 @@ static u64 apply(const struct rf_decoder *decoder, const u8 *data, u32 size, con
 		return fault_flags(kernel, raw, 0);
 	case RF_RULE_FAULT_KERNEL:
 		return fault_flags(kernel, raw, RF_FAULT_KERNEL);
+	case RF_RULE_FAULT_MM:
+		return mm_fault_flags(raw);
 	case RF_RULE_GFP:
 		return gfp_flags(decoder, raw);
 	case RF_RULE_PAGES:

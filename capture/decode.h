@@ -37,7 +37,4 @@ u64 rf_decoder_gfp(const struct rf_decoder *decoder, u64 rf_gfp);
 size_t rf_decode(const struct rf_decoder *decoder, const void *data, u32 size, u64 time, struct rf_record *records,
 		 size_t max);
 
-/* The value of a flag in the print fmt of a format ("{ expression, \"NAME\" }"); false: not there or not a number. */
-bool rf_print_fmt_flag(const char *format, const char *name, u64 *value);
-
 #endif

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "capture/decode.h"
+#include "capture/print_fmt.h"
 #include "capture/ring.h"
 
 #define COMMON                                                                                                         \
