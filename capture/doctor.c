@@ -192,12 +192,18 @@ static void check_file_systems(struct diagnosis *diagnosis)
 			add(diagnosis, known[i].verdict, "file system", "%s", known[i].text);
 }
 
+static bool is_there(const struct rf_event_status *status)
+{
+	return status->state == RF_EVENT_FOUND || status->state == RF_EVENT_SPARE;
+}
+
 static enum verdict event_verdict(const struct rf_event *event, const struct rf_event_status *status)
 {
 	static const enum verdict verdicts[] = {
-		[RF_NEED_ESSENTIAL] = BAD, [RF_NEED_WANTED] = LESS, [RF_NEED_EXTRA] = GOOD };
+		[RF_NEED_ESSENTIAL] = BAD, [RF_NEED_WANTED] = LESS,
+		[RF_NEED_EXTRA] = GOOD,	   [RF_NEED_STAND_IN] = GOOD };
 
-	return status->state == RF_EVENT_FOUND ? GOOD : verdicts[event->need];
+	return is_there(status) ? GOOD : verdicts[event->need];
 }
 
 /* System calls are many and alike: those that are there share a line. */
@@ -224,7 +230,7 @@ static void print_events(FILE *out, const struct diagnosis *diagnosis)
 	fputs("\nEvents:\n", out);
 	for (size_t i = 0; i < rf_nr_events; i++) {
 		const struct rf_event *event = &rf_events[i];
-		bool found = diagnosis->status[i].state == RF_EVENT_FOUND;
+		bool found = is_there(&diagnosis->status[i]);
 
 		if (found && !strcmp(event->system, "syscalls"))
 			continue;
@@ -259,7 +265,7 @@ static json_t *json_events(const struct diagnosis *diagnosis)
 
 	for (size_t i = 0; diagnosis->status && i < rf_nr_events; i++) {
 		const struct rf_event *event = &rf_events[i];
-		bool found = diagnosis->status[i].state == RF_EVENT_FOUND;
+		bool found = is_there(&diagnosis->status[i]);
 		json_t *object = json_object();
 
 		json_object_set_new(object, "event", json_sprintf("%s:%s", event->system, event->name));

@@ -14,6 +14,7 @@
 #define ESSENTIAL RF_NEED_ESSENTIAL
 #define WANTED RF_NEED_WANTED
 #define EXTRA RF_NEED_EXTRA
+#define STAND_IN RF_NEED_STAND_IN
 
 #define LOAD(name) { name, RF_RULE_LOAD, 0 }
 #define S32(name) { name, RF_RULE_S32, 0 }
@@ -44,6 +45,10 @@ const struct rf_event rf_events[] = {
 	  { LOAD("address"), RULE("error_code", FAULT_KERNEL) },
 	  "faults the kernel takes on user memory: read(2) into a fresh buffer",
 	  "pages first touched by system calls are missed" },
+	{ "kprobes", "handle_mm_fault", RF_FAULT, TASK, STAND_IN, NULL,
+	  { LOAD("addr"), RULE("flags", FAULT_MM) },
+	  "a kprobe on handle_mm_fault() for exceptions:page_fault_user, which arm64 does not have",
+	  "no page table can be rebuilt" },
 	{ "kmem", "rss_stat", RF_RSS_STAT, TASK, ESSENTIAL, "curr == 1",
 	  { LOAD("mm_id"), LOAD("curr"), LOAD("member"), RULE("size", PAGES) },
 	  "the moment entries are set or zapped, and how many",
@@ -152,12 +157,16 @@ const struct rf_event rf_events[] = {
 	CALL("exit_group", SYS_EXIT, WANTED, VALUE(1)),
 	{ "task", "task_newtask", RF_NEWTASK, TASK, ESSENTIAL, NULL, { LOAD("pid"), LOAD("clone_flags") },
 	  "who is whose child, and whether they share memory", "children cannot be followed" },
+	{ "sched", "sched_process_fork", RF_NEWTASK, TASK, STAND_IN, NULL,
+	  { LOAD("child_pid"), VALUE((s64)RF_CLONE_UNKNOWN) },
+	  "who is whose child", "children cannot be followed" },
 	{ "sched", "sched_prepare_exec", RF_PREPARE_EXEC, TASK, WANTED, NULL, { { NULL, RF_RULE_NONE, 0 } },
 	  "the point where exec leaves the old address space (Linux 6.10 and later)",
 	  "sched_process_exec stands in; stack pages of the new program may be attributed to the old" },
 	{ "sched", "sched_process_exec", RF_EXEC, TASK, ESSENTIAL, NULL, { LOAD("old_pid") },
 	  "a new program in a new address space", "page tables after exec are wrong" },
-	{ "sched", "sched_process_exit", RF_EXIT, TASK, WANTED, NULL, { LOAD("group_dead") },
+	{ "sched", "sched_process_exit", RF_EXIT, TASK, WANTED, NULL,
+	  { { "group_dead?", RF_RULE_LOAD, (s64)RF_EXIT_UNKNOWN } },
 	  "the end of a thread; its last: the end of the address space", "the end of the perf side-band stands in" },
 
 	/* What others do to the recorded page tables. */
@@ -206,3 +215,8 @@ const struct rf_event rf_events[] = {
 };
 
 const size_t rf_nr_events = ARRAY_SIZE(rf_events);
+
+bool rf_event_same(size_t a, size_t b)
+{
+	return rf_events[a].kind == rf_events[b].kind && rf_events[a].instance == rf_events[b].instance;
+}

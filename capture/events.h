@@ -22,6 +22,7 @@ enum rf_need {
 	RF_NEED_ESSENTIAL,	/* a recording without it says nothing: refuse */
 	RF_NEED_WANTED,		/* fidelity suffers: warn */
 	RF_NEED_EXTRA,		/* an optional check, or a call this architecture does without: say nothing */
+	RF_NEED_STAND_IN,	/* used only where no other event of this kind and instance is to be had */
 };
 
 /* How a field of the record is made from the field of the event. */
@@ -33,6 +34,7 @@ enum rf_rule {
 	RF_RULE_VALUE,		/* no field: a constant */
 	RF_RULE_FAULT_USER,	/* error code of the architecture -> RF_FAULT_* */
 	RF_RULE_FAULT_KERNEL,
+	RF_RULE_FAULT_MM,	/* FAULT_FLAG_* of handle_mm_fault() -> RF_FAULT_* */
 	RF_RULE_GFP,		/* gfp flags of this kernel -> RF_GFP_* */
 	RF_RULE_PAGES,		/* signed bytes -> pages */
 	RF_RULE_MIGRATION_PFN,	/* migration entry -> pfn of the page that leaves */
@@ -43,7 +45,11 @@ enum rf_rule {
 };
 
 struct rf_event_field {
-	const char *source;	/* name of the event's field; "#N": argument N of the system call */
+	/*
+	 * Name of the event's field; "#N": argument N of the system call; "a|b": b where there is no a; "a?": a kernel
+	 * may be without it, the value stands for it.
+	 */
+	const char *source;
 	enum rf_rule rule;
 	s64 value;
 };
@@ -65,5 +71,8 @@ struct rf_event {
 
 extern const struct rf_event rf_events[];
 extern const size_t rf_nr_events;
+
+/* Both rows give the same kind of record in the same instance: one may stand in for the other. */
+bool rf_event_same(size_t a, size_t b);
 
 #endif

@@ -32,6 +32,7 @@ static void add_events(json_t *header, const struct rf_header_facts *facts)
 				json_object_set_new(filters, name, json_string(filter));
 			break;
 		case RF_EVENT_FOUND:
+		case RF_EVENT_SPARE:
 			break;		/* left out on purpose */
 		default:
 			json_object_set_new(missing, name, json_string(facts->status[i].reason));

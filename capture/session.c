@@ -86,6 +86,20 @@ static char *read_format(const struct rf_event *event, struct rf_event_status *s
 	return text;
 }
 
+static bool stand_in(size_t i)
+{
+	return rf_events[i].need == RF_NEED_STAND_IN;
+}
+
+/* A row of the same records was found; "stand_ins": one that stands in, else one that needs no other. */
+static bool found_same(const struct rf_event_status *status, size_t number, bool stand_ins)
+{
+	for (size_t i = 0; i < rf_nr_events; i++)
+		if (stand_in(i) == stand_ins && rf_event_same(i, number) && status[i].state == RF_EVENT_FOUND)
+			return true;
+	return false;
+}
+
 int rf_events_learn(struct rf_decoder *decoder, struct rf_event_status *status, struct rf_error *err)
 {
 	int ret = 0;
@@ -104,7 +118,12 @@ int rf_events_learn(struct rf_decoder *decoder, struct rf_event_status *status, 
 				 rf_events[i].name, why.message);
 		}
 		free(format);
-		if (status[i].state != RF_EVENT_FOUND && rf_events[i].need == RF_NEED_ESSENTIAL && !ret)
+	}
+	for (size_t i = 0; i < rf_nr_events; i++) {
+		if (stand_in(i) && status[i].state == RF_EVENT_FOUND && found_same(status, i, false))
+			status[i].state = RF_EVENT_SPARE;
+		if (status[i].state != RF_EVENT_FOUND && rf_events[i].need == RF_NEED_ESSENTIAL && !ret &&
+		    !found_same(status, i, true))
 			ret = rf_error_set(err, -EOPNOTSUPP, RF_NO_OFFSET, "%s: %s", status[i].reason,
 					   rf_events[i].without);
 	}

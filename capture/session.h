@@ -18,6 +18,7 @@ enum rf_event_state {
 	RF_EVENT_ON,
 	RF_EVENT_MISSING,	/* the kernel has no such tracepoint */
 	RF_EVENT_UNREADABLE,	/* its format lacks a field, or its entries cannot be read on this architecture */
+	RF_EVENT_SPARE,		/* not needed: what it stands in for is there */
 	RF_EVENT_REFUSED,	/* the kernel would not filter or enable it */
 };
 
