@@ -155,15 +155,11 @@ int rf_decoder_learn(struct rf_decoder *decoder, size_t number, const char *form
 {
 	const struct rf_event *event = &rf_events[number];
 	struct layout layout = { .kind = event->kind };
-	struct tep_event *known;
+	struct tep_event *known = NULL;
 	int ret;
 
-	known = tep_find_event_by_name(decoder->tep, event->system, event->name);
-	if (!known) {
-		/* A print fmt that cannot be parsed does not matter: the fields are known by then. */
-		tep_parse_event(decoder->tep, format, strlen(format), event->system);
-		known = tep_find_event_by_name(decoder->tep, event->system, event->name);
-	}
+	/* A print fmt that cannot be parsed does not matter: the fields are known by then. A probe may have any name. */
+	tep_parse_format(decoder->tep, &known, format, strlen(format), event->system);
 	if (!known || known->id <= 0 || known->id >= MAX_EVENT_IDS)
 		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "its format cannot be read");
 	learn_common(decoder, known);

@@ -17,7 +17,8 @@ struct rf_decoder *rf_decoder_create(const struct rf_kernel *kernel, struct rf_e
 void rf_decoder_destroy(struct rf_decoder *decoder);
 
 /*
- * Learn event number "event" of rf_events[] from the text of its format file.
+ * Learn event number "event" of rf_events[] from the text of its format file; the name in it may be another's, as
+ * users name their probes as they like.
  * -ENOENT: the kernel's event lacks a field we need (err names it); -EOPNOTSUPP: entries of this architecture
  * cannot be read; -EINVAL: not a format.
  */

@@ -46,7 +46,7 @@ const struct rf_event rf_events[] = {
 	  "faults the kernel takes on user memory: read(2) into a fresh buffer",
 	  "pages first touched by system calls are missed" },
 	{ "kprobes", "handle_mm_fault", RF_FAULT, TASK, STAND_IN, NULL,
-	  { LOAD("addr"), RULE("flags", FAULT_MM) },
+	  { LOAD("addr|address"), RULE("flags", FAULT_MM) },
 	  "a kprobe on handle_mm_fault() for exceptions:page_fault_user, which arm64 does not have",
 	  "no page table can be rebuilt" },
 	{ "kmem", "rss_stat", RF_RSS_STAT, TASK, ESSENTIAL, "curr == 1",
