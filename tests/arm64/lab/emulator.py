@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+"""Boot a kernel in the emulator: build the guest's initrd and QEMU's plugin, run a job, take its results."""
+import pathlib
+import shutil
+import subprocess
+import tarfile
+import tempfile
+
+import packages
+
+HERE = pathlib.Path(__file__).parent
+APPLETS = ('sh', 'mount', 'insmod', 'cat', 'tr', 'mkdir', 'echo', 'mkswap', 'swapon', 'rm', 'cut', 'dmesg', 'tar', 'dd',
+           'poweroff', 'timeout')
+OUTPUT_MIB = 256
+# The CPU models: with and without range TLBI. The kernel of sid can use 52-bit addresses on "max", which changes ranges.
+CPUS = {
+    'range': 'max,lpa2=off',
+    'norange': 'neoverse-n1',
+    'lpa2': 'max',
+    'n2': 'neoverse-n2',
+    'a55': 'cortex-a55',
+    'a72': 'cortex-a72',
+}
+
+
+class CpioWriter:
+    """An initrd is a "newc" archive."""
+
+    def __init__(self, path):
+        self.file = open(path, 'wb')
+        self.number = 0
+        self.directories = set()
+
+    def put(self, name, mode, data=b''):
+        parent = str(pathlib.PurePosixPath(name).parent)
+        if parent != '.' and parent not in self.directories:
+            self.put(parent, 0o40755)
+            self.directories.add(parent)
+        self.number += 1
+        encoded = name.encode() + b'\0'
+        fields = (self.number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(encoded), 0)
+        self.file.write(b'070701' + b''.join(b'%08X' % field for field in fields) + encoded)
+        self.pad()
+        self.file.write(data)
+        self.pad()
+
+    def pad(self):
+        self.file.write(b'\0' * (-self.file.tell() % 4))
+
+    def close(self):
+        self.put('TRAILER!!!', 0)
+        self.file.close()
+
+
+def make_initrd(path, kernel, busybox, programs):
+    archive = CpioWriter(path)
+    for directory in ('proc', 'sys', 'dev', 'run', 'files', 'tmp'):
+        archive.put(directory, 0o40755)
+        archive.directories.add(directory)
+    archive.put('init', 0o100755, (HERE / 'init').read_bytes())
+    archive.put('bin/busybox', 0o100755, busybox.read_bytes())
+    for applet in APPLETS:
+        archive.put(f'bin/{applet}', 0o120777, b'busybox')
+    for program in programs:
+        archive.put(f'bin/{program.name}', 0o100755, program.read_bytes())
+    for module in sorted((kernel.directory / 'modules').iterdir()):
+        archive.put(f'modules/{module.name}', 0o100644, module.read_bytes())
+    archive.close()
+
+
+def build_workloads(cache):
+    program = cache / 'workloads'
+    packages.run('aarch64-linux-gnu-gcc', '-D_GNU_SOURCE', '-O2', '-static', HERE / 'workloads.c', '-o', program)
+    return program
+
+
+def build_plugin(cache):
+    plugin = cache / 'tlbicount.so'
+    flags = packages.run('pkg-config', '--cflags', '--libs', 'glib-2.0').split()
+    packages.run('gcc', '-O2', '-shared', '-fPIC', '-fvisibility=hidden', HERE / 'tlbicount.c', '-o', plugin, *flags)
+    return plugin
+
+
+class Emulator:
+    def __init__(self, cache, kernel, programs):
+        self.cache = cache
+        self.kernel = kernel
+        self.initrd = cache / f'initrd-{kernel.version}'
+        self.plugin = build_plugin(cache)
+        make_initrd(self.initrd, kernel, packages.busybox(cache), programs)
+
+    def boot(self, cpu, output, options, plugin_arguments=''):
+        """Run one job; its files are in the directory output afterwards."""
+        shutil.rmtree(output, ignore_errors=True)
+        output.mkdir(parents=True)
+        disk = output / 'disk'
+        with open(disk, 'wb') as file:
+            file.truncate(OUTPUT_MIB << 20)
+        command = [packages.QEMU, '-machine', 'virt,gic-version=3', '-accel', 'tcg,thread=multi,tb-size=512',
+                   '-cpu', CPUS[cpu], '-smp', '2', '-m', '2G', '-nographic', '-no-reboot', '-nic', 'none',
+                   '-kernel', self.kernel.image, '-initrd', self.initrd,
+                   '-append', f'console=ttyAMA0 nokaslr panic=-1 quiet rdinit=/init {options}',
+                   '-drive', f'if=none,id=o,file={disk},format=raw,cache=unsafe', '-device', 'virtio-blk-pci,drive=o']
+        if plugin_arguments:
+            command += ['-plugin', f'{self.plugin},{plugin_arguments}']
+        with open(output / 'console', 'wb') as console:
+            try:
+                subprocess.run(command, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT,
+                               timeout=300, check=False)
+            except subprocess.TimeoutExpired:
+                pass
+        try:
+            with tarfile.open(disk) as archive:
+                archive.extractall(output)
+        except tarfile.TarError:
+            tail = (output / 'console').read_text(errors='replace').strip().splitlines()[-5:]
+            raise RuntimeError(f'{self.kernel.version} on {cpu} did not finish: {" | ".join(tail)}') from None
+        finally:
+            disk.unlink()
+
+    def read_symbols(self):
+        if self.kernel.symbols.exists():
+            return
+        with tempfile.TemporaryDirectory(dir=self.cache) as directory:
+            output = pathlib.Path(directory) / 'symbols'
+            self.boot('range', output, 'refold.job=symbols')
+            shutil.copyfile(output / 'kallsyms', self.kernel.symbols)
+
+    def record(self, cpu, output, modes, workloads, mib=8):
+        """Record workloads while the plugin counts: recordings, and windows.jsonl."""
+        self.read_symbols()
+        self.boot(cpu, output,
+                  f'refold.job=record refold.modes={",".join(modes)} refold.workloads={",".join(workloads)} '
+                  f'refold.mib={mib}',
+                  f'symbols={self.kernel.symbols},out={output}/windows.jsonl,page_shift={self.kernel.page_shift}')
+        return (output / 'log').read_text(errors='replace')

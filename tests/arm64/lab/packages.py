@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: MIT
+"""
+What the lab needs from Debian: tools for this machine, and kernels and a shell for the emulated one. The latter are only
+unpacked, through apt configurations of the lab's own; the system's lists and packages stay as they are.
+"""
+import getpass
+import lzma
+import os
+import pathlib
+import re
+import subprocess
+
+KEYS = '/usr/share/keyrings/debian-archive-keyring.gpg'
+# Packages by a file or program that shows that they are there.
+TOOLS = {
+    'gcc': '/usr/bin/gcc',
+    'pkg-config': '/usr/bin/pkg-config',
+    'libglib2.0-dev': '/usr/include/glib-2.0/glib.h',
+    'gcc-aarch64-linux-gnu': '/usr/bin/aarch64-linux-gnu-gcc',
+    'libc6-dev-arm64-cross': '/usr/aarch64-linux-gnu/include/stdio.h',
+}
+QEMU = 'qemu-system-aarch64'
+# Drivers of the guest, in this order, of those that are not built in: the disk for its results, and swap in memory.
+MODULES = ('virtio_blk', 'lz4_compress', 'lz4hc_compress', 'zsmalloc', 'zram')
+
+
+class Unavailable(Exception):
+    """Something cannot be had on this machine; the text is a reason to skip."""
+
+
+def run(*command, **options):
+    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          **options)
+    if done.returncode:
+        tail = ' '.join((done.stderr or done.stdout).strip().splitlines()[-3:])
+        raise Unavailable(f'{" ".join(map(str, command[:4]))}: exit code {done.returncode}: {tail}')
+    return done.stdout
+
+
+def mirror():
+    """The Debian mirror that apt uses, and the release of this machine."""
+    text = run('apt-get', 'indextargets', '--format', '$(SITE) $(CODENAME)', 'Created-By: Packages')
+    for line in text.splitlines():
+        site, _, release = line.partition(' ')
+        if release and '-' not in release:
+            return site, release
+    raise Unavailable('apt knows no mirror')
+
+
+def source(site, release):
+    # A mirror can be older than sid's Valid-Until of one week; signatures are checked all the same.
+    check = ' check-valid-until=no' if release == 'sid' else ''
+    return f'deb [signed-by={KEYS}{check}] {site} {release} main\n'
+
+
+class Apt:
+    """apt for arm64 packages of one release, in a directory of its own."""
+
+    def __init__(self, directory, release):
+        self.directory = directory
+        for name in ('etc/preferences.d', 'state/lists/partial', 'cache/archives/partial', 'debs'):
+            (directory / name).mkdir(parents=True, exist_ok=True)
+        (directory / 'status').touch()
+        (directory / 'etc/sources.list').write_text(source(mirror()[0], release))
+        (directory / 'apt.conf').write_text(f'''Dir::Etc "{directory}/etc";
+Dir::Etc::sourcelist "{directory}/etc/sources.list";
+Dir::Etc::sourceparts "-";
+Dir::State "{directory}/state";
+Dir::State::status "{directory}/status";
+Dir::Cache "{directory}/cache";
+APT::Architecture "arm64";
+APT::Architectures {{ "arm64"; }};
+APT::Sandbox::User "{getpass.getuser()}";
+Acquire::Languages "none";
+''')
+        self.environment = dict(os.environ, APT_CONFIG=str(directory / 'apt.conf'))
+
+    def run(self, *command):
+        return run(*command, env=self.environment, cwd=self.directory / 'debs')
+
+    def update(self):
+        self.run('apt-get', '-qq', 'update')
+
+    def kernel_version(self, package):
+        found = re.search(r'Depends: linux-image-(\d\S*)', self.run('apt-cache', 'depends', package))
+        if not found:
+            raise Unavailable(f'{package} depends on no kernel')
+        return found.group(1)
+
+    def unpack(self, package, to):
+        """Download if it is not there, and unpack; returns the package."""
+        self.run('apt-get', '-qq', 'download', package)
+        deb = max((self.directory / 'debs').glob(f'{package}_*.deb'), key=os.path.getmtime)
+        to.mkdir(parents=True, exist_ok=True)
+        run('dpkg-deb', '-x', deb, to)
+        return deb
+
+
+def install(packages, *options):
+    if os.geteuid():
+        raise Unavailable(f'root is needed to install {" ".join(packages)}')
+    environment = dict(os.environ, DEBIAN_FRONTEND='noninteractive')
+    run('apt-get', '-qq', *options, 'update', env=environment)
+    run('apt-get', '-qq', '-y', '--no-install-recommends', *options, 'install', *packages, env=environment)
+
+
+def qemu_version():
+    try:
+        found = re.search(r'version (\d+)\.', run(QEMU, '--version'))
+    except (OSError, Unavailable):
+        return 0
+    return int(found.group(1)) if found else 0
+
+
+def install_tools(cache):
+    missing = [package for package, path in TOOLS.items() if not os.path.exists(path)]
+    if missing:
+        install(missing)
+    if qemu_version() >= 10:
+        return
+    # Reading registers in a plugin needs QEMU 9.2; Debian 12 has a newer one among its backports.
+    site, release = mirror()
+    options = []
+    if release == 'bookworm':
+        lists = cache / 'backports'
+        (lists / 'partial').mkdir(parents=True, exist_ok=True)
+        (cache / 'backports.list').write_text(source(site, release) + source(site, f'{release}-backports'))
+        options = ['-o', f'Dir::Etc::sourcelist={cache}/backports.list', '-o', 'Dir::Etc::sourceparts=-',
+                   '-o', f'Dir::State::lists={lists}', '-t', f'{release}-backports']
+    install(['qemu-system-arm'], *options)
+    if qemu_version() < 10:
+        raise Unavailable(f'QEMU 10 is needed, this is {qemu_version()}')
+
+
+def newest(directory, pattern):
+    found = sorted(directory.rglob(pattern))
+    if not found:
+        raise Unavailable(f'{directory} has no {pattern}')
+    return found[-1]
+
+
+class Kernel:
+    """One Debian kernel, unpacked: version, image, modules."""
+
+    def __init__(self, cache, release, package):
+        apt = Apt(cache / f'apt-{release}', release)
+        known = cache / f'{package}-{release}'
+        try:
+            apt.update()
+            self.version = apt.kernel_version(package)
+            known.write_text(self.version)
+        except Unavailable:
+            if not known.exists():
+                raise
+            self.version = known.read_text()
+        self.directory = cache / 'kernels' / self.version
+        if not (self.directory / 'complete').exists():
+            self.fetch(apt)
+
+    def fetch(self, apt):
+        version = self.version
+        image = apt.unpack(f'linux-image-{version}', self.directory)
+        if image.stat().st_size < 1000000:      # only a meta package, since 7.x
+            for part in ('binary', 'modules', 'base'):
+                apt.unpack(f'linux-{part}-{version}', self.directory)
+        modules = self.directory / 'modules'
+        modules.mkdir(exist_ok=True)
+        order = []
+        for module in MODULES:
+            for path in self.directory.rglob(f'{module}.ko.xz'):
+                (modules / f'{module}.ko').write_bytes(lzma.decompress(path.read_bytes()))
+                order.append(f'{module}.ko\n')
+                break
+        (modules / 'order').write_text(''.join(order))
+        (self.directory / 'complete').touch()
+
+    @property
+    def image(self):
+        return newest(self.directory, 'vmlinuz*')
+
+    @property
+    def symbols(self):
+        """/proc/kallsyms of a boot without address randomisation; made by the first boot."""
+        return self.directory / 'kallsyms'
+
+    @property
+    def page_shift(self):
+        return 14 if '16k' in self.version else 16 if '64k' in self.version else 12
+
+
+def busybox(cache):
+    root = cache / 'busybox'
+    if not list(root.rglob('bin/busybox')):
+        apt = Apt(cache / 'apt-trixie', 'trixie')
+        apt.update()
+        apt.unpack('busybox-static', root)
+    return newest(root, 'bin/busybox')

@@ -1,0 +1,626 @@
+// SPDX-License-Identifier: MIT
+/*
+ * workloads NAME MIB TAG: what the emulated kernel is made to do, the same in every run. Each workload is a row of phases;
+ * a phase is a window, labelled NAME/TAG/PHASE, that the recording knows from trace_marker and the emulator's plugin
+ * (tlbicount.c) from an instruction that does nothing.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+#define BLOCK 65536ul
+#define CGROUP "/sys/fs/cgroup/"
+#define TRACEFS "/sys/kernel/tracing/"
+
+#define HINT_BEGIN 0x5a01
+#define HINT_END 0x5a02
+
+static const char *workload, *tag;
+static size_t page, size;
+static int marker;
+static char label[256];
+
+/* movz xzr, #number with x0 pointing to the label. */
+#define HINT(number, text) do {                                                                    \
+	register const char *x0 asm("x0") = (text);                                                \
+	asm volatile(".inst %c1" :: "r"(x0), "i"(0xd280001fu | (number) << 5) : "memory");         \
+} while (0)
+
+/* A recording's own trace_marker: kernels before 6.16 do not copy there what is written to the common one. */
+static int open_marker(void)
+{
+	glob_t found;
+
+	if (glob(TRACEFS "instances/refold-task-*/trace_marker", 0, NULL, &found) || found.gl_pathc != 1) {
+		fprintf(stderr, "no recording is running\n");
+		exit(2);
+	}
+	return open(found.gl_pathv[0], O_WRONLY);
+}
+
+static void mark(const char *what)
+{
+	char text[320];
+	int length = snprintf(text, sizeof(text), "WL %s %s\n", what, label);
+
+	if (write(marker, text, length) != length)
+		exit(3);
+}
+
+static void begin(const char *phase)
+{
+	snprintf(label, sizeof(label), "%s/%s/%s", workload, tag, phase);
+	mark("BEGIN");
+	HINT(HINT_BEGIN, label);
+}
+
+static void end(void)
+{
+	HINT(HINT_END, label);
+	mark("END");
+}
+
+/* ---- memory ----------------------------------------------------------------- */
+
+/* At a fixed place that is 2M aligned, so that every run has the same page tables. */
+static char *region(void)
+{
+	char *memory = mmap((void *)0x4000000000ul, size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (memory == MAP_FAILED) {
+		perror("mmap");
+		exit(2);
+	}
+	return memory;
+}
+
+static void write_all(char *memory, size_t length, size_t step)
+{
+	size_t i;
+
+	for (i = 0; i < length; i += step)
+		((volatile char *)memory)[i] = 1;
+}
+
+static void read_all(const char *memory, size_t length, size_t step)
+{
+	size_t i;
+
+	for (i = 0; i < length; i += step)
+		(void)((const volatile char *)memory)[i];
+}
+
+static char *touched(void)
+{
+	char *memory = region();
+
+	write_all(memory, size, page);
+	return memory;
+}
+
+static void run_anon(void)
+{
+	char *memory = region();
+
+	begin("touch");
+	write_all(memory, size, page);
+	end();
+	begin("rewrite");
+	write_all(memory, size, page);
+	end();
+	begin("munmap");
+	munmap(memory, size);
+	end();
+}
+
+static void run_anon_read(void)
+{
+	char *memory = region();
+
+	begin("read-zero");
+	read_all(memory, size, page);
+	end();
+	begin("write-after-read");
+	write_all(memory, size, page);
+	end();
+	begin("munmap");
+	munmap(memory, size);
+	end();
+}
+
+/* ---- fork ------------------------------------------------------------------- */
+
+static int to_child[2], to_parent[2];
+
+static void tell(int fd)
+{
+	if (write(fd, "x", 1) != 1)
+		_exit(3);
+}
+
+static void await(int fd)
+{
+	char byte;
+
+	if (read(fd, &byte, 1) != 1)
+		_exit(3);
+}
+
+static pid_t fork_child(void)
+{
+	pid_t child;
+
+	if (pipe(to_child) || pipe(to_parent))
+		exit(2);
+	child = fork();
+	if (child < 0) {
+		perror("fork");
+		exit(2);
+	}
+	return child;
+}
+
+static void child_exits(pid_t child)
+{
+	begin("child-exit");
+	tell(to_child[1]);
+	waitpid(child, NULL, 0);
+	end();
+}
+
+static void run_fork_exit(void)
+{
+	char *memory = touched();
+	pid_t child;
+
+	begin("fork");
+	child = fork_child();
+	if (!child) {
+		tell(to_parent[1]);
+		await(to_child[0]);
+		_exit(0);
+	}
+	await(to_parent[0]);
+	end();
+	child_exits(child);
+	begin("parent-write-all");
+	write_all(memory, size, page);
+	end();
+	begin("munmap");
+	munmap(memory, size);
+	end();
+}
+
+/* The child writes a page in each child_step bytes, the parent one in each parent_step; 0: none. */
+static void fork_and_write(const char *child_phase, size_t child_step, const char *parent_phase, size_t parent_step)
+{
+	char *memory = touched();
+	pid_t child;
+
+	begin("fork");
+	child = fork_child();
+	if (!child) {
+		tell(to_parent[1]);
+		await(to_child[0]);
+		if (child_step)
+			write_all(memory, size, child_step);
+		tell(to_parent[1]);
+		await(to_child[0]);
+		_exit(0);
+	}
+	await(to_parent[0]);
+	end();
+	begin(child_phase);
+	tell(to_child[1]);
+	await(to_parent[0]);
+	end();
+	if (parent_step) {
+		begin(parent_phase);
+		write_all(memory, size, parent_step);
+		end();
+	}
+	child_exits(child);
+	begin("parent-write-all-after");
+	write_all(memory, size, page);
+	end();
+	begin("munmap");
+	munmap(memory, size);
+	end();
+}
+
+static void run_cow_child_all(void)
+{
+	fork_and_write("child-write-all", page, NULL, 0);
+}
+
+static void run_cow_child_1per64k(void)
+{
+	fork_and_write("child-write-1per64k", BLOCK, NULL, 0);
+}
+
+static void run_cow_parent_all(void)
+{
+	fork_and_write("child-idle", 0, "parent-write-all", page);
+}
+
+static void run_cow_parent_1per64k(void)
+{
+	fork_and_write("child-idle", 0, "parent-write-1per64k", BLOCK);
+}
+
+/* ---- changing and unmapping ------------------------------------------------- */
+
+static void protect(const char *phase, char *memory, size_t length, int protection)
+{
+	begin(phase);
+	mprotect(memory, length, protection);
+	end();
+}
+
+static void rewrite(const char *phase, char *memory, size_t length)
+{
+	begin(phase);
+	write_all(memory, length, page);
+	end();
+}
+
+static void run_mprotect(void)
+{
+	char *memory = touched(), *odd = memory + 5 * page;
+	size_t odd_length = size / 2 + 6 * page;
+
+	protect("ro-half", memory, size / 2, PROT_READ);
+	protect("rw-half", memory, size / 2, PROT_READ | PROT_WRITE);
+	rewrite("write-half", memory, size / 2);
+	protect("ro-whole", memory, size, PROT_READ);
+	protect("rw-whole", memory, size, PROT_READ | PROT_WRITE);
+	rewrite("write-whole", memory, size);
+	protect("ro-misaligned", odd, odd_length, PROT_READ);
+	protect("rw-misaligned", odd, odd_length, PROT_READ | PROT_WRITE);
+	rewrite("write-misaligned", memory, size);
+	protect("none-whole", memory, size, PROT_NONE);
+	protect("rw-whole2", memory, size, PROT_READ | PROT_WRITE);
+	begin("munmap");
+	munmap(memory, size);
+	end();
+}
+
+/* One page in the middle of each block. */
+static void advise_pages(char *memory, size_t length, int advice)
+{
+	size_t i;
+
+	for (i = 7 * page; i < length; i += BLOCK)
+		madvise(memory + i, page, advice);
+}
+
+static void run_dontneed(void)
+{
+	char *memory = touched();
+	size_t i;
+
+	begin("single-mid-pages");
+	advise_pages(memory, size, MADV_DONTNEED);
+	end();
+	begin("refault");
+	write_all(memory + 7 * page, size - 7 * page, BLOCK);
+	end();
+	begin("whole");
+	madvise(memory, size, MADV_DONTNEED);
+	end();
+	rewrite("retouch", memory, size);
+	begin("whole-blocks-each");
+	for (i = 0; i < size; i += BLOCK)
+		madvise(memory + i, BLOCK, MADV_DONTNEED);
+	end();
+	rewrite("retouch2", memory, size);
+	begin("misaligned-range");
+	madvise(memory + 3 * page, size - 8 * page, MADV_DONTNEED);
+	end();
+	begin("munmap");
+	munmap(memory, size);
+	end();
+}
+
+static void run_free(void)
+{
+	char *memory = touched();
+
+	begin("free-whole");
+	madvise(memory, size, MADV_FREE);
+	end();
+	rewrite("rewrite", memory, size);
+	begin("free-single-mid-pages");
+	advise_pages(memory, size / 4, MADV_FREE);
+	end();
+	rewrite("rewrite2", memory, size);
+	begin("munmap");
+	munmap(memory, size);
+	end();
+}
+
+static char *move(const char *phase, char *from, uintptr_t to)
+{
+	char *moved;
+
+	begin(phase);
+	moved = mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)to);
+	end();
+	return moved;
+}
+
+static void run_mremap(void)
+{
+	char *memory = move("move-2M-aligned", touched(), 0x5000000000ul);
+
+	memory = move("move-64K-aligned", memory, 0x6000010000ul);
+	rewrite("write-64K-aligned", memory, size);
+	memory = move("move-misaligned", memory, 0x7000000000ul + page);
+	rewrite("write-misaligned", memory, size);
+	memory = move("move-back", memory, 0x5000000000ul);
+	rewrite("write-back", memory, size);
+	begin("munmap");
+	munmap(memory, size);
+	end();
+}
+
+static void run_partial(void)
+{
+	char *memory = touched();
+
+	begin("munmap-one-page");
+	munmap(memory + 7 * page, page);
+	end();
+	begin("munmap-misaligned");
+	munmap(memory + size / 4 + 5 * page, size / 2 + 6 * page);
+	end();
+	begin("mmap-fixed-over");
+	if (mmap(memory + BLOCK * 2, BLOCK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+	    MAP_FAILED)
+		perror("mmap");
+	end();
+	begin("munmap");
+	munmap(memory, size);
+	end();
+}
+
+static void run_populate(void)
+{
+	char *memory = region();
+	pid_t child;
+
+	begin("populate-write");
+	madvise(memory, size, MADV_POPULATE_WRITE);
+	end();
+	begin("exit-unmap");
+	child = fork();
+	if (!child)
+		_exit(0);
+	waitpid(child, NULL, 0);
+	end();
+	begin("munmap");
+	munmap(memory, size);
+	end();
+}
+
+static void run_brk(void)
+{
+	size_t i;
+
+	begin("grow-touch");
+	for (i = 0; i < size; i += BLOCK * 2)
+		write_all(sbrk(BLOCK * 2), BLOCK * 2, page);
+	end();
+	begin("shrink");
+	for (i = 0; i < size; i += BLOCK * 2)
+		if (sbrk(-(intptr_t)(BLOCK * 2 - (i ? 0 : page))) == (void *)-1)
+			perror("sbrk");
+	end();
+}
+
+/* ---- folios and reclaim ----------------------------------------------------- */
+
+static void run_collapse(void)
+{
+	char *memory = touched();
+
+	begin("collapse");
+	madvise(memory, size, MADV_COLLAPSE);
+	end();
+	protect("ro-one-page", memory + 7 * page, page, PROT_READ);
+	protect("rw-one-page", memory + 7 * page, page, PROT_READ | PROT_WRITE);
+	begin("munmap");
+	munmap(memory, size);
+	end();
+}
+
+static void run_reclaim(void)
+{
+	char *memory = touched();
+
+	begin("cold-single-mid-pages");
+	advise_pages(memory, size / 4, MADV_COLD);
+	end();
+	begin("cold-whole");
+	madvise(memory, size, MADV_COLD);
+	end();
+	begin("reaccess");
+	read_all(memory, size, page);
+	end();
+	rewrite("rewrite", memory, size);
+	begin("pageout-misaligned");
+	madvise(memory + 5 * page, size / 4, MADV_PAGEOUT);
+	end();
+	begin("pageout-whole");
+	madvise(memory, size, MADV_PAGEOUT);
+	end();
+	rewrite("swapin-write", memory, size);
+	begin("munmap");
+	munmap(memory, size);
+	end();
+}
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		fprintf(stderr, "%s: %s\n", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
+/* The kernel reclaims a quarter of the memory of a cgroup of ours; the guest made it. */
+static void run_memcg(void)
+{
+	char pid[32], quarter[32];
+	char *memory;
+
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	snprintf(quarter, sizeof(quarter), "%zu", size / 4);
+	write_file(CGROUP "wl/cgroup.procs", pid);
+	memory = touched();
+	begin("reclaim-quarter");
+	write_file(CGROUP "wl/memory.reclaim", quarter);
+	end();
+	begin("reread");
+	read_all(memory, size, page);
+	end();
+	begin("reclaim-quarter-again");
+	write_file(CGROUP "wl/memory.reclaim", quarter);
+	end();
+	rewrite("rewrite", memory, size);
+	begin("munmap");
+	munmap(memory, size);
+	end();
+	write_file(CGROUP "cgroup.procs", pid);
+}
+
+/* ---- files ------------------------------------------------------------------ */
+
+static int whole_file(const char *path)
+{
+	static char bytes[1 << 20];
+	int fd = open(path, O_RDWR | O_CREAT, 0644);
+	size_t i;
+
+	if (fd < 0) {
+		perror(path);
+		exit(2);
+	}
+	memset(bytes, 7, sizeof(bytes));
+	for (i = 0; i < size; i += sizeof(bytes))
+		if (write(fd, bytes, sizeof(bytes)) < 0)
+			perror(path);
+	fsync(fd);
+	return fd;
+}
+
+static char *map_file(int fd, int protection, int flags)
+{
+	char *memory = mmap((void *)0x4000000000ul, size, protection, flags | MAP_FIXED_NOREPLACE, fd, 0);
+
+	if (memory == MAP_FAILED) {
+		perror("mmap");
+		exit(2);
+	}
+	return memory;
+}
+
+static void run_file(void)
+{
+	int fd = whole_file(getenv("WORKLOAD_FILE"));
+	char *memory = map_file(fd, PROT_READ, MAP_SHARED);
+	pid_t child;
+
+	begin("read");
+	read_all(memory, size, page);
+	end();
+	begin("fork-exit");
+	child = fork();
+	if (!child)
+		_exit(0);
+	waitpid(child, NULL, 0);
+	end();
+	begin("munmap");
+	munmap(memory, size);
+	end();
+	memory = map_file(fd, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+	begin("private-read");
+	read_all(memory, size, page);
+	end();
+	begin("private-write-1per64k");
+	write_all(memory + 7 * page, size - 7 * page, BLOCK);
+	end();
+	begin("private-munmap");
+	munmap(memory, size);
+	end();
+	memory = map_file(fd, PROT_READ | PROT_WRITE, MAP_SHARED);
+	rewrite("shared-write", memory, size);
+	begin("msync-clean");
+	msync(memory, size, MS_SYNC);
+	end();
+	rewrite("shared-rewrite", memory, size);
+	begin("shared-munmap");
+	munmap(memory, size);
+	end();
+}
+
+/* ----------------------------------------------------------------------------- */
+
+/* A name may go on behind the one that is listed: file_tmpfs, memcg_lrugen0. */
+static const struct {
+	const char *name;
+	void (*run)(void);
+} workloads[] = {
+	{ "anon_read", run_anon_read },
+	{ "anon", run_anon },
+	{ "fork_exit", run_fork_exit },
+	{ "cow_child_all", run_cow_child_all },
+	{ "cow_child_1per64k", run_cow_child_1per64k },
+	{ "cow_parent_all", run_cow_parent_all },
+	{ "cow_parent_1per64k", run_cow_parent_1per64k },
+	{ "mprotect", run_mprotect },
+	{ "dontneed", run_dontneed },
+	{ "free", run_free },
+	{ "mremap", run_mremap },
+	{ "partial", run_partial },
+	{ "populate", run_populate },
+	{ "brk", run_brk },
+	{ "collapse", run_collapse },
+	{ "reclaim", run_reclaim },
+	{ "memcg", run_memcg },
+	{ "file", run_file },
+};
+
+int main(int argc, char **argv)
+{
+	size_t i;
+
+	if (argc != 4)
+		return 2;
+	workload = argv[1];
+	size = strtoul(argv[2], NULL, 10) << 20;
+	tag = argv[3];
+	page = sysconf(_SC_PAGESIZE);
+	marker = open_marker();
+	for (i = 0; i < sizeof(workloads) / sizeof(workloads[0]); i++) {
+		if (!strncmp(workload, workloads[i].name, strlen(workloads[i].name))) {
+			workloads[i].run();
+			return 0;
+		}
+	}
+	return 2;
+}
