@@ -209,6 +209,7 @@ struct arch_knobs {
 	bool young_batch;		/* 7.0: test/clear_flush_young_ptes(nr) */
 	bool tlbi_range;		/* FEAT_TLBIRANGE */
 	bool tlbi_range_limit_ge;	/* older kernels: ">=" instead of ">" */
+	bool tlbi_limit_waits_twice;	/* before 7.2: after flush_tlb_mm() for a range too long, one more DSB */
 	bool lpa2, kpti;
 	enum arch_repeat_tlbi repeat_tlbi;
 	bool reuse_flush_local;		/* write-fault reuse flushes locally (6.19) */

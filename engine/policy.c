@@ -93,6 +93,8 @@ static const struct knob knobs[] = {
 	  AT(arch_knobs.tlbbatch_range), ON_ARM64 },
 	{ "tlbi", "single|range", "the CPU has range invalidation (FEAT_TLBIRANGE) or not", AT(arch_knobs.tlbi_range),
 	  ON_ARM64 },
+	{ "tlbi_limit_waits", "once|twice", "waits where a range is too long and the address space is flushed (twice: until 7.2)",
+	  AT(arch_knobs.tlbi_limit_waits_twice), ON_ARM64 },
 	{ "tlbi_range_limit", "above|at", "8G of 4K pages are too many for range TLBI above or (6.9) at the limit",
 	  AT(arch_knobs.tlbi_range_limit_ge), ON_ARM64 },
 	{ "wrprotect_reload", BOOL, "write protection of one entry reads it again after the probe (contpte v1-v3)",
@@ -313,7 +315,7 @@ static const struct point points[] = {
 	{ "linux-6.8", "", "arm64", "6.8",
 	  "arm64 before contiguous PTEs: every entry is copied, cleared and protected on its own.",
 	  "batch_helpers=true defer_unmap_flush=true fullmm_skip=true granule=4k repeat_tlbi=off tlbi=range "
-	  "tlbi_range_limit=at" },
+	  "tlbi_limit_waits=twice tlbi_range_limit=at" },
 	{ "generic-batch", "linux-6.8", "arm64", "6.9 without contpte",
 	  "What core mm's batching of fork and zap gives without contiguous PTEs.",
 	  "batch_fork=true batch_zap=true gather=folio2slot" },
@@ -346,7 +348,7 @@ static const struct point points[] = {
 	{ "linux-7.3", "linux-6.17", "arm64", "7.3.4",
 	  "The newest kernel modelled: ageing and file unmapping in batches, local flushes for reused pages.",
 	  "batch_file_unmap=true batch_young=true needs_flush=precise protnone_cont=false pt_reclaim=true "
-	  "reuse_flush=local" },
+	  "reuse_flush=local tlbi_limit_waits=once" },
 };
 
 static struct rf_policy named[ARRAY_SIZE(points)];

@@ -99,6 +99,9 @@ void arm64_flush_cost(const struct arch_knobs *knobs, const struct arch_geometry
 	end = ALIGN_UP(flush->end, flush->stride);
 	if (range_exceeds_limit(knobs, geometry, end - start, flush->stride)) {
 		cost_mm(knobs, cost);
+		/* The part that only issues the instructions had waited already, and its caller did not know. */
+		if (knobs->tlbi_limit_waits_twice && flush->mode == FLUSH_SYNC)
+			cost_sync(knobs, cost);
 		return;
 	}
 	local = flush->mode == FLUSH_LOCAL;

@@ -53,6 +53,8 @@ def run(command):
 
 def mismatches(expected, actual, path):
     """Lines for every named member that is not as expected."""
+    if isinstance(expected, list) and expected and all(isinstance(entry, dict) and "name" in entry for entry in expected):
+        expected = {entry["name"]: entry for entry in expected}
     if not isinstance(expected, dict):
         return [] if expected == actual else [f"{path}: expected {expected}, got {actual}"]
     if isinstance(actual, list):

@@ -26,6 +26,7 @@ PRIVATE_ANON = 0x22
 READ, WRITE = 1, 2
 USER_GFP = 0x1 | 0x2 | 0x8 | 0x10 | 0x20    # movable, hardwall, zeroed, compound, highmem
 ANON, SWAPENTS = 1, 2
+SWAPBACKED_ANON, EXCLUSIVE = 0x880, 0x4    # of a page in a snapshot
 CALLS = {"mmap": 16, "munmap": 17, "mprotect": 18, "mremap": 19, "madvise": 20, "clone": 26, "exit": 35}
 DONTNEED = 4
 HEX = {"flags", "gfp", "prot"}
@@ -102,7 +103,9 @@ class Trace:
         for address in sorted(self.swapped):
             say("snap_swap", addr=address, nr=1, entry=self.swapped[address])
         for address, nr, pfn, order in self.runs():
-            say("snap_pte", addr=address, nr=nr, pfn=pfn, order=order, flags=0x880)
+            say("snap_pte", addr=address, nr=nr, pfn=pfn, order=order, flags=SWAPBACKED_ANON | (0 if why else EXCLUSIVE))
+        if not why and self.anon[MM]:
+            say("snap_rss", file=0, anon=self.anon[MM], swap=0, shmem=0)
         say("snap_end", pid=pid, complete=1, stopped=1)
 
     def attach(self):

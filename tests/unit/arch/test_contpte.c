@@ -244,7 +244,9 @@ static void test_zap_per_pte(void **state)
 	static const struct { const char *spec; struct expected e; } cases[] = {
 		{ "contpte-v3", { 1536, 512, 1024, 33, 33, 66, 0, 32, 0, 0 } },
 		{ "linux-6.12", { 1536, 512, 1024, 33, 33, 66, 0, 32, 0, 0 } },
-		{ "linux-6.12+tlbi=single", { 1536, 512, 1024, 33, 513, 66, 0, 32, 0, 0 } },
+		/* 512 pages are too many without ranges: flush_tlb_mm() waits, and until 7.2 its caller does once more. */
+		{ "linux-6.12+tlbi=single", { 1536, 512, 1024, 33, 513, 67, 0, 32, 0, 0 } },
+		{ "linux-7.3+tlbi=single", { 1088, 512, 1024, 33, 513, 66, 0, 32, 0, 0 } },
 		{ "linux-7.3", { 1088, 512, 1024, 33, 33, 66, 0, 32, 0, 0 } },
 	};
 	struct arch_flush flush = { FIXTURE_BASE, FIXTURE_BASE + 0x200000, 0x1000, true, FLUSH_LEVEL_PTE, FLUSH_SYNC };

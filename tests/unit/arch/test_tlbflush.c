@@ -63,8 +63,21 @@ static void test_limits(void **state)
 		assert_int_equal(f->counters.tlbi_asid, 1);
 		assert_int_equal(f->counters.tlbi_pages, 0);
 		assert_int_equal(f->counters.dsb, 2); /* C8: it waits although it was not asked to */
+		flush_range(f, 0, cases[i].most + 1, f->page, FLUSH_SYNC);
+		assert_int_equal(f->counters.tlbi, 1);
+		assert_int_equal(f->counters.dsb, 3); /* and its caller does not know that it has */
 		free(f);
 	}
+	f = fixture_new("linux-7.3+tlbi=single+repeat_tlbi=new");
+	flush_range(f, 0, 512, f->page, FLUSH_SYNC);
+	assert_int_equal(f->counters.tlbi, 2);
+	assert_int_equal(f->counters.dsb_ish, 2);
+	free(f);
+	f = fixture_new("linux-6.12+tlbi=single+repeat_tlbi=new");
+	flush_range(f, 0, 512, f->page, FLUSH_SYNC); /* Neoverse N1 counted: 3 instructions, 4 waits */
+	assert_int_equal(f->counters.tlbi, 3);
+	assert_int_equal(f->counters.dsb_ish, 4);
+	free(f);
 	/* The limit is in units of stride: freed page tables. */
 	f = fixture_new("linux-6.12+tlbi=single");
 	flush_range(f, 0, 512 * 511, 512 * f->page, FLUSH_SYNC);
