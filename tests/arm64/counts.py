@@ -86,6 +86,53 @@ def from_analysis(row):
     return window
 
 
+# A DSB in these functions waits for something other than a TLBI.
+NO_TLB_WAIT = ('__switch_to', 'gic_', 'its_', '__pi_', 'caches_', 'cpu_do_idle', 'dma', 'arch_dma')
+
+
+def waits_for_tlb(row, tlbi_functions):
+    return row['function'] in tlbi_functions or (row['operation'] == 'ish' and
+                                                 not row['function'].startswith(NO_TLB_WAIT))
+
+
+def from_plugin(counted, pids=None):
+    """One window of lab/tlbicount.c: what the given processes did, or those that are not older than the window's."""
+    own = [row for row in counted['rows'] if (row['pid'] in pids if pids else row['pid'] >= counted['pid'])]
+    window = from_compact({'erased': 0})
+    window.update(tlbi_pages=0, callers={})
+    tlbi_functions = {row['function'] for row in counted['rows'] if row['kind'] == 'tlbi'}
+    lists = {function: name for name, functions in FUNCTIONS.items() for function in functions}
+    for row in own:
+        kind, function, number = row['kind'], row['function'], row['number']
+        if kind == 'tlbi':
+            repeat = row['zero'] and row['operation'] == 'vale1is'
+            add(window['tlbi'], 'repeat' if repeat else row['operation'], number)
+            if not repeat:
+                window['tlbi_pages'] += max(row['size'], 0) * number
+                add(window['callers'], f'{function}<{row["caller"]}', number)
+        elif kind == 'dsb' and waits_for_tlb(row, tlbi_functions):
+            add(window['dsb'], 'nsh' if row['operation'].startswith('nsh') else row['operation'], number)
+        elif kind in ('born', 'erased'):
+            window[kind] += number
+        elif function == 'contpte_convert':
+            window['folds' if row['size'] else 'unfolds'] += number
+        elif function == 'handle_mm_fault':
+            window['faults'] += number
+        elif function in lists and row['size'] > 1:
+            add(window[lists[function]], row['size'], number)
+    return window
+
+
+def load_plugin(path, pids=None):
+    """Windows by label; pids: label -> the processes that count."""
+    windows = {}
+    with open(path, encoding='utf-8') as file:
+        for line in file:
+            counted = json.loads(line)
+            windows[counted['label']] = from_plugin(counted, pids.get(counted['label']) if pids else None)
+    return windows
+
+
 def from_compact(stored):
     window = {name: 0 for name in NUMBERS if name != 'erased'}
     window.update({name: {} for name in CALLS + ('tlbi', 'dsb')})
@@ -104,7 +151,9 @@ def compact(window):
 
 
 def load(path):
-    """Windows by label, in order. Either a file of analyze.py (a list of rows) or a compact one (an object)."""
+    """Windows by label, in order: of the plugin (windows.jsonl), of analyze.py (a list), or compact (an object)."""
+    if str(path).endswith('.jsonl'):
+        return load_plugin(path)
     with open(path, encoding='utf-8') as file:
         stored = json.load(file)
     windows = {}

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,16 +36,22 @@ static char label[256];
 	asm volatile(".inst %c1" :: "r"(x0), "i"(0xd280001fu | (number) << 5) : "memory");         \
 } while (0)
 
-/* A recording's own trace_marker: kernels before 6.16 do not copy there what is written to the common one. */
+/*
+ * The trace_marker of the recording that started us: kernels before 6.16 do not copy there what is written to the
+ * common one.
+ */
 static int open_marker(void)
 {
-	glob_t found;
+	char path[128];
+	int fd;
 
-	if (glob(TRACEFS "instances/refold-task-*/trace_marker", 0, NULL, &found) || found.gl_pathc != 1) {
-		fprintf(stderr, "no recording is running\n");
+	snprintf(path, sizeof(path), TRACEFS "instances/refold-task-%d/trace_marker", getppid());
+	fd = open(path, O_WRONLY);
+	if (fd < 0) {
+		perror(path);
 		exit(2);
 	}
-	return open(found.gl_pathv[0], O_WRONLY);
+	return fd;
 }
 
 static void mark(const char *what)
