@@ -59,28 +59,36 @@ static void read_x86_bits(struct rf_kernel *kernel)
 	kernel->swap_pfn_bits = max_physmem_bits - kernel->page_shift;
 }
 
+void rf_kernel_describe(struct rf_kernel *kernel, const char *release, const char *machine, u32 page_size)
+{
+	memset(kernel, 0, sizeof(*kernel));
+	snprintf(kernel->release, sizeof(kernel->release), "%s", release);
+	snprintf(kernel->machine, sizeof(kernel->machine), "%s", machine);
+	kernel->page_shift = (u32)__builtin_ctz(page_size);
+	if (!strcmp(machine, "x86_64")) {
+		/* Without five levels; with them bits above these are 0 as long as there is less than 64 TiB of memory. */
+		kernel->isa = RF_ISA_X86;
+		kernel->physical_bits = 46;
+	} else if (!strcmp(machine, "aarch64")) {
+		/* Bits 48 and up of a 52-bit address lie elsewhere in the entry; no machine has memory there yet. */
+		kernel->isa = RF_ISA_ARM64;
+		kernel->physical_bits = 48;
+	} else if (!strcmp(machine, "riscv64")) {
+		kernel->isa = RF_ISA_RISCV;
+		kernel->physical_bits = 56;
+	}
+	if (kernel->physical_bits)
+		kernel->swap_pfn_bits = kernel->physical_bits - kernel->page_shift;
+}
+
 void rf_kernel_read(struct rf_kernel *kernel)
 {
 	struct utsname name;
 
-	memset(kernel, 0, sizeof(*kernel));
 	uname(&name);
-	snprintf(kernel->release, sizeof(kernel->release), "%s", name.release);
-	snprintf(kernel->machine, sizeof(kernel->machine), "%s", name.machine);
-	kernel->page_shift = (u32)__builtin_ctzl((unsigned long)sysconf(_SC_PAGESIZE));
-	if (!strcmp(name.machine, "x86_64")) {
-		kernel->isa = RF_ISA_X86;
+	rf_kernel_describe(kernel, name.release, name.machine, (u32)sysconf(_SC_PAGESIZE));
+	if (kernel->isa == RF_ISA_X86)
 		read_x86_bits(kernel);
-	} else if (!strcmp(name.machine, "aarch64")) {
-		/* Bits 48 and up of a 52-bit address lie elsewhere in the entry; no machine has memory there yet. */
-		kernel->isa = RF_ISA_ARM64;
-		kernel->physical_bits = 48;
-		kernel->swap_pfn_bits = 48 - kernel->page_shift;
-	} else if (!strcmp(name.machine, "riscv64")) {
-		kernel->isa = RF_ISA_RISCV;
-		kernel->physical_bits = 56;
-		kernel->swap_pfn_bits = 56 - kernel->page_shift;
-	}
 }
 
 static void add_setting(json_t *object, const char *key, const char *path)

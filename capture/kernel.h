@@ -23,6 +23,8 @@ struct rf_kernel {
 };
 
 void rf_kernel_read(struct rf_kernel *kernel);
+/* The same for a kernel that runs elsewhere: what its name, uname -m and page size tell. */
+void rf_kernel_describe(struct rf_kernel *kernel, const char *release, const char *machine, u32 page_size);
 
 /* The first line of a small file such as those of sysfs, without newline; false where it cannot be read. */
 bool rf_read_line(const char *path, char *buffer, size_t size);

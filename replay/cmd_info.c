@@ -35,6 +35,7 @@ static const char *const end_names[] = {
 	[RF_END_SIGNAL] = "signal",
 	[RF_END_ERROR] = "error",
 	[RF_END_ASSEMBLED] = "assembled",
+	[RF_END_IMPORTED] = "imported",
 };
 
 struct stream_totals {

@@ -33,6 +33,8 @@ static const char *end_name(enum rf_end end)
 		return "error";
 	case RF_END_ASSEMBLED:
 		return "assembled";
+	case RF_END_IMPORTED:
+		return "imported";
 	case RF_END_NONE:
 		break;
 	}

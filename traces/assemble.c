@@ -216,7 +216,7 @@ static int parse_end(struct assembly *assembly, char *rest)
 	int why = word ? word_index(text_ends, TEXT_ENDS, word) : -1;
 
 	if (why < 0 || next_word(&rest))
-		return fail(assembly, "end: expected none, command, signal, error or assembled");
+		return fail(assembly, "end: expected none, command, signal, error, assembled or imported");
 	assembly->end = why;
 	assembly->ended = true;
 	return 0;

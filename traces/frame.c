@@ -75,7 +75,7 @@ bool end_header_load(const u8 *in, size_t size, struct end_header *header)
 	header->streams = load_u32(in + 8);
 	header->frames = load_u64(in + 16);
 	header->records = load_u64(in + 24);
-	return header->why <= RF_END_ASSEMBLED && header->streams <= STREAMS_MAX &&
+	return header->why <= RF_END_IMPORTED && header->streams <= STREAMS_MAX &&
 	       size == END_HEADER_BYTES + (size_t)header->streams * END_STREAM_BYTES;
 }
 

@@ -13,7 +13,7 @@
 #define DUMP_RECORDS 1024
 
 const char *const text_sources[TEXT_SOURCES] = { "task", "system", "perf", "snapshot" };
-const char *const text_ends[TEXT_ENDS] = { "none", "command", "signal", "error", "assembled" };
+const char *const text_ends[TEXT_ENDS] = { "none", "command", "signal", "error", "assembled", "imported" };
 
 /* ---- one record ------------------------------------------------------------ */
 

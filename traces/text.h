@@ -6,7 +6,7 @@
 #include "traces/trace.h"
 
 #define TEXT_SOURCES 4
-#define TEXT_ENDS 5
+#define TEXT_ENDS 6
 
 extern const char *const text_sources[TEXT_SOURCES];	/* by enum rf_source */
 extern const char *const text_ends[TEXT_ENDS];		/* by enum rf_end */

@@ -32,7 +32,7 @@ struct rf_stream_info {
 };
 
 /* Why a recording ended; in the end frame. */
-enum rf_end { RF_END_NONE, RF_END_COMMAND, RF_END_SIGNAL, RF_END_ERROR, RF_END_ASSEMBLED };
+enum rf_end { RF_END_NONE, RF_END_COMMAND, RF_END_SIGNAL, RF_END_ERROR, RF_END_ASSEMBLED, RF_END_IMPORTED };
 
 /* ---- writing ---------------------------------------------------------- */
 

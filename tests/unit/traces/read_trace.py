@@ -15,7 +15,7 @@ import sys
 
 MASK = (1 << 64) - 1
 SOURCES = ["task", "system", "perf", "snapshot"]
-ENDS = ["none", "command", "signal", "error", "assembled"]
+ENDS = ["none", "command", "signal", "error", "assembled", "imported"]
 
 
 def read_kinds(format_md):
