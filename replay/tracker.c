@@ -6,6 +6,7 @@
 #include "replay/tracking.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -325,9 +326,13 @@ static void learn_header(struct rf_tracker *tracker)
 	struct rf_reader *reader = tracker->reader;
 	const char *arch = rf_reader_header_string(reader, "arch", "x86_64");
 	const char *json = rf_reader_summary(reader)->header_json;
+	const char *kernel = rf_reader_header_string(reader, "kernel", "");
 	u64 page_size = rf_reader_header_u64(reader, "page_size", 4096), kinds[2] = { 0, 0 };
+	unsigned int major = 0, minor = 0;
 	const char *thp;
 
+	if (sscanf(kernel, "%u.%u", &major, &minor) == 2)
+		tracker->reuses_large = major > 6 || (major == 6 && minor >= 15);
 	tracker->page_shift = 12;
 	for (u32 shift = 12; shift <= 16; shift++)
 		if (page_size == BIT_ULL(shift))

@@ -268,42 +268,6 @@ void on_fault(struct rf_tracker *tracker, struct task *task, const struct rf_rec
 
 /* ---- what happens inside ----------------------------------------------------------------------- */
 
-/*
- * wp_page_copy() goes on with an RSS change (of what was not anonymous) and the flush of ptep_clear_flush(). A page
- * allocated without them is for something else: the fault was over, and the task is in write(2) to tmpfs, say.
- */
-static bool is_copied_to(struct rf_tracker *tracker, const struct task *task, world_pte old)
-{
-	const struct rf_record *next;
-	size_t i = 0;
-
-	if (!tracker->have_flushes)
-		return true;
-	while ((next = next_of(tracker, task->tid, &i))) {
-		switch (next->kind) {
-		case RF_TLB_FLUSH:
-			if (next->f[0] >= RF_TLB_LOCAL && next->f[0] <= RF_TLB_REMOTE_SEND && next->f[1] == 1)
-				return true;
-			break;
-		case RF_RSS_STAT:
-			if (next->f[1] && world_pte_kind(old) != WORLD_ANON)
-				return true;
-			break;
-		case RF_PAGE_ALLOC:
-			if (is_user_alloc(next->f[2]))
-				return false;
-			break;
-		case RF_PAGE_FREE:
-		case RF_SWAP_WRITE:
-		case RF_CACHE_DELETE:
-			break;	/* reclaim, to make room for the page */
-		default:
-			return false;
-		}
-	}
-	return true;		/* not in sight */
-}
-
 bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 order)
 {
 	struct task_fault *fault = &task->fault;
@@ -323,7 +287,7 @@ bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 ord
 	pte = world_get(mm, fault->vpn);
 	if (!vma || !is_private_writable(vma) || !world_pte_present(pte) || (pte & WORLD_WRITE && !fault->guessed))
 		return false;
-	if (!is_copied_to(tracker, task, pte))
+	if (!is_copied(tracker, task, pte))
 		return false;
 	fault->replaced = pte;
 	fault->copied = fault->settled = true;

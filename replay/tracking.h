@@ -159,6 +159,7 @@ struct rf_tracker {
 	u64 address_limit;	/* user addresses are below */
 	u64 stack_top_max;
 	bool have_allocs, have_flushes;
+	bool reuses_large;	/* the recorded kernel takes over a large folio that nobody else maps (6.15) */
 	bool thp_always, thp_madvise;	/* 2M pages at fault */
 	u32 pmd_order;
 	u64 time;
@@ -246,6 +247,11 @@ void fault_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 del
 bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 order);
 void fault_page_freed(struct rf_tracker *tracker, struct task *task, u64 pfn);
 struct world_vma *fault_vma(struct rf_tracker *tracker, struct world_mm *mm, u64 addr);
+
+/* ---- tracker_copy.c ------------------------------------------------------------- */
+
+/* The page just allocated is the copy that the task's open fault made of old. */
+bool is_copied(struct rf_tracker *tracker, const struct task *task, world_pte old);
 
 /* ---- tracker_check.c ---------------------------------------------------------------- */
 
