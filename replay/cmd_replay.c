@@ -17,7 +17,7 @@
 static const char help[] =
 	"usage: refold replay TRACE... [-p POLICY[,POLICY...]] [-o REPORT.json] [-jq]\n\n"
 	"Replays traces one after the other under every policy and prints a table.\n\n"
-	"  -p, --policy LIST       policies: NAME, NAME+knob=value..., or FILE.json; may be repeated\n"
+	"  -p, --policy LIST       policies: NAME, NAME+knob=value..., FILE.json, or \"all\"; may be repeated\n"
 	"                          (default: " DEFAULT_POLICIES ")\n"
 	"  -o, --output FILE       write the JSON report to FILE, \"-\": to standard output instead of the table\n"
 	"  -j, --json              write the JSON report to standard output instead of the table\n"

@@ -44,8 +44,9 @@ int rf_output_close(FILE *file, const char *path);
  */
 int rf_policy_parse(const char *text, struct rf_policy *policy, struct rf_error *err);
 /*
- * The same for a list separated by commas, appended to the nr policies that are there; at most max. Returns how many
- * there are then, or a negative errno. Names must differ.
+ * The same for a list separated by commas, appended to the nr policies that are there; at most max. "all" in a list is
+ * every named policy, "all+knob=value" every one for which that knob means something. Returns how many there are then,
+ * or a negative errno. Names must differ.
  */
 int rf_policy_parse_list(const char *text, struct rf_policy *policies, size_t nr, size_t max, struct rf_error *err);
 

@@ -46,15 +46,15 @@ static int set_name(const char *name, size_t length, struct rf_policy *policy, s
 	return 0;
 }
 
-/* NAME[+knob=value...] */
-static int parse_inline(const char *text, struct rf_policy *policy, struct rf_error *err)
+/* [+knob=value...]; text: the whole policy, for the error. */
+static int set_knobs(const char *knobs, const char *text, struct rf_policy *policy, struct rf_error *err)
 {
-	char *copy = strdup(text), *rest = copy, *part, *value;
-	int ret;
+	char *copy = strdup(knobs), *rest = copy, *part, *value;
+	int ret = 0;
 
 	if (!copy)
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
-	ret = start_from(strsep(&rest, "+"), policy, err);
+	strsep(&rest, "+");
 	while (!ret && (part = strsep(&rest, "+"))) {
 		value = strchr(part, '=');
 		if (!value) {
@@ -66,6 +66,22 @@ static int parse_inline(const char *text, struct rf_policy *policy, struct rf_er
 		ret = rf_policy_set(policy, part, value, err);
 	}
 	free(copy);
+	return ret;
+}
+
+/* NAME[+knob=value...] */
+static int parse_inline(const char *text, struct rf_policy *policy, struct rf_error *err)
+{
+	size_t length = strcspn(text, "+");
+	char *name = strndup(text, length);
+	int ret;
+
+	if (!name)
+		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	ret = start_from(name, policy, err);
+	free(name);
+	if (!ret)
+		ret = set_knobs(text + length, text, policy, err);
 	return ret ? ret : set_name(text, strlen(text), policy, err);
 }
 
@@ -155,26 +171,67 @@ int rf_policy_parse(const char *text, struct rf_policy *policy, struct rf_error 
 	return parse_inline(text, policy, err);
 }
 
+/* The policies of a list so far. */
+struct policy_list {
+	struct rf_policy *policies;
+	size_t nr, max;
+};
+
+static int append(struct policy_list *list, const struct rf_policy *policy, struct rf_error *err)
+{
+	size_t i;
+
+	if (list->nr == list->max)
+		return rf_error_set(err, -E2BIG, RF_NO_OFFSET, "more than %zu policies; run refold twice", list->max);
+	for (i = 0; i < list->nr; i++)
+		if (!strcmp(list->policies[i].name, policy->name))
+			return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "two policies are called '%s'; name one",
+					    policy->name);
+	list->policies[list->nr++] = *policy;
+	return 0;
+}
+
+/* all[+knob=value...]: every named point, but for those on which a knob or its value means nothing. */
+static int append_all(struct policy_list *list, const char *text, struct rf_error *err)
+{
+	const char *knobs = text + strlen("all");
+	const struct rf_policy *named;
+	char name[sizeof(named->name) + 128];
+	struct rf_policy policy;
+	int ret = 0, refused = 0;
+	size_t i, before = list->nr;
+
+	for (i = 0; !ret && (named = rf_policy_named(i)); i++) {
+		policy = *named;
+		refused = set_knobs(knobs, text, &policy, err);
+		if (refused)
+			continue;
+		snprintf(name, sizeof(name), "%s%s", named->name, knobs);
+		ret = set_name(name, strlen(name), &policy, err);
+		if (!ret)
+			ret = append(list, &policy, err);
+	}
+	return !ret && list->nr == before ? refused : ret;
+}
+
 int rf_policy_parse_list(const char *text, struct rf_policy *policies, size_t nr, size_t max, struct rf_error *err)
 {
+	struct policy_list list = { .policies = policies, .nr = nr, .max = max };
 	char *copy = strdup(text), *rest = copy, *part;
+	struct rf_policy policy;
 	int ret = 0;
-	size_t i;
 
 	if (!copy)
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	while (!ret && (part = strsep(&rest, ","))) {
-		if (nr == max) {
-			ret = rf_error_set(err, -E2BIG, RF_NO_OFFSET, "more than %zu policies; run refold twice", max);
-			break;
+		if (!strncmp(part, "all", 3) && (!part[3] || part[3] == '+')) {
+			ret = append_all(&list, part, err);
+			continue;
 		}
-		ret = rf_policy_parse(part, &policies[nr], err);
-		for (i = 0; !ret && i < nr; i++)
-			if (!strcmp(policies[i].name, policies[nr].name))
-				ret = rf_error_set(err, -EINVAL, RF_NO_OFFSET, "two policies are called '%s'; name one",
-						   policies[nr].name);
-		nr++;
+		ret = rf_policy_parse(part, &policy, err);
+		if (!ret)
+			ret = append(&list, &policy, err);
 	}
 	free(copy);
-	return ret ? ret : (int)nr;
+	return ret ? ret : (int)list.nr;
 }

@@ -137,6 +137,35 @@ static void test_list(void **state)
 	expect_error(rf_policy_parse_list("linux-6.8,", policies, 0, 3, &err), -EINVAL, &err, "no policy ''");
 }
 
+/* All named policies; with knobs, those that have them. */
+static void test_all(void **state)
+{
+	struct rf_policy policies[64];
+	struct rf_error err;
+	int nr, i;
+
+	for (nr = 0; rf_policy_named(nr); nr++)
+		;
+	assert_true(nr >= 10);
+	assert_int_equal(rf_policy_parse_list("all", policies, 0, 64, &err), nr);
+	for (i = 0; i < nr; i++)
+		assert_memory_equal(&policies[i], rf_policy_named(i), sizeof(policies[i]));
+	assert_int_equal(rf_policy_parse_list("all+tlbi=single", policies, nr, 64, &err), 2 * nr - 1);
+	for (i = nr; i < 2 * nr - 1; i++) {
+		assert_string_equal(policies[i].arch->name, "arm64");	/* x86 has no such knob */
+		assert_non_null(strstr(policies[i].name, "+tlbi=single"));
+		assert_false(policies[i].arch_knobs.tlbi_range);
+	}
+	assert_int_equal(rf_policy_parse_list("linux-6.12+hint=false,all", policies, 0, 64, &err), nr + 1);
+	expect_error(rf_policy_parse_list("all+tlby=single", policies, 0, 64, &err), -EINVAL, &err, "'tlby'");
+	expect_error(rf_policy_parse_list("all+tlbi", policies, 0, 64, &err), -EINVAL, &err, "'tlbi'");
+	expect_error(rf_policy_parse_list("linux-6.12,all", policies, 0, 64, &err), -EINVAL, &err, "'linux-6.12'");
+	expect_error(rf_policy_parse_list("all", policies, 0, nr - 1, &err), -E2BIG, &err, "policies");
+	expect_error(rf_policy_parse_list("all+tlbi=single+repeat_tlbi=new+max_dvm_ops=4096", policies, 0, 64, &err), -EINVAL,
+		     &err, "JSON file");
+	expect_error(rf_policy_parse_list("allow", policies, 0, 64, &err), -EINVAL, &err, "no policy 'allow'");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,6 +174,7 @@ int main(void)
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_wrong_files),
 		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_all),
 	};
 
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);
