@@ -1,123 +1,147 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-Predicted against counted: replay recordings of real arm64 kernels and compare each window with what an emulator counted
-while the same workload ran (counts.py says what is compared).
+Predicted against counted: replay recordings of real arm64 kernels, and compare each window with what an emulator counted
+while the same workload ran. counts.py says what is compared, cases.json which recordings with which counts.
 
-    truth.py --build DIR --recordings DIR --counts FILE [--policy P] [--only LABEL] [-v]
+    truth.py --build DIR [--only LABEL] [-v]      every stored recording; exit code 1 if a difference is not listed
+    truth.py --build DIR --recordings DIR --counts FILE [--policy P] [--other-run] [--only LABEL] [-v]
+                                                  other ones; the policy follows from a name like k7-norange-small.json;
+                                                  --other-run: the counts are not of the run that was recorded
+    truth.py --build DIR --summary [README]       the table of README.md; with README, compare with the one there
+    truth.py --build DIR --list                   differences in the form of unobserved.json, to give them a reason
 
-The policy follows from the name of FILE, such as k7-norange-small.json, if it is not given. --only takes a part of a
-label. -v shows every quantity of a window, who asked for its flushes, and what the replay did.
+--only takes a part of a label. -v shows every quantity of a window, who asked for its flushes, what the replay did.
 """
 import argparse
-import fnmatch
 import json
 import pathlib
-import subprocess
 import sys
-import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
+HERE = pathlib.Path(__file__).parent
+sys.path.insert(0, str(HERE))
+import compare
 import counts
+import replays
 
-KERNELS = {'k6': 'linux-6.12', 'k7': 'linux-7.2', 'k16': 'linux-6.12'}
-CPUS = {
-    'range': '+tlbi=range',
-    'norange': '+tlbi=single+repeat_tlbi=new',
-    'norange-kpti': '+tlbi=single+repeat_tlbi=new+kpti=true',
-    'a55': '+tlbi=single',
-    'a72': '+tlbi=single',
-    'n2': '+tlbi=range+repeat_tlbi=new',
-    'lpa2': '+tlbi=range+lpa2=true',
-}
+KERNELS = {'k6': '6.12', 'k7': '7.2', 'k16': '6.12'}
 
 
-def policy_of(name):
-    """k7-norange-kpti-ci -> linux-7.2+tlbi=single+..."""
+def load_spread():
+    with open(HERE / 'counts' / 'spread.json', encoding='utf-8') as file:
+        return json.load(file)['spread']
+
+
+class Case:
+    """One set of recordings under the policy of one machine, with what was counted there."""
+
+    def __init__(self, name, recordings, counted, policy, same_run):
+        self.name = name
+        self.traces = sorted(recordings.glob('*.mmt.zst'))
+        self.counted = counts.load(counted)
+        self.policy = policy
+        self.spread = {} if same_run else load_spread()
+        # Between runs, faults differ by what the stack and the heap happen to touch.
+        self.quantities = [name for name in counts.QUANTITIES if same_run or name != 'faults']
+        self.predicted = {}
+        self.found = {}
+
+    def compare(self, predicted, only):
+        self.predicted = {label: window for label, window in predicted.items() if only in label}
+        for label, window in self.predicted.items():
+            if label in self.counted:
+                self.found[label] = compare.differences(window, self.counted[label], self.quantities,
+                                                        self.spread.get(label))
+
+    def differing(self):
+        return {label: found for label, found in self.found.items() if found}
+
+
+def stored_cases(refold, directory):
+    with open(directory / 'cases.json', encoding='utf-8') as file:
+        described = json.load(file)
+    return [Case(case['name'], directory / 'recordings' / case['recordings'],
+                 directory / 'counts' / f'{case["counts"]}.json', replays.policy(refold, case['kernel'], case['cpu']),
+                 case['same_run']) for case in described]
+
+
+def given_case(refold, arguments):
+    name = arguments.counts.stem
     kernel, _, rest = name.partition('-')
-    cpu = rest.rpartition('-')[0]
-    if kernel not in KERNELS or cpu not in CPUS:
-        sys.exit(f'{name}: which policy? Say so with --policy')
-    return KERNELS[kernel] + CPUS[cpu]
+    policy = arguments.policy or replays.policy(refold, KERNELS[kernel], rest.rpartition('-')[0])
+    return Case(name, arguments.recordings, arguments.counts, policy, not arguments.other_run)
 
 
-def replay(refold, trace, policy):
-    """The windows of one recording: label -> counts."""
-    with tempfile.NamedTemporaryFile(suffix='.json') as report:
-        done = subprocess.run([refold, 'replay', trace, '-p', policy, '-o', report.name], stdout=subprocess.DEVNULL,
-                              stderr=subprocess.PIPE, text=True)
-        if done.returncode not in (0, 3):
-            sys.exit(f'{trace}: exit code {done.returncode}: {done.stderr.strip()}')
-        text = json.load(open(report.name, encoding='utf-8'))
-    windows = {}
-    for window in text['windows']:
-        label = window['label'].removeprefix('WL BEGIN ')
-        if not label.startswith('WL END') and not label.endswith('/empty'):
-            windows[label] = counts.from_report(window['policies'][0])
-    return windows
+def run(refold, cases, only):
+    """Each recording is replayed once, under all the policies that are asked of it."""
+    by_traces = {}
+    for case in cases:
+        by_traces.setdefault(tuple(case.traces), []).append(case)
+    for traces, group in by_traces.items():
+        predicted = replays.replay(refold, traces, sorted({case.policy for case in group}))
+        for case in group:
+            case.compare(predicted[case.policy], only)
 
 
-def differences(predicted, counted):
-    """quantity -> (predicted, counted), of those that both sides know and that differ."""
-    found = {}
-    for name in counts.QUANTITIES:
-        if name not in counted or name not in predicted:
-            continue
-        ours, theirs = predicted[name], counted[name]
-        if name == 'tlbi':
-            theirs = counts.by_kind(theirs, predicted['repeat_known'])
-        if ours != theirs:
-            found[name] = (ours, theirs)
-    return found
+def print_case(case, unobserved):
+    """The table of one case; returns how many differences nothing excuses, and how many entries of the list are idle."""
+    differing = case.differing()
+    reasons = {label: unobserved.reason(case.name, label, found) for label, found in differing.items()}
+    print(f'{case.name}, {case.policy}: predicted / counted')
+    for label, found in sorted(differing.items(), key=lambda item: (bool(reasons[item[0]]), item[0])):
+        print(f'  {label:44} {compare.differences_text(found)}')
+        if reasons[label]:
+            print(f'  {"":44}   ({reasons[label]})')
+    idle = [label for label in case.found if unobserved.listed(case.name, label) and label not in differing]
+    for label in idle:
+        print(f'  {label:44} is listed in unobserved.json, and is equal')
+    listed = sum(bool(reason) for reason in reasons.values())
+    print(f'  {len(case.found) - len(differing)} of {len(case.found)} windows equal, {listed} differ as listed, '
+          f'{len(differing) - listed} differ\n')
+    return len(differing) - listed + len(idle)
 
 
-def text_of(value):
-    if not isinstance(value, dict):
-        return str(value)
-    return ' '.join(f'{key}x{number}' if isinstance(key, int) else f'{key} {number}'
-                    for key, number in sorted(value.items(), key=lambda item: (str(type(item[0])), item[0]))) or '0'
+def print_list(cases, unobserved):
+    for case in cases:
+        windows = {label: compare.changes(found) for label, found in case.differing().items()
+                   if not unobserved.reason(case.name, label, found)}
+        if windows:
+            lines = ',\n'.join(f'  {json.dumps(label)}: {json.dumps(change)}' for label, change in windows.items())
+            print(f'{{"set": "{case.name}", "reason": "", "windows": {{\n{lines}\n}}}},')
 
 
-def difference_text(found):
-    parts = []
-    for name, (ours, theirs) in found.items():
-        if isinstance(ours, dict):
-            keys = [key for key in sorted({*ours, *theirs}, key=str) if ours.get(key, 0) != theirs.get(key, 0)]
-            inner = ', '.join(f'{key} {ours.get(key, 0)} / {theirs.get(key, 0)}' for key in keys)
-            parts.append(f'{name} ({inner})')
-        else:
-            parts.append(f'{name} {ours} / {theirs}')
-    return '; '.join(parts)
+def sums(case):
+    """Folds, unfolds and TLBI instructions of all windows: predicted, counted."""
+    def total(windows, value):
+        return sum(value(windows[label]) for label in case.found)
+    for value in (lambda window: window['folds'], lambda window: window['unfolds'],
+                  lambda window: sum(window['tlbi'].get(kind, 0) for kind in ('va', 'range', 'asid'))):
+        yield total(case.predicted, value)
+        yield total({label: dict(window, tlbi=counts.by_kind(window['tlbi']))
+                     for label, window in case.counted.items()}, value)
 
 
-def show_window(label, predicted, counted, found):
-    print(f'{label}: {"DIFFERS" if found else "equal"}')
-    print(f'  {"":18} {"predicted":34} counted')
-    for name in counts.QUANTITIES + ('tlbi_pages',):
-        if name not in counted:
-            continue
-        theirs = counts.by_kind(counted[name], predicted['repeat_known']) if name == 'tlbi' else counted[name]
-        if predicted[name] or theirs or name in found:
-            print(f'{"!" if name in found else " "} {name:18} {text_of(predicted[name]):34} {text_of(theirs)}')
-    print(f'  counted TLBI by instruction: {text_of(counted["tlbi"])}')
-    for caller, number in sorted(counted.get('callers', {}).items(), key=lambda item: -item[1]):
-        print(f'    {number:7} {caller}')
-    print('  predicted by operation:')
-    for row, values in predicted['operations'].items():
-        shown = {key: values[key] for key in ('operations', 'faults', 'fold', 'unfold', 'born', 'erased', 'tlbi_va',
-                                              'tlbi_range', 'tlbi_asid', 'tlbi_local', 'tlbi_repeat', 'dsb_ishst',
-                                              'dsb_ish', 'dsb_nsh', 'forced_flushes') if key in values}
-        print(f'    {row:14} {text_of(shown)}')
-    print()
+def summary(cases):
+    lines = ['| kernel and CPU | windows | equal | cause not recorded | folds | unfolds | TLBI instructions |',
+             '|---|---|---|---|---|---|---|']
+    for case in cases:
+        differing = len(case.differing())
+        folds, folds_counted, unfolds, unfolds_counted, tlbi, tlbi_counted = sums(case)
+        lines.append(f'| {case.name} | {len(case.found)} | {len(case.found) - differing} | {differing} '
+                     f'| {folds:,} / {folds_counted:,} | {unfolds:,} / {unfolds_counted:,} | {tlbi:,} / {tlbi_counted:,} |')
+    return '\n'.join(lines) + '\n'
 
 
 def arguments_of():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--build', required=True, type=pathlib.Path)
-    parser.add_argument('--recordings', required=True, type=pathlib.Path)
-    parser.add_argument('--counts', required=True, type=pathlib.Path)
+    parser.add_argument('--recordings', type=pathlib.Path)
+    parser.add_argument('--counts', type=pathlib.Path)
     parser.add_argument('--policy')
+    parser.add_argument('--other-run', action='store_true')
     parser.add_argument('--only', default='', metavar='LABEL')
+    parser.add_argument('--summary', nargs='?', const='', metavar='README')
+    parser.add_argument('--list', action='store_true')
     parser.add_argument('-v', '--verbose', action='store_true')
     return parser.parse_args()
 
@@ -125,29 +149,27 @@ def arguments_of():
 def main():
     arguments = arguments_of()
     refold = arguments.build / 'replay' / 'refold'
-    policy = arguments.policy or policy_of(arguments.counts.stem)
-    counted = counts.load(arguments.counts)
-    predicted = {}
-    for trace in sorted(arguments.recordings.glob('*.mmt.zst')):
-        predicted.update(replay(refold, trace, policy))
-    labels = [label for label in counted if label in predicted and fnmatch.fnmatch(label, f'*{arguments.only}*')]
-    found = {label: differences(predicted[label], counted[label]) for label in labels}
+    entries = []
+    if arguments.recordings:
+        cases = [given_case(refold, arguments)]
+    else:
+        cases = stored_cases(refold, HERE)
+        entries = json.loads((HERE / 'unobserved.json').read_text(encoding='utf-8'))
+    unobserved = compare.Unobserved(entries)
+    run(refold, cases, arguments.only)
+    if arguments.summary is not None:
+        text = summary(cases)
+        print(text, end='')
+        return int(bool(arguments.summary) and text not in pathlib.Path(arguments.summary).read_text(encoding='utf-8'))
+    if arguments.list:
+        print_list(cases, unobserved)
+        return 0
     if arguments.verbose:
-        for label in labels:
-            show_window(label, predicted[label], counted[label], found[label])
-    print(f'{policy}: predicted / counted')
-    for label in labels:
-        if found[label]:
-            print(f'  {label:44} {difference_text(found[label])}')
-    equal = sum(not found[label] for label in labels)
-    missing = [label for label in predicted if label not in counted]
-    print(f'{equal} of {len(labels)} windows equal; {len(missing)} windows of the recordings were not counted; '
-          f'{sum(label not in predicted for label in counted)} counted windows have no recording here')
-    for name in counts.QUANTITIES:
-        bad = sum(name in found[label] for label in labels)
-        if bad:
-            print(f'  {name}: {bad} differ')
-    return 1 if equal < len(labels) or not labels else 0
+        for case in cases:
+            for label, found in case.found.items():
+                print(compare.window_text(label, case.predicted[label], case.counted[label], found))
+    bad = sum(print_case(case, unobserved) for case in cases)
+    return 1 if bad or not any(case.found for case in cases) else 0
 
 
 if __name__ == '__main__':
