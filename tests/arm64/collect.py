@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-How counts/ was made: the numbers that are compared, of one run of the emulator.
+How counted/ was made: the numbers that are compared, of one run of the emulator.
 
     collect.py COUNTED... -o FILE            counts of a run: the lab's results/NAME.json, or a plugin's windows.jsonl
     collect.py --spread determinism.txt -o FILE   what differed between two runs of the same kernel, by window

@@ -28,7 +28,7 @@ KERNELS = {'k6': '6.12', 'k7': '7.2', 'k16': '6.12'}
 
 
 def load_spread():
-    with open(HERE / 'counts' / 'spread.json', encoding='utf-8') as file:
+    with open(HERE / 'counted' / 'spread.json', encoding='utf-8') as file:
         return json.load(file)['spread']
 
 
@@ -61,7 +61,7 @@ def stored_cases(refold, directory):
     with open(directory / 'cases.json', encoding='utf-8') as file:
         described = json.load(file)
     return [Case(case['name'], directory / 'recordings' / case['recordings'],
-                 directory / 'counts' / f'{case["counts"]}.json', replays.policy(refold, case['kernel'], case['cpu']),
+                 directory / 'counted' / f'{case["counts"]}.json', replays.policy(refold, case['kernel'], case['cpu']),
                  case['same_run']) for case in described]
 
 

@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+Boot real arm64 kernels in an emulator, record workloads with refold-capture inside while the emulator counts, replay the
+recordings outside, and compare each window.
+
+    live.py --build DIR --source DIR [--keep DIR] [--kernels trixie,sid] [--cpus range,norange] [--modes 64K]
+            [--workloads LIST] [-v]
+
+What it needs comes from Debian (lab/packages.py) and stays in ${XDG_CACHE_HOME:-~/.cache}/refold-arm64. Exit code 77, with
+the reason, where that cannot be had. --keep leaves the recordings and the counts of each run in DIR.
+"""
+import argparse
+import os
+import pathlib
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE / 'lab')]
+import compare
+import counts
+import emulator
+import packages
+import replays
+
+SKIPPED = 77
+KERNEL_PACKAGE = 'linux-image-cloud-arm64'
+WORKLOADS = ('anon', 'anon_read', 'fork_exit', 'cow_child_all', 'cow_child_1per64k', 'cow_parent_all',
+             'cow_parent_1per64k', 'mprotect', 'dontneed', 'free', 'mremap', 'partial', 'populate', 'brk', 'collapse')
+
+
+def cache_directory():
+    base = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
+    cache = pathlib.Path(base) / 'refold-arm64'
+    cache.mkdir(parents=True, exist_ok=True)
+    return cache
+
+
+def prepare(arguments):
+    """The emulators, one per kernel."""
+    cache = cache_directory()
+    packages.install_tools(cache)
+    build = cache / 'build'
+    packages.run(arguments.source / 'scripts' / 'cross-arm64', build)
+    programs = [emulator.build_workloads(cache), build / 'capture' / 'refold-capture']
+    return [emulator.Emulator(cache, packages.Kernel(cache, release, KERNEL_PACKAGE), programs)
+            for release in arguments.kernels.split(',')]
+
+
+class Run:
+    """One boot: what was counted, what the replays of its recordings predict."""
+
+    def __init__(self, machine, cpu, directory, arguments):
+        self.release = machine.kernel.version
+        self.cpu = cpu
+        refold = arguments.build / 'replay' / 'refold'
+        self.log = machine.record(cpu, directory, arguments.modes.split(','), arguments.workloads.split(','))
+        self.policy = replays.policy(refold, self.release, cpu)
+        self.known = replays.kernel_policy(refold, self.release)[1]
+        self.predicted = replays.replay(refold, sorted(directory.glob('*.mmt.zst')), [self.policy])[self.policy]
+        self.counted = counts.load(directory / 'windows.jsonl')
+        self.found = {label: compare.differences(window, self.counted[label], counts.QUANTITIES)
+                      for label, window in self.predicted.items() if label in self.counted}
+
+    def problems(self):
+        """Sentences: what went wrong besides numbers."""
+        lines = self.log.strip().splitlines()
+        counted = {label for label in self.counted if not label.endswith('/empty')}
+        if counted - set(self.predicted):
+            lines.append(f'windows counted that no recording has: {", ".join(sorted(counted - set(self.predicted)))}')
+        if not self.found:
+            lines.append('no window was counted')
+        return lines
+
+    def show(self, verbose):
+        print(f'Linux {self.release} on {emulator.CPUS[self.cpu]}, {self.policy}: predicted / counted')
+        differing = {label: found for label, found in self.found.items() if found}
+        for label, found in (self.found if verbose else differing).items():
+            if verbose:
+                print(compare.window_text(label, self.predicted[label], self.counted[label], found))
+            else:
+                print(f'  {label:44} {compare.differences_text(found)}')
+        for line in self.problems():
+            print(f'  {line}')
+        print(f'  {len(self.found) - len(differing)} of {len(self.found)} windows equal\n', flush=True)
+        return bool(differing or self.problems())
+
+
+def arguments_of():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--build', required=True, type=pathlib.Path)
+    parser.add_argument('--source', required=True, type=pathlib.Path)
+    parser.add_argument('--keep', type=pathlib.Path)
+    parser.add_argument('--kernels', default='sid,trixie')
+    parser.add_argument('--cpus', default='range,norange')
+    parser.add_argument('--modes', default='64K')
+    parser.add_argument('--workloads', default=','.join(WORKLOADS))
+    parser.add_argument('-v', '--verbose', action='store_true')
+    return parser.parse_args()
+
+
+def main():
+    arguments = arguments_of()
+    started = time.monotonic()
+    try:
+        machines = prepare(arguments)
+    except (packages.Unavailable, OSError) as reason:
+        print(f'SKIP: {reason}')
+        return SKIPPED
+    bad = unknown = False
+    with tempfile.TemporaryDirectory() as scratch:
+        for machine in machines:
+            for cpu in arguments.cpus.split(','):
+                directory = (arguments.keep or pathlib.Path(scratch)) / f'{machine.kernel.version}-{cpu}'
+                run = Run(machine, cpu, directory, arguments)
+                differs = run.show(arguments.verbose)
+                bad |= differs and run.known
+                unknown |= differs and not run.known
+    print(f'{time.monotonic() - started:.0f} s')
+    if unknown and not bad:
+        print('SKIP: a kernel that is newer than every policy differs from the newest')
+        return SKIPPED
+    return int(bad)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
