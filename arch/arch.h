@@ -176,7 +176,8 @@ static inline pte_t pte_modify(pte_t pte, bool write, bool exec, bool none)
 enum arch_fold_sites {
 	FOLD_NONE,		/* blocks are only born folded */
 	FOLD_SET1,		/* set_ptes(nr == 1): 6.9 and later */
-	FOLD_V3,		/* + wrprotect and access flags: v1-v3 */
+	FOLD_V3,		/* + wrprotect and access flags: v1-v4 */
+	FOLD_ANY,		/* no kernel: whatever was done to one entry, wherever in its block it is */
 };
 
 enum arch_getter { GETTER_RAW, GETTER_GATHER, GETTER_EARLY };
@@ -186,6 +187,27 @@ enum arch_access_compare {
 	ACCESS_NEVER,		/* v3: the gathered entry has CONT, the wanted one has not */
 	ACCESS_GATHERED,	/* 6.9 */
 	ACCESS_RAW,		/* every entry by itself: 6.12.107, 7.3 */
+};
+
+/* What set_ptes(nr > 1) makes of whole blocks of PROT_NONE. */
+enum arch_protnone_cont {
+	PROTNONE_CONT_NONE,	/* nothing: 7.3 */
+	PROTNONE_CONT_STRAY,	/* entries with CONT that are not valid: 6.13-7.2 */
+	PROTNONE_CONT_VALID,	/* valid contiguous entries, as pte_mkcont() made them until 6.12 */
+};
+
+/* How exit clears entries of folded blocks one by one without unfolding: v1 and v2 of the series. */
+enum arch_zap_full_trick {
+	ZAP_FULL_TRICK_NONE,
+	ZAP_FULL_TRICK_V1,	/* spreads A/D over the block first, or means to */
+	ZAP_FULL_TRICK_V2,	/* just clears */
+};
+
+/* From how many pages on range TLBI is not used. */
+enum arch_tlbi_range_limit {
+	TLBI_RANGE_LIMIT_ABOVE,		/* more than 2^21, 6.12 */
+	TLBI_RANGE_LIMIT_AT,		/* 2^21 or more, 6.9 */
+	TLBI_RANGE_LIMIT_RANGE,		/* more than 2^21, and only on CPUs that have it: 7.1 */
 };
 
 enum arch_repeat_tlbi { REPEAT_TLBI_OFF, REPEAT_TLBI_OLD, REPEAT_TLBI_NEW };
@@ -202,13 +224,20 @@ struct arch_knobs {
 	enum arch_access_compare access_compare;
 	bool hint;			/* pte_batch_hint() skips folded blocks */
 	bool bbml3;			/* convert without flush */
-	bool set_ptes_checks_old;	/* v1-v3: set_ptes(nr > 1) accepts present targets */
-	bool protnone_cont;		/* 6.12 and older may leave CONT in protnone entries */
+	bool fold_span;			/* no kernel: several adjacent folios may make up a block */
+	bool fold_present;		/* v1: folds what is present, not only what is valid: PROT_NONE, too */
+	bool fork_full;			/* v4: fork says so (arch_mm.copying), single entries are not probed, nor folded */
+	bool set_ptes_checks_old;	/* v1-v4: set_ptes(nr > 1) accepts present targets */
+	enum arch_protnone_cont protnone_cont;
 	bool wrprotect_reload;		/* v1-v3: probe and L+X; later, for nr == 1, the probe's value is used */
+	bool wrprotect_chunks;		/* v1-v4: a run goes block by block, the last entry of a part may fold */
+	bool access_flush_never;	/* v1, a bug: no flush after access flags of a folded block */
+	enum arch_zap_full_trick zap_full_trick;
+	bool exit_spread_stored;	/* v1 does not, a bug: what its exit spreads over a block is stored, not only computed */
 	bool batch_helpers;		/* wrprotect and clear take nr entries at once; else nr times one */
 	bool young_batch;		/* 7.0: test/clear_flush_young_ptes(nr) */
 	bool tlbi_range;		/* FEAT_TLBIRANGE */
-	bool tlbi_range_limit_ge;	/* older kernels: ">=" instead of ">" */
+	enum arch_tlbi_range_limit tlbi_range_limit;
 	bool tlbi_limit_waits_twice;	/* before 7.2: after flush_tlb_mm() for a range too long, one more DSB */
 	bool lpa2, kpti;
 	enum arch_repeat_tlbi repeat_tlbi;
@@ -251,6 +280,7 @@ struct arch_mm {
 	struct arch_batches *batches;
 	s64 *live_blocks;		/* of the machine: folded blocks now */
 	bool user;			/* not init_mm, not the EFI mm */
+	bool copying;			/* fork copies entries from or to this mm */
 	u32 tlbbatch_pending;		/* deferred flushes not yet known to be done (flush_tlb_batched_pending) */
 	bool tlb_flush_pending;		/* mm_tlb_flush_pending(): another mmu_gather is open on this mm */
 	bool remote_cpus;		/* other CPUs run this mm: flushes of x86 need an IPI */

@@ -11,7 +11,8 @@
 
 /*
  * Symbol and meaning. Every counter is a plain event count but for tlbi_pages (pages).
- * tlbi = tlbi_va + tlbi_range + tlbi_asid; tlbi_local is the part of it that was not broadcast.
+ * tlbi = tlbi_va + tlbi_range + tlbi_asid + tlbi_repeat; tlbi_local is the part of it that was not broadcast. tlbi less
+ * tlbi_repeat is what the same kernel issues on a CPU without the erratum.
  */
 #define ARCH_COUNTERS(X)                                                                           \
 	X(pte_loads)       /* plain loads of one entry */                                          \
@@ -27,6 +28,7 @@
 	X(tlbi_va)                                                                                 \
 	X(tlbi_range)                                                                              \
 	X(tlbi_asid)       /* the whole address space (arm64 ASIDE1; x86: full flush) */           \
+	X(tlbi_repeat)     /* repeated, or for show, on CPUs with the repeat-TLBI erratum */       \
 	X(tlbi_local)      /* not broadcast to other CPUs */                                       \
 	X(tlbi_pages)      /* pages covered by va and range instructions */                        \
 	X(dsb)             /* barriers around them */                                              \

@@ -45,30 +45,34 @@ static u64 batch_bits(pte_t pte, unsigned int flags)
 	return bits;
 }
 
-/* folio_nr_pages_cont_mapped() of the v3 posting: bits other than these never end a run. */
-static u64 batch_bits_v3(pte_t pte)
+/* What must match under the policy's rule; folio_nr_pages_cont_mapped() of v3 and v2 was the first of its kind. */
+static u64 rule_bits(enum rf_batch_rule rule, pte_t pte, unsigned int flags)
 {
-	return pte.val & (PTE_VALID | PTE_PROTNONE | PTE_UFFD | PTE_PFN_MASK | FOLIO_FACTS);
+	if (rule == BATCH_RULE_V3)
+		return pte.val & (PTE_VALID | PTE_PROTNONE | PTE_UFFD | PTE_PFN_MASK | FOLIO_FACTS);
+	if (rule == BATCH_RULE_V2)
+		flags = FPB_RESPECT_WRITE;
+	return batch_bits(pte, flags);
 }
 
 u32 folio_pte_batch(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 max_nr, unsigned int flags,
 		    struct pte_batch *seen)
 {
 	const struct arch_ops *ops = mm->arch.ops;
-	bool v3 = batches_as_v3(mm);
+	enum rf_batch_rule rule = mm_knobs(mm)->batch_rule;
 	u64 left = (1ull << pte_folio_order(pte)) - (pte_pfn(pte) - pte_folio_pfn(pte));
-	u64 expected = v3 ? batch_bits_v3(pte) : batch_bits(pte, flags);
+	u64 expected = rule_bits(rule, pte, flags);
 	u32 nr;
 
 	if (left < max_nr)
 		max_nr = left;
 	nr = ops->pte_batch_hint(&mm->arch, addr, pte);
-	while (nr < max_nr) {
+	while (nr < max_nr && rule != BATCH_RULE_HINT) {
 		pte_t next = ops->ptep_get(&mm->arch, addr + ((u64)nr << mm->arch.geometry->page_shift), ptep + nr);
 
 		if (!pte_present(next))
 			break;
-		if ((v3 ? batch_bits_v3(next) : batch_bits(next, flags)) != expected + ((u64)nr << PTE_PFN_SHIFT))
+		if (rule_bits(rule, next, flags) != expected + ((u64)nr << PTE_PFN_SHIFT))
 			break;
 		seen->any_writable |= pte_write(next);
 		seen->any_young |= pte_young(next);

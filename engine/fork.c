@@ -22,19 +22,24 @@ static void clear_exclusive(pte_t *ptep, u32 nr)
 static u32 copy_batch(struct copy_state *copy, u64 addr, pte_t *src, pte_t *pte, u32 max_nr)
 {
 	struct mm *parent = copy->parent;
+	enum rf_batch_rule rule = mm_knobs(parent)->batch_rule;
 	unsigned int flags = copy->vma->flags & RF_VM_SHARED ? 0 : FPB_RESPECT_DIRTY;
 	struct pte_batch seen = { 0 };
 	u32 nr;
 
 	if (!mm_knobs(parent)->batch_fork)
 		return 1;
-	if (batches_as_v3(parent))	/* copy_present_ptes() of the posting reads the entry again */
+	/* copy_present_ptes() of v1-v3 reads the entry again. */
+	if (rule == BATCH_RULE_V2 || rule == BATCH_RULE_V3)
 		*pte = parent->arch.ops->ptep_get(&parent->arch, addr, src);
 	if (!pte_folio_order(*pte) || max_nr == 1)
 		return 1;
 	nr = folio_pte_batch(parent, addr, src, *pte, max_nr, flags, &seen);
 	if (seen.any_writable)
 		*pte = pte_mkwrite(*pte);
+	/* Entries that are dirty, or not, are one run for these. */
+	if ((rule == BATCH_RULE_V2 || rule == BATCH_RULE_V3) && seen.any_dirty)
+		*pte = pte_mkdirty(*pte);
 	return nr;
 }
 
@@ -48,6 +53,7 @@ static u32 copy_present_ptes(struct copy_state *copy, u64 addr, pte_t *src, pte_
 		clear_exclusive(src, nr);
 		pte.val &= ~PTE_EXCLUSIVE;
 	}
+	parent->arch.copying = child->arch.copying = true;
 	if (is_cow_mapping(copy->vma) && pte_write(pte)) {
 		parent->arch.ops->wrprotect_ptes(&parent->arch, addr, src, nr);
 		pte = pte_wrprotect(pte);
@@ -55,6 +61,7 @@ static u32 copy_present_ptes(struct copy_state *copy, u64 addr, pte_t *src, pte_
 	if (copy->vma->flags & RF_VM_SHARED)
 		pte = pte_mkclean(pte);
 	child->arch.ops->set_ptes(&child->arch, addr, dst, pte_mkold(pte), nr);
+	parent->arch.copying = child->arch.copying = false;
 	return nr;
 }
 

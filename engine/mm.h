@@ -104,16 +104,6 @@ static inline const struct rf_mm_knobs *mm_knobs(const struct mm *mm)
 	return &mm->machine->policy.mm;
 }
 
-/*
- * The v3 posting brought its own batching rule (folio_nr_pages_cont_mapped),
- * its own second read of the entry at fork, and its own gather reservation;
- * the last is a knob and stands for all three.
- */
-static inline bool batches_as_v3(const struct mm *mm)
-{
-	return mm_knobs(mm)->gather == GATHER_GUARANTEED;
-}
-
 static inline void count_anomaly(struct rf_machine *machine, enum rf_anomaly anomaly)
 {
 	machine->stats.anomalies[anomaly]++;

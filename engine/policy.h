@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A policy is data: a named kernel point and its knobs. Machines look at
- * nothing else. The named points are rows of one table in policy.c; a row says
- * what it changes against its base.
+ * nothing else. The named points are rows of one table in points.c, which say
+ * what they change against their base; the knobs are rows of one in knobs.c.
  */
 #ifndef REFOLD_ENGINE_POLICY_H
 #define REFOLD_ENGINE_POLICY_H
@@ -11,6 +11,14 @@
 #include "base/error.h"
 
 enum rf_gather { GATHER_PER_PAGE, GATHER_GUARANTEED, GATHER_RESERVE, GATHER_FOLIO2SLOT };
+
+/* Which entries fork and zap take at once; the postings of the contpte series brought rules of their own. */
+enum rf_batch_rule {
+	BATCH_RULE_FOLIO,	/* folio_pte_batch() */
+	BATCH_RULE_V2,		/* one folio, and all bits but A/D equal */
+	BATCH_RULE_V3,		/* one folio, alike in PROT_NONE and uffd-wp */
+	BATCH_RULE_HINT,	/* v4: to the end of a folded block, else one */
+};
 
 /* Knobs of core mm; those of the backend are struct arch_knobs. */
 struct rf_mm_knobs {
@@ -22,6 +30,7 @@ struct rf_mm_knobs {
 	bool madvise_one_gather;	/* one mmu_gather per madvise(DONTNEED, FREE), not per VMA (6.16) */
 	bool pt_reclaim;		/* madvise(DONTNEED) frees the tables it empties (x86 6.14, all 7.0) */
 	enum rf_gather gather;
+	enum rf_batch_rule batch_rule;
 };
 
 struct rf_policy {

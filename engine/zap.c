@@ -23,7 +23,7 @@ static u32 zap_batch(struct zap_state *zap, u64 addr, pte_t *ptep, pte_t pte, u3
 	if (!mm_knobs(mm)->batch_zap)
 		return 1;
 	/* v3 asks for room, and so may allocate it, even for a single page. */
-	room = batches_as_v3(mm) ? tlb_get_guaranteed_space(zap->tlb) : max_nr;
+	room = mm_knobs(mm)->gather == GATHER_GUARANTEED ? tlb_get_guaranteed_space(zap->tlb) : max_nr;
 	if (!pte_folio_order(pte) || max_nr == 1)
 		return 1;
 	nr = folio_pte_batch(mm, addr, ptep, pte, max_nr, 0, &seen);

@@ -101,6 +101,12 @@ static inline void set_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte
 	bool unfolded;
 
 	pte.val &= ~PTE_CONT;
+	if (nr == 1 && unlikely(mm->copying) && knobs->fork_full) {
+		*ptep = pte;
+		arm64_count_stores(mm, pte, 1);
+		mm->counters->pte_lines++;
+		return;
+	}
 	if (nr == 1) {
 		unfolded = probe_and_unfold(mm, addr, ptep);
 		*ptep = pte;
@@ -179,54 +185,85 @@ static inline pte_t get_and_clear(struct arch_mm *mm, u64 addr, pte_t *ptep, uns
 	return arch_take_ptes(ptep, nr);
 }
 
+/*
+ * [get_and_]clear_full_ptes(). Only the exit tricks of v1 and v2 made anything of full, and they took one entry at a time.
+ */
+static pte_t get_and_clear_full(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr, bool full)
+{
+	pte_t pte = { 0 }, next;
+	unsigned int i;
+
+	if (!full || mm->knobs->zap_full_trick == ZAP_FULL_TRICK_NONE || !mm->knobs->cont)
+		return get_and_clear(mm, addr, ptep, nr);
+	for (i = 0; i < nr; i++, addr += 1ull << mm->geometry->page_shift) {
+		if (pte_cont(ptep[i]))
+			next = contpte_clear_exiting(mm, addr, &ptep[i]);
+		else
+			next = get_and_clear_one(mm, addr, &ptep[i]);
+		if (!i)
+			pte = next;
+		else if (pte_dirty(next))
+			pte = pte_mkdirty(pte);
+		if (i && pte_young(next))
+			pte = pte_mkyoung(pte);
+	}
+	return pte;
+}
+
 static pte_t arm64_ptep_get_and_clear(struct arch_mm *mm, u64 addr, pte_t *ptep)
 {
 	arch_count_batch(mm, ARCH_HELPER_ptep_get_and_clear, 1);
 	return get_and_clear(mm, addr, ptep, 1);
 }
 
-/* full makes no difference: the exit tricks of v1 and v2 were not merged. */
 static void arm64_clear_full_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr, bool full)
 {
 	arch_count_batch(mm, ARCH_HELPER_clear_full_ptes, nr);
-	get_and_clear(mm, addr, ptep, nr);
+	get_and_clear_full(mm, addr, ptep, nr, full);
 }
 
 static pte_t arm64_get_and_clear_full_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr, bool full)
 {
 	arch_count_batch(mm, ARCH_HELPER_get_and_clear_full_ptes, nr);
-	return get_and_clear(mm, addr, ptep, nr);
+	return get_and_clear_full(mm, addr, ptep, nr, full);
 }
 
 /*
- * nr == 1 since 6.9: the value read by the probe is used for the cmpxchg, which fails once if the unfold has put A/D of
+ * nr == 1 since v4: the value read by the probe is used for the cmpxchg, which fails once if the unfold has put A/D of
  * other entries of the block into this one.
  */
-static void wrprotect_one(struct arch_mm *mm, u64 addr, pte_t *ptep)
+static bool wrprotect_probed(struct arch_mm *mm, u64 addr, pte_t *ptep)
 {
 	pte_t seen = *ptep;
+	bool unfold = pte_cont(seen);
 
 	mm->counters->pte_loads++;
 	mm->counters->pte_lines++;
-	if (unlikely(pte_cont(seen))) {
+	if (unlikely(unfold)) {
 		contpte_unfold(mm, addr, ptep, seen);
 		mm->counters->pte_lines += block_lines(mm, addr) - 1;
 		seen.val &= ~PTE_CONT;
 	}
 	mm->counters->pte_atomics += seen.val == ptep->val ? 1 : 2;
 	*ptep = pte_wrprotect(*ptep);
+	return unfold;
 }
 
-/* ptep_set_wrprotect() of v1-v3. */
-static void wrprotect_one_reload(struct arch_mm *mm, u64 addr, pte_t *ptep)
+static void wrprotect_one(struct arch_mm *mm, u64 addr, pte_t *ptep)
 {
-	bool unfolded = probe_and_unfold(mm, addr, ptep);
+	const struct arch_knobs *knobs = mm->knobs;
+	bool unfolded;
 
-	arm64_wrprotect_run(mm, ptep, 1);
-	if (mm->knobs->fold_sites == FOLD_V3) {
-		mm->counters->pte_loads++;
-		contpte_try_fold(mm, addr, ptep, *ptep, unfolded);
+	if (knobs->wrprotect_reload) {
+		unfolded = probe_and_unfold(mm, addr, ptep);
+		arm64_wrprotect_run(mm, ptep, 1);
+	} else {
+		unfolded = wrprotect_probed(mm, addr, ptep);
 	}
+	if (knobs->fold_sites < FOLD_V3 || (mm->copying && knobs->fork_full))
+		return;
+	mm->counters->pte_loads++;
+	contpte_try_fold(mm, addr, ptep, *ptep, unfolded);
 }
 
 static void arm64_wrprotect_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr)
@@ -244,16 +281,14 @@ static void arm64_wrprotect_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, unsi
 		contpte_wrprotect_ptes(mm, addr, ptep, nr);
 		return;
 	}
-	for (i = 0; i < nr; i++, addr += 1ull << mm->geometry->page_shift) {
-		if (knobs->wrprotect_reload)
-			wrprotect_one_reload(mm, addr, &ptep[i]);
-		else
-			wrprotect_one(mm, addr, &ptep[i]);
-	}
+	for (i = 0; i < nr; i++, addr += 1ull << mm->geometry->page_shift)
+		wrprotect_one(mm, addr, &ptep[i]);
 }
 
 static bool arm64_ptep_set_access_flags(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t entry, bool dirty)
 {
+	bool changed;
+
 	arch_count_batch(mm, ARCH_HELPER_ptep_set_access_flags, 1);
 	entry.val &= ~PTE_CONT;
 	if (mm->knobs->cont) {
@@ -262,7 +297,12 @@ static bool arm64_ptep_set_access_flags(struct arch_mm *mm, u64 addr, pte_t *pte
 			return contpte_set_access_flags(mm, addr, ptep, entry, dirty);
 	}
 	mm->counters->pte_lines++;
-	return arm64_set_access_flags(mm, addr, ptep, entry, dirty);
+	changed = arm64_set_access_flags(mm, addr, ptep, entry, dirty);
+	if (changed && mm->knobs->cont && mm->knobs->fold_sites == FOLD_ANY) {
+		mm->counters->pte_loads++;
+		contpte_try_fold(mm, addr, ptep, *ptep, false);
+	}
+	return changed;
 }
 
 /* One ptep_test_and_clear_young() until 6.19; widens to the block. *start and *nr become what was looked at. */
@@ -291,7 +331,7 @@ static bool clear_young_batch(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigne
 
 	if (blocks && nr == 1) {
 		mm->counters->pte_loads++;
-		blocks = pte_cont(*ptep);
+		blocks = ptep->val & PTE_CONT;
 	}
 	if (blocks)
 		contpte_align_range(mm, &start, &first, &wide);

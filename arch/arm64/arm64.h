@@ -14,7 +14,7 @@ extern const struct arch_ops arm64_ops;
 
 /* All that one flush call issues. */
 struct arm64_flush_cost {
-	u64 tlbi_va, tlbi_range, tlbi_asid, tlbi_local, pages;
+	u64 tlbi_va, tlbi_range, tlbi_asid, tlbi_repeat, tlbi_local, pages;
 	u64 dsb_ishst, dsb_ish, dsb_nsh;
 };
 
@@ -43,6 +43,8 @@ void contpte_try_fold(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte, bool
 /* Unfold the blocks that [addr, +nr) covers in part; the addresses of the first and last entry touched. */
 void contpte_unfold_partial(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr, u64 *first, u64 *last);
 void contpte_set_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte, unsigned int nr);
+/* ptep_get_and_clear_full() of v1 and v2 for an entry of a folded block whose address space goes. */
+pte_t contpte_clear_exiting(struct arch_mm *mm, u64 addr, pte_t *ptep);
 void contpte_count_erased(struct arch_mm *mm, u64 addr, const pte_t *ptep, unsigned int nr);
 void contpte_wrprotect_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr);
 bool contpte_set_access_flags(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t entry, bool dirty);

@@ -68,6 +68,14 @@ static u64 scan_lines(const struct arch_mm *mm, u64 addr, unsigned int loads)
 	return arch_lines(mm, start, end) + (addr > end && arch_lines(mm, end, addr) > 1);
 }
 
+/* What may fold, by its bits alone. v1 took PROT_NONE, which pte_mkcont() makes valid, and special entries. */
+static bool may_fold(const struct arch_knobs *knobs, pte_t pte)
+{
+	if (knobs->fold_present)
+		return pte_present(pte) && !(pte.val & PTE_CONT);
+	return (pte.val & (PTE_VALID | PTE_CONT | PTE_SPECIAL)) == PTE_VALID;
+}
+
 /*
  * contpte_try_fold() and __contpte_try_fold(). Only a write to the last entry of a block asks; a folio that is as large
  * as a block covers it, because folios are naturally aligned and the gate has seen that the pfn is congruent. The caller
@@ -75,18 +83,19 @@ static u64 scan_lines(const struct arch_mm *mm, u64 addr, unsigned int loads)
  */
 void contpte_try_fold(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte, bool unfolded)
 {
-	unsigned int n = mm->geometry->cont_ptes, i;
-	pte_t *block = ptep - (n - 1);
+	const struct arch_knobs *knobs = mm->knobs;
+	unsigned int n = mm->geometry->cont_ptes, index = cont_index(mm, addr), i;
+	pte_t *block = ptep - index;
 	u64 expected;
 
-	if (cont_index(mm, addr) != n - 1 || (pte_pfn(pte) & (n - 1)) != n - 1 ||
-	    (pte.val & (PTE_VALID | PTE_CONT | PTE_SPECIAL)) != PTE_VALID)
+	if ((index != n - 1 && knobs->fold_sites != FOLD_ANY) || (pte_pfn(pte) & (n - 1)) != index ||
+	    !may_fold(knobs, pte))
 		return;
-	if (!mm->user || 1u << pte_folio_order(pte) < n)
+	if (!mm->user || (1u << pte_folio_order(pte) < n && !knobs->fold_span))
 		return;
 
 	expected = pte_mkold(pte_mkclean(pte)).val & PTE_HW_MASK;
-	expected -= (u64)(n - 1) << PTE_PFN_SHIFT;
+	expected -= (u64)index << PTE_PFN_SHIFT;
 	for (i = 0; i < n; i++) {
 		if ((pte_mkold(pte_mkclean(block[i])).val & PTE_HW_MASK) != expected)
 			break;
@@ -100,7 +109,7 @@ void contpte_try_fold(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte, bool
 
 	mm->counters->fold++;
 	++*mm->live_blocks;
-	pte.val |= PTE_CONT;
+	pte.val |= PTE_CONT | PTE_VALID; /* pte_mkcont() of v1 makes it a valid page descriptor */
 	contpte_convert(mm, addr, ptep, pte);
 }
 
@@ -211,7 +220,7 @@ pte_t contpte_ptep_get_lockless(struct arch_mm *mm, u64 addr, pte_t *ptep)
 
 /* ---- writers of several entries ---- */
 
-/* v1-v3: make room for one chunk of a block whose targets may be present. */
+/* v1-v4: make room for one chunk of a block whose targets may be present. */
 static void clear_chunk_before_set(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr, bool cont)
 {
 	unsigned int n = mm->geometry->cont_ptes, i = 0;
@@ -225,7 +234,7 @@ static void clear_chunk_before_set(struct arch_mm *mm, u64 addr, pte_t *ptep, un
 	if (!pte_cont(*ptep)) {
 		if (!cont)
 			return;
-		while (i < nr && !pte_valid(ptep[i]))
+		while (i < nr && !(mm->knobs->fold_present ? pte_present(ptep[i]) : pte_valid(ptep[i])))
 			i++;
 		mm->counters->pte_loads += i < nr ? i + 1 : nr;
 		if (i == nr)
@@ -244,7 +253,8 @@ void contpte_set_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte, unsi
 {
 	unsigned int n = mm->geometry->cont_ptes, chunk;
 	bool congruent = cont_index(mm, addr) == (pte_pfn(pte) & (n - 1));
-	bool may_cont = pte_valid(pte) || (mm->knobs->protnone_cont && pte_protnone(pte));
+	bool may_cont = pte_valid(pte) || (mm->knobs->protnone_cont != PROTNONE_CONT_NONE && pte_protnone(pte));
+	u64 mkcont = PTE_CONT | (mm->knobs->protnone_cont == PROTNONE_CONT_VALID ? PTE_VALID : 0);
 	pte_t value;
 
 	for (; nr; nr -= chunk) {
@@ -253,12 +263,12 @@ void contpte_set_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte, unsi
 			chunk = nr;
 		value = pte;
 		if (chunk == n && congruent && may_cont)
-			value.val |= PTE_CONT | PTE_VALID; /* pte_mkcont() makes it a valid page descriptor */
+			value.val |= mkcont;
 		if (mm->knobs->set_ptes_checks_old)
 			clear_chunk_before_set(mm, addr, ptep, chunk, value.val & PTE_CONT);
 		arch_write_ptes(ptep, value, chunk);
 		arm64_count_stores(mm, value, chunk);
-		if (value.val & PTE_CONT) {
+		if (pte_cont(value)) {
 			mm->counters->born++;
 			++*mm->live_blocks;
 		}
@@ -266,6 +276,61 @@ void contpte_set_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte, unsi
 		ptep += chunk;
 		pte = pte_advance_pfn(pte, chunk);
 	}
+}
+
+static bool any_cont(const pte_t *block, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n && !pte_cont(block[i]); i++)
+		;
+	return i < n;
+}
+
+/* v1's first loop: reads until an entry that is gone tells that the block has been dealt with; the number of loads. */
+static unsigned int exiting_block_loads(const pte_t *block, unsigned int n, bool *dealt_with)
+{
+	unsigned int i;
+
+	for (i = 0; i < n && !pte_none(block[i]); i++)
+		;
+	*dealt_with = i < n;
+	return *dealt_with ? i + 1 : n;
+}
+
+/*
+ * contpte_ptep_get_and_clear_full(). v1 reads the A/D of the block when the first of its entries goes, so that the
+ * others can still tell; the posted code computes the new entries and does not store them. v2 leaves it to core mm to
+ * see all of the block sooner or later. The block counts as folded until its last entry is gone.
+ */
+pte_t contpte_clear_exiting(struct arch_mm *mm, u64 addr, pte_t *ptep)
+{
+	unsigned int n = mm->geometry->cont_ptes, i;
+	pte_t *block = ptep - cont_index(mm, addr), pte, merged = { 0 };
+	bool dealt_with = true;
+
+	mm->counters->pte_loads++;
+	mm->counters->pte_lines++;
+	if (mm->knobs->zap_full_trick == ZAP_FULL_TRICK_V1) {
+		mm->counters->pte_loads += exiting_block_loads(block, n, &dealt_with);
+		mm->counters->pte_lines += dealt_with ? 0 : arch_lines(mm, 0, cont_size(mm) - 1) - 1;
+	}
+	if (!dealt_with) {
+		merged = merge_access_dirty(merged, block, n);
+		mm->counters->pte_loads += n;
+		for (i = 0; i < n && mm->knobs->exit_spread_stored; i++) {
+			block[i] = merge_access_dirty(block[i], &merged, 1);
+			mm->counters->pte_stores++;
+		}
+	}
+	pte = *ptep;
+	ptep->val = 0;
+	mm->counters->pte_atomics++;
+	if (!any_cont(block, n)) {
+		mm->counters->erased++;
+		--*mm->live_blocks;
+	}
+	return pte;
 }
 
 /* Before a run is cleared, its edges unfolded: the blocks that will vanish whole. Bookkeeping, no access counted. */
@@ -281,7 +346,7 @@ void contpte_count_erased(struct arch_mm *mm, u64 addr, const pte_t *ptep, unsig
 	}
 }
 
-/* contpte_set_wrprotects() of v3: block by block, and the last entry of a partial one may fold it again. */
+/* contpte_set_wrprotects() of v1-v4: block by block, and the last entry of a partial one may fold it again. */
 static void wrprotect_chunks(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr)
 {
 	unsigned int n = mm->geometry->cont_ptes, chunk;
@@ -306,7 +371,7 @@ static void wrprotect_chunks(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned
 		arm64_wrprotect_run(mm, ptep, chunk);
 		addr += (u64)chunk << mm->geometry->page_shift;
 		ptep += chunk;
-		if (chunk != n && mm->knobs->fold_sites == FOLD_V3) {
+		if (chunk != n && mm->knobs->fold_sites >= FOLD_V3) {
 			mm->counters->pte_loads++;
 			contpte_try_fold(mm, last_addr, ptep - 1, ptep[-1], unfolded);
 			/* The scan met lines that the chunk had touched already. */
@@ -320,7 +385,7 @@ void contpte_wrprotect_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned 
 {
 	u64 first, last;
 
-	if (mm->knobs->wrprotect_reload) {
+	if (mm->knobs->wrprotect_chunks) {
 		wrprotect_chunks(mm, addr, ptep, nr);
 		return;
 	}
@@ -371,10 +436,12 @@ bool contpte_set_access_flags(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t e
 	if (noop)
 		return false;
 
+	/* v1 thought that nobody could have cached the old entries, or that unfolding had flushed them. */
+	dirty &= !mm->knobs->access_flush_never;
 	if (pte_write(old) != pte_write(entry)) {
 		contpte_unfold(mm, addr, ptep, old);
 		arm64_set_access_flags(mm, addr, ptep, entry, dirty);
-		if (mm->knobs->fold_sites == FOLD_V3)
+		if (mm->knobs->fold_sites >= FOLD_V3)
 			contpte_try_fold(mm, addr, ptep, entry, true);
 		return true;
 	}
@@ -392,12 +459,12 @@ void contpte_align_range(struct arch_mm *mm, u64 *addr, pte_t **ptep, unsigned i
 	unsigned int n = mm->geometry->cont_ptes, index = cont_index(mm, *addr), tail;
 
 	mm->counters->pte_loads += 2;
-	if (pte_cont((*ptep)[*nr - 1])) {
+	if ((*ptep)[*nr - 1].val & PTE_CONT) {
 		tail = (index + *nr) & (n - 1);
 		if (tail)
 			*nr += n - tail;
 	}
-	if (pte_cont(**ptep)) {
+	if ((*ptep)->val & PTE_CONT) {
 		*addr -= (u64)index << mm->geometry->page_shift;
 		*ptep -= index;
 		*nr += index;

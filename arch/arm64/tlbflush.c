@@ -17,7 +17,7 @@ static void cost_sync(const struct arch_knobs *knobs, struct arm64_flush_cost *c
 {
 	cost->dsb_ish++;
 	if (knobs->repeat_tlbi == REPEAT_TLBI_NEW) {
-		cost->tlbi_va++;
+		cost->tlbi_repeat++;
 		cost->dsb_ish++;
 	}
 }
@@ -25,15 +25,16 @@ static void cost_sync(const struct arch_knobs *knobs, struct arm64_flush_cost *c
 /* Every TLBI for a user ASID is also issued for its kernel half under KPTI; the old erratum form repeats each. */
 static void cost_repeats(const struct arch_knobs *knobs, bool local, struct arm64_flush_cost *cost)
 {
-	unsigned int shift = knobs->kpti;
+	u64 issued;
 
+	cost->tlbi_va <<= knobs->kpti;
+	cost->tlbi_range <<= knobs->kpti;
+	cost->tlbi_asid <<= knobs->kpti;
 	if (knobs->repeat_tlbi == REPEAT_TLBI_OLD && !local) {
-		cost->dsb_ish += (cost->tlbi_va + cost->tlbi_range + cost->tlbi_asid) << shift;
-		shift++;
+		issued = cost->tlbi_va + cost->tlbi_range + cost->tlbi_asid;
+		cost->tlbi_repeat += issued;
+		cost->dsb_ish += issued;
 	}
-	cost->tlbi_va <<= shift;
-	cost->tlbi_range <<= shift;
-	cost->tlbi_asid <<= shift;
 }
 
 static void cost_mm(const struct arch_knobs *knobs, struct arm64_flush_cost *cost)
@@ -53,7 +54,10 @@ static bool range_exceeds_limit(const struct arch_knobs *knobs, const struct arc
 
 	if (!knobs->tlbi_range && bytes >= max_dvm_ops * stride)
 		return true;
-	return knobs->tlbi_range_limit_ge ? pages >= MAX_TLBI_RANGE_PAGES : pages > MAX_TLBI_RANGE_PAGES;
+	/* Freed upper tables: few instructions without range TLBI, for more pages than one of those could take. */
+	if (!knobs->tlbi_range && knobs->tlbi_range_limit == TLBI_RANGE_LIMIT_RANGE)
+		return false;
+	return pages > MAX_TLBI_RANGE_PAGES - (knobs->tlbi_range_limit == TLBI_RANGE_LIMIT_AT);
 }
 
 /* __flush_tlb_range_op(): from the largest scale down, an odd page last. */
@@ -120,10 +124,11 @@ void arm64_flush_cost(const struct arch_knobs *knobs, const struct arch_geometry
 
 static void account(struct arch_counters *c, const struct arm64_flush_cost *cost)
 {
-	c->tlbi += cost->tlbi_va + cost->tlbi_range + cost->tlbi_asid;
+	c->tlbi += cost->tlbi_va + cost->tlbi_range + cost->tlbi_asid + cost->tlbi_repeat;
 	c->tlbi_va += cost->tlbi_va;
 	c->tlbi_range += cost->tlbi_range;
 	c->tlbi_asid += cost->tlbi_asid;
+	c->tlbi_repeat += cost->tlbi_repeat;
 	c->tlbi_local += cost->tlbi_local;
 	c->tlbi_pages += cost->pages;
 	c->dsb += cost->dsb_ishst + cost->dsb_ish + cost->dsb_nsh;
@@ -172,13 +177,16 @@ void arm64_flush_tlb_page(struct arch_mm *mm, u64 addr, enum arch_flush_mode mod
 	arm64_flush_ptes(mm, ALIGN_DOWN(addr, 1ull << mm->geometry->page_shift), 1, mode);
 }
 
-/* tlb_flush() of asm/tlb.h: a dying address space keeps its stale entries, its ASID is not given out again. */
+/*
+ * tlb_flush() of asm/tlb.h: a dying address space keeps its stale entries, its ASID is not given out again. The generic
+ * form, which does not know that, flushes all of it.
+ */
 void arm64_tlb_flush(struct arch_mm *mm, const struct arch_flush *flush, bool fullmm, bool freed_tables)
 {
 	struct arch_flush precise = *flush;
 
-	if (fullmm && mm->knobs->fullmm_skip) {
-		if (freed_tables)
+	if (fullmm) {
+		if (freed_tables || !mm->knobs->fullmm_skip)
 			flush_call(mm, NULL);
 		return;
 	}

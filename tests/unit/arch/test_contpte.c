@@ -35,7 +35,7 @@ static void expect(struct fixture *f, const char *spec, struct expected e)
 	expect_one(spec, "born", e.born, c->born);
 	expect_one(spec, "erased", e.erased, c->erased);
 	assert_int_equal(c->dsb, c->dsb_ishst + c->dsb_ish + c->dsb_nsh);
-	assert_int_equal(c->tlbi, c->tlbi_va + c->tlbi_range + c->tlbi_asid);
+	assert_int_equal(c->tlbi, c->tlbi_va + c->tlbi_range + c->tlbi_asid + c->tlbi_repeat);
 	free(f);
 }
 

@@ -78,9 +78,12 @@ static unsigned int check_blocks(struct world *w)
 	unsigned int n = w->f->n, folded = 0, i, j;
 
 	for (i = 0; i < ENTRIES; i += n) {
-		for (j = 0; j < n; j++)
-			check(w, (table[i + j].val & PTE_CONT) == (table[i].val & PTE_CONT)); /* I1, I3 */
-		if (!(table[i].val & PTE_CONT))
+		for (j = 0; j < n; j++) {
+			check(w, pte_cont(table[i + j]) == pte_cont(table[i])); /* I1 */
+			check(w, pte_valid(table[i + j]) || !(table[i + j].val & PTE_CONT) ||
+				 w->f->policy.arch_knobs.protnone_cont == PROTNONE_CONT_STRAY); /* I3 */
+		}
+		if (!pte_cont(table[i]))
 			continue;
 		folded++;
 		check(w, pte_pfn(table[i]) % n == 0);
@@ -89,7 +92,7 @@ static unsigned int check_blocks(struct world *w)
 			check(w, pte_valid(table[i + j]));
 			check(w, pte_pfn(table[i + j]) == pte_pfn(table[i]) + j);
 			check(w, !((table[i + j].val ^ table[i].val) & PTE_HW_MASK & ~varies)); /* I2 */
-			if (!w->f->policy.arch_knobs.protnone_cont)
+			if (w->f->policy.arch_knobs.protnone_cont != PROTNONE_CONT_VALID)
 				check(w, !(table[i + j].val & PTE_PROTNONE));
 		}
 	}
@@ -132,7 +135,7 @@ static void check_counters(struct world *w, unsigned int folded)
 	if (w->flushes >= 0)
 		check(w, (s64)w->f->flushes == w->flushes + (w->f->policy.arch_knobs.bbml3 ? 0 : conversions));
 	check(w, c->flush_calls == w->f->flushes);
-	check(w, c->tlbi == c->tlbi_va + c->tlbi_range + c->tlbi_asid);
+	check(w, c->tlbi == c->tlbi_va + c->tlbi_range + c->tlbi_asid + c->tlbi_repeat);
 	check(w, c->dsb == c->dsb_ishst + c->dsb_ish + c->dsb_nsh);
 }
 

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * Policies: the table of named kernel points and the table of knobs. A point is its base and the knobs it changes,
- * written as a user would write them; a knob is a place in struct rf_policy and the names of its values.
+ * The table of knobs that policies are made of. A knob is a place in struct rf_policy and the names of its values.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/policy.h"
-
-/* ---- knobs ---- */
 
 #define ON_ARM64 1
 #define ON_X86 2
@@ -33,6 +29,8 @@ struct knob {
 static const struct knob knobs[] = {
 	{ "access_compare", "never|gathered|raw", "how ptep_set_access_flags() sees that a folded block needs no change",
 	  AT(arch_knobs.access_compare), ON_ARM64 },
+	{ "access_flush", "dirty|never", "access flags of folded blocks are flushed if dirty, or (contpte v1, a bug) never",
+	  AT(arch_knobs.access_flush_never), ON_ARM64 },
 	{ "batch_anon_unmap", BOOL, "reclaim unmaps runs of anonymous pages at once", AT(mm.batch_anon_unmap), ON_ALL },
 	{ "batch_file_unmap", BOOL, "reclaim unmaps runs of file pages at once (7.0)", AT(mm.batch_file_unmap), ON_ALL },
 	{ "batch_fork", BOOL, "fork copies runs of one folio at once (6.9)", AT(mm.batch_fork), ON_ALL },
@@ -44,6 +42,8 @@ static const struct knob knobs[] = {
 	{ "batch_mkclean", BOOL, "writeback cleans runs at once", AT(mm.batch_mkclean), ON_ALL },
 	{ "batch_mprotect", BOOL, "mprotect changes runs at once (6.17)", AT(mm.batch_mprotect), ON_ALL },
 	{ "batch_mremap", BOOL, "mremap moves folded runs at once (6.17)", AT(mm.batch_mremap), ON_ALL },
+	{ "batch_rule", "folio|v2|v3|hint", "what a batch is: see folio_pte_batch(), the rules of contpte v2, v3, v4 (hint)",
+	  AT(mm.batch_rule), ON_ALL },
 	{ "batch_young", BOOL, "reclaim looks at the age of runs at once (7.0)", AT(mm.batch_young), ON_ALL },
 	{ "batch_zap", BOOL, "munmap and exit clear runs of one folio at once (6.9)", AT(mm.batch_zap), ON_ALL },
 	{ "batched_pending", "dsb|mm", "how zap, mprotect... make sure that deferred flushes are done (mm: 6.16)",
@@ -52,13 +52,21 @@ static const struct knob knobs[] = {
 	  ON_ARM64 },
 	{ "cont", BOOL, "transparent contiguous blocks are in use (6.9)", AT(arch_knobs.cont), ON_ARM64 },
 	{ "defer_unmap_flush", BOOL, "reclaim waits for its flushes once per batch", AT(mm.defer_unmap_flush), ON_ALL },
+	{ "exit_spread_stored", BOOL, "zap_full_trick=v1 stores the accessed and dirty bits it spreads; false: as posted, a bug",
+	  AT(arch_knobs.exit_spread_stored), ON_ARM64 },
 	{ "flush_ceiling", NULL, "more pages than this are flushed as the whole address space",
 	  AT(arch_knobs.flush_ceiling), ON_X86 },
-	{ "fold_sites", "none|set1|v3", "which helpers try to fold: none, set_ptes() of one, also wrprotect and access",
-	  AT(arch_knobs.fold_sites), ON_ARM64 },
+	{ "fold_present", BOOL, "present entries fold, not only valid ones: PROT_NONE, too (contpte v1)",
+	  AT(arch_knobs.fold_present), ON_ARM64 },
+	{ "fold_scope", "folio|span", "what may make up a folded block: one folio, or adjacent ones too (no kernel)",
+	  AT(arch_knobs.fold_span), ON_ARM64 },
+	{ "fold_sites", "none|set1|v3|any", "what tries to fold: set_ptes() of a block's last entry; also wrprotect and access "
+	  "flags (v3); these three on any entry (no kernel)", AT(arch_knobs.fold_sites), ON_ARM64 },
+	{ "fork_full", BOOL, "fork has single entries copied without probe and attempt to fold (contpte v4)",
+	  AT(arch_knobs.fork_full), ON_ARM64 },
 	{ "fullmm_skip", BOOL, "exit flushes only once page tables are freed", AT(arch_knobs.fullmm_skip), ON_ARM64 },
-	{ "gather", "per-page|guaranteed|reserve|folio2slot", "how mmu_gather queues pages of a run", AT(mm.gather),
-	  ON_ALL },
+	{ "gather", "per-page|guaranteed|reserve|folio2slot", "mmu_gather: a slot per page; also room reserved as in contpte v3 "
+	  "or v4; two slots per run (6.9)", AT(mm.gather), ON_ALL },
 	{ "getter", "raw|gather|early", "what ptep_get() reads of a folded block: one entry, all, until A and D are known",
 	  AT(arch_knobs.getter), ON_ARM64 },
 	{ "granule", "4k|16k|64k", "base page size, with the geometry that comes with it", AT(geometry.page_shift),
@@ -79,26 +87,30 @@ static const struct knob knobs[] = {
 	  AT(arch_knobs.needs_flush_precise), ON_ARM64 },
 	{ "pmd_split_set_ptes", BOOL, "splitting a huge page fills the table with one set_ptes() (6.9)",
 	  AT(mm.pmd_split_set_ptes), ON_ALL },
-	{ "protnone_cont", BOOL, "set_ptes() of PROT_NONE makes valid contiguous blocks (before 7.0)",
-	  AT(arch_knobs.protnone_cont), ON_ARM64 },
+	{ "protnone_cont", "none|stray|valid", "what set_ptes() of PROT_NONE makes of whole blocks: valid contiguous entries (to "
+	  "6.12), invalid ones with the bit (to 7.2)", AT(arch_knobs.protnone_cont), ON_ARM64 },
 	{ "pt_reclaim", BOOL, "MADV_DONTNEED frees the page tables it empties (x86: 6.14, all: 7.0)", AT(mm.pt_reclaim),
 	  ON_ALL },
-	{ "repeat_tlbi", "off|old|new", "repeat-TLBI erratum: repeat every TLBI, or (new) one per completion",
+	{ "repeat_tlbi", "off|old|new", "repeat-TLBI erratum: repeat every TLBI, or (new, 6.12.107, 7.2) one per wait",
 	  AT(arch_knobs.repeat_tlbi), ON_ARM64 },
 	{ "reuse_flush", "broadcast|local", "which CPUs a write fault that reuses its page flushes (local: 6.19)",
 	  AT(arch_knobs.reuse_flush_local), ON_ARM64 },
-	{ "set_ptes_checks_old", BOOL, "set_ptes() of several looks at what it replaces (contpte v1-v3)",
+	{ "set_ptes_checks_old", BOOL, "set_ptes() of several looks at what it replaces (contpte v1-v4)",
 	  AT(arch_knobs.set_ptes_checks_old), ON_ARM64 },
 	{ "tlbbatch", "page|range", "deferred flushes of a run: one TLBI per page, or a range (6.15)",
 	  AT(arch_knobs.tlbbatch_range), ON_ARM64 },
 	{ "tlbi", "single|range", "the CPU has range invalidation (FEAT_TLBIRANGE) or not", AT(arch_knobs.tlbi_range),
 	  ON_ARM64 },
-	{ "tlbi_limit_waits", "once|twice", "waits where a range is too long and the address space is flushed (twice: until 7.2)",
+	{ "tlbi_limit_waits", "once|twice", "waits where a range is too long and the address space is flushed (twice: 6.9-7.0)",
 	  AT(arch_knobs.tlbi_limit_waits_twice), ON_ARM64 },
-	{ "tlbi_range_limit", "above|at", "8G of 4K pages are too many for range TLBI above or (6.9) at the limit",
-	  AT(arch_knobs.tlbi_range_limit_ge), ON_ARM64 },
+	{ "tlbi_range_limit", "above|at|range", "2^21 pages are too many: above, at (6.9), or above and only with range TLBI (7.1)",
+	  AT(arch_knobs.tlbi_range_limit), ON_ARM64 },
+	{ "wrprotect_chunks", BOOL, "write protection of a run goes block by block, parts may fold again (contpte v1-v4)",
+	  AT(arch_knobs.wrprotect_chunks), ON_ARM64 },
 	{ "wrprotect_reload", BOOL, "write protection of one entry reads it again after the probe (contpte v1-v3)",
 	  AT(arch_knobs.wrprotect_reload), ON_ARM64 },
+	{ "zap_full_trick", "none|v1|v2", "exit clears folded entries one by one without unfolding: spreading A/D first, or not",
+	  AT(arch_knobs.zap_full_trick), ON_ARM64 },
 };
 
 /* What differs between base page sizes: kernel-model.md 1.1. levels: of 48-bit user addresses. */
@@ -297,129 +309,4 @@ bool rf_policy_knob_help(const char *name, const char **values, const char **hel
 	*values = knob->values ? knob->values : "NUMBER";
 	*help = knob->help;
 	return true;
-}
-
-/* ---- named points ---- */
-
-struct point {
-	const char *name;
-	const char *base;	/* "" for the first of an architecture */
-	const char *arch;
-	const char *release;
-	const char *summary;
-	const char *changes;
-};
-
-/* In order of history; a base comes before what starts from it. */
-static const struct point points[] = {
-	{ "linux-6.8", "", "arm64", "6.8",
-	  "arm64 before contiguous PTEs: every entry is copied, cleared and protected on its own.",
-	  "batch_helpers=true defer_unmap_flush=true fullmm_skip=true granule=4k repeat_tlbi=off tlbi=range "
-	  "tlbi_limit_waits=twice tlbi_range_limit=at" },
-	{ "generic-batch", "linux-6.8", "arm64", "6.9 without contpte",
-	  "What core mm's batching of fork and zap gives without contiguous PTEs.",
-	  "batch_fork=true batch_zap=true gather=folio2slot" },
-	{ "contpte-v3", "linux-6.8", "arm64", "6.7-rc with contpte v3",
-	  "The third posting of the contpte series: folds at every chance, gathers on every read, batches fork and zap.",
-	  "batch_fork=true batch_zap=true cont=true fold_sites=v3 gather=guaranteed getter=gather protnone_cont=true "
-	  "set_ptes_checks_old=true wrprotect_reload=true" },
-	{ "contpte-v3-noopt", "contpte-v3", "arm64", "6.7-rc with contpte v3, patches 1-13",
-	  "The third posting without its last two patches: fork and exit unfold every block.",
-	  "batch_helpers=false" },
-	{ "linux-6.9", "linux-6.8", "arm64", "6.9",
-	  "Contiguous PTEs as merged: folds when the last entry is set, fork and zap in batches that skip blocks.",
-	  "access_compare=gathered batch_fork=true batch_zap=true cont=true fold_sites=set1 gather=folio2slot "
-	  "getter=gather hint=true pmd_split_set_ptes=true protnone_cont=true" },
-	{ "norecency-rfc", "linux-6.9", "arm64", "6.9-rc with the norecency RFC",
-	  "Lockless readers take one entry and do not gather accessed and dirty bits.",
-	  "lockless=norecency" },
-	{ "linux-6.12", "linux-6.9", "arm64", "6.12.107",
-	  "The long-term kernel: MADV_COLD and MADV_FREE clear bits in place, stable fixes up to 6.12.107.",
-	  "access_compare=raw batched_pending=mm madv_clear_young_dirty=true tlbi_range_limit=above" },
-	{ "linux-6.17", "linux-6.12", "arm64", "6.17",
-	  "mprotect and mremap in batches, readers stop as soon as they know both bits.",
-	  "batch_lazyfree=true batch_mprotect=true batch_mremap=true getter=early lockless=early "
-	  "madvise_one_gather=true tlbbatch=range" },
-	{ "x86-6.18", "", "x86", "6.18",
-	  "x86-64, for recordings made there: no contiguous PTEs, flushes of up to 33 single pages.",
-	  "batch_fork=true batch_lazyfree=true batch_mprotect=true batch_mremap=true batch_zap=true "
-	  "defer_unmap_flush=true flush_ceiling=33 gather=folio2slot granule=4k madv_clear_young_dirty=true "
-	  "madvise_one_gather=true pmd_split_set_ptes=true pt_reclaim=true" },
-	{ "linux-7.3", "linux-6.17", "arm64", "7.3.4",
-	  "The newest kernel modelled: ageing and file unmapping in batches, local flushes for reused pages.",
-	  "batch_file_unmap=true batch_young=true needs_flush=precise protnone_cont=false pt_reclaim=true "
-	  "reuse_flush=local tlbi_limit_waits=once" },
-};
-
-static struct rf_policy named[ARRAY_SIZE(points)];
-static pthread_once_t named_once = PTHREAD_ONCE_INIT;
-
-static size_t find_point(const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(points); i++)
-		if (!strcmp(points[i].name, name))
-			break;
-	return i;
-}
-
-/* The table is ours: a mistake in it is a bug, found by the first test that runs. */
-static void apply_changes(struct rf_policy *policy, const char *changes)
-{
-	char copy[512], *rest = copy, *knob, *value;
-	struct rf_error err;
-
-	snprintf(copy, sizeof(copy), "%s", changes);
-	while ((knob = strsep(&rest, " "))) {
-		value = strchr(knob, '=');
-		*value++ = '\0';
-		if (rf_policy_set(policy, knob, value, &err))
-			abort();
-	}
-}
-
-static void build_named(void)
-{
-	struct rf_policy *policy;
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(points); i++) {
-		policy = &named[i];
-		if (*points[i].base)
-			*policy = named[find_point(points[i].base)];
-		policy->arch = arch_by_name(points[i].arch);
-		apply_changes(policy, points[i].changes);
-		snprintf(policy->name, sizeof(policy->name), "%s", points[i].name);
-		snprintf(policy->base, sizeof(policy->base), "%s", points[i].name);
-	}
-}
-
-const struct rf_policy *rf_policy_named(size_t index)
-{
-	pthread_once(&named_once, build_named);
-	return index < ARRAY_SIZE(points) ? &named[index] : NULL;
-}
-
-const struct rf_policy *rf_policy_find(const char *name)
-{
-	return rf_policy_named(find_point(name));
-}
-
-const char *rf_policy_summary(const struct rf_policy *policy)
-{
-	return points[find_point(policy->base)].summary;
-}
-
-const char *rf_policy_changes(const struct rf_policy *policy, const char **against)
-{
-	const struct point *point = &points[find_point(policy->base)];
-
-	*against = point->base;
-	return point->changes;
-}
-
-const char *rf_policy_release(const struct rf_policy *policy)
-{
-	return points[find_point(policy->base)].release;
 }
