@@ -18,6 +18,7 @@
 int rf_cmd_assemble(int argc, char **argv);
 int rf_cmd_diff(int argc, char **argv);
 int rf_cmd_dump(int argc, char **argv);
+int rf_cmd_import(int argc, char **argv);
 int rf_cmd_info(int argc, char **argv);
 int rf_cmd_policies(int argc, char **argv);
 int rf_cmd_pte(int argc, char **argv);

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The import itself: two passes over the events, the first only to see which there
+ * are. libtracecmd prints what it thinks of a file, and one that is damaged in the
+ * wrong place makes it crash; so it works in a process of its own, whose end we
+ * survive and whose standard error nobody reads.
+ */
+#include "import/import.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <trace-cmd.h>
+#include <unistd.h>
+
+#include "import/importing.h"
+
+#define ZSTD_LEVEL 3
+
+void import_warn(struct importing *importing, const char *format, ...)
+{
+	struct rf_import_result *result = importing->result;
+	va_list args;
+
+	if (result->nr_warnings == RF_IMPORT_WARNINGS)
+		return;
+	va_start(args, format);
+	vsnprintf(result->warnings[result->nr_warnings++], sizeof(result->warnings[0]), format, args);
+	va_end(args);
+}
+
+/* ---- libtracecmd ------------------------------------------------------------------ */
+
+struct pass {
+	struct importing *importing;
+	struct rf_error *err;
+	int (*event)(struct pass *pass, const struct tep_record *record);
+	int ret;
+};
+
+static int on_record(struct tracecmd_input *input, struct tep_record *record, int cpu, void *context)
+{
+	struct pass *pass = context;
+
+	(void)input;
+	(void)cpu;
+	if (record->cpu < 0 || record->cpu > UINT16_MAX || record->size < 8)
+		return 0;
+	pass->ret = pass->event(pass, record);
+	return pass->ret;
+}
+
+/* Every buffer's events, in the order of time. */
+static int run_pass(struct pass *pass)
+{
+	struct tracecmd_input *input = tracecmd_open(pass->importing->options->input, TRACECMD_FL_LOAD_NO_PLUGINS);
+	int nr = input ? tracecmd_buffer_instances(input) : 0, nr_handles = 0, ret = 0;
+	struct tracecmd_input **handles = calloc((size_t)nr + 1, sizeof(*handles));
+
+	if (!input || !handles) {
+		free(handles);
+		return rf_error_set(pass->err, -EBADMSG, RF_NO_OFFSET, "libtracecmd cannot open it: it is cut off, "
+				    "damaged, or compressed in a way libtracecmd was built without");
+	}
+	handles[nr_handles++] = input;
+	for (int i = 0; i < nr; i++) {
+		handles[nr_handles] = tracecmd_buffer_instance_handle(input, i);
+		nr_handles += handles[nr_handles] != NULL;
+	}
+	if (nr_handles < nr + 1)
+		ret = rf_error_set(pass->err, -EBADMSG, RF_NO_OFFSET, "%d of its %d buffers cannot be read",
+				   nr + 1 - nr_handles, nr + 1);
+	if (tracecmd_iterate_events_multi(handles, nr_handles, on_record, pass) && !pass->ret && !ret)
+		ret = rf_error_set(pass->err, -EBADMSG, RF_NO_OFFSET, "libtracecmd cannot read all of its events");
+	while (nr_handles)
+		tracecmd_close(handles[--nr_handles]);
+	free(handles);
+	return pass->ret ? pass->ret : ret;
+}
+
+static int count_event(struct pass *pass, const struct tep_record *record)
+{
+	struct importing *importing = pass->importing;
+	u16 id;
+
+	memcpy(&id, record->data, sizeof(id));
+	importing->counts[id]++;
+	importing->result->events++;
+	importing->nr_cpus = (u32)max_u64(importing->nr_cpus, (u64)record->cpu + 1);
+	return 0;
+}
+
+static int convert_event(struct pass *pass, const struct tep_record *record)
+{
+	int ret = 0;
+
+	/* Negative: it is not known how many. */
+	if (record->missed_events)
+		ret = import_lost(pass->importing, (u32)record->cpu, record->ts,
+				  record->missed_events > 0 ? (u64)record->missed_events : 1, pass->err);
+	if (!ret)
+		ret = import_event(pass->importing, (u32)record->cpu, record->ts, record->data, (u32)record->size,
+				   pass->err);
+	return ret;
+}
+
+/* ---- the steps ----------------------------------------------------------------------- */
+
+static int describe_machine(struct importing *importing, struct rf_error *err)
+{
+	const char *machine = importing->options->machine ? importing->options->machine : importing->dat.machine;
+
+	if (!*machine)
+		return rf_error_set(err, -EPROTO, RF_NO_OFFSET,
+				    "it does not tell what machine it is from: name that with --arch");
+	rf_kernel_describe(&importing->kernel, importing->dat.release, machine, importing->dat.page_size);
+	importing->decoder = rf_decoder_create(&importing->kernel, err);
+	return importing->decoder ? 0 : -ENOMEM;
+}
+
+static int create_output(struct importing *importing, struct rf_error *err)
+{
+	char *header;
+
+	importing->nr_cpus = (u32)max_u64(importing->nr_cpus, min_u64(importing->dat.cpus, UINT16_MAX));
+	for (int i = 0; i < RF_INSTANCES; i++) {
+		importing->streams[i] = malloc(importing->nr_cpus * sizeof(int));
+		if (!importing->streams[i])
+			return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+		memset(importing->streams[i], -1, importing->nr_cpus * sizeof(int));
+	}
+	header = import_header(importing);
+	if (!header)
+		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	importing->writer = rf_writer_create(importing->options->output, header, ZSTD_LEVEL, err);
+	free(header);
+	if (!importing->writer)
+		return err->code ? err->code : -EIO;
+	importing->result->wrote = true;
+	return 0;
+}
+
+static int convert(struct importing *importing, struct rf_error *err)
+{
+	struct pass counting = { .importing = importing, .err = err, .event = count_event };
+	struct pass converting = { .importing = importing, .err = err, .event = convert_event };
+	struct rf_error damage = { 0 };
+	int ret, damaged;
+
+	ret = rf_dat_read(importing->options->input, &importing->dat, err);
+	if (!ret)
+		ret = describe_machine(importing, err);
+	importing->rows = calloc(rf_nr_events, sizeof(*importing->rows));
+	importing->counts = calloc(EVENT_IDS, sizeof(*importing->counts));
+	if (!ret && (!importing->rows || !importing->counts))
+		ret = rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	if (ret)
+		return ret;
+	damaged = run_pass(&counting);
+	damage = *err;
+	/* What can be read of a damaged file is worth having. */
+	if (damaged && !importing->result->events)
+		return damaged;
+	ret = import_choose(importing, err);
+	if (!ret)
+		ret = create_output(importing, err);
+	if (ret)
+		return ret;
+	ret = run_pass(&converting);
+	if (!ret && damaged) {
+		*err = damage;
+		ret = damaged;
+	}
+	damaged = rf_writer_close(importing->writer, ret ? RF_END_ERROR : RF_END_IMPORTED, ret ? NULL : err);
+	return ret ? ret : damaged;
+}
+
+static void free_importing(struct importing *importing)
+{
+	rf_decoder_destroy(importing->decoder);
+	rf_dat_free(&importing->dat);
+	for (int i = 0; i < RF_INSTANCES; i++)
+		free(importing->streams[i]);
+	free(importing->forks);
+	free(importing->rows);
+	free(importing->counts);
+}
+
+/* ---- the process that reads ------------------------------------------------------------- */
+
+/* Lives in memory that both processes share. */
+struct outcome {
+	struct rf_import_result result;
+	struct rf_error err;
+	int ret;
+};
+
+static void read_in_child(const struct rf_import_options *options, struct outcome *outcome)
+{
+	struct importing importing = { .options = options, .result = &outcome->result };
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	if (null >= 0)
+		dup2(null, STDERR_FILENO);
+	tracecmd_set_loglevel(TEP_LOG_NONE);
+	outcome->ret = convert(&importing, &outcome->err);
+	free_importing(&importing);
+	_exit(0);
+}
+
+int rf_import(const struct rf_import_options *options, struct rf_import_result *result, struct rf_error *err)
+{
+	struct outcome *outcome = mmap(NULL, sizeof(*outcome), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct stat written;
+	int status = 0, ret;
+	pid_t child;
+
+	memset(result, 0, sizeof(*result));
+	if (outcome == MAP_FAILED)
+		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	child = fork();
+	if (!child)
+		read_in_child(options, outcome);
+	if (child < 0 || waitpid(child, &status, 0) != child) {
+		ret = rf_error_set(err, -errno, RF_NO_OFFSET, "cannot start a process to read it: %s", strerror(errno));
+	} else {
+		*result = outcome->result;
+		ret = outcome->ret;
+		*err = outcome->err;
+		if (!WIFEXITED(status) || WEXITSTATUS(status))
+			ret = rf_error_set(err, -EBADMSG, RF_NO_OFFSET, "it is damaged: libtracecmd crashed on it");
+	}
+	if (result->wrote && !stat(options->output, &written))
+		result->bytes = (u64)written.st_size;
+	munmap(outcome, sizeof(*outcome));
+	return ret;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of an import, shared by its files.
+ */
+#ifndef REFOLD_IMPORT_IMPORTING_H
+#define REFOLD_IMPORT_IMPORTING_H
+
+#include "capture/decode.h"
+#include "import/import.h"
+#include "import/trace_dat.h"
+#include "traces/trace.h"
+
+#define EVENT_IDS 65536
+
+/* What became of a row of the event table. */
+struct import_row {
+	bool used;
+	bool spare;		/* not used because another tells the same */
+	const struct rf_dat_format *format;	/* NULL: the file has none */
+	char reason[160];	/* why it is neither used nor spare */
+};
+
+/* What a thread's records so far tell about the child it is making. */
+struct import_fork {
+	u32 tid;
+	bool calling;		/* inside clone() or the like */
+	bool copied;		/* an address space was filled */
+	u64 flags;
+};
+
+struct importing {
+	const struct rf_import_options *options;
+	struct rf_import_result *result;
+	struct rf_dat dat;
+	struct rf_kernel kernel;
+	struct rf_decoder *decoder;
+	struct import_row *rows;		/* one per rf_events[] */
+	const struct rf_dat_format *faults;	/* the probe that stands in for the page-fault events, or NULL */
+	u64 *counts;				/* events in the file by id */
+	u32 nr_cpus;
+	struct rf_writer *writer;
+	int *streams[RF_INSTANCES];		/* by CPU; -1: none yet */
+	struct import_fork *forks;		/* open addressing by tid */
+	u32 nr_forks, forks_size;
+};
+
+__attribute__((format(printf, 2, 3))) void import_warn(struct importing *importing, const char *format, ...);
+
+/* choose.c: which events of the file are used for which rows of the table. */
+int import_choose(struct importing *importing, struct rf_error *err);
+
+/* describe.c: the header of the trace, to be freed. */
+char *import_header(const struct importing *importing);
+
+/* convert.c: one event of the file; missed: events lost before it on its CPU. */
+int import_event(struct importing *importing, u32 cpu, u64 time, const void *data, u32 size, struct rf_error *err);
+int import_lost(struct importing *importing, u32 cpu, u64 time, u64 events, struct rf_error *err);
+
+#endif
