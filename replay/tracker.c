@@ -351,6 +351,7 @@ static void learn_header(struct rf_tracker *tracker)
 	}
 	tracker->have_allocs = kinds_have(kinds, RF_PAGE_ALLOC);
 	tracker->have_flushes = kinds_have(kinds, RF_TLB_FLUSH);
+	tracker->have_side_band = kinds_have(kinds, RF_MMAP2);
 	/* "thp": {"enabled": "always", ...}; the only nested value of interest, so no parser. */
 	thp = json ? strstr(json, "\"thp\":{") : NULL;
 	if (thp) {

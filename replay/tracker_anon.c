@@ -94,6 +94,22 @@ struct world_vma *fault_vma(struct rf_tracker *tracker, struct world_mm *mm, u64
 	return map_vma(tracker, mm, &guess, RF_WHY_NONE);
 }
 
+struct world_vma *written_vma(struct rf_tracker *tracker, struct world_mm *mm, u64 addr)
+{
+	struct world_vma *vma = world_vma_find(mm, addr);
+	u64 start = ALIGN_DOWN(addr, BIT_ULL(tracker->page_shift));
+	struct rf_op *op;
+
+	if (!vma || !vma->implicit || vma->flags & RF_VM_WRITE)
+		return vma;
+	op = emit(tracker, RF_OP_VMA_FLAGS, mm);
+	op->addr = start;
+	op->end = start + BIT_ULL(tracker->page_shift);
+	op->vm_flags = RF_VM_WRITE;
+	world_vma_set_flags(tracker->world, mm, op->addr, op->end, RF_VM_WRITE, 0);
+	return world_vma_find(mm, addr);
+}
+
 bool is_private_writable(const struct world_vma *vma)
 {
 	return (vma->flags & (RF_VM_WRITE | RF_VM_SHARED)) == RF_VM_WRITE;

@@ -131,18 +131,27 @@ static void settle(struct rf_tracker *tracker, struct task *task)
 		}
 	}
 	if (!vma && !(fault->flags & RF_FAULT_PRESENT)) {
-		/* The stack grows by a read too; anything else here is a wild address. */
+		/* The stack grows by a read too; anything else is a wild address, or the VMA was never told. */
 		vma = world_vma_next(task->mm, fault->addr, NULL);
-		vma = vma && vma->flags & RF_VM_GROWSDOWN && vma->start - fault->addr < BIT_ULL(20)
-			      ? fault_vma(tracker, task->mm, fault->addr) : NULL;
+		if (!tracker->have_side_band ||
+		    (vma && vma->flags & RF_VM_GROWSDOWN && vma->start - fault->addr < BIT_ULL(20)))
+			vma = fault_vma(tracker, task->mm, fault->addr);
+		else
+			vma = NULL;
 	}
 	pte = world_get(task->mm, fault->vpn);
 	if (fault->flags & RF_FAULT_PRESENT && fault->flags & RF_FAULT_WRITE)
-		settle_write(tracker, task, vma, pte);
+		settle_write(tracker, task, written_vma(tracker, task->mm, fault->addr), pte);
 	else if (fault->flags & RF_FAULT_PRESENT)
 		fault_none(tracker, task);
 	else
 		settle_missing(tracker, task, vma, pte);
+}
+
+void fault_drop(struct task *task)
+{
+	end_wait(task);
+	task->fault.open = false;
 }
 
 void fault_close(struct rf_tracker *tracker, struct task *task)
@@ -283,7 +292,8 @@ bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 ord
 					    (fault->flags & (RF_FAULT_WRITE | RF_FAULT_UNKNOWN));
 	if (!may_copy || (fault->swapped_in && !(fault->flags & (RF_FAULT_WRITE | RF_FAULT_UNKNOWN))))
 		return false;
-	vma = world_vma_find(mm, fault->addr);
+	vma = fault->flags & RF_FAULT_WRITE ? written_vma(tracker, mm, fault->addr)
+					    : world_vma_find(mm, fault->addr);
 	pte = world_get(mm, fault->vpn);
 	if (!vma || !is_private_writable(vma) || !world_pte_present(pte) || (pte & WORLD_WRITE && !fault->guessed))
 		return false;

@@ -35,25 +35,35 @@ void learn_file(struct rf_tracker *tracker, struct world_mm *mm, struct world_vm
 			mm->vmas[i]->file = file;
 }
 
-/* A VMA made up for one page turns out to map a file: make up the neighbours the window tells of. */
-static void adopt_file(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u32 file, u64 first,
-		       u64 last)
+/* A page whose VMA was made up turns out to map a file: make up the neighbours the window tells of. */
+static void adopt_file(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, u32 file, u64 first, u64 last)
 {
-	u64 vpn = vpn_of(tracker, vma->start), around = 16, base = ALIGN_DOWN(vpn, around);
-	struct world_vma piece = *vma;
+	struct world_vma piece = { .file = file, .flags = RF_VM_READ | RF_VM_EXEC, .implicit = true };
+	u64 around = 16, base = ALIGN_DOWN(vpn, around);
+	struct rf_op *op;
 
 	if (vpn - base > last - first)
 		base = vpn;
-	piece.file = file;
-	piece.flags = RF_VM_READ | RF_VM_EXEC;
 	world_zap(tracker->world, mm, vpn, vpn + 1);
-	world_vma_remove(tracker->world, mm, piece.start, piece.end);
+	world_vma_remove(tracker->world, mm, vpn << tracker->page_shift, (vpn + 1) << tracker->page_shift);
 	for (u64 index = first; index <= last && index - first < around; index++) {
-		piece.start = (base + index - first) << tracker->page_shift;
+		u64 at = base + index - first;
+
+		piece.start = at << tracker->page_shift;
 		piece.end = piece.start + BIT_ULL(tracker->page_shift);
 		piece.pgoff = index;
-		if (!world_vma_overlaps(mm, piece.start, piece.end))
-			world_vma_insert(tracker->world, mm, &piece);
+		if (world_vma_overlaps(mm, piece.start, piece.end))
+			continue;
+		if (at != vpn) {
+			map_vma(tracker, mm, &piece, RF_WHY_NONE);
+			continue;
+		}
+		op = emit(tracker, RF_OP_VMA_FLAGS, mm);
+		op->addr = piece.start;
+		op->end = piece.end;
+		op->vm_flags = piece.flags;
+		op->aux = RF_VM_WRITE;
+		world_vma_insert(tracker->world, mm, &piece);
 	}
 }
 
@@ -384,7 +394,7 @@ static void fault_map_pages(struct rf_tracker *tracker, struct task *task, u32 f
 	if (!vma)
 		return;
 	if (vma->implicit && !vma->file) {
-		adopt_file(tracker, mm, vma, file, first, last);
+		adopt_file(tracker, mm, fault->vpn, file, first, last);
 		vma = world_vma_find(mm, fault->addr);
 		if (!vma)
 			return;

@@ -201,6 +201,53 @@ void on_prepare_exec(struct rf_tracker *tracker, struct task *task)
 	}
 }
 
+/* setup_arg_pages(): stack_expand */
+#define STACK_FIRST_GROWTH (128 * 1024)
+
+/* setup_arg_pages(): the stack moves to its random place and grows to its first size. */
+static void place_stack(struct rf_tracker *tracker, struct task *task, const struct world_vma *vma)
+{
+	u64 page = BIT_ULL(tracker->page_shift), top = tracker->stack_top_max;
+	struct task_exec *exec = &task->exec;
+	struct world_mm *mm = task->mm;
+	u64 size = max_u64(exec->nr, 1) * page, vpn;
+	struct world_vma *stack;
+	struct rf_op *op;
+
+	exec->stack_placed = true;
+	mm->settling = false;
+	op = emit(tracker, RF_OP_EXEC_STACK, mm);
+	op->addr = top - size;
+	op->end = top;
+	op->addr2 = vma->end;
+	if (vma->start < vma->end - size) {
+		op = emit(tracker, RF_OP_VMA_GROW, mm);
+		op->addr = vma->start;
+		op->end = vma->end - size;
+	}
+	world_vma_remove(tracker->world, mm, vma->start, vma->end);
+	stack = world_vma_insert(tracker->world, mm, vma);
+	if (stack)
+		stack->anon_vma = true;
+	vpn = vpn_of(tracker, vma->end);
+	for (u32 i = 0; i < exec->nr && vma->end - vma->start > i * page; i++) {
+		folio_set(tracker->world, exec->pages[i], 0);
+		world_set(tracker->world, mm, vpn - 1 - i,
+			  world_mkpte(WORLD_ANON, exec->pages[i], WORLD_WRITE | WORLD_EXCLUSIVE));
+	}
+}
+
+/* Where the stack lies without address space randomisation; with it nobody can tell, and the pages are written off. */
+static void guess_stack(struct rf_tracker *tracker, struct task *task)
+{
+	struct world_vma vma = { .end = tracker->stack_top_max, .name = RF_VMA_STACK };
+
+	vma.start = vma.end - max_u64(task->exec.nr, 1) * BIT_ULL(tracker->page_shift) - STACK_FIRST_GROWTH;
+	vma.pgoff = vpn_of(tracker, vma.start);
+	vma.flags = RF_VM_READ | RF_VM_WRITE | RF_VM_GROWSDOWN;
+	place_stack(tracker, task, &vma);
+}
+
 void exec_switch(struct rf_tracker *tracker, struct task *task)
 {
 	struct task_exec *exec = &task->exec;
@@ -226,6 +273,25 @@ void exec_switch(struct rf_tracker *tracker, struct task *task)
 	emit(tracker, RF_OP_MM_NEW, mm);
 	emit_arguments(tracker, exec, mm);
 	task_set_mm(tracker, task, mm);
+	if (!tracker->have_side_band)
+		guess_stack(tracker, task);
+}
+
+/*
+ * Without sched_prepare_exec and side band the first RSS change of the new address space tells that it is in place; the
+ * fault it belongs to began there, not in the old one.
+ */
+void exec_enter(struct rf_tracker *tracker, struct task *task)
+{
+	struct task_fault fault = task->fault;
+
+	if (fault.open && !fault.settled)
+		fault_drop(task);
+	exec_switch(tracker, task);
+	if (fault.open && !fault.settled && task->mm) {
+		fault.flags &= ~RF_FAULT_PRESENT;
+		task->fault = fault;
+	}
 }
 
 void exec_take_over(struct rf_tracker *tracker, struct task *task)
@@ -277,39 +343,6 @@ void exec_return(struct rf_tracker *tracker, struct task *task, s64 ret)
 }
 
 /* ---- the side band --------------------------------------------------------------------------------- */
-
-/* setup_arg_pages(): the stack moves to its random place and grows to its first size. */
-static void place_stack(struct rf_tracker *tracker, struct task *task, const struct world_vma *vma)
-{
-	u64 page = BIT_ULL(tracker->page_shift), top = tracker->stack_top_max;
-	struct task_exec *exec = &task->exec;
-	struct world_mm *mm = task->mm;
-	u64 size = max_u64(exec->nr, 1) * page, vpn;
-	struct world_vma *stack;
-	struct rf_op *op;
-
-	exec->stack_placed = true;
-	mm->settling = false;
-	op = emit(tracker, RF_OP_EXEC_STACK, mm);
-	op->addr = top - size;
-	op->end = top;
-	op->addr2 = vma->end;
-	if (vma->start < vma->end - size) {
-		op = emit(tracker, RF_OP_VMA_GROW, mm);
-		op->addr = vma->start;
-		op->end = vma->end - size;
-	}
-	world_vma_remove(tracker->world, mm, vma->start, vma->end);
-	stack = world_vma_insert(tracker->world, mm, vma);
-	if (stack)
-		stack->anon_vma = true;
-	vpn = vpn_of(tracker, vma->end);
-	for (u32 i = 0; i < exec->nr && vma->end - vma->start > i * page; i++) {
-		folio_set(tracker->world, exec->pages[i], 0);
-		world_set(tracker->world, mm, vpn - 1 - i,
-			  world_mkpte(WORLD_ANON, exec->pages[i], WORLD_WRITE | WORLD_EXCLUSIVE));
-	}
-}
 
 static void grow_stack_to(struct rf_tracker *tracker, struct world_mm *mm, u64 start, u64 end)
 {

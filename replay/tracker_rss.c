@@ -133,10 +133,13 @@ void on_rss_stat(struct rf_tracker *tracker, struct task *task, const struct rf_
 			fork_mm(tracker, task);
 		return;
 	}
-	if (mm == task->exec.mm) {
+	if (mm == task->exec.mm && !curr) {
 		exec_page(tracker, task, member, delta);
 		return;
 	}
+	/* It is the task's own by now, which no record told. */
+	if (mm == task->exec.mm)
+		exec_enter(tracker, task);
 	if (!mm->known)
 		return;
 	/* With threads, the percpu counters of several changes add up: the allocation tells this one. */

@@ -158,7 +158,7 @@ struct rf_tracker {
 	u32 page_shift;
 	u64 address_limit;	/* user addresses are below */
 	u64 stack_top_max;
-	bool have_allocs, have_flushes;
+	bool have_allocs, have_flushes, have_side_band;
 	bool reuses_large;	/* the recorded kernel takes over a large folio that nobody else maps (6.15) */
 	bool thp_always, thp_madvise;	/* 2M pages at fault */
 	u32 pmd_order;
@@ -238,6 +238,8 @@ static inline bool fault_pending(const struct task_fault *fault)
 /* ---- tracker_fault.c ------------------------------------------------------------ */
 
 void on_fault(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
+/* Forget an open fault that changed nothing yet. */
+void fault_drop(struct task *task);
 /* The task goes on: what its open fault did is final. */
 void fault_close(struct rf_tracker *tracker, struct task *task);
 /* Decide open faults of other threads that began before time, because something depends on them now. */
@@ -247,6 +249,8 @@ void fault_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 del
 bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 order);
 void fault_page_freed(struct rf_tracker *tracker, struct task *task, u64 pfn);
 struct world_vma *fault_vma(struct rf_tracker *tracker, struct world_mm *mm, u64 addr);
+/* The VMA of a page that a write fault changes; one that was made up is writable, as it turns out. NULL: none. */
+struct world_vma *written_vma(struct rf_tracker *tracker, struct world_mm *mm, u64 addr);
 
 /* ---- tracker_copy.c ------------------------------------------------------------- */
 
@@ -365,6 +369,7 @@ void on_prepare_exec(struct rf_tracker *tracker, struct task *task);
 /* The thread with this tid is now the one that began an exec under another. */
 void exec_take_over(struct rf_tracker *tracker, struct task *task);
 void exec_switch(struct rf_tracker *tracker, struct task *task);
+void exec_enter(struct rf_tracker *tracker, struct task *task);
 void on_exec(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
 void on_exit_task(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
 void on_mmap2(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
