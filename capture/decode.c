@@ -20,7 +20,9 @@ struct load {
 	u8 rule;		/* enum rf_rule */
 	u8 size;
 	bool is_signed;
+	bool dynamic;		/* a text elsewhere in the event; here: its offset (16 bits), its size (16 bits) */
 	u16 offset;
+	u16 count;		/* offset of a 64-bit number of characters to take at most, 0: none */
 	s64 value;
 };
 
@@ -86,10 +88,10 @@ u64 rf_decoder_gfp(const struct rf_decoder *decoder, u64 rf_gfp)
 	return 0;
 }
 
-/* A field by name ("a|b": b where a kernel has no a; "a?"), or "#N": the Nth after __syscall_nr. */
+/* A field by name ("a|b": b where a kernel has no a; "a?"; a of "a/b"), or "#N": the Nth after __syscall_nr. */
 static struct tep_format_field *find_field(struct tep_event *event, const char *source)
 {
-	size_t length = strcspn(source, "|?");
+	size_t length = strcspn(source, "|?/");
 	struct tep_format_field *field;
 	char name[64];
 
@@ -114,6 +116,31 @@ static bool needs_known_entries(u8 rule)
 	return rule == RF_RULE_MIGRATION_PFN || rule == RF_RULE_PTE_PFN || rule == RF_RULE_PTE_FLAGS;
 }
 
+static int not_there(const char *field, struct rf_error *err)
+{
+	return rf_error_set(err, -ENOENT, RF_NO_OFFSET, "field \"%s\" is not there", field);
+}
+
+/* A text that ends with the event, or is somewhere in it. */
+static int learn_text(struct tep_event *event, const char *source, struct load *load, struct rf_error *err)
+{
+	const struct tep_format_field *field = find_field(event, source), *count;
+	const char *slash = strchr(source, '/');
+
+	if (!field)
+		return not_there(source, err);
+	load->offset = (u16)field->offset;
+	load->dynamic = field->flags & TEP_FIELD_IS_DYNAMIC;
+	load->size = load->dynamic ? 4 : 0;
+	if (!slash)
+		return 0;
+	count = tep_find_field(event, slash + 1);
+	if (!count || count->size != 8)
+		return not_there(slash + 1, err);
+	load->count = (u16)count->offset;
+	return 0;
+}
+
 static int learn_field(struct rf_decoder *decoder, struct tep_event *event, const struct rf_event_field *wanted,
 		       struct layout *layout, struct rf_error *err)
 {
@@ -124,6 +151,14 @@ static int learn_field(struct rf_decoder *decoder, struct tep_event *event, cons
 	load->value = wanted->value;
 	if (wanted->rule == RF_RULE_VALUE)
 		return 0;
+	if (wanted->rule == RF_RULE_TEXT) {
+		int ret = learn_text(event, wanted->source, load, err);
+
+		if (!ret)
+			layout->end = (u16)max_u64(layout->end, load->count ? load->count + 8u :
+									       load->offset + (u32)load->size);
+		return ret;
+	}
 	if (needs_known_entries(wanted->rule) && decoder->kernel->isa == RF_ISA_OTHER)
 		return rf_error_set(err, -EOPNOTSUPP, RF_NO_OFFSET, "page-table entries of %s cannot be read",
 				    decoder->kernel->machine);
@@ -132,10 +167,10 @@ static int learn_field(struct rf_decoder *decoder, struct tep_event *event, cons
 		load->rule = RF_RULE_VALUE;
 		return 0;
 	}
-	if (!field || (wanted->rule != RF_RULE_TEXT && (field->size < 1 || field->size > 8)))
-		return rf_error_set(err, -ENOENT, RF_NO_OFFSET, "field \"%s\" is not there", wanted->source);
+	if (!field || field->size < 1 || field->size > 8)
+		return not_there(wanted->source, err);
 	load->offset = (u16)field->offset;
-	load->size = (u8)(wanted->rule == RF_RULE_TEXT ? 0 : field->size);
+	load->size = (u8)field->size;
 	load->is_signed = field->flags & TEP_FIELD_IS_SIGNED;
 	if (load->offset + load->size > layout->end)
 		layout->end = (u16)(load->offset + load->size);
@@ -218,13 +253,17 @@ static u64 fault_flags(const struct rf_kernel *kernel, u64 code, u64 mode)
 	}
 }
 
-/* enum fault_flag of linux/mm_types.h: of these bits none has moved since it came. */
+/*
+ * enum fault_flag of linux/mm_types.h: of these bits none has moved since it came. Every architecture's exceptions are
+ * interruptible (bit 9, FAULT_FLAG_DEFAULT), get_user_pages() and its like are not.
+ */
 static u64 mm_fault_flags(u64 flags)
 {
 	return RF_FAULT_UNKNOWN | RF_FAULT_WRITE_KNOWN | (flags & BIT_ULL(0) ? RF_FAULT_WRITE : 0) |
 	       (flags & BIT_ULL(5) ? RF_FAULT_RETRY : 0) | (flags & BIT_ULL(6) ? 0 : RF_FAULT_KERNEL) |
 	       (flags & BIT_ULL(7) ? RF_FAULT_REMOTE : 0) | (flags & BIT_ULL(8) ? RF_FAULT_EXEC : 0) |
-	       (flags & BIT_ULL(10) ? RF_FAULT_UNSHARE : 0);
+	       (flags & BIT_ULL(10) ? RF_FAULT_UNSHARE : 0) | (flags & BIT_ULL(12) ? RF_FAULT_VMA_LOCK : 0) |
+	       (flags & (BIT_ULL(6) | BIT_ULL(9)) ? 0 : RF_FAULT_GUP);
 }
 
 static u64 gfp_flags(const struct rf_decoder *decoder, u64 gfp)
@@ -296,22 +335,43 @@ static u64 hide_pointer(const struct rf_decoder *decoder, u64 pointer)
 	return pointer ? x ^ x >> 33 : 0;
 }
 
-/* Where a text ends: at its NUL, and the newline that ends most is not part of it. */
-static u64 text_end(const u8 *data, u32 size, const struct load *load)
-{
-	const u8 *end = memchr(data + load->offset, 0, size - load->offset);
-	u64 stop = end ? (u64)(end - data) : size;
+struct span {
+	u64 begin, end;
+};
 
-	return stop > load->offset && data[stop - 1] == '\n' ? stop - 1 : stop;
+/* Where a text is: it ends at its NUL at the latest, and the newline that ends most is not part of it. */
+static struct span find_text(const u8 *data, u32 size, const struct load *load)
+{
+	struct span text = { load->offset, size };
+	const u8 *nul;
+	u64 count;
+	u16 place[2];	/* offset, size */
+
+	if (load->dynamic) {
+		memcpy(place, data + load->offset, sizeof(place));
+		text.begin = min_u64(place[0], size);
+		text.end = min_u64(text.begin + place[1], size);
+	}
+	if (load->count) {
+		memcpy(&count, data + load->count, sizeof(count));
+		text.end = min_u64(text.end, text.begin + min_u64(count, size));
+	}
+	nul = memchr(data + text.begin, 0, text.end - text.begin);
+	if (nul)
+		text.end = (u64)(nul - data);
+	if (text.end > text.begin && data[text.end - 1] == '\n')
+		text.end--;
+	return text;
 }
 
 static u64 load_text(const u8 *data, u32 size, const struct load *load)
 {
-	u64 at = load->offset + (u64)load->value * 8, stop = text_end(data, size, load), text = 0;
+	struct span text = find_text(data, size, load);
+	u64 at = text.begin + (u64)load->value * 8, word = 0;
 
-	for (int i = 0; i < 8 && at + (u64)i < stop; i++)
-		text |= (u64)data[at + (u64)i] << (8 * i);
-	return text;
+	for (int i = 0; i < 8 && at + (u64)i < text.end; i++)
+		word |= (u64)data[at + (u64)i] << (8 * i);
+	return word;
 }
 
 static u64 apply(const struct rf_decoder *decoder, const u8 *data, u32 size, const struct load *load)
@@ -356,7 +416,8 @@ static u64 apply(const struct rf_decoder *decoder, const u8 *data, u32 size, con
 static size_t decode_rest(const struct layout *layout, const u8 *data, u32 size, struct rf_record *records, size_t max)
 {
 	struct load load = layout->loads[0];
-	u64 words = (text_end(data, size, &load) - load.offset + 7) / 8;
+	struct span text = find_text(data, size, &load);
+	u64 words = (text.end - text.begin + 7) / 8;
 	size_t nr = 1;
 
 	for (; nr < max && nr * RF_RECORD_FIELDS < words; nr++) {

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "capture/perf.h"
+#include "capture/probes.h"
 #include "capture/session.h"
 
 enum verdict { GOOD, LESS, BAD };	/* works; works but facts are lost; recordings are impossible */
@@ -79,31 +80,54 @@ static void check_tracefs(struct diagnosis *diagnosis)
 		add(diagnosis, LESS, "buffer_percent", "absent (before Linux 5.0): the recorder wakes more often");
 }
 
+/* What page faults are from, and what else would do. */
+static void check_faults(struct diagnosis *diagnosis, enum rf_fault_source faults)
+{
+	const struct rf_fault_source_info *used = &rf_fault_sources[faults];
+
+	if (used->less)
+		add(diagnosis, LESS, "page faults", "%s stands in for %s: %s", used->what,
+		    rf_fault_sources[RF_FAULTS_TRACEPOINT].what, used->less);
+	else
+		add(diagnosis, GOOD, "page faults", "%s", used->what);
+}
+
+static void check_gfp(struct diagnosis *diagnosis, const struct rf_decoder *decoder)
+{
+	if (rf_decoder_gfp(decoder, RF_GFP_MOVABLE) && rf_decoder_gfp(decoder, RF_GFP_HARDWALL))
+		add(diagnosis, GOOD, "gfp flags", "known by name");
+	else
+		add(diagnosis, LESS, "gfp flags",
+		    "kmem:mm_page_alloc does not spell them out: user pages cannot be told from others");
+}
+
 static void check_events(struct diagnosis *diagnosis)
 {
+	enum rf_fault_source faults = RF_FAULTS_BEST;
 	struct rf_decoder *decoder;
 	struct rf_error err;
 
 	if (rf_tracefs_check(NULL))
 		return;
+	rf_remove_stale_instances();
 	decoder = rf_decoder_create(&diagnosis->kernel, &err);
 	diagnosis->status = calloc(rf_nr_events, sizeof(*diagnosis->status));
 	if (!decoder || !diagnosis->status) {
 		add(diagnosis, BAD, "events", "out of memory");
-	} else if (rf_events_learn(decoder, diagnosis->status, &err)) {
+	} else if (rf_events_learn(decoder, &faults, diagnosis->status, &err)) {
 		add(diagnosis, BAD, "events", "%s", err.message);
 	} else {
-		size_t found = 0;
+		size_t found = 0, needed = 0;
 
-		for (size_t i = 0; i < rf_nr_events; i++)
+		for (size_t i = 0; i < rf_nr_events; i++) {
 			found += diagnosis->status[i].state == RF_EVENT_FOUND;
-		add(diagnosis, GOOD, "events", "%zu of %zu", found, rf_nr_events);
-		if (rf_decoder_gfp(decoder, RF_GFP_MOVABLE) && rf_decoder_gfp(decoder, RF_GFP_HARDWALL))
-			add(diagnosis, GOOD, "gfp flags", "known by name");
-		else
-			add(diagnosis, LESS, "gfp flags",
-			    "kmem:mm_page_alloc does not spell them out: user pages cannot be told from others");
+			needed += diagnosis->status[i].state != RF_EVENT_SPARE && !diagnosis->status[i].replaced;
+		}
+		add(diagnosis, GOOD, "events", "%zu of %zu", found, needed);
+		check_faults(diagnosis, faults);
+		check_gfp(diagnosis, decoder);
 	}
+	rf_probes_remove();
 	rf_decoder_destroy(decoder);
 }
 
@@ -192,9 +216,15 @@ static void check_file_systems(struct diagnosis *diagnosis)
 			add(diagnosis, known[i].verdict, "file system", "%s", known[i].text);
 }
 
-static bool is_there(const struct rf_event_status *status)
+static bool is_found(const struct rf_event_status *status)
 {
-	return status->state == RF_EVENT_FOUND || status->state == RF_EVENT_SPARE;
+	return status->state == RF_EVENT_FOUND;
+}
+
+/* Nothing is lost without it: another stands in, or it stands in for one that is there. */
+static bool is_needless(const struct rf_event_status *status)
+{
+	return status->state == RF_EVENT_SPARE || status->replaced;
 }
 
 static enum verdict event_verdict(const struct rf_event *event, const struct rf_event_status *status)
@@ -203,7 +233,7 @@ static enum verdict event_verdict(const struct rf_event *event, const struct rf_
 		[RF_NEED_ESSENTIAL] = BAD, [RF_NEED_WANTED] = LESS,
 		[RF_NEED_EXTRA] = GOOD,	   [RF_NEED_STAND_IN] = GOOD };
 
-	return is_there(status) ? GOOD : verdicts[event->need];
+	return is_found(status) || is_needless(status) ? GOOD : verdicts[event->need];
 }
 
 /* System calls are many and alike: those that are there share a line. */
@@ -223,23 +253,26 @@ static void print_calls(FILE *out, const struct diagnosis *diagnosis)
 	fputc('\n', out);
 }
 
-static void print_events(FILE *out, const struct diagnosis *diagnosis)
+static void print_event(FILE *out, const struct rf_event *event, const struct rf_event_status *status)
 {
 	static const char *const whose[RF_INSTANCES] = { "recorded tasks", "whole system" };
 
-	fputs("\nEvents:\n", out);
-	for (size_t i = 0; i < rf_nr_events; i++) {
-		const struct rf_event *event = &rf_events[i];
-		bool found = is_there(&diagnosis->status[i]);
+	fprintf(out, "%-5s %s:%s (%s)\n      %s\n", verdict_names[event_verdict(event, status)], event->system, event->name,
+		whose[event->instance], event->why);
+	if (status->replaced)
+		fprintf(out, "      %s; another stands in\n", status->reason);
+	else if (status->state == RF_EVENT_SPARE)
+		fprintf(out, "      not needed here\n");
+	else if (!is_found(status))
+		fprintf(out, "      %s; so %s\n", status->reason, event->without);
+}
 
-		if (found && !strcmp(event->system, "syscalls"))
-			continue;
-		fprintf(out, "%-5s %s:%s (%s)\n      %s\n",
-			verdict_names[event_verdict(event, &diagnosis->status[i])], event->system, event->name,
-			whose[event->instance], event->why);
-		if (!found)
-			fprintf(out, "      %s; so %s\n", diagnosis->status[i].reason, event->without);
-	}
+static void print_events(FILE *out, const struct diagnosis *diagnosis)
+{
+	fputs("\nEvents:\n", out);
+	for (size_t i = 0; i < rf_nr_events; i++)
+		if (!is_found(&diagnosis->status[i]) || strcmp(rf_events[i].system, "syscalls"))
+			print_event(out, &rf_events[i], &diagnosis->status[i]);
 	print_calls(out, diagnosis);
 }
 
@@ -265,20 +298,20 @@ static json_t *json_events(const struct diagnosis *diagnosis)
 
 	for (size_t i = 0; diagnosis->status && i < rf_nr_events; i++) {
 		const struct rf_event *event = &rf_events[i];
-		bool found = is_there(&diagnosis->status[i]);
+		const struct rf_event_status *status = &diagnosis->status[i];
 		json_t *object = json_object();
 
 		json_object_set_new(object, "event", json_sprintf("%s:%s", event->system, event->name));
 		json_object_set_new(object, "instance",
 				    json_string(event->instance == RF_INSTANCE_TASK ? "task" : "system"));
 		json_object_set_new(object, "record", json_string(rf_kind_table()[event->kind].name));
-		json_object_set_new(object, "found", json_boolean(found));
-		json_object_set_new(object, "verdict",
-				    json_string(verdict_names[event_verdict(event, &diagnosis->status[i])]));
+		json_object_set_new(object, "found", json_boolean(is_found(status)));
+		json_object_set_new(object, "needed", json_boolean(!is_needless(status)));
+		json_object_set_new(object, "verdict", json_string(verdict_names[event_verdict(event, status)]));
 		json_object_set_new(object, "why", json_string(event->why));
 		json_object_set_new(object, "without", json_string(event->without));
-		if (!found)
-			json_object_set_new(object, "reason", json_string(diagnosis->status[i].reason));
+		if (status->reason[0])
+			json_object_set_new(object, "reason", json_string(status->reason));
 		json_array_append_new(events, object);
 	}
 	return events;

@@ -17,12 +17,27 @@ enum rf_instance {
 	RF_INSTANCES,
 };
 
+/* Where page faults are learnt from. */
+enum rf_fault_source {
+	RF_FAULTS_BEST,		/* the first of the others that there is */
+	RF_FAULTS_TRACEPOINT,
+	RF_FAULTS_KPROBE,
+	RF_FAULTS_PERF,
+	RF_FAULT_SOURCES,
+};
+
+struct rf_fault_source_info {
+	const char *name;	/* as --fault-source says */
+	const char *what;	/* what it is */
+	const char *less;	/* what it does not tell; NULL: it is what the others stand in for */
+};
+
 /* What it means when the kernel lacks an event. */
 enum rf_need {
 	RF_NEED_ESSENTIAL,	/* a recording without it says nothing: refuse */
 	RF_NEED_WANTED,		/* fidelity suffers: warn */
 	RF_NEED_EXTRA,		/* an optional check, or a call this architecture does without: say nothing */
-	RF_NEED_STAND_IN,	/* used only where no other event of this kind and instance is to be had */
+	RF_NEED_STAND_IN,	/* used only where no event of this kind and instance before it is to be had */
 };
 
 /* How a field of the record is made from the field of the event. */
@@ -41,7 +56,7 @@ enum rf_rule {
 	RF_RULE_PTE_PFN,	/* present entry -> pfn */
 	RF_RULE_PTE_FLAGS,	/* present entry -> RF_PTE_WRITE */
 	RF_RULE_POINTER,	/* kernel address -> a number that only tells objects apart */
-	RF_RULE_TEXT,		/* eight characters; value: which eight */
+	RF_RULE_TEXT,		/* eight characters; value: which eight. "a/b": as many of a as b says */
 };
 
 struct rf_event_field {
@@ -61,16 +76,18 @@ struct rf_event {
 	u8 need;		/* enum rf_need */
 	/*
 	 * Kernel-side filter. $MOVABLE is the gfp bit of that name, $OUTPUT_DEV and $OUTPUT_INO are the file being
-	 * written, whose own page cache is no part of the recorded world.
+	 * written, whose own page cache is no part of the recorded world, $MARKER_DEV and $MARKER_INO are trace_marker.
 	 */
 	const char *filter;
 	struct rf_event_field fields[RF_RECORD_FIELDS];
 	const char *why;	/* what it tells */
 	const char *without;	/* what is lost without it, and what stands in */
+	const char *probe;	/* no tracepoint but a kprobe on the function "name", with these arguments */
 };
 
 extern const struct rf_event rf_events[];
 extern const size_t rf_nr_events;
+extern const struct rf_fault_source_info rf_fault_sources[RF_FAULT_SOURCES];
 
 /* Both rows give the same kind of record in the same instance: one may stand in for the other. */
 bool rf_event_same(size_t a, size_t b);

@@ -35,7 +35,8 @@ static void add_events(json_t *header, const struct rf_header_facts *facts)
 		case RF_EVENT_SPARE:
 			break;		/* left out on purpose */
 		default:
-			json_object_set_new(missing, name, json_string(facts->status[i].reason));
+			if (!facts->status[i].replaced)
+				json_object_set_new(missing, name, json_string(facts->status[i].reason));
 		}
 	}
 	json_object_set_new(header, "events", on);
@@ -90,6 +91,7 @@ char *rf_header_json(const struct rf_header_facts *facts)
 	json_object_set_new(header, "cpus", json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
 	if (fault_around)
 		json_object_set_new(header, "fault_around_bytes", json_integer((json_int_t)fault_around));
+	json_object_set_new(header, "faults", json_string(rf_fault_sources[facts->faults].name));
 	json_object_set_new(header, "gfp_unknown", unknown_gfp(facts->decoder));
 	json_object_set_new(header, "kernel", json_string(kernel->release));
 	json_object_set_new(header, "ksm", json_boolean(rf_kernel_ksm_runs()));

@@ -13,6 +13,7 @@ struct rf_header_facts {
 	const struct rf_decoder *decoder;
 	const struct rf_session *session;
 	const struct rf_event_status *status;
+	enum rf_fault_source faults;
 	const char *mode;		/* "command", "pid" or "system" */
 	const char *command;		/* NULL, or the name of the program without path and arguments */
 	pid_t pid;			/* root of the recorded tree; 0: the whole system */
@@ -24,9 +25,10 @@ struct rf_header_facts {
 
 /*
  * Keys: arch, buffer_bytes_per_cpu, clock, command, cpus (online), events (those on, "instance:system:name"),
- * events_missing (name: why), fault_around_bytes (if readable), filters (name: kernel filter), gfp_unknown (flags
- * PAGE_ALLOC lacks), kernel, ksm (runs), mode, page_size, pid, pids, privacy (what was kept, dropped, replaced),
- * side_band, snapshots, start_time_s, thp (files of sysfs: setting), tool. The writer adds the format's own.
+ * events_missing (name: why), fault_around_bytes (if readable), faults (where page faults are from: tracepoint, kprobe
+ * or perf), filters (name: kernel filter), gfp_unknown (flags PAGE_ALLOC lacks), kernel, ksm (runs), mode, page_size,
+ * pid, pids, privacy (what was kept, dropped, replaced), side_band, snapshots, start_time_s, thp (files of sysfs:
+ * setting), tool. The writer adds the format's own.
  *
  * Canonical JSON text (sorted keys, no spaces), to be freed; NULL: out of memory.
  */

@@ -37,6 +37,8 @@ static const char usage[] =
 	"  -b, --buffer SIZE    kernel ring buffer per CPU, with suffix K, M or G (default 16M)\n"
 	"      --level N        zstd level of the trace, 1 to 19 (default 6)\n"
 	"      --max-loss N     exit with 4 if more than N events were lost\n"
+	"      --fault-source X learn page faults from: tracepoint, kprobe or perf (default: the\n"
+	"                       first that there is)\n"
 	"      --no-snapshots   do not read page tables at the start and end of processes\n"
 	"  -q, --quiet          print errors only\n"
 	"  -h, --help           print this text\n"
@@ -100,7 +102,17 @@ static bool parse_pids(const char *text, struct rf_pid_list *pids)
 	return pids->nr > 0;
 }
 
-enum { OPTION_LEVEL = 256, OPTION_MAX_LOSS, OPTION_NO_SNAPSHOTS };
+static bool parse_fault_source(const char *text, enum rf_fault_source *faults)
+{
+	for (int i = RF_FAULTS_TRACEPOINT; i < RF_FAULT_SOURCES; i++)
+		if (!strcmp(text, rf_fault_sources[i].name)) {
+			*faults = (enum rf_fault_source)i;
+			return true;
+		}
+	return false;
+}
+
+enum { OPTION_LEVEL = 256, OPTION_MAX_LOSS, OPTION_NO_SNAPSHOTS, OPTION_FAULT_SOURCE };
 
 static const struct option long_options[] = {
 	{ "output", required_argument, NULL, 'o' },
@@ -110,6 +122,7 @@ static const struct option long_options[] = {
 	{ "buffer", required_argument, NULL, 'b' },
 	{ "level", required_argument, NULL, OPTION_LEVEL },
 	{ "max-loss", required_argument, NULL, OPTION_MAX_LOSS },
+	{ "fault-source", required_argument, NULL, OPTION_FAULT_SOURCE },
 	{ "no-snapshots", no_argument, NULL, OPTION_NO_SNAPSHOTS },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "help", no_argument, NULL, 'h' },
@@ -148,6 +161,9 @@ static int take_option(struct command_line *line, int option)
 	case OPTION_MAX_LOSS:
 		line->limit_loss = true;
 		return parse_number(optarg, 0, ~0ull, &line->max_loss) ? -1 : usage_error("not a number", optarg);
+	case OPTION_FAULT_SOURCE:
+		return parse_fault_source(optarg, &recording->faults) ?
+			       -1 : usage_error("not tracepoint, kprobe or perf", optarg);
 	case OPTION_NO_SNAPSHOTS:
 		recording->snapshots = false;
 		return -1;

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -27,12 +28,14 @@
 #include "capture/devices.h"
 
 #define RING_BYTES (512u << 10)
+#define FAULTS_RING_BYTES (8u << 20)	/* a round's worth of faults: 200 000 */
 #define ROUND_MS 100
 #define FLUSH_ROUNDS 10
 #define PID_LIMIT (4u << 20)	/* PID_MAX_LIMIT of 64-bit kernels */
 
 struct side_ring {
 	int fd;
+	int faults_fd;			/* -1, or page faults, into the same ring */
 	int stream;
 	struct perf_event_mmap_page *page;
 	const u8 *data;
@@ -51,7 +54,9 @@ struct rf_perf {
 	struct rf_writer *writer;
 	struct rf_page_cache *cache;
 	bool whole_system;
+	bool faults;
 	u32 page_shift;
+	size_t ring_bytes;		/* a power of two */
 	pthread_t thread;
 	int stop_fd, sync_fd, failed_fd;
 	sem_t synced;
@@ -66,11 +71,23 @@ struct rf_perf {
 	struct side_ring rings[];
 };
 
-static int open_event(int cpu)
+static int open_event(struct perf_event_attr *attr, int cpu)
+{
+	long fd;
+
+	attr->type = PERF_TYPE_SOFTWARE;
+	attr->size = sizeof(*attr);
+	attr->use_clockid = 1;
+	attr->clockid = CLOCK_MONOTONIC;
+	attr->watermark = 1;
+	attr->wakeup_watermark = RING_BYTES / 4;
+	fd = syscall(SYS_perf_event_open, attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+	return fd < 0 ? -errno : (int)fd;
+}
+
+static int open_side_band(int cpu)
 {
 	struct perf_event_attr attr = {
-		.type = PERF_TYPE_SOFTWARE,
-		.size = sizeof(attr),
 		.config = PERF_COUNT_SW_DUMMY,
 		.sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME,
 		.mmap = 1,
@@ -80,14 +97,21 @@ static int open_event(int cpu)
 		.comm_exec = 1,
 		.task = 1,
 		.sample_id_all = 1,
-		.use_clockid = 1,
-		.clockid = CLOCK_MONOTONIC,
-		.watermark = 1,
-		.wakeup_watermark = RING_BYTES / 4,
 	};
-	long fd = syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 
-	return fd < 0 ? -errno : (int)fd;
+	return open_event(&attr, cpu);
+}
+
+/* Every page fault is a sample. */
+static int open_faults(int cpu)
+{
+	struct perf_event_attr attr = {
+		.config = PERF_COUNT_SW_PAGE_FAULTS,
+		.sample_period = 1,
+		.sample_type = RF_PERF_FAULT_SAMPLE,
+	};
+
+	return open_event(&attr, cpu);
 }
 
 static int open_failed(int ret, struct rf_error *err)
@@ -98,7 +122,7 @@ static int open_failed(int ret, struct rf_error *err)
 
 int rf_perf_check(struct rf_error *err)
 {
-	int fd = open_event(0);
+	int fd = open_side_band(0);
 
 	if (fd < 0)
 		return open_failed(fd, err);
@@ -172,11 +196,11 @@ static int read_ring(struct rf_perf *perf, size_t number)
 	int ret = 0;
 
 	while (tail < head && !ret) {
-		size_t at = tail & (RING_BYTES - 1);
+		size_t at = tail & (perf->ring_bytes - 1);
 		const struct perf_event_header *header = (const void *)(ring->data + at);
 
-		if (at + header->size > RING_BYTES) {
-			size_t first = RING_BYTES - at;
+		if (at + header->size > perf->ring_bytes) {
+			size_t first = perf->ring_bytes - at;
 
 			memcpy(perf->record, header, first);
 			memcpy(perf->record + first, ring->data, header->size - first);
@@ -318,12 +342,12 @@ static int open_ring(struct rf_perf *perf, size_t cpu, struct rf_error *err)
 	struct side_ring *ring = &perf->rings[cpu];
 	void *memory;
 
-	ring->fd = open_event((int)cpu);
+	ring->fd = open_side_band((int)cpu);
 	if (ring->fd == -ENODEV || ring->fd == -EINVAL)
 		return 0;		/* the CPU is offline */
 	if (ring->fd < 0)
 		return open_failed(ring->fd, err);
-	memory = mmap(NULL, page_size + RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, 0);
+	memory = mmap(NULL, page_size + perf->ring_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, 0);
 	if (memory == MAP_FAILED)
 		return rf_error_set(err, -errno, RF_NO_OFFSET, "cannot map a perf ring: %s%s", strerror(errno),
 				    errno == EPERM ? ": see kernel.perf_event_mlock_kb" : "");
@@ -333,6 +357,14 @@ static int open_ring(struct rf_perf *perf, size_t cpu, struct rf_error *err)
 	if (ring->stream < 0)
 		return rf_error_set(err, ring->stream, RF_NO_OFFSET, "cannot add a stream: %s",
 				    strerror(-ring->stream));
+	if (!perf->faults)
+		return 0;
+	ring->faults_fd = open_faults((int)cpu);
+	if (ring->faults_fd < 0)
+		return open_failed(ring->faults_fd, err);
+	if (ioctl(ring->faults_fd, PERF_EVENT_IOC_SET_OUTPUT, ring->fd))
+		return rf_error_set(err, -errno, RF_NO_OFFSET, "perf: page faults cannot share a ring: %s",
+				    strerror(errno));
 	return 0;
 }
 
@@ -340,7 +372,9 @@ static void free_perf(struct rf_perf *perf)
 {
 	for (size_t c = 0; c < perf->nr; c++) {
 		if (perf->rings[c].page)
-			munmap(perf->rings[c].page, ((size_t)1 << perf->page_shift) + RING_BYTES);
+			munmap(perf->rings[c].page, ((size_t)1 << perf->page_shift) + perf->ring_bytes);
+		if (perf->rings[c].faults_fd >= 0)
+			close(perf->rings[c].faults_fd);
 		if (perf->rings[c].fd >= 0)
 			close(perf->rings[c].fd);
 	}
@@ -370,6 +404,8 @@ struct rf_perf *rf_perf_start(struct rf_writer *writer, const struct rf_perf_opt
 	perf->writer = writer;
 	perf->cache = options->cache;
 	perf->whole_system = options->whole_system;
+	perf->faults = options->faults;
+	perf->ring_bytes = options->faults ? FAULTS_RING_BYTES : RING_BYTES;
 	perf->failed_fd = options->failed_fd;
 	perf->page_shift = (u32)__builtin_ctzl((unsigned long)sysconf(_SC_PAGESIZE));
 	perf->stop_fd = eventfd(0, EFD_CLOEXEC);
@@ -378,7 +414,7 @@ struct rf_perf *rf_perf_start(struct rf_writer *writer, const struct rf_perf_opt
 	perf->record = malloc(65536);	/* perf_event_header.size is 16 bits */
 	perf->followed = calloc(PID_LIMIT / 64, sizeof(u64));
 	for (size_t c = 0; c < cpus; c++)
-		perf->rings[c].fd = -1;
+		perf->rings[c].fd = perf->rings[c].faults_fd = -1;
 	perf->nr = cpus;
 	if (!perf->followed || !perf->record)
 		ret = rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");

@@ -37,6 +37,14 @@ struct task_record {
 	u64 time;
 };
 
+/* RF_PERF_FAULT_SAMPLE; samples have no sample_id. */
+struct fault_sample {
+	struct perf_event_header header;
+	u32 pid, tid;
+	u64 time;
+	u64 addr;
+};
+
 static u64 text_word(const char *text, size_t length, size_t word)
 {
 	u64 value = 0;
@@ -81,6 +89,22 @@ static void decode_mmap2(const struct mmap2_record *mmap, u32 page_shift, struct
 		       (name == RF_VMA_STACK ? RF_VMA_GROWSDOWN : 0) | (u64)name << RF_VMA_NAME_SHIFT;
 }
 
+/* Only the address is a fact; the error code has been forgotten by then. */
+static bool decode_fault(const struct fault_sample *sample, struct rf_record *record, pid_t *pid)
+{
+	if (sample->header.size < sizeof(*sample))
+		return false;
+	*pid = (pid_t)sample->pid;
+	record->time = sample->time;
+	record->kind = RF_FAULT;
+	record->tid = sample->tid;
+	record->f[0] = sample->addr;
+	record->f[1] = RF_FAULT_UNKNOWN;
+	if ((sample->header.misc & PERF_RECORD_MISC_CPUMODE_MASK) == PERF_RECORD_MISC_KERNEL)
+		record->f[1] |= RF_FAULT_KERNEL;
+	return true;
+}
+
 bool rf_perf_decode(const struct perf_event_header *header, u32 page_shift, struct rf_record *record, pid_t *pid,
 		    pid_t *parent, const char **path)
 {
@@ -92,6 +116,8 @@ bool rf_perf_decode(const struct perf_event_header *header, u32 page_shift, stru
 	memset(record, 0, sizeof(*record));
 	*parent = 0;
 	*path = NULL;
+	if (header->type == PERF_RECORD_SAMPLE)
+		return decode_fault((const void *)header, record, pid);
 	if (header->size < sizeof(*comm) + sizeof(id))
 		return false;
 	memcpy(&id, (const u8 *)header + header->size - sizeof(id), sizeof(id));

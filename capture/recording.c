@@ -22,6 +22,7 @@
 #include "capture/follow.h"
 #include "capture/header.h"
 #include "capture/perf.h"
+#include "capture/probes.h"
 #include "capture/ring.h"
 
 /* The layout of the page cache is bounded: a recording of a whole system may have seen every file there is. */
@@ -34,6 +35,7 @@ struct recording {
 	struct rf_kernel kernel;
 	struct rf_decoder *decoder;
 	struct rf_event_status *status;
+	enum rf_fault_source faults;
 	struct rf_session *session;
 	struct rf_writer *writer;
 	struct rf_page_cache *cache;
@@ -129,7 +131,6 @@ static int start_session(struct recording *rec, struct rf_error *err)
 	if (ret)
 		return ret;
 	session_options.output = &output;
-	rf_remove_stale_instances();
 	rec->session = rf_session_create(rec->decoder, &session_options, err);
 	if (!rec->session)
 		return err->code;
@@ -140,7 +141,7 @@ static int start_session(struct recording *rec, struct rf_error *err)
 	}
 	ret = rf_session_enable(rec->session, rec->status, err);
 	for (size_t i = 0; i < rf_nr_events && !ret; i++)
-		if (rec->status[i].reason[0] && rf_events[i].need == RF_NEED_WANTED)
+		if (rec->status[i].reason[0] && !rec->status[i].replaced && rf_events[i].need == RF_NEED_WANTED)
 			warn(rec, "%s: %s", rec->status[i].reason, rf_events[i].without);
 	return ret;
 }
@@ -154,6 +155,7 @@ static int create_writer(struct recording *rec, struct rf_error *err)
 		.decoder = rec->decoder,
 		.session = rec->session,
 		.status = rec->status,
+		.faults = rec->faults,
 		.mode = options->command ? "command" : options->whole_system ? "system" : "pid",
 		.pid = rec->pids.nr ? rec->pids.pids[0] : 0,
 		.pids = &rec->pids,
@@ -192,6 +194,7 @@ static int start_threads(struct recording *rec, struct rf_error *err)
 	struct rf_perf_options perf_options = { .whole_system = rec->options->whole_system,
 						.pids = &rec->pids,
 						.cache = rec->cache,
+						.faults = rec->faults == RF_FAULTS_PERF,
 						.failed_fd = rec->ending.failed_fd };
 	struct rf_error why = { 0 };
 	int ret = 0;
@@ -200,6 +203,8 @@ static int start_threads(struct recording *rec, struct rf_error *err)
 	if (!rec->rings)
 		return err->code;
 	rec->perf = rf_perf_start(rec->writer, &perf_options, &why);
+	if (!rec->perf && perf_options.faults)
+		return rf_error_set(err, why.code, RF_NO_OFFSET, "no page faults: %.200s", why.message);
 	if (!rec->perf)
 		warn(rec, "no perf side-band (%.100s): the files and mappings of new programs are inferred",
 		     why.message);
@@ -367,6 +372,7 @@ static int finish(struct recording *rec, int ret, struct rf_error *err)
 		ret = keep_error(ret, rf_writer_close(rec->writer, ret ? RF_END_ERROR : rec->end, &later), &later,
 				 err);
 	rf_session_destroy(rec->session);
+	rf_probes_remove();
 	return ret;
 }
 
@@ -404,7 +410,9 @@ static int prepare(struct recording *rec, struct rf_error *err)
 	rec->cache = rf_page_cache_create();
 	if (!rec->decoder || !rec->status || !rec->cache)
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
-	ret = rf_events_learn(rec->decoder, rec->status, err);
+	rf_remove_stale_instances();
+	rec->faults = options->faults;
+	ret = rf_events_learn(rec->decoder, &rec->faults, rec->status, err);
 	if (ret)
 		return ret;
 	for (size_t i = 0; i < options->pids.nr; i++)

@@ -5,6 +5,7 @@
 #ifndef REFOLD_CAPTURE_RECORDING_H
 #define REFOLD_CAPTURE_RECORDING_H
 
+#include "capture/events.h"
 #include "capture/tasks.h"
 #include "traces/trace.h"
 
@@ -14,6 +15,7 @@ struct rf_recording_options {
 	struct rf_pid_list pids;	/* processes to attach to; empty: command or whole system */
 	bool whole_system;
 	bool snapshots;
+	enum rf_fault_source faults;	/* where page faults are to be learnt from */
 	size_t buffer_bytes;		/* per CPU */
 	int level;			/* of zstd */
 	double seconds;			/* stop after so long; 0: no limit */

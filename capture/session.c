@@ -19,6 +19,8 @@
 #include <tracefs.h>
 #include <unistd.h>
 
+#include "capture/probes.h"
+
 #define RECORDER_COMM "refold-capture"
 #define LEAST_BUFFER (8u << 10)
 
@@ -28,9 +30,9 @@ struct rf_session {
 	const struct rf_decoder *decoder;
 	struct tracefs_instance *instances[RF_INSTANCES];
 	bool whole_system;
-	bool marks;			/* text written to the top-level trace_marker is copied to us */
 	u32 page_size;
 	u64 output_dev, output_ino;
+	u64 marker_dev, marker_ino;
 };
 
 /* PROC_PID_INIT_INO: events and set_event_pid name tasks by their pids there. */
@@ -74,62 +76,6 @@ int rf_tracefs_check(struct rf_error *err)
 	return 0;
 }
 
-static char *read_format(const struct rf_event *event, struct rf_event_status *status)
-{
-	char *text = tracefs_event_file_read(NULL, event->system, event->name, "format", NULL);
-
-	if (!text) {
-		status->state = RF_EVENT_MISSING;
-		snprintf(status->reason, sizeof(status->reason), "this kernel has no %s:%s", event->system,
-			 event->name);
-	}
-	return text;
-}
-
-static bool stand_in(size_t i)
-{
-	return rf_events[i].need == RF_NEED_STAND_IN;
-}
-
-/* A row of the same records was found; "stand_ins": one that stands in, else one that needs no other. */
-static bool found_same(const struct rf_event_status *status, size_t number, bool stand_ins)
-{
-	for (size_t i = 0; i < rf_nr_events; i++)
-		if (stand_in(i) == stand_ins && rf_event_same(i, number) && status[i].state == RF_EVENT_FOUND)
-			return true;
-	return false;
-}
-
-int rf_events_learn(struct rf_decoder *decoder, struct rf_event_status *status, struct rf_error *err)
-{
-	int ret = 0;
-
-	for (size_t i = 0; i < rf_nr_events; i++) {
-		struct rf_error why = { 0 };
-		char *format;
-
-		memset(&status[i], 0, sizeof(status[i]));
-		format = read_format(&rf_events[i], &status[i]);
-		if (format && !rf_decoder_learn(decoder, i, format, &why)) {
-			status[i].state = RF_EVENT_FOUND;
-		} else if (format) {
-			status[i].state = RF_EVENT_UNREADABLE;
-			snprintf(status[i].reason, sizeof(status[i].reason), "%s:%s: %.100s", rf_events[i].system,
-				 rf_events[i].name, why.message);
-		}
-		free(format);
-	}
-	for (size_t i = 0; i < rf_nr_events; i++) {
-		if (stand_in(i) && status[i].state == RF_EVENT_FOUND && found_same(status, i, false))
-			status[i].state = RF_EVENT_SPARE;
-		if (status[i].state != RF_EVENT_FOUND && rf_events[i].need == RF_NEED_ESSENTIAL && !ret &&
-		    !found_same(status, i, true))
-			ret = rf_error_set(err, -EOPNOTSUPP, RF_NO_OFFSET, "%s: %s", status[i].reason,
-					   rf_events[i].without);
-	}
-	return ret;
-}
-
 /* The recorder's pid of one of our instance names, or 0. */
 static pid_t recorder_of(const char *name)
 {
@@ -170,6 +116,7 @@ int rf_remove_stale_instances(void)
 			removed++;
 	}
 	tracefs_list_free(names);
+	rf_probes_remove_stale();
 	return removed;
 }
 
@@ -211,11 +158,32 @@ static int set_up_instance(struct rf_session *session, enum rf_instance which, s
 	return 0;
 }
 
+/* The kernel's own encoding, as in the s_dev fields. */
+static u64 device_of(const struct stat *file)
+{
+	return (u64)major(file->st_dev) << 20 | minor(file->st_dev);
+}
+
+static void know_files(struct rf_session *session, const struct stat *output)
+{
+	struct stat marker;
+	char path[256];
+
+	if (output && S_ISREG(output->st_mode)) {
+		session->output_dev = device_of(output);
+		session->output_ino = output->st_ino;
+	}
+	snprintf(path, sizeof(path), "%s/trace_marker", tracefs_tracing_dir());
+	if (!stat(path, &marker)) {
+		session->marker_dev = device_of(&marker);
+		session->marker_ino = marker.st_ino;
+	}
+}
+
 struct rf_session *rf_session_create(const struct rf_decoder *decoder, const struct rf_session_options *options,
 				     struct rf_error *err)
 {
 	struct rf_session *session = calloc(1, sizeof(*session));
-	struct tracefs_instance *task;
 
 	if (!session) {
 		rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
@@ -224,19 +192,11 @@ struct rf_session *rf_session_create(const struct rf_decoder *decoder, const str
 	session->decoder = decoder;
 	session->whole_system = options->whole_system;
 	session->page_size = (u32)sysconf(_SC_PAGESIZE);
-	if (options->output && S_ISREG(options->output->st_mode)) {
-		/* The kernel's own encoding, as in the s_dev fields. */
-		session->output_dev = (u64)major(options->output->st_dev) << 20 | minor(options->output->st_dev);
-		session->output_ino = options->output->st_ino;
-	}
+	know_files(session, options->output);
 	if (set_up_instance(session, RF_INSTANCE_TASK, options->buffer_bytes, err) ||
-	    set_up_instance(session, RF_INSTANCE_SYSTEM, max_u64(options->buffer_bytes / 4, LEAST_BUFFER), err)) {
-		rf_session_destroy(session);
-		return NULL;
-	}
-	task = session->instances[RF_INSTANCE_TASK];
-	session->marks = !write_file(task, "options/copy_trace_marker", "1", NULL);
-	if (!session->whole_system && write_file(task, "options/event-fork", "1", err)) {
+	    set_up_instance(session, RF_INSTANCE_SYSTEM, max_u64(options->buffer_bytes / 4, LEAST_BUFFER), err) ||
+	    (!session->whole_system &&
+	     write_file(session->instances[RF_INSTANCE_TASK], "options/event-fork", "1", err))) {
 		rf_session_destroy(session);
 		return NULL;
 	}
@@ -272,6 +232,24 @@ static bool starts_with(const char *text, const char *prefix)
 	return !strncmp(text, prefix, strlen(prefix));
 }
 
+/* The number that a $NAME in a filter stands for; 0: not known. */
+static u64 filter_value(const struct rf_session *session, const char *name)
+{
+	const struct {
+		const char *name;
+		u64 value;
+	} values[] = {
+		{ "$MOVABLE", rf_decoder_gfp(session->decoder, RF_GFP_MOVABLE) },
+		{ "$OUTPUT_DEV", session->output_dev }, { "$OUTPUT_INO", session->output_ino },
+		{ "$MARKER_DEV", session->marker_dev }, { "$MARKER_INO", session->marker_ino },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++)
+		if (starts_with(name, values[i].name))
+			return values[i].value;
+	return 0;
+}
+
 bool rf_session_filter(const struct rf_session *session, size_t event, char *filter, size_t size)
 {
 	const char *at = rf_events[event].filter;
@@ -284,9 +262,7 @@ bool rf_session_filter(const struct rf_session *session, size_t event, char *fil
 			filter[used++] = *at++;
 			continue;
 		}
-		value = starts_with(at, "$MOVABLE")    ? rf_decoder_gfp(session->decoder, RF_GFP_MOVABLE) :
-			starts_with(at, "$OUTPUT_DEV") ? session->output_dev :
-							 session->output_ino;
+		value = filter_value(session, at);
 		if (!value)
 			return false;
 		used += (size_t)snprintf(filter + used, size - used, "%llu", (unsigned long long)value);
@@ -308,23 +284,24 @@ static void enable_event(struct rf_session *session, size_t number, struct rf_ev
 {
 	const struct rf_event *event = &rf_events[number];
 	struct tracefs_instance *instance = session->instances[event->instance];
+	const char *group = rf_event_group(event);
+	bool filtered, on;
 	char filter[256];
 
-	/* ftrace:print has no switch: marks come by option. */
-	if (!strcmp(event->system, "ftrace")) {
-		status->state = session->marks ? RF_EVENT_ON : RF_EVENT_MISSING;
-		if (!session->marks)
-			snprintf(status->reason, sizeof(status->reason),
-				 "this kernel does not copy marks into an instance (no option copy_trace_marker)");
-		return;
-	}
 	errno = 0;
-	if (rf_session_filter(session, number, filter, sizeof(filter)) &&
-	    tracefs_event_file_write(instance, event->system, event->name, "filter", filter) < 0) {
+	filtered = rf_session_filter(session, number, filter, sizeof(filter));
+	if (filtered ? tracefs_event_file_write(instance, group, event->name, "filter", filter) < 0 :
+		       event->probe && event->filter) {
+		/* Without its filter a probe would show us what is none of our business. */
 		refuse(status, event, "its filter");
 		return;
 	}
-	if (tracefs_event_file_write(instance, event->system, event->name, "enable", "1") < 0) {
+	/* ftrace:print has no switch: marks come by option. */
+	if (!strcmp(event->system, "ftrace"))
+		on = tracefs_instance_file_write(instance, RF_MARKS_OPTION, "1") >= 0;
+	else
+		on = tracefs_event_file_write(instance, group, event->name, "enable", "1") >= 0;
+	if (!on) {
 		refuse(status, event, "to enable it");
 		return;
 	}

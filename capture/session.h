@@ -9,29 +9,12 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
-#include "capture/decode.h"
+#include "capture/learn.h"
 #include "capture/tasks.h"
-
-enum rf_event_state {
-	RF_EVENT_UNKNOWN,
-	RF_EVENT_FOUND,		/* the kernel has it and we can read it */
-	RF_EVENT_ON,
-	RF_EVENT_MISSING,	/* the kernel has no such tracepoint */
-	RF_EVENT_UNREADABLE,	/* its format lacks a field, or its entries cannot be read on this architecture */
-	RF_EVENT_SPARE,		/* not needed: what it stands in for is there */
-	RF_EVENT_REFUSED,	/* the kernel would not filter or enable it */
-};
-
-struct rf_event_status {
-	enum rf_event_state state;
-	char reason[160];	/* one line; empty for FOUND and ON */
-};
 
 /* tracefs is there and may be used; err says what to do if not. */
 int rf_tracefs_check(struct rf_error *err);
-/* Learn every event of rf_events[]; status has room for rf_nr_events. Fails where an essential one is missing. */
-int rf_events_learn(struct rf_decoder *decoder, struct rf_event_status *status, struct rf_error *err);
-/* Remove the instances of recorders that are dead. Returns how many. */
+/* Remove the instances of recorders that are dead, and their kprobes. Returns how many instances. */
 int rf_remove_stale_instances(void);
 
 struct rf_session;

@@ -128,6 +128,8 @@ enum rf_record_kind {
 #define RF_FAULT_RETRY		0x40	/* the task's last fault once more, its locks having been dropped (FAULT_FLAG_TRIED) */
 #define RF_FAULT_REMOTE		0x80	/* on another address space: exec arguments, ptrace (FAULT_FLAG_REMOTE) */
 #define RF_FAULT_UNSHARE	0x100	/* a read that takes a private copy: GUP for reading (FAULT_FLAG_UNSHARE) */
+#define RF_FAULT_VMA_LOCK	0x200	/* tried under the mapping's lock alone; the same again without this is its retry */
+#define RF_FAULT_GUP		0x400	/* no exception: get_user_pages() and its like, for the kernel */
 
 /* RSS_STAT.member: the kernel's own order. */
 enum rf_rss_member { RF_RSS_FILE, RF_RSS_ANON, RF_RSS_SWAP, RF_RSS_SHMEM, RF_RSS_MEMBERS };

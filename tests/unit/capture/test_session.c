@@ -26,6 +26,8 @@
 
 #include "capture/devices.h"
 #include "capture/ending.h"
+#include "capture/perf.h"
+#include "capture/probes.h"
 #include "capture/session.h"
 
 #define FIELD "\tfield:unsigned long %.*s;\toffset:%d;\tsize:8;\tsigned:0;\n"
@@ -62,7 +64,7 @@ static void make_event(const struct rf_event *event, int id)
 	int offset = 8;
 	FILE *file;
 
-	snprintf(path, sizeof(path), "%s/events/%s/%s", root, event->system, event->name);
+	snprintf(path, sizeof(path), "%s/events/%s/%s", root, rf_event_group(event), event->name);
 	make_directory(path);
 	strcat(path, "/format");
 	file = fopen(path, "w");
@@ -79,8 +81,12 @@ static void make_event(const struct rf_event *event, int id)
 
 		if (!source || source[0] == '#' || is_repeated(event, i))
 			continue;
-		fprintf(file, FIELD, (int)strcspn(source, "|?"), source, offset);
+		fprintf(file, FIELD, (int)strcspn(source, "|?/"), source, offset);
 		offset += 8;
+		if (strchr(source, '/')) {
+			fprintf(file, FIELD, 60, strchr(source, '/') + 1, offset);
+			offset += 8;
+		}
 	}
 	for (int i = 0; i < 6 && !strncmp(event->name, "sys_enter_", 10); i++, offset += 8)
 		fprintf(file, FIELD, 4, &"arg0\0arg1\0arg2\0arg3\0arg4\0arg5"[5 * i], offset);
@@ -88,8 +94,20 @@ static void make_event(const struct rf_event *event, int id)
 	fclose(file);
 }
 
+static void make_file(const char *name)
+{
+	char path[512];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", root, name);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fclose(file);
+}
+
 static void make_all_events(void)
 {
+	make_file(RF_MARKS_OPTION);
 	for (size_t i = 0; i < rf_nr_events; i++)
 		make_event(&rf_events[i], 100 + (int)i);
 }
@@ -110,6 +128,8 @@ static int make_root(void **state)
 		return -1;
 	snprintf(path, sizeof(path), "%s/instances", root);
 	make_directory(path);
+	snprintf(path, sizeof(path), "%s/options", root);
+	make_directory(path);
 	return tracefs_set_tracing_dir(root);
 }
 
@@ -123,56 +143,196 @@ static int remove_root(void **state)
 	return nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+/* What a kernel with these events offers. */
+struct offer {
+	struct rf_event_status *status;
+	enum rf_fault_source faults;
+	struct rf_error err;
+	int ret;
+};
+
+static struct offer learn(enum rf_fault_source faults)
+{
+	struct offer offer = { calloc(rf_nr_events, sizeof(*offer.status)), faults, { 0 }, 0 };
+	struct rf_decoder *decoder = rf_decoder_create(&kernel, NULL);
+
+	offer.ret = rf_events_learn(decoder, &offer.faults, offer.status, &offer.err);
+	rf_decoder_destroy(decoder);
+	return offer;
+}
+
+static const struct rf_event_status *status_of(const struct offer *offer, const char *name)
+{
+	for (size_t i = 0; i < rf_nr_events; i++)
+		if (!strcmp(rf_events[i].name, name))
+			return &offer->status[i];
+	fail_msg("no event %s", name);
+	return NULL;
+}
+
 static void test_all_events(void **state)
 {
-	struct rf_event_status *status = calloc(rf_nr_events, sizeof(*status));
-	struct rf_decoder *decoder = rf_decoder_create(&kernel, NULL);
-	struct rf_error err = { 0 };
+	struct offer offer;
 
 	make_all_events();
-	if (rf_events_learn(decoder, status, &err))
-		fail_msg("%s", err.message);
+	offer = learn(RF_FAULTS_BEST);
+	if (offer.ret)
+		fail_msg("%s", offer.err.message);
+	assert_int_equal(offer.faults, RF_FAULTS_TRACEPOINT);
 	for (size_t i = 0; i < rf_nr_events; i++)
-		if (status[i].state != (rf_events[i].need == RF_NEED_STAND_IN ? RF_EVENT_SPARE : RF_EVENT_FOUND))
-			fail_msg("%s", status[i].reason);
-	rf_decoder_destroy(decoder);
-	free(status);
+		if (offer.status[i].state != (rf_events[i].need == RF_NEED_STAND_IN ? RF_EVENT_SPARE : RF_EVENT_FOUND))
+			fail_msg("%s", offer.status[i].reason);
+	free(offer.status);
 }
 
 static void test_missing_events(void **state)
 {
-	struct rf_event_status *status = calloc(rf_nr_events, sizeof(*status));
-	struct rf_decoder *decoder = rf_decoder_create(&kernel, NULL);
-	struct rf_error err = { 0 };
+	struct offer offer;
 	size_t missing = 0;
 
 	make_all_events();
 	remove_event("tlb", "tlb_flush");
 	remove_event("filemap", "mm_filemap_map_pages");
-	assert_int_equal(rf_events_learn(decoder, status, &err), 0);
+	offer = learn(RF_FAULTS_BEST);
+	assert_int_equal(offer.ret, 0);
 	for (size_t i = 0; i < rf_nr_events; i++)
-		if (status[i].state != RF_EVENT_FOUND && status[i].state != RF_EVENT_SPARE) {
-			assert_int_equal(status[i].state, RF_EVENT_MISSING);
-			assert_non_null(strstr(status[i].reason, rf_events[i].name));
+		if (offer.status[i].state != RF_EVENT_FOUND && offer.status[i].state != RF_EVENT_SPARE) {
+			assert_int_equal(offer.status[i].state, RF_EVENT_MISSING);
+			assert_non_null(strstr(offer.status[i].reason, rf_events[i].name));
+			assert_false(offer.status[i].replaced);
 			missing++;
 		}
 	assert_int_equal(missing, 2);
+	free(offer.status);
 
-	remove_event("task", "task_newtask");
-	assert_int_equal(rf_events_learn(decoder, status, &err), 0);
-	for (size_t i = 0; i < rf_nr_events; i++)
-		if (!strcmp(rf_events[i].name, "sched_process_fork"))
-			assert_int_equal(status[i].state, RF_EVENT_FOUND);
-	remove_event("sched", "sched_process_fork");
-	assert_int_equal(rf_events_learn(decoder, status, &err), -EOPNOTSUPP);
-	assert_non_null(strstr(err.message, "task:task_newtask"));
+	remove_event("kmem", "rss_stat");
+	offer = learn(RF_FAULTS_BEST);
+	assert_int_equal(offer.ret, -EOPNOTSUPP);
+	assert_non_null(strstr(offer.err.message, "kmem:rss_stat"));
+	free(offer.status);
+}
+
+static void test_stand_in(void **state)
+{
+	struct offer offer;
 
 	make_all_events();
-	remove_event("kmem", "rss_stat");
-	assert_int_equal(rf_events_learn(decoder, status, &err), -EOPNOTSUPP);
-	assert_non_null(strstr(err.message, "kmem:rss_stat"));
-	rf_decoder_destroy(decoder);
-	free(status);
+	remove_event("task", "task_newtask");
+	offer = learn(RF_FAULTS_BEST);
+	assert_int_equal(offer.ret, 0);
+	assert_int_equal(status_of(&offer, "sched_process_fork")->state, RF_EVENT_FOUND);
+	assert_true(status_of(&offer, "task_newtask")->replaced);
+	free(offer.status);
+	remove_event("sched", "sched_process_fork");
+	offer = learn(RF_FAULTS_BEST);
+	assert_int_equal(offer.ret, -EOPNOTSUPP);
+	assert_non_null(strstr(offer.err.message, "task:task_newtask"));
+	free(offer.status);
+}
+
+static void make_kprobe_files(void)
+{
+	make_file("kprobe_events");
+	make_file("dynamic_events");
+}
+
+/* libtracefs takes the second where the kernel it runs on has it. */
+static bool kprobe_files_hold(const char *text)
+{
+	static const char *const names[] = { "kprobe_events", "dynamic_events" };
+	bool found = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		char *lines = tracefs_instance_file_read(NULL, names[i], NULL);
+
+		found |= lines && strstr(lines, text);
+		free(lines);
+	}
+	return found;
+}
+
+/* A kernel without the page-fault tracepoints and, at first, without kprobes; then with. */
+static void test_fault_sources(void **state)
+{
+	bool perf = !rf_perf_check(NULL);
+	struct offer offer;
+	char line[128];
+
+	make_all_events();
+	remove_event("exceptions", "page_fault_user");
+	remove_event("exceptions", "page_fault_kernel");
+	offer = learn(RF_FAULTS_BEST);
+	assert_int_equal(offer.ret, perf ? 0 : -EOPNOTSUPP);
+	assert_int_equal(offer.faults, perf ? RF_FAULTS_PERF : RF_FAULTS_BEST);
+	assert_int_equal(status_of(&offer, "page_fault_user")->replaced, perf);
+	free(offer.status);
+	offer = learn(RF_FAULTS_KPROBE);
+	assert_int_equal(offer.ret, -EOPNOTSUPP);
+	assert_non_null(strstr(offer.err.message, "no kprobe events"));
+	free(offer.status);
+
+	make_kprobe_files();
+	offer = learn(RF_FAULTS_TRACEPOINT);
+	assert_int_equal(offer.ret, -EOPNOTSUPP);
+	free(offer.status);
+	snprintf(line, sizeof(line), "p:refold_%d/handle_mm_fault handle_mm_fault addr=$arg2:x64 flags=$arg3:x32\n",
+		 (int)getpid());
+	assert_false(kprobe_files_hold(line));
+	offer = learn(RF_FAULTS_BEST);
+	if (status_of(&offer, "handle_mm_fault")->state != RF_EVENT_FOUND)
+		fail_msg("%s", status_of(&offer, "handle_mm_fault")->reason);
+	assert_int_equal(offer.ret, 0);
+	assert_int_equal(offer.faults, RF_FAULTS_KPROBE);
+	assert_true(status_of(&offer, "page_fault_user")->replaced);
+	assert_true(status_of(&offer, "page_fault_kernel")->replaced);
+	assert_true(kprobe_files_hold(line));
+	free(offer.status);
+	rf_probes_remove();
+	snprintf(line, sizeof(line), "-:refold_%d/handle_mm_fault", (int)getpid());
+	assert_true(kprobe_files_hold(line));
+}
+
+/* Where the tracepoints are there, another source is used only if asked for. */
+static void test_asked_for_faults(void **state)
+{
+	struct offer offer;
+
+	make_all_events();
+	make_kprobe_files();
+	offer = learn(RF_FAULTS_KPROBE);
+	assert_int_equal(offer.ret, 0);
+	assert_int_equal(offer.faults, RF_FAULTS_KPROBE);
+	assert_int_equal(status_of(&offer, "page_fault_user")->state, RF_EVENT_SPARE);
+	assert_int_equal(status_of(&offer, "handle_mm_fault")->state, RF_EVENT_FOUND);
+	free(offer.status);
+	if (rf_perf_check(NULL))
+		return;
+	offer = learn(RF_FAULTS_PERF);
+	assert_int_equal(offer.ret, 0);
+	assert_int_equal(offer.faults, RF_FAULTS_PERF);
+	assert_int_equal(status_of(&offer, "page_fault_user")->state, RF_EVENT_SPARE);
+	assert_int_equal(status_of(&offer, "handle_mm_fault")->state, RF_EVENT_SPARE);
+	free(offer.status);
+}
+
+/* Before Linux 6.16 marks are seen where they are written. */
+static void test_marks_without_copies(void **state)
+{
+	char path[512];
+	struct offer offer;
+
+	make_all_events();
+	snprintf(path, sizeof(path), "%s/" RF_MARKS_OPTION, root);
+	assert_int_equal(unlink(path), 0);
+	make_kprobe_files();
+	offer = learn(RF_FAULTS_BEST);
+	assert_int_equal(offer.ret, 0);
+	assert_int_equal(status_of(&offer, "print")->state, RF_EVENT_MISSING);
+	assert_true(status_of(&offer, "print")->replaced);
+	assert_int_equal(status_of(&offer, "vfs_write")->state, RF_EVENT_FOUND);
+	assert_true(kprobe_files_hold("/vfs_write vfs_write ino="));
+	assert_false(kprobe_files_hold("handle_mm_fault"));
+	free(offer.status);
 }
 
 static void make_instance(const char *what, pid_t pid)
@@ -341,6 +501,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_events), cmocka_unit_test(test_missing_events),
+		cmocka_unit_test(test_stand_in), cmocka_unit_test(test_fault_sources),
+		cmocka_unit_test(test_asked_for_faults), cmocka_unit_test(test_marks_without_copies),
 		cmocka_unit_test(test_stale_instances), cmocka_unit_test(test_tasks),
 		cmocka_unit_test(test_ending),		cmocka_unit_test(test_device_below),
 	};
