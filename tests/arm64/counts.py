@@ -202,7 +202,7 @@ def from_report(counted):
     for name, helpers in HELPERS.items():
         window[name] = calls_predicted(counted['batches'], helpers)
     repeat = totals.get('tlbi_repeat')
-    tlbi = {'va': totals['tlbi_va'] - (repeat or 0), 'range': totals['tlbi_range'], 'asid': totals['tlbi_asid'],
+    tlbi = {'va': totals['tlbi_va'], 'range': totals['tlbi_range'], 'asid': totals['tlbi_asid'],
             'local': totals['tlbi_local']}
     if repeat is not None:
         tlbi['repeat'] = repeat
