@@ -24,6 +24,10 @@ static const char help[] =
 	"  -q, --quiet             neither table nor progress line\n"
 	"      --max-loss N        exit with 4 if more than N events were lost while recording (default: any number)\n"
 	"      --page-tables FILE  write each process's page tables as rebuilt, when it exits (TSV)\n"
+	"      --windows           add a table of the windows: phases of the recording, between marks in it\n"
+	"      --window-begin RE   marks that begin a window, and its label: the first group of an extended regular\n"
+	"                          expression (default: 'WL BEGIN (.*)'; if no mark matches that, every mark)\n"
+	"      --window-end RE     marks that end it (default: 'WL END (.*)'; with --window-begin: the next begin)\n"
 	"  -h, --help              this text\n\n"
 	"'refold policies' lists policies and knobs; refold-report(5) describes the report.\n"
 	"Exit status: 0 done, 1 failed, 2 wrong usage, 3 damaged or cut trace (the report is written and says so),\n"
@@ -36,7 +40,9 @@ struct arguments {
 	int nr_policies;
 	const char *output;
 	const char *page_tables;
-	bool json, quiet, limited;
+	const char *window_begin, *window_end;
+	struct rf_window_patterns patterns;
+	bool json, quiet, limited, windows;
 	u64 max_loss;
 };
 
@@ -63,12 +69,15 @@ static int add_policies(struct arguments *arguments, const char *list)
 /* 0: go on; -1: help was given; else an exit code. */
 static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 {
-	enum { OPTION_MAX_LOSS = 256, OPTION_PAGE_TABLES };
+	enum { OPTION_MAX_LOSS = 256, OPTION_PAGE_TABLES, OPTION_WINDOWS, OPTION_WINDOW_BEGIN, OPTION_WINDOW_END };
 	static const struct option options[] = {
 		{ "policy", required_argument, NULL, 'p' }, { "output", required_argument, NULL, 'o' },
 		{ "json", no_argument, NULL, 'j' },	    { "quiet", no_argument, NULL, 'q' },
 		{ "help", no_argument, NULL, 'h' },	    { "max-loss", required_argument, NULL, OPTION_MAX_LOSS },
-		{ "page-tables", required_argument, NULL, OPTION_PAGE_TABLES }, { NULL, 0, NULL, 0 },
+		{ "page-tables", required_argument, NULL, OPTION_PAGE_TABLES },
+		{ "windows", no_argument, NULL, OPTION_WINDOWS },
+		{ "window-begin", required_argument, NULL, OPTION_WINDOW_BEGIN },
+		{ "window-end", required_argument, NULL, OPTION_WINDOW_END }, { NULL, 0, NULL, 0 },
 	};
 	int option, ret = 0;
 
@@ -98,6 +107,15 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 		case OPTION_PAGE_TABLES:
 			arguments->page_tables = optarg;
 			break;
+		case OPTION_WINDOWS:
+			arguments->windows = true;
+			break;
+		case OPTION_WINDOW_BEGIN:
+			arguments->window_begin = optarg;
+			break;
+		case OPTION_WINDOW_END:
+			arguments->window_end = optarg;
+			break;
 		default:
 			ret = rf_command_usage("replay", "%s: unknown option, or its value is missing",
 					       argv[optind - 1]);
@@ -113,8 +131,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 }
 
 /*
- * Open every trace once: what cannot be read is told now, but for a damaged one, which gets a report. All must have the page size of the policies; the page tables
- * of a kernel with other pages would be other page tables, not these in other numbers.
+ * Open every trace once: what cannot be read is told now, but for a damaged one, which gets a report. All must have the
+ * page size of the policies; the page tables of a kernel with other pages would be other page tables, not these in
+ * other numbers.
  */
 static int check_traces(const struct arguments *arguments, u64 *total_records)
 {
@@ -148,7 +167,7 @@ struct told {
 };
 
 /* Replay one trace and append its facts; an exit code. */
-static int replay_trace(const char *path, struct rf_results *results, FILE *page_tables, struct rf_progress *progress,
+static int replay_trace(const char *path, struct rf_results *results, const struct rf_run_options *run,
 			const struct told *told)
 {
 	const struct rf_error *damage;
@@ -163,17 +182,22 @@ static int replay_trace(const char *path, struct rf_results *results, FILE *page
 			json_array_append_new(told->traces, rf_report_unreadable_trace(path, &err));
 		return code;
 	}
-	if (rf_run_trace(reader, results, page_tables, progress, &err)) {
-		rf_progress_end(progress);
+	if (rf_run_trace(reader, results, run, &err)) {
+		rf_progress_end(run->progress);
 		code = rf_command_error(path, &err);
 		/* Damage is never an error of the run: this is something else. */
 		code = code == RF_EXIT_DAMAGED ? RF_EXIT_FAILED : code;
 	} else {
-		json_array_append_new(told->traces, rf_report_trace(path, reader, results->kinds));
+		json_array_append_new(told->traces, rf_report_trace(path, reader, results));
 		rf_report_add_windows(told->windows, path, reader, results);
+		if (run->patterns->chosen && !results->windows.nr) {
+			rf_progress_end(run->progress);
+			fprintf(stderr, "refold: %s: none of its %llu marks begins a window\n", path,
+				(unsigned long long)results->kinds[RF_MARKER]);
+		}
 		damage = rf_reader_damage(reader);
 		if (damage || !rf_reader_summary(reader)->complete) {
-			rf_progress_end(progress);
+			rf_progress_end(run->progress);
 			code = RF_EXIT_DAMAGED;
 			if (damage)
 				rf_command_error(path, damage);
@@ -190,11 +214,16 @@ static int replay_traces(const struct arguments *arguments, struct rf_results *r
 			 const struct told *told)
 {
 	struct rf_progress progress;
+	const struct rf_run_options run = {
+		.progress = &progress,
+		.page_tables = page_tables,
+		.patterns = &arguments->patterns,
+	};
 	int code = RF_EXIT_DONE, one, i;
 
 	rf_progress_begin(&progress, !arguments->quiet, total);
 	for (i = 0; i < arguments->nr_traces; i++) {
-		one = replay_trace(arguments->traces[i], results, page_tables, &progress, told);
+		one = replay_trace(arguments->traces[i], results, &run, told);
 		if (one != RF_EXIT_DONE)
 			code = one;
 		if (one != RF_EXIT_DONE && one != RF_EXIT_DAMAGED)
@@ -214,8 +243,11 @@ static int write_report(const struct arguments *arguments, FILE *output, const j
 	}
 	if (arguments->json && output != stdout)
 		rf_report_write(report, stdout);
-	else if (!arguments->json && !arguments->quiet && output != stdout)
-		rf_table_write(report, stdout);
+	if (arguments->json || arguments->quiet || output == stdout)
+		return code;
+	rf_table_write(report, stdout);
+	if (arguments->windows)
+		rf_table_write_windows(report, stdout);
 	return code;
 }
 
@@ -263,31 +295,43 @@ static int replay(const struct arguments *arguments, FILE *output, FILE *page_ta
 	return written == RF_EXIT_DONE ? code : written;
 }
 
+/* Everything is in order: open the files to write, and go. */
+static int begin(const struct arguments *arguments, u64 total)
+{
+	FILE *output = NULL, *page_tables = NULL;
+	int code;
+
+	if (arguments->page_tables) {
+		page_tables = rf_output_open(arguments->page_tables);
+		if (!page_tables)
+			return RF_EXIT_FAILED;
+	}
+	if (arguments->output) {
+		output = rf_output_open(arguments->output);
+		if (!output)
+			return RF_EXIT_FAILED;
+	}
+	code = replay(arguments, output, page_tables, total);
+	if (page_tables && rf_output_close(page_tables, arguments->page_tables) != RF_EXIT_DONE)
+		code = RF_EXIT_FAILED;
+	return code;
+}
+
 int rf_cmd_replay(int argc, char **argv)
 {
 	static struct arguments arguments;
-	FILE *output = NULL, *page_tables = NULL;
+	struct rf_error err;
 	u64 total = 0;
 	int code;
 
 	code = parse_arguments(argc, argv, &arguments);
 	if (code)
 		return code < 0 ? RF_EXIT_DONE : code;
+	if (rf_window_patterns_compile(&arguments.patterns, arguments.window_begin, arguments.window_end, &err))
+		return rf_command_usage("replay", "%s", err.message);
 	code = check_traces(&arguments, &total);
-	if (code != RF_EXIT_DONE)
-		return code;
-	if (arguments.page_tables) {
-		page_tables = rf_output_open(arguments.page_tables);
-		if (!page_tables)
-			return RF_EXIT_FAILED;
-	}
-	if (arguments.output) {
-		output = rf_output_open(arguments.output);
-		if (!output)
-			return RF_EXIT_FAILED;
-	}
-	code = replay(&arguments, output, page_tables, total);
-	if (page_tables && rf_output_close(page_tables, arguments.page_tables) != RF_EXIT_DONE)
-		code = RF_EXIT_FAILED;
+	if (code == RF_EXIT_DONE)
+		code = begin(&arguments, total);
+	rf_window_patterns_free(&arguments.patterns);
 	return code;
 }

@@ -92,7 +92,7 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-json_t *rf_report_trace(const char *path, struct rf_reader *reader, const u64 *kinds)
+json_t *rf_report_trace(const char *path, struct rf_reader *reader, const struct rf_results *results)
 {
 	const struct rf_trace_summary *summary = rf_reader_summary(reader);
 	json_t *header = json_loads(summary->header_json, 0, NULL), *trace = json_object();
@@ -101,7 +101,8 @@ json_t *rf_report_trace(const char *path, struct rf_reader *reader, const u64 *k
 	set_string(trace, "name", name);
 	json_object_set_new(trace, "complete", json_boolean(summary->complete && !rf_reader_damage(reader)));
 	set_count(trace, "records", summary->records);
-	json_object_set_new(trace, "records_by_kind", records_by_kind(kinds));
+	json_object_set_new(trace, "records_by_kind", records_by_kind(results->kinds));
+	set_count(trace, "windows_left_out", results->windows.left_out);
 	set_count(trace, "lost_events", summary->lost_events);
 	set_count(trace, "duration_ns", summary->last_time - summary->first_time);
 	set_count(trace, "bytes", summary->file_bytes);
@@ -120,7 +121,7 @@ json_t *rf_report_trace(const char *path, struct rf_reader *reader, const u64 *k
 json_t *rf_report_unreadable_trace(const char *path, const struct rf_error *err)
 {
 	static const char *const counts[] = { "records", "lost_events", "duration_ns", "bytes", "damaged_frames",
-					      "page_size_bytes", "cpus" };
+					      "page_size_bytes", "cpus", "windows_left_out" };
 	json_t *trace = json_object();
 	size_t i;
 
@@ -176,7 +177,8 @@ static void add_kinds(json_t *sum, const json_t *trace)
 /* One object that speaks for all traces: sums where sums make sense, else what they have in common. */
 static json_t *sum_traces(const json_t *traces)
 {
-	static const char *const sums[] = { "records", "lost_events", "duration_ns", "bytes", "damaged_frames" };
+	static const char *const sums[] = { "records", "lost_events", "duration_ns", "bytes", "damaged_frames",
+					    "windows_left_out" };
 	static const char *const strings[] = { "kernel", "arch", "end" };
 	json_t *sum = json_object(), *trace, *damage = json_array(), *missing = json_array(), *kinds = json_object();
 	json_int_t cpus = 0;
@@ -303,26 +305,54 @@ static u64 live_block_ms(const struct rf_stats *stats)
 	return (u64)(((unsigned __int128)stats->live_block_time << 20) / 1000000);
 }
 
-/* What was counted, in all and by operation: the common part of policies and of their windows. */
-static json_t *counted_object(const struct rf_policy *policy, const struct rf_stats *stats)
+/* The counters of a row, and how many operations it counted. */
+static json_t *row_object(const struct arch_counters *row, u64 operations)
 {
-	json_t *object = json_object(), *operations = json_object(), *totals;
+	json_t *counters = counters_object(row);
+
+	set_count(counters, "operations", operations);
+	return counters;
+}
+
+static json_t *totals_object(const struct rf_stats *stats)
+{
 	struct arch_counters sum;
-	u64 nr_operations = 0;
+	json_t *totals;
+	u64 nr = 0;
 	size_t row;
 
-	for (row = 0; row < RF_NR_ROWS; row++) {
-		json_t *counters = counters_object(&stats->rows[row]);
-
-		set_count(counters, "operations", stats->operations[row]);
-		nr_operations += stats->operations[row];
-		json_object_set_new(operations, rf_row_names[row], counters);
-	}
+	for (row = 0; row < RF_NR_ROWS; row++)
+		nr += stats->operations[row];
 	rf_stats_totals(stats, &sum);
-	totals = counters_object(&sum);
-	set_count(totals, "operations", nr_operations);
+	totals = row_object(&sum, nr);
+	set_count(totals, "live_blocks", stats->live_blocks);
+	set_count(totals, "live_block_time_ms", live_block_ms(stats));
+	return totals;
+}
+
+static bool row_is_empty(const struct rf_stats *stats, size_t row)
+{
+	const u64 *values = (const u64 *)&stats->rows[row];
+	size_t i;
+
+	for (i = 0; i < ARCH_NR_COUNTERS; i++)
+		if (values[i])
+			return false;
+	return !stats->operations[row];
+}
+
+/* What was counted, in all and by operation: the common part of policies and of their windows. */
+static json_t *counted_object(const struct rf_policy *policy, const struct rf_stats *stats, bool all_rows)
+{
+	json_t *object = json_object(), *operations = json_object();
+	size_t row;
+
+	for (row = 0; row < RF_NR_ROWS; row++)
+		if (all_rows || !row_is_empty(stats, row))
+			json_object_set_new(operations, rf_row_names[row],
+					    row_object(&stats->rows[row], stats->operations[row]));
 	set_string(object, "name", policy->name);
-	json_object_set_new(object, "totals", totals);
+	json_object_set_new(object, "totals", totals_object(stats));
 	json_object_set_new(object, "operations", operations);
 	json_object_set_new(object, "batches", batches_object(&stats->batches));
 	return object;
@@ -330,15 +360,13 @@ static json_t *counted_object(const struct rf_policy *policy, const struct rf_st
 
 static json_t *policy_object(const struct rf_policy *policy, const struct rf_stats *stats)
 {
-	json_t *object = counted_object(policy, stats), *totals = json_object_get(object, "totals");
+	json_t *object = counted_object(policy, stats, true), *totals = json_object_get(object, "totals");
 	json_t *anomalies = json_object();
 	size_t i;
 
-	set_count(totals, "live_blocks", stats->live_blocks);
 	set_count(totals, "loaded_blocks", stats->loaded.born + stats->loaded.fold - stats->loaded.unfold -
 						   stats->loaded.erased);
 	set_count(totals, "peak_live_blocks", stats->peak_live_blocks);
-	set_count(totals, "live_block_time_ms", live_block_ms(stats));
 	for (i = 0; i < RF_NR_ANOMALIES; i++)
 		set_count(anomalies, rf_anomaly_names[i], stats->anomalies[i]);
 	set_string(object, "base", policy->base);
@@ -350,21 +378,50 @@ static json_t *policy_object(const struct rf_policy *policy, const struct rf_sta
 
 /* ---- the whole ---------------------------------------------------------------- */
 
+static const char *window_end_name(enum rf_window_end end)
+{
+	switch (end) {
+	case RF_WINDOW_END_MARK:
+		return "mark";
+	case RF_WINDOW_END_NEXT:
+		return "next";
+	case RF_WINDOW_END_RECORDING:
+		break;
+	}
+	return "recording";
+}
+
+static json_t *window_object(const struct rf_window *window, const struct rf_results *results, u64 first_time,
+			     struct rf_stats *scratch)
+{
+	json_t *object = json_object(), *policies = json_array();
+	size_t k;
+
+	for (k = 0; k < results->nr_policies; k++) {
+		rf_counted_expand(&window->policies[k], scratch);
+		json_array_append_new(policies, counted_object(&results->policies[k], scratch, false));
+	}
+	set_string(object, "label", window->label);
+	set_count(object, "occurrence", window->occurrence);
+	set_count(object, "begin_ns", window->begin - first_time);
+	set_count(object, "end_ns", window->end - first_time);
+	set_string(object, "ended_by", window_end_name(window->ended_by));
+	json_object_set_new(object, "records_by_kind", records_by_kind(window->kinds));
+	json_object_set_new(object, "policies", policies);
+	return object;
+}
+
 void rf_report_add_windows(json_t *windows, const char *path, struct rf_reader *reader,
 			   const struct rf_results *results)
 {
-	size_t i, k;
+	u64 first_time = rf_reader_summary(reader)->first_time;
+	struct rf_stats scratch;
+	u32 i;
 
-	for (i = 0; i < results->nr_windows; i++) {
-		json_t *window = json_object(), *policies = json_array();
+	for (i = 0; i < results->windows.nr; i++) {
+		json_t *window = window_object(&results->windows.windows[i], results, first_time, &scratch);
 
-		for (k = 0; k < results->nr_policies; k++)
-			json_array_append_new(policies,
-					      counted_object(&results->policies[k], &results->windows[i].stats[k]));
 		set_string(window, "trace", base_name(path));
-		set_string(window, "label", results->windows[i].label);
-		set_count(window, "begin_ns", results->windows[i].time - rf_reader_summary(reader)->first_time);
-		json_object_set_new(window, "policies", policies);
 		json_array_append_new(windows, window);
 	}
 }

@@ -17,9 +17,9 @@
 
 /*
  * The facts of one trace, after it was read (damage shows up while reading). path: only its base name gets into the
- * report. kinds: records by kind, RF_RECORD_KIND_MAX numbers. NULL on lack of memory.
+ * report. results: of its replay, the last one. NULL on lack of memory.
  */
-json_t *rf_report_trace(const char *path, struct rf_reader *reader, const u64 *kinds);
+json_t *rf_report_trace(const char *path, struct rf_reader *reader, const struct rf_results *results);
 /* The same of a trace whose header cannot be read: nothing else of it can, and its report says so. */
 json_t *rf_report_unreadable_trace(const char *path, const struct rf_error *err);
 
@@ -44,6 +44,8 @@ json_t *rf_report_load(const char *path, struct rf_error *err);
 
 /* The table a person reads first. */
 void rf_table_write(const json_t *report, FILE *out);
+/* A line for each window and policy. */
+void rf_table_write_windows(const json_t *report, FILE *out);
 
 /* "99.99 %", rounded down, so that only all of it is 100 %. */
 const char *rf_percent(u64 part, u64 whole, char *text, size_t size);

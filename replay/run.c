@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "engine/machine.h"
-#include "replay/merge.h"
 #include "replay/run.h"
 #include "replay/tracker.h"
 
@@ -34,8 +33,9 @@ struct worker {
 	pthread_t thread;
 	u64 consumed;		/* blocks; under the ring's lock */
 	int error;
-	struct rf_stats *marks[RF_MAX_WINDOWS];	/* as counted when each window began */
-	size_t nr_marks;
+	struct rf_stats *begin;	/* as counted when the open window began */
+	struct rf_counted *windows;	/* of those that have ended, by number */
+	u32 nr_windows, max_windows;
 };
 
 struct ring {
@@ -71,21 +71,38 @@ static void ring_done(struct ring *ring, struct worker *worker)
 	pthread_mutex_unlock(&ring->lock);
 }
 
-static int take_mark(struct worker *worker)
+static int begin_window(struct worker *worker)
 {
-	struct rf_stats *stats;
-
-	if (worker->nr_marks == RF_MAX_WINDOWS)
-		return 0;
-	stats = malloc(sizeof(*stats));
-	if (!stats)
+	if (!worker->begin)
+		worker->begin = malloc(sizeof(*worker->begin));
+	if (!worker->begin)
 		return -ENOMEM;
-	*stats = *rf_machine_stats(worker->machine);
-	worker->marks[worker->nr_marks++] = stats;
+	*worker->begin = *rf_machine_stats(worker->machine);
 	return 0;
 }
 
-/* Run a block, stopping at each window to take down the counters. */
+/* Windows end in the order of their numbers, because the next begin ends the one before. */
+static int end_window(struct worker *worker)
+{
+	int ret;
+
+	if (worker->nr_windows == worker->max_windows) {
+		u32 max = worker->max_windows ? worker->max_windows * 2 : 16;
+		struct rf_counted *windows = realloc(worker->windows, max * sizeof(*windows));
+
+		if (!windows)
+			return -ENOMEM;
+		worker->windows = windows;
+		worker->max_windows = max;
+	}
+	ret = rf_counted_between(&worker->windows[worker->nr_windows], worker->begin,
+				 rf_machine_stats(worker->machine));
+	if (!ret)
+		worker->nr_windows++;
+	return ret;
+}
+
+/* Run a block, stopping where a window begins or ends to take down the counters. */
 static int run_block(struct worker *worker, const struct block *block)
 {
 	size_t start = 0, i;
@@ -94,9 +111,10 @@ static int run_block(struct worker *worker, const struct block *block)
 	for (i = 0; i < block->nr && !ret; i++) {
 		if (block->ops[i].kind != RF_OP_WINDOW)
 			continue;
-		ret = rf_machine_run(worker->machine, block->ops + start, i - start);
+		/* With the mark itself, whose time counts for how long blocks lived. */
+		ret = rf_machine_run(worker->machine, block->ops + start, i + 1 - start);
 		if (!ret)
-			ret = take_mark(worker);
+			ret = block->ops[i].nr ? begin_window(worker) : end_window(worker);
 		start = i + 1;
 	}
 	return ret ? ret : rf_machine_run(worker->machine, block->ops + start, block->nr - start);
@@ -189,9 +207,13 @@ static void ring_free(struct ring *ring, size_t nr_machines)
 	size_t i;
 
 	for (i = 0; i < nr_machines; i++) {
-		while (ring->workers[i].nr_marks)
-			free(ring->workers[i].marks[--ring->workers[i].nr_marks]);
-		rf_machine_destroy(ring->workers[i].machine);
+		struct worker *worker = &ring->workers[i];
+
+		while (worker->nr_windows)
+			free(worker->windows[--worker->nr_windows].numbers);
+		free(worker->windows);
+		free(worker->begin);
+		rf_machine_destroy(worker->machine);
 	}
 	pthread_mutex_destroy(&ring->lock);
 	pthread_cond_destroy(&ring->published);
@@ -281,94 +303,25 @@ static void add_fidelity(struct rf_fidelity *sum, const struct rf_fidelity *fide
 		to[i] += from[i];
 }
 
-/* What was counted between two marks. Peaks and live blocks are not sums: they are left out of windows. */
-static void subtract_stats(struct rf_stats *end, const struct rf_stats *begin)
+/* What each machine counted becomes the results'. Every window was begun and ended by operations that all machines had. */
+static int collect_windows(struct rf_results *results, struct ring *ring)
 {
-	size_t row, i;
+	struct rf_windows *windows = &results->windows;
+	u32 i;
+	size_t k;
 
-	for (row = 0; row < RF_NR_ROWS; row++) {
-		const u64 *from = (const u64 *)&begin->rows[row];
-		u64 *to = (u64 *)&end->rows[row];
+	for (i = 0; i < windows->nr; i++) {
+		struct rf_counted *policies = calloc(results->nr_policies, sizeof(*policies));
 
-		for (i = 0; i < ARCH_NR_COUNTERS; i++)
-			to[i] -= from[i];
-		end->operations[row] -= begin->operations[row];
-	}
-	for (row = 0; row < ARCH_NR_HELPERS; row++)
-		for (i = 0; i <= ARCH_BATCH_MAX; i++)
-			end->batches.calls[row][i] -= begin->batches.calls[row][i];
-}
-
-/* The text of a mark is up to 48 bytes of anything; what is not printable ASCII is not worth a label. */
-static void label_window(struct rf_window *window, const struct rf_record *mark)
-{
-	size_t i, length = 0;
-
-	for (i = 0; i < RF_RECORD_FIELDS * sizeof(u64); i++) {
-		char c = mark->f[i / 8] >> 8 * (i % 8) & 0xff;
-
-		if (!c || c == '\n')
-			break;
-		window->label[length++] = c >= ' ' && c <= '~' ? c : '?';
-	}
-	window->label[length] = '\0';
-	window->time = mark->time;
-}
-
-/* The marks again, without everything between them: only frames that hold one are unpacked. */
-static int read_marks(struct rf_results *results, struct rf_reader *reader, struct rf_error *err)
-{
-	const u64 kinds[2] = { 0, BIT_ULL(RF_MARKER - 64) };
-	struct rf_merge *merge;
-	struct rf_record record;
-
-	if (!results->kinds[RF_MARKER])
-		return 0;
-	merge = rf_merge_open(reader, kinds, err);
-	if (!merge)
-		return -ENOMEM;
-	while (results->nr_windows < RF_MAX_WINDOWS && rf_merge_read(merge, &record, 1))
-		if (record.kind == RF_MARKER)
-			label_window(&results->windows[results->nr_windows++], &record);
-	rf_merge_close(merge);
-	return 0;
-}
-
-static void forget_windows(struct rf_results *results)
-{
-	while (results->nr_windows) {
-		struct rf_window *window = &results->windows[--results->nr_windows];
-
-		free(window->stats);
-		window->stats = NULL;
-	}
-}
-
-static int collect_windows(struct rf_results *results, const struct ring *ring, struct rf_reader *reader,
-			   struct rf_error *err)
-{
-	size_t i, k;
-	int ret;
-
-	forget_windows(results);
-	ret = read_marks(results, reader, err);
-	for (i = 0; !ret && i < results->nr_windows; i++) {
-		struct rf_window *window = &results->windows[i];
-
-		window->stats = calloc(results->nr_policies, sizeof(*window->stats));
-		if (!window->stats)
-			return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+		if (!policies)
+			return -ENOMEM;
+		windows->windows[i].policies = policies;
 		for (k = 0; k < results->nr_policies; k++) {
-			const struct worker *worker = &ring->workers[k];
-
-			if (worker->nr_marks != results->nr_windows)
-				return rf_error_set(err, -EIO, RF_NO_OFFSET, "the trace changed while it was read");
-			window->stats[k] = i + 1 < worker->nr_marks ? *worker->marks[i + 1] :
-								       *rf_machine_stats(worker->machine);
-			subtract_stats(&window->stats[k], worker->marks[i]);
+			policies[k] = ring->workers[k].windows[i];
+			ring->workers[k].windows[i].numbers = NULL;
 		}
 	}
-	return ret;
+	return 0;
 }
 
 static int track(struct rf_tracker *tracker, struct rf_progress *progress, struct rf_error *err)
@@ -380,29 +333,34 @@ static int track(struct rf_tracker *tracker, struct rf_progress *progress, struc
 	return nr;
 }
 
-int rf_run_trace(struct rf_reader *reader, struct rf_results *results, FILE *page_tables, struct rf_progress *progress,
+int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const struct rf_run_options *run,
 		 struct rf_error *err)
 {
-	struct rf_tracker_options options = { .sink = ring_put, .page_tables = page_tables };
+	struct rf_tracker_options options = { .sink = ring_put, .page_tables = run->page_tables };
 	struct rf_tracker *tracker;
 	struct ring *ring;
 	int ret, machine_error;
 	size_t i;
 
+	rf_windows_free(&results->windows, results->nr_policies);
+	if (run->patterns) {
+		options.windows = &results->windows;
+		if (rf_windows_start(&results->windows, run->patterns, reader, err))
+			return -ENOMEM;
+	}
 	ring = ring_start(results, err);
 	if (!ring)
 		return -ENOMEM;
 	options.context = ring;
 	tracker = rf_tracker_create(reader, &options, err);
-	ret = tracker ? track(tracker, progress, err) : -ENOMEM;
+	ret = tracker ? track(tracker, run->progress, err) : -ENOMEM;
 	machine_error = ring_stop(ring);
 	if (!ret && machine_error)
 		ret = rf_error_set(err, machine_error, RF_NO_OFFSET, "a machine stopped: %s", strerror(-machine_error));
+	if (!ret && collect_windows(results, ring))
+		ret = rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	if (!ret) {
 		memcpy(results->kinds, rf_tracker_kinds(tracker), sizeof(results->kinds));
-		ret = collect_windows(results, ring, reader, err);
-	}
-	if (!ret) {
 		for (i = 0; i < results->nr_policies; i++)
 			add_stats(&results->stats[i], rf_machine_stats(ring->workers[i].machine));
 		add_fidelity(&results->fidelity, rf_tracker_fidelity(tracker));
@@ -426,7 +384,7 @@ int rf_results_init(struct rf_results *results, const struct rf_policy *policies
 
 void rf_results_free(struct rf_results *results)
 {
-	forget_windows(results);
+	rf_windows_free(&results->windows, results->nr_policies);
 	free(results->stats);
 	results->stats = NULL;
 }

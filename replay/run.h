@@ -12,19 +12,9 @@
 #include "engine/stats.h"
 #include "replay/fidelity.h"
 #include "replay/progress.h"
-#include "traces/trace.h"
+#include "replay/windows.h"
 
 #define RF_MAX_POLICIES 64
-
-/* Marks beyond these belong to the last window. */
-#define RF_MAX_WINDOWS 64
-
-/* A phase of a recording: from a mark that the recorded program or its user wrote to trace_marker to the next one. */
-struct rf_window {
-	u64 time;			/* of the mark */
-	char label[49];
-	struct rf_stats *stats;		/* one per policy; what was counted in the window */
-};
 
 /* What the replays of one report add up to; a second trace adds to the first. */
 struct rf_results {
@@ -34,15 +24,20 @@ struct rf_results {
 	struct rf_fidelity fidelity;
 	/* Of the last trace: */
 	u64 kinds[RF_RECORD_KIND_MAX];	/* records by kind */
-	struct rf_window windows[RF_MAX_WINDOWS];
-	size_t nr_windows;
+	struct rf_windows windows;
 };
 
 int rf_results_init(struct rf_results *results, const struct rf_policy *policies, size_t nr_policies);
 void rf_results_free(struct rf_results *results);
 
-/* page_tables: as in struct rf_tracker_options. A negative errno: nothing was added to the results. */
-int rf_run_trace(struct rf_reader *reader, struct rf_results *results, FILE *page_tables, struct rf_progress *progress,
+struct rf_run_options {
+	struct rf_progress *progress;
+	FILE *page_tables;				/* as in struct rf_tracker_options */
+	const struct rf_window_patterns *patterns;	/* NULL: no windows */
+};
+
+/* A negative errno: nothing was added to the results. */
+int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const struct rf_run_options *run,
 		 struct rf_error *err);
 
 #endif

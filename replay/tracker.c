@@ -245,17 +245,6 @@ static void on_task_record(struct rf_tracker *tracker, const struct rf_record *r
 	}
 }
 
-static void on_window(struct rf_tracker *tracker, const struct rf_record *record)
-{
-	static const struct world_mm none;
-	struct rf_op *op;
-
-	(void)record;
-	op = emit(tracker, RF_OP_WINDOW, &none);
-	op->aux = tracker->window_count++;
-	op->nr = 1;
-}
-
 static void dispatch(struct rf_tracker *tracker, const struct rf_record *record)
 {
 	if (record->time < tracker->time)
@@ -299,7 +288,7 @@ static void dispatch(struct rf_tracker *tracker, const struct rf_record *record)
 		on_lost(tracker, record);
 		break;
 	case RF_MARKER:
-		on_window(tracker, record);
+		on_mark(tracker, record);
 		break;
 	case RF_MARKER_MORE:
 	case RF_CACHE_FILE:
@@ -431,6 +420,7 @@ static void finish(struct rf_tracker *tracker)
 			tracker->fidelity.anomalies.unknown_task++;
 		task->orphans = 0;
 	}
+	end_windows(tracker);
 }
 
 s64 rf_tracker_run(struct rf_tracker *tracker, size_t max, struct rf_error *err)

@@ -201,6 +201,16 @@ void settle_others(struct rf_tracker *tracker, struct world_mm *mm, const struct
 			settle_early(tracker, task);
 }
 
+void settle_all(struct rf_tracker *tracker)
+{
+	for (u32 i = 0; i < tracker->tasks_size; i++) {
+		struct task *task = tracker->tasks[i];
+
+		if (task && task->fault.open && !task->fault.settled)
+			settle_early(tracker, task);
+	}
+}
+
 /* ---- a fault begins --------------------------------------------------------------------- */
 
 /*

@@ -186,7 +186,6 @@ struct rf_tracker {
 	u32 kernel_pages_size[8];
 	struct snapshot *snapshots;	/* by stream */
 	size_t nr_streams;
-	u64 window_count;
 	u32 *flush_mms;		/* numbers of those with flush_due */
 	u32 nr_flush_mms, flush_mms_size;
 };
@@ -235,6 +234,12 @@ static inline bool fault_pending(const struct task_fault *fault)
 	return fault->open && (!fault->settled || fault->guessed);
 }
 
+/* ---- tracker_marks.c ------------------------------------------------------------ */
+
+void on_mark(struct rf_tracker *tracker, const struct rf_record *record);
+/* The last record was read. */
+void end_windows(struct rf_tracker *tracker);
+
 /* ---- tracker_fault.c ------------------------------------------------------------ */
 
 void on_fault(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
@@ -242,6 +247,8 @@ void on_fault(struct rf_tracker *tracker, struct task *task, const struct rf_rec
 void fault_drop(struct task *task);
 /* The task goes on: what its open fault did is final. */
 void fault_close(struct rf_tracker *tracker, struct task *task);
+/* Decide open faults of all threads: a window begins or ends, and what happened before belongs before. */
+void settle_all(struct rf_tracker *tracker);
 /* Decide open faults of other threads that began before time, because something depends on them now. */
 void settle_others(struct rf_tracker *tracker, struct world_mm *mm, const struct task *except, u64 time);
 void fault_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delta);

@@ -105,6 +105,15 @@ static void warn_of_poor_fidelity(json_t *list, const json_t *fidelity)
 		warn(list, "only %s of the RSS counters agree", rf_percent(ok, ok + bad, percent, sizeof(percent)));
 }
 
+static void warn_of_windows(json_t *list, const json_t *report)
+{
+	u64 left_out = count(json_object_get(report, "trace"), "windows_left_out");
+
+	if (left_out)
+		warn(list, "%llu windows behind the first %d of a trace are left out; choose fewer with --window-begin",
+		     (unsigned long long)left_out, RF_MAX_WINDOWS);
+}
+
 static void warn_of_anomalies(json_t *list, const json_t *policies)
 {
 	const char *name;
@@ -127,5 +136,6 @@ json_t *rf_report_warnings(const json_t *report)
 	warn_of_losses(list, report);
 	warn_of_poor_fidelity(list, json_object_get(report, "fidelity"));
 	warn_of_anomalies(list, json_object_get(report, "policies"));
+	warn_of_windows(list, report);
 	return list;
 }

@@ -288,6 +288,80 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(totals["live_blocks"],
                              totals["born"] + totals["fold"] - totals["unfold"] - totals["erased"])
 
+    # ---- windows ----
+
+    def marked(self, name, *marks):
+        """The trace with marks at these times: the whole text, in as many records as it needs."""
+        lines = self.text.splitlines(keepends=True)
+        for time, text in marks:
+            at = next(i for i, line in enumerate(lines) if line[0].isdigit() and int(line.split()[0]) > time)
+            words = [f'w{i % 6}="{text[8 * i:8 * i + 8]}"' for i in range((len(text) + 7) // 8)]
+            parts = [" ".join(words[i:i + 6]) for i in range(0, len(words), 6)]
+            lines[at:at] = [f"{time} tid=100 {'marker_more' if i else 'marker'} {part}\n" for i, part in enumerate(parts)]
+        return assemble("".join(lines), self.directory / name)
+
+    BEFORE_FORK, AFTER_CHILD, AFTER_MMAP = 1101000, 1109000, 1005000
+
+    def test_window(self):
+        label = "fork_exit/64K-8/fork-of-a-process-with-many-folded-blocks"
+        path = self.marked("marked.mmt.zst", (self.BEFORE_FORK, f"WL BEGIN {label}"), (self.AFTER_CHILD, f"WL END {label}"))
+        report = self.report(path, "-p", "linux-6.12,linux-6.8")
+        self.assertEqual(len(report["windows"]), 1)
+        window, (whole, before_contpte) = report["windows"][0], report["policies"]
+        self.assertEqual((window["label"], window["occurrence"], window["ended_by"]), (label, 1, "mark"))
+        self.assertEqual(window["end_ns"] - window["begin_ns"], self.AFTER_CHILD - self.BEFORE_FORK)
+        self.assertEqual(window["records_by_kind"]["newtask"], 1)
+        self.assertNotIn("marker", window["records_by_kind"])
+        counted = window["policies"][0]
+        self.assertEqual(counted["operations"].keys(), {"fork", "zap_exit"})
+        self.assertEqual(counted["operations"]["fork"], whole["operations"]["fork"])
+        self.assertEqual(counted["operations"]["zap_exit"]["erased"], 32)
+        self.assertEqual(counted["batches"]["wrprotect_ptes"], [[16, 32]])
+        self.assertEqual((counted["totals"]["born"], counted["totals"]["live_blocks"]), (32, 32))
+        self.assertEqual(window["policies"][1]["name"], before_contpte["name"])
+        self.assertEqual(window["policies"][1]["totals"]["born"], 0)
+
+    def test_windows_add_up(self):
+        """What is in no window and what is in one is all there is."""
+        path = self.marked("parts.mmt.zst", (0, "all"), (self.AFTER_MMAP, "all"), (self.BEFORE_FORK, "fork"))
+        report = self.report(path, "-p", "linux-6.12")
+        windows = report["windows"]
+        self.assertEqual([(window["label"], window["occurrence"], window["ended_by"]) for window in windows],
+                         [("all", 1, "next"), ("all", 2, "next"), ("fork", 1, "recording")])
+        totals = report["policies"][0]["totals"]
+        for name in ("tlbi", "born", "erased", "pte_loads", "faults", "operations", "live_block_time_ms"):
+            parts = [window["policies"][0]["totals"][name] for window in windows]
+            self.assertAlmostEqual(sum(parts), totals[name], delta=len(parts) if name.endswith("_ms") else 0, msg=name)
+        self.assertEqual(windows[-1]["policies"][0]["totals"]["live_blocks"], totals["live_blocks"])
+
+    def test_window_patterns(self):
+        path = self.marked("phases.mmt.zst", (self.AFTER_MMAP, "start [touch]"), (self.BEFORE_FORK, "start [fork]"),
+                           (self.AFTER_CHILD, "stop"))
+
+        def windows(*arguments):
+            report = self.report(path, "-p", "linux-6.12", *arguments)
+            return [(window["label"], window["ended_by"]) for window in report["windows"]]
+
+        begin = ["--window-begin", r"^start \[(.*)\]$"]
+        self.assertEqual(windows(*begin), [("touch", "next"), ("fork", "recording")])
+        self.assertEqual(windows(*begin, "--window-end", "stop"), [("touch", "next"), ("fork", "mark")])
+        self.assertEqual(windows(), [("start [touch]", "next"), ("start [fork]", "next"), ("stop", "recording")])
+        self.fails(2, "(start", "regular expression", run=refold("replay", path, "--window-begin", "(start"))
+        none = refold("replay", path, "-q", "--window-begin", "go")
+        self.assertEqual((none.returncode, none.stderr), (0, f"refold: {path}: none of its 3 marks begins a window\n"))
+
+    def test_window_table(self):
+        path = self.marked("table.mmt.zst", (self.BEFORE_FORK, "WL BEGIN fork"), (self.AFTER_CHILD, "WL END fork"))
+        plain = refold("replay", path).stdout
+        table = refold("replay", path, "--windows").stdout
+        self.assertTrue(table.startswith(plain))
+        rows = [line.split() for line in table[len(plain):].splitlines()]
+        self.assertEqual(rows[1][:2], ["window", "policy"])
+        values = dict(zip(rows[1][2:], rows[4][1:]))
+        self.assertEqual((rows[2][0], rows[4][0]), ("fork", "linux-6.12"))
+        self.assertEqual((values["born"], values["erased"], values["live_blocks"]), ("32", "32", "32"))
+        self.assertIn("no windows", refold("replay", self.trace, "--windows").stdout)
+
     # ---- diff ----
 
     def reports(self):

@@ -6,8 +6,8 @@ package. Where python3-jsonschema is installed it judges too, and an unknown key
 
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "null": type(None)}
 ANNOTATIONS = {"$schema", "$id", "$defs", "title", "description"}
-KNOWN = ANNOTATIONS | {"$ref", "type", "const", "minimum", "minItems", "minLength", "required", "properties",
-                       "additionalProperties", "items", "prefixItems"}
+KNOWN = ANNOTATIONS | {"$ref", "type", "const", "enum", "minimum", "minItems", "minLength", "required",
+                       "properties", "additionalProperties", "items", "prefixItems"}
 
 
 def is_type(value, name):
@@ -30,6 +30,8 @@ def problems(value, schema, root, path="report"):
         found += problems(value, target, root, path)
     if "const" in schema and value != schema["const"]:
         found.append(f"{path}: {value!r} is not {schema['const']!r}")
+    if "enum" in schema and value not in schema["enum"]:
+        found.append(f"{path}: {value!r} is none of {schema['enum']}")
     if "type" in schema:
         names = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
         if not any(is_type(value, name) for name in names):

@@ -120,6 +120,7 @@ static void run(size_t nr_policies)
 {
 	struct rf_policy policies[8] = { 0 };
 	struct rf_progress progress;
+	const struct rf_run_options options = { .progress = &progress };
 	struct rf_results results;
 	struct rf_error err;
 	size_t i;
@@ -128,7 +129,7 @@ static void run(size_t nr_policies)
 		policies[i] = *rf_policy_named(i);
 	assert_int_equal(rf_results_init(&results, policies, nr_policies), 0);
 	rf_progress_begin(&progress, false, 0);
-	assert_int_equal(rf_run_trace(NULL, &results, NULL, &progress, &err), 0);
+	assert_int_equal(rf_run_trace(NULL, &results, &options, &err), 0);
 	assert_int_equal(progress.done, ROUNDS);
 	for (i = 0; i < nr_policies; i++)
 		expect_direct_run(&policies[i], &results.stats[i]);
@@ -151,17 +152,18 @@ static void test_traces_add_up(void **state)
 {
 	struct rf_policy policy = *rf_policy_find("linux-6.12");
 	struct rf_progress progress;
+	const struct rf_run_options options = { .progress = &progress };
 	struct rf_results results;
 	struct rf_stats *once;
 	struct rf_error err;
 
 	rf_progress_begin(&progress, false, 0);
 	assert_int_equal(rf_results_init(&results, &policy, 1), 0);
-	assert_int_equal(rf_run_trace(NULL, &results, NULL, &progress, &err), 0);
+	assert_int_equal(rf_run_trace(NULL, &results, &options, &err), 0);
 	once = malloc(sizeof(*once));
 	assert_non_null(once);
 	*once = results.stats[0];
-	assert_int_equal(rf_run_trace(NULL, &results, NULL, &progress, &err), 0);
+	assert_int_equal(rf_run_trace(NULL, &results, &options, &err), 0);
 	assert_int_equal(results.stats[0].rows[RF_ROW_zap_dontneed].pte_loads,
 			 2 * once->rows[RF_ROW_zap_dontneed].pte_loads);
 	assert_int_equal(results.stats[0].operations[RF_ROW_fault_anon], 2 * once->operations[RF_ROW_fault_anon]);
@@ -179,17 +181,18 @@ static void test_errors(void **state)
 {
 	struct rf_policy policies[2] = { *rf_policy_named(0), *rf_policy_named(1) };
 	struct rf_progress progress;
+	const struct rf_run_options options = { .progress = &progress };
 	struct rf_results results;
 	struct rf_error err;
 
 	rf_progress_begin(&progress, false, 0);
 	assert_int_equal(rf_results_init(&results, policies, 2), 0);
 	tracker_fails = true;
-	assert_int_equal(rf_run_trace(NULL, &results, NULL, &progress, &err), -EIO);
+	assert_int_equal(rf_run_trace(NULL, &results, &options, &err), -EIO);
 	assert_string_equal(err.message, "the tracker stopped");
 	tracker_fails = false;
 	no_tracker = true;
-	assert_int_equal(rf_run_trace(NULL, &results, NULL, &progress, &err), -ENOMEM);
+	assert_int_equal(rf_run_trace(NULL, &results, &options, &err), -ENOMEM);
 	no_tracker = false;
 	assert_int_equal(results.fidelity.ptes, 0);
 	assert_int_equal(results.stats[0].operations[RF_ROW_fault_anon], 0);

@@ -27,6 +27,8 @@ static void print_op(struct result *result, const struct rf_op *op)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, " pfn=%llx", (unsigned long long)op->pfn);
 	if (op->order)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, " order=%u", op->order);
+	if (op->kind == RF_OP_WINDOW)
+		n = snprintf(text, sizeof(text), "window %llu%s", (unsigned long long)op->aux, op->nr ? " begins" : " ends");
 	if (op->kind == RF_OP_FORK)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, " child=%llu", (unsigned long long)op->mm2);
 	if (op->kind == RF_OP_MREMAP)
@@ -65,7 +67,9 @@ void assemble(const char *text, char *path)
 struct result *track(const char *records)
 {
 	static struct result result;
-	struct rf_tracker_options options = { .sink = collect, .context = &result };
+	struct rf_window_patterns patterns;
+	struct rf_windows windows;
+	struct rf_tracker_options options = { .sink = collect, .context = &result, .windows = &windows };
 	char path[] = "/tmp/refold-tracker-XXXXXX", *text;
 	struct rf_reader *reader;
 	struct rf_tracker *tracker;
@@ -80,12 +84,16 @@ struct result *track(const char *records)
 	free(text);
 	reader = rf_reader_open(path, NULL);
 	assert_non_null(reader);
+	assert_int_equal(rf_window_patterns_compile(&patterns, NULL, NULL, NULL), 0);
+	assert_int_equal(rf_windows_start(&windows, &patterns, reader, NULL), 0);
 	tracker = rf_tracker_create(reader, &options, NULL);
 	assert_non_null(tracker);
 	while (rf_tracker_run(tracker, 7, NULL) > 0)
 		;
 	result.fidelity = *rf_tracker_fidelity(tracker);
 	rf_tracker_destroy(tracker);
+	rf_windows_free(&windows, 0);
+	rf_window_patterns_free(&patterns);
 	rf_reader_close(reader);
 	unlink(path);
 	return &result;
