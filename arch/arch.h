@@ -226,14 +226,14 @@ struct arch_knobs {
 	bool bbml3;			/* convert without flush */
 	bool fold_span;			/* no kernel: several adjacent folios may make up a block */
 	bool fold_present;		/* v1: folds what is present, not only what is valid: PROT_NONE, too */
-	bool fork_full;			/* v4: fork says so (arch_mm.copying), single entries are not probed, nor folded */
+	bool fork_full;			/* v4: what fork copies singly (arch_mm.copying) is not probed, nor folded */
 	bool set_ptes_checks_old;	/* v1-v4: set_ptes(nr > 1) accepts present targets */
 	enum arch_protnone_cont protnone_cont;
 	bool wrprotect_reload;		/* v1-v3: probe and L+X; later, for nr == 1, the probe's value is used */
 	bool wrprotect_chunks;		/* v1-v4: a run goes block by block, the last entry of a part may fold */
 	bool access_flush_never;	/* v1, a bug: no flush after access flags of a folded block */
 	enum arch_zap_full_trick zap_full_trick;
-	bool exit_spread_stored;	/* v1 does not, a bug: what its exit spreads over a block is stored, not only computed */
+	bool exit_spread_stored;	/* false in v1, a bug: what its exit spreads over a block is stored */
 	bool batch_helpers;		/* wrprotect and clear take nr entries at once; else nr times one */
 	bool young_batch;		/* 7.0: test/clear_flush_young_ptes(nr) */
 	bool tlbi_range;		/* FEAT_TLBIRANGE */

@@ -46,11 +46,11 @@ static const struct point points[] = {
 	  "What core mm's batching of fork and zap gives without contiguous PTEs.",
 	  "batch_fork=true batch_zap=true gather=folio2slot" },
 	{ "contpte-v5-basic", "generic-batch", "arm64", "6.8-rc with contpte v5, patches 1-19",
-	  "The fifth posting as far as it works: the arch layer takes core mm's batches apart, nothing folds again.",
+	  "The fifth posting's first stage: the arch layer takes core mm's batches apart, nothing folds again.",
 	  "access_compare=gathered batch_helpers=false cont=true getter=gather pmd_split_set_ptes=true "
 	  "protnone_cont=valid tlbi_limit_waits=twice wrprotect_reload=true" },
 	{ "contpte-v5-batch", "contpte-v5-basic", "arm64", "6.8-rc with contpte v5, patches 1-23",
-	  "The fifth posting with batches in the arch layer and the hint to core mm (what 'inline' measured counts alike).",
+	  "The fifth posting with batches in the arch layer and the hint to core mm; its 'inline' counts the same.",
 	  "batch_helpers=true hint=true wrprotect_reload=false" },
 	{ "contpte-v5-fold", "contpte-v5-batch", "arm64", "6.8-rc with contpte v5",
 	  "The whole fifth posting: setting the last entry of a block folds it. What 6.9 merged counts the same.",
@@ -82,7 +82,7 @@ static const struct point points[] = {
 	  "batch_file_unmap=true batch_young=true needs_flush=precise pt_reclaim=true reuse_flush=local "
 	  "tlbi_limit_waits=once tlbi_range_limit=range" },
 	{ "linux-7.3", "linux-7.2", "arm64", "7.3.4",
-	  "The newest kernel modelled; differs from 7.2 in PROT_NONE mappings of large folios alone.",
+	  "The newest kernel modelled; of what is counted, only PROT_NONE on large folios differs from 7.2.",
 	  "protnone_cont=none" },
 };
 

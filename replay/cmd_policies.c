@@ -26,21 +26,56 @@ struct arguments {
 
 /* ---- text ---- */
 
+/* Words in lines of at most 100 columns, indented by what the first begins with. */
+struct paragraph {
+	size_t indent, column;
+};
+
+static struct paragraph begin_paragraph(const char *title)
+{
+	struct paragraph paragraph = { strlen(title), strlen(title) };
+
+	fputs(title, stdout);
+	return paragraph;
+}
+
+static void print_word(struct paragraph *paragraph, const char *word, size_t length)
+{
+	bool first = paragraph->column == paragraph->indent;
+
+	if (!first && paragraph->column + 1 + length > 100) {
+		printf("\n%*s", (int)paragraph->indent, "");
+		paragraph->column = paragraph->indent;
+		first = true;
+	}
+	printf("%s%.*s", first ? "" : " ", (int)length, word);
+	paragraph->column += !first + length;
+}
+
+static void print_changes(const struct rf_policy *policy, const char *against, const char *changes)
+{
+	struct paragraph paragraph;
+	char title[sizeof(policy->base) + 64];
+	size_t length;
+
+	snprintf(title, sizeof(title), "    %s is %s with ", policy->base, against);
+	paragraph = begin_paragraph(title);
+	for (; *changes; changes += length + (changes[length] == ' ')) {
+		length = strcspn(changes, " ");
+		print_word(&paragraph, changes, length);
+	}
+	putchar('\n');
+}
+
 static void print_knobs_of(const struct rf_policy *policy)
 {
-	const char *knob, *separator = "    knobs:  ";
-	char value[32];
-	size_t i, column = 0;
+	struct paragraph paragraph = begin_paragraph("    knobs:  ");
+	char value[32], word[96];
+	const char *knob;
+	size_t i;
 
-	for (i = 0; rf_policy_knob(policy, i, &knob, value, sizeof(value)); i++) {
-		if (column && column + strlen(knob) + strlen(value) + 2 > 100) {
-			separator = "\n            ";
-			column = 0;
-		}
-		printf("%s%s=%s", separator, knob, value);
-		separator = " ";
-		column += strlen(knob) + strlen(value) + 2;
-	}
+	for (i = 0; rf_policy_knob(policy, i, &knob, value, sizeof(value)); i++)
+		print_word(&paragraph, word, snprintf(word, sizeof(word), "%s=%s", knob, value));
 	printf("\n\n");
 }
 
@@ -53,7 +88,7 @@ static void print_policy(const struct rf_policy *policy, bool verbose)
 		return;
 	printf("    kernel: %s (%s)\n", rf_policy_release(policy), policy->arch->name);
 	if (*against)
-		printf("    %s is %s with %s\n", policy->base, against, changes);
+		print_changes(policy, against, changes);
 	print_knobs_of(policy);
 }
 
@@ -165,7 +200,8 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 			fputs(help, stdout);
 			return RF_EXIT_DONE;
 		default:
-			return rf_command_usage("policies", "%s: unknown option, or its value is missing", argv[optind - 1]);
+			return rf_command_usage("policies", "%s: unknown option, or its value is missing",
+						argv[optind - 1]);
 		}
 	}
 	return -1;

@@ -186,7 +186,8 @@ static inline pte_t get_and_clear(struct arch_mm *mm, u64 addr, pte_t *ptep, uns
 }
 
 /*
- * [get_and_]clear_full_ptes(). Only the exit tricks of v1 and v2 made anything of full, and they took one entry at a time.
+ * [get_and_]clear_full_ptes(). Only the exit tricks of v1 and v2 made anything of full, and they took one entry at a
+ * time.
  */
 static pte_t get_and_clear_full(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr, bool full)
 {
