@@ -60,7 +60,7 @@ static bool folio_is_shared(struct rf_tracker *tracker, const struct world_mm *m
 }
 
 /* wp_can_reuse_anon_folio(): before 6.15 no large folio, unless the page is known to be exclusive. */
-static bool is_reusable(struct rf_tracker *tracker, const struct world_mm *mm, world_pte pte)
+bool is_reusable(struct rf_tracker *tracker, const struct world_mm *mm, world_pte pte)
 {
 	u64 pfn = world_pte_pfn(pte);
 	u32 order;

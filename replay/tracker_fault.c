@@ -188,6 +188,7 @@ static void settle_early(struct rf_tracker *tracker, struct task *task)
 		return;
 	if (access != (RF_FAULT_PRESENT | RF_FAULT_WRITE) && access)
 		return;
+	fault->replaced = world_get(task->mm, fault->vpn);
 	settle(tracker, task);
 	fault->guessed = true;
 }
@@ -201,12 +202,23 @@ void settle_others(struct rf_tracker *tracker, struct world_mm *mm, const struct
 			settle_early(tracker, task);
 }
 
+/* A write to a page that others map, too, copies it: its record is still to come. */
+static bool is_silent(struct rf_tracker *tracker, const struct task *task)
+{
+	const u8 access = RF_FAULT_PRESENT | RF_FAULT_WRITE;
+	const struct world_vma *vma = world_vma_find(task->mm, task->fault.addr);
+
+	if ((task->fault.flags & access) != access || !tracker->have_allocs || (vma && vma->flags & RF_VM_SHARED))
+		return true;
+	return is_reusable(tracker, task->mm, world_get(task->mm, task->fault.vpn));
+}
+
 void settle_all(struct rf_tracker *tracker)
 {
 	for (u32 i = 0; i < tracker->tasks_size; i++) {
 		struct task *task = tracker->tasks[i];
 
-		if (task && task->fault.open && !task->fault.settled)
+		if (task && task->mm && task->fault.open && !task->fault.settled && is_silent(tracker, task))
 			settle_early(tracker, task);
 	}
 }
@@ -304,8 +316,8 @@ bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 ord
 		return false;
 	vma = fault->flags & RF_FAULT_WRITE ? written_vma(tracker, mm, fault->addr)
 					    : world_vma_find(mm, fault->addr);
-	pte = world_get(mm, fault->vpn);
-	if (!vma || !is_private_writable(vma) || !world_pte_present(pte) || (pte & WORLD_WRITE && !fault->guessed))
+	pte = fault->guessed ? fault->replaced : world_get(mm, fault->vpn);
+	if (!vma || !is_private_writable(vma) || !world_pte_present(world_get(mm, fault->vpn)) || pte & WORLD_WRITE)
 		return false;
 	if (!is_copied(tracker, task, pte))
 		return false;

@@ -263,6 +263,8 @@ struct world_vma *written_vma(struct rf_tracker *tracker, struct world_mm *mm, u
 
 /* The page just allocated is the copy that the task's open fault made of old. */
 bool is_copied(struct rf_tracker *tracker, const struct task *task, world_pte old);
+/* A write fault on it takes the page over, without a copy. */
+bool is_reusable(struct rf_tracker *tracker, const struct world_mm *mm, world_pte pte);
 
 /* ---- tracker_check.c ---------------------------------------------------------------- */
 

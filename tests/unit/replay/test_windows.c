@@ -233,6 +233,30 @@ static void faults_of_others_are_settled(void **context)
 	expect(r, REUSABLE_OPS "window 0 begins\nfault_reuse 0 @1 nr=1\nwindow 0 ends\n");
 	r = track(REUSABLE BEGIN_A("100") "19000 tid=101 fault addr=0x400000001000 flags=0x3\n" END_A("20000"));
 	expect(r, REUSABLE_OPS "window 0 begins\nwindow 0 ends\nfault_reuse 0 @1 nr=1\n");
+	/* Guessed too early: it was a copy, whose allocation comes after the mark. */
+	r = track(REUSABLE BEGIN_A("100") "101 tid=101 fault addr=0x400000001000 flags=0x3\n" END_A("20000")
+		  "20001 tid=101 page_alloc pfn=0x1002 order=0 gfp=0x3\n");
+	expect(r, REUSABLE_OPS "window 0 begins\nfault_reuse 0 @1 nr=1\nwindow 0 ends\nfault_cow 0 @1 nr=1 pfn=1002\n");
+}
+
+/* What the child still maps is copied, which tells itself: nothing to guess. */
+static void copies_of_others_are_waited_for(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n"
+		"10 tid=100 fault addr=0x400000001000 flags=0x2\n"
+		"11 tid=100 page_alloc pfn=0x1000 order=0 gfp=0x3\n"
+		"12 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=1\n"
+		"20 tid=100 clone flags=0x1200000\n"
+		"21 tid=100 rss_stat mm_id=10 curr=0 member=1 pages=1\n"
+		"22 tid=100 newtask child=200 flags=0x1200000\n"
+		"23 tid=100 sys_ret call=26 ret=200\n"
+		BEGIN_A("100") "101 tid=200 fault addr=0x400000001000 flags=0x3\n" END_A("20000")
+		"20001 tid=200 page_alloc pfn=0x1001 order=0 gfp=0x3\n"
+		"20002 tid=100 fault addr=0x400000001000 flags=0x3\n");
+
+	(void)context;
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\nfork 0 child=1\nwindow 0 begins\nwindow 0 ends\n"
+		  "fault_cow 1 @1 nr=1 pfn=1001\nfault_reuse 0 @1 nr=1\n");
 }
 
 static void flushes_put_off_are_in_the_window(void **context)
@@ -298,6 +322,7 @@ int main(void)
 		cmocka_unit_test(differences_are_kept),
 		cmocka_unit_test(a_silent_fault_is_over_when_its_task_writes_a_mark),
 		cmocka_unit_test(faults_of_others_are_settled),
+		cmocka_unit_test(copies_of_others_are_waited_for),
 		cmocka_unit_test(flushes_put_off_are_in_the_window),
 		cmocka_unit_test(an_exit_is_in_the_window),
 		cmocka_unit_test(long_labels_and_other_marks),
