@@ -102,8 +102,9 @@ class Trace:
             say("snap_vma", addr=start, len=length, pgoff=start // PAGE, flags=prot)
         for address in sorted(self.swapped):
             say("snap_swap", addr=address, nr=1, entry=self.swapped[address])
+        flags = SWAPBACKED_ANON if why else SWAPBACKED_ANON | EXCLUSIVE
         for address, nr, pfn, order in self.runs():
-            say("snap_pte", addr=address, nr=nr, pfn=pfn, order=order, flags=SWAPBACKED_ANON | (0 if why else EXCLUSIVE))
+            say("snap_pte", addr=address, nr=nr, pfn=pfn, order=order, flags=flags)
         if not why and self.anon[MM]:
             say("snap_rss", file=0, anon=self.anon[MM], swap=0, shmem=0)
         say("snap_end", pid=pid, complete=1, stopped=1)
