@@ -136,13 +136,14 @@ def from_plugin(counted, pids=None):
     return window
 
 
-def load_plugin(path, pids=None):
-    """Windows by label; pids: label -> the processes that count."""
+def load_plugin(path, groups=()):
+    """Windows by label. groups: sets of processes; those of the set that a window's process is in count."""
     windows = {}
     with open(path, encoding='utf-8') as file:
         for line in file:
             counted = json.loads(line)
-            windows[counted['label']] = from_plugin(counted, pids.get(counted['label']) if pids else None)
+            own = next((group for group in groups if counted['pid'] in group), None)
+            windows[counted['label']] = from_plugin(counted, own)
     return windows
 
 

@@ -59,8 +59,10 @@ class Run:
         self.log = machine.record(cpu, directory, arguments.modes.split(','), arguments.workloads.split(','))
         self.policy = replays.policy(refold, self.release, cpu)
         self.known = replays.kernel_policy(refold, self.release)[1]
-        self.predicted = replays.replay(refold, sorted(directory.glob('*.mmt.zst')), [self.policy])[self.policy]
-        self.counted = counts.load(directory / 'windows.jsonl')
+        traces = sorted(directory.glob('*.mmt.zst'))
+        self.predicted = replays.replay(refold, traces, [self.policy])[self.policy]
+        self.counted = counts.load_plugin(directory / 'windows.jsonl',
+                                          [replays.recorded_processes(refold, trace) for trace in traces])
         self.found = {label: compare.differences(window, self.counted[label], counts.QUANTITIES)
                       for label, window in self.predicted.items() if label in self.counted}
 

@@ -52,10 +52,21 @@ def replay(refold, traces, policies):
     """policy -> label -> counts, of all windows of some recordings."""
     predicted = {name: {} for name in policies}
     for trace in traces:
-        for window in report(refold, trace, policies)['windows']:
+        text = report(refold, trace, policies)
+        if text['trace']['lost_events']:
+            raise RuntimeError(f'{trace}: {text["trace"]["lost_events"]} events were lost')
+        for window in text['windows']:
             label = label_of(window)
             if label.startswith('WL END') or label.endswith('/empty'):
                 continue
             for counted in window['policies']:
                 predicted[counted['name']][label] = counts.from_report(counted)
     return predicted
+
+
+def recorded_processes(refold, trace):
+    """The process that was recorded and those it started: what others do meanwhile, such as the recorder, does not count."""
+    text = subprocess.run([refold, 'dump', trace], stdout=subprocess.PIPE, text=True, check=True).stdout
+    header = next(line for line in text.splitlines() if line.startswith('header '))
+    return {*json.loads(header.removeprefix('header '))['pids'],
+            *map(int, re.findall(r'\bnewtask child=(\d+)', text))}

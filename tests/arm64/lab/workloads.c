@@ -28,7 +28,7 @@
 static const char *workload, *tag;
 static size_t page, size;
 static int marker;
-static char label[256];
+static char label[200], end_mark[256];
 
 /* movz xzr, #number with x0 pointing to the label. */
 #define HINT(number, text) do {                                                                    \
@@ -54,26 +54,28 @@ static int open_marker(void)
 	return fd;
 }
 
-static void mark(const char *what)
+static void mark(const char *text)
 {
-	char text[320];
-	int length = snprintf(text, sizeof(text), "WL %s %s\n", what, label);
-
-	if (write(marker, text, length) != length)
+	if (write(marker, text, strlen(text)) < 0)
 		exit(3);
 }
 
+/* Both marks are made here: between the hint and the mark of an end nothing may be written, that could be a fault. */
 static void begin(const char *phase)
 {
+	char text[sizeof(end_mark)];
+
 	snprintf(label, sizeof(label), "%s/%s/%s", workload, tag, phase);
-	mark("BEGIN");
+	snprintf(text, sizeof(text), "WL BEGIN %s\n", label);
+	snprintf(end_mark, sizeof(end_mark), "WL END %s\n", label);
+	mark(text);
 	HINT(HINT_BEGIN, label);
 }
 
 static void end(void)
 {
 	HINT(HINT_END, label);
-	mark("END");
+	mark(end_mark);
 }
 
 /* ---- memory ----------------------------------------------------------------- */
