@@ -286,7 +286,10 @@ static bool addresses_make_sense(const struct rf_machine *machine, const struct 
 		return true;
 	if (((op->addr | op->end) & mask) || op->end <= op->addr || op->end > limit)
 		return false;
-	if (op->kind != RF_OP_MREMAP && op->kind != RF_OP_EXEC_STACK)
+	/* Where the stack is to end, not begin: without randomisation at the very top. */
+	if (op->kind == RF_OP_EXEC_STACK)
+		return !(op->addr2 & mask) && op->addr2 <= limit && op->addr2 >= op->end - op->addr;
+	if (op->kind != RF_OP_MREMAP)
 		return true;
 	return !(op->addr2 & mask) && op->addr2 < limit && op->nr <= (limit - op->addr2) >> geometry->page_shift &&
 	       op->end - op->addr <= limit - op->addr2;

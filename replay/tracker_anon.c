@@ -134,6 +134,22 @@ bool was_recent(const struct rf_tracker *tracker, const struct world_mm *mm, u64
 	return false;
 }
 
+/* A folio is mapped whole only where its VMA holds all of it: more of a VMA that no record told. */
+static struct world_vma *widen_implicit(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn,
+					u64 base, u64 nr)
+{
+	struct world_vma piece = *vma;
+
+	for (u64 at = base; at < base + nr; at++) {
+		piece.start = at << tracker->page_shift;
+		piece.end = (at + 1) << tracker->page_shift;
+		piece.pgoff = at;
+		if (!world_vma_overlaps(mm, piece.start, piece.end))
+			map_vma(tracker, mm, &piece, RF_WHY_NONE);
+	}
+	return world_vma_find(mm, vpn << tracker->page_shift);
+}
+
 void set_anon(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, u64 pfn, u32 order,
 	      u16 op_flags)
 {
@@ -141,6 +157,10 @@ void set_anon(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma 
 	bool replaces = world_pte_present(world_get(mm, vpn));
 	struct rf_op *op;
 
+	if (order && vma->implicit && !vma->file)
+		vma = widen_implicit(tracker, mm, vma, vpn, base, nr);
+	if (!vma)
+		return;
 	if (vma->flags & RF_VM_WRITE)
 		flags |= WORLD_WRITE;
 	folio_set(tracker->world, pfn, order);

@@ -35,15 +35,28 @@ void learn_file(struct rf_tracker *tracker, struct world_mm *mm, struct world_vm
 			mm->vmas[i]->file = file;
 }
 
+#define FAULT_AROUND 16
+
+/*
+ * The page a fault-around window begins with: an aligned one, unless the VMA begins later. Then it is the one that
+ * goes with the file's page, as linkers align segments (to 64 KiB for arm64, whatever the size of a page).
+ */
+static u64 window_base(u64 vpn, u64 first, u64 last)
+{
+	u64 base = ALIGN_DOWN(vpn, FAULT_AROUND);
+
+	if (vpn - base > last - first)
+		base += first % FAULT_AROUND;
+	return base <= vpn && vpn - base <= last - first ? base : vpn;
+}
+
 /* A page whose VMA was made up turns out to map a file: make up the neighbours the window tells of. */
 static void adopt_file(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, u32 file, u64 first, u64 last)
 {
 	struct world_vma piece = { .file = file, .flags = RF_VM_READ | RF_VM_EXEC, .implicit = true };
-	u64 around = 16, base = ALIGN_DOWN(vpn, around);
+	u64 around = FAULT_AROUND, base = window_base(vpn, first, last);
 	struct rf_op *op;
 
-	if (vpn - base > last - first)
-		base = vpn;
 	world_zap(tracker->world, mm, vpn, vpn + 1);
 	world_vma_remove(tracker->world, mm, vpn << tracker->page_shift, (vpn + 1) << tracker->page_shift);
 	for (u64 index = first; index <= last && index - first < around; index++) {
