@@ -83,8 +83,8 @@ static void test_exit_tricks(void **state)
 }
 
 /*
- * The walker marked page 5 by the block's first entry. Once that one is gone, v1 as posted and v2 forget it; v1 as meant
- * does not, and tells it of every page.
+ * The walker marked page 5 by the block's first entry. Once that one is gone, v1 as posted and v2 forget it; v1 as
+ * meant does not, and tells it of every page.
  */
 static void test_exit_loses_dirty(void **state)
 {

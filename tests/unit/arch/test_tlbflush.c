@@ -87,6 +87,54 @@ static void test_limits(void **state)
 	free(f);
 }
 
+/*
+ * Freed upper tables: strides of 1G. Few are issued one by one, but until 7.1 more pages than range TLBI could take
+ * flush everything on CPUs that have none.
+ */
+static void test_range_limit_of_other_cpus(void **state)
+{
+	static const struct { const char *spec; u64 tlbi_va; } cases[] = {
+		{ "linux-6.9+tlbi=single", 0 }, { "linux-6.12+tlbi=single", 0 }, { "linux-6.17+tlbi=single", 0 },
+		{ "linux-7.2+tlbi=single", 9 }, { "linux-7.3+tlbi=single", 9 },
+	};
+	const u64 gigabyte = 1 << 18;
+	struct fixture *f;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		f = fixture_new(cases[i].spec);
+		flush_range(f, 0, 9 * gigabyte, gigabyte * f->page, FLUSH_SYNC);
+		assert_int_equal(f->counters.tlbi_va, cases[i].tlbi_va);
+		assert_int_equal(f->counters.tlbi_asid, !cases[i].tlbi_va);
+		flush_range(f, 0, 7 * gigabyte, gigabyte * f->page, FLUSH_SYNC);
+		assert_int_equal(f->counters.tlbi_va, 7);
+		flush_range(f, 0, 512 * gigabyte, gigabyte * f->page, FLUSH_SYNC);
+		assert_int_equal(f->counters.tlbi_asid, 1);
+		free(f);
+	}
+	/* With range TLBI the limit is the same everywhere. */
+	f = fixture_new("linux-7.2");
+	flush_range(f, 0, 8 * gigabyte, gigabyte * f->page, FLUSH_SYNC);
+	assert_int_equal(f->counters.tlbi_range, 1);
+	flush_range(f, 0, 9 * gigabyte, gigabyte * f->page, FLUSH_SYNC);
+	assert_int_equal(f->counters.tlbi_asid, 1);
+	free(f);
+}
+
+/* A flush of one CPU for too much is one of all CPUs: there is no local flush_tlb_mm(). */
+static void test_local_limit(void **state)
+{
+	struct fixture *f = fixture_new("linux-7.2+tlbi=single");
+
+	flush_range(f, 0, 511, f->page, FLUSH_LOCAL);
+	assert_int_equal(f->counters.tlbi_local, 511);
+	flush_range(f, 0, 512, f->page, FLUSH_LOCAL);
+	assert_int_equal(f->counters.tlbi_local, 0);
+	assert_int_equal(f->counters.tlbi_asid, 1);
+	assert_int_equal(f->counters.dsb_ish, 1);
+	free(f);
+}
+
 static void test_lpa2(void **state)
 {
 	struct fixture *f = fixture_new("linux-7.3+lpa2=true");
@@ -97,14 +145,28 @@ static void test_lpa2(void **state)
 	flush_range(f, FIXTURE_BASE, 512, f->page, FLUSH_SYNC);
 	assert_int_equal(f->counters.tlbi, 1);
 	free(f);
+	/* 64K are four pages of 16K: at most three come before. */
+	f = fixture_new("linux-7.3+lpa2=true+granule=16k");
+	flush_range(f, FIXTURE_BASE + f->page, 2047, f->page, FLUSH_SYNC);
+	assert_int_equal(f->counters.tlbi_va, 3);		/* 2044 = 31 * 64 + 60 */
+	assert_int_equal(f->counters.tlbi_range, 2);
+	free(f);
+	/* The most that the source reckons with: 15 pages, four scales, one page. */
+	f = fixture_new("linux-7.3+lpa2=true");
+	flush_range(f, FIXTURE_BASE + f->page, 15 + 65536 + 2048 + 64 + 2 + 1, f->page, FLUSH_SYNC);
+	assert_int_equal(f->counters.tlbi, 20);
+	free(f);
 }
 
-static void expect_costs(const char *spec, enum arch_flush_mode mode, u64 tlbi, u64 ishst, u64 ish, u64 nsh)
+static void expect_costs(const char *spec, enum arch_flush_mode mode, u64 tlbi, u64 repeat, u64 ishst, u64 ish,
+			 u64 nsh)
 {
 	struct fixture *f = fixture_new(spec);
 
 	flush_range(f, FIXTURE_BASE, 16, f->page, mode);
 	assert_int_equal(f->counters.tlbi, tlbi);
+	assert_int_equal(f->counters.tlbi_repeat, repeat);
+	assert_int_equal(f->counters.tlbi_va + f->counters.tlbi_range, tlbi - repeat);
 	assert_int_equal(f->counters.tlbi_local, mode == FLUSH_LOCAL ? tlbi : 0);
 	assert_int_equal(f->counters.dsb_ishst, ishst);
 	assert_int_equal(f->counters.dsb_ish, ish);
@@ -116,17 +178,37 @@ static void expect_costs(const char *spec, enum arch_flush_mode mode, u64 tlbi, 
 
 static void test_barriers_and_errata(void **state)
 {
-	expect_costs("linux-6.12", FLUSH_SYNC, 1, 1, 1, 0);
-	expect_costs("linux-6.12", FLUSH_NOSYNC, 1, 1, 0, 0);
-	expect_costs("linux-6.12", FLUSH_LOCAL, 1, 0, 0, 2);
-	expect_costs("linux-6.12+tlbi=single", FLUSH_SYNC, 16, 1, 1, 0);
-	expect_costs("linux-6.12+kpti=true", FLUSH_SYNC, 2, 1, 1, 0);
-	expect_costs("linux-6.12+kpti=true+tlbi=single", FLUSH_LOCAL, 32, 0, 0, 2);
-	expect_costs("linux-6.12+repeat_tlbi=new", FLUSH_SYNC, 2, 1, 2, 0);
-	expect_costs("linux-6.12+repeat_tlbi=new", FLUSH_NOSYNC, 1, 1, 0, 0);
-	expect_costs("linux-6.12+repeat_tlbi=new", FLUSH_LOCAL, 1, 0, 0, 2);
-	expect_costs("linux-6.8+repeat_tlbi=old+tlbi=single", FLUSH_SYNC, 32, 1, 17, 0);
-	expect_costs("linux-6.8+repeat_tlbi=old+kpti=true", FLUSH_SYNC, 4, 1, 3, 0);
+	expect_costs("linux-6.12", FLUSH_SYNC, 1, 0, 1, 1, 0);
+	expect_costs("linux-6.12", FLUSH_NOSYNC, 1, 0, 1, 0, 0);
+	expect_costs("linux-6.12", FLUSH_LOCAL, 1, 0, 0, 0, 2);
+	expect_costs("linux-6.12+tlbi=single", FLUSH_SYNC, 16, 0, 1, 1, 0);
+	expect_costs("linux-6.12+kpti=true", FLUSH_SYNC, 2, 0, 1, 1, 0);
+	expect_costs("linux-6.12+kpti=true+tlbi=single", FLUSH_LOCAL, 32, 0, 0, 0, 2);
+	expect_costs("linux-6.12+repeat_tlbi=new", FLUSH_SYNC, 2, 1, 1, 2, 0);
+	expect_costs("linux-6.12+repeat_tlbi=new", FLUSH_NOSYNC, 1, 0, 1, 0, 0);
+	expect_costs("linux-6.12+repeat_tlbi=new", FLUSH_LOCAL, 1, 0, 0, 0, 2);
+	expect_costs("linux-6.12+repeat_tlbi=new+kpti=true", FLUSH_SYNC, 3, 1, 1, 2, 0);
+	expect_costs("linux-6.8+repeat_tlbi=old+tlbi=single", FLUSH_SYNC, 32, 16, 1, 17, 0);
+	expect_costs("linux-6.8+repeat_tlbi=old+kpti=true", FLUSH_SYNC, 4, 2, 1, 3, 0);
+}
+
+/* flush_tlb_mm(), and waiting for what was deferred. */
+static void test_errata_elsewhere(void **state)
+{
+	struct fixture *f = fixture_new("linux-7.2+repeat_tlbi=new+kpti=true");
+
+	f->ops->flush_tlb_mm(&f->mm);
+	assert_int_equal(f->counters.tlbi_asid, 2);
+	assert_int_equal(f->counters.tlbi_repeat, 1);
+	assert_int_equal(f->counters.dsb, 3);
+	fixture_zero(f);
+	f->ops->tlbbatch_add_pending(&f->mm, FIXTURE_BASE, 1);
+	assert_int_equal(f->counters.tlbi_repeat, 0);
+	f->ops->tlbbatch_flush(&f->mm);
+	assert_int_equal(f->counters.tlbi_repeat, 1);
+	assert_int_equal(f->counters.tlbi, 3);
+	assert_int_equal(f->counters.dsb, 3);
+	free(f);
 }
 
 static void test_gather_flush(void **state)
@@ -142,6 +224,16 @@ static void test_gather_flush(void **state)
 	assert_int_equal(f->counters.tlbi_range, 1);
 	assert_int_equal(f->counters.flush_calls, 2);
 	assert_false(f->ops->merges_vmas);
+	free(f);
+
+	/* The generic form flushes in any case, and all of it: the range is that of the whole address space. */
+	f = fixture_new("linux-6.12+fullmm_skip=false");
+	flush.start = 0;
+	flush.end = ~0ull;
+	f->ops->tlb_flush(&f->mm, &flush, true, false);
+	assert_int_equal(f->counters.tlbi_asid, 1);
+	assert_int_equal(f->counters.tlbi, 1);
+	assert_int_equal(f->counters.dsb, 2);
 	free(f);
 }
 
@@ -268,8 +360,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_range_instructions),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_range_limit_of_other_cpus),
+		cmocka_unit_test(test_local_limit),
 		cmocka_unit_test(test_lpa2),
 		cmocka_unit_test(test_barriers_and_errata),
+		cmocka_unit_test(test_errata_elsewhere),
 		cmocka_unit_test(test_gather_flush),
 		cmocka_unit_test(test_deferred),
 		cmocka_unit_test(test_arm64_needs_flush),

@@ -71,7 +71,10 @@ static void test_fault_in(void **state)
 	struct rf_machine *machine;
 
 	CHECK(RF_ROW_fault_anon, fault_in,
+	      { "contpte-v1", "", .loads = 544 + FAULT_READS, .stores = 512 },
 	      { "contpte-v3", "", .loads = 544 + FAULT_READS, .stores = 512 },
+	      { "contpte-v4", "", .loads = 544 + FAULT_READS, .stores = 512 },
+	      { "contpte-v5-basic", "", .loads = FAULT_READS, .stores = 512 },
 	      { "linux-6.12", "", .loads = FAULT_READS, .stores = 512 },
 	      { "linux-7.3", "", .loads = FAULT_READS, .stores = 512 });
 	machine = fault_in("linux-6.12", "");
@@ -97,7 +100,15 @@ static void test_zap(void **state)
 	      { "contpte-v3", "batch_zap=false", 1536, 512, 1024, 33, 0, 32, 33, 513, 66 },
 	      { "linux-6.12", "batch_zap=false", 1536, 512, 1024, 33, 0, 32, 33, 513, 66 },
 	      { "linux-7.3", "batch_zap=false", 1088, 512, 1024, 33, 0, 32, 33, 513, 66 },
+	      /* v1 and v2 clear one by one as long as the address space lives. */
+	      { "contpte-v1", "", 1536, 512, 1024, 33, 0, 32, 33, 513, 66 },
+	      { "contpte-v2", "", 1536, 512, 1024, 33, 0, 32, 33, 513, 66 },
 	      { "contpte-v3", "", 8704, 0, 512, 1, 0, 0, 1, 1, 2 },
+	      /* v4 asks for no other entry; v5 scans without a hint, and first probes each entry that it clears. */
+	      { "contpte-v4", "", 544, 0, 512, 1, 0, 0, 1, 1, 2 },
+	      { "contpte-v5-basic", "", 8704 + 512, 512, 1024, 33, 0, 32, 33, 513, 66 },
+	      { "contpte-v5-batch", "", 544, 0, 512, 1, 0, 0, 1, 1, 2 },
+	      { "contpte-v5-fold", "", 544, 0, 512, 1, 0, 0, 1, 1, 2 },
 	      { "linux-6.9", "", 544, 0, 512, 1, 0, 0, 1, 1, 2 },
 	      { "linux-6.12", "", 544, 0, 512, 1, 0, 0, 1, 1, 2 },
 	      { "linux-7.3", "", 96, 0, 512, 1, 0, 0, 1, 1, 2 });
@@ -119,9 +130,64 @@ static void test_fork(void **state)
 	      { "contpte-v3", "batch_fork=false", 3072 + 1024, 1024 + 1024, 1536 + 512, 65 + 32, 32 + 32, 32 },
 	      { "linux-6.12", "batch_fork=false", 1536 + 1024, 512 + 1024, 1024 + 512, 33 + 32, 32, 32 },
 	      { "linux-7.3", "batch_fork=false", 1088 + 1024, 512 + 1024, 1024 + 512, 33 + 32, 32, 32 },
+	      { "contpte-v1", "", 9760 + 544, 512, 512, 1, 0, 0 },
+	      { "contpte-v2", "", 9760 + 544, 512, 512, 1, 0, 0 },
 	      { "contpte-v3", "", 9760 + 544, 512, 512, 1, 0, 0 },
+	      { "contpte-v3-noopt", "", 9760 - 512 + 3 * 512 + 512 + 544, 1024 + 512, 1536, 65, 32, 32, 65, 1025 },
+	      { "contpte-v4", "", 1056 + 544, 512, 512, 1, 0, 0 },
+	      { "contpte-v5-basic", "", 8704 + 1024, 512 + 512, 1024, 33, 0, 32, 33, 513 },
+	      { "contpte-v5-batch", "", 1056, 512, 512, 1, 0, 0 },
 	      { "linux-6.12", "", 1056, 512, 512, 1, 0, 0 },
 	      { "linux-7.3", "", 608, 512, 512, 1, 0, 0 });
+}
+
+/* ---- exit of 2M; the flush is that of the freed tables ---- */
+
+static struct rf_machine *exit_once(const char *policy, const char *knobs)
+{
+	struct rf_machine *machine = machine_with_folios(policy, knobs, M(2));
+
+	run(machine, .kind = RF_OP_MM_EXIT, .mm = 0, .why = RF_WHY_PROCESS_EXIT);
+	assert_int_equal(rf_machine_stats(machine)->live_blocks, 0);
+	return machine;
+}
+
+static void test_exit(void **state)
+{
+	CHECK(RF_ROW_zap_exit, exit_once,
+	      /* A gathering read each; v1's helper 33 for the first of a block and 2 for the others, v2's 1. */
+	      { "contpte-v1", "", 32 * (16 * 17 + 33 + 15 * 2), 0, 512, 1, 0, 0, 1, 1, 2 },
+	      { "contpte-v1", "exit_spread_stored=true", 32 * (16 * 17 + 33 + 15 * 2), 512, 512, 1, 0, 0, 1, 1, 2 },
+	      { "contpte-v2", "", 32 * (16 * 17 + 16), 0, 512, 1, 0, 0, 1, 1, 2 },
+	      { "contpte-v3-noopt", "", 8704 + 512, 512, 1024, 33, 0, 32, 33, 513, 66 },
+	      { "contpte-v3", "", 8704, 0, 512, 1, 0, 0, 1, 1, 2 },
+	      { "contpte-v4", "", 544, 0, 512, 1, 0, 0, 1, 1, 2 },
+	      { "contpte-v5-basic", "", 8704 + 512, 512, 1024, 33, 0, 32, 33, 513, 66 },
+	      { "contpte-v5-fold", "", 544, 0, 512, 1, 0, 0, 1, 1, 2 });
+}
+
+/* Unfolded entries: what v4 spares fork of small folios, two loads each, and the attempts at the ends of blocks. */
+static struct rf_machine *fork_small(const char *policy, const char *knobs)
+{
+	struct rf_machine *machine = machine_of(policy, knobs);
+
+	run(machine, .kind = RF_OP_MM_NEW, .mm = 0);
+	map_anon(machine, 0, BASE, K(64));
+	fault_anon(machine, 0, BASE, K(64), 0, PFN);
+	run(machine, .kind = RF_OP_FORK, .mm = 0, .mm2 = 1);
+	return machine;
+}
+
+static void test_fork_small(void **state)
+{
+	CHECK(RF_ROW_fork, fork_small,
+	      { "linux-6.8", "", 16 * 2, 16, 16, 1, 0, 0 },
+	      /* read twice, probe, load, load for the attempt; child: probe */
+	      { "contpte-v3", "", 16 * (2 + 3 + 1), 16, 16, 1, 0, 0 },
+	      { "contpte-v4", "", 16 * (1 + 1), 16, 16, 1, 0, 0 },
+	      { "contpte-v5-basic", "", 16 * (1 + 2 + 1), 16, 16, 1, 0, 0 },
+	      { "contpte-v5-batch", "", 16 * (1 + 1 + 1), 16, 16, 1, 0, 0 },
+	      { "linux-6.12", "", 16 * (1 + 1 + 1), 16, 16, 1, 0, 0 });
 }
 
 /* ---- mprotect ---- */
@@ -248,16 +314,23 @@ static void test_gather_pages(void **state)
 {
 	assert_int_equal(gather_pages("linux-6.8", K(4)), 0);
 	assert_int_equal(gather_pages("contpte-v3", K(4)), 1);
+	assert_int_equal(gather_pages("contpte-v4", K(4)), 0);
 	assert_int_equal(gather_pages("linux-6.9", K(4)), 0);
 	assert_int_equal(gather_pages("linux-6.8", M(2)), 1);
 	assert_int_equal(gather_pages("contpte-v3", M(2)), 2);
+	assert_int_equal(gather_pages("contpte-v4", M(2)), 1);
 	assert_int_equal(gather_pages("linux-6.9", M(2)), 1);
 }
 
 static void test_one_gigabyte(void **state)
 {
-	static const struct { const char *policy; u64 forced; } lines[] = {
-		{ "linux-6.8", 27 }, { "contpte-v3", 27 }, { "linux-6.9", 3 }, { "linux-7.3", 3 },
+	/*
+	 * 262144 / 9698 pages; 16384 / 4849 runs. Where a run is cut by what room is left, its block is unfolded: 9698 is
+	 * 606 * 16 + 2, so that every eighth time it is not.
+	 */
+	static const struct { const char *policy; u64 forced, unfold; } lines[] = {
+		{ "linux-6.8", 27, 0 }, { "contpte-v3", 27, 24 }, { "contpte-v4", 27, 24 }, { "linux-6.9", 3, 0 },
+		{ "linux-7.2", 3, 0 }, { "linux-7.3", 3, 0 },
 	};
 	struct rf_machine *machine;
 	size_t i;
@@ -266,8 +339,18 @@ static void test_one_gigabyte(void **state)
 		machine = machine_with_folios(lines[i].policy, "", G(1));
 		run(machine, .kind = RF_OP_ZAP, .why = RF_WHY_DONTNEED, .addr = BASE, .end = BASE + G(1));
 		assert_int_equal(row_of(machine, RF_ROW_zap_dontneed)->forced_flushes, lines[i].forced);
+		assert_int_equal(row_of(machine, RF_ROW_zap_dontneed)->unfold, lines[i].unfold);
 		rf_machine_destroy(machine);
 	}
+	machine = machine_with_folios("contpte-v5-basic", "", G(1));
+	run(machine, .kind = RF_OP_FORK, .mm = 0, .mm2 = 1);
+	assert_int_equal(row_of(machine, RF_ROW_fork)->unfold, 16384);
+	assert_int_equal(row_of(machine, RF_ROW_fork)->tlbi, 16385);
+	rf_machine_destroy(machine);
+	machine = machine_with_folios("contpte-v5-basic", "tlbi=single", G(1));
+	run(machine, .kind = RF_OP_FORK, .mm = 0, .mm2 = 1);
+	assert_int_equal(row_of(machine, RF_ROW_fork)->tlbi, 262145);
+	rf_machine_destroy(machine);
 	machine = machine_with_folios("linux-6.9", "batch_fork=false", G(1));
 	run(machine, .kind = RF_OP_FORK, .mm = 0, .mm2 = 1);
 	assert_int_equal(row_of(machine, RF_ROW_fork)->unfold, 16384);
@@ -296,6 +379,8 @@ int main(void)
 		cmocka_unit_test(test_fault_in),
 		cmocka_unit_test(test_zap),
 		cmocka_unit_test(test_fork),
+		cmocka_unit_test(test_fork_small),
+		cmocka_unit_test(test_exit),
 		cmocka_unit_test(test_mprotect),
 		cmocka_unit_test(test_mremap),
 		cmocka_unit_test(test_reuse),
