@@ -291,6 +291,21 @@ static u64 migration_pfn(const struct rf_kernel *kernel, u64 entry)
 	return offset & (BIT_ULL(kernel->swap_pfn_bits) - 1);
 }
 
+/*
+ * arm64: with memory beyond 48 bits, bits 48 and up lie elsewhere in an entry. Pages of 64K: 48 to 51 in bits 12 to 15.
+ * Smaller ones (LPA2): 48 and 49 in place, 50 and 51 in bits 8 and 9, which are shareability otherwise.
+ */
+static u64 arm64_pfn(const struct rf_kernel *kernel, u64 entry)
+{
+	u64 low = entry & (BIT_ULL(48) - BIT_ULL(kernel->page_shift)), high = 0;
+
+	if (kernel->physical_bits > 48 && kernel->page_shift == 16)
+		high = (entry >> 12 & 0xf) << 48;
+	else if (kernel->physical_bits > 48)
+		high = (entry >> 48 & 0x3) << 48 | (entry >> 8 & 0x3) << 50;
+	return (low | high) >> kernel->page_shift;
+}
+
 static u64 present_pfn(const struct rf_kernel *kernel, u64 entry)
 {
 	u64 mask = BIT_ULL(kernel->physical_bits) - 1;
@@ -304,7 +319,7 @@ static u64 present_pfn(const struct rf_kernel *kernel, u64 entry)
 	case RF_ISA_RISCV:
 		return entry << 10 >> 20;
 	default:
-		return (entry & mask) >> kernel->page_shift;
+		return arm64_pfn(kernel, entry);
 	}
 }
 

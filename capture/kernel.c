@@ -70,7 +70,7 @@ void rf_kernel_describe(struct rf_kernel *kernel, const char *release, const cha
 		kernel->isa = RF_ISA_X86;
 		kernel->physical_bits = 46;
 	} else if (!strcmp(machine, "aarch64")) {
-		/* Bits 48 and up of a 52-bit address lie elsewhere in the entry; no machine has memory there yet. */
+		/* Without memory beyond 48 bits: see read_arm64_bits(). */
 		kernel->isa = RF_ISA_ARM64;
 		kernel->physical_bits = 48;
 	} else if (!strcmp(machine, "riscv64")) {
@@ -81,6 +81,26 @@ void rf_kernel_describe(struct rf_kernel *kernel, const char *release, const cha
 		kernel->swap_pfn_bits = kernel->physical_bits - kernel->page_shift;
 }
 
+/*
+ * arm64: entries are built for 48 or 52 bits (CONFIG_ARM64_PA_BITS), which no file tells. As long as no memory lies
+ * beyond 48 bits both read the same, since what is above the pfn in a migration entry is cut off.
+ */
+static void read_arm64_bits(struct rf_kernel *kernel)
+{
+	FILE *file = fopen("/proc/iomem", "re");
+	char line[256];
+
+	while (file && fgets(line, sizeof(line), file)) {
+		const char *dash = strchr(line, '-');
+
+		if (dash && strstr(line, "System RAM") && strtoull(dash + 1, NULL, 16) >> 48)
+			kernel->physical_bits = 52;
+	}
+	if (file)
+		fclose(file);
+	kernel->swap_pfn_bits = kernel->physical_bits - kernel->page_shift;
+}
+
 void rf_kernel_read(struct rf_kernel *kernel)
 {
 	struct utsname name;
@@ -89,6 +109,8 @@ void rf_kernel_read(struct rf_kernel *kernel)
 	rf_kernel_describe(kernel, name.release, name.machine, (u32)sysconf(_SC_PAGESIZE));
 	if (kernel->isa == RF_ISA_X86)
 		read_x86_bits(kernel);
+	else if (kernel->isa == RF_ISA_ARM64)
+		read_arm64_bits(kernel);
 }
 
 static void add_setting(json_t *object, const char *key, const char *path)

@@ -79,8 +79,12 @@ static void learn_event(struct rf_decoder *decoder, size_t number, struct rf_eve
 	struct rf_error why = { 0 };
 	char *format = read_format(event, status);
 
-	if (!format)
+	if (!format) {
+		/* Calls are traced all or none: a kernel without this one has nothing to tell about it. */
+		if (event->need == RF_NEED_EXTRA && !strcmp(event->system, "syscalls"))
+			set_state(status, RF_EVENT_SPARE, "%s", "");
 		return;
+	}
 	if (rf_decoder_learn(decoder, number, format, &why))
 		set_state(status, RF_EVENT_UNREADABLE, "%s:%s: %.100s", event->system, event->name, why.message);
 	/* Marks come by an option of the instance, not by an event's switch. */

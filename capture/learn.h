@@ -17,7 +17,7 @@ enum rf_event_state {
 	RF_EVENT_ON,
 	RF_EVENT_MISSING,	/* the kernel has no such tracepoint */
 	RF_EVENT_UNREADABLE,	/* its format lacks a field, or its entries cannot be read on this architecture */
-	RF_EVENT_SPARE,		/* not needed: what it stands in for is there, or another was asked for */
+	RF_EVENT_SPARE,		/* not needed: another is there, or was asked for; or there is no such system call */
 	RF_EVENT_REFUSED,	/* the kernel would not filter or enable it */
 };
 
