@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: MIT
 """
 One golden case: assemble CASE/trace.txt, replay it under the policies of CASE/policy.json, check the report. The trace
-of a case without one, of 1 GiB, is written by gib_traces.py.
+of a case without one, of 1 GiB, is written by gib_traces.py. A case with a script.ops is run by refold pte instead.
 
   policy.json    a list; each entry is a policy as -p takes it, or an object as a policy file holds it (with "name")
   expected.json  numbers that were worked out by hand from the kernel's rules: any part of the report. Objects are
                  compared member by member, only those named; "policies" is an object by policy name. A member "why" of
-                 any object is for the reader. Never written by a program.
+                 any object is for the reader. Never written by a program. Of a script: the totals by policy and label.
   report.json    the whole report, byte for byte
 
 A case has one of the two or both. Every report must also be valid by the schema, in canonical form, without anomalies,
@@ -29,15 +29,21 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import gib_traces
 import json_schema
 
+PTE_COUNTERS = ("L", "S", "X", "F", "T", "Tn", "D", "fold", "unfold", "born", "erased")
+
 
 def canonical(report):
     return json.dumps(report, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
+def policies(case):
+    return json.loads((case / "policy.json").read_text())
+
+
 def policy_arguments(case, directory):
     """The -p list; objects become files, the way a user would give them."""
     arguments = []
-    for entry in json.loads((case / "policy.json").read_text()):
+    for entry in policies(case):
         if isinstance(entry, dict):
             path = directory / f"{len(arguments)}.json"
             path.write_text(json.dumps(entry))
@@ -88,13 +94,32 @@ def leaves(expected):
     return sum(leaves(value) for key, value in expected.items() if key != "why")
 
 
-def check(case, text, schema, update):
+def expectations(case):
+    """expected.json, and what is wrong with it."""
+    wanted = json.loads((case / "expected.json").read_text())
+    return wanted, [] if leaves(wanted) else ["expected.json expects nothing"]
+
+
+def check_script(case, refold):
+    """Totals of the script's parts; a counter that is not told is 0."""
+    totals = {}
+    for policy in policies(case):
+        lines = run([refold, "pte", case / "script.ops", "-p", policy, "-j"]).splitlines()
+        parts = [json.loads(line) for line in lines if line.startswith('{"label"')]
+        totals[policy] = {part["label"]: dict.fromkeys(PTE_COUNTERS, 0) | part["total"] for part in parts}
+    wanted, found = expectations(case)
+    return found + mismatches(wanted, totals, "totals")
+
+
+def check_report(case, text, schema, update):
     report = json.loads(text)
     found = json_schema.check(report, schema)
     if text != canonical(report):
         found.append("the report is not in canonical form")
     for policy in report["policies"]:
-        found += [f"{policy['name']}: {number} of anomaly {name}" for name, number in policy["anomalies"].items() if number]
+        anomalies = {name: number for name, number in policy["anomalies"].items() if number}
+        if anomalies:
+            found.append(f"{policy['name']}: anomalies {anomalies}")
     golden, expected = case / "report.json", case / "expected.json"
     if update:
         golden.write_text(text)
@@ -102,13 +127,22 @@ def check(case, text, schema, update):
     elif golden.exists() and golden.read_text() != text:
         found += mismatches(json.loads(golden.read_text()), report, "report") or ["report.json differs"]
     if expected.exists():
-        wanted = json.loads(expected.read_text())
-        if not leaves(wanted):
-            found.append("expected.json expects nothing")
-        found += mismatches(wanted, report, "report")
+        wanted, problems = expectations(case)
+        found += problems + mismatches(wanted, report, "report")
     elif not golden.exists():
         found.append("the case has neither expected.json nor report.json")
     return found
+
+
+def check_replay(case, refold, schema, update):
+    with tempfile.TemporaryDirectory() as directory:
+        directory = pathlib.Path(directory)
+        trace = directory / f"{case.name}.mmt.zst"
+        run([refold, "assemble", trace_text(case, directory), "-o", trace])
+        command = [refold, "replay", trace, "-j"] + policy_arguments(case, directory)
+        text = run(command)
+        found = [] if run(command) == text else ["two runs give two reports"]
+        return found + check_report(case, text, schema, update)
 
 
 def main():
@@ -118,15 +152,11 @@ def main():
     parser.add_argument("--update", action="store_true")
     parser.add_argument("case", type=pathlib.Path)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory:
-        directory = pathlib.Path(directory)
-        case = arguments.case.resolve()
-        trace = directory / f"{case.name}.mmt.zst"
-        run([arguments.refold, "assemble", trace_text(case, directory), "-o", trace])
-        command = [arguments.refold, "replay", trace, "-j"] + policy_arguments(case, directory)
-        text = run(command)
-        found = [] if run(command) == text else ["two runs give two reports"]
-        found += check(case, text, json.loads(arguments.schema.read_text()), arguments.update)
+    case = arguments.case.resolve()
+    if (case / "script.ops").exists():
+        found = check_script(case, arguments.refold)
+    else:
+        found = check_replay(case, arguments.refold, json.loads(arguments.schema.read_text()), arguments.update)
     for line in found:
         print(line)
     sys.exit(1 if found else 0)
