@@ -6,7 +6,7 @@ while the same workload ran. counts.py says what is compared, cases.json which r
 
     truth.py --build DIR [--only LABEL] [-v]      every stored recording; exit code 1 if a difference is not listed
     truth.py --build DIR --recordings DIR --counts FILE [--policy P] [--other-run] [--only LABEL] [-v]
-                                                  other ones; the policy follows from a name like k7-norange-small.json;
+                                                  other ones; the policy follows from the name of FILE;
                                                   --other-run: the counts are not of the run that was recorded
     truth.py --build DIR --summary [README]       the table of README.md; with README, compare with the one there
     truth.py --build DIR --list                   differences in the form of unobserved.json, to give them a reason
@@ -35,10 +35,10 @@ def load_spread():
 class Case:
     """One set of recordings under the policy of one machine, with what was counted there."""
 
-    def __init__(self, name, recordings, counted, policy, same_run):
+    def __init__(self, name, traces, counted, policy, same_run):
         self.name = name
-        self.traces = sorted(recordings.glob('*.mmt.zst'))
-        self.counted = counts.load(counted)
+        self.traces = traces
+        self.counted = counted
         self.policy = policy
         self.spread = {} if same_run else load_spread()
         # Between runs, faults differ by what the stack and the heap happen to touch.
@@ -57,19 +57,30 @@ class Case:
         return {label: found for label, found in self.found.items() if found}
 
 
-def stored_cases(refold, directory):
-    with open(directory / 'cases.json', encoding='utf-8') as file:
+def traces_in(directory):
+    return sorted(directory.glob('*.mmt.zst'))
+
+
+def stored_cases(refold):
+    with open(HERE / 'cases.json', encoding='utf-8') as file:
         described = json.load(file)
-    return [Case(case['name'], directory / 'recordings' / case['recordings'],
-                 directory / 'counted' / f'{case["counts"]}.json', replays.policy(refold, case['kernel'], case['cpu']),
-                 case['same_run']) for case in described]
+    return [Case(case['name'], traces_in(HERE / 'recordings' / case['recordings']),
+                 counts.load(HERE / 'counted' / f'{case["counts"]}.json'),
+                 replays.policy(refold, case['kernel'], case['cpu']), case['same_run']) for case in described]
 
 
 def given_case(refold, arguments):
-    name = arguments.counts.stem
-    kernel, _, rest = name.partition('-')
-    policy = arguments.policy or replays.policy(refold, KERNELS[kernel], rest.rpartition('-')[0])
-    return Case(name, arguments.recordings, arguments.counts, policy, not arguments.other_run)
+    """Of the lab, with a name such as k7-norange-small.json; or RELEASE-CPU/windows.jsonl, as live.py --keep leaves it."""
+    path, traces = arguments.counts, traces_in(arguments.recordings)
+    if path.suffix == '.jsonl':
+        kernel, _, cpu = path.resolve().parent.name.rpartition('-')
+        counted = counts.load_plugin(path, [replays.recorded_processes(refold, trace) for trace in traces])
+    else:
+        kernel, _, rest = path.stem.partition('-')
+        kernel, cpu = KERNELS.get(kernel), rest.rpartition('-')[0]
+        counted = counts.load(path)
+    return Case(path.stem, traces, counted, arguments.policy or replays.policy(refold, kernel, cpu),
+                not arguments.other_run)
 
 
 def run(refold, cases, only):
@@ -153,7 +164,7 @@ def main():
     if arguments.recordings:
         cases = [given_case(refold, arguments)]
     else:
-        cases = stored_cases(refold, HERE)
+        cases = stored_cases(refold)
         entries = json.loads((HERE / 'unobserved.json').read_text(encoding='utf-8'))
     unobserved = compare.Unobserved(entries)
     run(refold, cases, arguments.only)
