@@ -14,11 +14,16 @@
 
 #define MAX_FILES	(1024 * 1024)
 
+/*
+ * Two paths, the latest first: a file may have been renamed, and a program in a chroot sees another name than we.
+ * Then /proc/PID/map_files/..., which leads there as long as that process lives.
+ */
+enum { PATH, FORMER_PATH, LINK, NAMES };
+
 struct file {
 	struct file *next;	/* in its hash bucket */
 	u64 dev, ino;
-	char *path;		/* by name; NULL: never seen with one */
-	char *link;		/* /proc/PID/map_files/...: leads there as long as that process lives */
+	char *names[NAMES];	/* where it may be found, the likeliest first; some are NULL */
 };
 
 struct rf_page_cache {
@@ -26,6 +31,12 @@ struct rf_page_cache {
 	struct file **buckets;
 	size_t nr_buckets, nr;
 };
+
+static void free_names(const struct file *file)
+{
+	for (int i = 0; i < NAMES; i++)
+		free(file->names[i]);
+}
 
 struct rf_page_cache *rf_page_cache_create(void)
 {
@@ -52,8 +63,7 @@ void rf_page_cache_destroy(struct rf_page_cache *cache)
 
 		for (struct file *file = cache->buckets[i]; file; file = next) {
 			next = file->next;
-			free(file->path);
-			free(file->link);
+			free_names(file);
 			free(file);
 		}
 	}
@@ -128,23 +138,36 @@ static bool is_path(const char *path)
 	return path[0] == '/' && path[1] != '/' && !(length > 10 && !strcmp(path + length - 10, " (deleted)"));
 }
 
+static bool is_named(const struct file *file, int which, const char *name)
+{
+	return file->names[which] && !strcmp(file->names[which], name);
+}
+
+static void add_name(struct file *file, const char *name)
+{
+	int which = is_link(name) ? LINK : PATH;
+
+	if (is_named(file, which, name))
+		return;
+	if (which == PATH && file->names[PATH]) {
+		free(file->names[FORMER_PATH]);
+		file->names[FORMER_PATH] = file->names[PATH];
+	} else {
+		free(file->names[which]);
+	}
+	file->names[which] = strdup(name);
+}
+
 void rf_page_cache_note(struct rf_page_cache *cache, u64 dev, u64 ino, const char *path)
 {
 	struct file *file;
-	char **name;
 
 	if (!ino || !is_path(path))
 		return;
 	pthread_mutex_lock(&cache->lock);
 	file = find_or_add(cache, dev, ino);
-	if (file) {
-		name = is_link(path) ? &file->link : &file->path;
-		/* The latest name is the likeliest to be true at the end. */
-		if (!*name || strcmp(*name, path)) {
-			free(*name);
-			*name = strdup(path);
-		}
-	}
+	if (file)
+		add_name(file, path);
 	pthread_mutex_unlock(&cache->lock);
 }
 
@@ -159,11 +182,18 @@ static int compare(const void *a, const void *b)
 
 static void free_files(struct file *files, size_t nr)
 {
-	for (size_t i = 0; i < nr; i++) {
-		free(files[i].path);
-		free(files[i].link);
-	}
+	for (size_t i = 0; i < nr; i++)
+		free_names(&files[i]);
 	free(files);
+}
+
+static struct file copy_of(const struct file *file)
+{
+	struct file copy = { .dev = file->dev, .ino = file->ino };
+
+	for (int i = 0; i < NAMES; i++)
+		copy.names[i] = file->names[i] ? strdup(file->names[i]) : NULL;
+	return copy;
 }
 
 /* A copy, so that files can be noted while layouts are read. NULL: out of memory. */
@@ -176,10 +206,7 @@ static struct file *sorted_files(struct rf_page_cache *cache, size_t *nr)
 	files = malloc((cache->nr + 1) * sizeof(*files));
 	for (size_t i = 0; files && i < cache->nr_buckets; i++)
 		for (const struct file *file = cache->buckets[i]; file; file = file->next)
-			files[(*nr)++] = (struct file){
-				.dev = file->dev, .ino = file->ino, .path = file->path ? strdup(file->path) : NULL,
-				.link = file->link ? strdup(file->link) : NULL,
-			};
+			files[(*nr)++] = copy_of(file);
 	pthread_mutex_unlock(&cache->lock);
 	if (files)
 		qsort(files, *nr, sizeof(*files), compare);
@@ -196,9 +223,10 @@ static int record_files(struct rf_cache_layout *layout, const struct file *files
 			totals->skipped += nr - i;
 			break;
 		}
-		code = files[i].path ? rf_cache_layout_file(layout, files[i].dev, files[i].ino, files[i].path) : 0;
-		if (!code && files[i].link)
-			code = rf_cache_layout_file(layout, files[i].dev, files[i].ino, files[i].link);
+		code = 0;
+		for (int n = 0; n < NAMES && !code; n++)
+			if (files[i].names[n])
+				code = rf_cache_layout_file(layout, files[i].dev, files[i].ino, files[i].names[n]);
 		if (!code)
 			totals->gone++;
 	}
