@@ -369,6 +369,7 @@ struct arch_ops {
 	void (*flush_tlb_fix_spurious_fault)(struct arch_mm *mm, u64 addr);
 
 	bool merges_vmas;	/* MMU_GATHER_MERGE_VMAS: tlb_end_vma() does not flush */
+	bool invalidate_ad_flushes; /* pmdp_invalidate_ad(): mprotect of a huge page flushes it at once */
 	bool old_prefaulted_ptes; /* arch_wants_old_prefaulted_pte(): what fault-around maps unasked is old */
 };
 

@@ -57,8 +57,11 @@ static u32 advise_large(struct advise_state *state, u64 addr, pte_t *ptep, pte_t
 			return nr;
 		}
 	}
-	/* folio_likely_mapped_shared(): of others' mappings only PageAnonExclusive is known. */
-	if (!(pte->val & PTE_EXCLUSIVE))
+	/*
+	 * folio_likely_mapped_shared(): of others' mappings only PageAnonExclusive is known. MADV_PAGEOUT comes before
+	 * what it does, so where the recorded kernel split the folio, its migration entries follow.
+	 */
+	if (!(pte->val & PTE_EXCLUSIVE) || state->advice == ADVICE_PAGEOUT)
 		return nr;
 	split_folio_ptes(mm, state->vma, addr, ptep, 0);
 	return 0;
@@ -107,11 +110,10 @@ static void advise_huge_pmd(struct advise_state *state, pmd_t *pmd, u64 addr)
 
 	if (!pte_present(pte) || pte_special(pte) || !advice_changes(state, pte))
 		return;
+	flush_pmd_tlb_range(mm, addr, addr + pmd_size(mm));	/* pmdp_invalidate() */
 	pte = pte_mkold(pte);
-	if (state->advice == ADVICE_FREE) {
-		flush_pmd_tlb_range(mm, addr, addr + pmd_size(mm));	/* pmdp_invalidate() */
+	if (state->advice == ADVICE_FREE)
 		pte = pte_mkclean(pte);
-	}
 	set_pmd_leaf(pmd, pte);
 	tlb_flush_pmd_range(&state->tlb, addr, pmd_size(mm));
 }
@@ -130,7 +132,7 @@ static void advise_vma(struct advise_state *state, u64 addr, u64 end)
 				addr = next;
 				continue;
 			}
-			if (split_huge_pmd(mm, state->vma, pmd, addr))
+			if (split_huge_folio(mm, state->vma, pmd, addr, 0))
 				return;
 		}
 		if (pmd_table(*pmd))

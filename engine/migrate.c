@@ -5,6 +5,8 @@
  * mm/migrate.c, unmap_folio() and remap_page() of mm/huge_memory.c;
  * kernel-model.md 4.11.
  */
+#include <errno.h>
+
 #include "engine/mm.h"
 
 /* The entry that stands in while the page moves: writable, exclusive and A/D as the page was. */
@@ -193,6 +195,39 @@ void split_folio_ptes(struct mm *mm, const struct vm_area *vma, u64 addr, pte_t 
 }
 
 /*
+ * split_folio() of a folio that a PMD maps: __split_huge_pmd_locked() with freeze, the table of migration entries that
+ * it makes, and remap_page(). Others' mappings of it are left.
+ */
+int split_huge_folio(struct mm *mm, const struct vm_area *vma, pmd_t *pmd, u64 addr, unsigned int new_order)
+{
+	pte_t leaf = pmd_pte(*pmd), *table;
+	u64 start = ALIGN_DOWN(addr, pmd_size(mm)), at = start;
+	enum rf_row row;
+	u32 i;
+
+	if (!pte_present(leaf) || pte_special(leaf) || !(leaf.val & PTE_ANON))
+		return split_huge_pmd(mm, vma, pmd, addr);
+	row = machine_set_row(mm->machine, mm, RF_ROW_folio_split);
+	pmd->val = 0;
+	flush_pmd_tlb_range(mm, start, start + pmd_size(mm));
+	table = table_alloc(mm->machine->tables);
+	if (!table) {
+		mm->machine->error = -ENOMEM;
+		return -ENOMEM;
+	}
+	for (i = 0; i < ptrs_per_pte(mm); i++, at += page_size(mm))
+		set_pte_at(mm, at, &table[i], migration_entry(pte_advance_pfn(leaf, i), pte_pfn(leaf) + i));
+	pmd->val = (uintptr_t)table;
+	for (i = 0, at = start; i < ptrs_per_pte(mm); i++, at += page_size(mm)) {
+		rmap_walk_reads(mm, at, &table[i]);
+		mm->arch.ops->ptep_get(&mm->arch, at, &table[i]);
+		set_pte_at(mm, at, &table[i], migrated_pte(vma, table[i], pte_pfn(leaf) + i, new_order));
+	}
+	machine_set_row(mm->machine, mm, row);
+	return 0;
+}
+
+/*
  * Entries that already are migration entries only learn their new order: their migration was an operation of its own.
  */
 void op_folio_split(struct mm *mm, const struct rf_op *op)
@@ -200,6 +235,8 @@ void op_folio_split(struct mm *mm, const struct rf_op *op)
 	u64 addr = op->addr;
 	u32 i;
 
+	if (op->flags & RF_OP_RELOCK)
+		flush_tlb_batched_pending(mm);
 	for (i = 0; i < op->nr; i++, addr += page_size(mm)) {
 		pmd_t *pmd = pmd_offset(mm, addr);
 		struct vm_area *vma = vma_lookup(mm, addr);
@@ -207,8 +244,11 @@ void op_folio_split(struct mm *mm, const struct rf_op *op)
 
 		if (!pmd || pmd_none(*pmd) || !vma)
 			continue;
-		if (pmd_leaf(*pmd) && split_huge_pmd(mm, vma, pmd, addr))
-			return;
+		if (pmd_leaf(*pmd)) {
+			if (split_huge_folio(mm, vma, pmd, addr, op->order))
+				return;
+			continue;
+		}
 		if (!pmd_table(*pmd))
 			continue;
 		ptep = pte_offset(mm, pmd, addr);

@@ -364,6 +364,8 @@ void rmap_walk_reads(struct mm *mm, u64 addr, pte_t *ptep);
 bool defers_flush(const struct mm *mm, const struct rf_op *op);
 pte_t unmap_clear_run(struct mm *mm, u64 addr, pte_t *ptep, u32 nr, bool defer);
 void split_folio_ptes(struct mm *mm, const struct vm_area *vma, u64 addr, pte_t *ptep, unsigned int new_order);
+/* The same for a folio mapped by a PMD: afterwards *pmd is a table. -ENOMEM sets the machine's error. */
+int split_huge_folio(struct mm *mm, const struct vm_area *vma, pmd_t *pmd, u64 addr, unsigned int new_order);
 
 /* ---- operations --------------------------------------------------------------------- */
 

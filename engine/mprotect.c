@@ -117,6 +117,8 @@ static void change_huge_pmd(struct mmu_gather *tlb, const struct vm_area *vma, p
 	pte = pte_modify_to(old, vma);
 	if (wants_write_upgrade(vma) && !pte_write(pte) && can_change_pte_writable(vma, pte))
 		pte = pte_mkwrite(pte);
+	if (mm->arch.ops->invalidate_ad_flushes)
+		flush_pmd_tlb_range(mm, addr, addr + pmd_size(mm));
 	set_pmd_leaf(pmd, pte);
 	if (mm->arch.ops->pte_needs_flush(&mm->arch, old, pte))
 		tlb_flush_pmd_range(tlb, addr, pmd_size(mm));

@@ -44,7 +44,7 @@
 	X(VMA_EXPAND, "vma_expand") /* mremap in place: the VMA that ends at addr now ends at end */ \
 	X(MADV_FREE, "madv_free")                                                                  \
 	X(MADV_COLD, "madv_cold")                                                                  \
-	X(MADV_PAGEOUT, "madv_pageout") /* the advice itself; what it reclaims follows as UNMAP_* */ \
+	X(MADV_PAGEOUT, "madv_pageout") /* the advice itself, table by table; what it reclaims follows as UNMAP_* */ \
 	/* --- done to the mm by others (or by madvise, migrate_pages...), found through the reverse map --- */ \
 	X(UNMAP_SWAP, "unmap_swap") /* try_to_unmap(): nr entries at addr become swap slots pfn...; order of the folio */ \
 	X(UNMAP_FILE, "unmap_file") /* try_to_unmap() of clean file or lazyfree pages: nr entries at addr vanish */ \
@@ -88,6 +88,7 @@ enum rf_why {
 #define RF_OP_ANON	0x0400	/* MIGRATE_IN, UNMAP_*: anonymous page */
 #define RF_OP_NESTED	0x0800	/* another thread was inside an mmu_gather on this mm: mm_tlb_flush_nested() */
 #define RF_OP_DONTUNMAP	0x2000	/* MREMAP: the old VMAs stay, empty, and so do their tables */
+#define RF_OP_RELOCK	0x4000	/* FOLIO_SPLIT: madvise() has split a folio and takes the page-table lock again */
 #define RF_OP_LOAD	0x1000	/* state found at attach: set it, count it apart (load.c). Anonymous pages come as
 				 * FAULT_SWAP, whole PMDs of them as FAULT_ANON, swap entries as UNMAP_SWAP */
 

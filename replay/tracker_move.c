@@ -203,8 +203,10 @@ void madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret)
 
 	if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE)
 		populate_end(tracker, task, !ret);
-	if (advice == MADV_PAGEOUT)
+	if (advice == MADV_PAGEOUT) {
+		pageout_ends(tracker, task);
 		reclaim_flush(tracker);
+	}
 	/* -ENOMEM: there were holes, what is mapped was advised. */
 	if ((ret && ret != -ENOMEM) || start >= limit || len > limit - start || !len ||
 	    start & (BIT_ULL(tracker->page_shift) - 1))

@@ -190,6 +190,8 @@ void on_swap_write(struct rf_tracker *tracker, const struct rf_record *record)
 			struct world_mm *mm = world_mm(tracker->world, maps[m].mm);
 			world_pte pte = mm ? world_get(mm, maps[m].vpn) : 0;
 
+			if (mm)
+				advice_unmaps(tracker, record->tid, mm, maps[m].vpn);
 			/* Without the counter's word for it, the page was faulted in again since. */
 			if (world_pte_kind(pte) == WORLD_ANON && (mm->swapped || mm->inexact || mm->settling))
 				swap_out(tracker, mm, maps[m].vpn, pte, 0);
@@ -230,7 +232,7 @@ static void learn_split(struct rf_tracker *tracker, u64 pfn, u32 order)
 		folio_set(tracker->world, head + i, order);
 }
 
-static void migration_set(struct rf_tracker *tracker, u64 vpn, u64 pfn)
+static void migration_set(struct rf_tracker *tracker, u32 tid, u64 vpn, u64 pfn)
 {
 	const struct world_map *maps;
 	size_t nr = rmap_collect(tracker->world, pfn, &maps);
@@ -247,6 +249,8 @@ static void migration_set(struct rf_tracker *tracker, u64 vpn, u64 pfn)
 			return;
 		tracker->migrations[tracker->nr_migrations++] = (struct migration){ vpn, pfn, mm->id };
 		world_set_flags(mm, vpn, WORLD_MIGRATION, 0);
+		if (tracker->nr_migrations == 1)
+			advice_splits(tracker, tid, mm, vpn);
 		emit_entry(tracker, RF_OP_MIGRATE_OUT, mm, vpn, pfn, folio_order(tracker->world, pfn),
 			   RF_OP_DEFERRED | (world_pte_kind(pte) == WORLD_ANON ? RF_OP_ANON : 0));
 		owe_flush(tracker, mm);
@@ -269,7 +273,7 @@ void on_migration_set(struct rf_tracker *tracker, const struct rf_record *record
 	if (order < folio_order(tracker->world, pfn) && order <= WORLD_ORDER_MAX)
 		learn_split(tracker, pfn, order);
 	for (u64 i = 0; i < nr; i++)
-		migration_set(tracker, vpn + i, pfn + i);
+		migration_set(tracker, record->tid, vpn + i, pfn + i);
 }
 
 /* Which entry at vpn comes back as pfn: the one that never left (it failed), else the one that left first. */
@@ -304,7 +308,7 @@ static bool find_migration(struct rf_tracker *tracker, u64 vpn, u64 pfn, struct 
 	return true;
 }
 
-static void migration_remove(struct rf_tracker *tracker, u64 vpn, u64 pfn, u32 order, u64 flags)
+static void migration_remove(struct rf_tracker *tracker, u32 tid, u64 vpn, u64 pfn, u32 order, u64 flags)
 {
 	struct migration migration;
 	struct world_mm *mm;
@@ -313,8 +317,13 @@ static void migration_remove(struct rf_tracker *tracker, u64 vpn, u64 pfn, u32 o
 	u64 old, cached;
 	u16 op_flags;
 
-	if (!find_migration(tracker, vpn, pfn, &migration))
+	if (!find_migration(tracker, vpn, pfn, &migration)) {
+		/* It never left: the split of a folio mapped by a PMD makes migration entries without an event. */
+		if (order < folio_order(tracker->world, pfn) && is_followed(tracker, pfn))
+			learn_split(tracker, pfn, order);
 		return;
+	}
+	folio_set(tracker->world, folio_head(pfn, order), order);
 	mm = world_mm(tracker->world, migration.mm);
 	pte = world_get(mm, vpn);
 	old = migration.pfn;
@@ -329,6 +338,8 @@ static void migration_remove(struct rf_tracker *tracker, u64 vpn, u64 pfn, u32 o
 	op_flags = (world_pte_kind(pte) == WORLD_ANON ? RF_OP_ANON : 0) | (flags & RF_PTE_WRITE ? RF_OP_WRITE : 0) |
 		   (pte & WORLD_EXCLUSIVE ? RF_OP_EXCLUSIVE : 0);
 	emit_entry(tracker, RF_OP_MIGRATE_IN, mm, vpn, pfn, order, op_flags);
+	if (!tracker->nr_migrations)
+		advice_has_split(tracker, tid, mm);
 }
 
 void on_migration_remove(struct rf_tracker *tracker, const struct rf_record *record, u64 nr)
@@ -336,12 +347,11 @@ void on_migration_remove(struct rf_tracker *tracker, const struct rf_record *rec
 	u64 vpn = vpn_of(tracker, record->f[0]), pfn = record->f[1];
 	u32 order = nr > 1 ? tracker->pmd_order : (u32)min_u64(record->f[2], WORLD_ORDER_MAX);
 
-	if (!tracker->nr_migrations || pfn >= WORLD_INVENTED_PFN)
+	if (pfn >= WORLD_INVENTED_PFN)
 		return;
 	reclaim_flush(tracker);
-	folio_set(tracker->world, folio_head(pfn, order), order);
 	for (u64 i = 0; i < nr; i++)
-		migration_remove(tracker, vpn + i, pfn + i, order, nr > 1 ? record->f[2] : record->f[3]);
+		migration_remove(tracker, record->tid, vpn + i, pfn + i, order, nr > 1 ? record->f[2] : record->f[3]);
 }
 
 /* enum scan_result */

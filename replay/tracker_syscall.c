@@ -45,16 +45,13 @@ void call_abandon(struct rf_tracker *tracker, struct task *task)
 static void madvise_entry(struct rf_tracker *tracker, struct task *task)
 {
 	u64 start = task->call.args[0], advice = task->call.args[2], end;
-	struct rf_op *op;
 
 	if (!call_range(tracker, start, task->call.args[1], &end))
 		return;
 	if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE) {
 		populate_begin(tracker, task, start, end, advice == MADV_POPULATE_WRITE, advice == MADV_POPULATE_READ);
 	} else if (advice == MADV_PAGEOUT) {
-		op = emit(tracker, RF_OP_MADV_PAGEOUT, task->mm);
-		op->addr = start;
-		op->end = end;
+		pageout_begins(tracker, task);
 	}
 }
 

@@ -47,6 +47,7 @@ struct task_call {
 	bool zapped;		/* its unmapping was applied */
 	bool deferred;		/* counted in mm->deferred */
 	bool counted;		/* in mm->callers */
+	u64 walked;		/* MADV_PAGEOUT: as far as its walk has come, a vpn */
 	bool mapped;		/* MMAP2 told what it maps: */
 	u32 map_file;
 	u16 map_flags;
@@ -358,6 +359,15 @@ u16 nested_gather(const struct world_mm *mm, const struct task *task);
 
 void mremap_return(struct rf_tracker *tracker, struct task *task, u64 ret);
 void madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret);
+
+/* ---- tracker_advice.c ----------------------------------------------------------------------------- */
+
+void pageout_begins(struct rf_tracker *tracker, struct task *task);
+void pageout_ends(struct rf_tracker *tracker, struct task *task);
+/* Thread tid unmaps the entry at vpn for reclaim, splits the folio there, has split it: by its madvise(), if any. */
+void advice_unmaps(struct rf_tracker *tracker, u32 tid, const struct world_mm *mm, u64 vpn);
+void advice_splits(struct rf_tracker *tracker, u32 tid, const struct world_mm *mm, u64 vpn);
+void advice_has_split(struct rf_tracker *tracker, u32 tid, const struct world_mm *mm);
 
 /* ---- tracker_populate.c ---------------------------------------------------------------- */
 

@@ -456,5 +456,6 @@ const struct arch_ops arm64_ops = {
 	.flush_tlb_batched_pending = arm64_flush_tlb_batched_pending,
 	.flush_tlb_fix_spurious_fault = arm64_flush_tlb_fix_spurious_fault,
 	.merges_vmas = false,
+	.invalidate_ad_flushes = true,
 	.old_prefaulted_ptes = true,
 };
