@@ -30,6 +30,7 @@
 	X(tlbi_asid)       /* the whole address space (arm64 ASIDE1; x86: full flush) */           \
 	X(tlbi_repeat)     /* repeated, or for show, on CPUs with the repeat-TLBI erratum */       \
 	X(tlbi_local)      /* not broadcast to other CPUs */                                       \
+	X(tlbi_walk)       /* va and range instructions that drop cached walks, too: not leaf only */ \
 	X(tlbi_pages)      /* pages covered by va and range instructions */                        \
 	X(dsb)             /* barriers around them */                                              \
 	X(dsb_ishst)                                                                               \

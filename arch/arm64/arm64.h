@@ -14,7 +14,7 @@ extern const struct arch_ops arm64_ops;
 
 /* All that one flush call issues. */
 struct arm64_flush_cost {
-	u64 tlbi_va, tlbi_range, tlbi_asid, tlbi_repeat, tlbi_local, pages;
+	u64 tlbi_va, tlbi_range, tlbi_asid, tlbi_repeat, tlbi_local, tlbi_walk, pages;
 	u64 dsb_ishst, dsb_ish, dsb_nsh;
 };
 

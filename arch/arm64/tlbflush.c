@@ -112,6 +112,8 @@ void arm64_flush_cost(const struct arch_knobs *knobs, const struct arch_geometry
 	cost->pages = (end - start) >> geometry->page_shift;
 	cost_range_op(knobs, geometry, start, cost->pages, flush->stride, cost);
 	cost_repeats(knobs, local, cost);
+	if (!flush->last_level)
+		cost->tlbi_walk = cost->tlbi_va + cost->tlbi_range;
 	if (local) {
 		cost->tlbi_local = cost->tlbi_va + cost->tlbi_range;
 		cost->dsb_nsh = 2;
@@ -130,6 +132,7 @@ static void account(struct arch_counters *c, const struct arm64_flush_cost *cost
 	c->tlbi_asid += cost->tlbi_asid;
 	c->tlbi_repeat += cost->tlbi_repeat;
 	c->tlbi_local += cost->tlbi_local;
+	c->tlbi_walk += cost->tlbi_walk;
 	c->tlbi_pages += cost->pages;
 	c->dsb += cost->dsb_ishst + cost->dsb_ish + cost->dsb_nsh;
 	c->dsb_ishst += cost->dsb_ishst;

@@ -21,19 +21,16 @@ def write(path, name, windows):
         file.write(f'{{"{name}": {{\n' + ',\n'.join(lines) + '\n}}\n')
 
 
-def quantity_of(key):
-    """(quantity, key in it) of what the lab's compare.py names: kind, function, operation, pages, batch size."""
+def quantities_of(key):
+    """[(quantity, key in it)] of what the lab's compare.py names: kind, function, operation, pages, batch size."""
     kind, function, operation, _, size = key
     if kind == 'tlbi':
-        return 'tlbi', counts.KINDS.get(operation, operation)
+        return [('tlbi', each) for each in counts.KINDS.get(operation, (operation,))]
     if kind == 'set_blocks':
-        return 'born', None
+        return [('born', None)]
     if function == 'contpte_convert':
-        return ('folds' if size else 'unfolds'), None
-    for name, functions in counts.FUNCTIONS.items():
-        if function in functions:
-            return name, str(size)
-    return None, None
+        return [('folds' if size else 'unfolds', None)]
+    return [(name, str(size)) for name, functions in counts.FUNCTIONS.items() if function in functions]
 
 
 def spread_of(line):
@@ -45,9 +42,8 @@ def spread_of(line):
     for side in found.group(2, 3):
         sums = {}
         for key, number in ast.literal_eval(side).items():
-            quantity, inner = quantity_of(key)
-            if quantity:
-                counts.add(sums, (quantity, inner), number)
+            for quantity in quantities_of(key):
+                counts.add(sums, quantity, number)
         for (quantity, inner), number in sums.items():
             if inner is None:
                 spread[quantity] = max(spread.get(quantity, 0), number)

@@ -12,7 +12,7 @@ def pairs(predicted, counted, name):
         return None
     theirs = counted[name]
     if name == 'tlbi':
-        theirs = counts.by_kind(theirs, predicted['repeat_known'])
+        theirs = counts.by_kind(theirs)
     return predicted[name], theirs
 
 
@@ -31,19 +31,9 @@ def within(found, allowed):
     return all(abs(number) <= allowed.get(key, 0) for key, number in found.items())
 
 
-def local_spread(spread):
-    """"local va" is one local and one va; a flush that is local in one run need not be in the other."""
-    tlbi = {}
-    for kind, number in spread.get('tlbi', {}).items():
-        if kind.startswith('local '):
-            counts.add(tlbi, 'local', number)
-        counts.add(tlbi, kind.removeprefix('local '), number)
-    return dict(spread, tlbi=tlbi) if tlbi else spread
-
-
 def differences(predicted, counted, quantities, spread=None):
     """quantity -> (predicted, counted, counted - predicted) of those that differ by more than their spread."""
-    spread = local_spread(spread or {})
+    spread = spread or {}
     found = {}
     for name in quantities:
         pair = pairs(predicted, counted, name)
@@ -122,7 +112,7 @@ def window_text(label, predicted, counted, found):
         lines.append(f'    {number:7} {caller}')
     lines.append('  predicted by operation:')
     shown = ('operations', 'faults', 'fold', 'unfold', 'born', 'erased', 'tlbi_va', 'tlbi_range', 'tlbi_asid',
-             'tlbi_local', 'tlbi_repeat', 'dsb_ishst', 'dsb_ish', 'dsb_nsh', 'forced_flushes')
+             'tlbi_local', 'tlbi_walk', 'tlbi_repeat', 'dsb_ishst', 'dsb_ish', 'dsb_nsh', 'forced_flushes')
     for row, values in predicted['operations'].items():
         lines.append(f'    {row:14} {text_of({key: values[key] for key in shown if key in values})}')
     return '\n'.join(lines) + '\n'

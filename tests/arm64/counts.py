@@ -39,10 +39,11 @@ HELPERS = {
     'clear_flush_young': ('clear_flush_young_ptes',),
 }
 
-# TLBI instructions by what a report tells apart. Leaf or with table walks is not one of them.
+# TLBI instructions by what a report tells apart; "walk": not of leaf entries alone.
 KINDS = {
-    'vale1is': 'va', 'vae1is': 'va', 'rvale1is': 'range', 'rvae1is': 'range', 'aside1is': 'asid',
-    'vale1': 'local va', 'vae1': 'local va', 'rvale1': 'local range', 'rvae1': 'local range', 'aside1': 'local asid',
+    'vale1is': ('va',), 'vae1is': ('va', 'walk'), 'rvale1is': ('range',), 'rvae1is': ('range', 'walk'),
+    'aside1is': ('asid',), 'vale1': ('va', 'local'), 'vae1': ('va', 'walk', 'local'), 'rvale1': ('range', 'local'),
+    'rvae1': ('range', 'walk', 'local'), 'aside1': ('asid', 'local'), 'repeat': ('repeat',),
 }
 
 
@@ -202,28 +203,18 @@ def from_report(counted):
               'born': totals['born'], 'erased': totals['erased'], 'tlbi_pages': totals['tlbi_pages']}
     for name, helpers in HELPERS.items():
         window[name] = calls_predicted(counted['batches'], helpers)
-    repeat = totals.get('tlbi_repeat')
-    tlbi = {'va': totals['tlbi_va'], 'range': totals['tlbi_range'], 'asid': totals['tlbi_asid'],
-            'local': totals['tlbi_local']}
-    if repeat is not None:
-        tlbi['repeat'] = repeat
-    window['tlbi'] = without_zeros(tlbi)
-    window['repeat_known'] = repeat is not None
+    window['tlbi'] = without_zeros({kind: totals[f'tlbi_{kind}']
+                                    for kind in ('va', 'range', 'asid', 'repeat', 'local', 'walk')})
     window['dsb'] = without_zeros({'ish': totals['dsb_ish'], 'ishst': totals['dsb_ishst'], 'nsh': totals['dsb_nsh']})
     window['operations'] = {row: without_zeros(values) for row, values in counted['operations'].items()
                             if any(values.values())}
     return window
 
 
-def by_kind(tlbi, repeat_known=True):
-    """Counted TLBI instructions, summed to the kinds of a report: local ones are also va, range or asid."""
+def by_kind(tlbi):
+    """Counted TLBI instructions, summed to the kinds of a report. An instruction it does not know keeps its name."""
     kinds = {}
     for operation, number in tlbi.items():
-        if operation == 'repeat':
-            add(kinds, 'repeat' if repeat_known else 'va', number)
-            continue
-        kind = KINDS.get(operation, operation)
-        if kind.startswith('local '):
-            add(kinds, 'local', number)
-        add(kinds, kind.removeprefix('local '), number)
+        for kind in KINDS.get(operation, (operation,)):
+            add(kinds, kind, number)
     return without_zeros(kinds)
