@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""How fast traces are replayed: one policy, and four policies in one pass against
-one. The trace is a storm of compiles and small processes where this machine can
-record one (without snapshots, whose records are the cheap ones), else the largest
-sample.
+"""How fast traces are replayed: one policy, and several in one pass against one, with the memory they take. The traces
+are a storm of compiles and small processes where this machine can record one (without snapshots, whose records are the
+cheap ones), else the largest sample; and the 64 MiB windows of the arm64 lab, all in one command.
 
     replay_speed.py BUILD_ROOT SOURCE_ROOT
 """
@@ -17,7 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 import machine  # noqa: E402 (found through the line above)
 
 ONE = 'linux-6.12'
-FOUR = 'linux-6.8,contpte-v3,linux-6.12,linux-7.3'
+SEVERAL = (('four', 'linux-6.8,contpte-v3,linux-6.12,linux-7.3'), ('all named', 'all'))
 REPEATS = 3
 
 
@@ -34,27 +33,61 @@ def choose_trace(programs, source_root, directory):
     return trace
 
 
-def best_time(programs, trace, policies, report):
-    """Seconds of the fastest of REPEATS runs, and the records replayed."""
-    seconds = []
-    for _ in range(REPEATS):
+def assemble_windows(programs, directory):
+    """In a process of its own: what a child is said to have used begins with the size of the process that made it."""
+    subprocess.run([sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'windows_traces.py'),
+                    directory], check=True)
+    traces = []
+    for text in sorted(glob.glob(os.path.join(directory, '*.txt'))):
+        traces.append(text.removesuffix('.txt') + '.mmt.zst')
+        subprocess.run([programs.refold, 'assemble', text, '-o', traces[-1]], check=True)
+    return traces
+
+
+class Measured:
+    """The fastest of REPEATS runs, the least CPU time, the largest resident set (not below that of this process)."""
+
+    def __init__(self, programs, traces, policies, report):
+        self.seconds = self.cpu = float('inf')
+        self.mib = 0
+        for _ in range(REPEATS):
+            self.run([programs.refold, 'replay', '-q', *traces, '-p', policies, '-o', report])
+        with open(report, encoding='utf-8') as file:
+            report = json.load(file)
+        self.records, self.policies = report['trace']['records'], len(report['policies'])
+
+    def run(self, command):
         begin = time.monotonic()
-        subprocess.run([programs.refold, 'replay', '-q', trace, '-p', policies, '-o', report], check=True)
-        seconds.append(time.monotonic() - begin)
-    with open(report, encoding='utf-8') as file:
-        return min(seconds), json.load(file)['trace']['records']
+        child = subprocess.Popen(command)
+        _, status, usage = os.wait4(child.pid, 0)
+        self.seconds = min(self.seconds, time.monotonic() - begin)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        machine.require(child.returncode == 0, f'{" ".join(command)}: exit code {child.returncode}')
+        self.cpu = min(self.cpu, usage.ru_utime + usage.ru_stime)
+        self.mib = max(self.mib, usage.ru_maxrss // 1024)
+
+
+def compare(programs, what, traces, report):
+    def tell(name, measured, more):
+        print(f'  {name}: {measured.seconds:.2f} s ({measured.cpu:.2f} s of CPU), {more}, {measured.mib} MiB')
+
+    one = Measured(programs, traces, ONE, report)
+    print(f'{what}: {one.records} records, {sum(map(os.path.getsize, traces))} bytes, best of {REPEATS} runs')
+    tell('one policy', one, f'{one.records / one.seconds / 1e6:.2f} M records/s')
+    for name, policies in SEVERAL:
+        several = Measured(programs, traces, policies, report)
+        ratio = several.seconds / one.seconds
+        tell(f'{name} policies ({several.policies}) in one pass', several,
+             f'{ratio:.2f} times one, {ratio / several.policies:.2f} each')
 
 
 def main():
     build_root, source_root = sys.argv[1:]
     programs = machine.Programs(build_root, source_root)
     with machine.work_directory('replay_speed') as directory:
-        trace, report = choose_trace(programs, source_root, directory), os.path.join(directory, 'report.json')
-        one, records = best_time(programs, trace, ONE, report)
-        four, _ = best_time(programs, trace, FOUR, report)
-        print(f'{records} records, {os.path.getsize(trace)} bytes; best of {REPEATS} runs')
-        print(f'one policy: {one:.2f} s, {records / one / 1e6:.2f} M records/s')
-        print(f'four policies in one pass: {four:.2f} s, {four / one:.2f} times one')
+        report = os.path.join(directory, 'report.json')
+        compare(programs, 'storm or sample', [choose_trace(programs, source_root, directory)], report)
+        compare(programs, '64 MiB windows', assemble_windows(programs, directory), report)
 
 
 main()

@@ -6,7 +6,7 @@ test and not kept; kernel-model.md 7.1 and 7.3 name the cases.
 
 The numbers expected of each case are in its expected.json, worked out by hand: nothing here computes a result.
 """
-from write_traces import (ANON, BASE, CALLS, CHILD, CHILD_MM, DONTNEED, FIRST_PFN, FOLIO, MM, PAGE, PARENT, READ, SIZE,
+from write_traces import (BASE, CALLS, CHILD, CHILD_MM, DONTNEED, FIRST_PFN, FOLIO, MM, PAGE, PARENT, READ, SIZE,
                           WRITE, Trace)
 
 GIB = 1 << 30
