@@ -155,8 +155,8 @@ static int learn_field(struct rf_decoder *decoder, struct tep_event *event, cons
 		int ret = learn_text(event, wanted->source, load, err);
 
 		if (!ret)
-			layout->end = (u16)max_u64(layout->end, load->count ? load->count + 8u :
-									       load->offset + (u32)load->size);
+			layout->end = (u16)max_u64(layout->end, max_u64(load->offset + load->size,
+									load->count ? load->count + 8 : 0));
 		return ret;
 	}
 	if (needs_known_entries(wanted->rule) && decoder->kernel->isa == RF_ISA_OTHER)

@@ -217,8 +217,27 @@ def losses(bench):
     machine.require('lost' in result.stderr, 'the message tells of the loss')
 
 
+def other_fault_sources(bench):
+    """Page faults from elsewhere than the tracepoints: as far as this kernel has them, the page tables come out right."""
+    for source in ('kprobe', 'perf'):
+        command = (bench.programs.capture, '-q', '--fault-source', source, '-o', bench.trace, '--',
+                   os.path.join(bench.programs.workloads, 'vmops'))
+        if source == 'kprobe' and not os.path.exists('/sys/kernel/tracing/kprobe_events'):
+            bench.one_line(bench.programs.run(*command, expect=1), 'handle_mm_fault', 'no kprobe events')
+            continue
+        bench.programs.run(*command)
+        report, _ = bench.replay()
+        fidelity = report['fidelity']
+        print(f'{source}: {fidelity["ptes"]} entries, {fidelity["order"]} in the right folio, {fidelity["extra"]} too many')
+        machine.require(fidelity['fault_checks_ok'] == 0, 'nothing but the tracepoints tells what a fault hit')
+        for name in ('present', 'pfn', 'order'):
+            machine.require(fidelity[name] >= 0.99 * fidelity['ptes'], f'less than 99 % {name}')
+    bench.no_instance_left()
+    machine.require('refold_' not in machine.read('/sys/kernel/tracing/dynamic_events'), 'kprobes left behind')
+
+
 CASES = {case.__name__: case for case in (killed, interrupted, terminated, disk_full, pid_gone, command_not_found,
-                                          attach, whole_system, losses)}
+                                          attach, whole_system, losses, other_fault_sources)}
 
 
 def main():

@@ -81,6 +81,9 @@ static const char print_format[] = "name: print\nID: 5\n" COMMON
 
 static const struct rf_kernel x86 = { "6.18", "x86_64", RF_ISA_X86, 12, 34, 46 };
 static const struct rf_kernel arm64 = { "6.18", "aarch64", RF_ISA_ARM64, 16, 32, 48 };
+/* With memory beyond 48 bits: pages of 64K and, by LPA2, of 4K. */
+static const struct rf_kernel arm64_lpa = { "6.18", "aarch64", RF_ISA_ARM64, 16, 36, 52 };
+static const struct rf_kernel arm64_lpa2 = { "6.18", "aarch64", RF_ISA_ARM64, 12, 40, 52 };
 static const struct rf_kernel riscv = { "6.18", "riscv64", RF_ISA_RISCV, 12, 44, 56 };
 static const struct rf_kernel s390 = { "6.18", "s390x", RF_ISA_OTHER, 12, 0, 0 };
 
@@ -281,6 +284,36 @@ static void test_migration(void **state)
 		record = decode(decoder, &e);
 		assert_int_equal(record.f[1], pfn);
 		assert_int_equal(record.f[3], cases[i].flags);
+		rf_decoder_destroy(decoder);
+	}
+}
+
+/* Physical addresses of 52 bits, as arm64's __phys_to_pte_val() takes them apart. */
+static void test_large_physical_addresses(void **state)
+{
+	static const u64 address = 0xd123456780000;
+	static const struct {
+		const struct rf_kernel *kernel;
+		u64 present;
+	} cases[] = {
+		{ &arm64_lpa, (address & 0xffffffff0000) | (address >> 36 & 0xf000) | 0x8000000000f53 },
+		{ &arm64_lpa2, (address & 0x3fffffffff000) | (address >> 42 & 0x300) | 0x8000000000c53 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		u64 pfn = address >> cases[i].kernel->page_shift;
+		struct rf_decoder *decoder = decoder_of(cases[i].kernel, "remove_migration_pte",
+							MIGRATION_FORMAT("remove_migration_pte", "710"));
+		struct event e = event(710, 1);
+
+		put(&e, 16, cases[i].present, 8);
+		assert_int_equal(decode(decoder, &e).f[1], pfn);
+		assert_int_equal(decode(decoder, &e).f[3], RF_PTE_WRITE);
+		rf_decoder_destroy(decoder);
+		decoder = decoder_of(cases[i].kernel, "set_migration_pte", MIGRATION_FORMAT("set_migration_pte", "711"));
+		e = event(711, 1);
+		put(&e, 16, pfn << 12 | 30 << 6, 8);
+		assert_int_equal(decode(decoder, &e).f[1], pfn);
 		rf_decoder_destroy(decoder);
 	}
 }
@@ -489,6 +522,7 @@ int main(void)
 		cmocka_unit_test(test_print_fmt),
 		cmocka_unit_test(test_call_arguments_by_position),
 		cmocka_unit_test(test_migration),
+		cmocka_unit_test(test_large_physical_addresses),
 		cmocka_unit_test(test_kernel_addresses_are_hidden),
 		cmocka_unit_test(test_marker),
 		cmocka_unit_test(test_long_marker),
