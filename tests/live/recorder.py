@@ -218,7 +218,7 @@ def losses(bench):
 
 
 def other_fault_sources(bench):
-    """Page faults from elsewhere than the tracepoints, as far as this kernel has them: the page tables come out right."""
+    """Page faults from elsewhere than the tracepoints, as far as this kernel has them: page tables come out right."""
     for source in ('kprobe', 'perf'):
         command = (bench.programs.capture, '-q', '--fault-source', source, '-o', bench.trace, '--',
                    os.path.join(bench.programs.workloads, 'vmops'))
