@@ -339,6 +339,8 @@ struct arch_ops {
 	void (*wrprotect_ptes)(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr);
 	/* Widen A/D/write to entry's; dirty: flush as the architecture does. Returns whether anything changed. */
 	bool (*ptep_set_access_flags)(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t entry, bool dirty);
+	/* The flush of pmdp_set_access_flags(), for a write fault on the huge page at addr; the caller changes the entry. */
+	void (*flush_pmd_access)(struct arch_mm *mm, u64 addr);
 	bool (*test_and_clear_young_ptes)(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr);
 	bool (*clear_flush_young_ptes)(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr);
 	void (*clear_young_dirty_ptes)(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr, bool young,

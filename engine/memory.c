@@ -323,14 +323,13 @@ void op_fault_reuse(struct mm *mm, const struct rf_op *op)
 		return;
 	}
 	if (pmd_leaf(*pmd)) {
-		/* do_huge_pmd_wp_page(): pmdp_set_access_flags() is ptep_set_access_flags() on this entry. */
-		pte_t leaf = pmd_pte(*pmd);
-
-		entry = maybe_mkwrite(pte_mkdirty(pte_mkyoung(leaf)), vma);
-		ops->ptep_set_access_flags(&mm->arch, ALIGN_DOWN(addr, pmd_size(mm)), &leaf, entry, true);
-		if (leaf.val & PTE_ANON)
-			leaf.val |= PTE_EXCLUSIVE;
-		set_pmd_leaf(pmd, leaf);
+		/* do_huge_pmd_wp_page() */
+		entry = maybe_mkwrite(pte_mkdirty(pte_mkyoung(pmd_pte(*pmd))), vma);
+		if (entry.val & PTE_ANON)
+			entry.val |= PTE_EXCLUSIVE;
+		if (entry.val != pmd_pte(*pmd).val)
+			ops->flush_pmd_access(&mm->arch, addr);
+		set_pmd_leaf(pmd, entry);
 		return;
 	}
 	ptep = pte_offset(mm, pmd, addr);

@@ -306,6 +306,25 @@ static bool arm64_ptep_set_access_flags(struct arch_mm *mm, u64 addr, pte_t *pte
 	return changed;
 }
 
+/* Until 6.18 it is the flush of a page; then a local one of the whole range. */
+static void arm64_flush_pmd_access(struct arch_mm *mm, u64 addr)
+{
+	u64 size = 1ull << (mm->geometry->page_shift + mm->geometry->table_shift);
+	const struct arch_flush flush = {
+		.start = ALIGN_DOWN(addr, size),
+		.end = ALIGN_DOWN(addr, size) + size,
+		.stride = size,
+		.last_level = true,
+		.level = FLUSH_LEVEL_PMD,
+		.mode = FLUSH_LOCAL,
+	};
+
+	if (mm->knobs->reuse_flush_local)
+		arm64_flush_tlb_range(mm, &flush);
+	else
+		arm64_flush_tlb_page(mm, addr, FLUSH_SYNC);
+}
+
 /* One ptep_test_and_clear_young() until 6.19; widens to the block. *start and *nr become what was looked at. */
 static bool clear_young_one(struct arch_mm *mm, u64 *addr, pte_t *ptep, unsigned int *nr)
 {
@@ -440,6 +459,7 @@ const struct arch_ops arm64_ops = {
 	.get_and_clear_full_ptes = arm64_get_and_clear_full_ptes,
 	.wrprotect_ptes = arm64_wrprotect_ptes,
 	.ptep_set_access_flags = arm64_ptep_set_access_flags,
+	.flush_pmd_access = arm64_flush_pmd_access,
 	.test_and_clear_young_ptes = arm64_test_and_clear_young_ptes,
 	.clear_flush_young_ptes = arm64_clear_flush_young_ptes,
 	.clear_young_dirty_ptes = arm64_clear_young_dirty_ptes,

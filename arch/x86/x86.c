@@ -110,6 +110,11 @@ static bool x86_ptep_set_access_flags(struct arch_mm *mm, u64 addr, pte_t *ptep,
 	return changed;
 }
 
+/* A remote CPU that still has the old entry takes a spurious fault. */
+static void x86_flush_pmd_access(struct arch_mm *mm, u64 addr)
+{
+}
+
 static bool clear_young(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr)
 {
 	unsigned int i, young = 0;
@@ -192,6 +197,7 @@ const struct arch_ops x86_ops = {
 	.get_and_clear_full_ptes = x86_get_and_clear_full_ptes,
 	.wrprotect_ptes = x86_wrprotect_ptes,
 	.ptep_set_access_flags = x86_ptep_set_access_flags,
+	.flush_pmd_access = x86_flush_pmd_access,
 	.test_and_clear_young_ptes = x86_test_and_clear_young_ptes,
 	.clear_flush_young_ptes = x86_clear_flush_young_ptes,
 	.clear_young_dirty_ptes = x86_clear_young_dirty_ptes,
