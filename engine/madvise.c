@@ -14,6 +14,22 @@ struct advise_state {
 	enum advice advice;
 };
 
+/*
+ * Hardware sets A and D without anybody being told. That a page is advised again is taken to mean that it was used in
+ * between, and written to if it could be: allocators do not free twice what nobody touched. No access of the kernel's,
+ * so nothing is counted.
+ */
+static void assume_used(pte_t *ptep, u64 max_nr)
+{
+	u64 size = 1ull << pte_folio_order(*ptep), nr, i;
+
+	if (!(ptep->val & PTE_ANON) || !pte_valid(*ptep) || pte_young(*ptep))
+		return;
+	nr = min_u64(size - (pte_pfn(*ptep) & (size - 1)), max_nr);
+	for (i = 0; i < nr && pte_valid(ptep[i]) && !pte_young(ptep[i]); i++)
+		ptep[i] = pte_mkyoung(pte_write(ptep[i]) ? pte_mkdirty(ptep[i]) : ptep[i]);
+}
+
 static bool advice_changes(const struct advise_state *state, pte_t pte)
 {
 	if (state->advice == ADVICE_FREE)
@@ -84,6 +100,8 @@ static void advise_pte_range(struct advise_state *state, pmd_t *pmd, u64 addr, u
 		if (nr)
 			continue;
 		nr = 1;
+		if (state->advice != ADVICE_PAGEOUT)
+			assume_used(ptep, max_nr);
 		pte = mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
 		if (!pte_present(pte)) {
 			if (state->advice != ADVICE_FREE || is_migration_entry(pte) || is_guard_marker(pte))
@@ -106,8 +124,10 @@ static void advise_pte_range(struct advise_state *state, pmd_t *pmd, u64 addr, u
 static void advise_huge_pmd(struct advise_state *state, pmd_t *pmd, u64 addr)
 {
 	struct mm *mm = state->tlb.mm;
-	pte_t pte = pmd_pte(*pmd);
+	pte_t pte;
 
+	pte = pmd_pte(*pmd);
+	assume_used(&pte, 1);
 	if (!pte_present(pte) || pte_special(pte) || !advice_changes(state, pte))
 		return;
 	flush_pmd_tlb_range(mm, addr, addr + pmd_size(mm));	/* pmdp_invalidate() */
