@@ -19,12 +19,9 @@ static u64 count_of(const struct importing *importing, const struct rf_dat_forma
 
 static bool has_field(const struct rf_dat_format *format, const char *name)
 {
-	size_t length = strlen(name);
+	u32 offset, size;
 
-	for (const char *at = format->text; (at = strstr(at, name)); at += length)
-		if (at[length] == ';' && at > format->text && (at[-1] == ' ' || at[-1] == '\t'))
-			return true;
-	return false;
+	return rf_dat_field(format, name, &offset, &size);
 }
 
 /* A probe, of whatever name, that gives what handle_mm_fault() is called with. */
@@ -104,6 +101,9 @@ static bool is_spare(const struct importing *importing, size_t i)
 	/* The file has no pid filter: what khugepaged does is among the rest. */
 	if (event->instance == RF_INSTANCE_SYSTEM && event->kind == RF_PAGE_ALLOC)
 		return true;
+	/* Our own probes; of other people's we know only what handle_mm_fault() is called with. */
+	if (event->probe && !is_fault_probe(i))
+		return true;
 	return is_stand_in(i) && told_by_another(importing, i);
 }
 
@@ -122,15 +122,19 @@ static void learn_row(struct importing *importing, size_t i)
 		row->used = true;
 }
 
-/* A row that is missed, as long as nothing stands in. */
-static bool is_missed(const struct importing *importing, size_t number)
+static bool is_replaced(const struct importing *importing, size_t number)
 {
-	if (importing->rows[number].used || importing->rows[number].spare || rf_events[number].need > RF_NEED_WANTED)
-		return false;
-	for (size_t i = 0; i < rf_nr_events; i++)
+	for (size_t i = 0; i < rf_nr_events && !importing->rows[number].used; i++)
 		if (is_stand_in(i) && rf_event_same(i, number) && importing->rows[i].used)
-			return false;
-	return true;
+			return true;
+	return false;
+}
+
+static bool is_missed(const struct importing *importing, size_t i)
+{
+	const struct import_row *row = &importing->rows[i];
+
+	return !row->used && !row->spare && !row->replaced && rf_events[i].need <= RF_NEED_WANTED;
 }
 
 static void warn_of_missing(struct importing *importing)
@@ -171,11 +175,12 @@ int import_choose(struct importing *importing, struct rf_error *err)
 		if (importing->rows[i].used && rf_events[i].kind != RF_MARKER)
 			usable += count_of(importing, importing->rows[i].format);
 	}
+	for (size_t i = 0; i < rf_nr_events; i++)
+		importing->rows[i].replaced = is_replaced(importing, i);
 	if (!usable)
 		return rf_error_set(err, -EPROTO, RF_NO_OFFSET,
-				    "none of its %llu events tells anything about page tables; record at least "
-				    "kmem:rss_stat, the page faults and the system calls that change mappings",
-				    (unsigned long long)importing->result->events);
+				    "none of its %llu events tells anything about page tables; refold-import(1) says "
+				    "what to record", (unsigned long long)importing->result->events);
 	warn_of_missing(importing);
 	return 0;
 }

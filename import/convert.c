@@ -5,8 +5,6 @@
  * what everybody did, and we do it afterwards.
  */
 #include <errno.h>
-#include <linux/sched.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "import/importing.h"
@@ -34,78 +32,6 @@ static int instance_of(const struct importing *importing, const struct rf_record
 	return RF_INSTANCE_TASK;
 }
 
-/* ---- children ------------------------------------------------------------------- */
-
-static struct import_fork *fork_place(const struct importing *importing, u32 tid)
-{
-	u32 mask = importing->forks_size - 1, i = tid * 2654435761u & mask;
-
-	while (importing->forks[i].tid && importing->forks[i].tid != tid)
-		i = (i + 1) & mask;
-	return &importing->forks[i];
-}
-
-/* What is known of the thread's clone() in progress; NULL: out of memory. */
-static struct import_fork *fork_of(struct importing *importing, u32 tid)
-{
-	struct import_fork *fork;
-
-	if (importing->nr_forks * 2 >= importing->forks_size) {
-		struct import_fork *old = importing->forks;
-		u32 old_size = importing->forks_size;
-
-		importing->forks_size = old_size ? old_size * 2 : 256;
-		importing->forks = calloc(importing->forks_size, sizeof(*importing->forks));
-		if (!importing->forks) {
-			importing->forks = old;
-			importing->forks_size = old_size;
-			return NULL;
-		}
-		for (u32 i = 0; i < old_size; i++)
-			if (old[i].tid)
-				*fork_place(importing, old[i].tid) = old[i];
-		free(old);
-	}
-	fork = fork_place(importing, tid);
-	if (!fork->tid) {
-		fork->tid = tid;
-		importing->nr_forks++;
-	}
-	return fork;
-}
-
-/*
- * sched_process_fork does not tell the clone flags. The call does, unless it is clone3(), whose flags are behind a
- * pointer: then a new address space that is being filled tells a child of its own from a thread.
- */
-static void complete_child(struct importing *importing, struct rf_record *record)
-{
-	struct import_fork *fork = record->tid ? fork_of(importing, record->tid) : NULL;
-
-	if (!fork)
-		return;
-	switch (record->kind) {
-	case RF_SYS_CLONE:
-		*fork = (struct import_fork){ .tid = record->tid, .calling = true, .flags = record->f[0] };
-		break;
-	case RF_SYS_RET:
-		fork->calling = false;
-		break;
-	case RF_RSS_STAT:
-		fork->copied |= !record->f[1];
-		return;
-	case RF_NEWTASK:
-		if (record->f[1] != RF_CLONE_UNKNOWN)
-			return;
-		if (fork->calling && fork->flags != RF_CLONE_UNKNOWN)
-			record->f[1] = fork->flags;
-		else
-			record->f[1] = fork->copied ? 0 : CLONE_VM | CLONE_THREAD;
-		break;
-	}
-	fork->copied = false;
-}
-
 /* ---- streams --------------------------------------------------------------------- */
 
 static int stream_of(struct importing *importing, int instance, u32 cpu, struct rf_error *err)
@@ -127,9 +53,9 @@ int import_event(struct importing *importing, u32 cpu, u64 time, const void *dat
 	size_t nr = rf_decode(importing->decoder, data, size, time, records, RF_DECODE_MAX);
 	int instance, stream;
 
-	if (!nr)
+	if (!nr || cpu >= importing->nr_cpus)
 		return 0;
-	complete_child(importing, &records[0]);
+	import_family(importing, &records[0]);
 	instance = instance_of(importing, &records[0]);
 	if (instance == DROP)
 		return 0;
@@ -144,7 +70,7 @@ int import_lost(struct importing *importing, u32 cpu, u64 time, u64 events, stru
 {
 	struct rf_record record = { .time = time, .kind = RF_LOST, .f = { events } };
 	/* One buffer held what are two streams to us; who loses in the first has lost everything. */
-	int stream = stream_of(importing, RF_INSTANCE_TASK, cpu, err);
+	int stream = cpu < importing->nr_cpus ? stream_of(importing, RF_INSTANCE_TASK, cpu, err) : -EBADMSG;
 
 	importing->result->lost += events;
 	return stream < 0 ? stream : rf_writer_append(importing->writer, stream, &record, 1, err);

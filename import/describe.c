@@ -23,9 +23,9 @@ static void add_events(json_t *header, const struct importing *importing)
 			 row->used ? row->format->name : rf_events[i].name);
 		if (row->spare)
 			continue;
-		if (!row->used)
+		if (!row->used && !row->replaced)
 			json_object_set_new(missing, name, json_string(row->reason));
-		else
+		if (row->used)
 			json_array_append_new(on, json_string(name));
 		if (row->used && rf_events[i].filter)
 			json_object_set_new(filters, name, json_string(rf_events[i].filter));
@@ -33,6 +33,16 @@ static void add_events(json_t *header, const struct importing *importing)
 	json_object_set_new(header, "events", on);
 	json_object_set_new(header, "events_missing", missing);
 	json_object_set_new(header, "filters", filters);
+}
+
+/* As a live recording names it; "none": nothing tells them. */
+static const char *fault_source(const struct importing *importing)
+{
+	for (size_t i = 0; i < rf_nr_events; i++)
+		if (rf_events[i].kind == RF_FAULT && importing->rows[i].used)
+			return rf_fault_sources[rf_events[i].need == RF_NEED_STAND_IN ? RF_FAULTS_KPROBE :
+											RF_FAULTS_TRACEPOINT].name;
+	return "none";
 }
 
 char *import_header(const struct importing *importing)
@@ -46,6 +56,7 @@ char *import_header(const struct importing *importing)
 	json_object_set_new(header, "arch", json_string(kernel->machine));
 	json_object_set_new(header, "clock", json_string(dat->clock[0] ? dat->clock : "unknown"));
 	json_object_set_new(header, "cpus", json_integer(importing->nr_cpus));
+	json_object_set_new(header, "faults", json_string(fault_source(importing)));
 	if (!rf_decoder_gfp(importing->decoder, RF_GFP_MOVABLE))
 		json_array_append_new(gfp_unknown, json_string("movable"));
 	if (!rf_decoder_gfp(importing->decoder, RF_GFP_HARDWALL))

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,6 +94,7 @@ static int count_event(struct pass *pass, const struct tep_record *record)
 	importing->counts[id]++;
 	importing->result->events++;
 	importing->nr_cpus = (u32)max_u64(importing->nr_cpus, (u64)record->cpu + 1);
+	import_look(importing, record->data, (u32)record->size);
 	return 0;
 }
 
@@ -124,11 +126,17 @@ static int describe_machine(struct importing *importing, struct rf_error *err)
 	return importing->decoder ? 0 : -ENOMEM;
 }
 
+/* What is wrong is the file we write. */
+static int output_error(struct importing *importing, const struct rf_error *err)
+{
+	importing->result->output_failed = true;
+	return err->code ? err->code : -EIO;
+}
+
 static int create_output(struct importing *importing, struct rf_error *err)
 {
 	char *header;
 
-	importing->nr_cpus = (u32)max_u64(importing->nr_cpus, min_u64(importing->dat.cpus, UINT16_MAX));
 	for (int i = 0; i < RF_INSTANCES; i++) {
 		importing->streams[i] = malloc(importing->nr_cpus * sizeof(int));
 		if (!importing->streams[i])
@@ -141,44 +149,56 @@ static int create_output(struct importing *importing, struct rf_error *err)
 	importing->writer = rf_writer_create(importing->options->output, header, ZSTD_LEVEL, err);
 	free(header);
 	if (!importing->writer)
-		return err->code ? err->code : -EIO;
+		return output_error(importing, err);
 	importing->result->wrote = true;
 	return 0;
 }
 
-static int convert(struct importing *importing, struct rf_error *err)
+/* First pass: which events there are. What can be read of a damaged file is worth having. */
+static int count_events(struct importing *importing, struct rf_error *err)
 {
-	struct pass counting = { .importing = importing, .err = err, .event = count_event };
-	struct pass converting = { .importing = importing, .err = err, .event = convert_event };
-	struct rf_error damage = { 0 };
-	int ret, damaged;
+	struct pass pass = { .importing = importing, .err = err, .event = count_event };
+	int ret;
 
-	ret = rf_dat_read(importing->options->input, &importing->dat, err);
-	if (!ret)
-		ret = describe_machine(importing, err);
 	importing->rows = calloc(rf_nr_events, sizeof(*importing->rows));
 	importing->counts = calloc(EVENT_IDS, sizeof(*importing->counts));
-	if (!ret && (!importing->rows || !importing->counts))
-		ret = rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
-	if (ret)
+	if (!importing->rows || !importing->counts)
+		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	ret = run_pass(&pass);
+	if (ret && (ret != -EBADMSG || !importing->result->events))
 		return ret;
-	damaged = run_pass(&counting);
-	damage = *err;
-	/* What can be read of a damaged file is worth having. */
-	if (damaged && !importing->result->events)
-		return damaged;
-	ret = import_choose(importing, err);
+	if (!importing->result->events)
+		return rf_error_set(err, -EPROTO, RF_NO_OFFSET, "it holds no events");
+	if (importing->dat.mixed_clocks)
+		import_warn(importing, "its buffers have different clocks: their events cannot be put in order");
+	return 0;
+}
+
+static int convert_events(struct importing *importing, struct rf_error *err)
+{
+	struct pass pass = { .importing = importing, .err = err, .event = convert_event };
+	int ret = run_pass(&pass), closed;
+
+	if (ret && ret != -EBADMSG)
+		ret = output_error(importing, err);
+	/* Without a reason to have ended, a trace is incomplete. */
+	closed = rf_writer_close(importing->writer, ret ? RF_END_NONE : RF_END_IMPORTED, ret ? NULL : err);
+	return !ret && closed ? output_error(importing, err) : ret;
+}
+
+static int convert(struct importing *importing, struct rf_error *err)
+{
+	int ret = rf_dat_read(importing->options->input, &importing->dat, err);
+
+	if (!ret)
+		ret = describe_machine(importing, err);
+	if (!ret)
+		ret = count_events(importing, err);
+	if (!ret)
+		ret = import_choose(importing, err);
 	if (!ret)
 		ret = create_output(importing, err);
-	if (ret)
-		return ret;
-	ret = run_pass(&converting);
-	if (!ret && damaged) {
-		*err = damage;
-		ret = damaged;
-	}
-	damaged = rf_writer_close(importing->writer, ret ? RF_END_ERROR : RF_END_IMPORTED, ret ? NULL : err);
-	return ret ? ret : damaged;
+	return ret ? ret : convert_events(importing, err);
 }
 
 static void free_importing(struct importing *importing)
@@ -187,7 +207,7 @@ static void free_importing(struct importing *importing)
 	rf_dat_free(&importing->dat);
 	for (int i = 0; i < RF_INSTANCES; i++)
 		free(importing->streams[i]);
-	free(importing->forks);
+	import_family_free(importing);
 	free(importing->rows);
 	free(importing->counts);
 }
@@ -208,6 +228,8 @@ static void read_in_child(const struct rf_import_options *options, struct outcom
 
 	if (null >= 0)
 		dup2(null, STDERR_FILENO);
+	/* Whoever reads what we write may stop: an error, not an end. */
+	signal(SIGPIPE, SIG_IGN);
 	tracecmd_set_loglevel(TEP_LOG_NONE);
 	outcome->ret = convert(&importing, &outcome->err);
 	free_importing(&importing);
@@ -236,8 +258,12 @@ int rf_import(const struct rf_import_options *options, struct rf_import_result *
 		if (!WIFEXITED(status) || WEXITSTATUS(status))
 			ret = rf_error_set(err, -EBADMSG, RF_NO_OFFSET, "it is damaged: libtracecmd crashed on it");
 	}
-	if (result->wrote && !stat(options->output, &written))
+	if (result->wrote && !stat(options->output, &written) && S_ISREG(written.st_mode)) {
 		result->bytes = (u64)written.st_size;
+		/* A trace of half a file is of use; one that could not be written is not. */
+		if (ret && ret != -EBADMSG)
+			result->wrote = unlink(options->output) != 0;
+	}
 	munmap(outcome, sizeof(*outcome));
 	return ret;
 }

@@ -21,7 +21,8 @@ struct rf_import_result {
 	u64 records;		/* written */
 	u64 lost;		/* events that trace-cmd lost */
 	u64 bytes;		/* written */
-	bool wrote;		/* there is an output file, if damaged one that says so */
+	bool wrote;		/* there is an output file; of a damaged input one that says so */
+	bool output_failed;	/* the error is about the output, not the input */
 	u32 nr_warnings;
 	char warnings[RF_IMPORT_WARNINGS][400];	/* what is less than it could be; one line each */
 };

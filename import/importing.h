@@ -16,13 +16,15 @@
 struct import_row {
 	bool used;
 	bool spare;		/* not used because another tells the same */
+	bool replaced;		/* not to be had, but another stands in */
 	const struct rf_dat_format *format;	/* NULL: the file has none */
 	char reason[160];	/* why it is neither used nor spare */
 };
 
-/* What a thread's records so far tell about the child it is making. */
-struct import_fork {
+/* What the records so far tell about a thread, and the child it is making. */
+struct import_member {
 	u32 tid;
+	bool leader;		/* began a program as a process of his own */
 	bool calling;		/* inside clone() or the like */
 	bool copied;		/* an address space was filled */
 	u64 flags;
@@ -40,8 +42,10 @@ struct importing {
 	u32 nr_cpus;
 	struct rf_writer *writer;
 	int *streams[RF_INSTANCES];		/* by CPU; -1: none yet */
-	struct import_fork *forks;		/* open addressing by tid */
-	u32 nr_forks, forks_size;
+	struct import_member *members;		/* open addressing by tid */
+	u32 nr_members, members_size;
+	u32 exec_pid, exec_old_pid;		/* where sched_process_exec has these, 0: not there */
+	u16 exec_id;
 };
 
 __attribute__((format(printf, 2, 3))) void import_warn(struct importing *importing, const char *format, ...);
@@ -51,6 +55,14 @@ int import_choose(struct importing *importing, struct rf_error *err);
 
 /* describe.c: the header of the trace, to be freed. */
 char *import_header(const struct importing *importing);
+
+/*
+ * family.c: what sched_process_fork leaves untold, the flags of clone(). The first pass looks at every event, because
+ * who is a process of his own shows only later; the second completes the records.
+ */
+void import_look(struct importing *importing, const void *data, u32 size);
+void import_family(struct importing *importing, struct rf_record *record);
+void import_family_free(struct importing *importing);
 
 /* convert.c: one event of the file; missed: events lost before it on its CPU. */
 int import_event(struct importing *importing, u32 cpu, u64 time, const void *data, u32 size, struct rf_error *err);

@@ -46,6 +46,7 @@ struct reading {
 	struct piece file;
 	bool compressed;	/* sections may be */
 	u64 options;		/* where the first options are, version 7 */
+	bool clock_known;	/* from a buffer */
 	struct rf_error *err;
 };
 
@@ -188,16 +189,28 @@ static void read_clock(struct rf_dat *dat, const char *line)
 		copy_word(dat->clock, sizeof(dat->clock), open + 1, (size_t)(close - open) - 1);
 }
 
-/* A buffer's own clock is the one its events have. */
-static void read_buffer(struct rf_dat *dat, struct piece piece)
+/* A buffer's own clock is the one its events have, if it has any. */
+static void read_buffer(struct reading *reading, struct piece piece)
 {
+	struct rf_dat *dat = reading->dat;
 	const char *clock;
+	u64 cpus, bytes = 0;
 
 	take_number(&piece, 8);
 	take_string(&piece);
 	clock = take_string(&piece);
-	if (!piece.bad && *clock)
-		copy_word(dat->clock, sizeof(dat->clock), clock, strlen(clock));
+	take_number(&piece, 4);
+	cpus = take_number(&piece, 4);
+	for (u64 i = 0; i < cpus && !piece.bad; i++) {
+		take_number(&piece, 4);
+		take_number(&piece, 8);
+		bytes += take_number(&piece, 8);
+	}
+	if (piece.bad || !bytes || !*clock)
+		return;
+	dat->mixed_clocks |= reading->clock_known && strcmp(dat->clock, clock);
+	reading->clock_known = true;
+	copy_word(dat->clock, sizeof(dat->clock), clock, strlen(clock));
 }
 
 static void read_option(struct rf_dat *dat, u64 option, struct piece piece)
@@ -334,7 +347,7 @@ static int read_options(struct reading *reading, struct piece *section, u64 *nex
 		if (option == OPTION_EVENT_FORMATS || option == OPTION_FTRACE_EVENTS)
 			ret = read_section(reading, option, take_number(&piece, 8));
 		else if (option == OPTION_BUFFER)
-			read_buffer(reading->dat, piece);
+			read_buffer(reading, piece);
 		else
 			read_option(reading->dat, option, piece);
 		if (ret)
@@ -442,4 +455,15 @@ const struct rf_dat_format *rf_dat_format(const struct rf_dat *dat, const char *
 		if (!strcmp(dat->formats[i].system, system) && !strcmp(dat->formats[i].name, name))
 			return &dat->formats[i];
 	return NULL;
+}
+
+bool rf_dat_field(const struct rf_dat_format *format, const char *name, u32 *offset, u32 *size)
+{
+	size_t length = strlen(name);
+
+	for (const char *at = format->text; (at = strstr(at, name)); at += length)
+		if (at > format->text && (at[-1] == ' ' || at[-1] == '\t') &&
+		    sscanf(at + length, ";\toffset:%u;\tsize:%u;", offset, size) == 2)
+			return *size >= 1 && *size <= 8;
+	return false;
 }

@@ -22,6 +22,7 @@ struct rf_dat {
 	char release[65];	/* of the kernel, empty: not told */
 	char machine[65];	/* as uname -m, empty: not told */
 	char clock[32];		/* empty: not told */
+	bool mixed_clocks;	/* its buffers have several */
 	u32 cpus;		/* 0: not told */
 	char tool[65];		/* version of trace-cmd, empty: not told */
 	struct rf_dat_format *formats;
@@ -37,5 +38,8 @@ void rf_dat_free(struct rf_dat *dat);
 
 /* The format of an event, NULL: the file has none. */
 const struct rf_dat_format *rf_dat_format(const struct rf_dat *dat, const char *system, const char *name);
+
+/* Where a field of an event lies, of at most 8 bytes; false: it has none of this name. */
+bool rf_dat_field(const struct rf_dat_format *format, const char *name, u32 *offset, u32 *size);
 
 #endif

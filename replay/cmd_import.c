@@ -32,7 +32,7 @@ static int import(const struct rf_import_options *options)
 		fprintf(stderr, "refold: %s: %llu records of %llu events, %llu bytes%s\n", options->output,
 			(unsigned long long)result.records, (unsigned long long)result.events,
 			(unsigned long long)result.bytes, ret ? "; marked as incomplete" : "");
-	return ret ? rf_command_error(options->input, &err) : RF_EXIT_DONE;
+	return ret ? rf_command_error(result.output_failed ? options->output : options->input, &err) : RF_EXIT_DONE;
 }
 
 #else
@@ -84,6 +84,8 @@ int rf_cmd_import(int argc, char **argv)
 		return rf_command_usage("import", "needs -o TRACE.mmt.zst");
 	if (wanted.fault_event && !strchr(wanted.fault_event, ':'))
 		return rf_command_usage("import", "--fault-event %s: write SYSTEM:NAME", wanted.fault_event);
+	if (!strcmp(wanted.output, "-"))
+		wanted.output = "/dev/stdout";
 	wanted.input = argv[optind];
 	return import(&wanted);
 }

@@ -23,7 +23,7 @@ void learn_file(struct rf_tracker *tracker, struct world_mm *mm, struct world_vm
 		return;
 	if (known && known->provisional)
 		cache_merge(tracker->world, old, file);
-	else
+	else if (old || !vma->implicit)
 		tracker->fidelity.anomalies.file_mismatch++;
 	if (!old) {
 		vma->file = file;
