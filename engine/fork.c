@@ -68,9 +68,7 @@ static u32 copy_present_ptes(struct copy_state *copy, u64 addr, pte_t *src, pte_
 /* copy_nonpresent_pte() */
 static void copy_nonpresent_pte(struct copy_state *copy, u64 addr, pte_t *src, pte_t *dst, pte_t pte)
 {
-	if (is_guard_marker(pte))
-		return;
-	if (pte.val & (PTE_EXCLUSIVE | PTE_WRITE)) {
+	if (is_cow_mapping(copy->vma) && (pte.val & (PTE_EXCLUSIVE | PTE_WRITE))) {
 		/* No longer exclusive, or no longer a writable migration entry: both are bits of the entry. */
 		pte.val &= ~(PTE_EXCLUSIVE | PTE_WRITE);
 		set_pte_at(copy->parent, addr, src, pte);

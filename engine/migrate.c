@@ -51,7 +51,7 @@ static u32 migrate_run(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 max_
 
 static u32 migrate_out_one(struct mm *mm, const struct rf_op *op, u64 addr, u32 i)
 {
-	u32 max_nr = min_u64(op->nr - i, ptrs_per_pte(mm) - pte_index(mm, addr));
+	u32 max_nr = rmap_run_limit(mm, addr, op->nr - i);
 	pte_t *ptep = rmap_pte(mm, addr), pte;
 	bool defer = defers_flush(mm, op);
 
@@ -166,6 +166,7 @@ void split_folio_ptes(struct mm *mm, const struct vm_area *vma, u64 addr, pte_t 
 	u32 before = min_u64(pte_pfn(*ptep) - folio, pte_index(mm, addr)), nr, i;
 	pte_t *first = ptep - before;
 	u64 start = addr - ((u64)before << shift);
+	u64 *ours = mm->machine->exclusive_bits;	/* scratch; entries that were migrating before are not ours */
 
 	if (row != RF_ROW_folio_split)
 		mm->machine->stats.operations[RF_ROW_folio_split]++;
@@ -174,8 +175,10 @@ void split_folio_ptes(struct mm *mm, const struct vm_area *vma, u64 addr, pte_t 
 		u64 at = start + ((u64)i << shift);
 		pte_t pte;
 
+		ours[i / 64] = i % 64 ? ours[i / 64] : 0;
 		if (!same_folio(first[i], folio, order))
 			continue;
+		ours[i / 64] |= BIT_ULL(i % 64);
 		rmap_walk_reads(mm, at, &first[i]);
 		pte = mm->arch.ops->ptep_get(&mm->arch, at, &first[i]);
 		pte = unmap_clear_run(mm, at, &first[i], 1, false);
@@ -183,13 +186,17 @@ void split_folio_ptes(struct mm *mm, const struct vm_area *vma, u64 addr, pte_t 
 	}
 	for (i = 0; i < nr; i++) {
 		u64 at = start + ((u64)i << shift);
+		const struct vm_area *owner = vma;
 		pte_t entry = first[i];
 
-		if (!is_migration_entry(entry) || pte_pfn(entry) < folio || pte_pfn(entry) >= folio + (1ull << order))
+		if (!(ours[i / 64] & BIT_ULL(i % 64)))
 			continue;
+		/* The folio may reach into other VMAs, with other protections. */
+		if (at < vma->start || at >= vma->end)
+			owner = vma_lookup(mm, at);
 		rmap_walk_reads(mm, at, &first[i]);
 		mm->arch.ops->ptep_get(&mm->arch, at, &first[i]);
-		set_pte_at(mm, at, &first[i], migrated_pte(vma, entry, pte_pfn(entry), new_order));
+		set_pte_at(mm, at, &first[i], migrated_pte(owner ? owner : vma, entry, pte_pfn(entry), new_order));
 	}
 	machine_set_row(mm->machine, mm, row);
 }

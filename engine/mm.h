@@ -361,6 +361,7 @@ static inline void flush_tlb_batched_pending(struct mm *mm)
 
 pte_t *rmap_pte(struct mm *mm, u64 addr);
 void rmap_walk_reads(struct mm *mm, u64 addr, pte_t *ptep);
+u32 rmap_run_limit(struct mm *mm, u64 addr, u32 left);
 bool defers_flush(const struct mm *mm, const struct rf_op *op);
 pte_t unmap_clear_run(struct mm *mm, u64 addr, pte_t *ptep, u32 nr, bool defer);
 void split_folio_ptes(struct mm *mm, const struct vm_area *vma, u64 addr, pte_t *ptep, unsigned int new_order);

@@ -63,6 +63,15 @@ pte_t *rmap_pte(struct mm *mm, u64 addr)
 	return pte_offset(mm, pmd, addr);
 }
 
+/* Walks go from VMA to VMA and from table to table: no run is longer. */
+u32 rmap_run_limit(struct mm *mm, u64 addr, u32 left)
+{
+	const struct vm_area *vma = vma_lookup(mm, addr);
+	u64 limit = min_u64(left, ptrs_per_pte(mm) - pte_index(mm, addr));
+
+	return vma ? min_u64(limit, (vma->end - addr) >> mm->arch.geometry->page_shift) : limit;
+}
+
 /*
  * An unmapping that was only inferred, from a later fault, happened at a time nobody knows: no munmap or mprotect in
  * between may be charged with waiting for its flush (flush_tlb_batched_pending()).
@@ -112,7 +121,7 @@ static pte_t swap_entry(pte_t pte, u64 slot)
 
 static u32 unmap_some(struct mm *mm, const struct rf_op *op, u64 addr, pte_t *ptep, u32 i)
 {
-	u32 max_nr = min_u64(op->nr - i, ptrs_per_pte(mm) - pte_index(mm, addr)), nr = 1;
+	u32 max_nr = rmap_run_limit(mm, addr, op->nr - i), nr = 1;
 	struct exclusive_run exclusive;
 	struct pte_batch seen = { 0 };
 	pte_t pte;
@@ -160,7 +169,7 @@ void op_reclaim_flush(struct mm *mm)
 
 static u32 mkclean_some(struct mm *mm, u64 addr, u32 left)
 {
-	u32 max_nr = min_u64(left, ptrs_per_pte(mm) - pte_index(mm, addr)), nr = 1;
+	u32 max_nr = rmap_run_limit(mm, addr, left), nr = 1;
 	struct exclusive_run exclusive;
 	struct pte_batch seen = { 0 };
 	pte_t *ptep = rmap_pte(mm, addr);

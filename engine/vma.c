@@ -141,6 +141,18 @@ int vma_insert(struct mm *mm, const struct vm_area *vma)
 	return vma_merge(mm, index);
 }
 
+/* split_huge_pmd_if_needed(): no leaf may straddle the boundary of a VMA. */
+static int split_leaf_at(struct mm *mm, const struct vm_area *vma, u64 addr)
+{
+	u64 start = ALIGN_DOWN(addr, pmd_size(mm));
+	pmd_t *pmd;
+
+	if (start == addr || start < vma->start || start + pmd_size(mm) > vma->end)
+		return 0;
+	pmd = pmd_offset(mm, addr);
+	return pmd && pmd_leaf(*pmd) ? split_huge_pmd(mm, vma, pmd, addr) : 0;
+}
+
 int vma_split(struct mm *mm, u64 addr)
 {
 	struct vm_area *vma = vma_lookup(mm, addr);
@@ -150,6 +162,9 @@ int vma_split(struct mm *mm, u64 addr)
 
 	if (!vma || vma->start == addr)
 		return 0;
+	err = split_leaf_at(mm, vma, addr);
+	if (err)
+		return err;
 	index = vma - mm->vmas;
 	upper = *vma;
 	upper.start = addr;

@@ -11,6 +11,7 @@ struct zap_state {
 	const struct vm_area *vma;
 	const struct zap_details *details;
 	bool force_flush, force_break;
+	bool any_skipped;
 };
 
 /* How many entries one step may take: a run of one folio, as far as the gather has room. */
@@ -71,11 +72,21 @@ static u32 zap_present_ptes(struct zap_state *zap, u64 addr, pte_t *ptep, pte_t 
 		tlb_flush_pte_range(zap->tlb, addr, page_size(mm));
 		return 1;
 	}
-	if ((pte.val & PTE_ANON) && zap->details && zap->details->keep_anon)
+	if ((pte.val & PTE_ANON) && zap->details && zap->details->keep_anon) {
+		zap->any_skipped = true;
 		return 1;
+	}
 	nr = zap_batch(zap, addr, ptep, pte, max_nr);
 	zap_folio_ptes(zap, addr, ptep, pte, nr);
 	return nr;
+}
+
+/* Guards go with their VMA only: ZAP_FLAG_DROP_MARKER is for munmap and exit. Hole punching leaves swapped COWs. */
+static bool spares_nonpresent(const struct zap_state *zap, pte_t pte)
+{
+	if (is_guard_marker(pte))
+		return zap->details;
+	return zap->details && zap->details->keep_anon && (pte.val & PTE_ANON);
 }
 
 /* Swap slots are freed in runs, other entries one at a time; nothing of this reaches a TLB. */
@@ -84,8 +95,10 @@ static u32 zap_nonpresent_ptes(struct zap_state *zap, u64 addr, pte_t *ptep, pte
 	struct mm *mm = zap->tlb->mm;
 	u32 nr = 1, i;
 
-	if (zap->details && zap->details->keep_anon && !is_guard_marker(pte))
+	if (spares_nonpresent(zap, pte)) {
+		zap->any_skipped = true;
 		return 1;
+	}
 	if (mm_knobs(mm)->batch_zap && !is_migration_entry(pte) && !is_guard_marker(pte))
 		nr = swap_pte_batch(mm, addr, ptep, pte, max_nr);
 	for (i = 0; i < nr; i++)	/* clear_not_present_full_ptes() */
@@ -136,7 +149,7 @@ retry:
 	}
 	if (addr < end)
 		goto retry;
-	if (reclaim_table)
+	if (reclaim_table && !zap.any_skipped)
 		free_pte_table(tlb, pmd, start);
 }
 
@@ -275,7 +288,7 @@ void op_zap(struct mm *mm, const struct rf_op *op)
 
 	tlb_gather_mmu(&tlb, mm);
 	for (i = vma_find(mm, op->addr); i < mm->nr_vmas && mm->vmas[i].start < op->end; i++) {
-		const struct vm_area *vma = &mm->vmas[i];
+		struct vm_area *vma = &mm->vmas[i];
 		u64 start = max_u64(vma->start, op->addr), end = min_u64(vma->end, op->end);
 
 		unmap_page_range(&tlb, vma, start, end, &details);
@@ -283,8 +296,12 @@ void op_zap(struct mm *mm, const struct rf_op *op)
 			tlb_finish_mmu(&tlb);
 			tlb_gather_mmu(&tlb, mm);
 		}
-		if (op->why == RF_WHY_GUARD)
-			install_guards(mm, start, end);
+		if (op->why != RF_WHY_GUARD)
+			continue;
+		/* What is not empty any more must be copied by fork. */
+		if (!vma->file && !(vma->flags & RF_VM_SHARED))
+			vma_anon_prepare(mm, vma);
+		install_guards(mm, start, end);
 	}
 	tlb_finish_mmu(&tlb);
 }
