@@ -5,7 +5,9 @@
 static void test_names(void **state)
 {
 	static const char *const wanted[] = {
-		"linux-6.8", "contpte-v3", "contpte-v3-noopt", "linux-6.9", "linux-6.12", "linux-7.3", "x86-6.18",
+		"linux-6.8", "generic-batch", "contpte-v1", "contpte-v2", "contpte-v3", "contpte-v3-noopt", "contpte-v4",
+		"contpte-v5-basic", "contpte-v5-batch", "contpte-v5-fold", "linux-6.9", "norecency-rfc", "norecency-full",
+		"linux-6.12", "linux-6.17", "linux-7.2", "linux-7.3", "x86-6.18",
 	};
 	const struct rf_policy *policy;
 	const char *against;
@@ -24,6 +26,20 @@ static void test_names(void **state)
 	}
 	assert_null(rf_policy_find("linux-2.4"));
 	assert_null(rf_policy_named(i + 1));
+}
+
+/* 6.9 merged what v5 posted: the same knobs by two ways. */
+static void test_v5_is_6_9(void **state)
+{
+	const struct rf_policy *posted = rf_policy_find("contpte-v5-fold"), *merged = rf_policy_find("linux-6.9");
+	char value[32], other[32];
+	const char *knob;
+	size_t i;
+
+	for (i = 0; rf_policy_knob(posted, i, &knob, value, sizeof(value)); i++) {
+		assert_true(rf_policy_knob(merged, i, &knob, other, sizeof(other)));
+		assert_string_equal(value, other);
+	}
 }
 
 /* What was changed is what a point says it changes, and nothing else. */
@@ -165,6 +181,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_v5_is_6_9),
 		cmocka_unit_test(test_changes_are_all),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_errors),

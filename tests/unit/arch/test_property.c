@@ -148,7 +148,8 @@ static void check_extent(struct world *w, s64 live_before)
 
 	for (i = first; i <= last; i++)
 		any |= pte_cont(w->before[i]);
-	check(w, any || !c->unfold);
+	/* fold_sites=any can fold at one entry of a run what the next unfolds. */
+	check(w, any || !c->unfold || w->f->policy.arch_knobs.fold_sites == FOLD_ANY);
 	check(w, live_before + (s64)(c->born + c->fold) - (s64)(c->unfold + c->erased) == w->f->live);
 	for (i = 0; i < ENTRIES; i++)
 		if (i < first || i > last)
@@ -271,6 +272,7 @@ static void call_set_ascending(struct world *w, unsigned int index)
 		pte = fixture_pte(folio->pfn + i, folio->order, bits ^ (roll(w, 4) ? 0 : PTE_AF));
 		w->f->ops->set_ptes(&w->f->mm, fixture_addr(w->f, index + i), &w->f->table[index + i], pte, 1);
 		reference_set(&w->reference, index + i, pte, 1);
+		reference_note(&w->reference);
 	}
 }
 
@@ -340,10 +342,14 @@ static void call_access(struct world *w, unsigned int index)
 	reference_access(&w->reference, index, true, dirty, write);
 }
 
-/* Young and dirty are cleared for the whole of each folded block that the range touches. */
+/*
+ * Young and dirty are cleared for the whole of each folded block that the range touches. Helpers for runs look at the
+ * bit alone, so that the stray ones of 6.13 to 7.2 mislead them to clear bits of entries that are no block.
+ */
 static void call_clear_bits(struct world *w, unsigned int index)
 {
-	unsigned int length = run_length(w, index), n = w->f->n, first = index, last, nr;
+	unsigned int length = run_length(w, index), n = w->f->n, first = index, last, nr, kind = roll(w, 3);
+	u64 widens = !kind || w->f->policy.arch_knobs.young_batch ? PTE_CONT : PTE_CONT | PTE_VALID;
 	bool young = roll(w, 3), dirty = !young || roll(w, 2), was_young = false;
 	const struct arch_ops *ops = w->f->ops;
 	unsigned int i;
@@ -353,11 +359,11 @@ static void call_clear_bits(struct world *w, unsigned int index)
 		return;
 	nr = some_of(w, length);
 	last = index + nr - 1;
-	if (pte_cont(w->f->table[first]))
+	if ((w->f->table[first].val & widens) == widens)
 		first &= ~(n - 1);
-	if (pte_cont(w->f->table[last]))
+	if ((w->f->table[last].val & widens) == widens)
 		last |= n - 1;
-	switch (roll(w, 3)) {
+	switch (kind) {
 	case 0:
 		begin(w, "clear_young_dirty_ptes", index, nr, -1, -1, 0);
 		ops->clear_young_dirty_ptes(&w->f->mm, fixture_addr(w->f, index), &w->f->table[index], nr, young, dirty);
@@ -477,12 +483,14 @@ static void make_folios(struct world *w)
 	}
 }
 
-/* Every kind of event must have happened, or the checks have checked nothing. */
+/* Every kind of event must have happened, or the checks have checked nothing. Large blocks are hit whole less often. */
 static void check_reached(struct world *w, const struct arch_counters *sum)
 {
-	check(w, sum->born > 100 && sum->unfold > 100);
-	check(w, sum->erased > 10 || !w->f->policy.arch_knobs.batch_helpers);
-	check(w, sum->fold > 100 || w->f->policy.arch_knobs.fold_sites == FOLD_NONE);
+	u64 many = 1000 / w->f->n;
+
+	check(w, sum->born > many && sum->unfold > many);
+	check(w, sum->erased > many / 10 || !w->f->policy.arch_knobs.batch_helpers);
+	check(w, sum->fold > many || w->f->policy.arch_knobs.fold_sites == FOLD_NONE);
 	check(w, sum->flush_calls > 1000);
 }
 
@@ -524,8 +532,10 @@ static u64 seed_of_run(void)
 static void test_invariants(void **state)
 {
 	static const char *const specs[] = {
-		"contpte-v3", "contpte-v3-noopt", "linux-6.9", "linux-6.12", "linux-6.17", "linux-7.3",
-		"linux-7.3+bbml3=true", "linux-6.12+fold_sites=none", "linux-6.8", "linux-7.3+granule=64k+tlbi=single",
+		"contpte-v3", "contpte-v3-noopt", "contpte-v4", "contpte-v5-basic", "linux-6.9", "linux-6.12",
+		"linux-6.17", "linux-7.2", "linux-7.3", "linux-6.12+fold_sites=any", "linux-7.3+fold_sites=any",
+		"linux-7.3+bbml3=true", "linux-6.12+fold_sites=none", "linux-6.8",
+		"linux-7.3+granule=64k+tlbi=single",
 	};
 	u64 seed = seed_of_run();
 	size_t i;
