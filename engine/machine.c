@@ -89,6 +89,8 @@ enum rf_row machine_set_row(struct rf_machine *machine, struct mm *mm, enum rf_r
 	enum rf_row old = machine->row;
 
 	machine->row = row;
+	if (machine->accounts)
+		account_row(machine, row);
 	mm->arch.counters = &machine->stats.rows[row];
 	return old;
 }
@@ -135,6 +137,7 @@ void rf_machine_destroy(struct rf_machine *machine)
 	free(machine->mms);
 	free(machine->exclusive_bits);
 	free(machine->load_batches);
+	accounts_destroy(machine->accounts);
 	table_pool_destroy(machine->tables);
 	free(machine);
 }
@@ -391,6 +394,8 @@ static int run_op(struct rf_machine *machine, const struct rf_op *op)
 		return 0;
 	row = row_of_op(op);
 	machine->row = row;
+	if (machine->accounts && account_op(machine, op->mm, row))
+		return -ENOMEM;
 	if (!(op->flags & RF_OP_LOAD))
 		machine->stats.operations[row]++;
 	if (op->kind == RF_OP_MM_NEW) {

@@ -23,6 +23,22 @@ void rf_machine_destroy(struct rf_machine *machine);
  */
 int rf_machine_run(struct rf_machine *machine, const struct rf_op *ops, size_t nr);
 
+/* Count per address space as well, from now on. -ENOMEM or 0. */
+int rf_machine_account(struct rf_machine *machine);
+
+/* What the operations on one address space counted. */
+struct rf_account {
+	u32 mm;
+	u64 operations;
+	struct arch_counters counters;
+};
+
+/*
+ * The accounts of all address spaces that did anything since this was called last; good until operations are run again.
+ * Only if they are kept. -ENOMEM or 0.
+ */
+int rf_machine_take_accounts(struct rf_machine *machine, const struct rf_account **list, u32 *nr);
+
 const struct rf_policy *rf_machine_policy(const struct rf_machine *machine);
 const struct rf_stats *rf_machine_stats(const struct rf_machine *machine);
 

@@ -62,9 +62,18 @@ struct rf_machine {
 	s64 last_live;			/* live_blocks since last_change */
 	u64 last_change;
 	unsigned __int128 live_time;	/* block-nanoseconds */
+	struct accounts *accounts;	/* what each address space counted; NULL: nobody wants to know */
 	u64 *exclusive_bits;		/* scratch of one table, for runs of mixed PageAnonExclusive */
 	int error;
 };
+
+/* ---- account.c ----------------------------------------------------------------- */
+
+void accounts_destroy(struct accounts *accounts);
+/* An operation on mm begins, and will be counted in row. -ENOMEM or 0. */
+int account_op(struct rf_machine *machine, u32 mm, enum rf_row row);
+/* The operation goes on in this row. */
+void account_row(struct rf_machine *machine, enum rf_row row);
 
 static inline u64 page_size(const struct mm *mm)
 {

@@ -24,6 +24,7 @@ static const char help[] =
 	"  -q, --quiet             neither table nor progress line\n"
 	"      --max-loss N        exit with 4 if more than N events were lost while recording (default: any number)\n"
 	"      --page-tables FILE  write each process's page tables as rebuilt, when it exits (TSV)\n"
+	"      --processes         count each process, too: in the report, in the table, in each window of the report\n"
 	"      --windows           add a table of the windows: phases of the recording, between marks in it\n"
 	"      --window-begin RE   marks that begin a window, and its label: the first group of an extended regular\n"
 	"                          expression (default: 'WL BEGIN (.*)'; if no mark matches that, every mark)\n"
@@ -42,7 +43,7 @@ struct arguments {
 	const char *page_tables;
 	const char *window_begin, *window_end;
 	struct rf_window_patterns patterns;
-	bool json, quiet, limited, windows;
+	bool json, quiet, limited, windows, processes;
 	u64 max_loss;
 };
 
@@ -66,60 +67,75 @@ static int add_policies(struct arguments *arguments, const char *list)
 	return 0;
 }
 
+enum { OPTION_MAX_LOSS = 256, OPTION_PAGE_TABLES, OPTION_PROCESSES, OPTION_WINDOWS, OPTION_WINDOW_BEGIN, OPTION_WINDOW_END };
+
+static const struct option options[] = {
+	{ "policy", required_argument, NULL, 'p' },
+	{ "output", required_argument, NULL, 'o' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "max-loss", required_argument, NULL, OPTION_MAX_LOSS },
+	{ "page-tables", required_argument, NULL, OPTION_PAGE_TABLES },
+	{ "processes", no_argument, NULL, OPTION_PROCESSES },
+	{ "windows", no_argument, NULL, OPTION_WINDOWS },
+	{ "window-begin", required_argument, NULL, OPTION_WINDOW_BEGIN },
+	{ "window-end", required_argument, NULL, OPTION_WINDOW_END },
+	{ NULL, 0, NULL, 0 },
+};
+
+/* An option of getopt_long() other than help. 0, or an exit code. */
+static int take_option(struct arguments *arguments, int option, char **argv)
+{
+	switch (option) {
+	case 'p':
+		return add_policies(arguments, optarg);
+	case 'o':
+		arguments->output = optarg;
+		return 0;
+	case 'j':
+		arguments->json = true;
+		return 0;
+	case 'q':
+		arguments->quiet = true;
+		return 0;
+	case OPTION_MAX_LOSS:
+		arguments->limited = true;
+		if (parse_count(optarg, &arguments->max_loss))
+			return rf_command_usage("replay", "--max-loss needs a number, not '%s'", optarg);
+		return 0;
+	case OPTION_PAGE_TABLES:
+		arguments->page_tables = optarg;
+		return 0;
+	case OPTION_PROCESSES:
+		arguments->processes = true;
+		return 0;
+	case OPTION_WINDOWS:
+		arguments->windows = true;
+		return 0;
+	case OPTION_WINDOW_BEGIN:
+		arguments->window_begin = optarg;
+		return 0;
+	case OPTION_WINDOW_END:
+		arguments->window_end = optarg;
+		return 0;
+	default:
+		return rf_command_usage("replay", "%s: unknown option, or its value is missing", argv[optind - 1]);
+	}
+}
+
 /* 0: go on; -1: help was given; else an exit code. */
 static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 {
-	enum { OPTION_MAX_LOSS = 256, OPTION_PAGE_TABLES, OPTION_WINDOWS, OPTION_WINDOW_BEGIN, OPTION_WINDOW_END };
-	static const struct option options[] = {
-		{ "policy", required_argument, NULL, 'p' }, { "output", required_argument, NULL, 'o' },
-		{ "json", no_argument, NULL, 'j' },	    { "quiet", no_argument, NULL, 'q' },
-		{ "help", no_argument, NULL, 'h' },	    { "max-loss", required_argument, NULL, OPTION_MAX_LOSS },
-		{ "page-tables", required_argument, NULL, OPTION_PAGE_TABLES },
-		{ "windows", no_argument, NULL, OPTION_WINDOWS },
-		{ "window-begin", required_argument, NULL, OPTION_WINDOW_BEGIN },
-		{ "window-end", required_argument, NULL, OPTION_WINDOW_END }, { NULL, 0, NULL, 0 },
-	};
 	int option, ret = 0;
 
 	opterr = 0;
 	while (!ret && (option = getopt_long(argc, argv, "p:o:jqh", options, NULL)) != -1) {
-		switch (option) {
-		case 'p':
-			ret = add_policies(arguments, optarg);
-			break;
-		case 'o':
-			arguments->output = optarg;
-			break;
-		case 'j':
-			arguments->json = true;
-			break;
-		case 'q':
-			arguments->quiet = true;
-			break;
-		case 'h':
+		if (option == 'h') {
 			fputs(help, stdout);
 			return -1;
-		case OPTION_MAX_LOSS:
-			arguments->limited = true;
-			if (parse_count(optarg, &arguments->max_loss))
-				ret = rf_command_usage("replay", "--max-loss needs a number, not '%s'", optarg);
-			break;
-		case OPTION_PAGE_TABLES:
-			arguments->page_tables = optarg;
-			break;
-		case OPTION_WINDOWS:
-			arguments->windows = true;
-			break;
-		case OPTION_WINDOW_BEGIN:
-			arguments->window_begin = optarg;
-			break;
-		case OPTION_WINDOW_END:
-			arguments->window_end = optarg;
-			break;
-		default:
-			ret = rf_command_usage("replay", "%s: unknown option, or its value is missing",
-					       argv[optind - 1]);
 		}
+		ret = take_option(arguments, option, argv);
 	}
 	if (ret)
 		return ret;
@@ -161,14 +177,9 @@ static int check_traces(const struct arguments *arguments, u64 *total_records)
 	return RF_EXIT_DONE;
 }
 
-/* What the report says of the traces. */
-struct told {
-	json_t *traces, *windows;
-};
-
 /* Replay one trace and append its facts; an exit code. */
 static int replay_trace(const char *path, struct rf_results *results, const struct rf_run_options *run,
-			const struct told *told)
+			const struct rf_report_parts *parts)
 {
 	const struct rf_error *damage;
 	struct rf_reader *reader;
@@ -179,7 +190,7 @@ static int replay_trace(const char *path, struct rf_results *results, const stru
 	if (!reader) {
 		code = rf_command_error(path, &err);
 		if (code == RF_EXIT_DAMAGED)
-			json_array_append_new(told->traces, rf_report_unreadable_trace(path, &err));
+			json_array_append_new(parts->traces, rf_report_unreadable_trace(path, &err));
 		return code;
 	}
 	if (rf_run_trace(reader, results, run, &err)) {
@@ -188,8 +199,8 @@ static int replay_trace(const char *path, struct rf_results *results, const stru
 		/* Damage is never an error of the run: this is something else. */
 		code = code == RF_EXIT_DAMAGED ? RF_EXIT_FAILED : code;
 	} else {
-		json_array_append_new(told->traces, rf_report_trace(path, reader, results));
-		rf_report_add_windows(told->windows, path, reader, results);
+		json_array_append_new(parts->traces, rf_report_trace(path, reader, results));
+		rf_report_add_parts(parts, path, reader, results);
 		if (run->patterns->chosen && !results->windows.nr) {
 			rf_progress_end(run->progress);
 			fprintf(stderr, "refold: %s: none of its %llu marks begins a window\n", path,
@@ -211,19 +222,20 @@ static int replay_trace(const char *path, struct rf_results *results, const stru
 
 /* Damage does not stop the run, failures do. */
 static int replay_traces(const struct arguments *arguments, struct rf_results *results, FILE *page_tables, u64 total,
-			 const struct told *told)
+			 const struct rf_report_parts *parts)
 {
 	struct rf_progress progress;
 	const struct rf_run_options run = {
 		.progress = &progress,
 		.page_tables = page_tables,
 		.patterns = &arguments->patterns,
+		.processes = arguments->processes,
 	};
 	int code = RF_EXIT_DONE, one, i;
 
 	rf_progress_begin(&progress, !arguments->quiet, total);
 	for (i = 0; i < arguments->nr_traces; i++) {
-		one = replay_trace(arguments->traces[i], results, &run, told);
+		one = replay_trace(arguments->traces[i], results, &run, parts);
 		if (one != RF_EXIT_DONE)
 			code = one;
 		if (one != RF_EXIT_DONE && one != RF_EXIT_DAMAGED)
@@ -248,6 +260,8 @@ static int write_report(const struct arguments *arguments, FILE *output, const j
 	rf_table_write(report, stdout);
 	if (arguments->windows)
 		rf_table_write_windows(report, stdout);
+	if (arguments->processes)
+		rf_table_write_processes(report, stdout);
 	return code;
 }
 
@@ -262,31 +276,34 @@ static int check_loss(const struct arguments *arguments, const json_t *report)
 	return RF_EXIT_LOSSY;
 }
 
-static void forget(struct told *told)
+static void forget(struct rf_report_parts *parts)
 {
-	json_decref(told->traces);
-	json_decref(told->windows);
+	json_decref(parts->traces);
+	json_decref(parts->windows);
+	json_decref(parts->processes);
 }
 
 /* Replay and write, all files being open. */
 static int replay(const struct arguments *arguments, FILE *output, FILE *page_tables, u64 total)
 {
 	struct rf_results results;
-	struct told told = { .traces = json_array(), .windows = json_array() };
+	struct rf_report_parts parts = {
+		.traces = json_array(), .windows = json_array(), .processes = json_array(),
+	};
 	json_t *report;
 	int code, written;
 
 	if (rf_results_init(&results, arguments->policies, arguments->nr_policies)) {
-		forget(&told);
+		forget(&parts);
 		return rf_command_errno("replay", "cannot begin", ENOMEM);
 	}
-	code = replay_traces(arguments, &results, page_tables, total, &told);
+	code = replay_traces(arguments, &results, page_tables, total, &parts);
 	if (code != RF_EXIT_DONE && code != RF_EXIT_DAMAGED) {
-		forget(&told);
+		forget(&parts);
 		rf_results_free(&results);
 		return code;
 	}
-	report = rf_report_build(told.traces, told.windows, &results);
+	report = rf_report_build(&parts, &results);
 	written = write_report(arguments, output, report);
 	if (code == RF_EXIT_DONE)
 		code = check_loss(arguments, report);

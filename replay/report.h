@@ -23,15 +23,18 @@ json_t *rf_report_trace(const char *path, struct rf_reader *reader, const struct
 /* The same of a trace whose header cannot be read: nothing else of it can, and its report says so. */
 json_t *rf_report_unreadable_trace(const char *path, const struct rf_error *err);
 
-/* Append the windows of the trace that was replayed last to an array. */
-void rf_report_add_windows(json_t *windows, const char *path, struct rf_reader *reader,
-			   const struct rf_results *results);
+/* What a report says of its traces, one after the other: arrays. */
+struct rf_report_parts {
+	json_t *traces;			/* of rf_report_trace() */
+	json_t *windows, *processes;
+};
 
-/*
- * The report of these traces (an array of rf_report_trace()), their windows and results; both arrays are taken over.
- * NULL on lack of memory.
- */
-json_t *rf_report_build(json_t *traces, json_t *windows, const struct rf_results *results);
+/* Append the windows and processes of the trace that was replayed last. */
+void rf_report_add_parts(const struct rf_report_parts *parts, const char *path, struct rf_reader *reader,
+			 const struct rf_results *results);
+
+/* The report of these parts, which are taken over, and of the results. NULL on lack of memory. */
+json_t *rf_report_build(const struct rf_report_parts *parts, const struct rf_results *results);
 
 /* What a reader must know before he believes a number, worst first: an array of sentences, empty if all is well. */
 json_t *rf_report_warnings(const json_t *report);
@@ -44,8 +47,9 @@ json_t *rf_report_load(const char *path, struct rf_error *err);
 
 /* The table a person reads first. */
 void rf_table_write(const json_t *report, FILE *out);
-/* A line for each window and policy. */
+/* A line for each window, or process, and policy. */
 void rf_table_write_windows(const json_t *report, FILE *out);
+void rf_table_write_processes(const json_t *report, FILE *out);
 
 /* "99.99 %", rounded down, so that only all of it is 100 %. */
 const char *rf_percent(u64 part, u64 whole, char *text, size_t size);

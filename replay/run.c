@@ -34,8 +34,10 @@ struct worker {
 	u64 consumed;		/* blocks; under the ring's lock */
 	int error;
 	struct rf_stats *begin;	/* as counted when the open window began */
-	struct rf_counted *windows;	/* of those that have ended, by number */
+	struct rf_window_policy *windows;	/* of those that have ended, by number */
 	u32 nr_windows, max_windows;
+	bool accounts;		/* are kept by the machine */
+	struct rf_ledger ledger;	/* all that were taken */
 };
 
 struct ring {
@@ -71,6 +73,19 @@ static void ring_done(struct ring *ring, struct worker *worker)
 	pthread_mutex_unlock(&ring->lock);
 }
 
+/* What each address space did since this was called last; window: NULL, or where it goes as well. */
+static int take_accounts(struct worker *worker, struct rf_ledger *window)
+{
+	const struct rf_account *accounts;
+	u32 nr;
+
+	if (!worker->accounts)
+		return 0;
+	if (rf_machine_take_accounts(worker->machine, &accounts, &nr) || rf_ledger_add(&worker->ledger, accounts, nr))
+		return -ENOMEM;
+	return window ? rf_ledger_add(window, accounts, nr) : 0;
+}
+
 static int begin_window(struct worker *worker)
 {
 	if (!worker->begin)
@@ -78,28 +93,29 @@ static int begin_window(struct worker *worker)
 	if (!worker->begin)
 		return -ENOMEM;
 	*worker->begin = *rf_machine_stats(worker->machine);
-	return 0;
+	return take_accounts(worker, NULL);
 }
 
 /* Windows end in the order of their numbers, because the next begin ends the one before. */
 static int end_window(struct worker *worker)
 {
-	int ret;
+	struct rf_window_policy *window;
 
 	if (worker->nr_windows == worker->max_windows) {
 		u32 max = worker->max_windows ? worker->max_windows * 2 : 16;
-		struct rf_counted *windows = realloc(worker->windows, max * sizeof(*windows));
 
-		if (!windows)
+		window = realloc(worker->windows, max * sizeof(*window));
+		if (!window)
 			return -ENOMEM;
-		worker->windows = windows;
+		worker->windows = window;
 		worker->max_windows = max;
 	}
-	ret = rf_counted_between(&worker->windows[worker->nr_windows], worker->begin,
-				 rf_machine_stats(worker->machine));
-	if (!ret)
-		worker->nr_windows++;
-	return ret;
+	window = &worker->windows[worker->nr_windows];
+	if (rf_counted_between(&window->counted, worker->begin, rf_machine_stats(worker->machine)))
+		return -ENOMEM;
+	window->processes = (struct rf_ledger){ 0 };
+	worker->nr_windows++;
+	return take_accounts(worker, &window->processes);
 }
 
 /* Run a block, stopping where a window begins or ends to take down the counters. */
@@ -210,9 +226,10 @@ static void ring_free(struct ring *ring, size_t nr_machines)
 		struct worker *worker = &ring->workers[i];
 
 		while (worker->nr_windows)
-			free(worker->windows[--worker->nr_windows].numbers);
+			rf_window_policy_free(&worker->windows[--worker->nr_windows]);
 		free(worker->windows);
 		free(worker->begin);
+		free(worker->ledger.accounts);
 		rf_machine_destroy(worker->machine);
 	}
 	pthread_mutex_destroy(&ring->lock);
@@ -223,7 +240,7 @@ static void ring_free(struct ring *ring, size_t nr_machines)
 }
 
 /* A ring with one machine and one thread per policy. */
-static struct ring *ring_start(const struct rf_results *results, struct rf_error *err)
+static struct ring *ring_start(const struct rf_results *results, bool accounts, struct rf_error *err)
 {
 	struct ring *ring = calloc(1, sizeof(*ring));
 	size_t nr = 0;
@@ -241,9 +258,10 @@ static struct ring *ring_start(const struct rf_results *results, struct rf_error
 	pthread_cond_init(&ring->consumed, NULL);
 	for (; nr < results->nr_policies; nr++) {
 		ring->workers[nr].ring = ring;
+		ring->workers[nr].accounts = accounts;
 		ring->workers[nr].machine = rf_machine_create(&results->policies[nr]);
-		if (!ring->workers[nr].machine) {
-			ring_free(ring, nr);
+		if (!ring->workers[nr].machine || (accounts && rf_machine_account(ring->workers[nr].machine))) {
+			ring_free(ring, nr + 1);
 			goto no_memory;
 		}
 	}
@@ -311,15 +329,32 @@ static int collect_windows(struct rf_results *results, struct ring *ring)
 	size_t k;
 
 	for (i = 0; i < windows->nr; i++) {
-		struct rf_counted *policies = calloc(results->nr_policies, sizeof(*policies));
+		struct rf_window_policy *policies = calloc(results->nr_policies, sizeof(*policies));
 
 		if (!policies)
 			return -ENOMEM;
 		windows->windows[i].policies = policies;
 		for (k = 0; k < results->nr_policies; k++) {
 			policies[k] = ring->workers[k].windows[i];
-			ring->workers[k].windows[i].numbers = NULL;
+			ring->workers[k].windows[i] = (struct rf_window_policy){ 0 };
+			rf_ledger_sort(&policies[k].processes, &results->processes);
 		}
+	}
+	return 0;
+}
+
+static int collect_processes(struct rf_results *results, struct ring *ring)
+{
+	size_t k;
+
+	for (k = 0; k < results->nr_policies; k++) {
+		struct worker *worker = &ring->workers[k];
+
+		if (take_accounts(worker, NULL))
+			return -ENOMEM;
+		results->ledgers[k] = worker->ledger;
+		worker->ledger = (struct rf_ledger){ 0 };
+		rf_ledger_sort(&results->ledgers[k], &results->processes);
 	}
 	return 0;
 }
@@ -333,6 +368,36 @@ static int track(struct rf_tracker *tracker, struct rf_progress *progress, struc
 	return nr;
 }
 
+/* Of the trace before. */
+static void forget_parts(struct rf_results *results)
+{
+	size_t k;
+
+	rf_windows_free(&results->windows, results->nr_policies);
+	rf_processes_free(&results->processes);
+	for (k = 0; k < results->nr_policies; k++) {
+		free(results->ledgers[k].accounts);
+		results->ledgers[k] = (struct rf_ledger){ 0 };
+	}
+}
+
+static int start_parts(struct rf_results *results, const struct rf_run_options *run, struct rf_reader *reader,
+		       struct rf_tracker_options *options, struct rf_error *err)
+{
+	forget_parts(results);
+	if (run->patterns) {
+		options->windows = &results->windows;
+		if (rf_windows_start(&results->windows, run->patterns, reader, err))
+			return -ENOMEM;
+	}
+	if (run->processes) {
+		options->processes = &results->processes;
+		if (rf_processes_start(&results->processes))
+			return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	}
+	return 0;
+}
+
 int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const struct rf_run_options *run,
 		 struct rf_error *err)
 {
@@ -342,13 +407,9 @@ int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const str
 	int ret, machine_error;
 	size_t i;
 
-	rf_windows_free(&results->windows, results->nr_policies);
-	if (run->patterns) {
-		options.windows = &results->windows;
-		if (rf_windows_start(&results->windows, run->patterns, reader, err))
-			return -ENOMEM;
-	}
-	ring = ring_start(results, err);
+	if (start_parts(results, run, reader, &options, err))
+		return -ENOMEM;
+	ring = ring_start(results, run->processes, err);
 	if (!ring)
 		return -ENOMEM;
 	options.context = ring;
@@ -357,7 +418,7 @@ int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const str
 	machine_error = ring_stop(ring);
 	if (!ret && machine_error)
 		ret = rf_error_set(err, machine_error, RF_NO_OFFSET, "a machine stopped: %s", strerror(-machine_error));
-	if (!ret && collect_windows(results, ring))
+	if (!ret && (collect_windows(results, ring) || collect_processes(results, ring)))
 		ret = rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	if (!ret) {
 		memcpy(results->kinds, rf_tracker_kinds(tracker), sizeof(results->kinds));
@@ -375,8 +436,12 @@ int rf_results_init(struct rf_results *results, const struct rf_policy *policies
 {
 	memset(results, 0, sizeof(*results));
 	results->stats = calloc(nr_policies, sizeof(*results->stats));
-	if (!results->stats)
+	results->ledgers = calloc(nr_policies, sizeof(*results->ledgers));
+	if (!results->stats || !results->ledgers) {
+		free(results->stats);
+		free(results->ledgers);
 		return -ENOMEM;
+	}
 	results->policies = policies;
 	results->nr_policies = nr_policies;
 	return 0;
@@ -384,7 +449,9 @@ int rf_results_init(struct rf_results *results, const struct rf_policy *policies
 
 void rf_results_free(struct rf_results *results)
 {
-	rf_windows_free(&results->windows, results->nr_policies);
+	forget_parts(results);
+	free(results->ledgers);
 	free(results->stats);
+	results->ledgers = NULL;
 	results->stats = NULL;
 }

@@ -25,6 +25,8 @@ struct rf_results {
 	/* Of the last trace: */
 	u64 kinds[RF_RECORD_KIND_MAX];	/* records by kind */
 	struct rf_windows windows;
+	struct rf_processes processes;	/* empty unless they are counted */
+	struct rf_ledger *ledgers;	/* one per policy: what each process counted */
 };
 
 int rf_results_init(struct rf_results *results, const struct rf_policy *policies, size_t nr_policies);
@@ -34,6 +36,7 @@ struct rf_run_options {
 	struct rf_progress *progress;
 	FILE *page_tables;				/* as in struct rf_tracker_options */
 	const struct rf_window_patterns *patterns;	/* NULL: no windows */
+	bool processes;					/* count each process, too */
 };
 
 /* A negative errno: nothing was added to the results. */

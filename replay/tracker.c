@@ -290,10 +290,12 @@ static void dispatch(struct rf_tracker *tracker, const struct rf_record *record)
 	case RF_MARKER:
 		on_mark(tracker, record);
 		break;
+	case RF_COMM:
+		on_comm(tracker, record);
+		break;
 	case RF_MARKER_MORE:
 	case RF_CACHE_FILE:
 	case RF_CACHE_RUN:
-	case RF_COMM:
 	case RF_TASK_FORK:
 	case RF_TASK_EXIT:
 	case RF_COLLAPSE_FILE:

@@ -11,6 +11,7 @@
 
 #include "engine/ops.h"
 #include "replay/fidelity.h"
+#include "replay/processes.h"
 #include "replay/windows.h"
 #include "traces/trace.h"
 
@@ -23,6 +24,7 @@ struct rf_tracker_options {
 	rf_op_sink sink;	/* NULL: rebuild the world only */
 	void *context;
 	FILE *page_tables;	/* NULL, or where each process's rebuilt page table is written as it exits (TSV) */
+	struct rf_processes *processes;	/* NULL, or where processes and their address spaces are noted */
 	struct rf_windows *windows;	/* NULL, or where marks go; RF_OP_WINDOW tells which windows begin and end */
 };
 

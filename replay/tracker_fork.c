@@ -100,6 +100,8 @@ void on_newtask(struct rf_tracker *tracker, struct task *task, const struct rf_r
 	reset_task(tracker, child);
 	child->stream = record->stream;
 	child->pid = flags & CLONE_THREAD ? task->pid : tid;
+	if (!(flags & CLONE_THREAD))
+		begin_process(tracker, task, child);
 	if (flags & CLONE_VM) {
 		task_set_mm(tracker, child, task->mm);
 		return;
@@ -113,7 +115,7 @@ void on_newtask(struct rf_tracker *tracker, struct task *task, const struct rf_r
 		fork_mm(tracker, task);
 	}
 	if (task->child) {
-		task->child->pid = child->pid;
+		mm_set_pid(tracker, task->child, child->pid);
 		task_set_mm(tracker, child, task->child);
 		check_rss(tracker, task->child);
 		task->child = NULL;
@@ -157,7 +159,7 @@ void on_exit_task(struct rf_tracker *tracker, struct task *task, const struct rf
 		return;
 	mm = task_leave_mm(task);
 	if (!mm->pid)
-		mm->pid = task->pid ? task->pid : task->tid;
+		mm_set_pid(tracker, mm, task->pid ? task->pid : task->tid);
 	write_page_table(tracker, mm);
 	end_mm(tracker, mm, RF_WHY_PROCESS_EXIT);
 }
@@ -268,7 +270,7 @@ void exec_switch(struct rf_tracker *tracker, struct task *task)
 		end_mm(tracker, old, RF_WHY_EXEC);
 	mm->known = true;
 	mm->settling = true;
-	mm->pid = task->pid ? task->pid : task->tid;
+	mm_set_pid(tracker, mm, task->pid ? task->pid : task->tid);
 	tracker->fidelity.mms++;
 	emit(tracker, RF_OP_MM_NEW, mm);
 	emit_arguments(tracker, exec, mm);
@@ -328,7 +330,7 @@ void on_exec(struct rf_tracker *tracker, struct task *task, const struct rf_reco
 		exec_switch(tracker, task);
 	task->pid = task->tid;
 	if (task->mm)
-		task->mm->pid = task->pid;
+		mm_set_pid(tracker, task->mm, task->pid);
 }
 
 void exec_return(struct rf_tracker *tracker, struct task *task, s64 ret)

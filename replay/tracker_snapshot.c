@@ -26,7 +26,8 @@ static void load_begin(struct rf_tracker *tracker, struct snapshot *snapshot)
 	if (!mm)
 		return;
 	mm->known = mm->settling = true;
-	mm->pid = leader->pid = snapshot->pid;
+	leader->pid = snapshot->pid;
+	mm_set_pid(tracker, mm, snapshot->pid);
 	tracker->fidelity.mms++;
 	emit(tracker, RF_OP_MM_NEW, mm)->flags = RF_OP_LOAD;
 	for (u32 i = 0; i < tracker->tasks_size; i++) {

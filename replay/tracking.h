@@ -99,6 +99,7 @@ struct task_exec {
 struct task {
 	u32 tid;
 	u32 pid;		/* thread group, 0: not known */
+	u32 process;		/* of a leader: its number in the list of processes, 0: none yet */
 	bool dead;
 	bool lingers;		/* dead, but mm_release() may still touch mm; not one of mm->users */
 	struct world_mm *mm;	/* NULL: none, or not known */
@@ -240,6 +241,12 @@ static inline bool fault_pending(const struct task_fault *fault)
 void on_mark(struct rf_tracker *tracker, const struct rf_record *record);
 /* The last record was read. */
 void end_windows(struct rf_tracker *tracker);
+
+/* ---- tracker_processes.c -------------------------------------------------------- */
+
+void begin_process(struct rf_tracker *tracker, const struct task *parent, struct task *child);
+void mm_set_pid(struct rf_tracker *tracker, struct world_mm *mm, u32 pid);
+void on_comm(struct rf_tracker *tracker, const struct rf_record *record);
 
 /* ---- tracker_fault.c ------------------------------------------------------------ */
 

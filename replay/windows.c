@@ -137,13 +137,19 @@ int rf_windows_start(struct rf_windows *windows, const struct rf_window_patterns
 	return ret;
 }
 
+void rf_window_policy_free(struct rf_window_policy *policy)
+{
+	free(policy->counted.numbers);
+	free(policy->processes.accounts);
+}
+
 void rf_windows_free(struct rf_windows *windows, size_t nr_policies)
 {
 	for (u32 i = 0; i < windows->nr; i++) {
-		struct rf_counted *policies = windows->windows[i].policies;
+		struct rf_window_policy *policies = windows->windows[i].policies;
 
 		for (size_t k = 0; policies && k < nr_policies; k++)
-			free(policies[k].numbers);
+			rf_window_policy_free(&policies[k]);
 		free(policies);
 	}
 	free(windows->windows);

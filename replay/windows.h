@@ -10,6 +10,7 @@
 #include <regex.h>
 
 #include "engine/stats.h"
+#include "replay/processes.h"
 #include "traces/trace.h"
 
 /* Of one trace; those after them are counted and left out. */
@@ -40,6 +41,12 @@ struct rf_counted {
 int rf_counted_between(struct rf_counted *counted, const struct rf_stats *begin, const struct rf_stats *end);
 void rf_counted_expand(const struct rf_counted *counted, struct rf_stats *stats);
 
+/* What one machine counted in a window; processes: only if they are counted. */
+struct rf_window_policy {
+	struct rf_counted counted;
+	struct rf_ledger processes;
+};
+
 enum rf_window_end { RF_WINDOW_END_RECORDING, RF_WINDOW_END_MARK, RF_WINDOW_END_NEXT };
 
 struct rf_window {
@@ -48,7 +55,7 @@ struct rf_window {
 	u64 begin, end;			/* times */
 	enum rf_window_end ended_by;
 	u64 kinds[RF_RECORD_KIND_MAX];	/* records inside, by kind; no marks */
-	struct rf_counted *policies;	/* one per policy; the driver's */
+	struct rf_window_policy *policies;	/* one per policy; the driver's */
 };
 
 /* All windows of one trace, in order. One is open at most: the next begin ends it. */
@@ -65,6 +72,7 @@ struct rf_windows {
 int rf_windows_start(struct rf_windows *windows, const struct rf_window_patterns *patterns, struct rf_reader *reader,
 		     struct rf_error *err);
 void rf_windows_free(struct rf_windows *windows, size_t nr_policies);
+void rf_window_policy_free(struct rf_window_policy *policy);
 
 /* The text of a mark: records[0] is the MARKER, the nr - 1 others its MARKER_MOREs. NUL-terminated, printable. */
 void rf_mark_text(const struct rf_record *records, size_t nr, char text[RF_MARK_BYTES + 1]);

@@ -362,6 +362,44 @@ class CommandLine(unittest.TestCase):
         self.assertEqual((values["born"], values["erased"], values["live_blocks"]), ("32", "32", "32"))
         self.assertIn("no windows", refold("replay", self.trace, "--windows").stdout)
 
+    def test_processes(self):
+        """Whose address space it is decides: the fork is the parent's work, the child's exit the child's."""
+        last = "stream 2 source=snapshot cpu=0\n"
+        text = self.text.replace(last, last + "stream 3 source=perf cpu=0\n")
+        text = text.replace("end command", "frame stream=3\n"
+                            '1003500 tid=100 comm name0="forking"\n'
+                            '1105500 tid=100 comm name0="forking " name1="server"\n'
+                            '1106500 tid=101 comm name0="worker" exec=1\nend command')
+        path = assemble(text, self.directory / "processes.mmt.zst")
+        report = self.report(path, "-p", "linux-6.12,linux-6.8", "--processes")
+        parent, child = report["processes"]
+        self.assertEqual((parent["pid"], parent["command"]), (100, "forking server"))
+        self.assertEqual((child["pid"], child["command"]), (101, "worker"))
+        self.assertGreater(child["begin_ns"], parent["begin_ns"])
+        for i, policy in enumerate(report["policies"]):
+            mine, other = parent["policies"][i], child["policies"][i]
+            self.assertEqual((mine["name"], other["name"]), (policy["name"], policy["name"]))
+            for name, value in mine["totals"].items():
+                self.assertEqual(value + other["totals"][name], policy["totals"][name], name)
+        self.assertEqual(child["policies"][0]["totals"]["erased"], 32)
+        self.assertEqual(child["policies"][0]["totals"]["operations"], 1)
+        self.assertEqual(self.report(path)["processes"], [])
+        rows = refold("replay", path, "-p", "linux-6.12", "--processes").stdout.splitlines()[-3:]
+        self.assertRegex(rows[0], r"^process +policy +faults +fold +unfold +born +erased +tlbi +dsb$")
+        self.assertRegex(rows[1], r"^100 forking server +linux-6.12 ")
+        self.assertRegex(rows[2], r"^101 worker +linux-6.12 ")
+
+    def test_processes_of_windows(self):
+        path = self.marked("own.mmt.zst", (self.BEFORE_FORK, "WL BEGIN fork"), (self.AFTER_CHILD, "WL END fork"))
+        report = self.report(path, "-p", "linux-6.12", "--processes")
+        window = report["windows"][0]
+        self.assertEqual([process["pid"] for process in window["processes"]], [100, 101])
+        for name, value in window["policies"][0]["totals"].items():
+            if not name.startswith("live_"):
+                self.assertEqual(sum(process["policies"][0]["totals"][name] for process in window["processes"]), value)
+        self.assertEqual(window["processes"][0]["policies"][0]["totals"]["born"], 32)
+        self.assertEqual(self.report(path)["windows"][0]["processes"], [])
+
     # ---- diff ----
 
     def reports(self):

@@ -34,6 +34,7 @@ static json_t *one_trace(void)
 static json_t *tiny_report(void)
 {
 	struct rf_policy policies[2] = { *rf_policy_find("linux-6.12"), *rf_policy_find("linux-7.3") };
+	struct rf_report_parts parts;
 	struct rf_results results;
 	json_t *report;
 	size_t i;
@@ -59,7 +60,8 @@ static json_t *tiny_report(void)
 	results.fidelity.processes_compared = 2;
 	results.fidelity.fault_checks_ok = 50;
 	results.fidelity.rss_checks_ok = 40;
-	report = rf_report_build(one_trace(), json_array(), &results);
+	parts = (struct rf_report_parts){ one_trace(), json_array(), json_array() };
+	report = rf_report_build(&parts, &results);
 	rf_results_free(&results);
 	assert_non_null(report);
 	return report;

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Counting per address space, for those who want it. Work is counted in the machine's rows as ever; whose it was is
+ * settled when operations on another address space begin, for the rows that were touched since: that costs nothing on
+ * the way to a counter, and little at a switch.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/mm.h"
+
+#define NOBODY UINT32_MAX
+
+struct accounts {
+	u32 mm;				/* whose operations these are; NOBODY: nothing to settle */
+	u64 touched;			/* rows, since they began */
+	struct arch_counters before[RF_NR_ROWS];	/* of the rows touched */
+	u64 operations_before[RF_NR_ROWS];
+	struct rf_account *list;	/* those that did anything since they were taken */
+	u32 nr, max;
+	u32 *places;			/* in the list, + 1, by number of the address space; 0: not there */
+	u32 nr_places;
+};
+
+int rf_machine_account(struct rf_machine *machine)
+{
+	machine->accounts = calloc(1, sizeof(*machine->accounts));
+	if (!machine->accounts)
+		return -ENOMEM;
+	machine->accounts->mm = NOBODY;
+	return 0;
+}
+
+void accounts_destroy(struct accounts *accounts)
+{
+	if (!accounts)
+		return;
+	free(accounts->list);
+	free(accounts->places);
+	free(accounts);
+}
+
+static bool grow(void **array, u32 *size, u32 wanted, size_t one)
+{
+	u32 bigger = *size ? *size : 64;
+	char *new;
+
+	if (wanted <= *size)
+		return true;
+	while (bigger < wanted)
+		bigger *= 2;
+	new = realloc(*array, bigger * one);
+	if (!new)
+		return false;
+	memset(new + *size * one, 0, (bigger - *size) * one);
+	*array = new;
+	*size = bigger;
+	return true;
+}
+
+static struct rf_account *account_of(struct accounts *accounts, u32 mm)
+{
+	if (!grow((void **)&accounts->places, &accounts->nr_places, mm + 1, sizeof(*accounts->places)))
+		return NULL;
+	if (!accounts->places[mm]) {
+		if (!grow((void **)&accounts->list, &accounts->max, accounts->nr + 1, sizeof(*accounts->list)))
+			return NULL;
+		accounts->list[accounts->nr] = (struct rf_account){ .mm = mm };
+		accounts->places[mm] = ++accounts->nr;
+	}
+	return &accounts->list[accounts->places[mm] - 1];
+}
+
+static int settle(struct rf_machine *machine)
+{
+	struct accounts *accounts = machine->accounts;
+	struct rf_account *account;
+	u32 row;
+
+	if (accounts->mm == NOBODY) {
+		accounts->touched = 0;
+		return 0;
+	}
+	account = account_of(accounts, accounts->mm);
+	if (!account)
+		return -ENOMEM;
+	for (u64 rows = accounts->touched; rows; rows &= rows - 1) {
+		row = (u32)__builtin_ctzll(rows);
+		account->operations += machine->stats.operations[row] - accounts->operations_before[row];
+#define X(name) account->counters.name += machine->stats.rows[row].name - accounts->before[row].name;
+		ARCH_COUNTERS(X)
+#undef X
+	}
+	accounts->touched = 0;
+	accounts->mm = NOBODY;
+	return 0;
+}
+
+void account_row(struct rf_machine *machine, enum rf_row row)
+{
+	struct accounts *accounts = machine->accounts;
+
+	if (accounts->touched & 1ull << row)
+		return;
+	accounts->touched |= 1ull << row;
+	accounts->before[row] = machine->stats.rows[row];
+	accounts->operations_before[row] = machine->stats.operations[row];
+}
+
+int account_op(struct rf_machine *machine, u32 mm, enum rf_row row)
+{
+	struct accounts *accounts = machine->accounts;
+
+	if (accounts->mm != mm && settle(machine))
+		return -ENOMEM;
+	accounts->mm = mm;
+	account_row(machine, row);
+	return 0;
+}
+
+int rf_machine_take_accounts(struct rf_machine *machine, const struct rf_account **list, u32 *nr)
+{
+	struct accounts *accounts = machine->accounts;
+
+	if (settle(machine))
+		return -ENOMEM;
+	for (u32 i = 0; i < accounts->nr; i++)
+		accounts->places[accounts->list[i].mm] = 0;
+	*list = accounts->list;
+	*nr = accounts->nr;
+	accounts->nr = 0;
+	return 0;
+}
+
+_Static_assert(RF_NR_ROWS <= 64, "a bit for each row");

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+/* Processes, and adding up the accounts of their address spaces. */
+#include "replay/processes.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- processes --------------------------------------------------------------------- */
+
+int rf_processes_start(struct rf_processes *processes)
+{
+	*processes = (struct rf_processes){ 0 };
+	rf_process_add(processes, 0, "", 0);
+	return processes->nr ? 0 : -ENOMEM;
+}
+
+void rf_processes_free(struct rf_processes *processes)
+{
+	free(processes->list);
+	free(processes->of_mm);
+	*processes = (struct rf_processes){ 0 };
+}
+
+u32 rf_process_add(struct rf_processes *processes, u32 pid, const char *command, u64 time)
+{
+	struct rf_process *process;
+
+	if (processes->nr == processes->max) {
+		u32 max = processes->max ? processes->max * 2 : 64;
+
+		process = realloc(processes->list, max * sizeof(*process));
+		if (!process)
+			return 0;
+		processes->list = process;
+		processes->max = max;
+	}
+	process = &processes->list[processes->nr];
+	*process = (struct rf_process){ .pid = pid, .begin = time };
+	strncpy(process->command, command, sizeof(process->command) - 1);
+	return processes->nr++;
+}
+
+int rf_process_owns(struct rf_processes *processes, u32 process, u32 mm)
+{
+	u32 nr = processes->nr_mms ? processes->nr_mms : 64, *of_mm;
+
+	if (mm >= processes->nr_mms) {
+		while (nr <= mm)
+			nr *= 2;
+		of_mm = realloc(processes->of_mm, nr * sizeof(*of_mm));
+		if (!of_mm)
+			return -ENOMEM;
+		memset(of_mm + processes->nr_mms, 0, (nr - processes->nr_mms) * sizeof(*of_mm));
+		processes->of_mm = of_mm;
+		processes->nr_mms = nr;
+	}
+	processes->of_mm[mm] = process;
+	return 0;
+}
+
+/* ---- ledgers ------------------------------------------------------------------------- */
+
+static int by_number(const void *a, const void *b)
+{
+	const struct rf_account *left = a, *right = b;
+
+	return left->mm < right->mm ? -1 : left->mm > right->mm;
+}
+
+static void add_account(struct rf_account *sum, const struct rf_account *account)
+{
+	sum->operations += account->operations;
+#define X(name) sum->counters.name += account->counters.name;
+	ARCH_COUNTERS(X)
+#undef X
+}
+
+/* Add up what belongs to the same address space or process. */
+static void compact(struct rf_ledger *ledger)
+{
+	u32 used = 0;
+
+	if (!ledger->nr)
+		return;
+	qsort(ledger->accounts, ledger->nr, sizeof(*ledger->accounts), by_number);
+	for (u32 i = 1; i < ledger->nr; i++) {
+		if (ledger->accounts[i].mm == ledger->accounts[used].mm)
+			add_account(&ledger->accounts[used], &ledger->accounts[i]);
+		else
+			ledger->accounts[++used] = ledger->accounts[i];
+	}
+	ledger->nr = used + 1;
+}
+
+/* Adding up before growing keeps a ledger of many windows as short as the list of address spaces. */
+static int make_room(struct rf_ledger *ledger, u32 nr)
+{
+	struct rf_account *bigger;
+	u32 max;
+
+	if (nr <= ledger->max - ledger->nr)
+		return 0;
+	compact(ledger);
+	max = 2 * (ledger->nr + nr);
+	if (max <= ledger->max)
+		return 0;
+	bigger = realloc(ledger->accounts, max * sizeof(*bigger));
+	if (!bigger)
+		return -ENOMEM;
+	ledger->accounts = bigger;
+	ledger->max = max;
+	return 0;
+}
+
+int rf_ledger_add(struct rf_ledger *ledger, const struct rf_account *accounts, u32 nr)
+{
+	if (make_room(ledger, nr))
+		return -ENOMEM;
+	if (nr)
+		memcpy(ledger->accounts + ledger->nr, accounts, nr * sizeof(*accounts));
+	ledger->nr += nr;
+	return 0;
+}
+
+void rf_ledger_sort(struct rf_ledger *ledger, const struct rf_processes *processes)
+{
+	for (u32 i = 0; i < ledger->nr; i++)
+		ledger->accounts[i].mm = rf_process_of(processes, ledger->accounts[i].mm);
+	compact(ledger);
+}
+
+const struct rf_account *rf_ledger_find(const struct rf_ledger *ledger, u32 process)
+{
+	const struct rf_account wanted = { .mm = process };
+
+	return ledger->nr ? bsearch(&wanted, ledger->accounts, ledger->nr, sizeof(wanted), by_number) : NULL;
+}
