@@ -21,12 +21,12 @@ struct advise_state {
  */
 static void assume_used(pte_t *ptep, u64 max_nr)
 {
-	u64 size = 1ull << pte_folio_order(*ptep), nr, i;
+	u64 size = 1ull << pte_folio_order(*ptep), pfn = pte_pfn(*ptep), nr, i;
 
 	if (!(ptep->val & PTE_ANON) || !pte_valid(*ptep) || pte_young(*ptep))
 		return;
-	nr = min_u64(size - (pte_pfn(*ptep) & (size - 1)), max_nr);
-	for (i = 0; i < nr && pte_valid(ptep[i]) && !pte_young(ptep[i]); i++)
+	nr = min_u64(size - (pfn & (size - 1)), max_nr);
+	for (i = 0; i < nr && pte_valid(ptep[i]) && !pte_young(ptep[i]) && pte_pfn(ptep[i]) == pfn + i; i++)
 		ptep[i] = pte_mkyoung(pte_write(ptep[i]) ? pte_mkdirty(ptep[i]) : ptep[i]);
 }
 
