@@ -4,7 +4,7 @@
 Boot real arm64 kernels in an emulator, record workloads with refold-capture inside while the emulator counts, replay the
 recordings outside, and compare each window.
 
-    live.py --build DIR --source DIR [--keep DIR] [--kernels trixie,sid] [--cpus range,norange] [--modes 64K]
+    live.py --build DIR --source DIR [--keep DIR] [--kernels sid,trixie] [--cpus range,norange] [--modes 64K]
             [--workloads LIST] [-v]
 
 What it needs comes from Debian (lab/packages.py) and stays in ${XDG_CACHE_HOME:-~/.cache}/refold-arm64. Exit code 77, with
@@ -26,7 +26,12 @@ import packages
 import replays
 
 SKIPPED = 77
-KERNEL_PACKAGE = 'linux-image-cloud-arm64'
+# Debian releases and packages of kernels.
+KERNELS = {
+    'sid': ('sid', 'linux-image-cloud-arm64'),
+    'trixie': ('trixie', 'linux-image-cloud-arm64'),
+    'trixie-16k': ('trixie', 'linux-image-arm64-16k'),
+}
 WORKLOADS = ('anon', 'anon_read', 'fork_exit', 'cow_child_all', 'cow_child_1per64k', 'cow_parent_all',
              'cow_parent_1per64k', 'mprotect', 'dontneed', 'free', 'mremap', 'partial', 'populate', 'brk', 'collapse')
 
@@ -45,8 +50,8 @@ def prepare(arguments):
     build = cache / 'build'
     packages.run(arguments.source / 'scripts' / 'cross-arm64', build)
     programs = [emulator.build_workloads(cache), build / 'capture' / 'refold-capture']
-    return [emulator.Emulator(cache, packages.Kernel(cache, release, KERNEL_PACKAGE), programs)
-            for release in arguments.kernels.split(',')]
+    return [emulator.Emulator(cache, packages.Kernel(cache, *KERNELS[kernel]), programs)
+            for kernel in arguments.kernels.split(',')]
 
 
 class Run:
@@ -77,7 +82,7 @@ class Run:
         return lines
 
     def show(self, verbose):
-        print(f'Linux {self.release} on {emulator.CPUS[self.cpu]}, {self.policy}: predicted / counted')
+        print(f'Linux {self.release} on {emulator.CPUS[self.cpu][0]}, {self.policy}: predicted / counted')
         differing = {label: found for label, found in self.found.items() if found}
         for label, found in (self.found if verbose else differing).items():
             if verbose:

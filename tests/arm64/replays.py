@@ -31,7 +31,8 @@ def kernel_policy(refold, release):
 
 
 def policy(refold, release, cpu):
-    return f'{kernel_policy(refold, release)[0]}+{CPUS[cpu]}'
+    pages = re.search(r'-(16k|64k)$', release)
+    return f'{kernel_policy(refold, release)[0]}+{CPUS[cpu]}' + (f'+granule={pages.group(1)}' if pages else '')
 
 
 def label_of(window):

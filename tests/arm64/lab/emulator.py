@@ -12,14 +12,16 @@ HERE = pathlib.Path(__file__).parent
 APPLETS = ('sh', 'mount', 'insmod', 'cat', 'tr', 'mkdir', 'echo', 'mkswap', 'swapon', 'rm', 'cut', 'dmesg', 'tar', 'dd',
            'poweroff', 'timeout')
 OUTPUT_MIB = 256
-# The CPU models: with and without range TLBI. The kernel of sid can use 52-bit addresses on "max", which changes ranges.
+# CPU models, and what the kernel is told. With and without range TLBI; the kernel of sid can use 52-bit addresses on "max",
+# which changes ranges; neoverse-* have an erratum that repeats TLBIs; cortex-a72 has no hardware access and dirty bits.
 CPUS = {
-    'range': 'max,lpa2=off',
-    'norange': 'neoverse-n1',
-    'lpa2': 'max',
-    'n2': 'neoverse-n2',
-    'a55': 'cortex-a55',
-    'a72': 'cortex-a72',
+    'range': ('max,lpa2=off', ''),
+    'norange': ('neoverse-n1', ''),
+    'norange-kpti': ('neoverse-n1', 'kpti=1'),
+    'lpa2': ('max', ''),
+    'n2': ('neoverse-n2', ''),
+    'a55': ('cortex-a55', ''),
+    'a72': ('cortex-a72', ''),
 }
 
 
@@ -96,10 +98,11 @@ class Emulator:
         disk = output / 'disk'
         with open(disk, 'wb') as file:
             file.truncate(OUTPUT_MIB << 20)
+        model, kernel_options = CPUS[cpu]
         command = [packages.QEMU, '-machine', 'virt,gic-version=3', '-accel', 'tcg,thread=multi,tb-size=512',
-                   '-cpu', CPUS[cpu], '-smp', '2', '-m', '2G', '-nographic', '-no-reboot', '-nic', 'none',
+                   '-cpu', model, '-smp', '2', '-m', '2G', '-nographic', '-no-reboot', '-nic', 'none',
                    '-kernel', self.kernel.image, '-initrd', self.initrd,
-                   '-append', f'console=ttyAMA0 nokaslr panic=-1 quiet rdinit=/init {options}',
+                   '-append', f'console=ttyAMA0 nokaslr panic=-1 quiet rdinit=/init {kernel_options} {options}',
                    '-drive', f'if=none,id=o,file={disk},format=raw,cache=unsafe', '-device', 'virtio-blk-pci,drive=o']
         if plugin_arguments:
             command += ['-plugin', f'{self.plugin},{plugin_arguments}']

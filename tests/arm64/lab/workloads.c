@@ -78,6 +78,8 @@ static void end(void)
 	mark(end_mark);
 }
 
+#define WINDOW(phase, work) do { begin(phase); work; end(); } while (0)
+
 /* ---- memory ----------------------------------------------------------------- */
 
 /* At a fixed place that is 2M aligned, so that every run has the same page tables. */
@@ -121,30 +123,18 @@ static void run_anon(void)
 {
 	char *memory = region();
 
-	begin("touch");
-	write_all(memory, size, page);
-	end();
-	begin("rewrite");
-	write_all(memory, size, page);
-	end();
-	begin("munmap");
-	munmap(memory, size);
-	end();
+	WINDOW("touch", write_all(memory, size, page));
+	WINDOW("rewrite", write_all(memory, size, page));
+	WINDOW("munmap", munmap(memory, size));
 }
 
 static void run_anon_read(void)
 {
 	char *memory = region();
 
-	begin("read-zero");
-	read_all(memory, size, page);
-	end();
-	begin("write-after-read");
-	write_all(memory, size, page);
-	end();
-	begin("munmap");
-	munmap(memory, size);
-	end();
+	WINDOW("read-zero", read_all(memory, size, page));
+	WINDOW("write-after-read", write_all(memory, size, page));
+	WINDOW("munmap", munmap(memory, size));
 }
 
 /* ---- fork ------------------------------------------------------------------- */
@@ -202,12 +192,8 @@ static void run_fork_exit(void)
 	await(to_parent[0]);
 	end();
 	child_exits(child);
-	begin("parent-write-all");
-	write_all(memory, size, page);
-	end();
-	begin("munmap");
-	munmap(memory, size);
-	end();
+	WINDOW("parent-write-all", write_all(memory, size, page));
+	WINDOW("munmap", munmap(memory, size));
 }
 
 /* The child writes a page in each child_step bytes, the parent one in each parent_step; 0: none. */
@@ -239,12 +225,8 @@ static void fork_and_write(const char *child_phase, size_t child_step, const cha
 		end();
 	}
 	child_exits(child);
-	begin("parent-write-all-after");
-	write_all(memory, size, page);
-	end();
-	begin("munmap");
-	munmap(memory, size);
-	end();
+	WINDOW("parent-write-all-after", write_all(memory, size, page));
+	WINDOW("munmap", munmap(memory, size));
 }
 
 static void run_cow_child_all(void)
@@ -299,9 +281,7 @@ static void run_mprotect(void)
 	rewrite("write-misaligned", memory, size);
 	protect("none-whole", memory, size, PROT_NONE);
 	protect("rw-whole2", memory, size, PROT_READ | PROT_WRITE);
-	begin("munmap");
-	munmap(memory, size);
-	end();
+	WINDOW("munmap", munmap(memory, size));
 }
 
 /* One page in the middle of each block. */
@@ -318,44 +298,28 @@ static void run_dontneed(void)
 	char *memory = touched();
 	size_t i;
 
-	begin("single-mid-pages");
-	advise_pages(memory, size, MADV_DONTNEED);
-	end();
-	begin("refault");
-	write_all(memory + 7 * page, size - 7 * page, BLOCK);
-	end();
-	begin("whole");
-	madvise(memory, size, MADV_DONTNEED);
-	end();
+	WINDOW("single-mid-pages", advise_pages(memory, size, MADV_DONTNEED));
+	WINDOW("refault", write_all(memory + 7 * page, size - 7 * page, BLOCK));
+	WINDOW("whole", madvise(memory, size, MADV_DONTNEED));
 	rewrite("retouch", memory, size);
 	begin("whole-blocks-each");
 	for (i = 0; i < size; i += BLOCK)
 		madvise(memory + i, BLOCK, MADV_DONTNEED);
 	end();
 	rewrite("retouch2", memory, size);
-	begin("misaligned-range");
-	madvise(memory + 3 * page, size - 8 * page, MADV_DONTNEED);
-	end();
-	begin("munmap");
-	munmap(memory, size);
-	end();
+	WINDOW("misaligned-range", madvise(memory + 3 * page, size - 8 * page, MADV_DONTNEED));
+	WINDOW("munmap", munmap(memory, size));
 }
 
 static void run_free(void)
 {
 	char *memory = touched();
 
-	begin("free-whole");
-	madvise(memory, size, MADV_FREE);
-	end();
+	WINDOW("free-whole", madvise(memory, size, MADV_FREE));
 	rewrite("rewrite", memory, size);
-	begin("free-single-mid-pages");
-	advise_pages(memory, size / 4, MADV_FREE);
-	end();
+	WINDOW("free-single-mid-pages", advise_pages(memory, size / 4, MADV_FREE));
 	rewrite("rewrite2", memory, size);
-	begin("munmap");
-	munmap(memory, size);
-	end();
+	WINDOW("munmap", munmap(memory, size));
 }
 
 static char *move(const char *phase, char *from, uintptr_t to)
@@ -378,29 +342,21 @@ static void run_mremap(void)
 	rewrite("write-misaligned", memory, size);
 	memory = move("move-back", memory, 0x5000000000ul);
 	rewrite("write-back", memory, size);
-	begin("munmap");
-	munmap(memory, size);
-	end();
+	WINDOW("munmap", munmap(memory, size));
 }
 
 static void run_partial(void)
 {
 	char *memory = touched();
 
-	begin("munmap-one-page");
-	munmap(memory + 7 * page, page);
-	end();
-	begin("munmap-misaligned");
-	munmap(memory + size / 4 + 5 * page, size / 2 + 6 * page);
-	end();
+	WINDOW("munmap-one-page", munmap(memory + 7 * page, page));
+	WINDOW("munmap-misaligned", munmap(memory + size / 4 + 5 * page, size / 2 + 6 * page));
 	begin("mmap-fixed-over");
 	if (mmap(memory + BLOCK * 2, BLOCK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
 	    MAP_FAILED)
 		perror("mmap");
 	end();
-	begin("munmap");
-	munmap(memory, size);
-	end();
+	WINDOW("munmap", munmap(memory, size));
 }
 
 static void run_populate(void)
@@ -408,18 +364,14 @@ static void run_populate(void)
 	char *memory = region();
 	pid_t child;
 
-	begin("populate-write");
-	madvise(memory, size, MADV_POPULATE_WRITE);
-	end();
+	WINDOW("populate-write", madvise(memory, size, MADV_POPULATE_WRITE));
 	begin("exit-unmap");
 	child = fork();
 	if (!child)
 		_exit(0);
 	waitpid(child, NULL, 0);
 	end();
-	begin("munmap");
-	munmap(memory, size);
-	end();
+	WINDOW("munmap", munmap(memory, size));
 }
 
 static void run_brk(void)
@@ -443,40 +395,10 @@ static void run_collapse(void)
 {
 	char *memory = touched();
 
-	begin("collapse");
-	madvise(memory, size, MADV_COLLAPSE);
-	end();
+	WINDOW("collapse", madvise(memory, size, MADV_COLLAPSE));
 	protect("ro-one-page", memory + 7 * page, page, PROT_READ);
 	protect("rw-one-page", memory + 7 * page, page, PROT_READ | PROT_WRITE);
-	begin("munmap");
-	munmap(memory, size);
-	end();
-}
-
-static void run_reclaim(void)
-{
-	char *memory = touched();
-
-	begin("cold-single-mid-pages");
-	advise_pages(memory, size / 4, MADV_COLD);
-	end();
-	begin("cold-whole");
-	madvise(memory, size, MADV_COLD);
-	end();
-	begin("reaccess");
-	read_all(memory, size, page);
-	end();
-	rewrite("rewrite", memory, size);
-	begin("pageout-misaligned");
-	madvise(memory + 5 * page, size / 4, MADV_PAGEOUT);
-	end();
-	begin("pageout-whole");
-	madvise(memory, size, MADV_PAGEOUT);
-	end();
-	rewrite("swapin-write", memory, size);
-	begin("munmap");
-	munmap(memory, size);
-	end();
+	WINDOW("munmap", munmap(memory, size));
 }
 
 static void write_file(const char *path, const char *text)
@@ -489,6 +411,32 @@ static void write_file(const char *path, const char *text)
 		close(fd);
 }
 
+/* Every other block is free: compaction moves the rest together. */
+static void run_compact(void)
+{
+	char *memory = touched();
+	size_t i;
+
+	for (i = 0; i < size; i += BLOCK * 2)
+		madvise(memory + i, BLOCK, MADV_DONTNEED);
+	WINDOW("compact", write_file("/proc/sys/vm/compact_memory", "1"));
+	WINDOW("munmap", munmap(memory, size));
+}
+
+static void run_reclaim(void)
+{
+	char *memory = touched();
+
+	WINDOW("cold-single-mid-pages", advise_pages(memory, size / 4, MADV_COLD));
+	WINDOW("cold-whole", madvise(memory, size, MADV_COLD));
+	WINDOW("reaccess", read_all(memory, size, page));
+	rewrite("rewrite", memory, size);
+	WINDOW("pageout-misaligned", madvise(memory + 5 * page, size / 4, MADV_PAGEOUT));
+	WINDOW("pageout-whole", madvise(memory, size, MADV_PAGEOUT));
+	rewrite("swapin-write", memory, size);
+	WINDOW("munmap", munmap(memory, size));
+}
+
 /* The kernel reclaims a quarter of the memory of a cgroup of ours; the guest made it. */
 static void run_memcg(void)
 {
@@ -499,19 +447,11 @@ static void run_memcg(void)
 	snprintf(quarter, sizeof(quarter), "%zu", size / 4);
 	write_file(CGROUP "wl/cgroup.procs", pid);
 	memory = touched();
-	begin("reclaim-quarter");
-	write_file(CGROUP "wl/memory.reclaim", quarter);
-	end();
-	begin("reread");
-	read_all(memory, size, page);
-	end();
-	begin("reclaim-quarter-again");
-	write_file(CGROUP "wl/memory.reclaim", quarter);
-	end();
+	WINDOW("reclaim-quarter", write_file(CGROUP "wl/memory.reclaim", quarter));
+	WINDOW("reread", read_all(memory, size, page));
+	WINDOW("reclaim-quarter-again", write_file(CGROUP "wl/memory.reclaim", quarter));
 	rewrite("rewrite", memory, size);
-	begin("munmap");
-	munmap(memory, size);
-	end();
+	WINDOW("munmap", munmap(memory, size));
 	write_file(CGROUP "cgroup.procs", pid);
 }
 
@@ -552,37 +492,23 @@ static void run_file(void)
 	char *memory = map_file(fd, PROT_READ, MAP_SHARED);
 	pid_t child;
 
-	begin("read");
-	read_all(memory, size, page);
-	end();
+	WINDOW("read", read_all(memory, size, page));
 	begin("fork-exit");
 	child = fork();
 	if (!child)
 		_exit(0);
 	waitpid(child, NULL, 0);
 	end();
-	begin("munmap");
-	munmap(memory, size);
-	end();
+	WINDOW("munmap", munmap(memory, size));
 	memory = map_file(fd, PROT_READ | PROT_WRITE, MAP_PRIVATE);
-	begin("private-read");
-	read_all(memory, size, page);
-	end();
-	begin("private-write-1per64k");
-	write_all(memory + 7 * page, size - 7 * page, BLOCK);
-	end();
-	begin("private-munmap");
-	munmap(memory, size);
-	end();
+	WINDOW("private-read", read_all(memory, size, page));
+	WINDOW("private-write-1per64k", write_all(memory + 7 * page, size - 7 * page, BLOCK));
+	WINDOW("private-munmap", munmap(memory, size));
 	memory = map_file(fd, PROT_READ | PROT_WRITE, MAP_SHARED);
 	rewrite("shared-write", memory, size);
-	begin("msync-clean");
-	msync(memory, size, MS_SYNC);
-	end();
+	WINDOW("msync-clean", msync(memory, size, MS_SYNC));
 	rewrite("shared-rewrite", memory, size);
-	begin("shared-munmap");
-	munmap(memory, size);
-	end();
+	WINDOW("shared-munmap", munmap(memory, size));
 }
 
 /* ----------------------------------------------------------------------------- */
@@ -607,6 +533,7 @@ static const struct {
 	{ "populate", run_populate },
 	{ "brk", run_brk },
 	{ "collapse", run_collapse },
+	{ "compact", run_compact },
 	{ "reclaim", run_reclaim },
 	{ "memcg", run_memcg },
 	{ "file", run_file },
