@@ -68,6 +68,17 @@ static json_t *named_policy(const struct side *side, const char *name)
 	return NULL;
 }
 
+static void compare_policies(const struct arguments *arguments, const json_t *in_a, const json_t *in_b,
+			     json_t *comparisons)
+{
+	json_t *comparison = rf_diff_policies(in_a, in_b);
+
+	json_object_set_new(comparison, "windows",
+			    rf_diff_windows(arguments->sides[0].report, policy_name(in_a), arguments->sides[1].report,
+					    policy_name(in_b)));
+	json_array_append_new(comparisons, comparison);
+}
+
 /* The pairs to compare into the array; an exit code. */
 static int compare_sides(struct arguments *arguments, json_t *comparisons)
 {
@@ -81,17 +92,17 @@ static int compare_sides(struct arguments *arguments, json_t *comparisons)
 		other = named_policy(b, arguments->policies[1]);
 		if (!policy || !other)
 			return RF_EXIT_USAGE;
-		json_array_append_new(comparisons, rf_diff_policies(policy, other));
+		compare_policies(arguments, policy, other, comparisons);
 		return RF_EXIT_DONE;
 	}
 	if (json_array_size(in_a) == 1 && json_array_size(in_b) == 1) {
-		json_array_append_new(comparisons, rf_diff_policies(json_array_get(in_a, 0), json_array_get(in_b, 0)));
+		compare_policies(arguments, json_array_get(in_a, 0), json_array_get(in_b, 0), comparisons);
 		return RF_EXIT_DONE;
 	}
 	json_array_foreach(in_a, i, policy) {
 		other = find_policy(b, policy_name(policy));
 		if (other)
-			json_array_append_new(comparisons, rf_diff_policies(policy, other));
+			compare_policies(arguments, policy, other, comparisons);
 		else
 			fprintf(stderr, "refold: only %s has policy '%s'; not compared\n", a->file,
 				policy_name(policy));
@@ -113,7 +124,7 @@ static bool any_difference(const json_t *diff)
 	if (json_array_size(json_object_get(diff, "world")))
 		return true;
 	json_array_foreach(json_object_get(diff, "comparisons"), i, one)
-		if (json_array_size(json_object_get(one, "changes")))
+		if (json_array_size(json_object_get(one, "changes")) || json_array_size(json_object_get(one, "windows")))
 			return true;
 	return false;
 }

@@ -106,6 +106,88 @@ json_t *rf_diff_worlds(const json_t *a, const json_t *b)
 	return changes;
 }
 
+/* ---- windows ---------------------------------------------------------------------- */
+
+static bool same_window(const json_t *a, const json_t *b)
+{
+	return json_equal(json_object_get(a, "label"), json_object_get(b, "label")) &&
+	       json_equal(json_object_get(a, "occurrence"), json_object_get(b, "occurrence"));
+}
+
+/* The nth window like this one; several traces may have one each. */
+static json_t *find_window(const json_t *windows, const json_t *like, size_t nth)
+{
+	json_t *window;
+	size_t i;
+
+	json_array_foreach(windows, i, window)
+		if (same_window(window, like) && !nth--)
+			return window;
+	return NULL;
+}
+
+/* How many windows like the one at index come before it. */
+static size_t windows_before(const json_t *windows, size_t index)
+{
+	const json_t *like = json_array_get(windows, index);
+	size_t nr = 0, i;
+
+	for (i = 0; i < index; i++)
+		nr += same_window(json_array_get(windows, i), like);
+	return nr;
+}
+
+static json_t *window_policy(const json_t *window, const char *name)
+{
+	json_t *policy;
+	size_t i;
+
+	json_array_foreach(json_object_get(window, "policies"), i, policy)
+		if (!strcmp(policy_name(policy), name))
+			return policy;
+	return NULL;
+}
+
+/* only_in: "a", "b" or NULL. */
+static void add_window(json_t *list, const json_t *window, const char *only_in, json_t *changes)
+{
+	json_t *entry = json_object();
+
+	json_object_set(entry, "label", json_object_get(window, "label"));
+	json_object_set(entry, "occurrence", json_object_get(window, "occurrence"));
+	if (only_in)
+		json_object_set_new(entry, "only_in", json_string(only_in));
+	json_object_set_new(entry, "changes", changes);
+	json_array_append_new(list, entry);
+}
+
+json_t *rf_diff_windows(const json_t *a, const char *policy_a, const json_t *b, const char *policy_b)
+{
+	const json_t *in_a = json_object_get(a, "windows"), *in_b = json_object_get(b, "windows"), *window;
+	json_t *list = json_array();
+	size_t i;
+
+	json_array_foreach(in_a, i, window) {
+		json_t *other = find_window(in_b, window, windows_before(in_a, i)), *changes = json_array();
+		json_t *of_a = window_policy(window, policy_a), *of_b = window_policy(other, policy_b);
+
+		if (other) {
+			compare_counters(changes, "totals", NULL, json_object_get(of_a, "totals"),
+					 json_object_get(of_b, "totals"));
+			compare_operations(changes, json_object_get(of_a, "operations"),
+					   json_object_get(of_b, "operations"));
+		}
+		if (!other || json_array_size(changes))
+			add_window(list, window, other ? NULL : "a", changes);
+		else
+			json_decref(changes);
+	}
+	json_array_foreach(in_b, i, window)
+		if (!find_window(in_a, window, windows_before(in_b, i)))
+			add_window(list, window, "b", json_array());
+	return list;
+}
+
 /* ---- writing -------------------------------------------------------------------- */
 
 static void write_ratio(FILE *out, const json_t *change)
@@ -160,6 +242,22 @@ static void write_knobs(FILE *out, json_t *knobs)
 	}
 }
 
+static void write_windows(FILE *out, const json_t *windows)
+{
+	const json_t *window;
+	size_t i;
+
+	json_array_foreach(windows, i, window) {
+		const char *only_in = json_string_value(json_object_get(window, "only_in"));
+
+		fprintf(out, "window %s", json_string_value(json_object_get(window, "label")));
+		if (number(window, "occurrence") > 1)
+			fprintf(out, " (%lld)", (long long)number(window, "occurrence"));
+		fprintf(out, "%s%s\n", only_in ? ": only in " : "", only_in ? only_in : "");
+		write_changes(out, json_object_get(window, "changes"));
+	}
+}
+
 void rf_diff_write(const json_t *diff, FILE *out)
 {
 	const json_t *comparisons = json_object_get(diff, "comparisons"), *one;
@@ -181,5 +279,6 @@ void rf_diff_write(const json_t *diff, FILE *out)
 		write_changes(out, json_object_get(one, "changes"));
 		if (!json_array_size(json_object_get(one, "changes")))
 			fprintf(out, "no counter differs\n");
+		write_windows(out, json_object_get(one, "windows"));
 	}
 }

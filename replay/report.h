@@ -62,11 +62,16 @@ const char *rf_group_digits(s64 value, char *text, size_t size);
  */
 json_t *rf_diff_policies(const json_t *a, const json_t *b);
 /*
+ * The same of two reports' windows under these policies: an array of those that differ, or that only one has. A window
+ * is known by its label and its number among those of the label.
+ */
+json_t *rf_diff_windows(const json_t *a, const char *policy_a, const json_t *b, const char *policy_b);
+/*
  * What differs in what two reports say of their traces: an array of changes, not empty for different recordings, whose
  * policies do not compare.
  */
 json_t *rf_diff_worlds(const json_t *a, const json_t *b);
-/* As text; diff: {"comparisons": [rf_diff_policies()...], "world": rf_diff_worlds()}. */
+/* As text; diff: {"comparisons": [rf_diff_policies() with "windows": rf_diff_windows()...], "world": rf_diff_worlds()}. */
 void rf_diff_write(const json_t *diff, FILE *out);
 
 #endif

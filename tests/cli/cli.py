@@ -423,6 +423,25 @@ class CommandLine(unittest.TestCase):
         self.assertEqual((change["a"], change["b"], change["change"]), (1056, 608, -448))
         self.assertEqual(change["ratio_ppm"], 575757)
 
+    def test_diff_of_windows(self):
+        """A window that only one report has, and one that two policies count differently."""
+        marks = (self.BEFORE_FORK, "WL BEGIN fork"), (self.AFTER_CHILD, "WL END fork")
+        a, b = self.directory / "wa.json", self.directory / "wb.json"
+        refold("replay", self.marked("wa.mmt.zst", *marks), "-q", "-p", "linux-6.12", "-o", a)
+        refold("replay", self.marked("wb.mmt.zst", (self.AFTER_MMAP, "WL BEGIN touch"), *marks), "-q", "-p", "linux-6.12",
+               "-o", b)
+        windows = json.loads(refold("diff", "-j", a, b).stdout)["comparisons"][0]["windows"]
+        self.assertEqual(windows, [{"label": "touch", "occurrence": 1, "only_in": "b", "changes": []}])
+        self.assertIn("window touch: only in b\n", refold("diff", a, b).stdout)
+        refold("replay", self.directory / "wa.mmt.zst", "-q", "-p", "linux-6.8,linux-6.12", "-o", b)
+        policies = ["--policies", "linux-6.8,linux-6.12"]
+        window = json.loads(refold("diff", "-j", b, *policies).stdout)["comparisons"][0]["windows"][0]
+        self.assertEqual(window["label"], "fork")
+        born = next(change for change in window["changes"] if change["counter"] == "born")
+        self.assertEqual((born["section"], born["a"], born["b"]), ("totals", 0, 32))
+        self.assertRegex(refold("diff", b, *policies).stdout, r"(?m)^window fork\ntotals +born +0 +32 ")
+        self.assertEqual(refold("diff", "-x", a, a).returncode, 0)
+
     def test_diff_exit_codes(self):
         a, b = self.reports()
         self.assertEqual(refold("diff", a, a).returncode, 0)
