@@ -23,7 +23,8 @@ static void assume_used(pte_t *ptep, u64 max_nr)
 {
 	u64 size = 1ull << pte_folio_order(*ptep), pfn = pte_pfn(*ptep), nr, i;
 
-	if (!(ptep->val & PTE_ANON) || !pte_valid(*ptep) || pte_young(*ptep))
+	/* A block of PROT_NONE may be valid, and still nobody can use it (kernel-model.md C4). */
+	if (!(ptep->val & PTE_ANON) || !pte_valid(*ptep) || (ptep->val & PTE_PROTNONE) || pte_young(*ptep))
 		return;
 	nr = min_u64(size - (pfn & (size - 1)), max_nr);
 	for (i = 0; i < nr && pte_valid(ptep[i]) && !pte_young(ptep[i]) && pte_pfn(ptep[i]) == pfn + i; i++)
