@@ -223,7 +223,19 @@ static int start_threads(struct recording *rec, struct rf_error *err)
 	return ret;
 }
 
-/* PROCESS: which threads the roots had when recording began. */
+/* Names change by exec and prctl, which the side band tells; this is what they were before. */
+static int write_name(struct recording *rec, pid_t pid, u64 time, struct rf_error *err)
+{
+	struct rf_record record = { .time = time, .tid = (u32)pid, .kind = RF_COMM };
+	char name[17] = "";
+
+	if (!rf_process_name(pid, name, sizeof(name)))
+		return 0;
+	memcpy(record.f, name, sizeof(name) - 1);
+	return rf_writer_append(rec->writer, rec->facts_stream, &record, 1, err);
+}
+
+/* PROCESS and COMM: which threads the roots had when recording began, and what they were called. */
 static int write_processes(struct recording *rec, const struct rf_pid_list *pids, struct rf_error *err)
 {
 	u64 time = now();
@@ -241,6 +253,8 @@ static int write_processes(struct recording *rec, const struct rf_pid_list *pids
 
 			ret = rf_writer_append(rec->writer, rec->facts_stream, &record, 1, err);
 		}
+		if (!ret)
+			ret = write_name(rec, pids->pids[i], time, err);
 		rf_pid_list_free(&tids);
 	}
 	return ret;

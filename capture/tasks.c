@@ -128,10 +128,17 @@ pid_t rf_process_of(pid_t tid)
 	return pid;
 }
 
-bool rf_process_is(pid_t pid, const char *comm)
+bool rf_process_name(pid_t pid, char *name, size_t size)
 {
-	char path[64], line[64];
+	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-	return rf_read_line(path, line, sizeof(line)) && !strcmp(line, comm);
+	return rf_read_line(path, name, size);
+}
+
+bool rf_process_is(pid_t pid, const char *comm)
+{
+	char name[64];
+
+	return rf_process_name(pid, name, sizeof(name)) && !strcmp(name, comm);
 }

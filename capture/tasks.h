@@ -26,6 +26,8 @@ int rf_threads_of(pid_t pid, struct rf_pid_list *list);
 int rf_all_processes(pid_t except, struct rf_pid_list *list);
 /* The process a thread belongs to, or -1. */
 pid_t rf_process_of(pid_t tid);
+/* The name (comm) of pid; false: it is gone. */
+bool rf_process_name(pid_t pid, char *name, size_t size);
 /* Whether pid runs a program whose name (comm) is this. */
 bool rf_process_is(pid_t pid, const char *comm);
 
