@@ -138,11 +138,19 @@ void end_mm(struct rf_tracker *tracker, struct world_mm *mm, u8 why)
 	world_mm_free(tracker->world, mm);
 }
 
-void on_exit_task(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
+static void exit_mm(struct rf_tracker *tracker, struct task *task)
 {
-	struct world_mm *mm;
+	struct world_mm *mm = task_leave_mm(task);
 
-	(void)record;
+	if (!mm->pid)
+		mm_set_pid(tracker, mm, task->pid ? task->pid : task->tid);
+	write_page_table(tracker, mm);
+	end_mm(tracker, mm, RF_WHY_PROCESS_EXIT);
+}
+
+/* The thread's part in its address space ends, and that of what it was doing. */
+static void leave(struct rf_tracker *tracker, struct task *task)
+{
 	fault_close(tracker, task);
 	call_abandon(tracker, task);
 	drop_child(tracker, task);
@@ -151,17 +159,25 @@ void on_exit_task(struct rf_tracker *tracker, struct task *task, const struct rf
 		task->exec.mm = NULL;
 	}
 	task->exec.building = task->exec.due = task->exec.loading = false;
+	if (task_linger(task))
+		exit_mm(tracker, task);
+}
+
+/* Until 6.15 sched_process_exit comes after exit_mm(): the first pages that go tell of it. */
+void exit_begins(struct rf_tracker *tracker, struct task *task)
+{
+	task->mm->rss_fresh = 0;	/* counts what is gone already */
+	leave(tracker, task);
+}
+
+void on_exit_task(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
+{
+	(void)record;
+	leave(tracker, task);
 	task->dead = true;
 	if (task->orphans)
 		tracker->fidelity.anomalies.unknown_task++;
 	task->orphans = 0;
-	if (!task_linger(task))
-		return;
-	mm = task_leave_mm(task);
-	if (!mm->pid)
-		mm_set_pid(tracker, mm, task->pid ? task->pid : task->tid);
-	write_page_table(tracker, mm);
-	end_mm(tracker, mm, RF_WHY_PROCESS_EXIT);
 }
 
 /* ---- exec ------------------------------------------------------------------------------------------ */

@@ -162,6 +162,10 @@ void on_rss_stat(struct rf_tracker *tracker, struct task *task, const struct rf_
 			fault_rss(tracker, task, member, delta);
 		return;
 	}
+	if (mm == task->mm && task->call.kind == RF_SYS_EXIT && delta < 0 && mm->users == 1) {
+		exit_begins(tracker, task);
+		return;
+	}
 	if (mm == task->mm && task->call.kind == RF_SYS_EXECVE && member == RF_RSS_ANON)
 		mm->arguments += delta;
 	else if (mm == task->mm && task->call.kind)

@@ -396,6 +396,7 @@ void on_prepare_exec(struct rf_tracker *tracker, struct task *task);
 void exec_take_over(struct rf_tracker *tracker, struct task *task);
 void exec_switch(struct rf_tracker *tracker, struct task *task);
 void exec_enter(struct rf_tracker *tracker, struct task *task);
+void exit_begins(struct rf_tracker *tracker, struct task *task);
 void on_exec(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
 void on_exit_task(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
 void on_mmap2(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
