@@ -83,11 +83,12 @@ static bool is_fault_probe(size_t i)
 	return rf_events[i].kind == RF_FAULT && is_stand_in(i);
 }
 
-/* Another row gave the same records, in this file. */
-static bool told_by_another(const struct importing *importing, size_t number)
+/* Rows that stand in, or those they stand in for, gave the same records in this file. */
+static bool told_by(const struct importing *importing, bool stand_ins, size_t number)
 {
 	for (size_t i = 0; i < rf_nr_events; i++)
-		if (!is_stand_in(i) && rf_event_same(i, number) && count_of(importing, importing->rows[i].format))
+		if (is_stand_in(i) == stand_ins && rf_event_same(i, number) &&
+		    count_of(importing, importing->rows[i].format))
 			return true;
 	return false;
 }
@@ -104,7 +105,9 @@ static bool is_spare(const struct importing *importing, size_t i)
 	/* Our own probes; of other people's we know only what handle_mm_fault() is called with. */
 	if (event->probe && !is_fault_probe(i))
 		return true;
-	return is_stand_in(i) && told_by_another(importing, i);
+	if (is_stand_in(i))
+		return told_by(importing, false, i);
+	return !told_by(importing, false, i) && told_by(importing, true, i);
 }
 
 static void learn_row(struct importing *importing, size_t i)

@@ -39,8 +39,7 @@ static bool grow(struct importing *importing)
 	return true;
 }
 
-/* NULL: no thread, or out of memory; then less is known. */
-static struct import_member *member(struct importing *importing, u32 tid)
+struct import_member *import_member(struct importing *importing, u32 tid)
 {
 	struct import_member *found;
 
@@ -88,14 +87,14 @@ void import_look(struct importing *importing, const void *data, u32 size)
 	if (!importing->exec_id || id != importing->exec_id)
 		return;
 	pid = load_pid(data, size, importing->exec_pid);
-	leader = pid == load_pid(data, size, importing->exec_old_pid) ? member(importing, pid) : NULL;
+	leader = pid == load_pid(data, size, importing->exec_old_pid) ? import_member(importing, pid) : NULL;
 	if (leader)
 		leader->leader = true;
 }
 
 static u64 clone_flags(struct importing *importing, const struct import_member *parent, u32 child)
 {
-	const struct import_member *born = member(importing, child);
+	const struct import_member *born = import_member(importing, child);
 
 	if (parent->calling && parent->flags != RF_CLONE_UNKNOWN)
 		return parent->flags;
@@ -106,7 +105,7 @@ static u64 clone_flags(struct importing *importing, const struct import_member *
 
 void import_family(struct importing *importing, struct rf_record *record)
 {
-	struct import_member *task = member(importing, record->tid);
+	struct import_member *task = import_member(importing, record->tid);
 
 	if (!task)
 		return;
@@ -128,7 +127,7 @@ void import_family(struct importing *importing, struct rf_record *record)
 			struct import_member parent = *task;
 
 			record->f[1] = clone_flags(importing, &parent, (u32)record->f[0]);
-			task = member(importing, record->tid);
+			task = import_member(importing, record->tid);
 		}
 		break;
 	default:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The import itself: two passes over the events, the first only to see which there
- * are. libtracecmd prints what it thinks of a file, and one that is damaged in the
+ * The import itself: passes over the events, the last of which writes; those before
+ * see which events there are, and which processes. libtracecmd prints what it thinks of a file, and one that is damaged in the
  * wrong place makes it crash; so it works in a process of its own, whose end we
  * survive and whose standard error nobody reads.
  */
@@ -92,9 +92,19 @@ static int count_event(struct pass *pass, const struct tep_record *record)
 
 	memcpy(&id, record->data, sizeof(id));
 	importing->counts[id]++;
-	importing->result->events++;
+	if (!importing->result->events++)
+		importing->first_time = record->ts;
 	importing->nr_cpus = (u32)max_u64(importing->nr_cpus, (u64)record->cpu + 1);
 	import_look(importing, record->data, (u32)record->size);
+	return 0;
+}
+
+static int meet_event(struct pass *pass, const struct tep_record *record)
+{
+	struct rf_record records[RF_DECODE_MAX];
+
+	if (rf_decode(pass->importing->decoder, record->data, (u32)record->size, record->ts, records, RF_DECODE_MAX))
+		import_meet(pass->importing, &records[0]);
 	return 0;
 }
 
@@ -174,11 +184,22 @@ static int count_events(struct importing *importing, struct rf_error *err)
 	return 0;
 }
 
+/* Second pass: who was there before. */
+static int meet_events(struct importing *importing, struct rf_error *err)
+{
+	struct pass pass = { .importing = importing, .err = err, .event = meet_event };
+	int ret = run_pass(&pass);
+
+	return ret == -EBADMSG ? 0 : ret;
+}
+
 static int convert_events(struct importing *importing, struct rf_error *err)
 {
 	struct pass pass = { .importing = importing, .err = err, .event = convert_event };
-	int ret = run_pass(&pass), closed;
+	int ret = import_running(importing, err), closed;
 
+	if (!ret)
+		ret = run_pass(&pass);
 	if (ret && ret != -EBADMSG)
 		ret = output_error(importing, err);
 	/* Without a reason to have ended, a trace is incomplete. */
@@ -197,6 +218,8 @@ static int convert(struct importing *importing, struct rf_error *err)
 	if (!ret)
 		ret = import_choose(importing, err);
 	if (!ret)
+		ret = meet_events(importing, err);
+	if (!ret)
 		ret = create_output(importing, err);
 	return ret ? ret : convert_events(importing, err);
 }
@@ -208,6 +231,7 @@ static void free_importing(struct importing *importing)
 	for (int i = 0; i < RF_INSTANCES; i++)
 		free(importing->streams[i]);
 	import_family_free(importing);
+	free(importing->processes);
 	free(importing->rows);
 	free(importing->counts);
 }

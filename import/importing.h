@@ -24,10 +24,24 @@ struct import_row {
 /* What the records so far tell about a thread, and the child it is making. */
 struct import_member {
 	u32 tid;
-	bool leader;		/* began a program as a process of his own */
+	bool leader;		/* begins a program as a process of his own */
+	bool known;		/* born, or began a program, while we watched */
+	bool allocated;		/* since his last fault, a page of this order */
+	u8 order;
+	u32 process;		/* who ran before: index + 1 */
 	bool calling;		/* inside clone() or the like */
 	bool copied;		/* an address space was filled */
 	u64 flags;
+};
+
+/* An address space that was there before the recording. */
+struct import_process {
+	u32 mm_id;
+	u32 pid;		/* the smallest number of its threads */
+	u32 threads;
+	bool left_out;
+	u8 rss_known;		/* bit: member */
+	u64 rss[RF_RSS_MEMBERS];	/* pages, before the first change of each */
 };
 
 struct importing {
@@ -44,6 +58,9 @@ struct importing {
 	int *streams[RF_INSTANCES];		/* by CPU; -1: none yet */
 	struct import_member *members;		/* open addressing by tid */
 	u32 nr_members, members_size;
+	struct import_process *processes;
+	u32 nr_processes, processes_size;
+	u64 first_time;
 	u32 exec_pid, exec_old_pid;		/* where sched_process_exec has these, 0: not there */
 	u16 exec_id;
 };
@@ -58,11 +75,17 @@ char *import_header(const struct importing *importing);
 
 /*
  * family.c: what sched_process_fork leaves untold, the flags of clone(). The first pass looks at every event, because
- * who is a process of his own shows only later; the second completes the records.
+ * who is a process of his own shows only later; the last completes the records.
  */
 void import_look(struct importing *importing, const void *data, u32 size);
 void import_family(struct importing *importing, struct rf_record *record);
 void import_family_free(struct importing *importing);
+/* What is known of a thread; NULL: none, or out of memory. Valid until the next call. */
+struct import_member *import_member(struct importing *importing, u32 tid);
+
+/* running.c: the processes that ran before the recording. The second pass meets them, then the trace begins with them. */
+void import_meet(struct importing *importing, const struct rf_record *record);
+int import_running(struct importing *importing, struct rf_error *err);
 
 /* convert.c: one event of the file; missed: events lost before it on its CPU. */
 int import_event(struct importing *importing, u32 cpu, u64 time, const void *data, u32 size, struct rf_error *err);
