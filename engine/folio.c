@@ -68,7 +68,9 @@ u32 folio_pte_batch(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 max_nr,
 		max_nr = left;
 	nr = ops->pte_batch_hint(&mm->arch, addr, pte);
 	while (nr < max_nr && rule != BATCH_RULE_HINT) {
-		pte_t next = ops->ptep_get(&mm->arch, addr + ((u64)nr << mm->arch.geometry->page_shift), ptep + nr);
+		u64 at = addr + ((u64)nr << mm->arch.geometry->page_shift);
+		pte_t next = flags & FPB_NORECENCY ? ptep_get_norecency(mm, at, ptep + nr) :
+						     ops->ptep_get(&mm->arch, at, ptep + nr);
 
 		if (!pte_present(next))
 			break;
@@ -77,7 +79,7 @@ u32 folio_pte_batch(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 max_nr,
 		seen->any_writable |= pte_write(next);
 		seen->any_young |= pte_young(next);
 		seen->any_dirty |= pte_dirty(next);
-		nr += ops->pte_batch_hint(&mm->arch, addr + ((u64)nr << mm->arch.geometry->page_shift), next);
+		nr += ops->pte_batch_hint(&mm->arch, at, next);
 	}
 	return nr < max_nr ? nr : max_nr;
 }

@@ -28,7 +28,7 @@ struct knob {
 /* In alphabetical order. */
 static const struct knob knobs[] = {
 	{ "access_compare", "never|gathered|raw",
-	  "how ptep_set_access_flags() sees that a folded block needs no change",
+	  "how ptep_set_access_flags() sees that a folded block needs no change (raw: 7.0, 6.12.107)",
 	  AT(arch_knobs.access_compare), ON_ARM64 },
 	{ "access_flush", "dirty|never",
 	  "access flags of folded blocks are flushed if dirty, or (contpte v1, a bug) never",
@@ -82,6 +82,9 @@ static const struct knob knobs[] = {
 	{ "hint", BOOL, "pte_batch_hint() lets batches step over folded blocks (6.9)", AT(arch_knobs.hint), ON_ARM64 },
 	{ "kpti", BOOL, "kernel page-table isolation: each TLB invalidation is issued twice",
 	  AT(arch_knobs.kpti), ON_ALL },
+	{ "locked", "full|norecency",
+	  "what reads under the lock that only compare or skip take of a folded block: as getter, or one",
+	  AT(mm.locked_norecency), ON_ALL },
 	{ "lockless", "full|early|norecency|unlocked_get", "what ptep_get_lockless() reads of a folded block",
 	  AT(arch_knobs.lockless), ON_ARM64 },
 	{ "lpa2", BOOL, "FEAT_LPA2: range invalidations start at 64K boundaries", AT(arch_knobs.lpa2), ON_ARM64 },

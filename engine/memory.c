@@ -143,7 +143,7 @@ void op_fault_anon(struct mm *mm, const struct rf_op *op)
 	if (!ptep)
 		return;
 	if (run.nr == 1) {
-		mm->arch.ops->ptep_get(&mm->arch, run.addr, ptep);
+		ptep_get_norecency(mm, run.addr, ptep);
 	} else {
 		pte_range_none(mm, ptep, run.nr);	/* alloc_anon_folio(), then again under the lock */
 		pte_range_none(mm, ptep, run.nr);
@@ -168,7 +168,7 @@ void op_fault_zero(struct mm *mm, const struct rf_op *op)
 	ptep = fault_pte_alloc(mm, vma, addr);
 	if (!ptep)
 		return;
-	mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
+	ptep_get_norecency(mm, addr, ptep);
 	displace_ptes(mm, addr, ptep, 1);
 	set_pte_at(mm, addr, ptep, mk_pte(vma, op->pfn, 0, PTE_SPECIAL));
 }
@@ -215,7 +215,7 @@ static void file_recheck(struct mm *mm, const struct rf_op *op, u64 addr, pte_t 
 	while (i < nr) {
 		i += skip_none_ptes(mm, ptep + i, nr - i);
 		if (i < nr) {
-			mm->arch.ops->ptep_get(&mm->arch, addr + ((u64)i << mm->arch.geometry->page_shift), ptep + i);
+			ptep_get_norecency(mm, addr + ((u64)i << mm->arch.geometry->page_shift), ptep + i);
 			i++;
 		}
 	}
@@ -291,10 +291,10 @@ void op_fault_cow(struct mm *mm, const struct rf_op *op)
 	ptep = fault_pte_alloc(mm, vma, run.addr);
 	if (!ptep)
 		return;
-	old = ops->ptep_get(&mm->arch, run.addr, ptep);
+	old = ptep_get_norecency(mm, run.addr, ptep);
 	if (pte_present(old)) {
-		ops->ptep_get(&mm->arch, run.addr, ptep);	/* do_wp_page(): uffd-wp? */
-		ops->ptep_get(&mm->arch, run.addr, ptep);	/* wp_page_copy(): still the same? */
+		ptep_get_norecency(mm, run.addr, ptep);	/* do_wp_page(): uffd-wp? */
+		ptep_get_norecency(mm, run.addr, ptep);	/* wp_page_copy(): still the same? */
 	}
 	for (i = 0; i < run.nr; i++) {
 		u64 addr = run.addr + ((u64)i << mm->arch.geometry->page_shift);
@@ -334,12 +334,12 @@ void op_fault_reuse(struct mm *mm, const struct rf_op *op)
 	}
 	ptep = pte_offset(mm, pmd, addr);
 	ops->ptep_get_lockless(&mm->arch, addr, ptep);
-	entry = ops->ptep_get(&mm->arch, addr, ptep);
+	entry = ptep_get_norecency(mm, addr, ptep);
 	if (!pte_present(entry)) {
 		count_anomaly(mm->machine, RF_ANOMALY_missing_pte);
 		return;
 	}
-	ops->ptep_get(&mm->arch, addr, ptep);		/* do_wp_page(): uffd-wp? */
+	ptep_get_norecency(mm, addr, ptep);		/* do_wp_page(): uffd-wp? */
 	if (ptep->val & PTE_ANON)
 		ptep->val |= PTE_EXCLUSIVE;
 	entry = maybe_mkwrite(pte_mkdirty(pte_mkyoung(entry)), vma);
@@ -379,7 +379,7 @@ void op_fault_swap(struct mm *mm, const struct rf_op *op)
 		return;
 	run = clip_to_vma(mm, vma, op->addr, op->pfn, op->nr ? op->nr : 1);
 	run.nr = clip_to_table(mm, run.addr, run.nr);
-	old = mm->arch.ops->ptep_get(&mm->arch, run.addr, ptep);
+	old = ptep_get_norecency(mm, run.addr, ptep);
 	if (run.nr > 1 && pte_swap(old))
 		swap_pte_batch(mm, run.addr, ptep, old, run.nr);
 	displace_unswapped(mm, run.addr, ptep, run.nr);
@@ -406,7 +406,7 @@ void op_fault_none(struct mm *mm, const struct rf_op *op)
 		return;
 	ptep = pte_offset(mm, pmd, addr);
 	ops->ptep_get_lockless(&mm->arch, addr, ptep);
-	pte = ops->ptep_get(&mm->arch, addr, ptep);
+	pte = ptep_get_norecency(mm, addr, ptep);
 	if (!pte_valid(pte) || (write && !pte_write(pte)))
 		return;
 	pte = pte_mkyoung(write ? pte_mkdirty(pte) : pte);

@@ -40,7 +40,7 @@ static u32 migrate_run(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 max_
 {
 	struct pte_batch seen = { 0 };
 	struct exclusive_run exclusive;
-	u32 nr = folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_RESPECT_WRITE, &seen);
+	u32 nr = folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_RESPECT_WRITE | FPB_NORECENCY, &seen);
 
 	exclusive = exclusive_save(mm, ptep, nr);
 	pte = unmap_clear_run(mm, addr, ptep, nr, defer);
@@ -58,7 +58,7 @@ static u32 migrate_out_one(struct mm *mm, const struct rf_op *op, u64 addr, u32 
 	if (!ptep)
 		return 1;
 	rmap_walk_reads(mm, addr, ptep);
-	pte = mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
+	pte = ptep_get_norecency(mm, addr, ptep);
 	if (!pte_present(pte)) {
 		count_anomaly(mm->machine, RF_ANOMALY_missing_pte);
 		return 1;
@@ -156,7 +156,8 @@ static bool same_folio(pte_t pte, u64 folio, unsigned int order)
 
 /*
  * split_folio(): unmap_folio() turns all entries of the folio at ptep into migration entries, one flush each,
- * remap_page() makes them entries of the smaller folios. Entries of the folio in other tables are rare and left.
+ * remap_page() makes them entries of the smaller folios. Entries of the folio that are not in line with it, or in other tables, are rare
+ * and left.
  */
 void split_folio_ptes(struct mm *mm, const struct vm_area *vma, u64 addr, pte_t *ptep, unsigned int new_order)
 {
@@ -166,6 +167,7 @@ void split_folio_ptes(struct mm *mm, const struct vm_area *vma, u64 addr, pte_t 
 	u32 before = min_u64(pte_pfn(*ptep) - folio, pte_index(mm, addr)), nr, i;
 	pte_t *first = ptep - before;
 	u64 start = addr - ((u64)before << shift);
+	u64 pfn = pte_pfn(*ptep) - before;
 	u64 *ours = mm->machine->exclusive_bits;	/* scratch; entries that were migrating before are not ours */
 
 	if (row != RF_ROW_folio_split)
@@ -176,11 +178,11 @@ void split_folio_ptes(struct mm *mm, const struct vm_area *vma, u64 addr, pte_t 
 		pte_t pte;
 
 		ours[i / 64] = i % 64 ? ours[i / 64] : 0;
-		if (!same_folio(first[i], folio, order))
+		if (!same_folio(first[i], folio, order) || pte_pfn(first[i]) != pfn + i)
 			continue;
 		ours[i / 64] |= BIT_ULL(i % 64);
 		rmap_walk_reads(mm, at, &first[i]);
-		pte = mm->arch.ops->ptep_get(&mm->arch, at, &first[i]);
+		ptep_get_norecency(mm, at, &first[i]);
 		pte = unmap_clear_run(mm, at, &first[i], 1, false);
 		set_pte_at(mm, at, &first[i], migration_entry(pte, pte_pfn(pte)));
 	}

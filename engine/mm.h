@@ -113,6 +113,20 @@ static inline const struct rf_mm_knobs *mm_knobs(const struct mm *mm)
 	return &mm->machine->policy.mm;
 }
 
+/*
+ * A read under the lock by a caller that compares, or skips what it does not want, and does not care for A and D: the
+ * ptep_get_norecency() that the norecency RFC announced.
+ */
+static inline pte_t ptep_get_norecency(struct mm *mm, u64 addr, pte_t *ptep)
+{
+	if (!mm_knobs(mm)->locked_norecency)
+		return mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
+	mm->arch.counters->ptep_get++;
+	mm->arch.counters->pte_loads++;
+	mm->arch.counters->pte_lines++;
+	return *ptep;
+}
+
 static inline void count_anomaly(struct rf_machine *machine, enum rf_anomaly anomaly)
 {
 	machine->stats.anomalies[anomaly]++;
@@ -299,6 +313,8 @@ static inline bool is_guard_marker(pte_t pte)
 /* folio_pte_batch()'s flags, by what makes a run end. */
 #define FPB_RESPECT_DIRTY BIT(0)
 #define FPB_RESPECT_WRITE BIT(1)
+/* The caller does not use what was seen of A and D. */
+#define FPB_NORECENCY BIT(2)
 
 /* What folio_pte_batch() saw in the run beyond its first entry. */
 struct pte_batch {

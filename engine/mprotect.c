@@ -89,7 +89,7 @@ static void change_pte_range(struct mmu_gather *tlb, const struct vm_area *vma, 
 		if (nr)
 			continue;
 		nr = 1;
-		pte = mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
+		pte = ptep_get_norecency(mm, addr, ptep);
 		if (!pte_present(pte)) {
 			/* A writable migration entry becomes a readable one. */
 			if (is_migration_entry(pte) && pte_write(pte)) {
@@ -99,7 +99,7 @@ static void change_pte_range(struct mmu_gather *tlb, const struct vm_area *vma, 
 			continue;
 		}
 		if (mm_knobs(mm)->batch_mprotect && pte_folio_order(pte) && max_nr > 1 && !pte_special(pte))
-			nr = folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_RESPECT_WRITE, &seen);
+			nr = folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_RESPECT_WRITE | FPB_NORECENCY, &seen);
 		change_present_ptes(tlb, vma, addr, ptep, nr);
 	}
 }

@@ -13,7 +13,7 @@ static u32 move_batch(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 max_n
 	if (!mm_knobs(mm)->batch_mremap || max_nr == 1 || mm->arch.ops->pte_batch_hint(&mm->arch, addr, pte) == 1 ||
 	    !pte_folio_order(pte))
 		return 1;
-	return folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_RESPECT_WRITE, &seen);
+	return folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_RESPECT_WRITE | FPB_NORECENCY, &seen);
 }
 
 static void move_ptes(struct mm *mm, pte_t *old_ptep, u64 old_addr, u64 old_end, pte_t *new_ptep, u64 new_addr)
@@ -35,7 +35,7 @@ static void move_ptes(struct mm *mm, pte_t *old_ptep, u64 old_addr, u64 old_end,
 		if (nr)
 			continue;
 		nr = 1;
-		pte = ops->ptep_get(&mm->arch, old_addr, old_ptep);
+		pte = ptep_get_norecency(mm, old_addr, old_ptep);
 		if (pte_present(pte)) {
 			nr = move_batch(mm, old_addr, old_ptep, pte, max_nr);
 			force_flush = true;

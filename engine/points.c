@@ -25,12 +25,12 @@ static const struct point points[] = {
 	  "arm64 before contiguous PTEs: every entry is copied, cleared and protected on its own.",
 	  "batch_helpers=true defer_unmap_flush=true fullmm_skip=true granule=4k repeat_tlbi=off tlbi=range "
 	  "tlbi_range_limit=at" },
-	{ "contpte-v1", "linux-6.8", "arm64", "6.4-rc with contpte v1",
+	{ "contpte-v1", "linux-6.8", "arm64", "6.8 with contpte v1, which was for 6.4",
 	  "The first posting of the contpte series, with the two bugs found in it: a negative control.",
 	  "access_flush=never batch_fork=true batch_rule=v3 cont=true fold_present=true fold_sites=v3 getter=gather "
 	  "protnone_cont=valid set_ptes_checks_old=true tlbi_limit_waits=twice wrprotect_chunks=true "
 	  "wrprotect_reload=true zap_full_trick=v1" },
-	{ "contpte-v2", "contpte-v1", "arm64", "6.6 with contpte v2",
+	{ "contpte-v2", "contpte-v1", "arm64", "6.7-rc with contpte v2",
 	  "The second posting: v1's bugs fixed, exit still clears blocks entry by entry in the arch layer.",
 	  "access_flush=dirty batch_rule=v2 fold_present=false zap_full_trick=v2" },
 	{ "contpte-v3", "contpte-v2", "arm64", "6.7-rc with contpte v3",
@@ -63,15 +63,15 @@ static const struct point points[] = {
 	  "Lockless readers take one entry and do not gather accessed and dirty bits.",
 	  "lockless=norecency" },
 	{ "norecency-full", "norecency-rfc", "arm64", "6.9-rc with the norecency RFC and all readers converted",
-	  "The RFC's announced follow-up at its limit: no read gathers, under the lock neither.",
-	  "getter=raw" },
+	  "The RFC with its announced follow-up: reads under the lock that compare or skip do not gather either.",
+	  "locked=norecency" },
 	{ "linux-6.12", "linux-6.9", "arm64", "6.12.107",
 	  "The long-term kernel: MADV_COLD and MADV_FREE clear bits in place, stable fixes up to 6.12.107.",
 	  "access_compare=raw batched_pending=mm madv_clear_young_dirty=true tlbi_range_limit=above" },
 	{ "linux-6.17", "linux-6.12", "arm64", "6.17",
 	  "mprotect and mremap in batches, readers stop as soon as they know both bits.",
-	  "batch_lazyfree=true batch_mprotect=true batch_mremap=true getter=early lockless=early "
-	  "madvise_one_gather=true protnone_cont=stray tlbbatch=range" },
+	  "access_compare=gathered batch_lazyfree=true batch_mprotect=true batch_mremap=true getter=early "
+	  "lockless=early madvise_one_gather=true protnone_cont=stray tlbbatch=range" },
 	{ "x86-6.18", "", "x86", "6.18",
 	  "x86-64, for recordings made there: no contiguous PTEs, flushes of up to 33 single pages.",
 	  "batch_fork=true batch_lazyfree=true batch_mprotect=true batch_mremap=true batch_zap=true "
@@ -79,8 +79,8 @@ static const struct point points[] = {
 	  "madvise_one_gather=true pmd_split_set_ptes=true pt_reclaim=true" },
 	{ "linux-7.2", "linux-6.17", "arm64", "7.2.13",
 	  "Ageing and file unmapping in batches, local flushes for reused pages, no flush where none is needed.",
-	  "batch_file_unmap=true batch_young=true needs_flush=precise pt_reclaim=true reuse_flush=local "
-	  "tlbi_limit_waits=once tlbi_range_limit=range" },
+	  "access_compare=raw batch_file_unmap=true batch_young=true needs_flush=precise pt_reclaim=true "
+	  "reuse_flush=local tlbi_limit_waits=once tlbi_range_limit=range" },
 	{ "linux-7.3", "linux-7.2", "arm64", "7.3.4",
 	  "The newest kernel modelled; of what is counted, only PROT_NONE on large folios differs from 7.2.",
 	  "protnone_cont=none" },

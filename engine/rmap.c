@@ -40,8 +40,8 @@ void rmap_walk_reads(struct mm *mm, u64 addr, pte_t *ptep)
 	enum rf_row row = machine_set_row(mm->machine, mm, RF_ROW_rmap_walk);
 
 	mm->machine->stats.operations[RF_ROW_rmap_walk]++;
-	mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
-	mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
+	ptep_get_norecency(mm, addr, ptep);
+	ptep_get_norecency(mm, addr, ptep);
 	machine_set_row(mm->machine, mm, row);
 }
 
@@ -73,12 +73,16 @@ u32 rmap_run_limit(struct mm *mm, u64 addr, u32 left)
 }
 
 /*
+ * arch_tlbbatch_should_defer(): not where each TLBI is repeated at once, with a wait in between.
+ *
  * An unmapping that was only inferred, from a later fault, happened at a time nobody knows: no munmap or mprotect in
  * between may be charged with waiting for its flush (flush_tlb_batched_pending()).
  */
 bool defers_flush(const struct mm *mm, const struct rf_op *op)
 {
-	return mm_knobs(mm)->defer_unmap_flush && (op->flags & RF_OP_DEFERRED) && !(op->flags & RF_OP_INFERRED);
+	if (!mm_knobs(mm)->defer_unmap_flush || mm->arch.knobs->repeat_tlbi == REPEAT_TLBI_OLD)
+		return false;
+	return (op->flags & RF_OP_DEFERRED) && !(op->flags & RF_OP_INFERRED);
 }
 
 /* Clear entries for reclaim or migration and flush them, now or at the end of the reclaim batch. */
@@ -127,13 +131,13 @@ static u32 unmap_some(struct mm *mm, const struct rf_op *op, u64 addr, pte_t *pt
 	pte_t pte;
 
 	rmap_walk_reads(mm, addr, ptep);
-	pte = mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
+	pte = ptep_get_norecency(mm, addr, ptep);
 	if (!pte_present(pte)) {
 		count_anomaly(mm->machine, RF_ANOMALY_missing_pte);
 		return 1;
 	}
 	if (unmaps_in_runs(mm, op, pte))
-		nr = folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_RESPECT_WRITE, &seen);
+		nr = folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_RESPECT_WRITE | FPB_NORECENCY, &seen);
 	exclusive = exclusive_save(mm, ptep, nr);
 	pte = unmap_clear_run(mm, addr, ptep, nr, defers_flush(mm, op));
 	if (op->kind == RF_OP_UNMAP_SWAP) {

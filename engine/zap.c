@@ -27,7 +27,7 @@ static u32 zap_batch(struct zap_state *zap, u64 addr, pte_t *ptep, pte_t pte, u3
 	room = mm_knobs(mm)->gather == GATHER_GUARANTEED ? tlb_get_guaranteed_space(zap->tlb) : max_nr;
 	if (!pte_folio_order(pte) || max_nr == 1)
 		return 1;
-	nr = folio_pte_batch(mm, addr, ptep, pte, max_nr, 0, &seen);
+	nr = folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_NORECENCY, &seen);
 	if (mm_knobs(mm)->gather == GATHER_RESERVE)
 		room = tlb_reserve_space(zap->tlb, nr);
 	if (!room)
@@ -129,7 +129,7 @@ retry:
 		nr = skip_none_ptes(mm, ptep, max_nr);
 		if (nr)
 			continue;
-		pte = mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
+		pte = ptep_get_norecency(mm, addr, ptep);
 		if (!pte_present(pte)) {
 			nr = zap_nonpresent_ptes(&zap, addr, ptep, pte, max_nr);
 			continue;

@@ -110,6 +110,8 @@ static void test_zap(void **state)
 	      { "contpte-v5-batch", "", 544, 0, 512, 1, 0, 0, 1, 1, 2 },
 	      { "contpte-v5-fold", "", 544, 0, 512, 1, 0, 0, 1, 1, 2 },
 	      { "linux-6.9", "", 544, 0, 512, 1, 0, 0, 1, 1, 2 },
+	      { "norecency-rfc", "", 544, 0, 512, 1, 0, 0, 1, 1, 2 },
+	      { "norecency-full", "", 32, 0, 512, 1, 0, 0, 1, 1, 2 },
 	      { "linux-6.12", "", 544, 0, 512, 1, 0, 0, 1, 1, 2 },
 	      { "linux-7.3", "", 96, 0, 512, 1, 0, 0, 1, 1, 2 });
 }
@@ -265,6 +267,8 @@ static void test_reuse(void **state)
 	CHECK(RF_ROW_reuse, reuse_block,
 	      { "contpte-v3", "", 49 + 18 + 17 + 17 + 15 * 3, 16, 32, 17, 0, 1, 17, 32, 34 },
 	      { "linux-6.12", "", 34 + 18 + 17 + 17 + 15 * 3, 16, 32, 17, 0, 1, 17, 32, 34 },
+	      { "norecency-rfc", "", 49 + 1 + 17 + 17 + 15 * 3, 16, 32, 17, 0, 1, 17, 32, 34 },
+	      { "norecency-full", "", 49 + 1 + 1 + 1 + 15 * 3, 16, 32, 17, 0, 1, 17, 32, 34 },
 	      { "linux-7.3", "", 34 + 4 + 3 + 3 + 15 * 3, 16, 32, 17, 0, 1, 17, 32, 34 });
 	machine = reuse_block("linux-7.3", "");
 	assert_int_equal(row_of(machine, RF_ROW_reuse)->tlbi_local, 16);
@@ -290,7 +294,9 @@ static void test_swap_out(void **state)
 	CHECK(RF_ROW_unmap_swap, swap_out,
 	      { "contpte-v3", "", 64, 32, 32, 17, 0, 1, 17, 32, 18 },
 	      { "linux-6.12", "", 64, 32, 32, 17, 0, 1, 17, 32, 18 },
-	      { "linux-7.3", "", 50, 32, 32, 17, 0, 1, 17, 32, 18 });
+	      { "linux-7.3", "", 50, 32, 32, 17, 0, 1, 17, 32, 18 },
+	      /* With the erratum as old kernels worked around it nothing is deferred, and all is done twice. */
+	      { "linux-6.9", "repeat_tlbi=old", 64, 32, 32, 17, 0, 1, 34, 64, 51 });
 	machine = swap_out("linux-6.12", "");
 	assert_int_equal(row_of(machine, RF_ROW_reclaim_flush)->dsb, 1);
 	assert_int_equal(row_of(machine, RF_ROW_rmap_walk)->pte_loads, 2 * 17 + 15 * 2);
