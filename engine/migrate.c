@@ -168,6 +168,7 @@ void split_folio_ptes(struct mm *mm, const struct vm_area *vma, u64 addr, pte_t 
 	pte_t *first = ptep - before;
 	u64 start = addr - ((u64)before << shift);
 	u64 pfn = pte_pfn(*ptep) - before;
+	u64 pfn = pte_pfn(*ptep) - before;
 	u64 *ours = mm->machine->exclusive_bits;	/* scratch; entries that were migrating before are not ours */
 
 	if (row != RF_ROW_folio_split)
