@@ -156,8 +156,8 @@ static bool same_folio(pte_t pte, u64 folio, unsigned int order)
 
 /*
  * split_folio(): unmap_folio() turns all entries of the folio at ptep into migration entries, one flush each,
- * remap_page() makes them entries of the smaller folios. Entries of the folio that are not in line with it, or in other tables, are rare
- * and left.
+ * remap_page() makes them entries of the smaller folios. Entries of the folio that are not in line with it, or in other
+ * tables, are rare and left.
  */
 void split_folio_ptes(struct mm *mm, const struct vm_area *vma, u64 addr, pte_t *ptep, unsigned int new_order)
 {
@@ -167,7 +167,6 @@ void split_folio_ptes(struct mm *mm, const struct vm_area *vma, u64 addr, pte_t 
 	u32 before = min_u64(pte_pfn(*ptep) - folio, pte_index(mm, addr)), nr, i;
 	pte_t *first = ptep - before;
 	u64 start = addr - ((u64)before << shift);
-	u64 pfn = pte_pfn(*ptep) - before;
 	u64 pfn = pte_pfn(*ptep) - before;
 	u64 *ours = mm->machine->exclusive_bits;	/* scratch; entries that were migrating before are not ours */
 
