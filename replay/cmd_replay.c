@@ -67,7 +67,14 @@ static int add_policies(struct arguments *arguments, const char *list)
 	return 0;
 }
 
-enum { OPTION_MAX_LOSS = 256, OPTION_PAGE_TABLES, OPTION_PROCESSES, OPTION_WINDOWS, OPTION_WINDOW_BEGIN, OPTION_WINDOW_END };
+enum {
+	OPTION_MAX_LOSS = 256,
+	OPTION_PAGE_TABLES,
+	OPTION_PROCESSES,
+	OPTION_WINDOWS,
+	OPTION_WINDOW_BEGIN,
+	OPTION_WINDOW_END,
+};
 
 static const struct option options[] = {
 	{ "policy", required_argument, NULL, 'p' },

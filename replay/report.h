@@ -71,7 +71,10 @@ json_t *rf_diff_windows(const json_t *a, const char *policy_a, const json_t *b, 
  * policies do not compare.
  */
 json_t *rf_diff_worlds(const json_t *a, const json_t *b);
-/* As text; diff: {"comparisons": [rf_diff_policies() with "windows": rf_diff_windows()...], "world": rf_diff_worlds()}. */
+/*
+ * As text; diff: {"comparisons": [rf_diff_policies() with "windows": rf_diff_windows()...],
+ * "world": rf_diff_worlds()}.
+ */
 void rf_diff_write(const json_t *diff, FILE *out);
 
 #endif

@@ -321,7 +321,9 @@ static void add_fidelity(struct rf_fidelity *sum, const struct rf_fidelity *fide
 		to[i] += from[i];
 }
 
-/* What each machine counted becomes the results'. Every window was begun and ended by operations that all machines had. */
+/*
+ * What each machine counted becomes the results'. Every window was begun and ended by operations that all machines had.
+ */
 static int collect_windows(struct rf_results *results, struct ring *ring)
 {
 	struct rf_windows *windows = &results->windows;

@@ -297,14 +297,16 @@ class CommandLine(unittest.TestCase):
             at = next(i for i, line in enumerate(lines) if line[0].isdigit() and int(line.split()[0]) > time)
             words = [f'w{i % 6}="{text[8 * i:8 * i + 8]}"' for i in range((len(text) + 7) // 8)]
             parts = [" ".join(words[i:i + 6]) for i in range(0, len(words), 6)]
-            lines[at:at] = [f"{time} tid=100 {'marker_more' if i else 'marker'} {part}\n" for i, part in enumerate(parts)]
+            lines[at:at] = [f"{time} tid=100 {'marker_more' if i else 'marker'} {part}\n"
+                            for i, part in enumerate(parts)]
         return assemble("".join(lines), self.directory / name)
 
     BEFORE_FORK, AFTER_CHILD, AFTER_MMAP = 1101000, 1109000, 1005000
 
     def test_window(self):
         label = "fork_exit/64K-8/fork-of-a-process-with-many-folded-blocks"
-        path = self.marked("marked.mmt.zst", (self.BEFORE_FORK, f"WL BEGIN {label}"), (self.AFTER_CHILD, f"WL END {label}"))
+        path = self.marked("marked.mmt.zst", (self.BEFORE_FORK, f"WL BEGIN {label}"),
+                           (self.AFTER_CHILD, f"WL END {label}"))
         report = self.report(path, "-p", "linux-6.12,linux-6.8")
         self.assertEqual(len(report["windows"]), 1)
         window, (whole, before_contpte) = report["windows"][0], report["policies"]
