@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What flush calls cost, written a second time from kernel-model.md 3.1, 3.2, 3.6 and C8, in closed form where the
+ * backend follows the kernel's loops (I8).
+ */
+#include <string.h>
+
+#include "tlb.h"
+
+static unsigned int kpti_factor(const struct rf_policy *policy)
+{
+	return policy->arch_knobs.kpti ? 2 : 1;
+}
+
+static bool is_x86(const struct rf_policy *policy)
+{
+	return !strcmp(policy->arch->name, "x86");
+}
+
+/* A synchronising DSB, and the TLBI and DSB that the newer form of the erratum's work-around adds. */
+void flush_cost_wait(struct flush_totals *totals, const struct rf_policy *policy)
+{
+	bool repeat = policy->arch_knobs.repeat_tlbi == REPEAT_TLBI_NEW;
+
+	totals->dsb_ish += repeat ? 2 : 1;
+	totals->tlbi_repeat += repeat;
+	totals->tlbi += repeat;
+}
+
+static void add_instructions(struct flush_totals *totals, const struct rf_policy *policy, u64 va, u64 range, u64 asid,
+			     bool local)
+{
+	unsigned int factor = kpti_factor(policy);
+	u64 issued = (va + range + asid) * factor;
+
+	totals->tlbi_va += va * factor;
+	totals->tlbi_range += range * factor;
+	totals->tlbi_asid += asid * factor;
+	totals->tlbi += issued;
+	if (local) {
+		totals->tlbi_local += issued;
+	} else if (policy->arch_knobs.repeat_tlbi == REPEAT_TLBI_OLD) {
+		totals->tlbi_repeat += issued;
+		totals->tlbi += issued;
+		totals->dsb_ish += issued;
+	}
+}
+
+static void add_mm(struct flush_totals *totals, const struct rf_policy *policy)
+{
+	totals->dsb_ishst++;
+	add_instructions(totals, policy, 0, 0, 1, false);
+	flush_cost_wait(totals, policy);
+}
+
+static bool too_long(const struct rf_policy *policy, u64 bytes, u64 stride)
+{
+	const u64 most = 1u << 21;
+	u64 pages = bytes >> policy->geometry.page_shift;
+	u64 dvm_ops = policy->arch_knobs.max_dvm_ops;
+
+	if (!dvm_ops)
+		dvm_ops = 1u << policy->geometry.table_shift;
+	if (!policy->arch_knobs.tlbi_range) {
+		if (bytes / stride >= dvm_ops)
+			return true;
+		if (policy->arch_knobs.tlbi_range_limit == TLBI_RANGE_LIMIT_RANGE)
+			return false;
+	}
+	return policy->arch_knobs.tlbi_range_limit == TLBI_RANGE_LIMIT_AT ? pages >= most : pages > most;
+}
+
+/* Non-zero digits of pages / 2 in base 32 are range instructions; an odd page is one more. */
+static void add_range(struct flush_totals *totals, const struct rf_policy *policy, u64 start, u64 pages, bool local)
+{
+	unsigned int shift = policy->geometry.page_shift;
+	u64 single = 0, ranges = 0, half;
+
+	if (policy->arch_knobs.lpa2)
+		single = ((0x10000 - (start & 0xffff)) & 0xffff) >> shift;
+	single = min_u64(single, pages);
+	pages -= single;
+	for (half = pages / 2; half; half /= 32)
+		ranges += half % 32 != 0;
+	add_instructions(totals, policy, single + pages % 2, ranges, 0, local);
+}
+
+static void add_arm64(struct flush_totals *totals, const struct rf_policy *policy, const struct arch_flush *flush)
+{
+	unsigned int shift = policy->geometry.page_shift;
+	bool local = flush && flush->mode == FLUSH_LOCAL;
+	u64 before = totals->tlbi_va + totals->tlbi_range, start, end;
+
+	if (!flush) {
+		add_mm(totals, policy);
+		return;
+	}
+	start = flush->start / flush->stride * flush->stride;
+	end = (flush->end + flush->stride - 1) / flush->stride * flush->stride;
+	if (too_long(policy, end - start, flush->stride)) {
+		add_mm(totals, policy);
+		if (flush->mode == FLUSH_SYNC && policy->arch_knobs.tlbi_limit_waits_twice)
+			flush_cost_wait(totals, policy);
+		return;
+	}
+	totals->tlbi_pages += (end - start) >> shift;
+	if (!policy->arch_knobs.tlbi_range)
+		add_instructions(totals, policy, (end - start) / flush->stride, 0, 0, local);
+	else
+		add_range(totals, policy, start, (end - start) >> shift, local);
+	if (!flush->last_level)
+		totals->tlbi_walk += totals->tlbi_va + totals->tlbi_range - before;
+	if (local) {
+		totals->dsb_nsh += 2;
+		return;
+	}
+	totals->dsb_ishst++;
+	if (flush->mode == FLUSH_SYNC)
+		flush_cost_wait(totals, policy);
+}
+
+static void add_x86(struct flush_totals *totals, const struct rf_policy *policy, const struct arch_flush *flush)
+{
+	u64 units = flush ? (flush->end - flush->start + flush->stride - 1) / flush->stride : 0, before = totals->tlbi;
+
+	if (!flush || units > policy->arch_knobs.flush_ceiling) {
+		totals->tlbi++;
+		totals->tlbi_asid++;
+	} else {
+		totals->tlbi += units * kpti_factor(policy);
+		totals->tlbi_va += units * kpti_factor(policy);
+		totals->tlbi_pages += units * flush->stride >> policy->geometry.page_shift;
+	}
+	totals->tlbi_local += totals->tlbi - before;
+}
+
+void flush_cost_add(struct flush_totals *totals, const struct rf_policy *policy, const struct arch_flush *flush)
+{
+	totals->flush_calls++;
+	if (is_x86(policy))
+		add_x86(totals, policy, flush);
+	else
+		add_arm64(totals, policy, flush);
+}
+
+/* The totals of all operations so far against what the flushes seen should have cost. */
+void flush_cost_check(struct world *w)
+{
+	const struct rf_stats *stats = rf_machine_stats(w->machine);
+	const struct flush_totals *expected = w->flushes;
+	struct arch_counters c;
+
+	rf_stats_totals(stats, &c);
+#define same(name, extra)                                                                          \
+	require(w, "I8", c.name + stats->loaded.name == expected->name + (extra), #name " is %llu, the flushes make %llu", \
+		(unsigned long long)(c.name + stats->loaded.name), (unsigned long long)(expected->name + (extra)))
+	same(flush_calls, 0);
+	same(tlbi, 0);
+	same(tlbi_va, 0);
+	same(tlbi_range, 0);
+	same(tlbi_asid, 0);
+	same(tlbi_repeat, 0);
+	same(tlbi_local, 0);
+	same(tlbi_walk, 0);
+	same(tlbi_pages, 0);
+	/* Valid PROT_NONE blocks of 6.12 look like kernel entries: each store ends in DSB and ISB (C4). */
+	same(dsb_ishst, c.isb + stats->loaded.isb);
+	same(dsb_ish, 0);
+	same(dsb_nsh, 0);
+#undef same
+	require(w, "I8", c.dsb == c.dsb_ishst + c.dsb_ish + c.dsb_nsh, "kinds of DSB do not add up");
+}

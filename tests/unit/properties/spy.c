@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A backend around the backend: every hook passes the call on and tells the oracles what changed. It keeps no opinion
+ * of its own, and nobody calls it but the one machine under test.
+ */
+#include <string.h>
+
+#include "call.h"
+
+static struct world *spied;
+static struct call the_call;	/* one at a time */
+
+static struct mm *mm_of_arch(struct arch_mm *arch)
+{
+	return (struct mm *)((char *)arch - offsetof(struct mm, arch));
+}
+
+/* ---- flushes ---- */
+
+static struct mm *flushing;	/* whose flush is going on */
+
+static void absorb(struct world *w, struct call *call, u32 first, u32 end);
+
+/* Whatever changed before the flush is flushed by it; what changes after it is not. */
+static void observe(struct arch_flush_observer *observer, const struct arch_flush *flush)
+{
+	struct world *w = spied;
+	struct call *call = w->call;
+	u64 page = 1ull << w->reference->page_shift, block = page * w->config->policy.geometry.cont_ptes;
+
+	flush_cost_add(w->flushes, &w->config->policy, flush);
+	if (call) {
+		call->flushes++;
+		call->block_flushes += flush && flush->mode == FLUSH_SYNC && flush->end - flush->start == block &&
+				       !(flush->start & (block - 1)) && flush->stride == page && flush->last_level;
+		absorb(w, call, 0, call->size);
+	}
+	tlb_flushed(w, flushing->id, flush);
+}
+
+static struct arch_flush_observer observer = { .flush = observe };
+
+static void attach(struct arch_mm *arch)
+{
+	arch->observer = &observer;
+	flushing = mm_of_arch(arch);
+}
+
+/* ---- one call ---- */
+
+static void absorb(struct world *w, struct call *call, u32 first, u32 end)
+{
+	/* x86 does not flush what gained permission: the fault itself has dropped the old entry. */
+	bool widened = call->kind == CALL_ACCESS && call->dirty && w->arm64;
+	u32 i;
+
+	for (i = first; i < end; i++) {
+		if (call->seen[i].val == call->block[i].val)
+			continue;
+		if (call->reachable)
+			tlb_entry_changed(w, call->mm->id, call->page + i, call->seen[i], call->block[i], widened);
+		call->seen[i] = call->block[i];
+	}
+}
+
+static struct call *begin_call(struct arch_mm *arch, const char *name, enum call_kind kind, u64 addr, pte_t *ptep, u32 nr)
+{
+	struct world *w = spied;
+	struct call *call = &the_call;
+	u32 n = arch->geometry->cont_ptes, index = (addr >> arch->geometry->page_shift) & (n - 1), page;
+	pmd_t *pmd;
+
+	attach(arch);
+	memset(call, 0, offsetof(struct call, before));
+	call->name = name;
+	call->kind = kind;
+	call->mm = mm_of_arch(arch);
+	call->addr = addr;
+	call->ptep = ptep;
+	call->nr = nr;
+	call->counters = *arch->counters;
+	page = addr_page(w, addr);
+	require(w, "I5", page != NO_PAGE && addr_page(w, addr + ((u64)(nr - 1) << w->reference->page_shift)) == page + nr - 1,
+		"%s: [%llx +%u) is where nothing was ever mapped", name, (unsigned long long)addr, nr);
+	call->block = ptep - index;
+	call->page = page - index;
+	call->size = ALIGN_UP(index + nr, n);
+	require(w, "I5", call->page / w->reference->table_pages == (call->page + call->size - 1) / w->reference->table_pages,
+		"%s: [%llx +%u) crosses a table", name, (unsigned long long)addr, nr);
+	memcpy(call->before, call->block, call->size * sizeof(pte_t));
+	memcpy(call->seen, call->block, call->size * sizeof(pte_t));
+	pmd = pmd_offset(call->mm, addr);
+	call->reachable = pmd && pmd_table(*pmd) && pte_offset(call->mm, pmd, addr) == ptep;
+	touch(w, call->mm->id, call->page, call->page + call->size - 1);
+	w->call = call;
+	check_call_begins(w, call);
+	return call;
+}
+
+static void end_call(struct call *call)
+{
+	struct world *w = spied;
+
+	absorb(w, call, 0, call->size);
+	check_call(w, call);
+	w->call = NULL;
+}
+
+/* ---- hooks: readers ---- */
+
+static pte_t expected_read(struct arch_mm *arch, u64 addr, const pte_t *ptep, bool gathers)
+{
+	u32 n = arch->geometry->cont_ptes, index = (addr >> arch->geometry->page_shift) & (n - 1), i;
+	pte_t pte = *ptep;
+
+	for (i = 0; gathers && pte_cont(*ptep) && i < n; i++) {
+		if (pte_young(ptep[(s64)i - index]))
+			pte = pte_mkyoung(pte);
+		if (pte_dirty(ptep[(s64)i - index]))
+			pte = pte_mkdirty(pte);
+	}
+	return pte;
+}
+
+static pte_t spy_ptep_get(struct arch_mm *arch, u64 addr, pte_t *ptep)
+{
+	struct world *w = spied;
+	pte_t pte = w->backend->ptep_get(arch, addr, ptep);
+	pte_t expected = expected_read(arch, addr, ptep, arch->knobs->getter != GETTER_RAW);
+
+	require(w, "I11", pte.val == expected.val, "ptep_get at %llx is %llx, not %llx", (unsigned long long)addr,
+		(unsigned long long)pte.val, (unsigned long long)expected.val);
+	return pte;
+}
+
+static pte_t spy_ptep_get_lockless(struct arch_mm *arch, u64 addr, pte_t *ptep)
+{
+	struct world *w = spied;
+	pte_t pte = w->backend->ptep_get_lockless(arch, addr, ptep);
+	bool gathers = arch->knobs->lockless == LOCKLESS_FULL || arch->knobs->lockless == LOCKLESS_EARLY ||
+		       (arch->knobs->lockless == LOCKLESS_UNLOCKED_GET && arch->knobs->getter != GETTER_RAW);
+	pte_t expected = expected_read(arch, addr, ptep, gathers);
+
+	require(w, "I11", pte.val == expected.val, "ptep_get_lockless at %llx is %llx, not %llx", (unsigned long long)addr,
+		(unsigned long long)pte.val, (unsigned long long)expected.val);
+	return pte;
+}
+
+static unsigned int spy_pte_batch_hint(struct arch_mm *arch, u64 addr, pte_t pte)
+{
+	struct world *w = spied;
+	u32 n = arch->geometry->cont_ptes, index = (addr >> arch->geometry->page_shift) & (n - 1);
+	unsigned int hint = w->backend->pte_batch_hint(arch, addr, pte);
+
+	require(w, "I18", hint == 1 || (pte_cont(pte) && hint == n - index), "pte_batch_hint at %llx is %u",
+		(unsigned long long)addr, hint);
+	return hint;
+}
+
+/* ---- hooks: writers ---- */
+
+static void spy_set_ptes(struct arch_mm *arch, u64 addr, pte_t *ptep, pte_t pte, unsigned int nr)
+{
+	struct call *call = begin_call(arch, "set_ptes", CALL_SET, addr, ptep, nr);
+
+	call->arg = pte;
+	spied->backend->set_ptes(arch, addr, ptep, pte, nr);
+	end_call(call);
+}
+
+static void spy_pte_clear(struct arch_mm *arch, u64 addr, pte_t *ptep)
+{
+	struct call *call = begin_call(arch, "pte_clear", CALL_CLEAR, addr, ptep, 1);
+
+	spied->backend->pte_clear(arch, addr, ptep);
+	end_call(call);
+}
+
+static pte_t spy_ptep_get_and_clear(struct arch_mm *arch, u64 addr, pte_t *ptep)
+{
+	struct call *call = begin_call(arch, "ptep_get_and_clear", CALL_GET_AND_CLEAR, addr, ptep, 1);
+	pte_t pte = spied->backend->ptep_get_and_clear(arch, addr, ptep);
+
+	call->result = pte;
+	call->returns = true;
+	end_call(call);
+	return pte;
+}
+
+static void spy_clear_full_ptes(struct arch_mm *arch, u64 addr, pte_t *ptep, unsigned int nr, bool full)
+{
+	struct call *call = begin_call(arch, "clear_full_ptes", CALL_GET_AND_CLEAR, addr, ptep, nr);
+
+	call->full = full;
+	spied->backend->clear_full_ptes(arch, addr, ptep, nr, full);
+	tlb_gathered(spied, call->mm->id, addr, nr);
+	end_call(call);
+}
+
+static pte_t spy_get_and_clear_full_ptes(struct arch_mm *arch, u64 addr, pte_t *ptep, unsigned int nr, bool full)
+{
+	struct call *call = begin_call(arch, "get_and_clear_full_ptes", CALL_GET_AND_CLEAR, addr, ptep, nr);
+	pte_t pte;
+
+	call->full = full;
+	pte = spied->backend->get_and_clear_full_ptes(arch, addr, ptep, nr, full);
+	call->result = pte;
+	call->returns = true;
+	tlb_gathered(spied, call->mm->id, addr, nr);
+	end_call(call);
+	return pte;
+}
+
+static void spy_wrprotect_ptes(struct arch_mm *arch, u64 addr, pte_t *ptep, unsigned int nr)
+{
+	struct call *call = begin_call(arch, "wrprotect_ptes", CALL_WRPROTECT, addr, ptep, nr);
+
+	spied->backend->wrprotect_ptes(arch, addr, ptep, nr);
+	end_call(call);
+}
+
+static bool spy_ptep_set_access_flags(struct arch_mm *arch, u64 addr, pte_t *ptep, pte_t entry, bool dirty)
+{
+	struct call *call = begin_call(arch, "ptep_set_access_flags", CALL_ACCESS, addr, ptep, 1);
+	bool changed;
+
+	call->arg = entry;
+	call->dirty = dirty;
+	changed = spied->backend->ptep_set_access_flags(arch, addr, ptep, entry, dirty);
+	end_call(call);
+	return changed;
+}
+
+static bool spy_test_and_clear_young_ptes(struct arch_mm *arch, u64 addr, pte_t *ptep, unsigned int nr)
+{
+	struct call *call = begin_call(arch, "test_and_clear_young_ptes", CALL_YOUNG, addr, ptep, nr);
+	bool young = spied->backend->test_and_clear_young_ptes(arch, addr, ptep, nr);
+
+	call->found = young;
+	end_call(call);
+	return young;
+}
+
+static bool spy_clear_flush_young_ptes(struct arch_mm *arch, u64 addr, pte_t *ptep, unsigned int nr)
+{
+	struct call *call = begin_call(arch, "clear_flush_young_ptes", CALL_YOUNG, addr, ptep, nr);
+	bool young = spied->backend->clear_flush_young_ptes(arch, addr, ptep, nr);
+
+	call->found = young;
+	end_call(call);
+	return young;
+}
+
+static void spy_clear_young_dirty_ptes(struct arch_mm *arch, u64 addr, pte_t *ptep, unsigned int nr, bool young,
+				       bool dirty)
+{
+	struct call *call = begin_call(arch, "clear_young_dirty_ptes", CALL_YOUNG_DIRTY, addr, ptep, nr);
+
+	spied->backend->clear_young_dirty_ptes(arch, addr, ptep, nr, young, dirty);
+	tlb_gathered(spied, call->mm->id, addr, nr);
+	end_call(call);
+}
+
+static pte_t spy_modify_prot_start_ptes(struct arch_mm *arch, u64 addr, pte_t *ptep, unsigned int nr)
+{
+	struct call *call = begin_call(arch, "modify_prot_start_ptes", CALL_GET_AND_CLEAR, addr, ptep, nr);
+	pte_t pte = spied->backend->modify_prot_start_ptes(arch, addr, ptep, nr);
+
+	call->result = pte;
+	call->returns = true;
+	end_call(call);
+	return pte;
+}
+
+/* What pte_needs_flush() is asked about next. */
+static struct {
+	u64 addr;
+	u32 nr;
+} committed;
+
+static void spy_modify_prot_commit_ptes(struct arch_mm *arch, u64 addr, pte_t *ptep, pte_t old, pte_t pte,
+					unsigned int nr)
+{
+	struct call *call = begin_call(arch, "modify_prot_commit_ptes", CALL_SET, addr, ptep, nr);
+
+	call->arg = pte;
+	spied->backend->modify_prot_commit_ptes(arch, addr, ptep, old, pte, nr);
+	end_call(call);
+	committed.addr = addr;
+	committed.nr = nr;
+}
+
+static pte_t spy_ptep_clear_flush(struct arch_mm *arch, u64 addr, pte_t *ptep)
+{
+	struct call *call = begin_call(arch, "ptep_clear_flush", CALL_CLEAR_FLUSH, addr, ptep, 1);
+	pte_t pte = spied->backend->ptep_clear_flush(arch, addr, ptep);
+
+	call->result = pte;
+	call->returns = true;
+	end_call(call);
+	return pte;
+}
+
+/* ---- hooks: flushes ---- */
+
+static bool spy_pte_needs_flush(struct arch_mm *arch, pte_t old, pte_t new)
+{
+	bool needs = spied->backend->pte_needs_flush(arch, old, new);
+
+	/* Leaves come here too, but their flush is not of this level. */
+	if (needs && committed.nr)
+		tlb_gathered(spied, mm_of_arch(arch)->id, committed.addr, committed.nr);
+	committed.nr = 0;
+	return needs;
+}
+
+static void spy_flush_tlb_range(struct arch_mm *arch, const struct arch_flush *flush)
+{
+	attach(arch);
+	spied->backend->flush_tlb_range(arch, flush);
+}
+
+static void spy_flush_tlb_page(struct arch_mm *arch, u64 addr, enum arch_flush_mode mode)
+{
+	attach(arch);
+	spied->backend->flush_tlb_page(arch, addr, mode);
+}
+
+static void spy_flush_tlb_mm(struct arch_mm *arch)
+{
+	attach(arch);
+	spied->backend->flush_tlb_mm(arch);
+}
+
+static void spy_tlb_flush(struct arch_mm *arch, const struct arch_flush *flush, bool fullmm, bool freed_tables)
+{
+	attach(arch);
+	tlb_gather_flushes(spied, flushing->id, flush, fullmm, freed_tables);
+	spied->backend->tlb_flush(arch, flush, fullmm, freed_tables);
+}
+
+static void spy_tlbbatch_add_pending(struct arch_mm *arch, u64 addr, unsigned int nr)
+{
+	attach(arch);
+	spied->backend->tlbbatch_add_pending(arch, addr, nr);
+	if (!spied->arm64)	/* x86 flushes nothing now */
+		tlb_deferred(spied, flushing->id, addr, nr);
+}
+
+static void spy_tlbbatch_flush(struct arch_mm *arch)
+{
+	struct world *w = spied;
+
+	attach(arch);
+	w->backend->tlbbatch_flush(arch);
+	if (w->arm64)
+		flush_cost_wait(w->flushes, &w->config->policy);
+	tlb_waited(w, REFERENCE_MMS);
+}
+
+static void spy_flush_tlb_batched_pending(struct arch_mm *arch)
+{
+	struct world *w = spied;
+	bool pending = arch->tlbbatch_pending;
+
+	attach(arch);
+	w->backend->flush_tlb_batched_pending(arch);
+	if (!pending)
+		return;
+	if (w->arm64 && !arch->knobs->batched_pending_mm)
+		flush_cost_wait(w->flushes, &w->config->policy);
+	tlb_waited(w, flushing->id);
+}
+
+static void spy_flush_tlb_fix_spurious_fault(struct arch_mm *arch, u64 addr)
+{
+	attach(arch);
+	spied->backend->flush_tlb_fix_spurious_fault(arch, addr);
+}
+
+static void spy_flush_pmd_access(struct arch_mm *arch, u64 addr)
+{
+	attach(arch);
+	spied->backend->flush_pmd_access(arch, addr);
+}
+
+/* A hook that is not here passes unseen; if it flushes, the costs do not add up (I8). */
+static void wrap(struct arch_ops *ops)
+{
+	ops->ptep_get = spy_ptep_get;
+	ops->ptep_get_lockless = spy_ptep_get_lockless;
+	ops->pte_batch_hint = spy_pte_batch_hint;
+	ops->set_ptes = spy_set_ptes;
+	ops->pte_clear = spy_pte_clear;
+	ops->ptep_get_and_clear = spy_ptep_get_and_clear;
+	ops->clear_full_ptes = spy_clear_full_ptes;
+	ops->get_and_clear_full_ptes = spy_get_and_clear_full_ptes;
+	ops->wrprotect_ptes = spy_wrprotect_ptes;
+	ops->ptep_set_access_flags = spy_ptep_set_access_flags;
+	ops->test_and_clear_young_ptes = spy_test_and_clear_young_ptes;
+	ops->clear_flush_young_ptes = spy_clear_flush_young_ptes;
+	ops->clear_young_dirty_ptes = spy_clear_young_dirty_ptes;
+	ops->modify_prot_start_ptes = spy_modify_prot_start_ptes;
+	ops->modify_prot_commit_ptes = spy_modify_prot_commit_ptes;
+	ops->ptep_clear_flush = spy_ptep_clear_flush;
+	ops->pte_needs_flush = spy_pte_needs_flush;
+	ops->flush_tlb_range = spy_flush_tlb_range;
+	ops->flush_tlb_page = spy_flush_tlb_page;
+	ops->flush_tlb_mm = spy_flush_tlb_mm;
+	ops->tlb_flush = spy_tlb_flush;
+	ops->tlbbatch_add_pending = spy_tlbbatch_add_pending;
+	ops->tlbbatch_flush = spy_tlbbatch_flush;
+	ops->flush_tlb_batched_pending = spy_flush_tlb_batched_pending;
+	ops->flush_tlb_fix_spurious_fault = spy_flush_tlb_fix_spurious_fault;
+	ops->flush_pmd_access = spy_flush_pmd_access;
+}
+
+static struct arch_ops spy_ops;
+
+void spy_attach(struct world *w, struct rf_policy *policy)
+{
+	spied = w;
+	committed.nr = 0;
+	w->backend = w->config->backend;
+	w->arm64 = !strcmp(w->backend->name, "arm64");
+	spy_ops = *w->backend;
+	wrap(&spy_ops);
+	policy->arch = &spy_ops;
+}
+
+void spy_release(struct world *w)
+{
+	w->call = NULL;
+	spied = NULL;
+}

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The TLB oracle (I9). A TLB may have cached any entry that was valid, so whatever an operation takes from an entry
+ * (the page, a permission, dirtiness) must be flushed after the change and before the operation returns; only reclaim
+ * may leave its flushes for later, and then others must wait for them. The same for whole tables and PMD leaves.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tlb.h"
+
+/* By page. */
+#define STALE	1	/* something was taken away, no flush yet */
+#define WIDENED	2	/* write permission was given to a write fault: this CPU must not keep the old entry */
+#define PENDING	4	/* flush issued or noted, nobody has waited */
+
+struct slot {
+	pmd_t before;
+	bool flushed;		/* in this step, any kind that other CPUs obey */
+	bool walks_flushed;	/* with what the walker has cached of tables */
+};
+
+struct tlb {
+	u8 *state[REFERENCE_MMS];
+	pte_t *cached[REFERENCE_MMS];	/* of a stale page: what a TLB may hold */
+	u32 nr_stale[REFERENCE_MMS], nr_widened[REFERENCE_MMS], nr_pending[REFERENCE_MMS];
+	struct slot slots[REFERENCE_MMS][MAX_TABLES];
+	u64 gather_start[REFERENCE_MMS], gather_end[REFERENCE_MMS];
+};
+
+struct tlb *tlb_create(const struct world *w)
+{
+	struct tlb *tlb = calloc(1, sizeof(*tlb));
+	u32 mm;
+
+	if (!tlb)
+		abort();
+	for (mm = 0; mm < REFERENCE_MMS; mm++) {
+		tlb->state[mm] = calloc(nr_pages(w), 1);
+		tlb->cached[mm] = calloc(nr_pages(w), sizeof(pte_t));
+		if (!tlb->state[mm] || !tlb->cached[mm])
+			abort();
+	}
+	return tlb;
+}
+
+void tlb_destroy(struct tlb *tlb)
+{
+	u32 mm;
+
+	for (mm = 0; mm < REFERENCE_MMS; mm++) {
+		free(tlb->state[mm]);
+		free(tlb->cached[mm]);
+	}
+	free(tlb);
+}
+
+static void set_state(struct tlb *tlb, u32 mm, u32 page, u8 state)
+{
+	u8 old = tlb->state[mm][page];
+
+	tlb->nr_stale[mm] += !!(state & STALE) - !!(old & STALE);
+	tlb->nr_widened[mm] += !!(state & WIDENED) - !!(old & WIDENED);
+	tlb->nr_pending[mm] += !!(state & PENDING) - !!(old & PENDING);
+	tlb->state[mm][page] = state;
+}
+
+void tlb_forget_mm(struct world *w, u32 mm)
+{
+	struct tlb *tlb = w->tlb;
+
+	memset(tlb->state[mm], 0, nr_pages(w));
+	tlb->nr_stale[mm] = tlb->nr_widened[mm] = tlb->nr_pending[mm] = 0;
+}
+
+/* Does the hardware use this entry? */
+static bool walkable(pte_t pte)
+{
+	return (pte.val & (PTE_VALID | PTE_PROTNONE)) == PTE_VALID;
+}
+
+static bool takes_away(pte_t old, pte_t new)
+{
+	if (!walkable(old))
+		return false;
+	if (!walkable(new) || pte_pfn(old) != pte_pfn(new))
+		return true;
+	return (old.val & ~new.val & (PTE_WRITE | PTE_EXEC)) || (pte_hw_dirty(old) && !pte_hw_dirty(new));
+}
+
+void tlb_entry_changed(struct world *w, u32 mm, u32 page, pte_t old, pte_t new, bool widened)
+{
+	u8 state = w->tlb->state[mm][page];
+	pte_t *cached = &w->tlb->cached[mm][page];
+
+	if (!(state & STALE))
+		*cached = old;
+	/* An entry that was taken away may come back as it was: mprotect() clears it meanwhile. */
+	state &= ~STALE;
+	if (takes_away(*cached, new))
+		state |= STALE;
+	else if (widened && walkable(old) && !pte_hw_dirty(old) && pte_hw_dirty(new))
+		state |= WIDENED;
+	set_state(w->tlb, mm, page, state);
+}
+
+static u8 state_after_flush(u8 state, enum arch_flush_mode mode)
+{
+	switch (mode) {
+	case FLUSH_SYNC:
+		return 0;
+	case FLUSH_LOCAL:
+		return state & ~WIDENED;
+	case FLUSH_NOSYNC:
+		break;
+	}
+	return state & STALE ? (state & ~(STALE | WIDENED)) | PENDING : state & ~WIDENED;
+}
+
+static void flush_pages(struct world *w, u32 mm, u64 start, u64 end, enum arch_flush_mode mode)
+{
+	const struct reference *r = w->reference;
+	struct tlb *tlb = w->tlb;
+	u32 i, page, last;
+
+	if (!tlb->nr_stale[mm] && !tlb->nr_widened[mm] && !tlb->nr_pending[mm])
+		return;
+	for (i = 0; i < ARRAY_SIZE(r->windows); i++) {
+		const struct reference_window *window = &r->windows[i];
+		u64 window_end = window->start + ((u64)window->nr << r->page_shift);
+		u64 from = max_u64(start, window->start), to = min_u64(end, window_end);
+
+		if (from >= to)
+			continue;
+		last = window->first + ((to - 1 - window->start) >> r->page_shift);
+		for (page = window->first + ((from - window->start) >> r->page_shift); page <= last; page++)
+			if (tlb->state[mm][page])
+				set_state(tlb, mm, page, state_after_flush(tlb->state[mm][page], mode));
+	}
+}
+
+void tlb_flushed(struct world *w, u32 mm, const struct arch_flush *flush)
+{
+	u64 start = flush ? ALIGN_DOWN(flush->start, flush->stride) : 0;
+	u64 end = flush ? ALIGN_UP(flush->end, flush->stride) : ~0ull;
+	enum arch_flush_mode mode = flush ? flush->mode : FLUSH_SYNC;
+	u64 table_size = (u64)w->reference->table_pages << w->reference->page_shift, first;
+	u32 table;
+
+	flush_pages(w, mm, start, end, mode);
+	if (mode != FLUSH_SYNC)
+		return;
+	for (table = 0; table < nr_pages(w) / w->reference->table_pages; table++) {
+		first = page_addr(w, table * w->reference->table_pages);
+		if (start >= first + table_size || end <= first)
+			continue;
+		w->tlb->slots[mm][table].flushed = true;
+		w->tlb->slots[mm][table].walks_flushed |= !flush || !flush->last_level;
+	}
+}
+
+void tlb_deferred(struct world *w, u32 mm, u64 addr, u32 nr)
+{
+	u32 page = addr_page(w, addr), i;
+
+	for (i = 0; i < nr; i++)
+		if (w->tlb->state[mm][page + i] & STALE)
+			set_state(w->tlb, mm, page + i, PENDING);
+}
+
+void tlb_waited(struct world *w, u32 mm)
+{
+	u32 page;
+
+	if (mm == REFERENCE_MMS) {
+		for (mm = 0; mm < REFERENCE_MMS; mm++)
+			tlb_waited(w, mm);
+		return;
+	}
+	for (page = 0; w->tlb->nr_pending[mm] && page < nr_pages(w); page++)
+		set_state(w->tlb, mm, page, w->tlb->state[mm][page] & ~PENDING);
+}
+
+u32 tlb_nr_widened(const struct world *w, u32 mm)
+{
+	return w->tlb->nr_widened[mm];
+}
+
+/* ---- mmu_gather: its range is the hull of what it has seen since its last flush ---- */
+
+static bool gathers(const struct world *w)
+{
+	switch (w->step->op.kind) {
+	case RF_OP_ZAP:
+	case RF_OP_MUNMAP:
+	case RF_OP_MPROTECT:
+	case RF_OP_MADV_FREE:
+	case RF_OP_MADV_COLD:
+		return true;
+	}
+	return false;
+}
+
+static void reset_gather(struct tlb *tlb, u32 mm)
+{
+	tlb->gather_start[mm] = ~0ull;
+	tlb->gather_end[mm] = 0;
+}
+
+void tlb_gathered(struct world *w, u32 mm, u64 addr, u32 nr)
+{
+	struct tlb *tlb = w->tlb;
+
+	if (!gathers(w))
+		return;
+	tlb->gather_start[mm] = min_u64(tlb->gather_start[mm], addr);
+	tlb->gather_end[mm] = max_u64(tlb->gather_end[mm], addr + ((u64)nr << w->reference->page_shift));
+}
+
+void tlb_gather_flushes(struct world *w, u32 mm, const struct arch_flush *flush, bool fullmm, bool freed_tables)
+{
+	struct tlb *tlb = w->tlb;
+
+	/* Freed tables and PMD leaves widen the range by what no entry shows. */
+	if (gathers(w) && !fullmm && !freed_tables && flush->level == FLUSH_LEVEL_PTE)
+		require(w, "I9", flush->start == tlb->gather_start[mm] && flush->end == tlb->gather_end[mm],
+			"mmu_gather flushes [%llx, %llx), entries were changed in [%llx, %llx)",
+			(unsigned long long)flush->start, (unsigned long long)flush->end,
+			(unsigned long long)tlb->gather_start[mm], (unsigned long long)tlb->gather_end[mm]);
+	reset_gather(tlb, mm);
+}
+
+/* ---- by step ---- */
+
+static pmd_t slot_now(struct world *w, u32 mm, u32 table)
+{
+	struct mm *space = mm_of(w, mm);
+	pmd_t *pmd = space ? pmd_offset(space, page_addr(w, table * w->reference->table_pages)) : NULL;
+
+	return pmd ? *pmd : (pmd_t){ 0 };
+}
+
+void tlb_begin_step(struct world *w)
+{
+	u32 mm, table;
+
+	for (mm = 0; mm < REFERENCE_MMS; mm++) {
+		reset_gather(w->tlb, mm);
+		for (table = 0; table < nr_pages(w) / w->reference->table_pages; table++)
+			w->tlb->slots[mm][table] = (struct slot){ .before = slot_now(w, mm, table) };
+	}
+}
+
+static void check_slot(struct world *w, u32 mm, u32 table)
+{
+	const struct slot *slot = &w->tlb->slots[mm][table];
+	pmd_t now = slot_now(w, mm, table);
+	unsigned long long addr = page_addr(w, table * w->reference->table_pages);
+	pte_t none = { 0 };
+
+	if (now.val == slot->before.val)
+		return;
+	if (pmd_table(slot->before))
+		require(w, "I9", slot->walks_flushed, "mm %u: the table at %llx went without a flush of table walks", mm, addr);
+	else if (pmd_leaf(slot->before) && takes_away(pmd_pte(slot->before), pmd_leaf(now) ? pmd_pte(now) : none))
+		require(w, "I9", slot->flushed, "mm %u: the leaf at %llx changed without a flush", mm, addr);
+}
+
+static u32 find_state(const struct world *w, u32 mm, u8 state)
+{
+	u32 page;
+
+	for (page = 0; page < nr_pages(w) - 1; page++)
+		if (w->tlb->state[mm][page] & state)
+			break;
+	return page;
+}
+
+/* What a zap has unmapped is about to be used again: nobody may wait any more. */
+static void check_nothing_pending(struct world *w, const struct rf_op *op)
+{
+	u32 first = addr_page(w, op->addr), last = addr_page(w, op->end - 1), page;
+
+	for (page = first; w->tlb->nr_pending[op->mm] && page <= last; page++)
+		require(w, "I9", !(w->tlb->state[op->mm][page] & PENDING),
+			"mm %u: the deferred flush of %llx was not waited for", op->mm,
+			(unsigned long long)page_addr(w, page));
+}
+
+void tlb_end_step(struct world *w)
+{
+	struct tlb *tlb = w->tlb;
+	u32 mm, table;
+
+	for (mm = 0; mm < REFERENCE_MMS; mm++) {
+		if (!mm_of(w, mm))
+			continue;
+		require(w, "I9", !tlb->nr_stale[mm], "mm %u: %llx changed without a flush", mm,
+			(unsigned long long)page_addr(w, find_state(w, mm, STALE)));
+		require(w, "I9", !tlb->nr_widened[mm], "mm %u: %llx became writable without a flush", mm,
+			(unsigned long long)page_addr(w, find_state(w, mm, WIDENED)));
+		require(w, "I9", !tlb->gather_end[mm], "mm %u: mmu_gather has not flushed up to %llx", mm,
+			(unsigned long long)tlb->gather_end[mm]);
+		require(w, "I9", !tlb->nr_pending[mm] || w->step->op.kind != RF_OP_RECLAIM_FLUSH,
+			"mm %u: reclaim has not waited for %llx", mm,
+			(unsigned long long)page_addr(w, find_state(w, mm, PENDING)));
+		for (table = 0; table < nr_pages(w) / w->reference->table_pages; table++)
+			check_slot(w, mm, table);
+	}
+	if (w->step->op.kind == RF_OP_ZAP || w->step->op.kind == RF_OP_MUNMAP)
+		check_nothing_pending(w, &w->step->op);
+}
