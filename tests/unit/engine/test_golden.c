@@ -303,6 +303,34 @@ static void test_swap_out(void **state)
 	rf_machine_destroy(machine);
 }
 
+/* ---- a huge page is split (4.9): entry by entry until v4, so that each block is folded where nobody can see it ---- */
+
+static void test_split(void **state)
+{
+	static const struct { const char *policy; u64 born, fold, unfold, flushes; } lines[] = {
+		{ "linux-6.8", 0, 0, 0, 2 }, { "contpte-v1", 0, 32, 1, 35 }, { "contpte-v3", 0, 32, 1, 35 },
+		{ "contpte-v4", 32, 0, 1, 3 }, { "contpte-v5-basic", 32, 0, 1, 3 }, { "linux-7.2", 32, 0, 1, 3 },
+	};
+	const struct arch_counters *c;
+	struct rf_machine *machine;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(lines); i++) {
+		machine = machine_of(lines[i].policy, "");
+		run(machine, .kind = RF_OP_MM_NEW, .mm = 0);
+		map_anon(machine, 0, BASE, M(2));
+		run(machine, .kind = RF_OP_FAULT_ANON, .addr = BASE, .pfn = PFN, .order = 9, .flags = RF_OP_WRITE);
+		run(machine, .kind = RF_OP_MPROTECT, .addr = BASE + K(20), .end = BASE + K(24),
+		    .vm_flags = RF_VM_READ);
+		c = row_of(machine, RF_ROW_mprotect);
+		assert_int_equal(c->born, lines[i].born);
+		assert_int_equal(c->fold, lines[i].fold);
+		assert_int_equal(c->unfold, lines[i].unfold);
+		assert_int_equal(c->flush_calls, lines[i].flushes);
+		rf_machine_destroy(machine);
+	}
+}
+
 /* ---- mmu_gather (3.5, 7.3) ---- */
 
 static u64 gather_pages(const char *policy, u64 len)
@@ -391,6 +419,7 @@ int main(void)
 		cmocka_unit_test(test_mremap),
 		cmocka_unit_test(test_reuse),
 		cmocka_unit_test(test_swap_out),
+		cmocka_unit_test(test_split),
 		cmocka_unit_test(test_gather_pages),
 		cmocka_unit_test(test_one_gigabyte),
 	};
