@@ -222,8 +222,13 @@ static void on_task_record(struct rf_tracker *tracker, const struct rf_record *r
 	case RF_EXEC:
 		on_exec(tracker, task, record);
 		break;
+	case RF_TASK_EXIT:
+		if (tracker->exits_late)
+			on_exit_task(tracker, task, record);
+		break;
 	case RF_EXIT:
-		on_exit_task(tracker, task, record);
+		if (!tracker->exits_late)
+			on_exit_task(tracker, task, record);
 		break;
 	case RF_COLLAPSE_SCAN:
 	case RF_COLLAPSE_ISOLATE:
@@ -297,7 +302,6 @@ static void dispatch(struct rf_tracker *tracker, const struct rf_record *record)
 	case RF_CACHE_FILE:
 	case RF_CACHE_RUN:
 	case RF_TASK_FORK:
-	case RF_TASK_EXIT:
 	case RF_COLLAPSE_FILE:
 		break;
 	default:
@@ -343,6 +347,7 @@ static void learn_header(struct rf_tracker *tracker)
 	tracker->have_allocs = kinds_have(kinds, RF_PAGE_ALLOC);
 	tracker->have_flushes = kinds_have(kinds, RF_TLB_FLUSH);
 	tracker->have_side_band = kinds_have(kinds, RF_MMAP2);
+	tracker->exits_late = major && (major < 6 || (major == 6 && minor < 16)) && kinds_have(kinds, RF_TASK_EXIT);
 	/* "thp": {"enabled": "always", ...}; the only nested value of interest, so no parser. */
 	thp = json ? strstr(json, "\"thp\":{") : NULL;
 	if (thp) {

@@ -147,7 +147,7 @@ enum rf_rss_member { RF_RSS_FILE, RF_RSS_ANON, RF_RSS_SWAP, RF_RSS_SHMEM, RF_RSS
 
 /* SYS_*.prot and flags of mmap/mremap/madvise/clone carry the Linux ABI values of the generic (asm-generic) headers. */
 #define RF_CLONE_UNKNOWN	(~0ull)		/* clone3: the flags are behind a pointer; NEWTASK tells */
-#define RF_EXIT_UNKNOWN		(~0ull)		/* EXIT.group_dead before Linux 6.16 */
+#define RF_EXIT_UNKNOWN		(~0ull)		/* EXIT.group_dead before Linux 6.16, where EXIT comes after the end of the address space */
 
 /* MMAP2.flags, SNAP_VMA.flags. */
 #define RF_VMA_READ		0x00001
