@@ -196,10 +196,13 @@ def calls_predicted(batches, helpers):
     return calls
 
 
-def from_report(counted):
-    """One policy of a window of a report."""
+def from_report(counted, records):
+    """
+    One policy of a window of a report. Faults are those recorded, which are calls of handle_mm_fault(): a machine counts
+    one that waited and was tried again once, and execve's access to its arguments not at all.
+    """
     totals = counted['totals']
-    window = {'faults': totals['faults'], 'folds': totals['fold'], 'unfolds': totals['unfold'],
+    window = {'faults': records.get('fault', 0), 'folds': totals['fold'], 'unfolds': totals['unfold'],
               'born': totals['born'], 'erased': totals['erased'], 'tlbi_pages': totals['tlbi_pages']}
     for name, helpers in HELPERS.items():
         window[name] = calls_predicted(counted['batches'], helpers)

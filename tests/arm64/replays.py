@@ -61,7 +61,7 @@ def replay(refold, traces, policies):
             if label.startswith('WL END') or label.endswith('/empty'):
                 continue
             for counted in window['policies']:
-                predicted[counted['name']][label] = counts.from_report(counted)
+                predicted[counted['name']][label] = counts.from_report(counted, window['records_by_kind'])
     return predicted
 
 
