@@ -100,12 +100,28 @@ static struct world_vma *vma_by_file(const struct rf_tracker *tracker, struct wo
 
 /* ---- mapping ----------------------------------------------------------------------------- */
 
+static bool is_vdso(const struct world_vma *vma)
+{
+	return vma->name == RF_VMA_VDSO || vma->name == RF_VMA_VVAR || vma->name == RF_VMA_VVAR_VCLOCK;
+}
+
+/* A page of the kernel's own: the vdso and, , by Linux 7.2, its data: it is counted like any file page there. */
+static bool vdso_page(const struct rf_tracker *tracker, const struct world_vma *vma, u64 vpn, u64 *pfn)
+{
+	static const u8 what_of_name[] = {
+		[RF_VMA_VDSO] = RF_KERNEL_PAGE_VDSO,
+		[RF_VMA_VVAR] = RF_KERNEL_PAGE_VVAR,
+		[RF_VMA_VVAR_VCLOCK] = RF_KERNEL_PAGE_VVAR_VCLOCK,
+	};
+
+	return is_vdso(vma) && kernel_page(tracker, what_of_name[vma->name], vpn - vpn_of(tracker, vma->start), pfn);
+}
+
 static u64 file_page(struct rf_tracker *tracker, const struct world_vma *vma, u64 vpn)
 {
 	u64 pfn;
 
-	if (vma->name == RF_VMA_VDSO &&
-	    kernel_page(tracker, RF_KERNEL_PAGE_VDSO, vpn - vpn_of(tracker, vma->start), &pfn))
+	if (vdso_page(tracker, vma, vpn, &pfn))
 		return pfn;
 	if (vma_cache_find(tracker, vma, vpn, &pfn))
 		return pfn;
@@ -118,7 +134,7 @@ static u64 file_page(struct rf_tracker *tracker, const struct world_vma *vma, u6
 
 static world_pte file_pte(const struct world_vma *vma, u64 pfn, bool shmem, bool write, u64 extra)
 {
-	enum world_kind kind = vma->name == RF_VMA_VDSO ? WORLD_VDSO : shmem ? WORLD_SHMEM : WORLD_FILE;
+	enum world_kind kind = is_vdso(vma) ? WORLD_VDSO : shmem ? WORLD_SHMEM : WORLD_FILE;
 
 	/*
 	 * A shared page-cache page is mapped writable only for a write, after page_mkwrite(); shmem wants no notice
