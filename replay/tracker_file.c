@@ -105,7 +105,7 @@ static bool is_vdso(const struct world_vma *vma)
 	return vma->name == RF_VMA_VDSO || vma->name == RF_VMA_VVAR || vma->name == RF_VMA_VVAR_VCLOCK;
 }
 
-/* A page of the kernel's own: the vdso and, , by Linux 7.2, its data: it is counted like any file page there. */
+/* A page of the kernel's own: of the vdso or its data. Linux 7.2 counts both like file pages, 6.18 only the first. */
 static bool vdso_page(const struct rf_tracker *tracker, const struct world_vma *vma, u64 vpn, u64 *pfn)
 {
 	static const u8 what_of_name[] = {
