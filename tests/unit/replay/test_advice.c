@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+/* madvise() that reclaims or splits: where its walk stood when pages went, and where it took its lock again. */
+#include "tests/unit/replay/tracking_text.h"
+
+/* Pages 511 and 512 of process 100: the last of one page table, the first of the next. */
+#define TWO_TABLES                                                                                            \
+	"10 tid=100 fault addr=0x4000001ff000 flags=0x2\n"                                                    \
+	"11 tid=100 page_alloc pfn=0x1000 order=0 gfp=0x3\n"                                                  \
+	"12 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=1\n"                                               \
+	"13 tid=100 fault addr=0x400000200000 flags=0x2\n"                                                    \
+	"14 tid=100 page_alloc pfn=0x1001 order=0 gfp=0x3\n"                                                  \
+	"15 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=2\n"
+
+/* A folio of 16 pages at page 16. */
+#define FOLIO                                                                                                 \
+	"10 tid=100 fault addr=0x400000010000 flags=0x2\n"                                                    \
+	"11 tid=100 page_alloc pfn=0x2000 order=4 gfp=0x3\n"                                                  \
+	"12 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=16\n"
+
+static void pageout_goes_table_by_table(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n" TWO_TABLES
+		"20 tid=100 madvise addr=0x4000001fe000 len=0x4000 advice=21\n"
+		"21 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=1\n"
+		"22 tid=100 rss_stat mm_id=9 curr=1 member=2 pages=1\n"
+		"24 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=0\n"
+		"25 tid=100 rss_stat mm_id=9 curr=1 member=2 pages=2\n"
+		"30 tid=100 sys_ret call=20 ret=0\n"
+		"frame stream=2\n"
+		"23 tid=100 swap_write pfn=0x1000 flags=0\n"
+		"26 tid=100 swap_write pfn=0x1001 flags=0\n");
+	(void)context;
+	expect(r, "fault_anon 0 @511 nr=1 pfn=1000\n"
+		  "fault_anon 0 @512 nr=1 pfn=1001\n"
+		  "madv_pageout 0 @510-512\n"
+		  "unmap_swap 0 @511 nr=1 pfn=1\n"
+		  "reclaim_flush 0\n"
+		  "madv_pageout 0 @512-514\n"
+		  "unmap_swap 0 @512 nr=1 pfn=2\n"
+		  "reclaim_flush 0\n");
+}
+
+/* kswapd at the same time says nothing about the walk. */
+static void reclaim_by_others_does_not_move_the_walk(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n" TWO_TABLES
+		"20 tid=100 madvise addr=0x4000001fe000 len=0x4000 advice=21\n"
+		"30 tid=100 sys_ret call=20 ret=0\n"
+		"frame stream=2\n"
+		"21 tid=7 rss_stat mm_id=9 curr=0 member=1 pages=1\n"
+		"22 tid=7 rss_stat mm_id=9 curr=0 member=2 pages=1\n"
+		"23 tid=7 swap_write pfn=0x1000 flags=0\n");
+	(void)context;
+	expect(r, "fault_anon 0 @511 nr=1 pfn=1000\n"
+		  "fault_anon 0 @512 nr=1 pfn=1001\n"
+		  "unmap_swap 0 @511 nr=1 pfn=1\n"
+		  "reclaim_flush 0\n"
+		  "madv_pageout 0 @510-514\n");
+}
+
+#define SPLIT(tid)                                                                                            \
+	"21 tid=" tid " migration_set addr=0x400000010000 pfn=0x2000 order=4 flags=0\n"                       \
+	"22 tid=" tid " migration_set addr=0x400000011000 pfn=0x2001 order=4 flags=0\n"                       \
+	"23 tid=" tid " migration_remove addr=0x400000010000 pfn=0x2000 order=0 flags=0x1\n"                  \
+	"24 tid=" tid " migration_remove addr=0x400000011000 pfn=0x2001 order=0 flags=0x1\n"
+
+/* The entry it read, the split, the lock taken again (an empty split), and on from the same entry. */
+static void a_split_stops_the_walk(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n" FOLIO
+		"20 tid=100 madvise addr=0x400000010000 len=0x2000 advice=21\n"
+		"30 tid=100 sys_ret call=20 ret=0\n"
+		"frame stream=2\n" SPLIT("100"));
+	(void)context;
+	expect(r, "fault_anon 0 @16 nr=16 pfn=2000 order=4\n"
+		  "madv_pageout 0 @16-17\n"
+		  "migrate_out 0 @16 nr=2 pfn=2000 order=4\n"
+		  "reclaim_flush 0\n"
+		  "migrate_in 0 @16 nr=1 pfn=2000\n"
+		  "migrate_in 0 @17 nr=1 pfn=2001\n"
+		  "folio_split 0\n"
+		  "madv_pageout 0 @16-18\n");
+}
+
+static void other_advice_takes_its_lock_again_too(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n" FOLIO
+		"20 tid=100 madvise addr=0x400000010000 len=0x2000 advice=20\n"
+		"30 tid=100 sys_ret call=20 ret=0\n"
+		"frame stream=2\n" SPLIT("100"));
+	(void)context;
+	expect(r, "fault_anon 0 @16 nr=16 pfn=2000 order=4\n"
+		  "migrate_out 0 @16 nr=2 pfn=2000 order=4\n"
+		  "reclaim_flush 0\n"
+		  "migrate_in 0 @16 nr=1 pfn=2000\n"
+		  "migrate_in 0 @17 nr=1 pfn=2001\n"
+		  "folio_split 0\n"
+		  "madv_cold 0 @16-18\n");
+}
+
+/* Compaction by another task: no lock of the advice's. */
+static void migration_by_others_is_no_split(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n" FOLIO
+		"20 tid=100 madvise addr=0x400000010000 len=0x2000 advice=20\n"
+		"30 tid=100 sys_ret call=20 ret=0\n"
+		"frame stream=2\n" SPLIT("7"));
+	(void)context;
+	expect(r, "fault_anon 0 @16 nr=16 pfn=2000 order=4\n"
+		  "migrate_out 0 @16 nr=2 pfn=2000 order=4\n"
+		  "reclaim_flush 0\n"
+		  "migrate_in 0 @16 nr=1 pfn=2000\n"
+		  "migrate_in 0 @17 nr=1 pfn=2001\n"
+		  "madv_cold 0 @16-18\n");
+}
+
+/* A folio mapped by a PMD is split by freezing it: its entries come back without ever having left. */
+static void entries_that_come_back_tell_of_a_huge_split(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n"
+		"10 tid=100 fault addr=0x400000200000 flags=0x2\n"
+		"11 tid=100 page_alloc pfn=0x2000 order=9 gfp=0x3\n"
+		"12 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=512\n"
+		"20 tid=100 madvise addr=0x400000200000 len=0x1000 advice=8\n"
+		"30 tid=100 sys_ret call=20 ret=0\n"
+		"frame stream=2\n"
+		"21 tid=100 migration_remove addr=0x400000200000 pfn=0x2000 order=0 flags=0x1\n"
+		"22 tid=100 migration_remove addr=0x400000201000 pfn=0x2001 order=0 flags=0x1\n");
+	(void)context;
+	expect(r, "fault_anon 0 @512 nr=512 pfn=2000 order=9\n"
+		  "folio_split 0 @512 nr=512 pfn=2000\n"
+		  "madv_free 0 @512-513\n");
+	assert_int_equal(r->fidelity.inferred.folio_split, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pageout_goes_table_by_table),
+		cmocka_unit_test(reclaim_by_others_does_not_move_the_walk),
+		cmocka_unit_test(a_split_stops_the_walk),
+		cmocka_unit_test(other_advice_takes_its_lock_again_too),
+		cmocka_unit_test(migration_by_others_is_no_split),
+		cmocka_unit_test(entries_that_come_back_tell_of_a_huge_split),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
