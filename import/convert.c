@@ -16,7 +16,7 @@ static int instance_of(const struct importing *importing, const struct rf_record
 {
 	switch (record->kind) {
 	case RF_FAULT:
-		return record->f[0] <= 0x7fffffffffffffff ? RF_INSTANCE_TASK : DROP;
+		return record->f[1] & RF_FAULT_KERNEL && record->f[0] > 0x7fffffffffffffff ? DROP : RF_INSTANCE_TASK;
 	case RF_RSS_STAT:
 		return record->f[1] ? RF_INSTANCE_TASK : RF_INSTANCE_SYSTEM;
 	case RF_PAGE_ALLOC:
@@ -62,6 +62,12 @@ int import_event(struct importing *importing, u32 cpu, u64 time, const void *dat
 	stream = stream_of(importing, instance, cpu, err);
 	if (stream < 0)
 		return stream;
+	/* The side band of a live recording tells what a program is called. */
+	if (records[0].kind == RF_EXEC && import_exec_name(importing, data, size, &records[1])) {
+		records[1].time = time;
+		records[1].tid = records[0].tid;
+		nr = 2;
+	}
 	importing->result->records += nr;
 	return rf_writer_append(importing->writer, stream, records, nr, err);
 }
@@ -69,9 +75,12 @@ int import_event(struct importing *importing, u32 cpu, u64 time, const void *dat
 int import_lost(struct importing *importing, u32 cpu, u64 time, u64 events, struct rf_error *err)
 {
 	struct rf_record record = { .time = time, .kind = RF_LOST, .f = { events } };
-	/* One buffer held what are two streams to us; who loses in the first has lost everything. */
-	int stream = cpu < importing->nr_cpus ? stream_of(importing, RF_INSTANCE_TASK, cpu, err) : -EBADMSG;
+	int stream;
 
+	if (cpu >= importing->nr_cpus)
+		return 0;
+	/* One buffer held what are two streams to us; who loses in the first has lost everything. */
+	stream = stream_of(importing, RF_INSTANCE_TASK, cpu, err);
 	importing->result->lost += events;
 	return stream < 0 ? stream : rf_writer_append(importing->writer, stream, &record, 1, err);
 }

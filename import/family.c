@@ -3,13 +3,15 @@
  * Who is whose child, where only sched_process_fork was recorded: it does not tell
  * the clone flags. The call does, unless it was clone3(), whose flags are behind a
  * pointer. Then an address space that was filled tells a fork; a child that begins
- * a program under a number of its own was no thread.
+ * a program under a number of its own was no thread. And what programs are called.
  */
 #include <linux/sched.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "import/importing.h"
+
+#define TASK_COMM_LEN 16
 
 static struct import_member *place(const struct importing *importing, u32 tid)
 {
@@ -71,6 +73,8 @@ static void find_exec(struct importing *importing)
 	    !rf_dat_field(format, "old_pid", &importing->exec_old_pid, &old_size) || size != 4 || old_size != 4)
 		return;
 	importing->exec_id = format->id;
+	if (!rf_dat_field(format, "filename", &importing->exec_filename, &size) || size != 4)
+		importing->exec_filename = 0;
 }
 
 void import_look(struct importing *importing, const void *data, u32 size)
@@ -135,6 +139,25 @@ void import_family(struct importing *importing, struct rf_record *record)
 	}
 	if (task)
 		task->copied = false;
+}
+
+/* begin_new_exec() takes the last part of the path. The field tells where in the event that is, and how long. */
+bool import_exec_name(const struct importing *importing, const void *data, u32 size, struct rf_record *record)
+{
+	const char *bytes = data, *name, *slash;
+	u16 place[2];
+
+	if (!importing->exec_filename || importing->exec_filename + sizeof(place) > size)
+		return false;
+	memcpy(place, bytes + importing->exec_filename, sizeof(place));
+	if (!place[1] || (u32)place[0] + place[1] > size || bytes[place[0] + place[1] - 1])
+		return false;
+	name = bytes + place[0];
+	slash = strrchr(name, '/');
+	name = slash ? slash + 1 : name;
+	*record = (struct rf_record){ .kind = RF_COMM, .f = { 0, 0, 1 } };
+	memcpy(record->f, name, strnlen(name, TASK_COMM_LEN - 1));
+	return true;
 }
 
 void import_family_free(struct importing *importing)

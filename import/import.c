@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * The import itself: passes over the events, the last of which writes; those before
- * see which events there are, and which processes. libtracecmd prints what it thinks of a file, and one that is damaged in the
- * wrong place makes it crash; so it works in a process of its own, whose end we
- * survive and whose standard error nobody reads.
+ * see which events there are, and which processes. libtracecmd prints what it thinks
+ * of a file, and crashes on one that is damaged in the wrong place; so it works in a
+ * process of its own, whose end we survive and whose standard error nobody reads.
  */
 #include "import/import.h"
 
@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <trace-cmd.h>
@@ -69,6 +70,7 @@ static int run_pass(struct pass *pass)
 		return rf_error_set(pass->err, -EBADMSG, RF_NO_OFFSET, "libtracecmd cannot open it: it is cut off, "
 				    "damaged, or compressed in a way libtracecmd was built without");
 	}
+	pass->importing->tep = tracecmd_get_tep(input);
 	handles[nr_handles++] = input;
 	for (int i = 0; i < nr; i++) {
 		handles[nr_handles] = tracecmd_buffer_instance_handle(input, i);
@@ -79,6 +81,7 @@ static int run_pass(struct pass *pass)
 				   nr + 1 - nr_handles, nr + 1);
 	if (tracecmd_iterate_events_multi(handles, nr_handles, on_record, pass) && !pass->ret && !ret)
 		ret = rf_error_set(pass->err, -EBADMSG, RF_NO_OFFSET, "libtracecmd cannot read all of its events");
+	pass->importing->tep = NULL;
 	while (nr_handles)
 		tracecmd_close(handles[--nr_handles]);
 	free(handles);
@@ -252,12 +255,23 @@ static void read_in_child(const struct rf_import_options *options, struct outcom
 
 	if (null >= 0)
 		dup2(null, STDERR_FILENO);
+	/* A crash is expected here, and told; nobody wants its memory. */
+	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
 	/* Whoever reads what we write may stop: an error, not an end. */
 	signal(SIGPIPE, SIG_IGN);
 	tracecmd_set_loglevel(TEP_LOG_NONE);
 	outcome->ret = convert(&importing, &outcome->err);
 	free_importing(&importing);
 	_exit(0);
+}
+
+/* Writing would empty what is to be read. */
+static bool same_file(const struct rf_import_options *options)
+{
+	struct stat input, output;
+
+	return !stat(options->input, &input) && !stat(options->output, &output) && input.st_dev == output.st_dev &&
+	       input.st_ino == output.st_ino;
 }
 
 int rf_import(const struct rf_import_options *options, struct rf_import_result *result, struct rf_error *err)
@@ -270,6 +284,10 @@ int rf_import(const struct rf_import_options *options, struct rf_import_result *
 	memset(result, 0, sizeof(*result));
 	if (outcome == MAP_FAILED)
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	if (same_file(options)) {
+		munmap(outcome, sizeof(*outcome));
+		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "it cannot be written while it is read; give another -o");
+	}
 	child = fork();
 	if (!child)
 		read_in_child(options, outcome);

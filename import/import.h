@@ -14,7 +14,7 @@ struct rf_import_options {
 	const char *machine;		/* as uname -m, for files that do not tell; NULL: the file tells */
 };
 
-#define RF_IMPORT_WARNINGS 16
+#define RF_IMPORT_WARNINGS 32
 
 struct rf_import_result {
 	u64 events;		/* in the file */

@@ -42,6 +42,7 @@ struct import_process {
 	bool left_out;
 	u8 rss_known;		/* bit: member */
 	u64 rss[RF_RSS_MEMBERS];	/* pages, before the first change of each */
+	char name[16];		/* empty: not told */
 };
 
 struct importing {
@@ -51,7 +52,7 @@ struct importing {
 	struct rf_kernel kernel;
 	struct rf_decoder *decoder;
 	struct import_row *rows;		/* one per rf_events[] */
-	const struct rf_dat_format *faults;	/* the probe that stands in for the page-fault events, or NULL */
+	const struct rf_dat_format *faults;	/* the probe that tells page faults, or NULL */
 	u64 *counts;				/* events in the file by id */
 	u32 nr_cpus;
 	struct rf_writer *writer;
@@ -61,8 +62,9 @@ struct importing {
 	struct import_process *processes;
 	u32 nr_processes, processes_size;
 	u64 first_time;
-	u32 exec_pid, exec_old_pid;		/* where sched_process_exec has these, 0: not there */
+	u32 exec_pid, exec_old_pid, exec_filename;	/* where sched_process_exec has these, 0: nowhere */
 	u16 exec_id;
+	struct tep_handle *tep;			/* during a pass: what libtracecmd knows of the file */
 };
 
 __attribute__((format(printf, 2, 3))) void import_warn(struct importing *importing, const char *format, ...);
@@ -80,10 +82,12 @@ char *import_header(const struct importing *importing);
 void import_look(struct importing *importing, const void *data, u32 size);
 void import_family(struct importing *importing, struct rf_record *record);
 void import_family_free(struct importing *importing);
+/* A COMM record's fields from the event of an exec; false: the event does not tell. */
+bool import_exec_name(const struct importing *importing, const void *data, u32 size, struct rf_record *record);
 /* What is known of a thread; NULL: none, or out of memory. Valid until the next call. */
 struct import_member *import_member(struct importing *importing, u32 tid);
 
-/* running.c: the processes that ran before the recording. The second pass meets them, then the trace begins with them. */
+/* running.c: processes that ran before the recording. The second pass meets them; the trace begins with them. */
 void import_meet(struct importing *importing, const struct rf_record *record);
 int import_running(struct importing *importing, struct rf_error *err);
 

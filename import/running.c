@@ -7,6 +7,7 @@
  * beginning of a program, as trace-cmd's command is, needs no past.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,8 +45,12 @@ static struct import_process *process_of(struct importing *importing, struct imp
 	if (!process)
 		return NULL;
 	task->process = (u32)(process - importing->processes) + 1;
-	if (!process->threads++ || task->tid < process->pid)
+	if (!process->threads++ || task->tid < process->pid) {
+		const char *name = tep_data_comm_from_pid(importing->tep, (int)task->tid);
+
 		process->pid = task->tid;
+		snprintf(process->name, sizeof(process->name), "%s", name && strcmp(name, "<...>") ? name : "");
+	}
 	process->left_out |= task->leader;
 	return process;
 }
@@ -125,9 +130,14 @@ static int add_snapshot(struct importing *importing, int stream, const struct im
 			struct rf_error *err)
 {
 	const u64 *rss = process->rss;
-	int ret;
+	u64 name[RF_RECORD_FIELDS] = { 0 };
+	int ret = 0;
 
-	ret = add(importing, stream, RF_SNAP_BEGIN, 0,
+	memcpy(name, process->name, sizeof(process->name));
+	if (process->name[0])
+		ret = add(importing, stream, RF_COMM, process->pid, name, err);
+	if (!ret)
+		ret = add(importing, stream, RF_SNAP_BEGIN, 0,
 		  (u64[RF_RECORD_FIELDS]){ process->pid, RF_SNAP_ATTACH, process->threads }, err);
 	if (!ret)
 		ret = add(importing, stream, RF_SNAP_RSS, 0,
@@ -149,7 +159,7 @@ int import_running(struct importing *importing, struct rf_error *err)
 	stream = rf_writer_add_stream(importing->writer, &info);
 	if (stream < 0)
 		return rf_error_set(err, stream, RF_NO_OFFSET, "cannot add a stream: %s", strerror(-stream));
-	import_warn(importing, "%u processes ran before the recording: what they had mapped is not known", running);
+	import_warn(importing, "what was mapped before the recording is not known: processes that ran already: %u", running);
 	ret = add_threads(importing, stream, err);
 	for (u32 i = 0; i < importing->nr_processes && !ret; i++)
 		if (!importing->processes[i].left_out)

@@ -189,28 +189,44 @@ static void read_clock(struct rf_dat *dat, const char *line)
 		copy_word(dat->clock, sizeof(dat->clock), open + 1, (size_t)(close - open) - 1);
 }
 
-/* A buffer's own clock is the one its events have, if it has any. */
-static void read_buffer(struct reading *reading, struct piece piece)
+/* Where the events of a CPU are. libtracecmd crashes on a file that ends before them. */
+static int read_place(struct reading *reading, struct piece *piece, bool packed, u64 *bytes)
 {
+	u64 offset = take_number(piece, 8), size = take_number(piece, 8), file = reading->file.size;
+
+	*bytes += size;
+	if (packed || piece->bad || (offset <= file && size <= file - offset))
+		return 0;
+	return rf_error_set(reading->err, -EBADMSG, file, "it is cut off: its events go on to byte %llu",
+			    (unsigned long long)(offset + size));
+}
+
+/* A buffer's own clock is the one its events have, if it has any. */
+static int read_buffer(struct reading *reading, struct piece piece)
+{
+	struct piece section = reading->file;
 	struct rf_dat *dat = reading->dat;
 	const char *clock;
-	u64 cpus, bytes = 0;
+	u64 cpus, bytes = 0, packed;
+	int ret = 0;
 
-	take_number(&piece, 8);
+	section.at = min_u64(take_number(&piece, 8), section.size);
+	take_number(&section, 2);
+	packed = take_number(&section, 2) & SECTION_COMPRESSED;
 	take_string(&piece);
 	clock = take_string(&piece);
 	take_number(&piece, 4);
 	cpus = take_number(&piece, 4);
-	for (u64 i = 0; i < cpus && !piece.bad; i++) {
+	for (u64 i = 0; i < cpus && !piece.bad && !ret; i++) {
 		take_number(&piece, 4);
-		take_number(&piece, 8);
-		bytes += take_number(&piece, 8);
+		ret = read_place(reading, &piece, packed, &bytes);
 	}
-	if (piece.bad || !bytes || !*clock)
-		return;
+	if (ret || piece.bad || !bytes || !*clock)
+		return ret;
 	dat->mixed_clocks |= reading->clock_known && strcmp(dat->clock, clock);
 	reading->clock_known = true;
 	copy_word(dat->clock, sizeof(dat->clock), clock, strlen(clock));
+	return 0;
 }
 
 static void read_option(struct rf_dat *dat, u64 option, struct piece piece)
@@ -246,7 +262,7 @@ static void skip(struct piece *file, u32 width)
 static int read_version_6(struct reading *reading)
 {
 	struct piece *file = &reading->file;
-	u64 option;
+	u64 option, bytes = 0;
 	int ret;
 
 	for (int header = 0; header < 2; header++) {
@@ -271,7 +287,12 @@ static int read_version_6(struct reading *reading)
 		if (piece.data)
 			read_option(reading->dat, option, piece);
 	}
-	return file->bad ? damaged(reading, file, "its options are cut off or damaged") : 0;
+	if (strcmp(take_string(file), "flyrecord"))
+		return file->bad ? damaged(reading, file, "it is cut off before its events") : 0;
+	for (u32 i = 0; i < reading->dat->cpus && !ret; i++)
+		ret = file->bad ? damaged(reading, file, "it is cut off before its events")
+				: read_place(reading, file, false, &bytes);
+	return ret;
 }
 
 /* ---- version 7 --------------------------------------------------------------------- */
@@ -347,7 +368,7 @@ static int read_options(struct reading *reading, struct piece *section, u64 *nex
 		if (option == OPTION_EVENT_FORMATS || option == OPTION_FTRACE_EVENTS)
 			ret = read_section(reading, option, take_number(&piece, 8));
 		else if (option == OPTION_BUFFER)
-			read_buffer(reading, piece);
+			ret = read_buffer(reading, piece);
 		else
 			read_option(reading->dat, option, piece);
 		if (ret)

@@ -29,7 +29,8 @@ USER_PAGE = 1 << 3 | 1 << 20
 
 EVENTS = [
     Event("ftrace", "print", 5, ["unsigned long ip", "char buf[]"]),
-    Event("exceptions", "page_fault_user", 20, ["unsigned long address", "unsigned long ip", "unsigned long error_code"]),
+    Event("exceptions", "page_fault_user", 20,
+          ["unsigned long address", "unsigned long ip", "unsigned long error_code"]),
     Event("exceptions", "page_fault_kernel", 21,
           ["unsigned long address", "unsigned long ip", "unsigned long error_code"]),
     Event("kmem", "rss_stat", 30, ["unsigned int mm_id", "unsigned int curr", "int member", "long size"]),
@@ -38,7 +39,7 @@ EVENTS = [
     Event("migrate", "set_migration_pte", 33, ["unsigned long addr", "unsigned long pte", "int order"]),
     Event("migrate", "remove_migration_pte", 34, ["unsigned long addr", "unsigned long pte", "int order"]),
     Event("sched", "sched_process_fork", 40, ["pid_t parent_pid", "pid_t child_pid"]),
-    Event("sched", "sched_process_exec", 41, ["pid_t pid", "pid_t old_pid"]),
+    Event("sched", "sched_process_exec", 41, ["u32 filename", "pid_t pid", "pid_t old_pid", "char text[]"]),
     Event("sched", "sched_process_exit", 42, ["pid_t pid", "int prio"]),
     Event("sched", "sched_switch", 43, ["pid_t prev_pid", "pid_t next_pid"]),
     Event("task", "task_newtask", 50, ["pid_t pid", "unsigned long clone_flags"]),
@@ -264,6 +265,19 @@ class Import(unittest.TestCase):
                                     ["child=9", f"flags={CLONE_VM | CLONE_THREAD:#x}"],
                                     ["child=10", f"flags={CLONE_VM | CLONE_THREAD:#x}"]])
 
+    def test_names_of_programs(self):
+        """Where the event holds the path: 16 bits of offset, 16 bits of length."""
+        for path, name in (("/usr/bin/cc1", 'name0="cc1" name1=""'), ("x", 'name0="x" name1=""'),
+                           ("/a/name-longer-than-15-characters", 'name0="name-lon" name1="ger-tha"')):
+            dat = TraceDat(EVENTS)
+            dat.add(0, 1, "sched_process_exec", 7, filename=20 | len(path) + 1 << 16, pid=7, old_pid=7, text=path)
+            self.assertEqual(self.lines(dat.version_7())["source=task cpu=0"],
+                             ["tid=7 exec old_tid=7", f"tid=7 comm {name} exec=1"])
+        for place in (0, 20, 0xffffffff, 20 | 2 << 16, 5000 | 4 << 16):
+            dat = TraceDat(EVENTS)
+            dat.add(0, 1, "sched_process_exec", 7, filename=place, pid=7, old_pid=7, text="/bin/true")
+            self.assertEqual(self.lines(dat.version_7())["source=task cpu=0"], ["tid=7 exec old_tid=7"])
+
     def test_losses(self):
         dat = self.arm64()
         dat.buffers[0].lose(1, 345)
@@ -355,6 +369,13 @@ class Import(unittest.TestCase):
         done = subprocess.run([REFOLD, "import", path, "-o", "-"], capture_output=True)
         self.run_import(self.arm64().version_7())
         self.assertEqual(done.stdout, self.output.read_bytes())
+
+    def test_onto_itself(self):
+        path = self.file(self.arm64().version_7())
+        done = refold("import", path, "-o", path)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("while it is read", done.stderr)
+        self.assertEqual(path.read_bytes(), self.arm64().version_7())
 
     def test_usage(self):
         for arguments in ([], ["a", "b", "-o", "c"], ["a"], ["-x", "a", "-o", "b"]):

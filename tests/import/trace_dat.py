@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-Writes trace.dat files as trace-cmd does, from events given by name: of any machine and page size, with lost events, with
-several buffers. From trace-cmd.dat.v6(5) and v7(5) and the kernel's ring-buffer pages.
+Writes trace.dat files as trace-cmd does, from events given by name: of any machine and page size, with lost events,
+with several buffers. From trace-cmd.dat.v6(5) and v7(5) and the kernel's ring-buffer pages.
 """
 import struct
 
@@ -62,7 +62,7 @@ class Event:
         data = bytearray(self.size)
         struct.pack_into("<HBBi", data, 0, self.number, 0, 0, tid)
         for name, _, offset, size, _ in self.fields:
-            value = values.pop(name, 0)
+            value = values.pop(name, 0 if size else "")
             if not size:
                 data += value.encode() + b"\0"
             else:
