@@ -347,29 +347,37 @@ static void spy_tlbbatch_add_pending(struct arch_mm *arch, u64 addr, unsigned in
 		tlb_deferred(spied, flushing->id, addr, nr);
 }
 
+/* Nothing but the counters shows a wait: a DSB, or on x86 the IPI's flush. */
+static bool has_waited(const struct world *w, const struct arch_mm *arch, const struct arch_counters *before)
+{
+	return w->arm64 ? arch->counters->dsb_ish > before->dsb_ish : arch->counters->flush_calls > before->flush_calls;
+}
+
 static void spy_tlbbatch_flush(struct arch_mm *arch)
 {
 	struct world *w = spied;
+	struct arch_counters before = *arch->counters;
 
 	attach(arch);
 	w->backend->tlbbatch_flush(arch);
 	if (w->arm64)
 		flush_cost_wait(w->flushes, &w->config->policy);
-	tlb_waited(w, REFERENCE_MMS);
+	if (has_waited(w, arch, &before))
+		tlb_waited(w, REFERENCE_MMS);
 }
 
 static void spy_flush_tlb_batched_pending(struct arch_mm *arch)
 {
 	struct world *w = spied;
+	struct arch_counters before = *arch->counters;
 	bool pending = arch->tlbbatch_pending;
 
 	attach(arch);
 	w->backend->flush_tlb_batched_pending(arch);
-	if (!pending)
-		return;
-	if (w->arm64 && !arch->knobs->batched_pending_mm)
+	if (pending && w->arm64 && !arch->knobs->batched_pending_mm)
 		flush_cost_wait(w->flushes, &w->config->policy);
-	tlb_waited(w, flushing->id);
+	if (has_waited(w, arch, &before))
+		tlb_waited(w, flushing->id);
 }
 
 static void spy_flush_tlb_fix_spurious_fault(struct arch_mm *arch, u64 addr)
