@@ -6,22 +6,17 @@
  */
 #include <string.h>
 
-#include "engine/mm.h"
+#include "engine/readers.h"
 
-/*
- * Reading an empty entry is one load in every backend, so runs of them, the bulk of sparse tables, are counted without
- * a call each.
- */
-u32 skip_none_ptes(struct mm *mm, const pte_t *ptep, u32 max_nr)
+/* Runs of empty entries are the bulk of sparse tables. */
+u32 skip_none_ptes(struct mm *mm, const pte_t *ptep, u32 max_nr, enum rf_site site)
 {
-	struct arch_counters *counters = mm->arch.counters;
 	u32 nr = 0;
 
 	while (nr < max_nr && !ptep[nr].val)
 		nr++;
-	counters->ptep_get += nr;
-	counters->pte_loads += nr;
-	counters->pte_lines += nr;
+	if (nr)
+		read_none_ptes(mm, nr, site);
 	return nr;
 }
 
@@ -58,6 +53,7 @@ static u64 rule_bits(enum rf_batch_rule rule, pte_t pte, unsigned int flags)
 u32 folio_pte_batch(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 max_nr, unsigned int flags,
 		    struct pte_batch *seen)
 {
+	enum rf_site site = flags & FPB_NORECENCY ? RF_SITE_batch_compare : RF_SITE_batch_merge;
 	const struct arch_ops *ops = mm->arch.ops;
 	enum rf_batch_rule rule = mm_knobs(mm)->batch_rule;
 	u64 left = (1ull << pte_folio_order(pte)) - (pte_pfn(pte) - pte_folio_pfn(pte));
@@ -69,8 +65,7 @@ u32 folio_pte_batch(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 max_nr,
 	nr = ops->pte_batch_hint(&mm->arch, addr, pte);
 	while (nr < max_nr && rule != BATCH_RULE_HINT) {
 		u64 at = addr + ((u64)nr << mm->arch.geometry->page_shift);
-		pte_t next = flags & FPB_NORECENCY ? ptep_get_norecency(mm, at, ptep + nr) :
-						     ops->ptep_get(&mm->arch, at, ptep + nr);
+		pte_t next = read_pte(mm, at, ptep + nr, site);
 
 		if (!pte_present(next))
 			break;
@@ -91,8 +86,8 @@ u32 swap_pte_batch(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 max_nr)
 	u32 nr = 1;
 
 	while (nr < max_nr) {
-		pte_t next = mm->arch.ops->ptep_get(&mm->arch, addr + ((u64)nr << mm->arch.geometry->page_shift),
-						    ptep + nr);
+		pte_t next = read_pte(mm, addr + ((u64)nr << mm->arch.geometry->page_shift), ptep + nr,
+				      RF_SITE_swap_batch);
 
 		if ((next.val & PTE_HW_MASK) != expected + ((u64)nr << PTE_PFN_SHIFT) ||
 		    ((next.val ^ pte.val) & PTE_EXCLUSIVE))

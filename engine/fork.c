@@ -3,7 +3,7 @@
  * fork: dup_mmap() of kernel/fork.c and copy_page_range() of mm/memory.c;
  * kernel-model.md 4.4.
  */
-#include "engine/mm.h"
+#include "engine/readers.h"
 
 struct copy_state {
 	struct mm *parent, *child;
@@ -31,7 +31,7 @@ static u32 copy_batch(struct copy_state *copy, u64 addr, pte_t *src, pte_t *pte,
 		return 1;
 	/* copy_present_ptes() of v1-v3 reads the entry again. */
 	if (rule == BATCH_RULE_V2 || rule == BATCH_RULE_V3)
-		*pte = parent->arch.ops->ptep_get(&parent->arch, addr, src);
+		*pte = read_pte(parent, addr, src, RF_SITE_fork);
 	if (!pte_folio_order(*pte) || max_nr == 1)
 		return 1;
 	nr = folio_pte_batch(parent, addr, src, *pte, max_nr, flags, &seen);
@@ -90,10 +90,10 @@ static void copy_pte_range(struct copy_state *copy, pmd_t *src_pmd, pmd_t *dst_p
 		u32 max_nr = (end - addr) >> shift;
 		pte_t pte;
 
-		nr = skip_none_ptes(parent, src, max_nr);
+		nr = skip_none_ptes(parent, src, max_nr, RF_SITE_fork);
 		if (nr)
 			continue;
-		pte = parent->arch.ops->ptep_get(&parent->arch, addr, src);
+		pte = read_pte(parent, addr, src, RF_SITE_fork);
 		if (pte_present(pte)) {
 			nr = copy_present_ptes(copy, addr, src, dst, pte, max_nr);
 		} else {

@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 
-#include "engine/mm.h"
+#include "engine/readers.h"
 
 /* __split_huge_zero_page_pmd() */
 static void fill_zero_ptes(struct mm *mm, u64 addr, pte_t *table, pte_t pte)
@@ -65,7 +65,7 @@ static void clear_collapsed(struct mm *mm, u64 addr, pte_t *table)
 	u32 i, nr;
 
 	for (i = 0; i < ptrs_per_pte(mm); i++)
-		ops->ptep_get(&mm->arch, addr + ((u64)i << shift), &table[i]);
+		read_pte(mm, addr + ((u64)i << shift), &table[i], RF_SITE_khugepaged_isolate);
 	for (i = 0; i < ptrs_per_pte(mm); i += nr) {
 		u64 at = addr + ((u64)i << shift);
 		struct pte_batch seen = { 0 };
@@ -79,7 +79,7 @@ static void clear_collapsed(struct mm *mm, u64 addr, pte_t *table)
 			continue;
 		}
 		if (mm_knobs(mm)->batch_file_unmap && pte_folio_order(pte)) {	/* 7.0 batches this too */
-			pte = ops->ptep_get(&mm->arch, at, &table[i]);
+			pte = read_pte(mm, at, &table[i], RF_SITE_khugepaged_clear);
 			nr = folio_pte_batch(mm, at, &table[i], pte, ptrs_per_pte(mm) - i, 0, &seen);
 			ops->clear_full_ptes(&mm->arch, at, &table[i], nr, false);
 		} else {

@@ -58,7 +58,7 @@ struct mm *machine_new_mm(struct rf_machine *machine, u32 id)
 	*mm = (struct mm){
 		.arch = {
 			.ops = machine->policy.arch,
-			.knobs = &machine->policy.arch_knobs,
+			.knobs = &machine->arch_knobs,
 			.geometry = &machine->policy.geometry,
 			.counters = &machine->stats.rows[machine->row],
 			.batches = &machine->stats.batches,
@@ -97,6 +97,22 @@ enum rf_row machine_set_row(struct rf_machine *machine, struct mm *mm, enum rf_r
 
 /* ---- the machine ------------------------------------------------------------------- */
 
+/*
+ * Which places read one entry of a folded block. The norecency RFC gave those it converted a getter of their own; where
+ * it left ptep_get_lockless(), that gathers as ever.
+ */
+static void convert_readers(struct rf_machine *machine)
+{
+	machine->arch_knobs = machine->policy.arch_knobs;
+	if (machine->policy.arch_knobs.lockless == LOCKLESS_NORECENCY) {
+		machine->norecency_sites |= rf_sites_of(RECENCY_RFC);
+		machine->arch_knobs.lockless = machine->arch_knobs.getter == GETTER_EARLY ? LOCKLESS_EARLY :
+											   LOCKLESS_FULL;
+	}
+	if (machine->policy.mm.locked_norecency)
+		machine->norecency_sites |= rf_sites_of(RECENCY_UNUSED);
+}
+
 struct rf_machine *rf_machine_create(const struct rf_policy *policy)
 {
 	struct rf_machine *machine = calloc(1, sizeof(*machine));
@@ -106,6 +122,7 @@ struct rf_machine *rf_machine_create(const struct rf_policy *policy)
 	machine->policy = *policy;
 	machine->tables = table_pool_create(policy->geometry.table_shift);
 	machine->exclusive_bits = calloc((1ull << policy->geometry.table_shift) / 64 + 1, sizeof(u64));
+	convert_readers(machine);
 	machine->load_batches = calloc(1, sizeof(*machine->load_batches));
 	if (!machine->tables || !machine->exclusive_bits || !machine->load_batches) {
 		rf_machine_destroy(machine);

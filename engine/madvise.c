@@ -4,7 +4,7 @@
  * kernel-model.md 4.8. Since 6.10 large folios that lie in the range whole are
  * changed in place; before, and where they lie in it in part, they are split.
  */
-#include "engine/mm.h"
+#include "engine/readers.h"
 
 enum advice { ADVICE_FREE, ADVICE_COLD, ADVICE_PAGEOUT };
 
@@ -97,13 +97,13 @@ static void advise_pte_range(struct advise_state *state, pmd_t *pmd, u64 addr, u
 		bool change = true;
 		pte_t pte;
 
-		nr = skip_none_ptes(mm, ptep, max_nr);
+		nr = skip_none_ptes(mm, ptep, max_nr, RF_SITE_madvise);
 		if (nr)
 			continue;
 		nr = 1;
 		if (state->advice != ADVICE_PAGEOUT)
 			assume_used(ptep, max_nr);
-		pte = mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
+		pte = read_pte(mm, addr, ptep, RF_SITE_madvise);
 		if (!pte_present(pte)) {
 			if (state->advice != ADVICE_FREE || is_migration_entry(pte) || is_guard_marker(pte))
 				continue;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Page faults: mm/memory.c, mm/filemap.c; kernel-model.md 4.1-4.3, 4.11. */
-#include "engine/mm.h"
+#include "engine/readers.h"
 
 /* ---- what all faults begin with ------------------------------------------------ */
 
@@ -15,6 +15,7 @@ static bool pte_range_none(struct mm *mm, const pte_t *ptep, u32 nr)
 	counters->ptep_get_lockless += i;
 	counters->pte_loads += i;
 	counters->pte_lines += i;
+	count_reads(mm, RF_SITE_pte_range_none, i, i, i);
 	return i == nr;
 }
 
@@ -24,7 +25,7 @@ static void fault_reads_pte(struct mm *mm, u64 addr)
 	pmd_t *pmd = pmd_offset(mm, addr);
 
 	if (pmd && pmd_table(*pmd))
-		mm->arch.ops->ptep_get_lockless(&mm->arch, addr, pte_offset(mm, pmd, addr));
+		read_pte_lockless(mm, addr, pte_offset(mm, pmd, addr), RF_SITE_fault_entry);
 }
 
 /*
@@ -143,7 +144,7 @@ void op_fault_anon(struct mm *mm, const struct rf_op *op)
 	if (!ptep)
 		return;
 	if (run.nr == 1) {
-		ptep_get_norecency(mm, run.addr, ptep);
+		read_pte(mm, run.addr, ptep, RF_SITE_fault_recheck);
 	} else {
 		pte_range_none(mm, ptep, run.nr);	/* alloc_anon_folio(), then again under the lock */
 		pte_range_none(mm, ptep, run.nr);
@@ -168,7 +169,7 @@ void op_fault_zero(struct mm *mm, const struct rf_op *op)
 	ptep = fault_pte_alloc(mm, vma, addr);
 	if (!ptep)
 		return;
-	ptep_get_norecency(mm, addr, ptep);
+	read_pte(mm, addr, ptep, RF_SITE_fault_recheck);
 	displace_ptes(mm, addr, ptep, 1);
 	set_pte_at(mm, addr, ptep, mk_pte(vma, op->pfn, 0, PTE_SPECIAL));
 }
@@ -206,6 +207,7 @@ static pte_t file_entry(const struct mm *mm, const struct vm_area *vma, const st
 /* The re-check of a file fault: fault-around and single pages read with ptep_get(), whole folios without lock. */
 static void file_recheck(struct mm *mm, const struct rf_op *op, u64 addr, pte_t *ptep, u32 nr)
 {
+	enum rf_site site = op->flags & RF_OP_FAULT_AROUND ? RF_SITE_fault_around : RF_SITE_fault_recheck;
 	u32 i = 0;
 
 	if (nr > 1 && !(op->flags & RF_OP_FAULT_AROUND)) {
@@ -213,9 +215,9 @@ static void file_recheck(struct mm *mm, const struct rf_op *op, u64 addr, pte_t 
 		return;
 	}
 	while (i < nr) {
-		i += skip_none_ptes(mm, ptep + i, nr - i);
+		i += skip_none_ptes(mm, ptep + i, nr - i, site);
 		if (i < nr) {
-			ptep_get_norecency(mm, addr + ((u64)i << mm->arch.geometry->page_shift), ptep + i);
+			read_pte(mm, addr + ((u64)i << mm->arch.geometry->page_shift), ptep + i, site);
 			i++;
 		}
 	}
@@ -291,10 +293,10 @@ void op_fault_cow(struct mm *mm, const struct rf_op *op)
 	ptep = fault_pte_alloc(mm, vma, run.addr);
 	if (!ptep)
 		return;
-	old = ptep_get_norecency(mm, run.addr, ptep);
+	old = read_pte(mm, run.addr, ptep, RF_SITE_fault_recheck);
 	if (pte_present(old)) {
-		ptep_get_norecency(mm, run.addr, ptep);	/* do_wp_page(): uffd-wp? */
-		ptep_get_norecency(mm, run.addr, ptep);	/* wp_page_copy(): still the same? */
+		read_pte(mm, run.addr, ptep, RF_SITE_do_wp_page);
+		read_pte(mm, run.addr, ptep, RF_SITE_wp_page_copy);
 	}
 	for (i = 0; i < run.nr; i++) {
 		u64 addr = run.addr + ((u64)i << mm->arch.geometry->page_shift);
@@ -333,13 +335,13 @@ void op_fault_reuse(struct mm *mm, const struct rf_op *op)
 		return;
 	}
 	ptep = pte_offset(mm, pmd, addr);
-	ops->ptep_get_lockless(&mm->arch, addr, ptep);
-	entry = ptep_get_norecency(mm, addr, ptep);
+	read_pte_lockless(mm, addr, ptep, RF_SITE_fault_entry);
+	entry = read_pte(mm, addr, ptep, RF_SITE_fault_recheck);
 	if (!pte_present(entry)) {
 		count_anomaly(mm->machine, RF_ANOMALY_missing_pte);
 		return;
 	}
-	ptep_get_norecency(mm, addr, ptep);		/* do_wp_page(): uffd-wp? */
+	read_pte(mm, addr, ptep, RF_SITE_do_wp_page);
 	if (ptep->val & PTE_ANON)
 		ptep->val |= PTE_EXCLUSIVE;
 	entry = maybe_mkwrite(pte_mkdirty(pte_mkyoung(entry)), vma);
@@ -379,7 +381,7 @@ void op_fault_swap(struct mm *mm, const struct rf_op *op)
 		return;
 	run = clip_to_vma(mm, vma, op->addr, op->pfn, op->nr ? op->nr : 1);
 	run.nr = clip_to_table(mm, run.addr, run.nr);
-	old = ptep_get_norecency(mm, run.addr, ptep);
+	old = read_pte(mm, run.addr, ptep, RF_SITE_do_swap_page);
 	if (run.nr > 1 && pte_swap(old))
 		swap_pte_batch(mm, run.addr, ptep, old, run.nr);
 	displace_unswapped(mm, run.addr, ptep, run.nr);
@@ -405,8 +407,8 @@ void op_fault_none(struct mm *mm, const struct rf_op *op)
 	if (!pmd || !pmd_table(*pmd))
 		return;
 	ptep = pte_offset(mm, pmd, addr);
-	ops->ptep_get_lockless(&mm->arch, addr, ptep);
-	pte = ptep_get_norecency(mm, addr, ptep);
+	read_pte_lockless(mm, addr, ptep, RF_SITE_fault_entry);
+	pte = read_pte(mm, addr, ptep, RF_SITE_fault_recheck);
 	if (!pte_valid(pte) || (write && !pte_write(pte)))
 		return;
 	pte = pte_mkyoung(write ? pte_mkdirty(pte) : pte);

@@ -7,7 +7,7 @@
  */
 #include <errno.h>
 
-#include "engine/mm.h"
+#include "engine/readers.h"
 
 /* The entry that stands in while the page moves: writable, exclusive and A/D as the page was. */
 static pte_t migration_entry(pte_t pte, u64 pfn)
@@ -57,8 +57,8 @@ static u32 migrate_out_one(struct mm *mm, const struct rf_op *op, u64 addr, u32 
 
 	if (!ptep)
 		return 1;
-	rmap_walk_reads(mm, addr, ptep);
-	pte = ptep_get_norecency(mm, addr, ptep);
+	rmap_walk_reads(mm, addr, ptep, rmap_walk_begins(mm, addr, i));
+	pte = read_pte(mm, addr, ptep, RF_SITE_rmap_unmap);
 	if (!pte_present(pte)) {
 		count_anomaly(mm->machine, RF_ANOMALY_missing_pte);
 		return 1;
@@ -112,8 +112,8 @@ static void migrate_in_one(struct mm *mm, const struct vm_area *vma, const struc
 	ptep = pte_alloc(mm, pmd, addr);
 	if (!ptep)
 		return;
-	rmap_walk_reads(mm, addr, ptep);
-	entry = mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
+	rmap_walk_reads(mm, addr, ptep, rmap_walk_begins(mm, addr, i));
+	entry = read_pte(mm, addr, ptep, RF_SITE_remove_migration);
 	if (!is_migration_entry(entry)) {
 		count_anomaly(mm->machine, pte_present(entry) ? RF_ANOMALY_mapped_twice : RF_ANOMALY_missing_pte);
 		if (entry.val)
@@ -164,7 +164,7 @@ void split_folio_ptes(struct mm *mm, const struct vm_area *vma, u64 addr, pte_t 
 	enum rf_row row = machine_set_row(mm->machine, mm, RF_ROW_folio_split);
 	unsigned int shift = mm->arch.geometry->page_shift, order = pte_folio_order(*ptep);
 	u64 folio = pte_folio_pfn(*ptep);
-	u32 before = min_u64(pte_pfn(*ptep) - folio, pte_index(mm, addr)), nr, i;
+	u32 before = min_u64(pte_pfn(*ptep) - folio, pte_index(mm, addr)), unmapped = 0, mapped = 0, nr, i;
 	pte_t *first = ptep - before;
 	u64 start = addr - ((u64)before << shift);
 	u64 pfn = pte_pfn(*ptep) - before;
@@ -181,8 +181,8 @@ void split_folio_ptes(struct mm *mm, const struct vm_area *vma, u64 addr, pte_t 
 		if (!same_folio(first[i], folio, order) || pte_pfn(first[i]) != pfn + i)
 			continue;
 		ours[i / 64] |= BIT_ULL(i % 64);
-		rmap_walk_reads(mm, at, &first[i]);
-		ptep_get_norecency(mm, at, &first[i]);
+		rmap_walk_reads(mm, at, &first[i], rmap_walk_begins(mm, at, unmapped++));
+		read_pte(mm, at, &first[i], RF_SITE_rmap_unmap);
 		pte = unmap_clear_run(mm, at, &first[i], 1, false);
 		set_pte_at(mm, at, &first[i], migration_entry(pte, pte_pfn(pte)));
 	}
@@ -196,8 +196,8 @@ void split_folio_ptes(struct mm *mm, const struct vm_area *vma, u64 addr, pte_t 
 		/* The folio may reach into other VMAs, with other protections. */
 		if (at < vma->start || at >= vma->end)
 			owner = vma_lookup(mm, at);
-		rmap_walk_reads(mm, at, &first[i]);
-		mm->arch.ops->ptep_get(&mm->arch, at, &first[i]);
+		rmap_walk_reads(mm, at, &first[i], rmap_walk_begins(mm, at, mapped++));
+		read_pte(mm, at, &first[i], RF_SITE_remove_migration);
 		set_pte_at(mm, at, &first[i], migrated_pte(owner ? owner : vma, entry, pte_pfn(entry), new_order));
 	}
 	machine_set_row(mm->machine, mm, row);
@@ -228,8 +228,8 @@ int split_huge_folio(struct mm *mm, const struct vm_area *vma, pmd_t *pmd, u64 a
 		set_pte_at(mm, at, &table[i], migration_entry(pte_advance_pfn(leaf, i), pte_pfn(leaf) + i));
 	pmd->val = (uintptr_t)table;
 	for (i = 0, at = start; i < ptrs_per_pte(mm); i++, at += page_size(mm)) {
-		rmap_walk_reads(mm, at, &table[i]);
-		mm->arch.ops->ptep_get(&mm->arch, at, &table[i]);
+		rmap_walk_reads(mm, at, &table[i], !i);
+		read_pte(mm, at, &table[i], RF_SITE_remove_migration);
 		set_pte_at(mm, at, &table[i], migrated_pte(vma, table[i], pte_pfn(leaf) + i, new_order));
 	}
 	machine_set_row(mm->machine, mm, row);

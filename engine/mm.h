@@ -50,6 +50,7 @@ struct mm {
 
 struct rf_machine {
 	struct rf_policy policy;
+	struct arch_knobs arch_knobs;	/* the backend's: the policy's, less what readers.h does itself */
 	struct rf_stats stats;
 	enum rf_row row;		/* where work is counted now */
 	struct mm **mms;		/* by the tracker's number */
@@ -63,6 +64,7 @@ struct rf_machine {
 	u64 last_change;
 	unsigned __int128 live_time;	/* block-nanoseconds */
 	struct accounts *accounts;	/* what each address space counted; NULL: nobody wants to know */
+	u64 norecency_sites;		/* bits: these read one entry of a folded block */
 	u64 *exclusive_bits;		/* scratch of one table, for runs of mixed PageAnonExclusive */
 	int error;
 };
@@ -111,20 +113,6 @@ static inline u64 pmd_addr_end(const struct mm *mm, u64 addr, u64 end)
 static inline const struct rf_mm_knobs *mm_knobs(const struct mm *mm)
 {
 	return &mm->machine->policy.mm;
-}
-
-/*
- * A read under the lock by a caller that compares, or skips what it does not want, and does not care for A and D: the
- * ptep_get_norecency() that the norecency RFC announced.
- */
-static inline pte_t ptep_get_norecency(struct mm *mm, u64 addr, pte_t *ptep)
-{
-	if (!mm_knobs(mm)->locked_norecency)
-		return mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
-	mm->arch.counters->ptep_get++;
-	mm->arch.counters->pte_loads++;
-	mm->arch.counters->pte_lines++;
-	return *ptep;
 }
 
 static inline void count_anomaly(struct rf_machine *machine, enum rf_anomaly anomaly)
@@ -326,7 +314,7 @@ u32 folio_pte_batch(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 max_nr,
 		    struct pte_batch *seen);
 u32 swap_pte_batch(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 max_nr);
 /* Entries from ptep that are none, at most max_nr; read with ptep_get, as the walks over a table do. */
-u32 skip_none_ptes(struct mm *mm, const pte_t *ptep, u32 max_nr);
+u32 skip_none_ptes(struct mm *mm, const pte_t *ptep, u32 max_nr, enum rf_site site);
 /* set_pte_at() */
 void set_pte_at(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte);
 
@@ -385,7 +373,10 @@ static inline void flush_tlb_batched_pending(struct mm *mm)
 /* ---- reverse map (rmap.c, migrate.c) --------------------------------------------------- */
 
 pte_t *rmap_pte(struct mm *mm, u64 addr);
-void rmap_walk_reads(struct mm *mm, u64 addr, pte_t *ptep);
+/* page_vma_mapped_walk() arrives at an entry; first: the one it takes the lock for. */
+void rmap_walk_reads(struct mm *mm, u64 addr, pte_t *ptep, bool first);
+/* Does a walk that has visited so many entries start anew at addr? */
+bool rmap_walk_begins(struct mm *mm, u64 addr, u32 done);
 u32 rmap_run_limit(struct mm *mm, u64 addr, u32 left);
 bool defers_flush(const struct mm *mm, const struct rf_op *op);
 pte_t unmap_clear_run(struct mm *mm, u64 addr, pte_t *ptep, u32 nr, bool defer);

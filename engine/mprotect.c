@@ -4,7 +4,7 @@
  * have to grant anyway is granted here where the kernel can tell
  * (can_change_pte_writable()), which decides later write faults.
  */
-#include "engine/mm.h"
+#include "engine/readers.h"
 
 /* can_change_pte_writable(); soft-dirty tracking is not modelled. */
 static bool can_change_pte_writable(const struct vm_area *vma, pte_t pte)
@@ -85,11 +85,11 @@ static void change_pte_range(struct mmu_gather *tlb, const struct vm_area *vma, 
 		struct pte_batch seen = { 0 };
 		pte_t pte;
 
-		nr = skip_none_ptes(mm, ptep, max_nr);
+		nr = skip_none_ptes(mm, ptep, max_nr, RF_SITE_mprotect);
 		if (nr)
 			continue;
 		nr = 1;
-		pte = ptep_get_norecency(mm, addr, ptep);
+		pte = read_pte(mm, addr, ptep, RF_SITE_mprotect);
 		if (!pte_present(pte)) {
 			/* A writable migration entry becomes a readable one. */
 			if (is_migration_entry(pte) && pte_write(pte)) {

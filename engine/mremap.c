@@ -3,7 +3,7 @@
  * Moving page tables: mremap() and the stack of execve(). mm/mremap.c,
  * fs/exec.c; kernel-model.md 4.7.
  */
-#include "engine/mm.h"
+#include "engine/readers.h"
 
 /* mremap_folio_pte_batch(): only where a hint promises that looking is worth it. */
 static u32 move_batch(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 max_nr)
@@ -31,11 +31,11 @@ static void move_ptes(struct mm *mm, pte_t *old_ptep, u64 old_addr, u64 old_end,
 		struct exclusive_run exclusive;
 		pte_t pte;
 
-		nr = skip_none_ptes(mm, old_ptep, max_nr);
+		nr = skip_none_ptes(mm, old_ptep, max_nr, RF_SITE_mremap);
 		if (nr)
 			continue;
 		nr = 1;
-		pte = ptep_get_norecency(mm, old_addr, old_ptep);
+		pte = read_pte(mm, old_addr, old_ptep, RF_SITE_mremap);
 		if (pte_present(pte)) {
 			nr = move_batch(mm, old_addr, old_ptep, pte, max_nr);
 			force_flush = true;

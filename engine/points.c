@@ -79,8 +79,8 @@ static const struct point points[] = {
 	  "madvise_one_gather=true pmd_split_set_ptes=true pt_reclaim=true" },
 	{ "linux-7.2", "linux-6.17", "arm64", "7.2.13",
 	  "Ageing and file unmapping in batches, local flushes for reused pages, no flush where none is needed.",
-	  "access_compare=raw batch_file_unmap=true batch_young=true needs_flush=precise pt_reclaim=true "
-	  "reuse_flush=local tlbi_limit_waits=once tlbi_range_limit=range" },
+	  "access_compare=raw batch_file_unmap=true batch_young=true gup_recheck=lockless needs_flush=precise "
+	  "pt_reclaim=true reuse_flush=local rmap_unlocked=lockless tlbi_limit_waits=once tlbi_range_limit=range" },
 	{ "linux-7.3", "linux-7.2", "arm64", "7.3.4",
 	  "The newest kernel modelled; of what is counted, only PROT_NONE on large folios differs from 7.2.",
 	  "protnone_cont=none" },

@@ -28,6 +28,8 @@ struct rf_mm_knobs {
 	bool pmd_split_set_ptes;	/* split fills the table with one set_ptes(512) (6.9) */
 	bool defer_unmap_flush;		/* ARCH_WANT_BATCHED_UNMAP_TLB_FLUSH */
 	bool madvise_one_gather;	/* one mmu_gather per madvise(DONTNEED, FREE), not per VMA (6.16) */
+	bool gup_recheck_lockless;	/* GUP fast looks again with ptep_get_lockless() (7.2) */
+	bool rmap_lockless;		/* so does page_vma_mapped_walk() before it has the lock (7.2) */
 	bool locked_norecency;		/* reads under the lock that compare or skip take one entry: no kernel */
 	bool pt_reclaim;		/* madvise(DONTNEED) frees the tables it empties (x86 6.14, all 7.0) */
 	enum rf_gather gather;

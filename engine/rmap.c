@@ -3,11 +3,12 @@
  * What others do to an address space through the reverse map: reclaim and
  * write-back. mm/rmap.c; kernel-model.md 4.10.
  *
- * page_vma_mapped_walk() reads every entry it visits twice; those reads are
+ * page_vma_mapped_walk() reads every entry it visits twice: to find it and to
+ * check it. Until it has found the first one it has no lock. Those reads are
  * counted in the row rmap_walk, so that the other rows show what the unmapping
  * itself costs.
  */
-#include "engine/mm.h"
+#include "engine/readers.h"
 
 void flush_tlb_range(struct mm *mm, u64 start, u64 end)
 {
@@ -35,14 +36,28 @@ void flush_pmd_tlb_range(struct mm *mm, u64 start, u64 end)
 	mm->arch.ops->flush_tlb_range(&mm->arch, &flush);
 }
 
-void rmap_walk_reads(struct mm *mm, u64 addr, pte_t *ptep)
+void rmap_walk_reads(struct mm *mm, u64 addr, pte_t *ptep, bool first)
 {
 	enum rf_row row = machine_set_row(mm->machine, mm, RF_ROW_rmap_walk);
 
 	mm->machine->stats.operations[RF_ROW_rmap_walk]++;
-	ptep_get_norecency(mm, addr, ptep);
-	ptep_get_norecency(mm, addr, ptep);
+	if (first && mm_knobs(mm)->rmap_lockless)
+		read_pte_lockless(mm, addr, ptep, RF_SITE_rmap_unlocked);
+	else
+		read_pte(mm, addr, ptep, first ? RF_SITE_rmap_unlocked : RF_SITE_rmap_locked);
+	read_pte(mm, addr, ptep, RF_SITE_rmap_locked);
 	machine_set_row(mm->machine, mm, row);
+}
+
+/* A walk goes on with the lock held to the end of the table and of the VMA. */
+bool rmap_walk_begins(struct mm *mm, u64 addr, u32 done)
+{
+	const struct vm_area *vma;
+
+	if (!done || !pte_index(mm, addr))
+		return true;
+	vma = vma_lookup(mm, addr);
+	return vma && vma->start == addr;
 }
 
 /* The entry of addr for a reverse-map walk; splits a leaf. NULL, and an anomaly, if there is none. */
@@ -130,8 +145,8 @@ static u32 unmap_some(struct mm *mm, const struct rf_op *op, u64 addr, pte_t *pt
 	struct pte_batch seen = { 0 };
 	pte_t pte;
 
-	rmap_walk_reads(mm, addr, ptep);
-	pte = ptep_get_norecency(mm, addr, ptep);
+	rmap_walk_reads(mm, addr, ptep, rmap_walk_begins(mm, addr, i));
+	pte = read_pte(mm, addr, ptep, RF_SITE_rmap_unmap);
 	if (!pte_present(pte)) {
 		count_anomaly(mm->machine, RF_ANOMALY_missing_pte);
 		return 1;
@@ -171,7 +186,7 @@ void op_reclaim_flush(struct mm *mm)
 	mm->arch.ops->tlbbatch_flush(&mm->arch);
 }
 
-static u32 mkclean_some(struct mm *mm, u64 addr, u32 left)
+static u32 mkclean_some(struct mm *mm, u64 addr, u32 done, u32 left)
 {
 	u32 max_nr = rmap_run_limit(mm, addr, left), nr = 1;
 	struct exclusive_run exclusive;
@@ -181,8 +196,8 @@ static u32 mkclean_some(struct mm *mm, u64 addr, u32 left)
 
 	if (!ptep)
 		return 1;
-	rmap_walk_reads(mm, addr, ptep);
-	pte = mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
+	rmap_walk_reads(mm, addr, ptep, rmap_walk_begins(mm, addr, done));
+	pte = read_pte(mm, addr, ptep, RF_SITE_mkclean);
 	if (!pte_present(pte) || (!pte_dirty(pte) && !pte_write(pte)))
 		return 1;
 	if (mm_knobs(mm)->batch_mkclean && pte_folio_order(pte))
@@ -201,5 +216,5 @@ void op_mkclean(struct mm *mm, const struct rf_op *op)
 	u32 i, nr;
 
 	for (i = 0; i < op->nr; i += nr, addr += (u64)nr << mm->arch.geometry->page_shift)
-		nr = mkclean_some(mm, addr, op->nr - i);
+		nr = mkclean_some(mm, addr, i, op->nr - i);
 }

@@ -7,6 +7,7 @@
 #define REFOLD_ENGINE_STATS_H
 
 #include "arch/counters.h"
+#include "engine/sites.h"
 
 /*
  * The rows of the report's "operations". Reads by page_vma_mapped_walk() on behalf of unmap_*, migrate, folio_split
@@ -48,6 +49,7 @@ struct rf_stats {
 	struct arch_counters rows[RF_NR_ROWS];
 	u64 operations[RF_NR_ROWS];		/* how many operations were counted in the row */
 	struct arch_batches batches;
+	struct rf_reader_counters readers[RF_NR_SITES];	/* who read entries; loaded ones were read by nobody */
 	struct arch_counters loaded;		/* setting up what an attach snapshot found; in no row */
 	s64 live_blocks;			/* folded blocks now */
 	u64 peak_live_blocks;

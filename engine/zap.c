@@ -4,7 +4,7 @@
  * of mm/memory.c, unmap_region() and exit_mmap() of mm/mmap.c; kernel-model.md
  * 3.4 and 4.5.
  */
-#include "engine/mm.h"
+#include "engine/readers.h"
 
 struct zap_state {
 	struct mmu_gather *tlb;
@@ -126,10 +126,10 @@ retry:
 		u32 max_nr = (end - addr) >> shift;
 		pte_t pte;
 
-		nr = skip_none_ptes(mm, ptep, max_nr);
+		nr = skip_none_ptes(mm, ptep, max_nr, RF_SITE_zap);
 		if (nr)
 			continue;
-		pte = ptep_get_norecency(mm, addr, ptep);
+		pte = read_pte(mm, addr, ptep, RF_SITE_zap);
 		if (!pte_present(pte)) {
 			nr = zap_nonpresent_ptes(&zap, addr, ptep, pte, max_nr);
 			continue;
@@ -270,7 +270,7 @@ static void install_guards(struct mm *mm, u64 addr, u64 end)
 		ptep = pte_alloc(mm, pmd, addr);
 		if (!ptep)
 			return;
-		if (pte_none(mm->arch.ops->ptep_get(&mm->arch, addr, ptep)))
+		if (pte_none(read_pte(mm, addr, ptep, RF_SITE_guard_install)))
 			set_pte_at(mm, addr, ptep, (pte_t){ PTE_GUARD_MARKER });
 	}
 }
