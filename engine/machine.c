@@ -361,7 +361,7 @@ static int run_in_mm(struct mm *mm, const struct rf_op *op)
 	case RF_OP_UNMAP_FILE:	op_unmap(mm, op); break;
 	case RF_OP_MIGRATE_OUT:	op_migrate_out(mm, op); break;
 	case RF_OP_MIGRATE_IN:	op_migrate_in(mm, op); break;
-	case RF_OP_RECLAIM_FLUSH: op_reclaim_flush(mm); break;
+	case RF_OP_RECLAIM_FLUSH: op_reclaim_flush(mm, op); break;
 	case RF_OP_COLLAPSE:	op_collapse(mm, op); break;
 	case RF_OP_FOLIO_SPLIT:	op_folio_split(mm, op); break;
 	case RF_OP_MKCLEAN:	op_mkclean(mm, op); break;

@@ -60,6 +60,7 @@ struct rf_machine {
 	struct arch_batches *load_batches;	/* of RF_OP_LOAD: nobody asks for them */
 	u32 next_anon_vma;
 	bool flush_required;		/* of the reclaim batch: tlb_ubc->flush_required */
+	bool flush_writable;		/* tlb_ubc->writable: a dirty entry is among them */
 	s64 last_live;			/* live_blocks since last_change */
 	u64 last_change;
 	unsigned __int128 live_time;	/* block-nanoseconds */
@@ -422,7 +423,7 @@ void op_madv_pageout(struct mm *mm, const struct rf_op *op);
 
 void op_unmap(struct mm *mm, const struct rf_op *op);
 void op_mkclean(struct mm *mm, const struct rf_op *op);
-void op_reclaim_flush(struct mm *mm);
+void op_reclaim_flush(struct mm *mm, const struct rf_op *op);
 void op_migrate_out(struct mm *mm, const struct rf_op *op);
 void op_migrate_in(struct mm *mm, const struct rf_op *op);
 void op_folio_split(struct mm *mm, const struct rf_op *op);

@@ -50,7 +50,7 @@
 	X(UNMAP_FILE, "unmap_file") /* try_to_unmap() of clean file or lazyfree pages: nr entries at addr vanish */ \
 	X(MIGRATE_OUT, "migrate_out") /* try_to_migrate(): nr entries at addr become migration entries of pfn... */ \
 	X(MIGRATE_IN, "migrate_in") /* remove_migration_ptes(): nr entries at addr map pfn... again, folio of order */ \
-	X(RECLAIM_FLUSH, "reclaim_flush") /* try_to_unmap_flush(): end of a batch of UNMAP_* or MIGRATE_OUT */ \
+	X(RECLAIM_FLUSH, "reclaim_flush") /* try_to_unmap_flush(): end of a batch of UNMAP_* or MIGRATE_OUT; RF_OP_WRITE: ..._dirty() */ \
 	X(COLLAPSE, "collapse")     /* khugepaged or MADV_COLLAPSE: the 2M at addr become folio pfn */ \
 	X(FOLIO_SPLIT, "folio_split") /* nr entries at addr belong to folios of this order now; a PMD is split */ \
 	X(MKCLEAN, "mkclean")       /* page_mkclean_one(): nr file entries at addr written back */ \
@@ -75,7 +75,7 @@ enum rf_why {
 };
 
 /* rf_op.flags */
-#define RF_OP_WRITE	0x0001	/* FAULT_*: a write access; MIGRATE_IN, FAULT_SWAP: the new entry is writable */
+#define RF_OP_WRITE	0x0001	/* FAULT_*: a write access; MIGRATE_IN: the new entry is writable; RECLAIM_FLUSH: see there */
 #define RF_OP_POPULATE	0x0002	/* FAULT_*: by GUP, MAP_POPULATE, mlock... */
 #define RF_OP_SHMEM	0x0004	/* FAULT_FILE: shmem page */
 #define RF_OP_FIRST	0x0008	/* FAULT_FILE: first run of this fault (a fault-around has several) */

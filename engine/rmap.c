@@ -115,6 +115,7 @@ pte_t unmap_clear_run(struct mm *mm, u64 addr, pte_t *ptep, u32 nr, bool defer)
 	if (defer) {
 		ops->tlbbatch_add_pending(&mm->arch, addr, nr);
 		mm->machine->flush_required = true;
+		mm->machine->flush_writable |= pte_dirty(pte);
 	} else {
 		flush_tlb_range(mm, addr, addr + ((u64)nr << mm->arch.geometry->page_shift));
 	}
@@ -177,12 +178,14 @@ void op_unmap(struct mm *mm, const struct rf_op *op)
 	}
 }
 
-/* try_to_unmap_flush() */
-void op_reclaim_flush(struct mm *mm)
+/* try_to_unmap_flush(), and try_to_unmap_flush_dirty(), which need not wait for entries nobody can write through. */
+void op_reclaim_flush(struct mm *mm, const struct rf_op *op)
 {
-	if (!mm->machine->flush_required)
+	struct rf_machine *machine = mm->machine;
+
+	if (!machine->flush_required || (op->flags & RF_OP_WRITE && !machine->flush_writable))
 		return;
-	mm->machine->flush_required = false;
+	machine->flush_required = machine->flush_writable = false;
 	mm->arch.ops->tlbbatch_flush(&mm->arch);
 }
 

@@ -256,6 +256,10 @@ static void dispatch(struct rf_tracker *tracker, const struct rf_record *record)
 		tracker->fidelity.anomalies.unordered_record++;
 	else
 		tracker->time = record->time;
+	if (tracker->freeing && record->kind != RF_PAGE_FREE) {
+		tracker->freeing = false;
+		reclaim_flush(tracker);
+	}
 	switch (record->kind) {
 	case RF_CACHE_DELETE:
 		on_cache_delete(tracker, record);

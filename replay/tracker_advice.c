@@ -34,6 +34,7 @@ static void walk_to(struct rf_tracker *tracker, struct task *task, u64 vpn)
 	vpn = min_u64(vpn, end_of_advice(tracker, task));
 	if (vpn <= call->walked)
 		return;
+	reclaim_flush(tracker);		/* the last table's pages were reclaimed, to the end */
 	op = emit(tracker, RF_OP_MADV_PAGEOUT, task->mm);
 	op->addr = call->walked << tracker->page_shift;
 	op->end = vpn << tracker->page_shift;

@@ -20,6 +20,17 @@ static void owe_flush(struct rf_tracker *tracker, struct world_mm *mm)
 	tracker->flush_mms[tracker->nr_flush_mms++] = mm->id;
 }
 
+/* try_to_unmap_flush_dirty(): if a store may still reach one of the pages; that was decided by each machine. */
+static void reclaim_flush_dirty(struct rf_tracker *tracker)
+{
+	for (u32 i = 0; i < tracker->nr_flush_mms; i++) {
+		struct world_mm *mm = world_mm(tracker->world, tracker->flush_mms[i]);
+
+		if (mm && mm->flush_due)
+			emit(tracker, RF_OP_RECLAIM_FLUSH, mm)->flags = RF_OP_WRITE;
+	}
+}
+
 void reclaim_flush(struct rf_tracker *tracker)
 {
 	for (u32 i = 0; i < tracker->nr_flush_mms; i++) {
@@ -56,17 +67,17 @@ static void swap_out(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, w
 	owe_flush(tracker, mm);
 }
 
-void unmap_unseen(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte)
+static void unmap_one(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte, u16 op_flags)
 {
 	u64 pfn = world_pte_pfn(pte);
 
 	tracker->fidelity.inferred.unmapped_unseen++;
 	if (world_pte_kind(pte) == WORLD_ANON && mm->swapped) {
-		swap_out(tracker, mm, vpn, pte, RF_OP_INFERRED);
+		swap_out(tracker, mm, vpn, pte, op_flags);
 		return;
 	}
 	emit_entry(tracker, RF_OP_UNMAP_FILE, mm, vpn, pfn, folio_order(tracker->world, pfn),
-		   RF_OP_INFERRED | RF_OP_DEFERRED | (world_pte_kind(pte) == WORLD_ANON ? RF_OP_ANON : 0));
+		   op_flags | RF_OP_DEFERRED | (world_pte_kind(pte) == WORLD_ANON ? RF_OP_ANON : 0));
 	world_set(tracker->world, mm, vpn, 0);
 	owe_flush(tracker, mm);
 	if (pte & WORLD_DOUBT) {
@@ -87,6 +98,11 @@ void unmap_unseen(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, worl
 	default:
 		break;
 	}
+}
+
+void unmap_unseen(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte)
+{
+	unmap_one(tracker, mm, vpn, pte, RF_OP_INFERRED);
 }
 
 /*
@@ -122,7 +138,8 @@ static void resolve_freed(struct rf_tracker *tracker, const struct task *task, u
 			reclaimed = mm->unmapped[RF_RSS_FILE];
 		}
 		if (reclaimed) {
-			unmap_unseen(tracker, mm, vpn, pte);
+			unmap_one(tracker, mm, vpn, pte, anomaly == &tracker->fidelity.anomalies.free_of_mapped
+							 ? 0 : RF_OP_INFERRED);
 			continue;
 		}
 		++*anomaly;
@@ -170,8 +187,15 @@ void on_page_free(struct rf_tracker *tracker, struct task *task, const struct rf
 
 	if (pfn >= WORLD_INVENTED_PFN || drop_alloc(task, pfn))
 		return;
+	/*
+	 * shrink_folio_list(): no page is freed that a TLB may still map. What only its freeing tells to have been
+	 * unmapped was in the same batch.
+	 */
+	if (!tracker->freeing)
+		reclaim_flush(tracker);
 	fault_page_freed(tracker, task, pfn);
 	resolve_folio(tracker, task, pfn, order, &tracker->fidelity.anomalies.free_of_mapped);
+	tracker->freeing = tracker->nr_flush_mms;
 }
 
 /* mm_vmscan_write_folio: everything that mapped the folio was unmapped before. */
@@ -200,7 +224,7 @@ void on_swap_write(struct rf_tracker *tracker, const struct rf_record *record)
 		}
 	}
 	/* Before the write, pageout() completes the flushes: a store must not reach a page that is on its way out. */
-	reclaim_flush(tracker);
+	reclaim_flush_dirty(tracker);
 }
 
 /* ---- migration -------------------------------------------------------------------------------- */

@@ -17,7 +17,9 @@ void swap_in(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *
 	/* do_swap_page(): nobody else's entry, nobody else's page: ours alone, and writable at once. */
 	if (world_pte_kind(old) == WORLD_SWAP && slot_entries(tracker->world, (u32)world_pte_pfn(old)) == 1) {
 		flags = WORLD_EXCLUSIVE | (vma->flags & RF_VM_WRITE ? WORLD_WRITE : 0);
-		op_flags |= RF_OP_EXCLUSIVE | (flags & WORLD_WRITE ? RF_OP_WRITE : 0);
+		op_flags |= RF_OP_EXCLUSIVE;
+	} else {
+		op_flags &= ~RF_OP_WRITE;	/* stays read-only; a copy may follow */
 	}
 	for (u64 i = 0; i < nr; i++) {
 		old = world_get(mm, base + i);
@@ -108,6 +110,7 @@ void fault_swap_in(struct rf_tracker *tracker, struct task *task, struct world_v
 	struct task_fault *fault = &task->fault;
 	struct task_alloc alloc;
 	u64 pfn, nr = delta > 0 ? (u64)delta : 1;
+	u16 write = fault->flags & RF_FAULT_WRITE ? RF_OP_WRITE : 0;
 
 	fault->settled = fault->swapped_in = true;
 	if (delta == 1 && task->nr_allocs > 1)
@@ -119,7 +122,8 @@ void fault_swap_in(struct rf_tracker *tracker, struct task *task, struct world_v
 			nr = 1;
 		tracker->fidelity.inferred.swap_in_from_cache += !task->nr_allocs;
 		task->nr_allocs = 0;
-		swap_in(tracker, task->mm, vma, fault->vpn, pfn, order, nr, RF_OP_CACHED | RF_OP_INFERRED);
+		swap_in(tracker, task->mm, vma, fault->vpn, pfn, order, nr,
+			write | RF_OP_CACHED | RF_OP_INFERRED);
 		return;
 	}
 	if (!take_alloc(task, nr, &alloc)) {
@@ -133,5 +137,5 @@ void fault_swap_in(struct rf_tracker *tracker, struct task *task, struct world_v
 		nr = 1;
 	task->nr_allocs = 0;
 	/* alloc_swap_folio(): a large folio lies naturally aligned around the fault. */
-	swap_in(tracker, task->mm, vma, fault->vpn, alloc.pfn + (fault->vpn & (nr - 1)), alloc.order, nr, 0);
+	swap_in(tracker, task->mm, vma, fault->vpn, alloc.pfn + (fault->vpn & (nr - 1)), alloc.order, nr, write);
 }

@@ -191,6 +191,7 @@ struct rf_tracker {
 	size_t nr_streams;
 	u32 *flush_mms;		/* numbers of those with flush_due */
 	u32 nr_flush_mms, flush_mms_size;
+	bool freeing;		/* pages are being freed whose flush is still owed */
 };
 
 /* ---- tasks.c ---------------------------------------------------------------- */

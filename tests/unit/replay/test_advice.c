@@ -34,9 +34,11 @@ static void pageout_goes_table_by_table(void **context)
 		  "fault_anon 0 @512 nr=1 pfn=1001\n"
 		  "madv_pageout 0 @510-512\n"
 		  "unmap_swap 0 @511 nr=1 pfn=1\n"
+		  "reclaim_flush 0 dirty\n"
 		  "reclaim_flush 0\n"
 		  "madv_pageout 0 @512-514\n"
 		  "unmap_swap 0 @512 nr=1 pfn=2\n"
+		  "reclaim_flush 0 dirty\n"
 		  "reclaim_flush 0\n");
 }
 
@@ -54,6 +56,7 @@ static void reclaim_by_others_does_not_move_the_walk(void **context)
 	expect(r, "fault_anon 0 @511 nr=1 pfn=1000\n"
 		  "fault_anon 0 @512 nr=1 pfn=1001\n"
 		  "unmap_swap 0 @511 nr=1 pfn=1\n"
+		  "reclaim_flush 0 dirty\n"
 		  "reclaim_flush 0\n"
 		  "madv_pageout 0 @510-514\n");
 }

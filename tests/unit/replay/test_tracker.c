@@ -216,8 +216,9 @@ static void swap(void **context)
 	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
 		  "fault_anon 0 @2 nr=1 pfn=1001\n"
 		  "unmap_swap 0 @1 nr=1 pfn=1\n"
-		  "reclaim_flush 0\n"
+		  "reclaim_flush 0 dirty\n"
 		  "unmap_swap 0 @2 nr=1 pfn=2\n"
+		  "reclaim_flush 0 dirty\n"
 		  "reclaim_flush 0\n"
 		  "fault_swap 0 @1 nr=1 pfn=3000\n"
 		  "fault_swap 0 @2 nr=1 pfn=1001\n");
