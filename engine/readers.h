@@ -19,10 +19,17 @@ static inline void count_reads(struct mm *mm, enum rf_site site, u64 calls, u64 
 	reader->lines += lines;
 }
 
-/* ptep_get_norecency() and its lockless twin of the norecency RFC: one load, A and D as this entry has them. */
-static inline bool reads_one_entry(const struct mm *mm, enum rf_site site)
+/* readers.c: an entry of a contiguous block, with whatever the backend's getter makes of it. */
+pte_t read_block(struct mm *mm, u64 addr, pte_t *ptep, enum rf_site site);
+pte_t read_block_lockless(struct mm *mm, u64 addr, pte_t *ptep, enum rf_site site);
+
+/*
+ * One load: of an entry that is in no contiguous block, in every backend; of one that is, where the site does without
+ * the A and D of its block. That is the ptep_get_norecency() of the norecency RFC, and its lockless twin.
+ */
+static inline bool reads_one_entry(const struct mm *mm, const pte_t *ptep, enum rf_site site)
 {
-	return mm->machine->norecency_sites & BIT_ULL(site);
+	return !pte_cont(*ptep) || mm->machine->norecency_sites & BIT_ULL(site);
 }
 
 static inline pte_t read_one_entry(struct mm *mm, const pte_t *ptep, enum rf_site site)
@@ -36,33 +43,19 @@ static inline pte_t read_one_entry(struct mm *mm, const pte_t *ptep, enum rf_sit
 /* ptep_get() */
 static inline pte_t read_pte(struct mm *mm, u64 addr, pte_t *ptep, enum rf_site site)
 {
-	struct arch_counters *counters = mm->arch.counters;
-	u64 loads = counters->pte_loads, lines = counters->pte_lines;
-	pte_t pte;
-
-	if (reads_one_entry(mm, site)) {
-		counters->ptep_get++;
-		return read_one_entry(mm, ptep, site);
-	}
-	pte = mm->arch.ops->ptep_get(&mm->arch, addr, ptep);
-	count_reads(mm, site, 1, counters->pte_loads - loads, counters->pte_lines - lines);
-	return pte;
+	if (!reads_one_entry(mm, ptep, site))
+		return read_block(mm, addr, ptep, site);
+	mm->arch.counters->ptep_get++;
+	return read_one_entry(mm, ptep, site);
 }
 
 /* ptep_get_lockless() */
 static inline pte_t read_pte_lockless(struct mm *mm, u64 addr, pte_t *ptep, enum rf_site site)
 {
-	struct arch_counters *counters = mm->arch.counters;
-	u64 loads = counters->pte_loads, lines = counters->pte_lines;
-	pte_t pte;
-
-	if (reads_one_entry(mm, site)) {
-		counters->ptep_get_lockless++;
-		return read_one_entry(mm, ptep, site);
-	}
-	pte = mm->arch.ops->ptep_get_lockless(&mm->arch, addr, ptep);
-	count_reads(mm, site, 1, counters->pte_loads - loads, counters->pte_lines - lines);
-	return pte;
+	if (!reads_one_entry(mm, ptep, site))
+		return read_block_lockless(mm, addr, ptep, site);
+	mm->arch.counters->ptep_get_lockless++;
+	return read_one_entry(mm, ptep, site);
 }
 
 /* gup_fast_pte_range() once the page is pinned: by ptep_get() until GUP, too, was made to use the lockless getter. */
