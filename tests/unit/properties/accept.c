@@ -214,8 +214,8 @@ static bool accept_rmap(struct target *t)
 		return all_of_kind(t, REF_PRESENT) && all_bits(t, REF_ANON, REF_SPECIAL) && in_one_vma(t) &&
 		       in_one_table(t) && t->op->order < t->pages[t->first].order;
 	case RF_OP_MKCLEAN:
-		return all_of_kind(t, REF_PRESENT) && all_bits(t, 0, REF_ANON | REF_SPECIAL) && (t->vma & RF_VM_SHARED) &&
-		       in_one_vma(t);
+		return all_of_kind(t, REF_PRESENT) && all_bits(t, 0, REF_ANON | REF_SPECIAL) &&
+		       (t->vma & RF_VM_SHARED) && in_one_vma(t);
 	}
 	return true;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What must hold after each single helper call, whoever made it: the parts of section 8 that speak of helpers (I1, I4-I7,
- * I13-I15, I18). The knobs of a policy say where a posting did otherwise by intent.
+ * What must hold after each single helper call, whoever made it: the parts of section 8 that speak of helpers (I1,
+ * I4-I7, I13-I15, I18). The knobs of a policy say where a posting did otherwise by intent.
  */
 #include "call.h"
 
@@ -82,10 +82,12 @@ static void check_run(struct world *w, const struct call *call)
 	for (i = 1; i < call->nr; i++) {
 		pte_t first = call->ptep[0], pte = call->ptep[i];
 
-		require(w, "I5", pte_present(pte) == pte_present(first), "%s at %llx+%u: not all are present", where(call));
-		if (pte_present(pte))
-			require(w, "I5", pte_folio_pfn(pte) == pte_folio_pfn(first) && pte_pfn(pte) == pte_pfn(first) + i,
-				"%s at %llx+%u: not pages of one folio in a row", where(call));
+		require(w, "I5", pte_present(pte) == pte_present(first), "%s at %llx+%u: not all are present",
+			where(call));
+		if (!pte_present(pte))
+			continue;
+		require(w, "I5", pte_folio_pfn(pte) == pte_folio_pfn(first) && pte_pfn(pte) == pte_pfn(first) + i,
+			"%s at %llx+%u: not pages of one folio in a row", where(call));
 	}
 }
 
@@ -133,8 +135,8 @@ static void check_events(struct world *w, const struct call *call, u64 fold, u64
 	u64 born = now->born - call->counters.born, erased = now->erased - call->counters.erased;
 
 	require(w, "I6", before + fold + born - unfold - erased == after,
-		"%s at %llx+%u: %u blocks, %llu folded, %llu born, %llu unfolded, %llu erased, but %u remain", where(call),
-		before, (unsigned long long)fold, (unsigned long long)born, (unsigned long long)unfold,
+		"%s at %llx+%u: %u blocks, %llu folded, %llu born, %llu unfolded, %llu erased, but %u remain",
+		where(call), before, (unsigned long long)fold, (unsigned long long)born, (unsigned long long)unfold,
 		(unsigned long long)erased, after);
 	require(w, "I18", unfold <= before + fold, "%s at %llx+%u unfolds %llu of %u blocks", where(call),
 		(unsigned long long)unfold, before);
@@ -180,13 +182,15 @@ static void check_conversions(struct world *w, const struct call *call, u64 conv
 {
 	const struct arch_counters *now = call->mm->arch.counters;
 	s64 entries = conversions * block_size(call), flushes = knobs_of(call)->bbml3 ? 0 : conversions;
-	s64 atomics = now->pte_atomics - call->counters.pte_atomics, stores = now->pte_stores - call->counters.pte_stores;
+	s64 atomics = now->pte_atomics - call->counters.pte_atomics;
+	s64 stores = now->pte_stores - call->counters.pte_stores;
 	struct base_cost base = base_cost(call);
 
 	require(w, "I7", call->block_flushes >= (u64)flushes, "%s at %llx+%u: %llu conversions, %u flushes of a block",
 		where(call), (unsigned long long)conversions, call->block_flushes);
 	require(w, "I7", base.flushes < 0 || base.flushes + flushes == call->flushes,
-		"%s at %llx+%u: %llu conversions, %u flushes", where(call), (unsigned long long)conversions, call->flushes);
+		"%s at %llx+%u: %llu conversions, %u flushes", where(call), (unsigned long long)conversions,
+		call->flushes);
 	if (!w->arm64)
 		return;
 	require(w, "I7", base.atomics < 0 ? atomics >= entries : atomics == base.atomics + entries,
@@ -216,9 +220,10 @@ static void check_union(struct world *w, const struct call *call, u64 fold)
 			bits = entry_bits(call->block[j]);
 			if (was && (!is || fold))
 				require(w, "I13", (bits & least) == least && !(bits & ~most),
-					"%s at %llx+%u: page %u of an unfolded block lacks A/D of it", where(call), j - i);
+					"%s at %llx+%u: page %u of an unfolded block lacks A/D of it", where(call),
+					j - i);
 			else if (!was && is)
-				require(w, "I13", bits == entry_bits(call->block[call->ptep - call->block]) && !(bits & ~most),
+				require(w, "I13", bits == entry_bits(*call->ptep) && !(bits & ~most),
 					"%s at %llx+%u: page %u of a folded block differs in A/D", where(call), j - i);
 			else if (!was && !is)
 				require(w, "I13", call->before[j].val == call->block[j].val,
@@ -239,8 +244,8 @@ static void check_protected(struct world *w, const struct call *call)
 			continue;
 		require(w, "I14", !pte_write(new) && (new.val & PTE_RDONLY), "%s at %llx+%u: page %u is writable",
 			where(call), i);
-		require(w, "I14", !pte_dirty(old) || (new.val & PTE_DIRTY), "%s at %llx+%u: page %u is not dirty any more",
-			where(call), i);
+		require(w, "I14", !pte_dirty(old) || (new.val & PTE_DIRTY),
+			"%s at %llx+%u: page %u is not dirty any more", where(call), i);
 	}
 }
 
@@ -268,8 +273,9 @@ static void check_result(struct world *w, const struct call *call)
 		"%s at %llx+%u returns %llx, not %llx", where(call), (unsigned long long)call->result.val,
 		(unsigned long long)first.val);
 	if (pte_present(first))
-		require(w, "I15", (bits & least) == least && !(bits & ~most), "%s at %llx+%u returns A/D %llx, not %llx",
-			where(call), (unsigned long long)bits, (unsigned long long)least);
+		require(w, "I15", (bits & least) == least && !(bits & ~most),
+			"%s at %llx+%u returns A/D %llx, not %llx", where(call), (unsigned long long)bits,
+			(unsigned long long)least);
 }
 
 /* I12: pages whose age was cleared and not asked for are of the same blocks; somebody young is never overlooked. */
@@ -284,8 +290,8 @@ static void check_young(struct world *w, const struct call *call)
 		if (in_range(call, i))
 			any |= pte_cont(call->before[i]) ? block_bits(call->before + i / n * n, n) :
 							   entry_bits(call->before[i]);
-		require(w, "I12", asked || call->before[i].val == call->block[i].val, "%s at %llx+%u changes page %u outside",
-			where(call), i);
+		require(w, "I12", asked || call->before[i].val == call->block[i].val,
+			"%s at %llx+%u changes page %u outside", where(call), i);
 	}
 	if (call->kind == CALL_YOUNG)
 		require(w, "I12", call->found == !!(any & PTE_AF), "%s at %llx+%u overlooks a young page", where(call));
@@ -312,8 +318,8 @@ void check_call(struct world *w, const struct call *call)
 		check_protected(w, call);
 		break;
 	case CALL_ACCESS:
-		require(w, "I9", !tlb_nr_widened(w, call->mm->id), "%s at %llx+%u makes entries writable without a flush",
-			where(call));
+		require(w, "I9", !tlb_nr_widened(w, call->mm->id),
+			"%s at %llx+%u makes entries writable without a flush", where(call));
 		break;
 	case CALL_YOUNG:
 	case CALL_YOUNG_DIRTY:

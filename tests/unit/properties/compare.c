@@ -69,7 +69,8 @@ static void check_present(const struct view *view, u32 page, const struct ref_pa
 	require(w, "I11", pte_folio_order(pte) <= expected->order, "mm %u: %llx is of a folio of order %u, not %u",
 		page_name(view, page), pte_folio_order(pte), expected->order);
 	check_bound(view, page, "I11", "writable", pte_write(pte), bits, REF_WRITE_MUST, REF_WRITE_MAY);
-	require(w, "I14", pte_write(pte) || (pte.val & PTE_RDONLY), "mm %u: %llx lets writes through", page_name(view, page));
+	require(w, "I14", pte_write(pte) || (pte.val & PTE_RDONLY), "mm %u: %llx lets writes through",
+		page_name(view, page));
 	check_bound(view, page, "I12", "young", pte_young(pte), bits, REF_YOUNG_MUST, REF_YOUNG_MAY);
 	check_bound(view, page, "I12", "dirty", pte_dirty(pte), bits, REF_DIRTY_MUST, REF_DIRTY_MAY);
 }
@@ -79,8 +80,8 @@ static void check_migration(const struct view *view, u32 page, const struct ref_
 	u16 bits = expected->bits;
 
 	require(view->w, "I11", is_migration_entry(pte) && pte_pfn(pte) == expected->pfn,
-		"mm %u: %llx is %llx, not the migration entry of %llx", page_name(view, page), (unsigned long long)pte.val,
-		(unsigned long long)expected->pfn);
+		"mm %u: %llx is %llx, not the migration entry of %llx", page_name(view, page),
+		(unsigned long long)pte.val, (unsigned long long)expected->pfn);
 	check_bound(view, page, "I11", "writable", pte_write(pte), bits, REF_WRITE_MUST, REF_WRITE_MAY);
 	check_bound(view, page, "I12", "young", pte_young(pte), bits, REF_YOUNG_MUST, REF_YOUNG_MAY);
 	check_bound(view, page, "I12", "dirty", pte.val & PTE_DIRTY, bits, REF_DIRTY_MUST, REF_DIRTY_MAY);
@@ -120,8 +121,9 @@ static void check_page(const struct view *view, u32 page, pte_t pte)
 			(unsigned long long)pte.val);
 		break;
 	}
-	require(w, "I11", facts == facts_of(expected), "mm %u: %llx: the page is %llx, not %llx (anonymous, exclusive, shmem)",
-		page_name(view, page), (unsigned long long)facts, (unsigned long long)facts_of(expected));
+	require(w, "I11", facts == facts_of(expected),
+		"mm %u: %llx: the page is %llx, not %llx (anonymous, exclusive, shmem)", page_name(view, page),
+		(unsigned long long)facts, (unsigned long long)facts_of(expected));
 }
 
 /* ---- one block ---- */
@@ -147,8 +149,8 @@ static bool check_block(const struct view *view, u32 first, const pte_t *block, 
 	require(w, "I2", pte_pfn(block[0]) % n == 0, "mm %u: folded at %llx: the pages are not aligned",
 		page_name(view, first));
 	for (i = 0; i < n; i++) {
-		require(w, "I2", pte_pfn(block[i]) == pte_pfn(block[0]) + i, "mm %u: folded at %llx: not pages in a row",
-			page_name(view, first));
+		require(w, "I2", pte_pfn(block[i]) == pte_pfn(block[0]) + i,
+			"mm %u: folded at %llx: not pages in a row", page_name(view, first));
 		require(w, "I2", !((block[i].val ^ block[0].val) & PTE_HW_MASK & ~varies),
 			"mm %u: folded at %llx: entries differ", page_name(view, first));
 		require(w, "I2", pte_folio_pfn(block[i]) == pte_folio_pfn(block[0]),
@@ -278,15 +280,14 @@ void check_fork(struct world *w, u32 parent, u32 child)
 	for (page = 0; page < nr_pages(w); page++) {
 		pte_t from = entry_of(w, parent, page), to = entry_of(w, child, page);
 		bool shared = w->reference->pages[parent][page].vma & RF_VM_SHARED;
+		unsigned long long addr = page_addr(w, page);
 
-		if (pte_present(to)) {
-			require(w, "I16", pte_present(from) && pte_pfn(from) == pte_pfn(to), "%llx of the child is not the parent's",
-				(unsigned long long)page_addr(w, page));
-			require(w, "I16", !pte_young(to), "%llx of the child is young", (unsigned long long)page_addr(w, page));
-			require(w, "I16", !shared || !pte_dirty(to), "%llx of the child is dirty",
-				(unsigned long long)page_addr(w, page));
-			require(w, "I16", shared || (!pte_write(to) && !pte_write(from)), "%llx is private and writable",
-				(unsigned long long)page_addr(w, page));
-		}
+		if (!pte_present(to))
+			continue;
+		require(w, "I16", pte_present(from) && pte_pfn(from) == pte_pfn(to),
+			"%llx of the child is not the parent's", addr);
+		require(w, "I16", !pte_young(to), "%llx of the child is young", addr);
+		require(w, "I16", !shared || !pte_dirty(to), "%llx of the child is dirty", addr);
+		require(w, "I16", shared || (!pte_write(to) && !pte_write(from)), "%llx is private and writable", addr);
 	}
 }

@@ -152,8 +152,10 @@ void flush_cost_check(struct world *w)
 
 	rf_stats_totals(stats, &c);
 #define same(name, extra)                                                                          \
-	require(w, "I8", c.name + stats->loaded.name == expected->name + (extra), #name " is %llu, the flushes make %llu", \
-		(unsigned long long)(c.name + stats->loaded.name), (unsigned long long)(expected->name + (extra)))
+	require(w, "I8", c.name + stats->loaded.name == expected->name + (extra),                  \
+		#name " is %llu, the flushes make %llu",                                           \
+		(unsigned long long)(c.name + stats->loaded.name),                                 \
+		(unsigned long long)(expected->name + (extra)))
 	same(flush_calls, 0);
 	same(tlbi, 0);
 	same(tlbi_va, 0);

@@ -198,10 +198,12 @@ static void make_vma_op(struct world *w, struct rf_op *op)
 static void make_range_op(struct world *w, struct rf_op *op)
 {
 	static const u8 kinds[] = {
-		RF_OP_MUNMAP, RF_OP_ZAP, RF_OP_ZAP, RF_OP_MPROTECT, RF_OP_MPROTECT, RF_OP_MPROTECT, RF_OP_MPROTECT, RF_OP_MREMAP,
-		RF_OP_MREMAP, RF_OP_MADV_FREE, RF_OP_MADV_COLD, RF_OP_MADV_PAGEOUT,
+		RF_OP_MUNMAP, RF_OP_ZAP, RF_OP_ZAP, RF_OP_MPROTECT, RF_OP_MPROTECT, RF_OP_MPROTECT, RF_OP_MPROTECT,
+		RF_OP_MREMAP, RF_OP_MREMAP, RF_OP_MADV_FREE, RF_OP_MADV_COLD, RF_OP_MADV_PAGEOUT,
 	};
-	static const u8 zaps[] = { RF_WHY_DONTNEED, RF_WHY_DONTNEED, RF_WHY_DONTNEED, RF_WHY_REMOVE, RF_WHY_TRUNCATE };
+	static const u8 zaps[] = {
+		RF_WHY_DONTNEED, RF_WHY_DONTNEED, RF_WHY_DONTNEED, RF_WHY_REMOVE, RF_WHY_TRUNCATE,
+	};
 	static const u16 access[] = { RW, RW, RW, RF_VM_READ, RF_VM_READ, RF_VM_READ | RF_VM_EXEC, 0 };
 	u32 nr = some_length(w);
 
@@ -299,7 +301,9 @@ static void make_fault_on_none(struct world *w, struct rf_op *op, const struct r
 
 static void make_fault(struct world *w, struct rf_op *op)
 {
-	static const enum ref_kind kinds[] = { REF_NONE, REF_NONE, REF_NONE, REF_NONE, REF_SWAP, REF_PRESENT, REF_PRESENT };
+	static const enum ref_kind kinds[] = {
+		REF_NONE, REF_NONE, REF_NONE, REF_NONE, REF_SWAP, REF_PRESENT, REF_PRESENT,
+	};
 	u32 number = find_kind(w, op->mm, kinds[roll(w, ARRAY_SIZE(kinds))]);
 	const struct ref_page *page;
 
@@ -386,8 +390,8 @@ static void make_rmap_op(struct world *w, struct rf_op *op)
 {
 	static const u8 kinds[] = {
 		RF_OP_UNMAP_SWAP, RF_OP_UNMAP_SWAP, RF_OP_UNMAP_FILE, RF_OP_MIGRATE_OUT, RF_OP_MIGRATE_OUT,
-		RF_OP_MIGRATE_IN, RF_OP_MIGRATE_IN, RF_OP_MIGRATE_IN, RF_OP_MIGRATE_IN, RF_OP_RECLAIM_FLUSH, RF_OP_FOLIO_SPLIT, RF_OP_MKCLEAN,
-		RF_OP_MKCLEAN,
+		RF_OP_MIGRATE_IN, RF_OP_MIGRATE_IN, RF_OP_MIGRATE_IN, RF_OP_MIGRATE_IN, RF_OP_RECLAIM_FLUSH,
+		RF_OP_FOLIO_SPLIT, RF_OP_MKCLEAN, RF_OP_MKCLEAN,
 	};
 	u32 number = find_kind(w, op->mm, REF_PRESENT), first, nr, skip;
 	const struct ref_page *page;

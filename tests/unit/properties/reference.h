@@ -73,7 +73,7 @@ struct reference {
 	unsigned int page_shift;
 	u32 table_pages, nr_pages;
 	bool old_prefaulted;	/* fault-around maps pages old */
-	bool refolds;		/* a page just cleaned may be folded again with dirty ones, in the middle of an operation */
+	bool refolds;		/* a page just cleaned may be folded again with dirty ones, before an operation ends */
 	bool alive[REFERENCE_MMS];
 	struct ref_page *pages[REFERENCE_MMS];
 };

@@ -62,8 +62,8 @@ static void fault_reuse(struct ref_page *page)
 }
 
 /*
- * Only A/D were missing, which the kernel sets where the hardware does not: for reads not on x86. A PMD would be another
- * fault's work.
+ * Only A/D were missing, which the kernel sets where the hardware does not: for reads not on x86. A PMD would be
+ * another fault's work.
  */
 static void fault_access(const struct reference *r, const struct rf_op *op, u32 number, struct ref_page *page)
 {

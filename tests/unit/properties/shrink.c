@@ -61,10 +61,12 @@ static void print_step(const struct step *step)
 {
 	const struct rf_op *op = &step->op;
 
-	printf("  %-12s mm %u addr %#llx end %#llx nr %u pfn %#llx order %u flags %#x vm_flags %#x why %u addr2 %#llx aux %#llx choice %llu\n",
+	printf("  %-12s mm %u addr %#llx end %#llx nr %u pfn %#llx order %u flags %#x vm_flags %#x why %u ",
 	       op->kind == STEP_HARDWARE ? "(hardware)" : rf_op_names[op->kind], op->mm, (unsigned long long)op->addr,
 	       (unsigned long long)op->end, op->nr, (unsigned long long)op->pfn, op->order, op->flags, op->vm_flags,
-	       op->why, (unsigned long long)op->addr2, (unsigned long long)op->aux, (unsigned long long)step->choice);
+	       op->why);
+	printf("addr2 %#llx aux %#llx choice %llu\n", (unsigned long long)op->addr2, (unsigned long long)op->aux,
+	       (unsigned long long)step->choice);
 }
 
 void report_failure(const struct config *config, const struct step *steps, size_t nr, const struct failure *failure)

@@ -63,11 +63,13 @@ static void absorb(struct world *w, struct call *call, u32 first, u32 end)
 	}
 }
 
-static struct call *begin_call(struct arch_mm *arch, const char *name, enum call_kind kind, u64 addr, pte_t *ptep, u32 nr)
+static struct call *begin_call(struct arch_mm *arch, const char *name, enum call_kind kind, u64 addr, pte_t *ptep,
+			       u32 nr)
 {
 	struct world *w = spied;
 	struct call *call = &the_call;
 	u32 n = arch->geometry->cont_ptes, index = (addr >> arch->geometry->page_shift) & (n - 1), page;
+	u64 last;
 	pmd_t *pmd;
 
 	attach(arch);
@@ -80,12 +82,13 @@ static struct call *begin_call(struct arch_mm *arch, const char *name, enum call
 	call->nr = nr;
 	call->counters = *arch->counters;
 	page = addr_page(w, addr);
-	require(w, "I5", page != NO_PAGE && addr_page(w, addr + ((u64)(nr - 1) << w->reference->page_shift)) == page + nr - 1,
+	last = addr + ((u64)(nr - 1) << w->reference->page_shift);
+	require(w, "I5", page != NO_PAGE && addr_page(w, last) == page + nr - 1,
 		"%s: [%llx +%u) is where nothing was ever mapped", name, (unsigned long long)addr, nr);
 	call->block = ptep - index;
 	call->page = page - index;
 	call->size = ALIGN_UP(index + nr, n);
-	require(w, "I5", call->page / w->reference->table_pages == (call->page + call->size - 1) / w->reference->table_pages,
+	require(w, "I5", (call->page ^ (call->page + call->size - 1)) < w->reference->table_pages,
 		"%s: [%llx +%u) crosses a table", name, (unsigned long long)addr, nr);
 	memcpy(call->before, call->block, call->size * sizeof(pte_t));
 	memcpy(call->seen, call->block, call->size * sizeof(pte_t));
@@ -141,8 +144,8 @@ static pte_t spy_ptep_get_lockless(struct arch_mm *arch, u64 addr, pte_t *ptep)
 		       (arch->knobs->lockless == LOCKLESS_UNLOCKED_GET && arch->knobs->getter != GETTER_RAW);
 	pte_t expected = expected_read(arch, addr, ptep, gathers);
 
-	require(w, "I11", pte.val == expected.val, "ptep_get_lockless at %llx is %llx, not %llx", (unsigned long long)addr,
-		(unsigned long long)pte.val, (unsigned long long)expected.val);
+	require(w, "I11", pte.val == expected.val, "ptep_get_lockless at %llx is %llx, not %llx",
+		(unsigned long long)addr, (unsigned long long)pte.val, (unsigned long long)expected.val);
 	return pte;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * mmu_gather against a gather that really keeps what is queued (I9, I10): every page queued is freed once, after a flush
- * that covers it; no batch holds more than fits, and there are no more batches than may be; the flush is the hull of what
- * was recorded, and there is one for each time that something was.
+ * mmu_gather against a gather that really keeps what is queued (I9, I10): every page queued is freed once, after a
+ * flush that covers it; no batch holds more than fits, and there are no more batches than may be; the flush is the hull
+ * of what was recorded, and there is one for each time that something was.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -26,11 +26,12 @@
 static unsigned int part, parts = 1;
 
 /*
- * Knobs that no episode turns at random: they belong together with others (a batch needs a gather that has room for it),
- * give up an invariant by intent, or are bugs.
+ * Knobs that no episode turns at random: they belong together with others (a batch needs a gather that has room for
+ * it), give up an invariant by intent, or are bugs.
  */
 static const char *const fixed_knobs[] = {
-	"access_flush", "batch_rule", "exit_spread_stored", "fold_scope", "gather", "getter", "granule", "zap_full_trick",
+	"access_flush", "batch_rule", "exit_spread_stored", "fold_scope", "gather", "getter", "granule",
+	"zap_full_trick",
 };
 
 static u64 number_of(const char *variable, u64 otherwise)
@@ -77,6 +78,7 @@ static void base_spec(char *spec, size_t size, const struct rf_policy *policy, c
 /* One to three knobs at random. */
 static void turn_knobs(char *spec, size_t size, const struct rf_policy *policy, u64 dice)
 {
+	static const unsigned int numbers[] = { 1, 7, 33, 100000 };
 	unsigned int turns = 1 + dice % 3, nr = 0, choice;
 	const char *knob, *values, *help, *value;
 	char text[128];
@@ -91,8 +93,8 @@ static void turn_knobs(char *spec, size_t size, const struct rf_policy *policy, 
 		/* The postings' rules were made for fork and zap: their runs mix writable pages with others. */
 		if (policy->mm.batch_rule != BATCH_RULE_FOLIO && !strncmp(knob, "batch_", 6))
 			continue;
-		if (!strchr(values, '|')) {	/* a number: small ones, and far away */
-			snprintf(text, sizeof(text), "%s=%u", knob, (unsigned int[]){ 1, 7, 33, 100000 }[dice >> 20 & 3]);
+		if (!strchr(values, '|')) {
+			snprintf(text, sizeof(text), "%s=%u", knob, numbers[dice >> 20 & 3]);
 			append(spec, size, text);
 			continue;
 		}
@@ -153,6 +155,7 @@ static void run_episode(const char *spec, u64 seed, size_t nr)
 	struct step *steps = malloc(nr * sizeof(*steps));
 	struct config config;
 	struct world *w;
+	bool all;
 	size_t i;
 
 	assert_non_null(steps);
@@ -162,7 +165,8 @@ static void run_episode(const char *spec, u64 seed, size_t nr)
 	for (i = 0; i < nr; i++) {
 		steps[i] = generate(w);
 		tally.steps[steps[i].op.kind]++;
-		if (!world_step(w, &steps[i]) || ((i % FULL_CHECK == FULL_CHECK - 1 || i == nr - 1) && !world_check_all(w))) {
+		all = i % FULL_CHECK == FULL_CHECK - 1 || i == nr - 1;
+		if (!world_step(w, &steps[i]) || (all && !world_check_all(w))) {
 			struct failure failure = w->failure;
 
 			world_destroy(w);

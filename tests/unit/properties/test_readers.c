@@ -2,11 +2,11 @@
 /*
  * Two negative controls that belong to readers without the lock (kernel-model.md 5.4, S0 and S2).
  *
- * R3: a page fault reads an entry, takes the lock, reads again and goes on if both are equal. A first read that does not
- * gather A/D makes it retry for ever on a folded block whose A/D sit in another entry, with nobody racing.
+ * R3: a page fault reads an entry, takes the lock, reads again and goes on if both are equal. A first read that does
+ * not gather A/D makes it retry for ever on a folded block whose A/D sit in another entry, with nobody racing.
  *
- * R5: GUP-fast reads an entry, pins the page, reads again. If the second read gathers from several entries and does not
- * check that they still are one block, it can put together what was read first, although by then it is nowhere.
+ * R5: GUP-fast reads an entry, pins the page, reads again. If the second read gathers from several entries and does
+ * not check that they still are one block, it can put together what was read first, although by then it is nowhere.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -102,8 +102,8 @@ static pte_t first_read(void)
 }
 
 /*
- * One step of the writer at a time: the block is cleaned, then unmapped, then other pages are mapped there, dirty. Every
- * step is legal under the lock, which GUP-fast does not take.
+ * One step of the writer at a time: the block is cleaned, then unmapped, then other pages are mapped there, dirty.
+ * Every step is legal under the lock, which GUP-fast does not take.
  */
 #define WRITER_STEPS (3 * N)
 

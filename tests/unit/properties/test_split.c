@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Split independence (I17): a range taken at once, or in any pieces, leaves the same mappings and the same A/D of each
- * folio. Helper by helper on random tables, for every named policy; then one operation on a machine, and a batch test that
- * ignores CONT, which must not get through. (Whole streams with operations in pieces are in test_properties.c.)
+ * folio. Helper by helper on random tables, for every named policy; then one operation on a machine, and a batch test
+ * that ignores CONT, which must not get through. (Whole streams with operations in pieces are in test_properties.c.)
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -50,7 +50,8 @@ static u64 access_bits(pte_t pte)
 	return (pte_young(pte) ? PTE_AF : 0) | (pte_dirty(pte) ? PTE_DIRTY : 0);
 }
 
-static void call(struct fixture *f, enum helper helper, unsigned int index, unsigned int nr, pte_t arg, struct told *told)
+static void call(struct fixture *f, enum helper helper, unsigned int index, unsigned int nr, pte_t arg,
+		 struct told *told)
 {
 	u64 addr = fixture_addr(f, index);
 	pte_t *ptep = &f->table[index], old;

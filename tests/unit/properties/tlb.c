@@ -261,7 +261,8 @@ static void check_slot(struct world *w, u32 mm, u32 table)
 	if (now.val == slot->before.val)
 		return;
 	if (pmd_table(slot->before))
-		require(w, "I9", slot->walks_flushed, "mm %u: the table at %llx went without a flush of table walks", mm, addr);
+		require(w, "I9", slot->walks_flushed, "mm %u: the table at %llx went without a flush of walks", mm,
+			addr);
 	else if (pmd_leaf(slot->before) && takes_away(pmd_pte(slot->before), pmd_leaf(now) ? pmd_pte(now) : none))
 		require(w, "I9", slot->flushed, "mm %u: the leaf at %llx changed without a flush", mm, addr);
 }
