@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "engine/mm.h"
+#include "engine/rescale.h"
 
 /* ---- address spaces -------------------------------------------------------------- */
 
@@ -155,6 +155,7 @@ void rf_machine_destroy(struct rf_machine *machine)
 	free(machine->exclusive_bits);
 	free(machine->load_batches);
 	accounts_destroy(machine->accounts);
+	rescale_destroy(machine->rescale);
 	table_pool_destroy(machine->tables);
 	free(machine);
 }
@@ -398,7 +399,7 @@ static int run_load(struct mm *mm, const struct rf_op *op)
 	return machine->error;
 }
 
-static int run_op(struct rf_machine *machine, const struct rf_op *op)
+int machine_run_op(struct rf_machine *machine, const struct rf_op *op)
 {
 	struct mm *mm = machine_mm(machine, op->mm);
 	enum rf_row row;
@@ -460,7 +461,7 @@ int rf_machine_run(struct rf_machine *machine, const struct rf_op *ops, size_t n
 	if (nr && !machine->last_change)
 		machine->last_change = ops[0].time;
 	for (i = 0; i < nr; i++) {
-		err = run_op(machine, &ops[i]);
+		err = machine->rescale ? rescale_op(machine, &ops[i]) : machine_run_op(machine, &ops[i]);
 		if (err)
 			return err;
 		if (machine->stats.live_blocks != machine->last_live)

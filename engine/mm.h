@@ -33,6 +33,7 @@ typedef struct { u64 val; } pmd_t;
 
 struct table_pool;
 struct directory;
+struct rescale;
 
 struct mm {
 	struct arch_mm arch;
@@ -67,6 +68,7 @@ struct rf_machine {
 	struct accounts *accounts;	/* what each address space counted; NULL: nobody wants to know */
 	u64 norecency_sites;		/* bits: these read one entry of a folded block */
 	u64 *exclusive_bits;		/* scratch of one table, for runs of mixed PageAnonExclusive */
+	struct rescale *rescale;	/* of recordings with smaller pages; NULL: ours */
 	int error;
 };
 

@@ -14,6 +14,18 @@ const char *const rf_anomaly_names[RF_NR_ANOMALIES] = {
 #undef X
 };
 
+const char *const rf_inexact_names[RF_NR_INEXACTS] = {
+#define X(name, text) #name,
+	RF_INEXACTS(X)
+#undef X
+};
+
+const char *const rf_inexact_texts[RF_NR_INEXACTS] = {
+#define X(name, text) text,
+	RF_INEXACTS(X)
+#undef X
+};
+
 void rf_stats_totals(const struct rf_stats *stats, struct arch_counters *totals)
 {
 	size_t row;

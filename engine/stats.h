@@ -45,6 +45,34 @@ enum rf_anomaly {
 
 extern const char *const rf_anomaly_names[RF_NR_ANOMALIES];
 
+/*
+ * A recording with smaller pages than the machine's: what was left out, or said differently, because it was not
+ * recorded for pages of this size (rescale.h). Name and a sentence for the report.
+ */
+#define RF_INEXACTS(X)                                                                             \
+	X(faults_merged, "faults on a part of a page that was mapped already do not happen")       \
+	X(faults_changed, "faults on a part of a mapped page write to it or fetch it: a reuse, a copy or a swap-in instead") \
+	X(ranges_rounded, "ranges did not begin and end at pages of this size")                    \
+	X(ranges_left_out, "operations on parts of a page only are left out")                      \
+	X(granules_shared, "pages belong to two mappings: the first has them, with the permissions of both") \
+	X(small_folios, "folios smaller than a page became a page each")                           \
+	X(huge_pages, "huge pages of the recording are smaller than a huge page here: large folios, and pages of zeroes") \
+	X(folios_broken, "folios did not fit next to what was mapped: single pages")               \
+	X(misaligned_runs, "runs of large folios were not aligned to pages of this size: single pages") \
+	X(pages_left, "unmappings, migrations and splits did not touch the first part of a page, which decides: left out") \
+	X(pages_missing, "pages that the recording changes were never mapped here, or not any more") \
+	X(collapses_left_out, "collapses into a huge page are left out: it would not be one here")
+
+enum rf_inexact {
+#define X(name, text) RF_INEXACT_##name,
+	RF_INEXACTS(X)
+#undef X
+	RF_NR_INEXACTS
+};
+
+extern const char *const rf_inexact_names[RF_NR_INEXACTS];
+extern const char *const rf_inexact_texts[RF_NR_INEXACTS];
+
 struct rf_stats {
 	struct arch_counters rows[RF_NR_ROWS];
 	u64 operations[RF_NR_ROWS];		/* how many operations were counted in the row */
@@ -55,6 +83,7 @@ struct rf_stats {
 	u64 peak_live_blocks;
 	u64 live_block_time;			/* integral of live blocks over time, in 2^20 block-nanoseconds */
 	u64 anomalies[RF_NR_ANOMALIES];
+	u64 inexact[RF_NR_INEXACTS];		/* recorded with smaller pages: not what a kernel with these would do */
 };
 
 /* Sum of the rows. */

@@ -154,9 +154,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 }
 
 /*
- * Open every trace once: what cannot be read is told now, but for a damaged one, which gets a report. All must have the
- * page size of the policies; the page tables of a kernel with other pages would be other page tables, not these in
- * other numbers.
+ * Open every trace once: what cannot be read is told now, but for a damaged one, which gets a report. A policy may have
+ * larger pages than a trace, and the report says what that leaves open; it cannot have smaller ones, because nothing
+ * tells which parts of a page were used.
  */
 static int check_traces(const struct arguments *arguments, u64 *total_records)
 {
@@ -175,8 +175,9 @@ static int check_traces(const struct arguments *arguments, u64 *total_records)
 		page_size = rf_reader_header_u64(reader, "page_size", 4096);
 		rf_reader_close(reader);
 		for (policy = 0; policy < arguments->nr_policies; policy++)
-			if (1ull << arguments->policies[policy].geometry.page_shift != page_size)
-				return rf_command_usage("replay", "%s has pages of %llu bytes, policy %s of %llu",
+			if (1ull << arguments->policies[policy].geometry.page_shift < page_size)
+				return rf_command_usage("replay",
+							"%s has pages of %llu bytes, policy %s has smaller ones, of %llu",
 							arguments->traces[trace], (unsigned long long)page_size,
 							arguments->policies[policy].name,
 							1ull << arguments->policies[policy].geometry.page_shift);

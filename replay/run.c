@@ -239,8 +239,17 @@ static void ring_free(struct ring *ring, size_t nr_machines)
 	free(ring);
 }
 
+/* A machine for recordings with pages of this size. */
+static int machine_start(struct worker *worker, const struct rf_policy *policy, u64 page_size)
+{
+	worker->machine = rf_machine_create(policy);
+	if (!worker->machine || (worker->accounts && rf_machine_account(worker->machine)))
+		return -ENOMEM;
+	return rf_machine_recorded_pages(worker->machine, page_size ? __builtin_ctzll(page_size) : 12);
+}
+
 /* A ring with one machine and one thread per policy. */
-static struct ring *ring_start(const struct rf_results *results, bool accounts, struct rf_error *err)
+static struct ring *ring_start(const struct rf_results *results, u64 page_size, bool accounts, struct rf_error *err)
 {
 	struct ring *ring = calloc(1, sizeof(*ring));
 	size_t nr = 0;
@@ -259,10 +268,14 @@ static struct ring *ring_start(const struct rf_results *results, bool accounts, 
 	for (; nr < results->nr_policies; nr++) {
 		ring->workers[nr].ring = ring;
 		ring->workers[nr].accounts = accounts;
-		ring->workers[nr].machine = rf_machine_create(&results->policies[nr]);
-		if (!ring->workers[nr].machine || (accounts && rf_machine_account(ring->workers[nr].machine))) {
+		ret = machine_start(&ring->workers[nr], &results->policies[nr], page_size);
+		if (ret) {
 			ring_free(ring, nr + 1);
-			goto no_memory;
+			if (ret == -ENOMEM)
+				goto no_memory;
+			rf_error_set(err, ret, RF_NO_OFFSET, "has pages of %llu bytes, which policy %s cannot replay",
+				     (unsigned long long)page_size, results->policies[nr].name);
+			return NULL;
 		}
 	}
 	for (; ring->nr_workers < nr; ring->nr_workers++) {
@@ -305,6 +318,8 @@ static void add_stats(struct rf_stats *sum, const struct rf_stats *stats)
 			sum->batches.calls[row][i] += stats->batches.calls[row][i];
 	for (i = 0; i < RF_NR_ANOMALIES; i++)
 		sum->anomalies[i] += stats->anomalies[i];
+	for (i = 0; i < RF_NR_INEXACTS; i++)
+		sum->inexact[i] += stats->inexact[i];
 	sum->live_blocks += stats->live_blocks;
 	sum->live_block_time += stats->live_block_time;
 	sum->peak_live_blocks = max_u64(sum->peak_live_blocks, stats->peak_live_blocks);
@@ -411,7 +426,7 @@ int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const str
 
 	if (start_parts(results, run, reader, &options, err))
 		return -ENOMEM;
-	ring = ring_start(results, run->processes, err);
+	ring = ring_start(results, rf_reader_header_u64(reader, "page_size", 4096), run->processes, err);
 	if (!ring)
 		return -ENOMEM;
 	options.context = ring;

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A machine with larger pages than the recording had: what the kernel of the
+ * recording did to small pages, said of the large ones that hold them. rescale.c
+ * has the ranges, rescale_pages.c the pages; both look at the machine's own
+ * state and count what they cannot know (RF_INEXACTS).
+ *
+ * A granule is a page of the machine, a page one of the recording. Rules:
+ *  - a mapping gets all granules it touches, but those that another one has;
+ *  - a granule leaves with the last of its pages; other ranges take the
+ *    granules of which nothing that is mapped lies outside of them;
+ *  - the first fault on any page of a granule maps it, later ones are left out
+ *    unless they write where only reading is allowed, or meet a swap entry;
+ *  - folios keep their size in bytes, those smaller than a granule become one;
+ *  - what the reverse map does to small folios is done to a granule when it is
+ *    done to the first of its pages.
+ */
+#ifndef REFOLD_ENGINE_RESCALE_H
+#define REFOLD_ENGINE_RESCALE_H
+
+#include "engine/mm.h"
+
+/* A granule of which only some pages are mapped: bit 0 is its first page. */
+struct rescale_edge {
+	u64 granule;
+	u16 pages;
+};
+
+struct rescale_edges {
+	struct rescale_edge *list;	/* by granule */
+	u32 nr, max;
+};
+
+struct rescale {
+	unsigned int recorded_shift;	/* of a page */
+	unsigned int page_shift;	/* of a granule */
+	unsigned int shift;		/* log2 of pages in a granule, at most 4 */
+	struct rescale_edges *mms;	/* by number of the mm */
+	u32 max_mms;
+	bool owes_first;		/* the first run of a fault mapped nothing: the next one begins it */
+	u64 owed_address;
+};
+
+/* What a step of rescaling works on. */
+struct rescaling {
+	struct rf_machine *machine;
+	struct rescale *rescale;
+	struct mm *mm;			/* exists */
+	const struct rf_op *op;
+};
+
+/* machine.c: one operation in the machine's own pages. */
+int machine_run_op(struct rf_machine *machine, const struct rf_op *op);
+
+void rescale_destroy(struct rescale *rescale);
+/* One operation of the recording. -ENOMEM or 0. */
+int rescale_op(struct rf_machine *machine, const struct rf_op *op);
+
+static inline void count_inexact(const struct rescaling *r, enum rf_inexact what)
+{
+	r->machine->stats.inexact[what]++;
+}
+
+static inline u64 granule_size(const struct rescaling *r)
+{
+	return 1ull << r->rescale->page_shift;
+}
+
+static inline u64 granule_start(const struct rescaling *r, u64 addr)
+{
+	return ALIGN_DOWN(addr, granule_size(r));
+}
+
+/* Which pages of the granule at addr are mapped. */
+u16 rescale_mapped(const struct rescaling *r, u64 addr);
+
+/* rescale_pages.c: operations on pages, with or without RF_OP_LOAD. */
+int rescale_fault(const struct rescaling *r);
+int rescale_rmap(const struct rescaling *r);
+int rescale_load(const struct rescaling *r);
+
+#endif
