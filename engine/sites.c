@@ -8,12 +8,6 @@ const char *const rf_site_names[RF_NR_SITES] = {
 #undef X
 };
 
-const char *const rf_site_sentences[RF_NR_SITES] = {
-#define X(name, recency, sentence) sentence,
-	RF_SITES(X)
-#undef X
-};
-
 u64 rf_sites_of(enum rf_recency recency)
 {
 	static const enum rf_recency recencies[RF_NR_SITES] = {

@@ -72,7 +72,6 @@ struct rf_reader_counters {
 };
 
 extern const char *const rf_site_names[RF_NR_SITES];
-extern const char *const rf_site_sentences[RF_NR_SITES];
 /* A bit for each place of that kind. */
 u64 rf_sites_of(enum rf_recency recency);
 

@@ -25,6 +25,7 @@ static const char help[] =
 	"      --max-loss N        exit with 4 if more than N events were lost while recording (default: any number)\n"
 	"      --page-tables FILE  write each process's page tables as rebuilt, when it exits (TSV)\n"
 	"      --processes         count each process, too: in the report, in the table, in each window of the report\n"
+	"      --readers           add a table of who read entries: each place in core mm, its calls and loads\n"
 	"      --windows           add a table of the windows: phases of the recording, between marks in it\n"
 	"      --window-begin RE   marks that begin a window, and its label: the first group of an extended regular\n"
 	"                          expression (default: 'WL BEGIN (.*)'; if no mark matches that, every mark)\n"
@@ -43,7 +44,7 @@ struct arguments {
 	const char *page_tables;
 	const char *window_begin, *window_end;
 	struct rf_window_patterns patterns;
-	bool json, quiet, limited, windows, processes;
+	bool json, quiet, limited, readers, windows, processes;
 	u64 max_loss;
 };
 
@@ -71,6 +72,7 @@ enum {
 	OPTION_MAX_LOSS = 256,
 	OPTION_PAGE_TABLES,
 	OPTION_PROCESSES,
+	OPTION_READERS,
 	OPTION_WINDOWS,
 	OPTION_WINDOW_BEGIN,
 	OPTION_WINDOW_END,
@@ -85,6 +87,7 @@ static const struct option options[] = {
 	{ "max-loss", required_argument, NULL, OPTION_MAX_LOSS },
 	{ "page-tables", required_argument, NULL, OPTION_PAGE_TABLES },
 	{ "processes", no_argument, NULL, OPTION_PROCESSES },
+	{ "readers", no_argument, NULL, OPTION_READERS },
 	{ "windows", no_argument, NULL, OPTION_WINDOWS },
 	{ "window-begin", required_argument, NULL, OPTION_WINDOW_BEGIN },
 	{ "window-end", required_argument, NULL, OPTION_WINDOW_END },
@@ -116,6 +119,9 @@ static int take_option(struct arguments *arguments, int option, char **argv)
 		return 0;
 	case OPTION_PROCESSES:
 		arguments->processes = true;
+		return 0;
+	case OPTION_READERS:
+		arguments->readers = true;
 		return 0;
 	case OPTION_WINDOWS:
 		arguments->windows = true;
@@ -266,6 +272,8 @@ static int write_report(const struct arguments *arguments, FILE *output, const j
 	if (arguments->json || arguments->quiet || output == stdout)
 		return code;
 	rf_table_write(report, stdout);
+	if (arguments->readers)
+		rf_table_write_readers(report, stdout);
 	if (arguments->windows)
 		rf_table_write_windows(report, stdout);
 	if (arguments->processes)

@@ -35,7 +35,7 @@ static void add_change(json_t *changes, const char *section, const char *row, co
 				   a ? json_integer(ratio_ppm(a, b)) : json_null());
 
 	if (row)
-		json_object_set_new(change, "operation", json_string(row));
+		json_object_set_new(change, strcmp(section, "readers") ? "operation" : "reader", json_string(row));
 	json_array_append_new(changes, change);
 }
 
@@ -53,16 +53,17 @@ static void compare_counters(json_t *changes, const char *section, const char *r
 			add_change(changes, section, row, key, 0, number(b, key));
 }
 
-static void compare_operations(json_t *changes, json_t *a, json_t *b)
+/* section: "operations" or "readers", of objects of rows. */
+static void compare_rows(json_t *changes, const char *section, const json_t *in_a, const json_t *in_b)
 {
+	json_t *a = json_object_get(in_a, section), *b = json_object_get(in_b, section), *counters;
 	const char *row;
-	json_t *counters;
 
 	json_object_foreach(a, row, counters)
-		compare_counters(changes, "operations", row, counters, json_object_get(b, row));
+		compare_counters(changes, section, row, counters, json_object_get(b, row));
 	json_object_foreach(b, row, counters)
 		if (!json_object_get(a, row))
-			compare_counters(changes, "operations", row, NULL, counters);
+			compare_counters(changes, section, row, NULL, counters);
 }
 
 static void compare_knobs(json_t *changes, json_t *a, json_t *b)
@@ -89,7 +90,8 @@ json_t *rf_diff_policies(const json_t *a, const json_t *b)
 	compare_knobs(knobs, json_object_get(a, "knobs"), json_object_get(b, "knobs"));
 	compare_counters(changes, "totals", NULL, json_object_get(a, "totals"), json_object_get(b, "totals"));
 	compare_counters(changes, "anomalies", NULL, json_object_get(a, "anomalies"), json_object_get(b, "anomalies"));
-	compare_operations(changes, json_object_get(a, "operations"), json_object_get(b, "operations"));
+	compare_rows(changes, "operations", a, b);
+	compare_rows(changes, "readers", a, b);
 	json_object_set_new(diff, "a", json_pack("{s:s}", "policy", policy_name(a)));
 	json_object_set_new(diff, "b", json_pack("{s:s}", "policy", policy_name(b)));
 	json_object_set_new(diff, "knobs", knobs);
@@ -174,8 +176,8 @@ json_t *rf_diff_windows(const json_t *a, const char *policy_a, const json_t *b, 
 		if (other) {
 			compare_counters(changes, "totals", NULL, json_object_get(of_a, "totals"),
 					 json_object_get(of_b, "totals"));
-			compare_operations(changes, json_object_get(of_a, "operations"),
-					   json_object_get(of_b, "operations"));
+			compare_rows(changes, "operations", of_a, of_b);
+			compare_rows(changes, "readers", of_a, of_b);
 		}
 		if (!other || json_array_size(changes))
 			add_window(list, window, other ? NULL : "a", changes);
@@ -203,27 +205,41 @@ static void write_ratio(FILE *out, const json_t *change)
 		fprintf(out, " %7lld.%03lldx", (long long)(ppm / 1000000), (long long)(ppm / 1000 % 1000));
 }
 
+/* What a change is in: an operation, a place that reads, or a section without either. */
+static const char *place_of(const json_t *change)
+{
+	const char *place = json_string_value(json_object_get(change, "operation"));
+
+	if (!place)
+		place = json_string_value(json_object_get(change, "reader"));
+	return place ? place : json_string_value(json_object_get(change, "section"));
+}
+
 static void write_changes(FILE *out, const json_t *changes)
 {
 	char a[40], b[40], difference[40];
-	const char *last = "", *row, *section;
+	const char *last = "", *place;
+	bool readers = false;
 	json_t *change;
 	size_t i;
 
 	json_array_foreach(changes, i, change) {
-		section = json_string_value(json_object_get(change, "section"));
-		row = json_string_value(json_object_get(change, "operation"));
-		if (!row)
-			row = section;
+		/* Their names are those of operations, in part. */
+		if (!readers && json_object_get(change, "reader")) {
+			fprintf(out, "readers\n");
+			readers = true;
+			last = "";
+		}
+		place = place_of(change);
 		difference[0] = number(change, "change") > 0 ? '+' : '\0';
 		rf_group_digits(number(change, "change"), difference + (difference[0] == '+'), sizeof(difference) - 1);
-		fprintf(out, "%-15s %-20s %15s %15s %15s", strcmp(row, last) ? row : "",
+		fprintf(out, "%-18s %-18s %15s %15s %15s", strcmp(place, last) ? place : "",
 			json_string_value(json_object_get(change, "counter")),
 			rf_group_digits(number(change, "a"), a, sizeof(a)),
 			rf_group_digits(number(change, "b"), b, sizeof(b)), difference);
 		write_ratio(out, change);
 		fputc('\n', out);
-		last = row;
+		last = place;
 	}
 }
 
@@ -236,7 +252,7 @@ static void write_knobs(FILE *out, json_t *knobs)
 		char *a = json_dumps(json_object_get(change, "a"), JSON_ENCODE_ANY);
 		char *b = json_dumps(json_object_get(change, "b"), JSON_ENCODE_ANY);
 
-		fprintf(out, "%-15s %-20s %15s %15s\n", "knob", knob, a ? a : "?", b ? b : "?");
+		fprintf(out, "%-18s %-18s %15s %15s\n", "knob", knob, a ? a : "?", b ? b : "?");
 		free(a);
 		free(b);
 	}
@@ -274,7 +290,7 @@ void rf_diff_write(const json_t *diff, FILE *out)
 
 		if (i)
 			fputc('\n', out);
-		fprintf(out, "%-36s %15s %15s %15s%12s\n", "", a, b, "change", "ratio");
+		fprintf(out, "%-37s %15s %15s %15s%12s\n", "", a, b, "change", "ratio");
 		write_knobs(out, json_object_get(one, "knobs"));
 		write_changes(out, json_object_get(one, "changes"));
 		if (!json_array_size(json_object_get(one, "changes")))

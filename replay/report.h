@@ -47,6 +47,8 @@ json_t *rf_report_load(const char *path, struct rf_error *err);
 
 /* The table a person reads first. */
 void rf_table_write(const json_t *report, FILE *out);
+/* What each place in core mm that reads entries loaded. */
+void rf_table_write_readers(const json_t *report, FILE *out);
 /* A line for each window, or process, and policy. */
 void rf_table_write_windows(const json_t *report, FILE *out);
 void rf_table_write_processes(const json_t *report, FILE *out);

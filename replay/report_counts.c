@@ -57,6 +57,26 @@ static json_t *batches_object(const struct arch_batches *batches)
 	return object;
 }
 
+static json_t *readers_object(const struct rf_stats *stats, bool all_sites)
+{
+	json_t *object = json_object(), *counts;
+	size_t site;
+
+	for (site = 0; site < RF_NR_SITES; site++) {
+		const struct rf_reader_counters *reader = &stats->readers[site];
+
+		if (!all_sites && !reader->calls)
+			continue;
+		counts = json_object();
+		set_count(counts, "calls", reader->calls);
+		set_count(counts, "loads", reader->loads);
+		set_count(counts, "lines", reader->lines);
+		set_count(counts, "retries", reader->retries);
+		json_object_set_new(object, rf_site_names[site], counts);
+	}
+	return object;
+}
+
 /* live_block_time counts block-nanoseconds / 2^20. */
 static u64 live_block_ms(const struct rf_stats *stats)
 {
@@ -99,20 +119,21 @@ static bool row_is_empty(const struct rf_stats *stats, size_t row)
 	return !stats->operations[row];
 }
 
-/* What was counted, in all and by operation: the common part of policies and of their windows. */
-static json_t *counted_object(const struct rf_policy *policy, const struct rf_stats *stats, bool all_rows)
+/* What was counted, in all and by operation: the common part of policies and of their windows. all: nothings, too. */
+static json_t *counted_object(const struct rf_policy *policy, const struct rf_stats *stats, bool all)
 {
 	json_t *object = json_object(), *operations = json_object();
 	size_t row;
 
 	for (row = 0; row < RF_NR_ROWS; row++)
-		if (all_rows || !row_is_empty(stats, row))
+		if (all || !row_is_empty(stats, row))
 			json_object_set_new(operations, rf_row_names[row],
 					    row_object(&stats->rows[row], stats->operations[row]));
 	set_string(object, "name", policy->name);
 	json_object_set_new(object, "totals", totals_object(stats));
 	json_object_set_new(object, "operations", operations);
 	json_object_set_new(object, "batches", batches_object(&stats->batches));
+	json_object_set_new(object, "readers", readers_object(stats, all));
 	return object;
 }
 

@@ -429,6 +429,71 @@ static void print_operations(FILE *out, const json_t *policies)
 		print_paragraph(out, json_array_size(policies) > 1 ? "all alike" : "no work", line);
 }
 
+/* ---- readers ---------------------------------------------------------------------- */
+
+static s64 read_of(const json_t *policy, const char *site, const char *counter)
+{
+	return number(json_object_get(json_object_get(policy, "readers"), site), counter);
+}
+
+static bool reads_differ(const json_t *policies, const char *site, const char *counter)
+{
+	size_t i;
+
+	for (i = 1; i < json_array_size(policies); i++)
+		if (read_of(json_array_get(policies, i), site, counter) !=
+		    read_of(json_array_get(policies, 0), site, counter))
+			return true;
+	return false;
+}
+
+static void print_reads(FILE *out, const struct columns *columns, const char *label, const char *site,
+			const char *counter)
+{
+	size_t i;
+
+	fprintf(out, "%-*s%-*s", LABEL_WIDTH, label, COUNTER_WIDTH, counter);
+	for (i = columns->first; i < columns->end; i++)
+		print_number(out, read_of(json_array_get(columns->policies, i), site, counter), columns->width[i]);
+	fputc('\n', out);
+}
+
+/* Where policies batch differently, even the number of calls is a policy's own. */
+static void print_site(FILE *out, const struct columns *columns, const char *site)
+{
+	if (reads_differ(columns->policies, site, "calls")) {
+		print_reads(out, columns, site, site, "calls");
+		print_reads(out, columns, "", site, "loads");
+	} else {
+		char label[64], digits[40];
+
+		rf_group_digits(read_of(json_array_get(columns->policies, 0), site, "calls"), digits, sizeof(digits));
+		snprintf(label, sizeof(label), "%-18s %6s ", site, digits);
+		print_reads(out, columns, label, site, "loads");
+	}
+	if (reads_differ(columns->policies, site, "lines"))
+		print_reads(out, columns, "", site, "lines");
+}
+
+static bool anybody_reads(const json_t *policies, const char *site)
+{
+	return read_of(json_array_get(policies, 0), site, "calls") || reads_differ(policies, site, "calls");
+}
+
+void rf_table_write_readers(const json_t *report, FILE *out)
+{
+	struct columns columns = { .policies = json_object_get(report, "policies") };
+	size_t site;
+
+	while (next_columns(&columns, LABEL_WIDTH + COUNTER_WIDTH)) {
+		fputc('\n', out);
+		print_heads(out, &columns, "reader              calls");
+		for (site = 0; site < RF_NR_SITES; site++)
+			if (anybody_reads(columns.policies, rf_site_names[site]))
+				print_site(out, &columns, rf_site_names[site]);
+	}
+}
+
 void rf_table_write(const json_t *report, FILE *out)
 {
 	const json_t *policies = json_object_get(report, "policies");

@@ -50,6 +50,7 @@ static json_t *tiny_report(void)
 		stats->rows[RF_ROW_cow].pte_loads = 21;
 		stats->batches.calls[ARCH_HELPER_set_ptes][16] = 4;
 		stats->batches.calls[ARCH_HELPER_set_ptes][1] = 2;
+		stats->readers[RF_SITE_fault_entry] = (struct rf_reader_counters){ 10, i ? 48 : 180, 20, 0 };
 		stats->live_block_time = 1000000;
 		stats->peak_live_blocks = 9;
 	}
@@ -147,6 +148,10 @@ static void test_report_content(void **state)
 	assert_string_equal(text, "[[1, 2], [16, 4]]");
 	free(text);
 	assert_int_equal(json_object_size(batches), ARCH_NR_HELPERS);
+	assert_int_equal(json_object_size(json_object_get(first, "readers")), RF_NR_SITES);
+	text = json_dumps(json_object_get(json_object_get(first, "readers"), "fault_entry"), JSON_SORT_KEYS);
+	assert_string_equal(text, "{\"calls\": 10, \"lines\": 20, \"loads\": 180, \"retries\": 0}");
+	free(text);
 	assert_string_equal(json_string_value(json_object_get(json_object_get(report, "trace"), "kernel")), "6.18.0");
 	assert_int_equal(number(json_object_get(report, "trace"), "records"), 1234567);
 	json_decref(report);
@@ -264,25 +269,41 @@ static void test_table_begins_with_warnings(void **state)
 	json_decref(report);
 }
 
+/* Who read nothing has no line; lines that are alike under all policies are left out. */
+static void test_readers_table(void **state)
+{
+	json_t *report = tiny_report();
+	char *text = written(rf_table_write_readers, report);
+
+	assert_string_equal(text,
+			    "\nreader              calls                     linux-6.12  linux-7.3\n"
+			    "fault_entry            10 loads                      180         48\n");
+	free(text);
+	json_decref(report);
+}
+
 static void test_diff(void **state)
 {
 	json_t *report = tiny_report(), *one = rf_diff_policies(policy(report, 0), policy(report, 1));
 	json_t *changes = json_object_get(one, "changes"), *change = json_array_get(changes, 0), *diff;
 	char *text;
 
-	/* tlbi of the totals and of fork */
-	assert_int_equal(json_array_size(changes), 2);
+	/* tlbi of the totals and of fork, loads of a reader */
+	assert_int_equal(json_array_size(changes), 3);
 	assert_int_equal(number(change, "change"), -1200);
 	assert_int_equal(number(change, "ratio_ppm"), 2493);
 	assert_string_equal(json_string_value(json_object_get(json_array_get(changes, 1), "operation")), "fork");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(changes, 2), "reader")), "fault_entry");
 	json_object_clear(json_object_get(one, "knobs"));
 	diff = json_pack("{s:[o], s:[]}", "comparisons", one, "world");
 	text = written(rf_diff_write, diff);
 	assert_string_equal(
 		text,
-		"                                          linux-6.12       linux-7.3          change       ratio\n"
-		"totals          tlbi                           1,203               3          -1,200       0.002x\n"
-		"fork            tlbi                           1,203               3          -1,200       0.002x\n");
+		"                                           linux-6.12       linux-7.3          change       ratio\n"
+		"totals             tlbi                         1,203               3          -1,200       0.002x\n"
+		"fork               tlbi                         1,203               3          -1,200       0.002x\n"
+		"readers\n"
+		"fault_entry        loads                          180              48            -132       0.266x\n");
 	free(text);
 	json_decref(diff);
 
@@ -306,6 +327,7 @@ int main(void)
 		cmocka_unit_test(test_warning_of_damage),
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_table_begins_with_warnings),
+		cmocka_unit_test(test_readers_table),
 		cmocka_unit_test(test_diff),
 	};
 
