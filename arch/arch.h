@@ -258,6 +258,22 @@ struct arch_geometry {
 	u16 cont_pmds;
 };
 
+/* Where the entries of a huge page are. */
+enum arch_huge_level { HUGE_LEVEL_PTE = 1, HUGE_LEVEL_PMD, HUGE_LEVEL_PUD };
+
+/*
+ * A size of huge page that hugetlb offers with a base page size, and how one page of it is mapped. A directory entry
+ * that stands for a whole huge page (hugepd) is one entry.
+ */
+struct arch_huge_size {
+	u8 page_shift;		/* of base pages */
+	u8 size_shift;
+	u8 level;		/* enum arch_huge_level */
+	bool breaks;		/* set_huge_pte_at() clears the entries and flushes first */
+	u16 entries;		/* several: they are contiguous, PTE_CONT is set in each */
+	u16 getter_loads;	/* of huge_ptep_get(), which gathers A and D where the architecture does */
+};
+
 /* ---- context of a call ---------------------------------------------------- */
 
 struct arch_ops;
@@ -369,6 +385,9 @@ struct arch_ops {
 	void (*flush_tlb_batched_pending)(struct arch_mm *mm);
 	/* A fault found the entry already right: another CPU's local flush left a stale entry here. */
 	void (*flush_tlb_fix_spurious_fault)(struct arch_mm *mm, u64 addr);
+
+	/* Of all base page sizes, in order of size for each; ended by a size_shift of 0. NULL: no hugetlb. */
+	const struct arch_huge_size *huge_sizes;
 
 	bool merges_vmas;	/* MMU_GATHER_MERGE_VMAS: tlb_end_vma() does not flush */
 	bool invalidate_ad_flushes; /* pmdp_invalidate_ad(): mprotect of a huge page flushes it at once */

@@ -40,6 +40,8 @@
 	X(ptep_get)        /* calls by core mm, not loads */                                       \
 	X(ptep_get_lockless)                                                                       \
 	X(ipis)            /* x86, riscv: broadcasts of an IPI, one per flush call */              \
+	X(gup_lookups)     /* entries visited by GUP; the slow one walks down from the top for each */ \
+	X(gup_locks)       /* page-table locks that GUP took for them */                           \
 	X(gather_pages)    /* pages allocated for mmu_gather batches */                            \
 	X(forced_flushes)  /* flushes because the gather was full or a dirty page had to go */     \
 	X(faults)

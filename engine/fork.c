@@ -3,6 +3,7 @@
  * fork: dup_mmap() of kernel/fork.c and copy_page_range() of mm/memory.c;
  * kernel-model.md 4.4.
  */
+#include "engine/hugetlb.h"
 #include "engine/readers.h"
 
 struct copy_state {
@@ -157,7 +158,10 @@ int op_fork(struct mm *parent, struct mm *child)
 		copy.vma = &parent->vmas[i];
 		if ((copy.vma->flags & (RF_VM_DONTCOPY | RF_VM_WIPEONFORK)) || !vma_needs_copy(copy.vma))
 			continue;
-		copy_page_range(&copy);
+		if (copy.vma->flags & RF_VM_HUGETLB)
+			copy_huge_pages(parent, child, copy.vma);
+		else
+			copy_page_range(&copy);
 	}
 	parent->arch.ops->flush_tlb_mm(&parent->arch);
 	return 0;

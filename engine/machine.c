@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "engine/hugetlb.h"
 #include "engine/rescale.h"
 
 /* ---- address spaces -------------------------------------------------------------- */
@@ -78,6 +79,7 @@ struct mm *machine_new_mm(struct rf_machine *machine, u32 id)
 void machine_free_mm(struct rf_machine *machine, struct mm *mm)
 {
 	pgtable_destroy(mm);
+	huge_pages_destroy(mm);
 	machine->mms[mm->id] = NULL;
 	mm->nr_vmas = 0;
 	mm->next_free = machine->free_mms;
@@ -133,6 +135,7 @@ struct rf_machine *rf_machine_create(const struct rf_policy *policy)
 
 static void mm_destroy(struct mm *mm)
 {
+	huge_pages_destroy(mm);
 	free(mm->vmas);
 	free(mm);
 }
@@ -220,7 +223,10 @@ static enum rf_row row_of_op(const struct rf_op *op)
 		[RF_OP_FAULT_COW] = RF_ROW_cow,
 		[RF_OP_FAULT_REUSE] = RF_ROW_reuse,
 		[RF_OP_FAULT_SWAP] = RF_ROW_fault_swap,
+		[RF_OP_FAULT_HUGETLB] = RF_ROW_fault_hugetlb,
 		[RF_OP_FAULT_NONE] = RF_ROW_fault_none,
+		[RF_OP_GUP_SLOW] = RF_ROW_gup_slow,
+		[RF_OP_GUP_FAST] = RF_ROW_gup_fast,
 		[RF_OP_MPROTECT] = RF_ROW_mprotect,
 		[RF_OP_MREMAP] = RF_ROW_mremap,
 		[RF_OP_VMA_EXPAND] = RF_ROW_vma,
@@ -243,7 +249,7 @@ static enum rf_row row_of_op(const struct rf_op *op)
 	case RF_OP_ZAP:
 	case RF_OP_MM_EXIT:
 		return row_of_why(op->why);
-	case RF_OP_FAULT_ANON ... RF_OP_FAULT_NONE:
+	case RF_OP_FAULT_ANON ... RF_OP_FAULT_HUGETLB:
 		if (op->flags & RF_OP_EXEC)
 			return RF_ROW_exec;
 		if (op->flags & RF_OP_POPULATE)
@@ -255,14 +261,12 @@ static enum rf_row row_of_op(const struct rf_op *op)
 
 static bool is_fault(const struct rf_op *op)
 {
-	return op->kind >= RF_OP_FAULT_ANON && op->kind <= RF_OP_FAULT_NONE;
+	return op->kind >= RF_OP_FAULT_ANON && op->kind <= RF_OP_FAULT_HUGETLB;
 }
 
-/* A fault-around is one fault however many runs it maps; GUP and execve take none. */
+/* A fault-around is one fault however many runs it maps. */
 static bool counts_as_fault(const struct rf_op *op)
 {
-	if (op->flags & (RF_OP_POPULATE | RF_OP_EXEC))
-		return false;
 	return op->kind != RF_OP_FAULT_FILE || (op->flags & RF_OP_FIRST);
 }
 
@@ -301,6 +305,10 @@ static bool addresses_make_sense(const struct rf_machine *machine, const struct 
 		return true;
 	if (op->addr >= limit)
 		return false;
+	if (op->kind == RF_OP_GUP_SLOW || op->kind == RF_OP_GUP_FAST)
+		return op->addr < op->end && op->end <= limit;
+	if (op->kind == RF_OP_FAULT_HUGETLB)
+		return op->order >= geometry->page_shift && op->order < bits;
 	if (is_fault(op) || op->kind >= RF_OP_UNMAP_SWAP)
 		return op->nr <= MAX_RUN && op->nr <= (limit - op->addr) >> geometry->page_shift && op->order < 16;
 	if (!has_range(op))
@@ -353,7 +361,10 @@ static int run_in_mm(struct mm *mm, const struct rf_op *op)
 	case RF_OP_FAULT_COW:	op_fault_cow(mm, op); break;
 	case RF_OP_FAULT_REUSE:	op_fault_reuse(mm, op); break;
 	case RF_OP_FAULT_SWAP:	op_fault_swap(mm, op); break;
+	case RF_OP_FAULT_HUGETLB: op_fault_hugetlb(mm, op); break;
 	case RF_OP_FAULT_NONE:	op_fault_none(mm, op); break;
+	case RF_OP_GUP_SLOW:	op_gup_slow(mm, op); break;
+	case RF_OP_GUP_FAST:	op_gup_fast(mm, op); break;
 	case RF_OP_ZAP:		op_zap(mm, op); break;
 	case RF_OP_MADV_FREE:	op_madv_free(mm, op); break;
 	case RF_OP_MADV_COLD:	op_madv_cold(mm, op); break;
@@ -399,6 +410,18 @@ static int run_load(struct mm *mm, const struct rf_op *op)
 	return machine->error;
 }
 
+/* GUP had not found what it wanted. That it looks again is in its own operation, but for exec, which has none. */
+static int run_gup_fault(struct mm *mm, const struct rf_op *op)
+{
+	int err;
+
+	gup_looks(mm, op->addr, false);
+	err = run_in_mm(mm, op);
+	if (!err && op->flags & RF_OP_EXEC)
+		gup_looks(mm, op->addr, true);
+	return err;
+}
+
 int machine_run_op(struct rf_machine *machine, const struct rf_op *op)
 {
 	struct mm *mm = machine_mm(machine, op->mm);
@@ -435,6 +458,8 @@ int machine_run_op(struct rf_machine *machine, const struct rf_op *op)
 		return run_load(mm, op);
 	mm->tlb_flush_nested = op->flags & RF_OP_NESTED;
 	mm->arch.tlb_flush_pending = mm->tlb_flush_nested;
+	if (is_fault(op) && op->flags & (RF_OP_POPULATE | RF_OP_EXEC))
+		return run_gup_fault(mm, op);
 	if (is_fault(op) && counts_as_fault(op))
 		mm->arch.counters->faults++;
 	return run_in_mm(mm, op);

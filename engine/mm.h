@@ -33,6 +33,7 @@ typedef struct { u64 val; } pmd_t;
 
 struct table_pool;
 struct directory;
+struct huge_page;
 struct rescale;
 
 struct mm {
@@ -46,6 +47,8 @@ struct mm {
 	struct directory *root;
 	u64 cached_pmd_index;		/* addr >> pmd_shift of cached_pmd */
 	pmd_t *cached_pmd;
+	struct huge_page *huge_pages;	/* of hugetlb, in order of address (hugetlb.c) */
+	u32 nr_huge_pages, max_huge_pages;
 	struct mm *next_free;
 };
 
@@ -353,6 +356,7 @@ void tlb_flush_mmu(struct mmu_gather *tlb);
 void tlb_end_vma(struct mmu_gather *tlb, const struct vm_area *vma);
 void tlb_flush_pte_range(struct mmu_gather *tlb, u64 addr, u64 size);
 void tlb_flush_pmd_range(struct mmu_gather *tlb, u64 addr, u64 size);
+void tlb_flush_pud_range(struct mmu_gather *tlb, u64 addr, u64 size);
 /* A table at this level goes: 1 holds entries, 2 PMDs... */
 void tlb_remove_table(struct mmu_gather *tlb, u64 addr, unsigned int level);
 /* Queue a run of one folio; true: full, flush. */
@@ -430,6 +434,12 @@ void op_migrate_out(struct mm *mm, const struct rf_op *op);
 void op_migrate_in(struct mm *mm, const struct rf_op *op);
 void op_folio_split(struct mm *mm, const struct rf_op *op);
 void op_collapse(struct mm *mm, const struct rf_op *op);
+
+/* gup.c */
+void op_gup_slow(struct mm *mm, const struct rf_op *op);
+void op_gup_fast(struct mm *mm, const struct rf_op *op);
+/* One step of slow GUP, before or after it faults addr in. */
+void gup_looks(struct mm *mm, u64 addr, bool faulted_in);
 
 /* load.c */
 void op_load(struct mm *mm, const struct rf_op *op);

@@ -68,6 +68,12 @@ void tlb_flush_pmd_range(struct mmu_gather *tlb, u64 addr, u64 size)
 	tlb->cleared_pmds = true;
 }
 
+void tlb_flush_pud_range(struct mmu_gather *tlb, u64 addr, u64 size)
+{
+	adjust_range(tlb, addr, size);
+	tlb->cleared_puds = true;
+}
+
 /* tlb_get_unmap_shift() */
 static unsigned int unmap_shift(const struct mmu_gather *tlb)
 {

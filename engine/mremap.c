@@ -3,6 +3,7 @@
  * Moving page tables: mremap() and the stack of execve(). mm/mremap.c,
  * fs/exec.c; kernel-model.md 4.7.
  */
+#include "engine/hugetlb.h"
 #include "engine/readers.h"
 
 /* mremap_folio_pte_batch(): only where a hint promises that looking is worth it. */
@@ -187,6 +188,8 @@ static int move_vmas(struct mm *mm, u64 start, u64 end, u64 new_start, u64 new_e
 			       stop == end ? new_end : new_start + (stop - start));
 		if (err)
 			return err;
+		if (part.flags & RF_VM_HUGETLB)
+			move_huge_pages(mm, at, stop, new_start + (at - start));
 		move_page_tables(mm, (struct move){ .old_addr = at, .new_addr = new_start + (at - start),
 						    .len = stop - at });
 		at = stop;

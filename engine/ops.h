@@ -6,7 +6,7 @@
  * mapped where, what was unmapped, who forked); what a kernel would decide
  * (batches, folds, flushes, splits of a PMD) is decided by the machine.
  *
- * Addresses and lengths are bytes and page aligned unless said otherwise; pfns
+ * Addresses and lengths are bytes and page aligned unless said otherwise (GUP_*: any); pfns
  * count pages of the recorded page size.
  */
 #ifndef REFOLD_ENGINE_OPS_H
@@ -35,6 +35,10 @@
 	X(FAULT_REUSE, "fault_reuse") /* wp_page_reuse(): addr becomes writable */                 \
 	X(FAULT_SWAP, "fault_swap") /* do_swap_page(): nr pages at addr from pfn, folio of order */ \
 	X(FAULT_NONE, "fault_none") /* a fault that changed no entry: raced, spurious, retried */  \
+	X(FAULT_HUGETLB, "fault_hugetlb") /* hugetlb_fault(): the huge page around addr; order: log2 of its size in bytes */ \
+	/* --- get_user_pages(): what it faults in comes first, as FAULT_* with RF_OP_POPULATE --- */ \
+	X(GUP_SLOW, "gup_slow")     /* __get_user_pages() of what pages [addr, end) touches; nr: so many base pages hold the array of one call, 0: all at once */ \
+	X(GUP_FAST, "gup_fast")     /* gup_fast() of [addr, end); what it does not get, __get_user_pages() does */ \
 	/* --- unmapping --- */                                                                    \
 	X(MUNMAP, "munmap")         /* VMAs and entries of [addr, end) go; why: RF_WHY_MUNMAP... */ \
 	X(ZAP, "zap")               /* entries of [addr, end) go, VMAs stay; why: RF_WHY_DONTNEED... */ \
@@ -75,7 +79,7 @@ enum rf_why {
 };
 
 /* rf_op.flags */
-#define RF_OP_WRITE	0x0001	/* FAULT_*: a write access; MIGRATE_IN: the new entry is writable; RECLAIM_FLUSH: see there */
+#define RF_OP_WRITE	0x0001	/* FAULT_*, GUP_*: a write access; MIGRATE_IN: the new entry is writable; RECLAIM_FLUSH: see there */
 #define RF_OP_POPULATE	0x0002	/* FAULT_*: by GUP, MAP_POPULATE, mlock... */
 #define RF_OP_SHMEM	0x0004	/* FAULT_FILE: shmem page */
 #define RF_OP_FIRST	0x0008	/* FAULT_FILE: first run of this fault (a fault-around has several) */
@@ -90,7 +94,8 @@ enum rf_why {
 #define RF_OP_DONTUNMAP	0x2000	/* MREMAP: the old VMAs stay, empty, and so do their tables */
 #define RF_OP_RELOCK	0x4000	/* FOLIO_SPLIT: madvise() has split a folio and takes the page-table lock again */
 #define RF_OP_LOAD	0x1000	/* state found at attach: set it, count it apart (load.c). Anonymous pages come as
-				 * FAULT_SWAP, whole PMDs of them as FAULT_ANON, swap entries as UNMAP_SWAP */
+				 * FAULT_SWAP, whole PMDs of them as FAULT_ANON, swap entries as UNMAP_SWAP. UNMAP_FILE
+				 * takes back an entry that was never there */
 
 /* rf_op.vm_flags: the kernel's VM_* by name. */
 #define RF_VM_READ	0x0001

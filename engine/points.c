@@ -67,7 +67,16 @@ static const struct point points[] = {
 	  "locked=norecency" },
 	{ "linux-6.12", "linux-6.9", "arm64", "6.12.107",
 	  "The long-term kernel: MADV_COLD and MADV_FREE clear bits in place, stable fixes up to 6.12.107.",
-	  "access_compare=raw batched_pending=mm madv_clear_young_dirty=true tlbi_range_limit=above" },
+	  "access_compare=raw batched_pending=mm madv_clear_young_dirty=true slow_gup=entry tlbi_range_limit=above" },
+	{ "gup-old", "linux-6.12", "arm64", "6.12.107 with slow GUP of 6.9",
+	  "GUP before hugetlb came into the generic walk: one look per huge page, however many entries map it.",
+	  "slow_gup=hugetlb" },
+	{ "gup-unified", "gup-old", "arm64", "6.12.107",
+	  "Slow GUP in the generic walk, as merged for 6.10: huge pages of contiguous entries are visited one by one.",
+	  "slow_gup=entry" },
+	{ "gup-cont", "gup-unified", "arm64", "6.12.107 with an idea",
+	  "Slow GUP that knows contiguous entries: one look takes a whole block, of hugetlb or of folios.",
+	  "slow_gup=cont" },
 	{ "linux-6.17", "linux-6.12", "arm64", "6.17",
 	  "mprotect and mremap in batches, readers stop as soon as they know both bits.",
 	  "access_compare=gathered batch_lazyfree=true batch_mprotect=true batch_mremap=true getter=early "
@@ -76,7 +85,7 @@ static const struct point points[] = {
 	  "x86-64, for recordings made there: no contiguous PTEs, flushes of up to 33 single pages.",
 	  "batch_fork=true batch_lazyfree=true batch_mprotect=true batch_mremap=true batch_zap=true "
 	  "defer_unmap_flush=true flush_ceiling=33 gather=folio2slot granule=4k madv_clear_young_dirty=true "
-	  "madvise_one_gather=true pmd_split_set_ptes=true pt_reclaim=true" },
+	  "madvise_one_gather=true pmd_split_set_ptes=true pt_reclaim=true slow_gup=entry" },
 	{ "linux-7.2", "linux-6.17", "arm64", "7.2.13",
 	  "Ageing and file unmapping in batches, local flushes for reused pages, no flush where none is needed.",
 	  "access_compare=raw batch_file_unmap=true batch_young=true gup_recheck=lockless needs_flush=precise "
@@ -125,6 +134,7 @@ static void build_named(void)
 			*policy = named[find_point(points[i].base)];
 		policy->arch = arch_by_name(points[i].arch);
 		apply_changes(policy, points[i].changes);
+		memset(policy->name, 0, sizeof(policy->name));
 		snprintf(policy->name, sizeof(policy->name), "%s", points[i].name);
 		snprintf(policy->base, sizeof(policy->base), "%s", points[i].name);
 	}

@@ -20,6 +20,13 @@ enum rf_batch_rule {
 	BATCH_RULE_HINT,	/* v4: to the end of a folded block, else one */
 };
 
+/* What one step of slow GUP takes of memory that several entries map: kernel-model.md 6. */
+enum rf_slow_gup {
+	SLOW_GUP_HUGETLB,	/* a huge page of hugetlb: hugetlb_follow_page_mask(), until 6.9 */
+	SLOW_GUP_ENTRY,		/* what one entry maps */
+	SLOW_GUP_CONT,		/* a contiguous block: no kernel */
+};
+
 /* Knobs of core mm; those of the backend are struct arch_knobs. */
 struct rf_mm_knobs {
 	bool batch_fork, batch_zap, batch_mprotect, batch_mremap, batch_young;
@@ -28,6 +35,8 @@ struct rf_mm_knobs {
 	bool pmd_split_set_ptes;	/* split fills the table with one set_ptes(512) (6.9) */
 	bool defer_unmap_flush;		/* ARCH_WANT_BATCHED_UNMAP_TLB_FLUSH */
 	bool madvise_one_gather;	/* one mmu_gather per madvise(DONTNEED, FREE), not per VMA (6.16) */
+	enum rf_slow_gup slow_gup;
+	bool fast_gup_cont;		/* GUP fast takes a contiguous block at once: no kernel */
 	bool gup_recheck_lockless;	/* GUP fast looks again with ptep_get_lockless() (7.2) */
 	bool rmap_lockless;		/* so does page_vma_mapped_walk() before it has the lock (7.2) */
 	bool locked_norecency;		/* reads under the lock that compare or skip take one entry: no kernel */

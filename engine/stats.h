@@ -15,7 +15,7 @@
  */
 #define RF_ROWS(X)                                                                                 \
 	X(fault_anon) X(fault_zero) X(fault_file) X(cow) X(reuse) X(fault_swap) X(fault_none)      \
-	X(populate) X(fork) X(exec)                                                                \
+	X(fault_hugetlb) X(populate) X(gup_slow) X(gup_fast) X(fork) X(exec)                       \
 	X(zap_munmap) X(zap_brk) X(zap_mmap_fixed) X(zap_mremap) X(zap_shmdt)                      \
 	X(zap_dontneed) X(zap_guard) X(zap_remove) X(zap_truncate) X(zap_other)                    \
 	X(zap_exit) X(zap_exec)                                                                    \

@@ -4,6 +4,7 @@
  * of mm/memory.c, unmap_region() and exit_mmap() of mm/mmap.c; kernel-model.md
  * 3.4 and 4.5.
  */
+#include "engine/hugetlb.h"
 #include "engine/readers.h"
 
 struct zap_state {
@@ -174,6 +175,8 @@ void unmap_page_range(struct mmu_gather *tlb, const struct vm_area *vma, u64 add
 	struct mm *mm = tlb->mm;
 	pmd_t *pmd;
 
+	if (vma->flags & RF_VM_HUGETLB)
+		unmap_huge_pages(tlb, addr, end);
 	while ((pmd = pmd_next(mm, &addr, end))) {
 		u64 next = pmd_addr_end(mm, addr, end);
 

@@ -475,6 +475,7 @@ const struct arch_ops arm64_ops = {
 	.tlbbatch_flush = arm64_tlbbatch_flush,
 	.flush_tlb_batched_pending = arm64_flush_tlb_batched_pending,
 	.flush_tlb_fix_spurious_fault = arm64_flush_tlb_fix_spurious_fault,
+	.huge_sizes = arm64_huge_sizes,
 	.merges_vmas = false,
 	.invalidate_ad_flushes = true,
 	.old_prefaulted_ptes = true,

@@ -10,6 +10,10 @@
 
 extern const struct arch_ops arm64_ops;
 
+/* ---- hugetlb.c ---- */
+
+extern const struct arch_huge_size arm64_huge_sizes[];
+
 /* ---- tlbflush.c ---- */
 
 /* All that one flush call issues. */

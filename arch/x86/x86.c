@@ -185,6 +185,12 @@ static pte_t x86_ptep_clear_flush(struct arch_mm *mm, u64 addr, pte_t *ptep)
 	return pte;
 }
 
+static const struct arch_huge_size x86_huge_sizes[] = {
+	{ .page_shift = 12, .size_shift = 21, .level = HUGE_LEVEL_PMD, .entries = 1, .getter_loads = 1 },
+	{ .page_shift = 12, .size_shift = 30, .level = HUGE_LEVEL_PUD, .entries = 1, .getter_loads = 1 },
+	{ 0 },
+};
+
 const struct arch_ops x86_ops = {
 	.name = "x86",
 	.ptep_get = x86_ptep_get,
@@ -213,5 +219,6 @@ const struct arch_ops x86_ops = {
 	.tlbbatch_flush = x86_tlbbatch_flush,
 	.flush_tlb_batched_pending = x86_flush_tlb_batched_pending,
 	.flush_tlb_fix_spurious_fault = x86_flush_tlb_fix_spurious_fault,
+	.huge_sizes = x86_huge_sizes,
 	.merges_vmas = true,
 };

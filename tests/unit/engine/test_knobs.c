@@ -115,6 +115,15 @@ static void far_apart(struct rf_machine *machine)
 	run(machine, .kind = RF_OP_MUNMAP, .why = RF_WHY_MUNMAP, .addr = G(100), .end = G(120));
 }
 
+/* A folded block, a huge page of contiguous entries. */
+static void pin(struct rf_machine *machine)
+{
+	run(machine, .kind = RF_OP_MAP, .addr = G(200), .end = G(200) + K(64), .vm_flags = RW | RF_VM_HUGETLB);
+	run(machine, .kind = RF_OP_FAULT_HUGETLB, .addr = G(200), .order = 16, .flags = RF_OP_WRITE);
+	run(machine, .kind = RF_OP_GUP_SLOW, .addr = G(200), .end = G(200) + K(64));
+	run(machine, .kind = RF_OP_GUP_FAST, .addr = G(200), .end = G(200) + K(64));
+}
+
 static struct rf_machine *after_everything(const char *policy, const char *knobs)
 {
 	struct rf_machine *machine = machine_of(policy, knobs);
@@ -126,6 +135,7 @@ static struct rf_machine *after_everything(const char *policy, const char *knobs
 	reclaim_and_migrate(machine);
 	files(machine);
 	far_apart(machine);
+	pin(machine);
 	run(machine, .kind = RF_OP_MREMAP, .addr = BASE, .end = BASE + M(1), .addr2 = G(3) + K(64), .nr = 256);
 	run(machine, .kind = RF_OP_MM_EXIT, .why = RF_WHY_PROCESS_EXIT);
 	return machine;
@@ -155,12 +165,6 @@ static const struct trial { const char *knob, *policy, *knobs; } trials[] = {
 	{ "wrprotect_reload", "contpte-v3", "" },
 	{ "zap_full_trick", "contpte-v3", "" },
 };
-
-/* No operation above asks: only GUP fast does. */
-static bool is_about_gup(const char *knob)
-{
-	return !strcmp(knob, "gup_recheck");
-}
 
 static const struct trial *trial_of(const char *knob)
 {
@@ -227,8 +231,6 @@ static void try_knob(const char *knob)
 	char list[128], *rest, *one;
 	size_t tried = 0;
 
-	if (is_about_gup(knob))
-		return;
 	assert_true(rf_policy_knob_help(knob, &values, &help));
 	if (!strcmp(values, "NUMBER")) {
 		try_value(knob, "5", &tried);

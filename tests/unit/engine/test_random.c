@@ -83,6 +83,8 @@ static u16 random_vm_flags(void)
 		flags |= RF_VM_WIPEONFORK;
 	if (one_in(20))
 		flags |= RF_VM_PFNMAP;
+	if (one_in(8))
+		flags |= RF_VM_HUGETLB;
 	return flags;
 }
 
@@ -91,7 +93,7 @@ static void random_range_op(struct rf_op *op)
 	static const u8 kinds[] = {
 		RF_OP_MAP, RF_OP_MAP, RF_OP_MAP, RF_OP_MUNMAP, RF_OP_ZAP, RF_OP_ZAP, RF_OP_MPROTECT, RF_OP_MPROTECT,
 		RF_OP_MREMAP, RF_OP_VMA_FLAGS, RF_OP_VMA_GROW, RF_OP_VMA_EXPAND, RF_OP_MADV_FREE, RF_OP_MADV_COLD,
-		RF_OP_MADV_PAGEOUT, RF_OP_EXEC_STACK,
+		RF_OP_MADV_PAGEOUT, RF_OP_EXEC_STACK, RF_OP_GUP_SLOW, RF_OP_GUP_FAST,
 	};
 
 	op->kind = kinds[random_below(ARRAY_SIZE(kinds))];
@@ -125,7 +127,7 @@ static void random_range_op(struct rf_op *op)
 
 static void random_fault(struct rf_op *op)
 {
-	op->kind = RF_OP_FAULT_ANON + random_below(7);
+	op->kind = RF_OP_FAULT_ANON + random_below(8);
 	if (one_in(2))
 		op->kind = one_in(3) ? RF_OP_FAULT_FILE : RF_OP_FAULT_ANON;
 	op->order = random_order();
@@ -140,6 +142,8 @@ static void random_fault(struct rf_op *op)
 	}
 	if (op->kind == RF_OP_FAULT_COW && !one_in(8))
 		op->order = 0;
+	if (op->kind == RF_OP_FAULT_HUGETLB)
+		op->order = one_in(2) ? 16 : 21;
 }
 
 static void random_rmap_op(struct rf_op *op)
