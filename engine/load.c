@@ -2,7 +2,8 @@
 /*
  * State found when a recording was attached (RF_OP_LOAD): entries are set as they were found, and counted apart, since
  * they were made before the recording began. How they had come about, folded or not, nothing tells: whole blocks are
- * born folded, as the faults that most likely made them would have left them.
+ * born folded, as the faults that most likely made them would have left them. An entry that turns out never to have been
+ * there is taken away in the same way.
  */
 #include "engine/mm.h"
 
@@ -57,7 +58,8 @@ static void load_ptes(struct mm *mm, const struct vm_area *vma, u64 addr, pte_t 
 	for (i = 0; i < nr; i++)
 		if (ptep[i].val)
 			mm->arch.ops->pte_clear(&mm->arch, addr + i * page_size(mm), &ptep[i]);
-	mm->arch.ops->set_ptes(&mm->arch, addr, ptep, entry, nr);
+	if (entry.val)
+		mm->arch.ops->set_ptes(&mm->arch, addr, ptep, entry, nr);
 }
 
 void op_load(struct mm *mm, const struct rf_op *op)
@@ -68,6 +70,10 @@ void op_load(struct mm *mm, const struct rf_op *op)
 
 	if (!vma) {
 		count_anomaly(mm->machine, RF_ANOMALY_no_vma);
+		return;
+	}
+	if (op->kind == RF_OP_UNMAP_FILE) {
+		load_ptes(mm, vma, addr, (pte_t){ 0 }, op->nr);
 		return;
 	}
 	if (op->kind != RF_OP_FAULT_FILE)

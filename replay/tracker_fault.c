@@ -299,6 +299,28 @@ void on_fault(struct rf_tracker *tracker, struct task *task, const struct rf_rec
 
 /* ---- what happens inside ----------------------------------------------------------------------- */
 
+/*
+ * Only the model says that the entry holds a page of a file. Had it been there, a copy would say next that this page is
+ * gone; do_cow_fault(), which fills an empty entry, looks for it in the page cache, and may begin again for that.
+ */
+static bool was_empty(struct rf_tracker *tracker, const struct task *task)
+{
+	const struct task_fault *fault = &task->fault;
+	enum world_kind kind = world_pte_kind(world_get(task->mm, fault->vpn));
+	const struct rf_record *next;
+	size_t i = 0;
+
+	if (!(fault->flags & RF_FAULT_UNKNOWN) || fault->settled || (kind != WORLD_FILE && kind != WORLD_SHMEM))
+		return false;
+	next = next_of(tracker, task->tid, &i);
+	if (!next)
+		return false;
+	if (next->kind == RF_FAULT)
+		return vpn_of(tracker, next->f[0]) == fault->vpn;
+	return next->kind == RF_FILEMAP_FAULT ||
+	       (next->kind == RF_RSS_STAT && next->f[1] && next->f[2] == RF_RSS_ANON);
+}
+
 bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 order)
 {
 	struct task_fault *fault = &task->fault;
@@ -309,6 +331,11 @@ bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 ord
 
 	if (!mm || fault->copied || order)
 		return false;
+	if (was_empty(tracker, task)) {
+		unmap_unseen(tracker, mm, fault->vpn, world_get(mm, fault->vpn));
+		fault->flags &= (u16)~RF_FAULT_PRESENT;
+		return false;
+	}
 	may_copy = !fault_pending(fault) ? fault->swapped_in
 				  : (fault->flags & RF_FAULT_PRESENT) &&
 					    (fault->flags & (RF_FAULT_WRITE | RF_FAULT_UNKNOWN));

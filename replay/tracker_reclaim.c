@@ -67,10 +67,25 @@ static void swap_out(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, w
 	owe_flush(tracker, mm);
 }
 
+/* Fault-around has left it out: taken back, at no cost. */
+static void never_mapped(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte)
+{
+	u64 pfn = world_pte_pfn(pte);
+
+	emit_entry(tracker, RF_OP_UNMAP_FILE, mm, vpn, pfn, folio_order(tracker->world, pfn),
+		   RF_OP_INFERRED | RF_OP_LOAD);
+	world_set(tracker->world, mm, vpn, 0);
+	count_down(&mm->doubts);
+}
+
 static void unmap_one(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte, u16 op_flags)
 {
 	u64 pfn = world_pte_pfn(pte);
 
+	if (pte & WORLD_DOUBT) {
+		never_mapped(tracker, mm, vpn, pte);
+		return;
+	}
 	tracker->fidelity.inferred.unmapped_unseen++;
 	if (world_pte_kind(pte) == WORLD_ANON && mm->swapped) {
 		swap_out(tracker, mm, vpn, pte, op_flags);
@@ -80,10 +95,6 @@ static void unmap_one(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, 
 		   op_flags | RF_OP_DEFERRED | (world_pte_kind(pte) == WORLD_ANON ? RF_OP_ANON : 0));
 	world_set(tracker->world, mm, vpn, 0);
 	owe_flush(tracker, mm);
-	if (pte & WORLD_DOUBT) {
-		count_down(&mm->doubts);
-		return;
-	}
 	switch (world_pte_kind(pte)) {
 	case WORLD_ANON:
 		count_down(&mm->unmapped[RF_RSS_ANON]);

@@ -94,6 +94,43 @@ static void a_write_fault_after_a_write_tells_of_writeback(void **context)
 	assert_int_equal(r->fidelity.inferred.mkclean, 1);
 }
 
+/* Private and writable, with pages 0-3 cached; fault-around for a read of page 0 maps three of them. */
+#define PRIVATE_FILE                                                                                          \
+	"frame stream=4\n"                                                                                    \
+	"1 tid=100 process pid=100\n"                                                                         \
+	"2 tid=100 snap_begin pid=100 why=0 threads=1\n"                                                      \
+	"2 tid=100 snap_vma addr=0x400000000000 len=0x4000 pgoff=0 dev=1 ino=2 flags=0x3\n"                   \
+	"2 tid=100 snap_rss file=0 anon=0 swap=0 shmem=0\n"                                                   \
+	"3 tid=100 snap_end pid=100 complete=1 stopped=1\n"                                                   \
+	"frame stream=2\n5 tid=9 cache_add dev=1 ino=2 index=0 pfn=0x500 order=0\n"                          \
+	"6 tid=9 cache_add dev=1 ino=2 index=1 pfn=0x510 order=0\n"                                           \
+	"7 tid=9 cache_add dev=1 ino=2 index=2 pfn=0x520 order=0\n"                                           \
+	"8 tid=9 cache_add dev=1 ino=2 index=3 pfn=0x530 order=0\n"                                           \
+	"frame stream=0\n"                                                                                    \
+	"9000000000 tid=100 fault addr=0x400000000000 flags=" READ "\n"                                       \
+	"9000000001 tid=100 rss_stat mm_id=9 curr=1 member=0 pages=3\n"                                       \
+	"9000000002 tid=100 map_pages dev=1 ino=2 index=0 last=3\n"
+
+static void a_copy_that_replaces_nothing_fills_an_empty_entry(void **context)
+{
+	struct result *r = track(PRIVATE_FILE
+		"9000000010 tid=100 fault addr=0x400000001000 flags=" WRITE "\n"
+		"9000000011 tid=100 page_alloc pfn=0x1000 order=0 gfp=0x33\n"
+		"9000000012 tid=100 rss_stat mm_id=9 curr=1 member=0 pages=2\n"
+		"9000000013 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=1\n"
+		"9000000020 tid=100 fault addr=0x400000002000 flags=" WRITE "\n"
+		"9000000021 tid=100 page_alloc pfn=0x1001 order=0 gfp=0x33\n"
+		"9000000022 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=2\n");
+	(void)context;
+	expect(r, "fault_file 0 @0 nr=1 pfn=500\n"
+		  "fault_file 0 @1 nr=1 pfn=510\n"
+		  "fault_file 0 @2 nr=1 pfn=520\n"
+		  "fault_file 0 @3 nr=1 pfn=530\n"
+		  "fault_cow 0 @1 nr=1 pfn=1000\n"
+		  "unmap_file 0 @2 nr=1 pfn=520\n"
+		  "fault_cow 0 @2 nr=1 pfn=1001\n");
+}
+
 /* sched_process_exit came when the memory was gone, before 6.16: the page is free by then, and no longer mapped. */
 #define EXIT                                                                                                  \
 	"frame stream=0\n"                                                                                    \
@@ -124,6 +161,7 @@ int main(void)
 		cmocka_unit_test(a_retry_is_no_second_effect),
 		cmocka_unit_test(msync_cleans),
 		cmocka_unit_test(a_write_fault_after_a_write_tells_of_writeback),
+		cmocka_unit_test(a_copy_that_replaces_nothing_fills_an_empty_entry),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,7 +47,7 @@ static void print_op(struct result *result, const struct rf_op *op)
 static int collect(void *context, const struct rf_op *ops, size_t nr)
 {
 	for (size_t i = 0; i < nr; i++)
-		if (!(ops[i].flags & RF_OP_LOAD))
+		if (!(ops[i].flags & RF_OP_LOAD) || ops[i].kind == RF_OP_UNMAP_FILE)
 			print_op(context, &ops[i]);
 	return 0;
 }
