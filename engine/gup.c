@@ -18,6 +18,7 @@ static void count_lookup(struct mm *mm, bool locked)
 /* A PMD or PUD entry: one load, and nobody gathers. */
 static void read_upper_entry(struct mm *mm, enum rf_site site)
 {
+	mm->arch.counters->ptep_get++;
 	mm->arch.counters->pte_loads++;
 	mm->arch.counters->pte_lines++;
 	count_reads(mm, site, 1, 1, 1);

@@ -113,6 +113,7 @@ void huge_page_read(struct mm *mm, const struct huge_page *page, enum rf_site si
 {
 	struct arch_counters *counters = mm->arch.counters;
 
+	counters->ptep_get++;
 	counters->pte_loads += page->size->getter_loads;
 	counters->pte_lines += huge_page_lines(page);
 	count_reads(mm, site, 1, page->size->getter_loads, huge_page_lines(page));
@@ -195,10 +196,8 @@ static void fault_huge_page(struct mm *mm, const struct vm_area *vma, const stru
 	if (!page)
 		return;
 	/* Two looks, without and with the lock, at an entry that is none; it is not contiguous. */
-	mm->arch.counters->pte_loads += 2;
-	mm->arch.counters->pte_lines += 2;
-	count_reads(mm, RF_SITE_fault_entry, 1, 1, 1);
-	count_reads(mm, RF_SITE_fault_recheck, 1, 1, 1);
+	read_none_ptes(mm, 1, RF_SITE_fault_entry);
+	read_none_ptes(mm, 1, RF_SITE_fault_recheck);
 	huge_page_set(mm, page, entry);
 }
 
