@@ -117,6 +117,8 @@ void huge_page_read(struct mm *mm, const struct huge_page *page, enum rf_site si
 	counters->pte_loads += page->size->getter_loads;
 	counters->pte_lines += huge_page_lines(page);
 	count_reads(mm, site, 1, page->size->getter_loads, huge_page_lines(page));
+	if (page->size->entries > 1)
+		count_block(mm, site);
 }
 
 /* get_clear_contig() */

@@ -19,20 +19,18 @@ static inline void count_reads(struct mm *mm, enum rf_site site, u64 calls, u64 
 	reader->lines += lines;
 }
 
-/* readers.c: an entry of a contiguous block, with whatever the backend's getter makes of it. */
+/* The call met a contiguous block. */
+static inline void count_block(struct mm *mm, enum rf_site site)
+{
+	mm->machine->stats.readers[site].blocks++;
+}
+
+/* readers.c: an entry of a contiguous block. */
 pte_t read_block(struct mm *mm, u64 addr, pte_t *ptep, enum rf_site site);
 pte_t read_block_lockless(struct mm *mm, u64 addr, pte_t *ptep, enum rf_site site);
 
-/*
- * One load: of an entry that is in no contiguous block, in every backend; of one that is, where the site does without
- * the A and D of its block. That is the ptep_get_norecency() of the norecency RFC, and its lockless twin.
- */
-static inline bool reads_one_entry(const struct mm *mm, const pte_t *ptep, enum rf_site site)
-{
-	return !pte_cont(*ptep) || mm->machine->norecency_sites & BIT_ULL(site);
-}
-
-static inline pte_t read_one_entry(struct mm *mm, const pte_t *ptep, enum rf_site site)
+/* An entry that is in no contiguous block: one load in every backend, so that it takes no call. */
+static inline pte_t read_plain_entry(struct mm *mm, const pte_t *ptep, enum rf_site site)
 {
 	mm->arch.counters->pte_loads++;
 	mm->arch.counters->pte_lines++;
@@ -43,19 +41,19 @@ static inline pte_t read_one_entry(struct mm *mm, const pte_t *ptep, enum rf_sit
 /* ptep_get() */
 static inline pte_t read_pte(struct mm *mm, u64 addr, pte_t *ptep, enum rf_site site)
 {
-	if (!reads_one_entry(mm, ptep, site))
+	if (pte_cont(*ptep))
 		return read_block(mm, addr, ptep, site);
 	mm->arch.counters->ptep_get++;
-	return read_one_entry(mm, ptep, site);
+	return read_plain_entry(mm, ptep, site);
 }
 
 /* ptep_get_lockless() */
 static inline pte_t read_pte_lockless(struct mm *mm, u64 addr, pte_t *ptep, enum rf_site site)
 {
-	if (!reads_one_entry(mm, ptep, site))
+	if (pte_cont(*ptep))
 		return read_block_lockless(mm, addr, ptep, site);
 	mm->arch.counters->ptep_get_lockless++;
-	return read_one_entry(mm, ptep, site);
+	return read_plain_entry(mm, ptep, site);
 }
 
 /* gup_fast_pte_range() once the page is pinned: by ptep_get() until GUP, too, was made to use the lockless getter. */

@@ -66,6 +66,7 @@ _Static_assert(RF_NR_SITES <= 64, "a bit for each site");
 /* One row of the report's "readers". */
 struct rf_reader_counters {
 	u64 calls;
+	u64 blocks;		/* of the calls, those on an entry of a contiguous block */
 	u64 loads;
 	u64 lines;		/* 64-byte lines, per call */
 	u64 retries;		/* reads begun anew because a writer was met: none in a replay, where nobody races */

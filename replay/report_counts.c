@@ -69,6 +69,7 @@ static json_t *readers_object(const struct rf_stats *stats, bool all_sites)
 			continue;
 		counts = json_object();
 		set_count(counts, "calls", reader->calls);
+		set_count(counts, "blocks", reader->blocks);
 		set_count(counts, "loads", reader->loads);
 		set_count(counts, "lines", reader->lines);
 		set_count(counts, "retries", reader->retries);

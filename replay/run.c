@@ -315,6 +315,7 @@ static void add_stats(struct rf_stats *sum, const struct rf_stats *stats)
 		((u64 *)&sum->loaded)[i] += ((const u64 *)&stats->loaded)[i];
 	for (i = 0; i < RF_NR_SITES; i++) {
 		sum->readers[i].calls += stats->readers[i].calls;
+		sum->readers[i].blocks += stats->readers[i].blocks;
 		sum->readers[i].loads += stats->readers[i].loads;
 		sum->readers[i].lines += stats->readers[i].lines;
 		sum->readers[i].retries += stats->readers[i].retries;

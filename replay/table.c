@@ -458,26 +458,29 @@ static void print_reads(FILE *out, const struct columns *columns, const char *la
 	fputc('\n', out);
 }
 
+static bool any_read(const json_t *policies, const char *site, const char *counter)
+{
+	return read_of(json_array_get(policies, 0), site, counter) || reads_differ(policies, site, counter);
+}
+
 /* Where policies batch differently, even the number of calls is a policy's own. */
 static void print_site(FILE *out, const struct columns *columns, const char *site)
 {
+	char label[64], digits[40];
+
+	rf_group_digits(read_of(json_array_get(columns->policies, 0), site, "calls"), digits, sizeof(digits));
+	snprintf(label, sizeof(label), "%-18s %6s ", site, digits);
 	if (reads_differ(columns->policies, site, "calls")) {
 		print_reads(out, columns, site, site, "calls");
-		print_reads(out, columns, "", site, "loads");
-	} else {
-		char label[64], digits[40];
-
-		rf_group_digits(read_of(json_array_get(columns->policies, 0), site, "calls"), digits, sizeof(digits));
-		snprintf(label, sizeof(label), "%-18s %6s ", site, digits);
-		print_reads(out, columns, label, site, "loads");
+		label[0] = '\0';
 	}
+	if (any_read(columns->policies, site, "blocks")) {
+		print_reads(out, columns, label, site, "blocks");
+		label[0] = '\0';
+	}
+	print_reads(out, columns, label, site, "loads");
 	if (reads_differ(columns->policies, site, "lines"))
 		print_reads(out, columns, "", site, "lines");
-}
-
-static bool anybody_reads(const json_t *policies, const char *site)
-{
-	return read_of(json_array_get(policies, 0), site, "calls") || reads_differ(policies, site, "calls");
 }
 
 void rf_table_write_readers(const json_t *report, FILE *out)
@@ -489,7 +492,7 @@ void rf_table_write_readers(const json_t *report, FILE *out)
 		fputc('\n', out);
 		print_heads(out, &columns, "reader              calls");
 		for (site = 0; site < RF_NR_SITES; site++)
-			if (anybody_reads(columns.policies, rf_site_names[site]))
+			if (any_read(columns.policies, rf_site_names[site], "calls"))
 				print_site(out, &columns, rf_site_names[site]);
 	}
 }
