@@ -377,13 +377,27 @@ static void migration_remove(struct rf_tracker *tracker, u32 tid, u64 vpn, u64 p
 		advice_has_split(tracker, tid, mm);
 }
 
+/* The kernel tells compound_order() of the page: 0 for all pages of a folio but its first, which comes before them. */
+static u32 moved_order(struct rf_tracker *tracker, u64 pfn, u32 order)
+{
+	if (order) {
+		tracker->moved_pfn = folio_head(pfn, order);
+		tracker->moved_order = order;
+	} else if (pfn - tracker->moved_pfn >= BIT_ULL(tracker->moved_order)) {
+		tracker->moved_order = 0;
+	}
+	return tracker->moved_order;
+}
+
 void on_migration_remove(struct rf_tracker *tracker, const struct rf_record *record, u64 nr)
 {
 	u64 vpn = vpn_of(tracker, record->f[0]), pfn = record->f[1];
-	u32 order = nr > 1 ? tracker->pmd_order : (u32)min_u64(record->f[2], WORLD_ORDER_MAX);
+	u32 order = tracker->pmd_order;
 
 	if (pfn >= WORLD_INVENTED_PFN)
 		return;
+	if (nr == 1)
+		order = moved_order(tracker, pfn, (u32)min_u64(record->f[2], WORLD_ORDER_MAX));
 	reclaim_flush(tracker);
 	for (u64 i = 0; i < nr; i++)
 		migration_remove(tracker, record->tid, vpn + i, pfn + i, order, nr > 1 ? record->f[2] : record->f[3]);

@@ -85,6 +85,13 @@ struct task_populate {
 	u32 nr, size;
 };
 
+/* An iovec of the process_vm call in progress, or about to begin. */
+struct task_gup {
+	u64 addr, len;
+	u32 pid;
+	bool write;
+};
+
 /* An exec from its entry to its return. */
 struct task_exec {
 	bool building;		/* between entry and point of no return */
@@ -111,6 +118,8 @@ struct task {
 	struct task_fault fault;
 	struct task_call call;
 	struct task_populate populate;
+	struct task_gup *gups;
+	u32 nr_gups, gups_size;
 	struct task_exec exec;
 	struct world_mm *child;	/* fork in progress */
 	u64 fork_at;		/* number of the record that ends dup_mmap(), 0: not known */
@@ -185,6 +194,8 @@ struct rf_tracker {
 	u32 nr_mm_ids, mm_ids_size;
 	struct migration *migrations;
 	u32 nr_migrations, migrations_size;
+	u64 moved_pfn;			/* the folio that the last migration_remove of a first page told of */
+	u32 moved_order;
 	u64 *kernel_pages[8];	/* by enum rf_kernel_page, pfn + 1 by index */
 	u32 kernel_pages_size[8];
 	struct snapshot *snapshots;	/* by stream */
@@ -388,6 +399,17 @@ void populate_end(struct rf_tracker *tracker, struct task *task, bool succeeded)
 bool populate_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 order);
 /* A user page allocated outside any fault and populating call. */
 void stray_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 order);
+
+/* ---- tracker_gup.c ------------------------------------------------------------------------ */
+
+void on_gup(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
+void process_vm_return(struct rf_tracker *tracker, struct task *task, s64 ret);
+/* Everything in the range has been faulted in, by GUP that was asked to. */
+void gup_populates(struct rf_tracker *tracker, struct world_mm *mm, u64 start, u64 end, bool write);
+/* A fault on memory of hugetlb; the machines know whether there is a page. */
+void fault_hugetlb(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 addr, u16 op_flags);
+/* world_vma.huge_shift, where a call or a record says so much; 0: nothing. */
+u32 huge_shift_of(const struct rf_tracker *tracker, u64 told);
 
 /* ---- tracker_fork.c ----------------------------------------------------------------------- */
 

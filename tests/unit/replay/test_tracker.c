@@ -227,6 +227,7 @@ static void swap(void **context)
 	assert_int_equal(r->fidelity.inferred.swap_in_from_cache, 1);
 }
 
+/* The kernel tells the order of the folio with its first page only. */
 static void migration(void **context)
 {
 	struct result *r = track(ATTACHED "frame stream=0\n"
@@ -238,7 +239,7 @@ static void migration(void **context)
 		"30 tid=7 migration_set addr=0x400000010000 pfn=0x2000 order=4 flags=0\n"
 		"31 tid=7 migration_set addr=0x400000011000 pfn=0x2001 order=4 flags=0\n"
 		"40 tid=7 migration_remove addr=0x400000010000 pfn=0x5000 order=4 flags=0x0\n"
-		"41 tid=7 migration_remove addr=0x400000011000 pfn=0x5001 order=4 flags=0x1\n");
+		"41 tid=7 migration_remove addr=0x400000011000 pfn=0x5001 order=0 flags=0x1\n");
 	(void)context;
 	expect(r, "fault_anon 0 @16 nr=16 pfn=2000 order=4\n"
 		  "migrate_out 0 @16 nr=2 pfn=2000 order=4\n"
