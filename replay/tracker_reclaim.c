@@ -200,13 +200,13 @@ void on_page_free(struct rf_tracker *tracker, struct task *task, const struct rf
 		return;
 	/*
 	 * shrink_folio_list(): no page is freed that a TLB may still map. What only its freeing tells to have been
-	 * unmapped was in the same batch.
+	 * unmapped was in the same batch. Amid a migration somebody else's page is freed, by an interrupt.
 	 */
-	if (!tracker->freeing)
+	if (!tracker->freeing && !tracker->nr_migrations)
 		reclaim_flush(tracker);
 	fault_page_freed(tracker, task, pfn);
 	resolve_folio(tracker, task, pfn, order, &tracker->fidelity.anomalies.free_of_mapped);
-	tracker->freeing = tracker->nr_flush_mms;
+	tracker->freeing = tracker->nr_flush_mms && !tracker->nr_migrations;
 }
 
 /* mm_vmscan_write_folio: everything that mapped the folio was unmapped before. */
