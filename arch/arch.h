@@ -247,7 +247,10 @@ struct arch_knobs {
 	bool batched_pending_mm;	/* flush_tlb_batched_pending() flushes the mm (6.16); before: a DSB */
 	bool fullmm_skip;		/* exit: no TLBI during the zap */
 	u32 max_dvm_ops;		/* 0: PTRS_PER_PTE */
-	u32 flush_ceiling;		/* x86: single-page flushes above this become full */
+	u32 flush_ceiling;		/* x86, riscv: flushes of more pages than this become full */
+	bool invlpgb;			/* x86: flushes are broadcast to CPUs, without IPI */
+	u32 invlpgb_count_max;		/* pages of one such instruction */
+	bool svinval;			/* riscv: pages of a range are invalidated between two fences */
 };
 
 struct arch_geometry {

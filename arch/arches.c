@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: MIT
-/* The list of backends. A new architecture is one folder here and one line in this table. */
+/* The list of backends. A new one is a folder here and a line in this table: docs/adding-a-backend.md. */
 #include <string.h>
 
 #include "arch/arm64/arm64.h"
+#include "arch/powerpc/powerpc.h"
+#include "arch/riscv/riscv.h"
 #include "arch/x86/x86.h"
 
 const struct arch_ops *const arch_list[] = {
 	&arm64_ops,
+	&powerpc_8xx_ops,
+	&powerpc_hash_ops,
+	&riscv_ops,
 	&x86_ops,
 	NULL,
 };

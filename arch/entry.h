@@ -38,6 +38,21 @@ static inline void arch_write_ptes(pte_t *ptep, pte_t pte, unsigned int nr)
 		ptep[i].val = pte.val + ((u64)i << PTE_PFN_SHIFT);
 }
 
+/* Last-level flush of nr pages, as the PTE helpers issue it. */
+static inline void arch_flush_ptes(struct arch_mm *mm, u64 addr, unsigned int nr, enum arch_flush_mode mode)
+{
+	const struct arch_flush flush = {
+		.start = addr,
+		.end = addr + ((u64)nr << mm->geometry->page_shift),
+		.stride = 1ull << mm->geometry->page_shift,
+		.last_level = true,
+		.level = FLUSH_LEVEL_PTE,
+		.mode = mode,
+	};
+
+	mm->ops->flush_tlb_range(mm, &flush);
+}
+
 /* xchg to none of nr entries: the first one, with A/D of all. */
 static inline pte_t arch_take_ptes(pte_t *ptep, unsigned int nr)
 {

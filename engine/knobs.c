@@ -11,7 +11,10 @@
 
 #define ON_ARM64 1
 #define ON_X86 2
-#define ON_ALL (ON_ARM64 | ON_X86)
+#define ON_RISCV 4
+#define ON_POWERPC 8
+#define ON_ALL (ON_ARM64 | ON_X86 | ON_RISCV | ON_POWERPC)
+#define ON_CONT (ON_ARM64 | ON_RISCV)	/* transparent contiguous blocks, if only in what-ifs */
 
 struct knob {
 	const char *name;
@@ -29,7 +32,7 @@ struct knob {
 static const struct knob knobs[] = {
 	{ "access_compare", "never|gathered|raw",
 	  "how ptep_set_access_flags() sees that a folded block needs no change (raw: 7.0, 6.12.107)",
-	  AT(arch_knobs.access_compare), ON_ARM64 },
+	  AT(arch_knobs.access_compare), ON_CONT },
 	{ "access_flush", "dirty|never",
 	  "access flags of folded blocks are flushed if dirty, or (contpte v1, a bug) never",
 	  AT(arch_knobs.access_flush_never), ON_ARM64 },
@@ -38,7 +41,7 @@ static const struct knob knobs[] = {
 	  AT(mm.batch_file_unmap), ON_ALL },
 	{ "batch_fork", BOOL, "fork copies runs of one folio at once (6.9)", AT(mm.batch_fork), ON_ALL },
 	{ "batch_helpers", BOOL, "wrprotect and clear take a run at once; false: entry by entry",
-	  AT(arch_knobs.batch_helpers), ON_ARM64 },
+	  AT(arch_knobs.batch_helpers), ON_CONT },
 	{ "batch_lazyfree", BOOL, "reclaim drops runs of lazily freed pages at once (6.15)",
 	  AT(mm.batch_lazyfree), ON_ALL },
 	{ "batch_migrate", BOOL, "migration replaces runs at once", AT(mm.batch_migrate), ON_ALL },
@@ -53,23 +56,23 @@ static const struct knob knobs[] = {
 	{ "batched_pending", "dsb|mm", "how zap, mprotect... make sure that deferred flushes are done (mm: 6.16)",
 	  AT(arch_knobs.batched_pending_mm), ON_ARM64 },
 	{ "bbml3", BOOL, "folding and unfolding need no flush (6.17, on CPUs that allow it)",
-	  AT(arch_knobs.bbml3), ON_ARM64 },
-	{ "cont", BOOL, "transparent contiguous blocks are in use (6.9)", AT(arch_knobs.cont), ON_ARM64 },
-	{ "defer_unmap_flush", BOOL, "reclaim waits for its flushes once per batch", AT(mm.defer_unmap_flush), ON_ALL },
+	  AT(arch_knobs.bbml3), ON_CONT },
+	{ "cont", BOOL, "transparent contiguous blocks are in use (arm64: 6.9; riscv: no kernel)", AT(arch_knobs.cont), ON_CONT },
+	{ "defer_unmap_flush", BOOL, "reclaim waits for its flushes once per batch", AT(mm.defer_unmap_flush), ON_ARM64 | ON_X86 | ON_RISCV },
 	{ "exit_spread_stored", BOOL,
 	  "zap_full_trick=v1 stores the accessed and dirty bits it spreads; false: as posted, a bug",
 	  AT(arch_knobs.exit_spread_stored), ON_ARM64 },
 	{ "fast_gup", "entry|cont", "what GUP fast takes at once: what one entry maps, or a contiguous block (no kernel)",
 	  AT(mm.fast_gup_cont), ON_ALL },
 	{ "flush_ceiling", NULL, "more pages than this are flushed as the whole address space",
-	  AT(arch_knobs.flush_ceiling), ON_X86 },
+	  AT(arch_knobs.flush_ceiling), ON_X86 | ON_RISCV },
 	{ "fold_present", BOOL, "present entries fold, not only valid ones: PROT_NONE, too (contpte v1)",
 	  AT(arch_knobs.fold_present), ON_ARM64 },
 	{ "fold_scope", "folio|span", "what may make up a folded block: one folio, or adjacent ones too (no kernel)",
-	  AT(arch_knobs.fold_span), ON_ARM64 },
+	  AT(arch_knobs.fold_span), ON_CONT },
 	{ "fold_sites", "none|set1|v3|any",
 	  "who tries to fold: set_ptes() of a last entry; wrprotect, access flags, too; on any entry",
-	  AT(arch_knobs.fold_sites), ON_ARM64 },
+	  AT(arch_knobs.fold_sites), ON_CONT },
 	{ "fork_full", BOOL, "fork has single entries copied without probe and attempt to fold (contpte v4)",
 	  AT(arch_knobs.fork_full), ON_ARM64 },
 	{ "fullmm_skip", BOOL, "exit flushes only once page tables are freed", AT(arch_knobs.fullmm_skip), ON_ARM64 },
@@ -78,19 +81,22 @@ static const struct knob knobs[] = {
 	  AT(mm.gather), ON_ALL },
 	{ "getter", "raw|gather|early",
 	  "what ptep_get() reads of a folded block: one entry, all, until A and D are known",
-	  AT(arch_knobs.getter), ON_ARM64 },
+	  AT(arch_knobs.getter), ON_CONT },
 	{ "granule", "4k|16k|64k", "base page size, with the geometry that comes with it",
 	  AT(geometry.page_shift), ON_ALL },
 	{ "gup_recheck", "get|lockless", "the getter with which GUP fast looks again at a page it has pinned (lockless: 7.2)",
 	  AT(mm.gup_recheck_lockless), ON_ALL },
-	{ "hint", BOOL, "pte_batch_hint() lets batches step over folded blocks (6.9)", AT(arch_knobs.hint), ON_ARM64 },
+	{ "hint", BOOL, "pte_batch_hint() lets batches step over folded blocks (6.9)", AT(arch_knobs.hint), ON_CONT },
+	{ "invlpgb", BOOL, "flushes of processes that run on several CPUs are broadcast, without IPI (6.15, on AMD)",
+	  AT(arch_knobs.invlpgb), ON_X86 },
+	{ "invlpgb_count_max", NULL, "pages that one broadcast invalidates at most", AT(arch_knobs.invlpgb_count_max), ON_X86 },
 	{ "kpti", BOOL, "kernel page-table isolation: each TLB invalidation is issued twice",
-	  AT(arch_knobs.kpti), ON_ALL },
+	  AT(arch_knobs.kpti), ON_ARM64 | ON_X86 },
 	{ "locked", "full|norecency",
 	  "what reads under the lock that only compare or skip take of a folded block: as getter, or one",
 	  AT(mm.locked_norecency), ON_ALL },
 	{ "lockless", "full|early|norecency|unlocked_get", "what ptep_get_lockless() reads of a folded block",
-	  AT(arch_knobs.lockless), ON_ARM64 },
+	  AT(arch_knobs.lockless), ON_CONT },
 	{ "lpa2", BOOL, "FEAT_LPA2: range invalidations start at 64K boundaries", AT(arch_knobs.lpa2), ON_ARM64 },
 	{ "madv_clear_young_dirty", BOOL, "MADV_COLD and MADV_FREE clear A/D in place (6.10)",
 	  AT(mm.madv_clear_young_dirty), ON_ALL },
@@ -121,6 +127,8 @@ static const struct knob knobs[] = {
 	{ "slow_gup", "hugetlb|entry|cont",
 	  "what a step of slow GUP takes: a page of hugetlb (-6.9), an entry's worth, a contiguous block (no kernel)",
 	  AT(mm.slow_gup), ON_ALL },
+	{ "svinval", BOOL, "the CPU has Svinval: a range is invalidated page by page between two fences",
+	  AT(arch_knobs.svinval), ON_RISCV },
 	{ "tlbbatch", "page|range", "deferred flushes of a run: one TLBI per page, or a range (6.15)",
 	  AT(arch_knobs.tlbbatch_range), ON_ARM64 },
 	{ "tlbi", "single|range", "the CPU has range invalidation (FEAT_TLBIRANGE) or not",
@@ -141,16 +149,41 @@ static const struct knob knobs[] = {
 	  AT(arch_knobs.zap_full_trick), ON_ARM64 },
 };
 
-/* What differs between base page sizes: kernel-model.md 1.1. levels: of 48-bit user addresses. */
-static const struct arch_geometry granules[] = {
-	{ .page_shift = 12, .table_shift = 9, .levels = 4, .cont_ptes = 16, .cont_pmds = 16 },
-	{ .page_shift = 14, .table_shift = 11, .levels = 4, .cont_ptes = 128, .cont_pmds = 32 },
-	{ .page_shift = 16, .table_shift = 13, .levels = 3, .cont_ptes = 32, .cont_pmds = 32 },
+/* What differs between architectures and base page sizes: kernel-model.md 1. levels: of 48-bit user addresses. */
+static const struct {
+	const char *arch;
+	unsigned int on;
+	struct arch_geometry granules[3];	/* 4k, 16k, 64k; of none without a page_shift */
+} arches[] = {
+	{ "arm64", ON_ARM64, {
+		{ .page_shift = 12, .table_shift = 9, .levels = 4, .cont_ptes = 16, .cont_pmds = 16 },
+		{ .page_shift = 14, .table_shift = 11, .levels = 4, .cont_ptes = 128, .cont_pmds = 32 },
+		{ .page_shift = 16, .table_shift = 13, .levels = 3, .cont_ptes = 32, .cont_pmds = 32 } } },
+	{ "x86", ON_X86, {
+		{ .page_shift = 12, .table_shift = 9, .levels = 4, .cont_ptes = 1, .cont_pmds = 1 } } },
+	{ "riscv", ON_RISCV, {
+		{ .page_shift = 12, .table_shift = 9, .levels = 4, .cont_ptes = 16, .cont_pmds = 1 } } },
+	/* 32-bit, two levels; those above them are for what was recorded elsewhere. */
+	{ "powerpc-8xx", ON_POWERPC, {
+		{ .page_shift = 12, .table_shift = 10, .levels = 4, .cont_ptes = 1, .cont_pmds = 1 },
+		{ .page_shift = 14, .table_shift = 8, .levels = 5, .cont_ptes = 1, .cont_pmds = 1 } } },
+	{ "powerpc-hash", ON_POWERPC, {
+		{ .page_shift = 12, .table_shift = 9, .levels = 4, .cont_ptes = 1, .cont_pmds = 1 } } },
 };
+
+static size_t arch_index(const struct rf_policy *policy)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(arches) - 1; i++)
+		if (!strcmp(policy->arch->name, arches[i].arch))
+			break;
+	return i;
+}
 
 static unsigned int on_arch(const struct rf_policy *policy)
 {
-	return !strcmp(policy->arch->name, "x86") ? ON_X86 : ON_ARM64;
+	return arches[arch_index(policy)].on;
 }
 
 static const struct knob *find_knob(const char *name)
@@ -214,11 +247,12 @@ static u32 load(const struct rf_policy *policy, const struct knob *knob)
 
 static int set_granule(struct rf_policy *policy, unsigned int index, struct rf_error *err)
 {
-	if (on_arch(policy) == ON_X86 && index)
-		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "x86 has pages of 4k only");
+	const struct arch_geometry *granules = arches[arch_index(policy)].granules;
+
+	if (!granules[index].page_shift)
+		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "%s has pages of %s only", policy->arch->name,
+				    granules[1].page_shift ? "4k and 16k" : "4k");
 	policy->geometry = granules[index];
-	if (on_arch(policy) == ON_X86)
-		policy->geometry.cont_ptes = policy->geometry.cont_pmds = 1;
 	return 0;
 }
 

@@ -84,8 +84,8 @@ static const struct point points[] = {
 	{ "x86-6.18", "", "x86", "6.18",
 	  "x86-64, for recordings made there: no contiguous PTEs, flushes of up to 33 single pages.",
 	  "batch_fork=true batch_lazyfree=true batch_mprotect=true batch_mremap=true batch_zap=true "
-	  "defer_unmap_flush=true flush_ceiling=33 gather=folio2slot granule=4k madv_clear_young_dirty=true "
-	  "madvise_one_gather=true pmd_split_set_ptes=true pt_reclaim=true slow_gup=entry" },
+	  "defer_unmap_flush=true flush_ceiling=33 gather=folio2slot granule=4k invlpgb_count_max=8 "
+	  "madv_clear_young_dirty=true madvise_one_gather=true pmd_split_set_ptes=true pt_reclaim=true slow_gup=entry" },
 	{ "linux-7.2", "linux-6.17", "arm64", "7.2.13",
 	  "Ageing and file unmapping in batches, local flushes for reused pages, no flush where none is needed.",
 	  "access_compare=raw batch_file_unmap=true batch_young=true gup_recheck=lockless needs_flush=precise "
@@ -93,6 +93,30 @@ static const struct point points[] = {
 	{ "linux-7.3", "linux-7.2", "arm64", "7.3.4",
 	  "The newest kernel modelled; of what is counted, only PROT_NONE on large folios differs from 7.2.",
 	  "protnone_cont=none" },
+	{ "x86-7.3", "x86-6.18", "x86", "7.2.13 and its like",
+	  "x86-64 with the newest core mm: ageing and file unmapping in batches.",
+	  "batch_file_unmap=true batch_young=true gup_recheck=lockless rmap_unlocked=lockless" },
+	{ "x86-7.3-invlpgb", "x86-7.3", "x86", "7.2.13 and its like, on AMD CPUs",
+	  "x86-64 that broadcasts its flushes by instruction instead of interrupting other CPUs.",
+	  "invlpgb=true" },
+	{ "riscv-7.3", "", "riscv", "7.2.13 and its like",
+	  "riscv with Svnapot for hugetlb only: no transparent blocks, flushes of up to 64 single pages.",
+	  "batch_file_unmap=true batch_fork=true batch_lazyfree=true batch_mprotect=true batch_mremap=true "
+	  "batch_young=true batch_zap=true defer_unmap_flush=true flush_ceiling=64 gather=folio2slot granule=4k "
+	  "gup_recheck=lockless madv_clear_young_dirty=true madvise_one_gather=true pmd_split_set_ptes=true "
+	  "pt_reclaim=true rmap_unlocked=lockless slow_gup=entry" },
+	{ "svnapot-user", "riscv-7.3", "riscv", "7.2.13 and its like, with an idea",
+	  "What if riscv had transparent blocks of 64K: arm64's contpte on Svnapot, as a list series has it.",
+	  "access_compare=raw batch_helpers=true cont=true fold_sites=set1 getter=early hint=true lockless=early" },
+	{ "powerpc-8xx", "", "powerpc-8xx", "7.2.13 and its like",
+	  "A 32-bit powerpc: huge pages of 128 or 2048 entries, one page or everything is flushed.",
+	  "batch_file_unmap=true batch_fork=true batch_lazyfree=true batch_mprotect=true batch_mremap=true "
+	  "batch_young=true batch_zap=true gather=folio2slot granule=4k gup_recheck=lockless "
+	  "madv_clear_young_dirty=true madvise_one_gather=true pmd_split_set_ptes=true pt_reclaim=true "
+	  "rmap_unlocked=lockless slow_gup=entry" },
+	{ "powerpc-hash", "", "powerpc-hash", "6.9",
+	  "A 64-bit powerpc with a hashed page table and 4K pages: one tlbie per page, hugepd for 16M and 16G.",
+	  "batch_fork=true batch_zap=true gather=folio2slot granule=4k pmd_split_set_ptes=true" },
 };
 
 static struct rf_policy named[ARRAY_SIZE(points)];

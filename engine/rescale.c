@@ -397,10 +397,11 @@ int rf_machine_recorded_pages(struct rf_machine *machine, unsigned int page_shif
 {
 	unsigned int own = machine->policy.geometry.page_shift;
 
-	if (page_shift == own)
-		return 0;
 	if (page_shift > own || own - page_shift > 4)
 		return -EINVAL;
+	/* Tables of another size make huge pages of another size, even of equal pages. */
+	if (page_shift == own && machine->policy.geometry.table_shift == page_shift - 3)
+		return 0;
 	machine->rescale = calloc(1, sizeof(*machine->rescale));
 	if (!machine->rescale)
 		return -ENOMEM;

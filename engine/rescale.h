@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A machine with larger pages than the recording had: what the kernel of the
- * recording did to small pages, said of the large ones that hold them. rescale.c
+ * recording did to small pages, said of the large ones that hold them; also one
+ * with pages of the same size in tables of another one. rescale.c
  * has the ranges, rescale_pages.c the pages; both look at the machine's own
  * state and count what they cannot know (RF_INEXACTS).
  *

@@ -301,6 +301,8 @@ int rescale_load(const struct rescaling *r)
 	struct run run = { 0 };
 	int err = 0;
 
+	if (r->op->kind == RF_OP_UNMAP_FILE)	/* it was never there */
+		return rescale_rmap(r);
 	count_folio(r);
 	for (; addr < end && !err; addr += granule_size(r))
 		if (vma_lookup(r->mm, addr) && pte_none(entry_at(r, addr)))

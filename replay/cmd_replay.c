@@ -192,7 +192,7 @@ static int check_traces(const struct arguments *arguments, u64 *total_records)
 }
 
 /* Replay one trace and append its facts; an exit code. */
-static int replay_trace(const char *path, struct rf_results *results, const struct rf_run_options *run,
+static int replay_trace(const char *path, struct rf_results *results, struct rf_run_options *run,
 			const struct rf_report_parts *parts)
 {
 	const struct rf_error *damage;
@@ -207,6 +207,7 @@ static int replay_trace(const char *path, struct rf_results *results, const stru
 			json_array_append_new(parts->traces, rf_report_unreadable_trace(path, &err));
 		return code;
 	}
+	run->page_size = rf_reader_header_u64(reader, "page_size", 4096);
 	if (rf_run_trace(reader, results, run, &err)) {
 		rf_progress_end(run->progress);
 		code = rf_command_error(path, &err);
@@ -239,7 +240,7 @@ static int replay_traces(const struct arguments *arguments, struct rf_results *r
 			 const struct rf_report_parts *parts)
 {
 	struct rf_progress progress;
-	const struct rf_run_options run = {
+	struct rf_run_options run = {
 		.progress = &progress,
 		.page_tables = page_tables,
 		.patterns = &arguments->patterns,

@@ -239,13 +239,13 @@ static void ring_free(struct ring *ring, size_t nr_machines)
 	free(ring);
 }
 
-/* A machine for recordings with pages of this size. */
+/* A machine for recordings with pages of this size; 0: of its own. */
 static int machine_start(struct worker *worker, const struct rf_policy *policy, u64 page_size)
 {
 	worker->machine = rf_machine_create(policy);
 	if (!worker->machine || (worker->accounts && rf_machine_account(worker->machine)))
 		return -ENOMEM;
-	return rf_machine_recorded_pages(worker->machine, page_size ? __builtin_ctzll(page_size) : 12);
+	return page_size ? rf_machine_recorded_pages(worker->machine, __builtin_ctzll(page_size)) : 0;
 }
 
 /* A ring with one machine and one thread per policy. */
@@ -433,7 +433,7 @@ int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const str
 
 	if (start_parts(results, run, reader, &options, err))
 		return -ENOMEM;
-	ring = ring_start(results, rf_reader_header_u64(reader, "page_size", 4096), run->processes, err);
+	ring = ring_start(results, run->page_size, run->processes, err);
 	if (!ring)
 		return -ENOMEM;
 	options.context = ring;

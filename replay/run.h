@@ -37,6 +37,7 @@ struct rf_run_options {
 	FILE *page_tables;				/* as in struct rf_tracker_options */
 	const struct rf_window_patterns *patterns;	/* NULL: no windows */
 	bool processes;					/* count each process, too */
+	u64 page_size;					/* of the trace; 0: those of the policies */
 };
 
 /* A negative errno: nothing was added to the results. */

@@ -18,7 +18,7 @@ bool arm64_set_access_flags(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t ent
 	if (!(entry.val & PTE_RDONLY))
 		ptep->val &= ~PTE_RDONLY;
 	if (dirty)
-		arm64_flush_ptes(mm, addr, 1, mm->knobs->reuse_flush_local ? FLUSH_LOCAL : FLUSH_SYNC);
+		arch_flush_ptes(mm, addr, 1, mm->knobs->reuse_flush_local ? FLUSH_LOCAL : FLUSH_SYNC);
 	return true;
 }
 
@@ -360,7 +360,7 @@ static bool clear_young_batch(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigne
 	if (young && flush) {
 		if (blocks)
 			mm->counters->pte_loads += 2;
-		arm64_flush_ptes(mm, start, wide, FLUSH_NOSYNC);
+		arch_flush_ptes(mm, start, wide, FLUSH_NOSYNC);
 	}
 	return young;
 }
@@ -379,7 +379,7 @@ static bool clear_young(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int 
 			continue;
 		young = true;
 		if (flush)
-			arm64_flush_ptes(mm, start, wide, FLUSH_NOSYNC);
+			arch_flush_ptes(mm, start, wide, FLUSH_NOSYNC);
 	}
 	return young;
 }

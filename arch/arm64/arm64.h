@@ -35,8 +35,6 @@ void arm64_tlbbatch_flush(struct arch_mm *mm);
 void arm64_flush_tlb_batched_pending(struct arch_mm *mm);
 void arm64_flush_tlb_fix_spurious_fault(struct arch_mm *mm, u64 addr);
 bool arm64_pte_needs_flush(struct arch_mm *mm, pte_t old, pte_t new);
-/* Last-level flush of nr pages, as the PTE helpers issue it. */
-void arm64_flush_ptes(struct arch_mm *mm, u64 addr, unsigned int nr, enum arch_flush_mode mode);
 
 /* ---- contpte.c: entries of which at least one is valid and CONT, or may become so ---- */
 

@@ -36,7 +36,7 @@ static void contpte_convert(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte
 
 	/* BBML3: no TLB conflict can arise, and the flush that the caller owes for its change covers this one too. */
 	if (!mm->knobs->bbml3)
-		arm64_flush_ptes(mm, addr, n, FLUSH_SYNC);
+		arch_flush_ptes(mm, addr, n, FLUSH_SYNC);
 
 	value = pte.val & PTE_HW_MASK & ~PTE_PFN_MASK;
 	value |= ALIGN_DOWN(pte_pfn(pte), (u64)n) << PTE_PFN_SHIFT;
@@ -245,7 +245,7 @@ static void clear_chunk_before_set(struct arch_mm *mm, u64 addr, pte_t *ptep, un
 	}
 	memset(ptep, 0, nr * sizeof(*ptep));
 	mm->counters->pte_stores += nr;
-	arm64_flush_ptes(mm, addr, nr, FLUSH_SYNC);
+	arch_flush_ptes(mm, addr, nr, FLUSH_SYNC);
 }
 
 /* contpte_set_ptes(), nr > 1: blocks that are covered whole and congruent are born folded. */
@@ -449,7 +449,7 @@ bool contpte_set_access_flags(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t e
 	for (i = 0; i < n; i++)
 		arm64_set_access_flags(mm, start, &ptep[i], entry, false);
 	if (dirty)
-		arm64_flush_ptes(mm, start, n, mm->knobs->reuse_flush_local ? FLUSH_LOCAL : FLUSH_SYNC);
+		arch_flush_ptes(mm, start, n, mm->knobs->reuse_flush_local ? FLUSH_LOCAL : FLUSH_SYNC);
 	return true;
 }
 

@@ -161,23 +161,9 @@ void arm64_flush_tlb_mm(struct arch_mm *mm)
 	flush_call(mm, NULL);
 }
 
-void arm64_flush_ptes(struct arch_mm *mm, u64 addr, unsigned int nr, enum arch_flush_mode mode)
-{
-	struct arch_flush flush = {
-		.start = addr,
-		.end = addr + ((u64)nr << mm->geometry->page_shift),
-		.stride = 1ull << mm->geometry->page_shift,
-		.last_level = true,
-		.level = FLUSH_LEVEL_PTE,
-		.mode = mode,
-	};
-
-	flush_call(mm, &flush);
-}
-
 void arm64_flush_tlb_page(struct arch_mm *mm, u64 addr, enum arch_flush_mode mode)
 {
-	arm64_flush_ptes(mm, ALIGN_DOWN(addr, 1ull << mm->geometry->page_shift), 1, mode);
+	arch_flush_ptes(mm, ALIGN_DOWN(addr, 1ull << mm->geometry->page_shift), 1, mode);
 }
 
 /*
@@ -204,11 +190,11 @@ void arm64_tlbbatch_add_pending(struct arch_mm *mm, u64 addr, unsigned int nr)
 
 	mm->tlbbatch_pending++;
 	if (mm->knobs->tlbbatch_range) {
-		arm64_flush_ptes(mm, addr, nr, FLUSH_NOSYNC);
+		arch_flush_ptes(mm, addr, nr, FLUSH_NOSYNC);
 		return;
 	}
 	for (i = 0; i < nr; i++)
-		arm64_flush_ptes(mm, addr + ((u64)i << mm->geometry->page_shift), 1, FLUSH_NOSYNC);
+		arch_flush_ptes(mm, addr + ((u64)i << mm->geometry->page_shift), 1, FLUSH_NOSYNC);
 }
 
 void arm64_tlbbatch_flush(struct arch_mm *mm)

@@ -3,31 +3,61 @@
  * What TLB maintenance costs on x86: INVLPG of single pages up to a ceiling, else the whole PCID, on every CPU that runs
  * the mm. Follows arch/x86/mm/tlb.c:flush_tlb_mm_range(); kernel-model.md 3.6. Counted are the instructions of one CPU,
  * which are never broadcast (all are tlbi_local), and one IPI per call where other CPUs run the mm.
+ *
+ * With the knob invlpgb, an mm that other CPUs run has a global ASID: its flushes are broadcast by INVLPGB, up to
+ * invlpgb_count_max pages each (tlbi_range; one page: tlbi_va), and one TLBSYNC waits for all of them (dsb_ish).
  */
+#include "arch/plain.h"
 #include "arch/x86/x86.h"
+
+/* Page-table isolation: the user half of the address space has a PCID of its own, and everything is done twice. */
+static void count(struct arch_mm *mm, u64 va, u64 range, u64 asid, bool local)
+{
+	struct arch_counters *c = mm->counters;
+	unsigned int kpti = mm->knobs->kpti;
+
+	c->tlbi_va += va << kpti;
+	c->tlbi_range += range << kpti;
+	c->tlbi_asid += asid;
+	c->tlbi += ((va + range) << kpti) + asid;
+	if (local)
+		c->tlbi_local += ((va + range) << kpti) + asid;
+}
+
+/* broadcast_tlb_flush(): above the size of a PMD, a range is one unit. */
+static void broadcast(struct arch_mm *mm, u64 units, u64 stride)
+{
+	u64 pmd = 1ull << (mm->geometry->page_shift + mm->geometry->table_shift);
+	u64 most = stride > pmd || !mm->knobs->invlpgb_count_max ? 1 : mm->knobs->invlpgb_count_max;
+	u64 rest = units % most, full = units / most;
+
+	if (!units)
+		count(mm, 0, 0, 1ull << mm->knobs->kpti, false);
+	else if (most == 1)
+		count(mm, full, 0, 0, false);
+	else
+		count(mm, rest == 1, full + (rest > 1), 0, false);
+	mm->counters->dsb++;
+	mm->counters->dsb_ish++;
+}
 
 static void flush_call(struct arch_mm *mm, const struct arch_flush *flush)
 {
-	struct arch_counters *c = mm->counters;
-	u64 bytes = flush ? flush->end - flush->start : 0, units, invlpg;
+	u64 units = flush ? (flush->end - flush->start) / flush->stride : 0;
 
 	if (unlikely(mm->observer))
 		mm->observer->flush(mm->observer, flush);
-	c->flush_calls++;
-	c->ipis += mm->remote_cpus;
-	if (!flush || bytes / flush->stride > mm->knobs->flush_ceiling) {
-		c->tlbi++;
-		c->tlbi_asid++;
-		c->tlbi_local++;
+	mm->counters->flush_calls++;
+	if (units > mm->knobs->flush_ceiling)
+		flush = NULL;
+	units = flush ? (flush->end - flush->start + flush->stride - 1) / flush->stride : 0;
+	mm->counters->tlbi_pages += flush ? units * (flush->stride >> mm->geometry->page_shift) : 0;
+	if (mm->knobs->invlpgb && mm->remote_cpus) {
+		broadcast(mm, units, flush ? flush->stride : 0);
 		return;
 	}
-	units = (bytes + flush->stride - 1) / flush->stride;
-	/* Page-table isolation: the user half of the address space has a PCID of its own. */
-	invlpg = units << mm->knobs->kpti;
-	c->tlbi += invlpg;
-	c->tlbi_va += invlpg;
-	c->tlbi_local += invlpg;
-	c->tlbi_pages += units * (flush->stride >> mm->geometry->page_shift);
+	mm->counters->ipis += mm->remote_cpus;
+	count(mm, units, 0, !flush, true);
 }
 
 void x86_flush_tlb_range(struct arch_mm *mm, const struct arch_flush *flush)
@@ -61,23 +91,19 @@ void x86_tlb_flush(struct arch_mm *mm, const struct arch_flush *flush, bool full
 	flush_call(mm, fullmm ? NULL : flush);
 }
 
-/* Reclaim notes only on which CPUs the mm may have left entries, and flushes those once for the whole batch. */
-void x86_tlbbatch_add_pending(struct arch_mm *mm, u64 addr, unsigned int nr)
-{
-	mm->tlbbatch_pending++;
-}
-
+/* Once for the whole batch of reclaim; INVLPGB reaches every CPU anyway, and every address space. */
 void x86_tlbbatch_flush(struct arch_mm *mm)
 {
-	flush_call(mm, NULL);
-}
-
-void x86_flush_tlb_batched_pending(struct arch_mm *mm)
-{
-	if (!mm->tlbbatch_pending)
+	if (!mm->knobs->invlpgb) {
+		flush_call(mm, NULL);
 		return;
-	mm->tlbbatch_pending = 0;
-	flush_call(mm, NULL);
+	}
+	if (unlikely(mm->observer))
+		mm->observer->flush(mm->observer, NULL);
+	mm->counters->flush_calls++;
+	count(mm, 0, 0, 1, false);
+	mm->counters->dsb++;
+	mm->counters->dsb_ish++;
 }
 
 /* The fault itself has dropped the stale entry. */

@@ -11,9 +11,7 @@ void x86_flush_tlb_range(struct arch_mm *mm, const struct arch_flush *flush);
 void x86_flush_tlb_page(struct arch_mm *mm, u64 addr, enum arch_flush_mode mode);
 void x86_flush_tlb_mm(struct arch_mm *mm);
 void x86_tlb_flush(struct arch_mm *mm, const struct arch_flush *flush, bool fullmm, bool freed_tables);
-void x86_tlbbatch_add_pending(struct arch_mm *mm, u64 addr, unsigned int nr);
 void x86_tlbbatch_flush(struct arch_mm *mm);
-void x86_flush_tlb_batched_pending(struct arch_mm *mm);
 void x86_flush_tlb_fix_spurious_fault(struct arch_mm *mm, u64 addr);
 bool x86_pte_needs_flush(struct arch_mm *mm, pte_t old, pte_t new);
 

@@ -127,7 +127,11 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(names, ["linux-6.8", "linux-6.9", "linux-6.12", "linux-7.3"])
 
     def test_page_size(self):
-        self.fails(2, "16384", run=refold("replay", self.trace, "-p", "linux-6.12+granule=16k"))
+        large = self.text.replace('"page_size": 4096', '"page_size": 16384')
+        self.assertNotEqual(large, self.text)
+        trace = assemble(large, self.directory / "large.mmt.zst")
+        self.fails(2, "16384", run=refold("replay", trace, "-p", "linux-6.12"))
+        self.report(self.trace, "-p", "linux-6.12+granule=16k")
 
     # ---- input ----
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What flush calls cost, written a second time from kernel-model.md 3.1, 3.2, 3.6 and C8, in closed form where the
+ * What flush calls cost, written a second time from kernel-model.md 3.1, 3.2, 3.6, 3.7 and C8, in closed form where the
  * backend follows the kernel's loops (I8).
  */
 #include <string.h>
@@ -10,11 +10,6 @@
 static unsigned int kpti_factor(const struct rf_policy *policy)
 {
 	return policy->arch_knobs.kpti ? 2 : 1;
-}
-
-static bool is_x86(const struct rf_policy *policy)
-{
-	return !strcmp(policy->arch->name, "x86");
 }
 
 /* A synchronising DSB, and the TLBI and DSB that the newer form of the erratum's work-around adds. */
@@ -134,11 +129,59 @@ static void add_x86(struct flush_totals *totals, const struct rf_policy *policy,
 	totals->tlbi_local += totals->tlbi - before;
 }
 
+/* A threshold as on x86; Svinval puts two fences around what is more than one instruction. */
+static void add_riscv(struct flush_totals *totals, const struct rf_policy *policy, const struct arch_flush *flush)
+{
+	u64 units = flush ? (flush->end - flush->start + flush->stride - 1) / flush->stride : 0;
+
+	if (!flush || (units != 1 && units > policy->arch_knobs.flush_ceiling)) {
+		add_instructions(totals, policy, 0, 0, 1, true);
+		return;
+	}
+	add_instructions(totals, policy, units, 0, 0, true);
+	totals->tlbi_pages += units * flush->stride >> policy->geometry.page_shift;
+	totals->dsb_nsh += policy->arch_knobs.svinval && units > 1 ? 2 : 0;
+}
+
+static void add_8xx(struct flush_totals *totals, const struct rf_policy *policy, const struct arch_flush *flush)
+{
+	bool page = flush && (flush->end - flush->start) >> policy->geometry.page_shift == 1;
+
+	add_instructions(totals, policy, page, 0, !page, true);
+	totals->tlbi_pages += page;
+	totals->dsb_nsh++;
+}
+
+/* Entries, in batches of 192, when they are changed. */
+static void add_hash(struct flush_totals *totals, const struct rf_policy *policy, const struct arch_flush *flush)
+{
+	u64 pages = (flush->end - flush->start) >> policy->geometry.page_shift, batches = (pages + 191) / 192;
+
+	add_instructions(totals, policy, pages, 0, 0, true);
+	totals->tlbi_pages += pages;
+	totals->dsb_ishst += batches;
+	totals->dsb_ish += batches;
+	totals->flush_calls += batches - 1;
+}
+
+/* The flush that ends a batch of reclaim on a CPU with INVLPGB: it was counted as one of this CPU. */
+void flush_cost_broadcast(struct flush_totals *totals)
+{
+	totals->tlbi_local--;
+	totals->dsb_ish++;
+}
+
 void flush_cost_add(struct flush_totals *totals, const struct rf_policy *policy, const struct arch_flush *flush)
 {
 	totals->flush_calls++;
-	if (is_x86(policy))
+	if (!strcmp(policy->arch->name, "x86"))
 		add_x86(totals, policy, flush);
+	else if (!strcmp(policy->arch->name, "riscv"))
+		add_riscv(totals, policy, flush);
+	else if (!strcmp(policy->arch->name, "powerpc-8xx"))
+		add_8xx(totals, policy, flush);
+	else if (!strcmp(policy->arch->name, "powerpc-hash"))
+		add_hash(totals, policy, flush);
 	else
 		add_arm64(totals, policy, flush);
 }

@@ -365,6 +365,8 @@ static void spy_tlbbatch_flush(struct arch_mm *arch)
 	w->backend->tlbbatch_flush(arch);
 	if (w->arm64)
 		flush_cost_wait(w->flushes, &w->config->policy);
+	else if (arch->knobs->invlpgb)
+		flush_cost_broadcast(w->flushes);
 	if (has_waited(w, arch, &before))
 		tlb_waited(w, REFERENCE_MMS);
 }

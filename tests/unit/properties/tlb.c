@@ -258,7 +258,8 @@ static void check_slot(struct world *w, u32 mm, u32 table)
 	unsigned long long addr = page_addr(w, table * w->reference->table_pages);
 	pte_t none = { 0 };
 
-	if (now.val == slot->before.val)
+	/* Nobody walks the tables of a machine with a hashed one, and it has no such leaves. */
+	if (now.val == slot->before.val || !strcmp(w->backend->name, "powerpc-hash"))
 		return;
 	if (pmd_table(slot->before))
 		require(w, "I9", slot->walks_flushed, "mm %u: the table at %llx went without a flush of walks", mm,

@@ -42,6 +42,7 @@ struct flush_totals {
 void flush_cost_add(struct flush_totals *totals, const struct rf_policy *policy, const struct arch_flush *flush);
 /* The wait for deferred flushes. */
 void flush_cost_wait(struct flush_totals *totals, const struct rf_policy *policy);
+void flush_cost_broadcast(struct flush_totals *totals);
 void flush_cost_check(struct world *w);
 
 #endif

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What TLB maintenance costs on riscv: SFENCE.VMA of single pages up to a ceiling, else of the whole ASID, on every CPU
+ * that runs the mm. Follows arch/riscv/mm/tlbflush.c and asm/tlb.h; kernel-model.md 3.7. Counted are the instructions of
+ * one CPU (all are tlbi_local), and one IPI or SBI call per flush where other CPUs run the mm. With Svinval the pages of
+ * a range are invalidated by SINVAL.VMA between two fences of this CPU, SFENCE.W.INVAL and SFENCE.INVAL.IR (dsb_nsh).
+ */
+#include "arch/riscv/riscv.h"
+
+static void flush_call(struct arch_mm *mm, const struct arch_flush *flush)
+{
+	struct arch_counters *c = mm->counters;
+	u64 units = flush ? (flush->end - flush->start + flush->stride - 1) / flush->stride : 0;
+
+	if (unlikely(mm->observer))
+		mm->observer->flush(mm->observer, flush);
+	c->flush_calls++;
+	c->ipis += mm->remote_cpus;
+	if (!flush || (units > 1 && units > mm->knobs->flush_ceiling)) {
+		c->tlbi++;
+		c->tlbi_asid++;
+		c->tlbi_local++;
+		return;
+	}
+	c->tlbi += units;
+	c->tlbi_va += units;
+	c->tlbi_local += units;
+	c->tlbi_pages += units * (flush->stride >> mm->geometry->page_shift);
+	if (mm->knobs->svinval && units > 1) {
+		c->dsb += 2;
+		c->dsb_nsh += 2;
+	}
+}
+
+void riscv_flush_tlb_range(struct arch_mm *mm, const struct arch_flush *flush)
+{
+	flush_call(mm, flush);
+}
+
+void riscv_flush_tlb_page(struct arch_mm *mm, u64 addr, enum arch_flush_mode mode)
+{
+	u64 size = 1ull << mm->geometry->page_shift;
+	struct arch_flush flush = {
+		.start = ALIGN_DOWN(addr, size),
+		.end = ALIGN_DOWN(addr, size) + size,
+		.stride = size,
+		.last_level = true,
+		.level = FLUSH_LEVEL_PTE,
+		.mode = mode,
+	};
+
+	flush_call(mm, &flush);
+}
+
+void riscv_flush_tlb_mm(struct arch_mm *mm)
+{
+	flush_call(mm, NULL);
+}
+
+/* tlb_flush() of asm/tlb.h: cached walks are dropped only with everything else. */
+void riscv_tlb_flush(struct arch_mm *mm, const struct arch_flush *flush, bool fullmm, bool freed_tables)
+{
+	flush_call(mm, fullmm || freed_tables ? NULL : flush);
+}
+
+/* One flush of everything for the whole batch, on the CPUs that were noted. */
+void riscv_tlbbatch_flush(struct arch_mm *mm)
+{
+	flush_call(mm, NULL);
+}
+
+/* Generic: the page. */
+void riscv_flush_tlb_fix_spurious_fault(struct arch_mm *mm, u64 addr)
+{
+	riscv_flush_tlb_page(mm, addr, FLUSH_SYNC);
+}
