@@ -62,8 +62,8 @@ static u64 follow_hugetlb(struct mm *mm, u64 addr, u64 end)
 	return page ? page->addr : end;
 }
 
-/* follow_page_mask(); returns where the next step begins. */
-static u64 follow_page(struct mm *mm, u64 addr)
+/* follow_page_mask(); returns where the next step begins. Of tables that are not there, one look is counted. */
+static u64 follow_page(struct mm *mm, u64 addr, u64 end)
 {
 	pmd_t *pmd = pmd_offset(mm, addr);
 	u64 block_size = page_size(mm) * mm->arch.geometry->cont_ptes;
@@ -71,7 +71,7 @@ static u64 follow_page(struct mm *mm, u64 addr)
 
 	if (!pmd || pmd_none(*pmd)) {
 		count_lookup(mm, false);
-		return pmd_addr_end(mm, addr, ~0ull);
+		return pmd_next(mm, &addr, end) ? addr : end;
 	}
 	count_lookup(mm, true);
 	if (pmd_leaf(*pmd)) {
@@ -86,7 +86,7 @@ static u64 follow_page(struct mm *mm, u64 addr)
 static void get_pages(struct mm *mm, const struct vm_area *vma, u64 addr, u64 end)
 {
 	while (addr < end)
-		addr = vma->flags & RF_VM_HUGETLB ? follow_hugetlb(mm, addr, end) : follow_page(mm, addr);
+		addr = vma->flags & RF_VM_HUGETLB ? follow_hugetlb(mm, addr, end) : follow_page(mm, addr, end);
 }
 
 static void get_user_pages(struct mm *mm, u64 addr, u64 end)
@@ -124,7 +124,7 @@ void gup_looks(struct mm *mm, u64 addr, bool faulted_in)
 	struct huge_page *page = vma && vma->flags & RF_VM_HUGETLB ? huge_page_next(mm, addr) : NULL;
 
 	if (!vma || !(vma->flags & RF_VM_HUGETLB))
-		follow_page(mm, addr);
+		follow_page(mm, addr, addr + page_size(mm));
 	else if (faulted_in || !page || page->addr > addr)
 		follow_hugetlb(mm, addr, vma->end);
 	machine_set_row(mm->machine, mm, row);

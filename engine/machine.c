@@ -405,7 +405,10 @@ static int run_load(struct mm *mm, const struct rf_op *op)
 		return op_map(mm, op);
 	mm->arch.counters = &machine->stats.loaded;
 	mm->arch.batches = machine->load_batches;
-	op_load(mm, op);
+	if (op->kind == RF_OP_FAULT_HUGETLB)
+		op_fault_hugetlb(mm, op);
+	else
+		op_load(mm, op);
 	mm->arch.batches = &machine->stats.batches;
 	return machine->error;
 }

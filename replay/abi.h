@@ -18,6 +18,8 @@
 #define MAP_POPULATE		0x8000
 #define MAP_NONBLOCK		0x10000
 #define MAP_HUGETLB		0x40000
+#define MAP_HUGE_SHIFT		26
+#define MAP_HUGE_MASK		0x3f
 
 #define MREMAP_FIXED		2
 #define MREMAP_DONTUNMAP	4

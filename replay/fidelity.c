@@ -69,9 +69,14 @@ void compare_run(struct rf_tracker *tracker, struct snapshot *snapshot, const st
 	struct rf_fidelity *fidelity = &tracker->fidelity;
 	struct world_mm *mm = world_mm(tracker->world, snapshot->mm);
 	u64 vpn, nr, nr_right = 0, pfn = record->f[2];
+	const struct world_vma *vma;
 	u32 order = (u32)record->f[3];
 
 	if (!run_of(tracker, record, &vpn, &nr) || record->f[4] & RF_PTE_GUARD)
+		return;
+	/* Of huge pages of hugetlb nothing tells the page frame: they are not in this world. */
+	vma = mm ? world_vma_find(mm, record->f[0]) : NULL;
+	if (vma && vma->flags & RF_VM_HUGETLB)
 		return;
 	skip_to(tracker, snapshot, mm, vpn);
 	fidelity->ptes += nr;

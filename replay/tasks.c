@@ -128,6 +128,7 @@ void tasks_destroy(struct rf_tracker *tracker)
 		if (!task)
 			continue;
 		free(task->populate.queue);
+		free(task->gups);
 		free(task->exec.pages);
 		free(task);
 	}

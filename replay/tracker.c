@@ -241,6 +241,9 @@ static void on_task_record(struct rf_tracker *tracker, const struct rf_record *r
 	case RF_MMAP2:
 		on_mmap2(tracker, task, record);
 		break;
+	case RF_GUP:
+		on_gup(tracker, task, record);
+		break;
 	case RF_PROCESS:
 		on_process(tracker, task, record);
 		break;

@@ -106,6 +106,16 @@ static void settle_missing(struct rf_tracker *tracker, struct task *task, struct
 	}
 }
 
+/* Where no error code tells what access it was, one that the mapping permits. */
+static u16 fault_access(const struct task_fault *fault, const struct world_vma *vma)
+{
+	const u16 guessed = fault->flags & (RF_FAULT_UNKNOWN | RF_FAULT_WRITE_KNOWN);
+
+	if (guessed == RF_FAULT_UNKNOWN)
+		return vma->flags & RF_VM_WRITE ? RF_OP_WRITE | RF_OP_INFERRED : RF_OP_INFERRED;
+	return fault->flags & RF_FAULT_WRITE ? RF_OP_WRITE : 0;
+}
+
 /* Nothing more will tell what the fault did. */
 static void settle(struct rf_tracker *tracker, struct task *task)
 {
@@ -118,6 +128,10 @@ static void settle(struct rf_tracker *tracker, struct task *task)
 	fault->settled = true;
 	fault->guessed = false;
 	vma = world_vma_find(task->mm, fault->addr);
+	if (vma && vma->flags & RF_VM_HUGETLB) {
+		fault_hugetlb(tracker, task->mm, vma, fault->addr, fault_access(fault, vma));
+		return;
+	}
 	if (fault->delta_seen) {
 		fault->delta_seen = false;
 		end_wait(task);

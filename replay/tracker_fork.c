@@ -405,6 +405,8 @@ bool vma_of_record(struct rf_tracker *tracker, const struct rf_record *record, s
 	vma->pgoff = record->f[2];
 	vma->name = RF_VMA_NAME(record->f[5]);
 	vma->flags = VM_OF_RECORD(record->f[5]);
+	if (vma->flags & RF_VM_HUGETLB)
+		vma->huge_shift = (u8)huge_shift_of(tracker, RF_VMA_HUGE_SHIFT(record->f[5]));
 	switch (vma->name) {
 	case RF_VMA_VVAR:
 	case RF_VMA_VVAR_VCLOCK:

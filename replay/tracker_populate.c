@@ -315,8 +315,11 @@ void populate_end(struct rf_tracker *tracker, struct task *task, bool succeeded)
 
 	if (populate->active && task->mm && succeeded) {
 		settle_copy(tracker, task);
-		if (call_populates(task))
+		if (call_populates(task)) {
 			pass_rest(tracker, task);
+			gup_populates(tracker, task->mm, populate->start << tracker->page_shift,
+				      populate->end << tracker->page_shift, populate->write);
+		}
 	}
 	populate->active = false;
 	populate->nr = 0;

@@ -92,6 +92,18 @@ static u64 guess_flags(const struct world_vma *vma, enum world_kind kind, u64 fl
 	return 0;
 }
 
+/* Told page by page, mapped as a whole. */
+static void load_huge_pages(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma,
+			    const struct rf_record *record)
+{
+	u64 size = BIT_ULL(vma->huge_shift), addr = ALIGN_UP(record->f[0], size);
+	u64 end = min_u64(record->f[0] + (record->f[1] << tracker->page_shift), vma->end);
+
+	for (; addr < end; addr += size)
+		fault_hugetlb(tracker, mm, vma, addr,
+			      RF_OP_LOAD | RF_OP_INFERRED | (vma->flags & RF_VM_WRITE ? RF_OP_WRITE : 0));
+}
+
 static void load_ptes(struct rf_tracker *tracker, struct world_mm *mm, const struct rf_record *record)
 {
 	static const u8 op_of_kind[] = {
@@ -108,6 +120,10 @@ static void load_ptes(struct rf_tracker *tracker, struct world_mm *mm, const str
 	if (record->f[0] >= tracker->address_limit || pfn >= WORLD_INVENTED_PFN || nr > BIT_ULL(20) ||
 	    flags & RF_PTE_GUARD)
 		return;
+	if (vma && vma->flags & RF_VM_HUGETLB) {
+		load_huge_pages(tracker, mm, vma, record);
+		return;
+	}
 	if (vma && kind == WORLD_ANON)
 		vma->anon_vma = true;
 	if (vma && kind == WORLD_SHMEM)

@@ -133,12 +133,19 @@ static void mmap_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 		    (map_flags & MAP_GROWSDOWN ? RF_VM_GROWSDOWN : 0) | (map_flags & MAP_HUGETLB ? RF_VM_HUGETLB : 0) |
 		    (map_flags & MAP_LOCKED || task->mm->lock_future ? RF_VM_LOCKED : 0);
 	vma.pgoff = anonymous ? shared ? 0 : vpn_of(tracker, ret) : call->args[5] >> tracker->page_shift;
+	/* A file of hugetlbfs: only the side band tells. */
+	if (call->mapped)
+		vma.flags |= call->map_flags & RF_VM_HUGETLB;
+	if (vma.flags & RF_VM_HUGETLB) {
+		vma.huge_shift = (u8)huge_shift_of(tracker, anonymous ? map_flags >> MAP_HUGE_SHIFT & MAP_HUGE_MASK : 0);
+		vma.end = ret + ALIGN_UP(vma.end - ret, BIT_ULL(vma.huge_shift));
+	}
 	if (!anonymous || shared) {
 		/* The side band knows the file; without it the first event about the file will tell. */
 		vma.file = call->mapped ? call->map_file : 0;
 		if (!vma.file)
 			vma.file = file_new(tracker->world, true, shared && anonymous);
-		if (shared && anonymous)
+		if (shared && anonymous && !(vma.flags & RF_VM_HUGETLB))
 			vma.flags |= RF_VM_SHMEM;
 	}
 	map_vma(tracker, task->mm, &vma, RF_WHY_MMAP_FIXED);
@@ -371,6 +378,9 @@ static void return_of(struct rf_tracker *tracker, struct task *task, s64 ret)
 	case RF_SYS_SHMAT:
 		if (ok)
 			shmat_return(tracker, task, (u64)ret);
+		break;
+	case RF_SYS_PROCESS_VM:
+		process_vm_return(tracker, task, ret);
 		break;
 	case RF_SYS_MSYNC:
 		if (ok)

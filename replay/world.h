@@ -96,6 +96,7 @@ struct world_vma {
 	u32 file;		/* 0: anonymous */
 	u16 flags;		/* RF_VM_* of engine/ops.h */
 	u8 name;		/* enum rf_vma_name */
+	u8 huge_shift;		/* RF_VM_HUGETLB: log2 of the huge page's size */
 	bool accounted;		/* VM_ACCOUNT: private and ever writable; forbids merging with what never was */
 	bool anon_vma;		/* has (or may have) anonymous pages: fork must copy it */
 	bool implicit;		/* made up by a fault where no VMA was known */

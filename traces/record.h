@@ -105,7 +105,8 @@ struct rf_record {
 	/* --- the recording itself --- */                                                         \
 	X(LOST, 112, "lost", "events/d")     /* so many events of this stream are missing before this time */ \
 	X(MARKER, 113, "marker", "w0/w w1/w w2/w w3/w w4/w w5/w")     /* trace_marker text, first 48 bytes */ \
-	X(MARKER_MORE, 114, "marker_more", "w0/w w1/w w2/w w3/w w4/w w5/w") /* the next 48 of the MARKER just before: its thread, its time */
+	X(MARKER_MORE, 114, "marker_more", "w0/w w1/w w2/w w3/w w4/w w5/w") /* the next 48 of the MARKER just before: its thread, its time */ \
+	X(GUP, 115, "gup", "pid/d addr/a len/x flags/x")     /* get_user_pages() of the thread's memory (pid 0), or, by the process_vm call that follows, of pid's; flags: RF_GUP_* */
 
 enum rf_record_kind {
 #define X(symbol, number, name, fields) RF_##symbol = number,
@@ -133,6 +134,10 @@ enum rf_record_kind {
 
 /* RSS_STAT.member: the kernel's own order. */
 enum rf_rss_member { RF_RSS_FILE, RF_RSS_ANON, RF_RSS_SWAP, RF_RSS_SHMEM, RF_RSS_MEMBERS };
+
+/* GUP.flags */
+#define RF_GUP_WRITE		0x1
+#define RF_GUP_FAST		0x2	/* get_user_pages_fast() and its like */
 
 /* PAGE_ALLOC.gfp: the bits that tell user memory from the rest, by name. */
 #define RF_GFP_MOVABLE		0x001
@@ -166,6 +171,8 @@ enum rf_rss_member { RF_RSS_FILE, RF_RSS_ANON, RF_RSS_SWAP, RF_RSS_SHMEM, RF_RSS
 #define RF_VMA_MERGEABLE	0x02000		/* mg */
 #define RF_VMA_NAME(flags)	(((flags) >> 16) & 0xf)
 #define RF_VMA_NAME_SHIFT	16
+#define RF_VMA_HUGE_SHIFT(flags) (((flags) >> 20) & 0x3f) /* HUGETLB: log2 of the huge page's size in bytes; 0: not known */
+#define RF_VMA_HUGE_SHIFT_SHIFT	20
 enum rf_vma_name { RF_VMA_PLAIN, RF_VMA_HEAP, RF_VMA_STACK, RF_VMA_VDSO, RF_VMA_VVAR, RF_VMA_VVAR_VCLOCK, RF_VMA_VSYSCALL, RF_VMA_OTHER };
 
 /* SNAP_PTE.flags, MIGRATION_*.flags. */

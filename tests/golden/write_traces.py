@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-Write the trace.txt of the mm_* golden cases: what the event stream of a real kernel looks like when a program does one
-thing to 2 MiB of anonymous memory in folios of 64 KiB. For people who change or add a case; the tests read the files.
+Write the trace.txt of the mm_* and gup_* golden cases: what the event stream of a real kernel looks like when a program
+does one thing to 2 MiB of anonymous memory in folios of 64 KiB, or to huge pages. For people who change or add a case;
+the tests read the files.
 
 The numbers expected of each case are in its expected.json, worked out by hand: nothing here computes a result.
 
@@ -27,8 +28,9 @@ READ, WRITE = 1, 2
 USER_GFP = 0x1 | 0x2 | 0x8 | 0x10 | 0x20    # movable, hardwall, zeroed, compound, highmem
 ANON, SWAPENTS = 1, 2
 SWAPBACKED_ANON, EXCLUSIVE = 0x880, 0x4    # of a page in a snapshot
-CALLS = {"mmap": 16, "munmap": 17, "mprotect": 18, "mremap": 19, "madvise": 20, "clone": 26, "exit": 35}
-DONTNEED = 4
+CALLS = {"mmap": 16, "process_vm": 34, "munmap": 17, "mprotect": 18, "mremap": 19, "madvise": 20, "clone": 26, "exit": 35}
+DONTNEED, POPULATE_WRITE = 4, 23
+MAP_HUGETLB, MAP_HUGE_SHIFT = 0x40000, 26
 HEX = {"flags", "gfp", "prot"}
 
 
@@ -41,7 +43,8 @@ def show(key, value):
 class Trace:
     """Records of one process, in time order, by stream."""
 
-    def __init__(self):
+    def __init__(self, page_size=PAGE):
+        self.page_size = page_size
         self.time = 1_000_000
         self.streams = {"task": [], "system": [], "snapshot": []}
         self.anon = {MM: 0}
@@ -56,7 +59,7 @@ class Trace:
         self.streams[stream].append(" ".join(words))
 
     def text(self, comment):
-        header = {"kernel": "6.18.0", "arch": "x86_64", "page_size": PAGE, "cpus": 1}
+        header = {"kernel": "6.18.0", "arch": "x86_64", "page_size": self.page_size, "cpus": 1}
         lines = [f"# {line.strip()}" for line in comment.strip().splitlines()]
         lines.append("header " + json.dumps(header, sort_keys=True))
         for number, source in enumerate(self.streams):
@@ -310,6 +313,51 @@ def swap_out():
     return trace
 
 
+def gup(page_size, shift):
+    """
+    One huge page of hugetlb, written to and then gone through by GUP, all of it in one call: MADV_POPULATE_WRITE finds
+    everything there.
+    """
+    trace = Trace(page_size)
+    trace.attach()
+    trace.call("mmap", BASE, addr=0, len=1 << shift, prot=READ | WRITE,
+               flags=PRIVATE_ANON | MAP_HUGETLB | shift << MAP_HUGE_SHIFT, fd=-1, offset=0)
+    trace.record("fault", addr=BASE, flags=2)
+    trace.call("madvise", 0, addr=BASE, len=1 << shift, advice=POPULATE_WRITE)
+    trace.exit()
+    return trace
+
+
+def gup_process_vm():
+    """
+    process_vm_readv() of 64 KiB in a folio, and of a huge page of 2 MiB but for its first and last 100 bytes, of the
+    process's own memory; then process_vm_writev() that fails.
+    """
+    huge = BASE + (1 << 30)
+    trace = touched()
+    trace.call("mmap", huge, addr=0, len=SIZE, prot=READ | WRITE, flags=PRIVATE_ANON | MAP_HUGETLB, fd=-1, offset=0)
+    trace.record("fault", addr=huge + 4096, flags=2)
+    trace.record("gup", pid=PARENT, addr=BASE + 2 * FOLIO, len=FOLIO)
+    trace.record("gup", pid=PARENT, addr=huge + 100, len=SIZE - 200)
+    trace.call("process_vm", FOLIO + SIZE - 200, pid=PARENT)
+    trace.record("gup", pid=PARENT, addr=BASE, len=FOLIO, flags=1)
+    trace.call("process_vm", -14, pid=PARENT, write=1)
+    trace.exit(vmas=[VMA])
+    return trace
+
+
+def gup_fast():
+    """O_DIRECT into 64 KiB in a folio, then over all of a huge page of 2 MiB of hugetlb."""
+    huge = BASE + (1 << 30)
+    trace = touched()
+    trace.call("mmap", huge, addr=0, len=SIZE, prot=READ | WRITE, flags=PRIVATE_ANON | MAP_HUGETLB, fd=-1, offset=0)
+    trace.record("fault", addr=huge, flags=2)
+    trace.record("gup", addr=BASE, len=FOLIO, flags=3)
+    trace.record("gup", addr=huge, len=SIZE, flags=3)
+    trace.exit(vmas=[VMA])
+    return trace
+
+
 def whole_report():
     """A bit of everything on 256 KiB: faults, mprotect, fork, copy, reuse, MADV_DONTNEED, exit."""
     length = 4 * FOLIO
@@ -333,19 +381,27 @@ def whole_report():
     return trace
 
 
+GUP_CASES = {
+    "gup_4k_64k": (4096, 16), "gup_4k_2m": (4096, 21), "gup_4k_32m": (4096, 25), "gup_4k_1g": (4096, 30),
+    "gup_16k_2m": (16384, 21), "gup_16k_1g": (16384, 30), "gup_64k_2m": (65536, 21), "gup_64k_16g": (65536, 34),
+}
+
 CASES = {
     "mm_fault": fault, "mm_dontneed": dontneed, "mm_dontneed_page": dontneed_page, "mm_dontneed_edges": dontneed_edges,
     "mm_munmap": munmap, "mm_exit": exit_, "mm_fork": fork, "mm_reuse": reuse, "mm_cow": cow, "mm_mprotect": mprotect,
     "mm_mprotect_page": mprotect_page,
     "mm_mremap": mremap, "mm_swap_out": swap_out, "whole_report": whole_report,
+    "gup_process_vm": gup_process_vm, "gup_fast": gup_fast,
 }
 
 
 def main():
     directory = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else __file__ + "/..").resolve()
-    for name, make in CASES.items():
+    traces = {name: (make(), make.__doc__) for name, make in CASES.items()}
+    traces |= {name: (gup(*sizes), gup.__doc__) for name, sizes in GUP_CASES.items()}
+    for name, (trace, comment) in traces.items():
         (directory / name).mkdir(exist_ok=True)
-        (directory / name / "trace.txt").write_text(make().text(make.__doc__))
+        (directory / name / "trace.txt").write_text(trace.text(comment))
 
 
 if __name__ == "__main__":

@@ -335,6 +335,7 @@ static void populate_goes_upwards(void **context)
 	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
 		  "fault_anon 0 @0 nr=1 pfn=1001 populate\n"
 		  "fault_anon 0 @2 nr=1 pfn=1002 populate\n"
+		  "gup_slow 0 @0-3\n"
 		  "vma_flags 0 @0-3\n");
 }
 
