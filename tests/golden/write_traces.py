@@ -18,6 +18,7 @@ FOLIO_PAGES = 16
 FOLIO = FOLIO_PAGES * PAGE
 SIZE = 2 << 20
 BASE = 0x400000000000        # a multiple of 1 GiB
+LOW = 0x40000000             # what 32 bits can tell
 MIDDLE = BASE + 3 * SIZE
 SIXTH = BASE + 5 * PAGE      # a page inside the first block
 FIRST_PFN = 0x100000         # a multiple of 512: each folio of 16 pages is aligned
@@ -313,17 +314,17 @@ def swap_out():
     return trace
 
 
-def gup(page_size, shift):
+def gup(page_size, shift, base=BASE):
     """
     One huge page of hugetlb, written to and then gone through by GUP, all of it in one call: MADV_POPULATE_WRITE finds
     everything there.
     """
     trace = Trace(page_size)
     trace.attach()
-    trace.call("mmap", BASE, addr=0, len=1 << shift, prot=READ | WRITE,
+    trace.call("mmap", base, addr=0, len=1 << shift, prot=READ | WRITE,
                flags=PRIVATE_ANON | MAP_HUGETLB | shift << MAP_HUGE_SHIFT, fd=-1, offset=0)
-    trace.record("fault", addr=BASE, flags=2)
-    trace.call("madvise", 0, addr=BASE, len=1 << shift, advice=POPULATE_WRITE)
+    trace.record("fault", addr=base, flags=2)
+    trace.call("madvise", 0, addr=base, len=1 << shift, advice=POPULATE_WRITE)
     trace.exit()
     return trace
 
@@ -384,6 +385,7 @@ def whole_report():
 GUP_CASES = {
     "gup_4k_64k": (4096, 16), "gup_4k_2m": (4096, 21), "gup_4k_32m": (4096, 25), "gup_4k_1g": (4096, 30),
     "gup_16k_2m": (16384, 21), "gup_16k_1g": (16384, 30), "gup_64k_2m": (65536, 21), "gup_64k_16g": (65536, 34),
+    "gup_8xx_512k": (4096, 19, LOW), "gup_8xx_8m": (4096, 23, LOW), "gup_powerpc_16m": (4096, 24),
 }
 
 CASES = {
