@@ -181,7 +181,14 @@ enum arch_fold_sites {
 };
 
 enum arch_getter { GETTER_RAW, GETTER_GATHER, GETTER_EARLY };
-enum arch_lockless { LOCKLESS_FULL, LOCKLESS_EARLY, LOCKLESS_NORECENCY, LOCKLESS_UNLOCKED_GET };
+enum arch_lockless {
+	LOCKLESS_FULL,		/* all entries, each checked to be of the block: 6.9 */
+	LOCKLESS_EARLY,		/* until A and D are known: 6.17 */
+	LOCKLESS_NORECENCY,	/* one entry, A and D as it has them: the norecency RFC */
+	LOCKLESS_UNLOCKED_GET,	/* ptep_get(), nothing checked: what deleting the override leaves */
+	LOCKLESS_BOUNDED,	/* no kernel: as full, but after lockless_tries in vain, one entry */
+};
+
 /* How ptep_set_access_flags() sees that a folded block needs no change. */
 enum arch_access_compare {
 	ACCESS_NEVER,		/* v3: the gathered entry has CONT, the wanted one has not */
@@ -221,6 +228,7 @@ struct arch_knobs {
 	enum arch_fold_sites fold_sites;
 	enum arch_getter getter;
 	enum arch_lockless lockless;
+	u32 lockless_tries;		/* of LOCKLESS_BOUNDED; 0: no end of them */
 	enum arch_access_compare access_compare;
 	bool hint;			/* pte_batch_hint() skips folded blocks */
 	bool bbml3;			/* convert without flush */

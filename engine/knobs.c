@@ -95,8 +95,12 @@ static const struct knob knobs[] = {
 	{ "locked", "full|norecency",
 	  "what reads under the lock that only compare or skip take of a folded block: as getter, or one",
 	  AT(mm.locked_norecency), ON_ALL },
-	{ "lockless", "full|early|norecency|unlocked_get", "what ptep_get_lockless() reads of a folded block",
+	{ "lockless", "full|early|norecency|unlocked_get|bounded",
+	  "what ptep_get_lockless() reads of a folded block; ptep_get is another word for unlocked_get",
 	  AT(arch_knobs.lockless), ON_CONT },
+	{ "lockless_tries", NULL,
+	  "lockless=bounded: after so many that a writer spoiled, one entry has to do; 0: no limit",
+	  AT(arch_knobs.lockless_tries), ON_CONT },
 	{ "lpa2", BOOL, "FEAT_LPA2: range invalidations start at 64K boundaries", AT(arch_knobs.lpa2), ON_ARM64 },
 	{ "madv_clear_young_dirty", BOOL, "MADV_COLD and MADV_FREE clear A/D in place (6.10)",
 	  AT(mm.madv_clear_young_dirty), ON_ALL },
@@ -208,6 +212,11 @@ static const char *value_name(const char *values, unsigned int index, size_t *le
 	return values;
 }
 
+/* Other words for values: what the lists called them. */
+static const char *const synonyms[][2] = {
+	{ "ptep_get", "unlocked_get" },
+};
+
 static int find_value(const char *values, const char *text)
 {
 	static const char *const words[] = { "off", "on", "no", "yes", "0", "1" };
@@ -215,6 +224,9 @@ static int find_value(const char *values, const char *text)
 	size_t length, i;
 	unsigned int index;
 
+	for (i = 0; i < ARRAY_SIZE(synonyms); i++)
+		if (!strcmp(synonyms[i][0], text))
+			text = synonyms[i][1];
 	for (index = 0; (name = value_name(values, index, &length)); index++)
 		if (strlen(text) == length && !memcmp(name, text, length))
 			return index;

@@ -197,7 +197,7 @@ pte_t contpte_ptep_get(struct arch_mm *mm, u64 addr, pte_t *ptep)
 
 /*
  * *ptep is valid and CONT. The lockless getter loads the entry twice, by the inline gate and for itself. Nobody races
- * here, so it never retries.
+ * here, so it never retries, and LOCKLESS_BOUNDED never gives up.
  */
 pte_t contpte_ptep_get_lockless(struct arch_mm *mm, u64 addr, pte_t *ptep)
 {

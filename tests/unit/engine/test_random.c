@@ -268,6 +268,22 @@ static const struct { const char *policy, *knobs; } machines[] = {
 
 #define NR_MACHINES ARRAY_SIZE(machines)
 
+/* Every read of an entry has its place. */
+static void check_readers(const struct rf_stats *stats)
+{
+	struct arch_counters totals;
+	u64 calls = 0, loads = 0;
+	size_t site;
+
+	rf_stats_totals(stats, &totals);
+	for (site = 0; site < RF_NR_SITES; site++) {
+		calls += stats->readers[site].calls;
+		loads += stats->readers[site].loads;
+	}
+	assert_int_equal(calls, totals.ptep_get + totals.ptep_get_lockless);
+	assert_true(loads <= totals.pte_loads);
+}
+
 static void check_all(struct rf_machine **m)
 {
 	size_t i;
@@ -279,6 +295,7 @@ static void check_all(struct rf_machine **m)
 			print_message("seed %lu %s: blocks lost\n", seed, rf_machine_policy(m[i])->name);
 		assert_int_equal(stats->anomalies[RF_ANOMALY_block_balance], 0);
 		assert_int_equal(stats->anomalies[RF_ANOMALY_broken_block], 0);
+		check_readers(stats);
 		check_blocks(m[i], BASE);
 		check_blocks(m[i], HIGH_WINDOW);
 		if (i) {

@@ -141,6 +141,7 @@ static pte_t spy_ptep_get_lockless(struct arch_mm *arch, u64 addr, pte_t *ptep)
 	struct world *w = spied;
 	pte_t pte = w->backend->ptep_get_lockless(arch, addr, ptep);
 	bool gathers = arch->knobs->lockless == LOCKLESS_FULL || arch->knobs->lockless == LOCKLESS_EARLY ||
+		       arch->knobs->lockless == LOCKLESS_BOUNDED ||
 		       (arch->knobs->lockless == LOCKLESS_UNLOCKED_GET && arch->knobs->getter != GETTER_RAW);
 	pte_t expected = expected_read(arch, addr, ptep, gathers);
 
