@@ -73,11 +73,32 @@ bool is_reusable(struct rf_tracker *tracker, const struct world_mm *mm, world_pt
 	return (!order || tracker->reuses_large) && !folio_is_shared(tracker, mm, pfn, order);
 }
 
+bool is_contended(struct rf_tracker *tracker, const struct task *task)
+{
+	const u16 access = RF_FAULT_PRESENT | RF_FAULT_WRITE;
+	world_pte pte = world_get(task->mm, task->fault.vpn);
+
+	if ((task->fault.flags & access) != access || world_pte_kind(pte) != WORLD_ANON)
+		return false;
+	if (!is_reusable(tracker, task->mm, pte))
+		return true;
+	for (u32 i = 0; i < tracker->tasks_size; i++) {
+		const struct task *other = tracker->tasks[i];
+
+		if (other && other != task && other->fault.open && other->fault.copied &&
+		    world_pte_pfn(other->fault.replaced) == world_pte_pfn(pte))
+			return true;
+	}
+	return false;
+}
+
 bool is_copied(struct rf_tracker *tracker, const struct task *task, world_pte old)
 {
 	if (tracker->have_flushes)
 		return is_flushed(tracker, task, old);
 	if (old & WORLD_EXCLUSIVE)
 		return false;
+	if (task->fault.contended)
+		return true;
 	return tracker->time - task->fault.time < COPY_NS || !is_reusable(tracker, task->mm, old);
 }

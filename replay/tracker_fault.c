@@ -309,6 +309,7 @@ void on_fault(struct rf_tracker *tracker, struct task *task, const struct rf_rec
 		.open = true, .flags = flags, .addr = addr, .vpn = vpn, .time = record->time,
 		.replaced = 0, .copied_pfn = WORLD_PFN_MASK,
 	};
+	fault->contended = is_contended(tracker, task);
 }
 
 /* ---- what happens inside ----------------------------------------------------------------------- */

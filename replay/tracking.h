@@ -25,6 +25,7 @@ struct task_fault {
 	bool settled;		/* its effect is known and applied */
 	bool guessed;		/* applied before the task went on, because another thread depended on it */
 	bool copied;		/* a COW was applied */
+	bool contended;		/* when it began, others mapped the page, or had a copy of it in the making */
 	bool swapped_in;
 	bool shared_wait;	/* counted in mm->deferred */
 	bool file_seen;		/* FILEMAP_FAULT */
@@ -112,6 +113,7 @@ struct task {
 	struct world_mm *mm;	/* NULL: none, or not known */
 	struct task *mm_next, **mm_link;	/* other tasks of mm */
 	u16 stream;		/* where its last record came from */
+	u16 cpu;		/* and on which CPU */
 	bool flush_due;		/* a COW was applied, its TLB flush is to come */
 	struct task_alloc allocs[TASK_ALLOCS];
 	u32 nr_allocs;
@@ -128,6 +130,11 @@ struct task {
 	bool collapse_known;
 	u32 collapse_mm;
 	u64 collapse_vpn, collapse_pfn;
+};
+
+/* Who runs on a CPU, as far as records tell: tid 0, nobody known. */
+struct tracker_cpu {
+	u32 tid, mm;
 };
 
 /* A migration entry waiting for its page to come back. */
@@ -200,6 +207,9 @@ struct rf_tracker {
 	u32 kernel_pages_size[8];
 	struct snapshot *snapshots;	/* by stream */
 	size_t nr_streams;
+	struct tracker_cpu *cpus;	/* by number */
+	u32 nr_cpus;
+	u16 cpu_now;		/* of the record in progress */
 	u32 *flush_mms;		/* numbers of those with flush_due */
 	u32 nr_flush_mms, flush_mms_size;
 	bool freeing;		/* pages are being freed whose flush is still owed */
@@ -223,6 +233,10 @@ struct world_mm *mm_of_process(struct rf_tracker *tracker, u32 pid);
 
 /* A new operation on mm, zeroed but for kind, mm and time. Valid until the next. */
 struct rf_op *emit(struct rf_tracker *tracker, u8 kind, const struct world_mm *mm);
+/* tracker_cpus.c: a record of this task was made on its CPU. */
+void cpu_seen(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
+/* Do CPUs other than that of the record in progress run it? */
+bool mm_runs_elsewhere(const struct rf_tracker *tracker, const struct world_mm *mm);
 /*
  * Like emit() for one entry at vpn of a run, or lengthens the last operation if that is the same kind of work on the
  * entry before: pfn and addr in sequence, same folio.
@@ -284,6 +298,8 @@ struct world_vma *written_vma(struct rf_tracker *tracker, struct world_mm *mm, u
 
 /* The page just allocated is the copy that the task's open fault made of old. */
 bool is_copied(struct rf_tracker *tracker, const struct task *task, world_pte old);
+/* The page of the task's fault was not its own alone when the fault began: what it allocates is a copy, however late. */
+bool is_contended(struct rf_tracker *tracker, const struct task *task);
 /* A write fault on it takes the page over, without a copy. */
 bool is_reusable(struct rf_tracker *tracker, const struct world_mm *mm, world_pte pte);
 

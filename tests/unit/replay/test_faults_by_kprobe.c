@@ -50,6 +50,30 @@ static void reuse_leaves_no_other_record(void **context)
 	assert_int_equal(r->fidelity.inferred.reuse, 1);
 }
 
+/* Both see that the page is shared; the second allocates late, when the first has its copy. */
+static void both_copy_a_page_they_fault_on_at_once(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n"
+		"10 tid=100 fault addr=0x400000001000 flags=" WRITE "\n"
+		"11 tid=100 page_alloc pfn=0x1000 order=0 gfp=0x3\n"
+		"12 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=1\n"
+		"20 tid=100 clone flags=0x11\n"
+		"30 tid=100 newtask child=200 flags=0x0\n"
+		"31 tid=100 sys_ret call=26 ret=200\n"
+		"40 tid=200 fault addr=0x400000001000 flags=" WRITE "\n"
+		"50 tid=100 fault addr=0x400000001000 flags=" WRITE "\n"
+		"60 tid=200 page_alloc pfn=0x1001 order=0 gfp=0x3\n"
+		"500000 tid=100 page_alloc pfn=0x1002 order=0 gfp=0x3\n"
+		"frame stream=2\n"
+		"25 tid=100 rss_stat mm_id=10 curr=0 member=1 pages=1\n");
+	(void)context;
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "fork 0 child=1\n"
+		  "fault_cow 1 @1 nr=1 pfn=1001\n"
+		  "fault_cow 0 @1 nr=1 pfn=1002\n");
+	assert_int_equal(r->fidelity.inferred.reuse, 0);
+}
+
 static void a_retry_is_no_second_effect(void **context)
 {
 	struct result *r = track(ATTACHED "frame stream=0\n"
@@ -158,6 +182,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memory_is_gone_before_the_exit_is_told),
 		cmocka_unit_test(reuse_leaves_no_other_record),
+		cmocka_unit_test(both_copy_a_page_they_fault_on_at_once),
 		cmocka_unit_test(a_retry_is_no_second_effect),
 		cmocka_unit_test(msync_cleans),
 		cmocka_unit_test(a_write_fault_after_a_write_tells_of_writeback),
