@@ -461,6 +461,7 @@ int machine_run_op(struct rf_machine *machine, const struct rf_op *op)
 		return run_load(mm, op);
 	mm->tlb_flush_nested = op->flags & RF_OP_NESTED;
 	mm->arch.tlb_flush_pending = mm->tlb_flush_nested;
+	mm->arch.remote_cpus = op->remote_cpus;
 	if (is_fault(op) && op->flags & (RF_OP_POPULATE | RF_OP_EXEC))
 		return run_gup_fault(mm, op);
 	if (is_fault(op) && counts_as_fault(op))

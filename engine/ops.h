@@ -118,7 +118,7 @@ struct rf_op {
 	u8 kind;		/* enum rf_op_kind */
 	u8 why;			/* enum rf_why */
 	u8 order;		/* of the folio */
-	u8 reserved;
+	bool remote_cpus;	/* other CPUs run this mm, too: flushes of x86 and riscv interrupt them */
 	u16 flags;		/* RF_OP_* */
 	u16 vm_flags;		/* RF_VM_* */
 	u32 mm;			/* the tracker's number of the address space, from 0, never reused */

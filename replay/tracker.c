@@ -36,6 +36,7 @@ struct rf_op *emit(struct rf_tracker *tracker, u8 kind, const struct world_mm *m
 	op->kind = kind;
 	op->mm = mm->id;
 	op->time = tracker->time;
+	op->remote_cpus = mm_runs_elsewhere(tracker, mm);
 	return op;
 }
 
@@ -188,6 +189,7 @@ static void on_task_record(struct rf_tracker *tracker, const struct rf_record *r
 	if (!task)
 		return;
 	task->stream = record->stream;
+	cpu_seen(tracker, task, record);
 	switch (record->kind) {
 	case RF_FAULT:
 		on_fault(tracker, task, record);
@@ -492,6 +494,7 @@ void rf_tracker_destroy(struct rf_tracker *tracker)
 	for (size_t i = 0; tracker->snapshots && i <= tracker->nr_streams; i++)
 		free(tracker->snapshots[i].differences);
 	free(tracker->snapshots);
+	free(tracker->cpus);
 	free(tracker->records);
 	free(tracker->ops);
 	free(tracker);

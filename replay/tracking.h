@@ -114,6 +114,7 @@ struct task {
 	struct task *mm_next, **mm_link;	/* other tasks of mm */
 	u16 stream;		/* where its last record came from */
 	u16 cpu;		/* and on which CPU */
+	u16 cpu;		/* and on which CPU */
 	bool flush_due;		/* a COW was applied, its TLB flush is to come */
 	struct task_alloc allocs[TASK_ALLOCS];
 	u32 nr_allocs;
@@ -130,6 +131,11 @@ struct task {
 	bool collapse_known;
 	u32 collapse_mm;
 	u64 collapse_vpn, collapse_pfn;
+};
+
+/* Who runs on a CPU, as far as records tell: tid 0, nobody known. */
+struct tracker_cpu {
+	u32 tid, mm;
 };
 
 /* Who runs on a CPU, as far as records tell: tid 0, nobody known. */
@@ -210,6 +216,9 @@ struct rf_tracker {
 	struct tracker_cpu *cpus;	/* by number */
 	u32 nr_cpus;
 	u16 cpu_now;		/* of the record in progress */
+	struct tracker_cpu *cpus;	/* by number */
+	u32 nr_cpus;
+	u16 cpu_now;		/* of the record in progress */
 	u32 *flush_mms;		/* numbers of those with flush_due */
 	u32 nr_flush_mms, flush_mms_size;
 	bool freeing;		/* pages are being freed whose flush is still owed */
@@ -233,6 +242,10 @@ struct world_mm *mm_of_process(struct rf_tracker *tracker, u32 pid);
 
 /* A new operation on mm, zeroed but for kind, mm and time. Valid until the next. */
 struct rf_op *emit(struct rf_tracker *tracker, u8 kind, const struct world_mm *mm);
+/* tracker_cpus.c: a record of this task was made on its CPU. */
+void cpu_seen(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
+/* Do CPUs other than that of the record in progress run it? */
+bool mm_runs_elsewhere(const struct rf_tracker *tracker, const struct world_mm *mm);
 /* tracker_cpus.c: a record of this task was made on its CPU. */
 void cpu_seen(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
 /* Do CPUs other than that of the record in progress run it? */

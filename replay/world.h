@@ -107,6 +107,7 @@ struct task;
 struct world_mm {
 	u32 id;			/* number in operations; never reused */
 	u32 users;		/* tasks that run in it */
+	u32 cpus;		/* CPUs that run it, as far as records tell */
 	u32 pid;		/* of the process, for the page-table listing */
 	bool known;		/* its page table is being rebuilt */
 	bool dead;		/* exit_mmap() is done */
