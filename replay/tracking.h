@@ -114,7 +114,6 @@ struct task {
 	struct task *mm_next, **mm_link;	/* other tasks of mm */
 	u16 stream;		/* where its last record came from */
 	u16 cpu;		/* and on which CPU */
-	u16 cpu;		/* and on which CPU */
 	bool flush_due;		/* a COW was applied, its TLB flush is to come */
 	struct task_alloc allocs[TASK_ALLOCS];
 	u32 nr_allocs;
@@ -131,11 +130,6 @@ struct task {
 	bool collapse_known;
 	u32 collapse_mm;
 	u64 collapse_vpn, collapse_pfn;
-};
-
-/* Who runs on a CPU, as far as records tell: tid 0, nobody known. */
-struct tracker_cpu {
-	u32 tid, mm;
 };
 
 /* Who runs on a CPU, as far as records tell: tid 0, nobody known. */
@@ -216,9 +210,6 @@ struct rf_tracker {
 	struct tracker_cpu *cpus;	/* by number */
 	u32 nr_cpus;
 	u16 cpu_now;		/* of the record in progress */
-	struct tracker_cpu *cpus;	/* by number */
-	u32 nr_cpus;
-	u16 cpu_now;		/* of the record in progress */
 	u32 *flush_mms;		/* numbers of those with flush_due */
 	u32 nr_flush_mms, flush_mms_size;
 	bool freeing;		/* pages are being freed whose flush is still owed */
@@ -242,10 +233,6 @@ struct world_mm *mm_of_process(struct rf_tracker *tracker, u32 pid);
 
 /* A new operation on mm, zeroed but for kind, mm and time. Valid until the next. */
 struct rf_op *emit(struct rf_tracker *tracker, u8 kind, const struct world_mm *mm);
-/* tracker_cpus.c: a record of this task was made on its CPU. */
-void cpu_seen(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
-/* Do CPUs other than that of the record in progress run it? */
-bool mm_runs_elsewhere(const struct rf_tracker *tracker, const struct world_mm *mm);
 /* tracker_cpus.c: a record of this task was made on its CPU. */
 void cpu_seen(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
 /* Do CPUs other than that of the record in progress run it? */
@@ -311,7 +298,7 @@ struct world_vma *written_vma(struct rf_tracker *tracker, struct world_mm *mm, u
 
 /* The page just allocated is the copy that the task's open fault made of old. */
 bool is_copied(struct rf_tracker *tracker, const struct task *task, world_pte old);
-/* The page of the task's fault was not its own alone when the fault began: what it allocates is a copy, however late. */
+/* The page was not the task's alone when its fault began: what it allocates then is a copy, however late. */
 bool is_contended(struct rf_tracker *tracker, const struct task *task);
 /* A write fault on it takes the page over, without a copy. */
 bool is_reusable(struct rf_tracker *tracker, const struct world_mm *mm, world_pte pte);
