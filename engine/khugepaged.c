@@ -57,19 +57,39 @@ int split_huge_pmd(struct mm *mm, const struct vm_area *vma, pmd_t *pmd, u64 add
 	return 0;
 }
 
-/* __collapse_huge_page_isolate() and __collapse_huge_page_copy_succeeded(), on the table nobody can walk any more. */
+/* Four walks over a table of anonymous memory look at every entry of it. */
+static void read_each(struct mm *mm, u64 addr, pte_t *table, enum rf_site site)
+{
+	u32 i;
+
+	for (i = 0; i < ptrs_per_pte(mm); i++, addr += page_size(mm))
+		read_pte(mm, addr, &table[i], site);
+}
+
+/* collapse_scan_pmd(), and __collapse_huge_page_swapin() if that saw a swap entry: while others use the table. */
+static void look_before_collapse(struct mm *mm, u64 addr, pte_t *table)
+{
+	bool swapped = false;
+	u32 i;
+
+	read_each(mm, addr, table, RF_SITE_khugepaged_scan);
+	for (i = 0; i < ptrs_per_pte(mm); i++)
+		swapped |= pte_swap(table[i]);
+	for (i = 0; swapped && i < ptrs_per_pte(mm); i++)
+		read_pte_lockless(mm, addr + i * page_size(mm), &table[i], RF_SITE_khugepaged_swapin);
+}
+
+/* __collapse_huge_page_copy_succeeded(), on the table nobody can walk any more. */
 static void clear_collapsed(struct mm *mm, u64 addr, pte_t *table)
 {
 	const struct arch_ops *ops = mm->arch.ops;
 	unsigned int shift = mm->arch.geometry->page_shift;
 	u32 i, nr;
 
-	for (i = 0; i < ptrs_per_pte(mm); i++)
-		read_pte(mm, addr + ((u64)i << shift), &table[i], RF_SITE_khugepaged_isolate);
 	for (i = 0; i < ptrs_per_pte(mm); i += nr) {
 		u64 at = addr + ((u64)i << shift);
 		struct pte_batch seen = { 0 };
-		pte_t pte = table[i];
+		pte_t pte = read_pte(mm, at, &table[i], RF_SITE_khugepaged_clear);
 
 		nr = 1;
 		if (pte_none(pte))
@@ -79,8 +99,7 @@ static void clear_collapsed(struct mm *mm, u64 addr, pte_t *table)
 			continue;
 		}
 		if (mm_knobs(mm)->batch_file_unmap && pte_folio_order(pte)) {	/* 7.0 batches this too */
-			pte = read_pte(mm, at, &table[i], RF_SITE_khugepaged_clear);
-			nr = folio_pte_batch(mm, at, &table[i], pte, ptrs_per_pte(mm) - i, 0, &seen);
+			nr = folio_pte_batch(mm, at, &table[i], pte, ptrs_per_pte(mm) - i, FPB_NORECENCY, &seen);
 			ops->clear_full_ptes(&mm->arch, at, &table[i], nr, false);
 		} else {
 			ops->ptep_get_and_clear(&mm->arch, at, &table[i]);
@@ -105,7 +124,9 @@ void op_collapse(struct mm *mm, const struct rf_op *op)
 	anon = !vma->file && !(vma->flags & RF_VM_SHARED);
 	if (anon)
 		vma_anon_prepare(mm, vma);
-	/* pmdp_collapse_flush(): before any entry is looked at. */
+	if (anon && pmd_table(*pmd))
+		look_before_collapse(mm, addr, pmd_ptes(*pmd));
+	/* pmdp_collapse_flush(): before any entry is copied. */
 	flush_tlb_range(mm, addr, addr + pmd_size(mm));
 	if (pmd_leaf(*pmd)) {
 		count_anomaly(mm->machine, RF_ANOMALY_mapped_twice);
@@ -113,6 +134,10 @@ void op_collapse(struct mm *mm, const struct rf_op *op)
 		pte_t *table = pmd_ptes(*pmd);
 
 		pmd->val = 0;
+		if (anon) {
+			read_each(mm, addr, table, RF_SITE_khugepaged_isolate);
+			read_each(mm, addr, table, RF_SITE_khugepaged_copy);
+		}
 		clear_collapsed(mm, addr, table);
 		table_free(mm->machine->tables, table);
 	}

@@ -46,8 +46,11 @@ enum rf_recency {
 	X(remove_migration, NEEDED, "remove_migration_pte(): the migration entry")                 \
 	X(mkclean, NEEDED, "page_vma_mkclean_one(): is the entry dirty?")                          \
 	/* --- khugepaged, MADV_COLLAPSE --- */                                                    \
-	X(khugepaged_isolate, NEEDED, "which pages are collapsed, and are they young?")            \
-	X(khugepaged_clear, UNUSED, "what was copied is cleared, in runs since 7.0")               \
+	X(khugepaged_scan, NEEDED, "collapse_scan_pmd(): is there enough to collapse, and is any of it young?") \
+	X(khugepaged_swapin, RFC, "__collapse_huge_page_swapin(), without lock: which pages are swapped out?") \
+	X(khugepaged_isolate, NEEDED, "__collapse_huge_page_isolate(): which pages, and are they young?") \
+	X(khugepaged_copy, UNUSED, "__collapse_huge_page_copy(): which page is to be copied?")     \
+	X(khugepaged_clear, UNUSED, "what was copied is cleared: each entry, or since 7.0 the first of each run") \
 	/* --- GUP --- */                                                                          \
 	X(gup_slow, NEEDED, "follow_page_pte(), under the lock")                                   \
 	X(gup_fast, RFC, "gup_fast_pte_range(), without lock")                                     \

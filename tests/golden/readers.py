@@ -13,10 +13,10 @@ import subprocess
 import sys
 
 ENTRIES = 16
-LOCKLESS = {"fault_entry", "pte_range_none", "gup_fast"}
+LOCKLESS = {"fault_entry", "pte_range_none", "gup_fast", "khugepaged_swapin"}
 RFC = LOCKLESS | {"gup_fast_recheck"}
 # These use accessed and dirty bits: no policy converts them.
-NEEDED = {"fork", "madvise", "batch_merge", "remove_migration", "mkclean", "khugepaged_isolate", "gup_slow", "gup_hugetlb"}
+NEEDED = {"fork", "madvise", "batch_merge", "remove_migration", "mkclean", "khugepaged_scan", "khugepaged_isolate", "gup_slow", "gup_hugetlb"}
 
 
 def price(policy, site):

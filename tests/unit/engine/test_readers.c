@@ -120,7 +120,7 @@ static void test_lockless_policies(void **state)
 static void test_places_of_the_rfc(void **state)
 {
 	const u64 rfc = BIT_ULL(RF_SITE_fault_entry) | BIT_ULL(RF_SITE_pte_range_none) | BIT_ULL(RF_SITE_gup_fast) |
-			BIT_ULL(RF_SITE_gup_fast_recheck);
+			BIT_ULL(RF_SITE_gup_fast_recheck) | BIT_ULL(RF_SITE_khugepaged_swapin);
 
 	/* Of 5.2 those that an operation stands for; perf, unuse and the others leave no trace. */
 	assert_int_equal(rf_sites_of(RECENCY_RFC), rfc);
@@ -193,6 +193,44 @@ static void test_reverse_map_of_two_tables(void **state)
 	rf_machine_destroy(machine);
 }
 
+/* ---- khugepaged reads the whole table again and again ---- */
+
+static void expect_collapse(const char *policy, u64 first, u64 swapin, u64 copy, u64 clears, u64 clear)
+{
+	struct rf_machine *machine = machine_of(policy, "");
+
+	run(machine, .kind = RF_OP_MM_NEW);
+	map_anon(machine, 0, BASE, M(2));
+	fault_anon(machine, 0, BASE, M(2), 4, PFN);
+	if (swapin)
+		run(machine, .kind = RF_OP_UNMAP_SWAP, .addr = BASE + K(64), .nr = 16, .pfn = 0x40, .order = 4,
+		    .flags = RF_OP_ANON);
+	run(machine, .kind = RF_OP_COLLAPSE, .addr = BASE, .pfn = PFN + 0x1000, .order = 9);
+	if (swapin) {
+		expect_reads(machine, RF_SITE_khugepaged_scan, 512, 496, 496 * first + 16);
+		expect_reads(machine, RF_SITE_khugepaged_swapin, 512, 496, 496 * swapin + 16);
+	} else {
+		expect_reads(machine, RF_SITE_khugepaged_scan, 512, 512, 512 * first);
+		expect_reads(machine, RF_SITE_khugepaged_swapin, 0, 0, 0);
+		expect_reads(machine, RF_SITE_khugepaged_isolate, 512, 512, 512 * first);
+		expect_reads(machine, RF_SITE_khugepaged_copy, 512, 512, 512 * copy);
+		/* One by one, the first of a block unfolds it. */
+		expect_reads(machine, RF_SITE_khugepaged_clear, clears, 32, 32 * clear + clears - 32);
+	}
+	expect_all_add_up(machine);
+	rf_machine_destroy(machine);
+}
+
+static void test_collapse(void **state)
+{
+	expect_collapse("linux-6.12", 17, 0, 17, 512, 17);
+	expect_collapse("linux-7.3", 3, 0, 3, 32, 3);
+	expect_collapse("norecency-full", 17, 0, 1, 512, 1);
+	expect_collapse("linux-6.12", 17, 18, 0, 0, 0);
+	expect_collapse("linux-7.3", 3, 4, 0, 0, 0);
+	expect_collapse("norecency-rfc", 17, 1, 0, 0, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -202,6 +240,7 @@ int main(void)
 		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_reverse_map),
 		cmocka_unit_test(test_reverse_map_of_two_tables),
+		cmocka_unit_test(test_collapse),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
