@@ -364,6 +364,24 @@ static void displace_unswapped(struct mm *mm, u64 addr, pte_t *ptep, u32 nr)
 	}
 }
 
+/*
+ * swap_vma_readahead(): which of the entries around are swapped out, too? Its window follows its hits, of which nobody
+ * tells; here it has one size. What it read from swap is found by faults to come (RF_OP_CACHED).
+ */
+static void swap_readahead(struct mm *mm, const struct vm_area *vma, u64 addr)
+{
+	u32 window = mm_knobs(mm)->swap_readahead;
+	u64 before = (window - 1) / 2 * page_size(mm), table = ALIGN_DOWN(addr, pmd_size(mm)), at, end;
+	pmd_t *pmd = pmd_offset(mm, addr);
+
+	if (window < 2 || !pmd || !pmd_table(*pmd))
+		return;
+	at = max_u64(addr - table > before ? addr - before : table, vma->start);
+	end = min_u64(min_u64(addr - before + window * page_size(mm), vma->end), table + pmd_size(mm));
+	for (; at < end; at += page_size(mm))
+		read_pte_lockless(mm, at, pte_offset(mm, pmd, at), RF_SITE_swap_readahead);
+}
+
 /* do_swap_page(): nr entries become present again. */
 void op_fault_swap(struct mm *mm, const struct rf_op *op)
 {
@@ -376,6 +394,8 @@ void op_fault_swap(struct mm *mm, const struct rf_op *op)
 		return;
 	vma_anon_prepare(mm, vma);
 	fault_reads_pte(mm, op->addr);
+	if (!(op->flags & RF_OP_CACHED))
+		swap_readahead(mm, vma, ALIGN_DOWN(op->addr, page_size(mm)));
 	ptep = fault_pte_alloc(mm, vma, op->addr);
 	if (!ptep)
 		return;

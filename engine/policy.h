@@ -38,6 +38,7 @@ struct rf_mm_knobs {
 	enum rf_slow_gup slow_gup;
 	bool fast_gup_cont;		/* GUP fast takes a contiguous block at once: no kernel */
 	bool gup_recheck_lockless;	/* GUP fast looks again with ptep_get_lockless() (7.2) */
+	u32 swap_readahead;		/* entries that a swap-in from a disk looks at; 0 or 1: none */
 	bool rmap_lockless;		/* so does page_vma_mapped_walk() before it has the lock (7.2) */
 	bool locked_norecency;		/* reads under the lock that compare or skip take one entry: no kernel */
 	bool pt_reclaim;		/* madvise(DONTNEED) frees the tables it empties (x86 6.14, all 7.0) */

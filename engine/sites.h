@@ -28,6 +28,7 @@ enum rf_recency {
 	X(fault_around, UNUSED, "filemap_map_pages(): which entries are empty?")                   \
 	X(do_wp_page, UNUSED, "a write fault: is userfaultfd to be asked?")                        \
 	X(wp_page_copy, UNUSED, "a write fault that copied its page: is the entry still the same?") \
+	X(swap_readahead, RFC, "swap_vma_readahead(), without lock: what else is swapped out around here?") \
 	X(do_swap_page, UNUSED, "a swap-in, under the lock: is the swap entry still there?")       \
 	/* --- walks over a range --- */                                                           \
 	X(fork, NEEDED, "copy_pte_range(): each entry, or the first of each run")                  \

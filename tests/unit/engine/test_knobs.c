@@ -73,6 +73,7 @@ static void reclaim_and_migrate(struct rf_machine *machine)
 	run(machine, .kind = RF_OP_UNMAP_FILE, .addr = BASE + M(3) + K(512), .nr = 16, .order = 4,
 	    .flags = RF_OP_DEFERRED | RF_OP_ANON);		/* lazily freed above */
 	run(machine, .kind = RF_OP_RECLAIM_FLUSH);
+	run(machine, .kind = RF_OP_FAULT_SWAP, .addr = BASE + K(404), .pfn = PFN + 0x58000, .nr = 1);
 	change(machine, BASE + K(512), K(4), RF_VM_READ);
 	run(machine, .kind = RF_OP_MIGRATE_OUT, .addr = BASE + M(1) + K(512), .nr = 16, .pfn = PFN + 0x180, .order = 4,
 	    .flags = RF_OP_ANON);

@@ -120,7 +120,8 @@ static void test_lockless_policies(void **state)
 static void test_places_of_the_rfc(void **state)
 {
 	const u64 rfc = BIT_ULL(RF_SITE_fault_entry) | BIT_ULL(RF_SITE_pte_range_none) | BIT_ULL(RF_SITE_gup_fast) |
-			BIT_ULL(RF_SITE_gup_fast_recheck) | BIT_ULL(RF_SITE_khugepaged_swapin);
+			BIT_ULL(RF_SITE_gup_fast_recheck) | BIT_ULL(RF_SITE_khugepaged_swapin) |
+			BIT_ULL(RF_SITE_swap_readahead);
 
 	/* Of 5.2 those that an operation stands for; perf, unuse and the others leave no trace. */
 	assert_int_equal(rf_sites_of(RECENCY_RFC), rfc);
@@ -193,6 +194,35 @@ static void test_reverse_map_of_two_tables(void **state)
 	rf_machine_destroy(machine);
 }
 
+/* ---- swap-in: the entries around it may be of a folded block ---- */
+
+static void expect_readahead(const char *policy, const char *knobs, u64 calls, u64 blocks, u64 loads)
+{
+	struct rf_machine *machine = machine_of(policy, knobs);
+	u64 addr = make_block(machine, STATE_BOTH) + K(64);
+
+	fault_anon(machine, 0, addr, K(64), 0, PFN + 0x40);
+	run(machine, .kind = RF_OP_UNMAP_SWAP, .addr = addr, .nr = 16, .pfn = 0x40, .flags = RF_OP_ANON);
+	run(machine, .kind = RF_OP_FAULT_SWAP, .addr = addr + K(8), .pfn = PFN + 0x80, .nr = 1);
+	run(machine, .kind = RF_OP_FAULT_SWAP, .addr = addr + K(12), .pfn = PFN + 0x81, .nr = 1,
+	    .flags = RF_OP_CACHED);
+	expect_reads(machine, RF_SITE_swap_readahead, calls, blocks, loads);
+	expect_all_add_up(machine);
+	rf_machine_destroy(machine);
+}
+
+static void test_swap_readahead(void **state)
+{
+	expect_readahead("linux-6.12", "", 0, 0, 0);
+	expect_readahead("linux-6.12", "swap_readahead=1", 0, 0, 0);
+	/* 3 before, 4 behind: the first is the end of the block. */
+	expect_readahead("linux-6.12", "swap_readahead=8", 8, 1, 18 + 7);
+	expect_readahead("linux-7.3", "swap_readahead=8", 8, 1, 4 + 7);
+	expect_readahead("norecency-rfc", "swap_readahead=8", 8, 1, 8);
+	/* Clipped at the start of the VMA. */
+	expect_readahead("linux-6.12", "swap_readahead=64", 18 + 33, 16, 16 * 18 + 35);
+}
+
 /* ---- khugepaged reads the whole table again and again ---- */
 
 static void expect_collapse(const char *policy, u64 first, u64 swapin, u64 copy, u64 clears, u64 clear)
@@ -240,6 +270,7 @@ int main(void)
 		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_reverse_map),
 		cmocka_unit_test(test_reverse_map_of_two_tables),
+		cmocka_unit_test(test_swap_readahead),
 		cmocka_unit_test(test_collapse),
 	};
 
