@@ -65,6 +65,9 @@ const char *rf_policy_changes(const struct rf_policy *policy, const char **again
 /* The kernel whose code the point follows, as precisely as it was checked: "6.12.107". */
 const char *rf_policy_release(const struct rf_policy *policy);
 
+/* What holds under the policy whatever was recorded: a name and a sentence; false past the end. */
+bool rf_policy_assumption(const struct rf_policy *policy, size_t index, const char **name, const char **text);
+
 /*
  * Set one knob from text ("tlbi" = "single", "batch_mprotect" = "true", "granule" = "16k"). -EINVAL with the list of
  * knobs or values in err. Used for JSON policies and for NAME+knob=value on the command line.

@@ -239,13 +239,18 @@ static json_t *fidelity_section(const struct rf_fidelity *fidelity)
 
 json_t *rf_report_build(const struct rf_report_parts *parts, const struct rf_results *results)
 {
-	json_t *report = json_object(), *policies = json_array();
+	json_t *report = json_object(), *policies = json_array(), *policy;
 	size_t i;
 
 	if (!report || !policies || !parts->traces || !parts->windows || !parts->processes)
 		return NULL;
-	for (i = 0; i < results->nr_policies; i++)
-		json_array_append_new(policies, policy_object(&results->policies[i], &results->stats[i]));
+	for (i = 0; i < results->nr_policies; i++) {
+		policy = policy_object(&results->policies[i], &results->stats[i]);
+		json_object_set_new(policy, "geometry", geometry_object(&results->policies[i]));
+		json_object_set_new(policy, "assumptions",
+				    assumptions_array(&results->policies[i], &results->stats[i], parts->traces));
+		json_array_append_new(policies, policy);
+	}
 	set_string(report, "schema", RF_REPORT_SCHEMA);
 	json_object_set_new(report, "tool", json_pack("{s:s, s:s}", "name", "refold", "version", REFOLD_VERSION));
 	json_object_set_new(report, "complete", json_boolean(all_complete(parts->traces)));

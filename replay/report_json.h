@@ -26,4 +26,10 @@ const char *base_name(const char *path);
 
 json_t *policy_object(const struct rf_policy *policy, const struct rf_stats *stats);
 
+/* report_assumptions.c */
+
+json_t *geometry_object(const struct rf_policy *policy);
+/* traces: of rf_report_trace() */
+json_t *assumptions_array(const struct rf_policy *policy, const struct rf_stats *stats, const json_t *traces);
+
 #endif

@@ -214,6 +214,42 @@ static bool flushes_recorded(const json_t *report)
 	return false;
 }
 
+/* What every column stands on that was recorded elsewhere is no news; the report has all of it, as sentences. */
+static bool goes_without_saying(const char *assumption)
+{
+	return !strcmp(assumption, "recorded_arch") || !strcmp(assumption, "other_cpus");
+}
+
+/* A line for each policy whose machine is not what was recorded: its pages, and what that left open, how often. */
+static void print_assumptions(FILE *out, const json_t *policies)
+{
+	const json_t *policy, *assumption;
+	char line[1000], digits[40];
+	size_t i, k, used, named;
+
+	json_array_foreach(policies, i, policy) {
+		const json_t *geometry = json_object_get(policy, "geometry");
+
+		used = snprintf(line, sizeof(line), "%.60s, pages of %lld\vKiB in tables of %s:", string(policy, "name"),
+				(long long)number(geometry, "page_size_bytes") / 1024,
+				rf_group_digits(number(geometry, "table_entries"), digits, sizeof(digits)));
+		named = 0;
+		json_array_foreach(json_object_get(policy, "assumptions"), k, assumption) {
+			s64 count = number(assumption, "count");
+
+			if (goes_without_saying(string(assumption, "name")))
+				continue;
+			used += snprintf(line + used, sizeof(line) - used, "%s %.40s", named++ ? "," : "",
+					 string(assumption, "name"));
+			if (count)
+				used += snprintf(line + used, sizeof(line) - used, "\v%s",
+						 rf_group_digits(count, digits, sizeof(digits)));
+		}
+		if (named)
+			print_paragraph(out, "assumed", line);
+	}
+}
+
 static void print_head(FILE *out, const json_t *report)
 {
 	const json_t *traces = json_object_get(report, "traces"), *trace = json_object_get(report, "trace"), *warning;
@@ -226,6 +262,7 @@ static void print_head(FILE *out, const json_t *report)
 	print_fidelity(out, json_object_get(report, "fidelity"), trace);
 	if (flushes_recorded(report))
 		print_flushes(out, report);
+	print_assumptions(out, json_object_get(report, "policies"));
 }
 
 /* ---- columns ------------------------------------------------------------------ */

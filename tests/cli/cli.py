@@ -133,6 +133,36 @@ class CommandLine(unittest.TestCase):
         self.fails(2, "16384", run=refold("replay", trace, "-p", "linux-6.12"))
         self.report(self.trace, "-p", "linux-6.12+granule=16k")
 
+    def test_one_recording_on_many_machines(self):
+        sample = GOLDEN.parent.parent / "traces" / "samples" / "python.mmt.zst"
+        report = self.report(sample, "-p", "linux-7.3,linux-7.3+granule=16k,linux-7.3+granule=64k,riscv-7.3,"
+                             "svnapot-user,powerpc-8xx,x86-7.3,x86-7.3-invlpgb")
+        columns = {policy["name"]: policy for policy in report["policies"]}
+        geometry = {name: (policy["geometry"]["page_size_bytes"], policy["geometry"]["table_entries"],
+                           policy["geometry"]["block_entries"]) for name, policy in columns.items()}
+        self.assertEqual(geometry, {
+            "linux-7.3": (4096, 512, 16), "linux-7.3+granule=16k": (16384, 2048, 128),
+            "linux-7.3+granule=64k": (65536, 8192, 32), "riscv-7.3": (4096, 512, 1), "svnapot-user": (4096, 512, 16),
+            "powerpc-8xx": (4096, 1024, 1), "x86-7.3": (4096, 512, 1), "x86-7.3-invlpgb": (4096, 512, 1)})
+        assumed = {name: {one["name"]: one.get("count") for one in policy["assumptions"]}
+                   for name, policy in columns.items()}
+        self.assertEqual(list(assumed["linux-7.3"]), ["recorded_arch"])
+        self.assertNotIn("recorded_arch", assumed["x86-7.3"])
+        self.assertIn("svnapot_user", assumed["svnapot-user"])
+        faults = columns["linux-7.3"]["totals"]["faults"]
+        for name in ("linux-7.3+granule=16k", "linux-7.3+granule=64k"):
+            self.assertIn("recorded_page_size", assumed[name])
+            self.assertGreater(assumed[name]["small_folios"], 0)
+            self.assertGreater(assumed[name]["granules_shared"], 0)
+            # What does not fault here was merged with what does, but for a few that became other faults.
+            self.assertAlmostEqual(columns[name]["totals"]["faults"] + assumed[name]["faults_merged"], faults, delta=60)
+        for name, policy in columns.items():
+            self.assertEqual(set(policy["anomalies"].values()), {0}, name)
+            if policy["geometry"]["page_size_bytes"] == 4096:
+                self.assertEqual(policy["totals"]["faults"], faults, name)
+        table = refold("replay", sample, "-p", "linux-7.3+granule=16k").stdout
+        self.assertRegex(table, r"assumed +linux-7.3\+granule=16k, pages of 16 KiB in tables of 2,048: recorded_page_size,")
+
     # ---- input ----
 
     def test_files_that_are_no_traces(self):
