@@ -89,7 +89,7 @@ static const struct knob knobs[] = {
 	{ "hint", BOOL, "pte_batch_hint() lets batches step over folded blocks (6.9)", AT(arch_knobs.hint), ON_CONT },
 	{ "invlpgb", BOOL, "flushes of processes that run on several CPUs are broadcast, without IPI (6.15, on AMD)",
 	  AT(arch_knobs.invlpgb), ON_X86 },
-	{ "gup_recheck", "get|lockless", "how GUP fast looks again at a page it has pinned (ptep_get_lockless(): 7.2)",
+	{ "invlpgb_count_max", NULL, "pages that one broadcast invalidates at most", AT(arch_knobs.invlpgb_count_max), ON_X86 },
 	{ "kpti", BOOL, "kernel page-table isolation: each TLB invalidation is issued twice",
 	  AT(arch_knobs.kpti), ON_ARM64 | ON_X86 },
 	{ "locked", "full|norecency",
