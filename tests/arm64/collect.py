@@ -3,15 +3,18 @@
 """
 How counted/ was made: the numbers that are compared, of one run of the emulator.
 
-    collect.py COUNTED... -o FILE            counts of a run: the lab's results/NAME.json, or a plugin's windows.jsonl
-    collect.py --spread determinism.txt -o FILE   what differed between two runs of the same kernel, by window
+    collect.py results/NAME.json -o FILE                  of the lab
+    collect.py --refold REFOLD DIR/windows.jsonl -o FILE  of a run that live.py --keep left: of the processes recorded there
+    collect.py --spread determinism.txt -o FILE           what differed between two runs of the lab, by window
 """
 import argparse
 import ast
 import json
+import pathlib
 import re
 
 import counts
+import replays
 
 
 def write(path, name, windows):
@@ -55,20 +58,24 @@ def spread_of(line):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('counted', nargs='*')
-    parser.add_argument('--spread')
+    parser.add_argument('counted', type=pathlib.Path)
+    parser.add_argument('--refold')
+    parser.add_argument('--spread', action='store_true')
     parser.add_argument('-o', dest='output', required=True)
     arguments = parser.parse_args()
     if arguments.spread:
-        with open(arguments.spread, encoding='utf-8') as file:
+        with open(arguments.counted, encoding='utf-8') as file:
             found = dict(spread_of(line) for line in file)
         write(arguments.output, 'spread', {label: spread for label, spread in found.items() if spread})
         return
-    windows = {}
-    for path in arguments.counted:
-        windows.update({label: counts.compact(window) for label, window in counts.load(path).items()
-                        if not label.endswith('/empty')})
-    write(arguments.output, 'windows', windows)
+    if arguments.refold:
+        traces = sorted(arguments.counted.parent.glob('*.mmt.zst'))
+        windows = counts.load_plugin(arguments.counted,
+                                     [replays.recorded_processes(arguments.refold, trace) for trace in traces])
+    else:
+        windows = counts.load(arguments.counted)
+    write(arguments.output, 'windows', {label: counts.compact(window) for label, window in windows.items()
+                                        if not label.endswith('/empty')})
 
 
 main()

@@ -39,7 +39,7 @@ def differences(predicted, counted, quantities, spread=None):
         pair = pairs(predicted, counted, name)
         if not pair or pair[0] == pair[1]:
             continue
-        if spread and name == 'dsb':        # the runs' barriers were not compared; they follow the instructions
+        if spread and name in ('dsb', 'erased'):    # nobody compared these between the runs; they follow the others
             continue
         change = difference(*pair)
         if not within(change, spread.get(name)):
@@ -71,9 +71,12 @@ class Unobserved:
     def listed(self, name, label):
         return (name, label) in self.windows
 
-    def quantities(self, names, label):
-        """In which quantities a window is listed, in any of the sets."""
-        return {quantity for name in names for quantity in self.windows.get((name, label), ({}, ''))[0]}
+    def excuse(self, label, found):
+        """The reason if the window is listed, in whatever set, with at least these quantities: for other runs."""
+        for (_, listed), (change, reason) in self.windows.items():
+            if listed == label and set(found) <= set(change):
+                return reason
+        return None
 
 
 # ---- text -------------------------------------------------------------------

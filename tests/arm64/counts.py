@@ -109,9 +109,9 @@ def waits_for_tlb(row, tlbi_functions):
                                                  not row['function'].startswith(NO_TLB_WAIT))
 
 
-def from_plugin(counted, pids=None):
-    """One window of lab/tlbicount.c: what the given processes did, or those that are not older than the window's."""
-    own = [row for row in counted['rows'] if (row['pid'] in pids if pids else row['pid'] >= counted['pid'])]
+def from_plugin(counted, pids):
+    """One window of lab/tlbicount.c: what the given processes did."""
+    own = [row for row in counted['rows'] if row['pid'] in pids]
     window = from_compact({'erased': 0})
     window.update(tlbi_pages=0, callers={})
     tlbi_functions = {row['function'] for row in counted['rows'] if row['kind'] == 'tlbi'}
@@ -137,14 +137,15 @@ def from_plugin(counted, pids=None):
     return window
 
 
-def load_plugin(path, groups=()):
-    """Windows by label. groups: sets of processes; those of the set that a window's process is in count."""
+def load_plugin(path, groups):
+    """Windows by label. groups: the processes of each recording; those of the one that a window's process is in count."""
     windows = {}
     with open(path, encoding='utf-8') as file:
         for line in file:
             counted = json.loads(line)
-            own = next((group for group in groups if counted['pid'] in group), None)
-            windows[counted['label']] = from_plugin(counted, own)
+            for group in groups:
+                if counted['pid'] in group:
+                    windows[counted['label']] = from_plugin(counted, group)
     return windows
 
 
@@ -166,9 +167,7 @@ def compact(window):
 
 
 def load(path):
-    """Windows by label, in order: of the plugin (windows.jsonl), of analyze.py (a list), or compact (an object)."""
-    if str(path).endswith('.jsonl'):
-        return load_plugin(path)
+    """Windows by label, in order: of the lab's analyze.py (a list), or as collect.py writes them (an object)."""
     with open(path, encoding='utf-8') as file:
         stored = json.load(file)
     windows = {}

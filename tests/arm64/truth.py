@@ -4,11 +4,15 @@
 Predicted against counted: replay recordings of real arm64 kernels, and compare each window with what an emulator counted
 while the same workload ran. counts.py says what is compared, cases.json which recordings with which counts.
 
-    truth.py --build DIR [--only LABEL] [-v]      every stored recording; exit code 1 if a difference is not listed
+    truth.py --build DIR [--only LABEL] [-v] [--readme FILE]
+                                                  every stored recording; exit code 1 if a difference is not listed, or if
+                                                  FILE does not show the table that --summary prints
     truth.py --build DIR --recordings DIR --counts FILE [--policy P] [--other-run] [--only LABEL] [-v]
                                                   other ones; the policy follows from the name of FILE;
                                                   --other-run: the counts are not of the run that was recorded
-    truth.py --build DIR --summary [README]       the table of README.md; with README, compare with the one there
+    truth.py --build DIR --recordings ... --must-differ QUANTITIES
+                                                  succeed if some window differs in each of these: a test of the test
+    truth.py --build DIR --summary                the table of README.md
     truth.py --build DIR --list                   differences in the form of unobserved.json, to give them a reason
 
 --only takes a part of a label. -v shows every quantity of a window, who asked for its flushes, what the replay did.
@@ -40,6 +44,7 @@ class Case:
         self.traces = traces
         self.counted = counted
         self.policy = policy
+        self.same_run = same_run
         self.spread = {} if same_run else load_spread()
         # Between runs, faults differ by what the stack and the heap happen to touch.
         self.quantities = [name for name in counts.QUANTITIES if same_run or name != 'faults']
@@ -122,24 +127,27 @@ def print_list(cases, unobserved):
 
 
 def sums(case):
-    """Folds, unfolds and TLBI instructions of all windows: predicted, counted."""
-    def total(windows, value):
-        return sum(value(windows[label]) for label in case.found)
+    """Windows, equal ones; folds, unfolds and TLBI instructions of all of them, predicted and counted."""
+    yield len(case.found)
+    yield len(case.found) - len(case.differing())
     for value in (lambda window: window['folds'], lambda window: window['unfolds'],
-                  lambda window: sum(window['tlbi'].get(kind, 0) for kind in ('va', 'range', 'asid'))):
-        yield total(case.predicted, value)
-        yield total({label: dict(window, tlbi=counts.by_kind(window['tlbi']))
-                     for label, window in case.counted.items()}, value)
+                  lambda window: sum(number for kind, number in window['tlbi'].items() if kind not in ('local', 'walk'))):
+        yield sum(value(case.predicted[label]) for label in case.found)
+        yield sum(value(dict(case.counted[label], tlbi=counts.by_kind(case.counted[label]['tlbi'])))
+                  for label in case.found)
 
 
 def summary(cases):
-    lines = ['| kernel and CPU | windows | equal | cause not recorded | folds | unfolds | TLBI instructions |',
-             '|---|---|---|---|---|---|---|']
+    """One row per case; those against another run's counts in one row for each way to record."""
+    rows = {}
     for case in cases:
-        differing = len(case.differing())
-        folds, folds_counted, unfolds, unfolds_counted, tlbi, tlbi_counted = sums(case)
-        lines.append(f'| {case.name} | {len(case.found)} | {len(case.found) - differing} | {differing} '
-                     f'| {folds:,} / {folds_counted:,} | {unfolds:,} / {unfolds_counted:,} | {tlbi:,} / {tlbi_counted:,} |')
+        name = case.name if case.same_run else f'both, {case.name.rpartition(", ")[2]}'
+        rows[name] = [old + new for old, new in zip(rows.get(name, [0] * 8), sums(case))]
+    lines = ['| kernel and CPU | windows | equal | listed | folds | unfolds | TLBI instructions |',
+             '|---|---|---|---|---|---|---|']
+    for name, (windows, equal, *numbers) in rows.items():
+        cells = [f'{predicted:,} / {counted:,}' for predicted, counted in zip(numbers[::2], numbers[1::2])]
+        lines.append(f'| {name} | {windows:,} | {equal:,} | {windows - equal} | {" | ".join(cells)} |')
     return '\n'.join(lines) + '\n'
 
 
@@ -151,7 +159,9 @@ def arguments_of():
     parser.add_argument('--policy')
     parser.add_argument('--other-run', action='store_true')
     parser.add_argument('--only', default='', metavar='LABEL')
-    parser.add_argument('--summary', nargs='?', const='', metavar='README')
+    parser.add_argument('--must-differ', metavar='QUANTITIES')
+    parser.add_argument('--readme', type=pathlib.Path)
+    parser.add_argument('--summary', action='store_true')
     parser.add_argument('--list', action='store_true')
     parser.add_argument('-v', '--verbose', action='store_true')
     return parser.parse_args()
@@ -168,10 +178,14 @@ def main():
         entries = json.loads((HERE / 'unobserved.json').read_text(encoding='utf-8'))
     unobserved = compare.Unobserved(entries)
     run(refold, cases, arguments.only)
-    if arguments.summary is not None:
-        text = summary(cases)
-        print(text, end='')
-        return int(bool(arguments.summary) and text not in pathlib.Path(arguments.summary).read_text(encoding='utf-8'))
+    if arguments.summary:
+        print(summary(cases), end='')
+        return 0
+    if arguments.must_differ:
+        differing = {name for case in cases for found in case.differing().values() for name in found}
+        same = set(arguments.must_differ.split(',')) - differing
+        print(f'no window differs in: {", ".join(sorted(same))}' if same else 'they differ')
+        return int(bool(same))
     if arguments.list:
         print_list(cases, unobserved)
         return 0
@@ -180,6 +194,9 @@ def main():
             for label, found in case.found.items():
                 print(compare.window_text(label, case.predicted[label], case.counted[label], found))
     bad = sum(print_case(case, unobserved) for case in cases)
+    if arguments.readme and summary(cases) not in arguments.readme.read_text(encoding='utf-8'):
+        print(f'{arguments.readme} does not show what --summary prints:\n{summary(cases)}')
+        bad += 1
     return 1 if bad or not any(case.found for case in cases) else 0
 
 
