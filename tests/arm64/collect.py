@@ -4,7 +4,7 @@
 How counted/ was made: the numbers that are compared, of one run of the emulator.
 
     collect.py results/NAME.json -o FILE                  of the lab
-    collect.py --refold REFOLD DIR/windows.jsonl -o FILE  of a run that live.py --keep left: of the processes recorded there
+    collect.py --refold REFOLD DIR/windows.jsonl -o FILE  of a run that live.py --keep left, of its recorded processes
     collect.py --spread determinism.txt -o FILE           what differed between two runs of the lab, by window
 """
 import argparse

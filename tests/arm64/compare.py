@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-Differences between predicted and counted windows, and what excuses them: the spread between two runs of the same kernel,
-or a place in the list of what no trace tells (unobserved.json), which says by how much.
+Differences between predicted and counted windows, and what excuses them: the spread between two runs of the same
+kernel, or a place in the list of what no trace tells (unobserved.json), which says by how much.
 """
 import counts
 

@@ -89,8 +89,8 @@ def from_analysis(row):
 
 def erased_by_balance(before, row):
     """
-    What the lab's plugin did not count: the blocks of the region before and after tell, in a workload of one process and
-    one region.
+    What the lab's plugin did not count: the blocks of the region before and after tell, in a workload of one process
+    and one region.
     """
     snaps = [each['snaps'][-1] if each and len(each['snaps']) == 1 else None for each in (before, row)]
     if None in snaps or any(snap['at'] != 'r' or snap['bad'] for snap in snaps) or snaps[0]['va'] != snaps[1]['va']:
@@ -138,7 +138,7 @@ def from_plugin(counted, pids):
 
 
 def load_plugin(path, groups):
-    """Windows by label. groups: the processes of each recording; those of the one that a window's process is in count."""
+    """Windows by label. groups: the processes of each recording; those together with a window's process count."""
     windows = {}
     with open(path, encoding='utf-8') as file:
         for line in file:
@@ -197,8 +197,8 @@ def calls_predicted(batches, helpers):
 
 def from_report(counted, records):
     """
-    One policy of a window of a report. Faults are those recorded, which are calls of handle_mm_fault(): a machine counts
-    one that waited and was tried again once, and execve's access to its arguments not at all.
+    One policy of a window of a report. Faults are those recorded, which are calls of handle_mm_fault(): a machine
+    counts one that waited and was tried again once, and execve's access to its arguments not at all.
     """
     totals = counted['totals']
     window = {'faults': records.get('fault', 0), 'folds': totals['fold'], 'unfolds': totals['unfold'],

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-Boot real arm64 kernels in an emulator, record workloads with refold-capture inside while the emulator counts, replay the
-recordings outside, and compare each window.
+Boot real arm64 kernels in an emulator, record workloads with refold-capture inside while the emulator counts, replay
+the recordings outside, and compare each window.
 
     live.py --build DIR --source DIR [--keep DIR] [--kernels sid,trixie] [--cpus range,norange] [--modes 64K]
             [--workloads LIST] [-v]
 
-What it needs comes from Debian (lab/packages.py) and stays in ${XDG_CACHE_HOME:-~/.cache}/refold-arm64. Exit code 77, with
-the reason, where that cannot be had. --keep leaves the recordings and the counts of each run in DIR.
+What it needs comes from Debian (lab/packages.py) and stays in ${XDG_CACHE_HOME:-~/.cache}/refold-arm64. Exit code 77,
+with the reason, where that cannot be had. --keep leaves the recordings and the counts of each run in DIR.
 """
 import argparse
 import json

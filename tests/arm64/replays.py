@@ -22,7 +22,8 @@ CPUS = {
 def kernel_policy(refold, release):
     """The named point of a kernel release, and whether it is known: the newest that is not newer."""
     listed = subprocess.run([refold, 'policies'], stdout=subprocess.PIPE, text=True, check=True).stdout
-    points = sorted({tuple(map(int, version)) for version in re.findall(r'^linux-(\d+)\.(\d+)\b', listed, re.MULTILINE)})
+    named = re.findall(r'^linux-(\d+)\.(\d+)\b', listed, re.MULTILINE)
+    points = sorted({tuple(map(int, version)) for version in named})
     version = tuple(map(int, re.match(r'(\d+)\.(\d+)', release).groups()))
     older = [point for point in points if point <= version]
     if not older:
@@ -66,7 +67,7 @@ def replay(refold, traces, policies):
 
 
 def recorded_processes(refold, trace):
-    """The process that was recorded and those it started: what others do meanwhile, such as the recorder, does not count."""
+    """The process that was recorded and those it started: what others do meanwhile, the recorder too, does not count."""
     text = subprocess.run([refold, 'dump', trace], stdout=subprocess.PIPE, text=True, check=True).stdout
     header = next(line for line in text.splitlines() if line.startswith('header '))
     return {*json.loads(header.removeprefix('header '))['pids'],

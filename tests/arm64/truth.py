@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-Predicted against counted: replay recordings of real arm64 kernels, and compare each window with what an emulator counted
-while the same workload ran. counts.py says what is compared, cases.json which recordings with which counts.
+Predicted against counted: replay recordings of real arm64 kernels, and compare each window with what an emulator
+counted while the same workload ran. counts.py says what is compared, cases.json which recordings with which counts.
 
     truth.py --build DIR [--only LABEL] [-v] [--readme FILE]
-                                                  every stored recording; exit code 1 if a difference is not listed, or if
-                                                  FILE does not show the table that --summary prints
+                                                  every stored recording; exit code 1 if a difference is not listed, or
+                                                  if FILE does not show the table that --summary prints
     truth.py --build DIR --recordings DIR --counts FILE [--policy P] [--other-run] [--only LABEL] [-v]
                                                   other ones; the policy follows from the name of FILE;
                                                   --other-run: the counts are not of the run that was recorded
@@ -75,7 +75,7 @@ def stored_cases(refold):
 
 
 def given_case(refold, arguments):
-    """Of the lab, with a name such as k7-norange-small.json; or RELEASE-CPU/windows.jsonl, as live.py --keep leaves it."""
+    """Of the lab, with a name such as k7-norange-small.json; or RELEASE-CPU/windows.jsonl, as live.py --keep has it."""
     path, traces = arguments.counts, traces_in(arguments.recordings)
     if path.suffix == '.jsonl':
         kernel, _, cpu = path.resolve().parent.name.rpartition('-')
@@ -100,7 +100,7 @@ def run(refold, cases, only):
 
 
 def print_case(case, unobserved):
-    """The table of one case; returns how many differences nothing excuses, and how many entries of the list are idle."""
+    """The table of one case; returns how many differences nothing excuses, plus how many listed ones are none."""
     differing = case.differing()
     reasons = {label: unobserved.reason(case.name, label, found) for label, found in differing.items()}
     print(f'{case.name}, {case.policy}: predicted / counted')
@@ -131,7 +131,7 @@ def sums(case):
     yield len(case.found)
     yield len(case.found) - len(case.differing())
     for value in (lambda window: window['folds'], lambda window: window['unfolds'],
-                  lambda window: sum(number for kind, number in window['tlbi'].items() if kind not in ('local', 'walk'))):
+                  lambda window: sum(window['tlbi'].get(kind, 0) for kind in ('va', 'range', 'asid', 'repeat'))):
         yield sum(value(case.predicted[label]) for label in case.found)
         yield sum(value(dict(case.counted[label], tlbi=counts.by_kind(case.counted[label]['tlbi'])))
                   for label in case.found)

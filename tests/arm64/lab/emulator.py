@@ -12,8 +12,8 @@ HERE = pathlib.Path(__file__).parent
 APPLETS = ('sh', 'mount', 'insmod', 'cat', 'tr', 'mkdir', 'echo', 'mkswap', 'swapon', 'rm', 'cut', 'dmesg', 'tar', 'dd',
            'poweroff', 'timeout')
 OUTPUT_MIB = 256
-# CPU models, and what the kernel is told. With and without range TLBI; the kernel of sid can use 52-bit addresses on "max",
-# which changes ranges; neoverse-* have an erratum that repeats TLBIs; cortex-a72 has no hardware access and dirty bits.
+# CPU models, and what the kernel is told. With and without range TLBI; the kernel of sid can use 52-bit addresses on
+# "max", which changes ranges; neoverse-* have an erratum that repeats TLBIs; cortex-a72 sets no access and dirty bits.
 CPUS = {
     'range': ('max,lpa2=off', ''),
     'norange': ('neoverse-n1', ''),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-What the lab needs from Debian: tools for this machine, and kernels and a shell for the emulated one. The latter are only
-unpacked, through apt configurations of the lab's own; the system's lists and packages stay as they are.
+What the lab needs from Debian: tools for this machine, and kernels and a shell for the emulated one. The latter are
+only unpacked, through apt configurations of the lab's own; the system's lists and packages stay as they are.
 """
 import getpass
 import lzma

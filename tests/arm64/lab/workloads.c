@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * workloads NAME MIB TAG: what the emulated kernel is made to do, the same in every run. Each workload is a row of phases;
- * a phase is a window, labelled NAME/TAG/PHASE, that the recording knows from trace_marker and the emulator's plugin
- * (tlbicount.c) from an instruction that does nothing.
+ * workloads NAME MIB TAG: what the emulated kernel is made to do, the same in every run. Each workload is a row of
+ * phases; a phase is a window, labelled NAME/TAG/PHASE, that the recording knows from trace_marker and the emulator's
+ * plugin (tlbicount.c) from an instruction that does nothing.
  */
 #include <errno.h>
 #include <fcntl.h>
