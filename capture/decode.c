@@ -414,6 +414,10 @@ static u64 apply(const struct rf_decoder *decoder, const u8 *data, u32 size, con
 		return gfp_flags(decoder, raw);
 	case RF_RULE_PAGES:
 		return (u64)((s64)raw >> kernel->page_shift);
+	case RF_RULE_BYTES:
+		return (u64)(u32)raw << kernel->page_shift;
+	case RF_RULE_GUP:
+		return RF_GUP_FAST | (raw & 1 ? RF_GUP_WRITE : 0);	/* FOLL_WRITE */
 	case RF_RULE_MIGRATION_PFN:
 		return migration_pfn(kernel, raw);
 	case RF_RULE_PTE_PFN:

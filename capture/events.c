@@ -132,6 +132,15 @@ const struct rf_event rf_events[] = {
 	RET("process_vm_readv", SYS_PROCESS_VM, EXTRA),
 	CALL("process_vm_writev", SYS_PROCESS_VM, EXTRA, S32("#0"), VALUE(1), LOAD("#1"), LOAD("#3")),
 	RET("process_vm_writev", SYS_PROCESS_VM, EXTRA),
+	/* What else pins one's own memory: O_DIRECT, io_uring's registered buffers, vmsplice(), shared futexes. */
+	{ "kprobes", "pin_user_pages_fast", RF_GUP, TASK, EXTRA, NULL,
+	  { VALUE(0), LOAD("addr"), RULE("nr", BYTES), RULE("flags", GUP) },
+	  "GUP of a task's own memory: O_DIRECT, io_uring",
+	  "what such calls read of page tables is not counted", "addr=$arg1:x64 nr=$arg2:s32 flags=$arg3:x32" },
+	{ "kprobes", "get_user_pages_fast", RF_GUP, TASK, EXTRA, NULL,
+	  { VALUE(0), LOAD("addr"), RULE("nr", BYTES), RULE("flags", GUP) },
+	  "GUP of a task's own memory: vmsplice(), shared futexes",
+	  "what such calls read of page tables is not counted", "addr=$arg1:x64 nr=$arg2:s32 flags=$arg3:x32" },
 	CALL("userfaultfd", SYS_USERFAULTFD, EXTRA, U32("#0")),
 	RET("userfaultfd", SYS_USERFAULTFD, EXTRA),
 	/*

@@ -52,6 +52,8 @@ enum rf_rule {
 	RF_RULE_FAULT_MM,	/* FAULT_FLAG_* of handle_mm_fault() -> RF_FAULT_* */
 	RF_RULE_GFP,		/* gfp flags of this kernel -> RF_GFP_* */
 	RF_RULE_PAGES,		/* signed bytes -> pages */
+	RF_RULE_BYTES,		/* pages -> bytes */
+	RF_RULE_GUP,		/* FOLL_* of get_user_pages_fast() and its like -> RF_GUP_* */
 	RF_RULE_MIGRATION_PFN,	/* migration entry -> pfn of the page that leaves */
 	RF_RULE_PTE_PFN,	/* present entry -> pfn */
 	RF_RULE_PTE_FLAGS,	/* present entry -> RF_PTE_WRITE */

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* ptrace(2) by architecture: the native one and those of the 32-bit tasks the same kernel runs. */
@@ -47,20 +48,20 @@ int rf_nested_install_filter(void)
 	struct sock_filter filter[] = {
 		/* 0 */ LOAD(offsetof(struct seccomp_data, arch)),
 		/* 1 */ IF_EQUAL(NATIVE_ARCH, 3, 0),
-		/* 2 */ IF_EQUAL(COMPAT_ARCH, 0, 8),
+		/* 2 */ IF_EQUAL(COMPAT_ARCH, 0, 11),
 		/* 3 */ LOAD(offsetof(struct seccomp_data, nr)),
-		/* 4 */ IF_EQUAL(COMPAT_PTRACE, 3, 6),
+		/* 4 */ IF_EQUAL(COMPAT_PTRACE, 5, 9),
 		/* 5 */ LOAD(offsetof(struct seccomp_data, nr)),
-		/* 6 */ IF_EQUAL(SYS_ptrace, 1, 0),
-		/* 7 */ IF_EQUAL(NATIVE_PTRACE2, 0, 3),
-		/* 8 */ LOAD(REQUEST_OFFSET),
-		/* 9 */ IF_EQUAL(PTRACE_TRACEME, 2, 0),
-		/* 10 */ IF_EQUAL(PTRACE_ATTACH, 1, 2),
-		/* 11 */ RETURN(SECCOMP_RET_ALLOW),
-		/* 12 */ RETURN(SECCOMP_RET_USER_NOTIF),
-		/* 13 */ IF_EQUAL(PTRACE_SEIZE, 0, 1),
-		/* 14 */ RETURN(SECCOMP_RET_USER_NOTIF),
-		/* 15 */ RETURN(SECCOMP_RET_ALLOW),
+		/* 6 */ IF_EQUAL(SYS_ptrace, 3, 0),
+		/* 7 */ IF_EQUAL(NATIVE_PTRACE2, 2, 0),
+		/* 8 */ IF_EQUAL(SYS_process_vm_readv, 6, 0),
+		/* 9 */ IF_EQUAL(SYS_process_vm_writev, 5, 4),
+		/* 10 */ LOAD(REQUEST_OFFSET),
+		/* 11 */ IF_EQUAL(PTRACE_TRACEME, 3, 0),
+		/* 12 */ IF_EQUAL(PTRACE_ATTACH, 2, 0),
+		/* 13 */ IF_EQUAL(PTRACE_SEIZE, 1, 0),
+		/* 14 */ RETURN(SECCOMP_RET_ALLOW),
+		/* 15 */ RETURN(SECCOMP_RET_USER_NOTIF),
 	};
 	struct sock_fprog program = { .len = ARRAY_SIZE(filter), .filter = filter };
 	long fd;
@@ -126,15 +127,43 @@ int rf_receive_fd(int socket, int *value, int *fd)
 	return 0;
 }
 
-/* Have the recorder let the subject go. No answer in time, or no recorder: then the kernel has the last word. */
+/* What the call is about to do, as far as the caller has told it: the iovecs are read as the kernel will read them. */
+static u32 read_iovecs(const struct seccomp_notif *notification, struct rf_nested_iovec *iovecs)
+{
+	u64 nr = notification->data.args[4];
+	struct iovec local = { .iov_base = iovecs, .iov_len = nr * sizeof(*iovecs) };
+	struct iovec remote = { .iov_base = (void *)(uintptr_t)notification->data.args[3], .iov_len = local.iov_len };
+	ssize_t bytes;
+
+	_Static_assert(sizeof(struct iovec) == sizeof(struct rf_nested_iovec), "an iovec of the callers, which are 64-bit");
+	if (nr > RF_NESTED_IOVECS)
+		return 0;
+	bytes = process_vm_readv((pid_t)notification->pid, &local, 1, &remote, 1, 0);
+	return bytes > 0 ? (u32)((size_t)bytes / sizeof(*iovecs)) : 0;
+}
+
+/* Tell the recorder, and wait until it has done its part. No answer in time, or no recorder: the kernel has the last word. */
 static void ask_recorder(int socket, const struct seccomp_notif *notification)
 {
-	struct rf_nested_request request = { .id = notification->id, .caller = notification->pid };
+	static struct rf_nested_request request;
+	const struct seccomp_data *data = &notification->data;
 	u64 answer = 0;
 
-	request.subject = (u32)notification->data.args[0] == PTRACE_TRACEME ? notification->pid :
-									    (u32)notification->data.args[1];
-	if (send(socket, &request, sizeof(request), MSG_NOSIGNAL) != sizeof(request))
+	request.id = notification->id;
+	request.caller = notification->pid;
+	request.nr = 0;
+	if (data->nr == SYS_process_vm_readv || data->nr == SYS_process_vm_writev) {
+		request.kind = RF_NESTED_PROCESS_VM;
+		request.subject = (u32)data->args[0];
+		request.write = data->nr == SYS_process_vm_writev;
+		request.nr = read_iovecs(notification, request.iovecs);
+		if (!request.nr)
+			return;
+	} else {
+		request.kind = RF_NESTED_TRACER;
+		request.subject = (u32)data->args[0] == PTRACE_TRACEME ? notification->pid : (u32)data->args[1];
+	}
+	if (send(socket, &request, rf_nested_request_size(request.nr), MSG_NOSIGNAL) < 0)
 		return;
 	while (answer != request.id && recv(socket, &answer, sizeof(answer), 0) == sizeof(answer))
 		;	/* the answer to a question given up before */

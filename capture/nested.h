@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tracers inside the recorded tree. A task has one tracer; while that is us, a debugger's ptrace(2) fails. So
+ * Tracers inside the recorded tree, and what else of it has to be asked before it happens. A task has one tracer; while that is us, a debugger's ptrace(2) fails. So
  * COMMAND runs under a seccomp filter that reports the three requests by which a task gets a tracer (TRACEME,
  * ATTACH, SEIZE) before they happen; we let the task in question go, then the request proceeds and succeeds.
  *
@@ -8,12 +8,16 @@
  * the listener is the keeper: a process of its own with nothing but two descriptors, that asks the recorder as
  * long as there is one and says yes afterwards, until the last process under the filter is gone.
  *
+ * The same filter reports process_vm_readv() and process_vm_writev(), whose iovecs, which tell what memory of the
+ * other process they pin, are behind a pointer that no event follows. The caller waits, so they can be read.
+ *
  * Why not SECCOMP_RET_TRACE, which needs no listener: it fails with ENOSYS in every task that is not ours (what
  * we let go, LeakSanitizer's CLONE_UNTRACED tracer, all of them once we are killed).
  */
 #ifndef REFOLD_CAPTURE_NESTED_H
 #define REFOLD_CAPTURE_NESTED_H
 
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "base/error.h"
@@ -23,12 +27,34 @@ struct rf_nested {
 	int socket;		/* to the keeper */
 };
 
+enum rf_nested_kind {
+	RF_NESTED_TRACER,	/* subject is about to get another tracer */
+	RF_NESTED_PROCESS_VM,	/* caller is about to read or write subject's memory */
+};
+
+#define RF_NESTED_IOVECS 1024	/* UIO_MAXIOV */
+
+struct rf_nested_iovec {
+	u64 addr, len;
+};
+
 /* The keeper's question. It waits for the id in answer, for a second at most. */
 struct rf_nested_request {
 	u64 id;
-	u32 caller;		/* thread that calls ptrace(2) */
-	u32 subject;		/* thread that is about to get another tracer, as the caller's PID namespace counts */
+	u32 kind;		/* enum rf_nested_kind */
+	u32 caller;		/* thread that makes the call */
+	u32 subject;		/* thread or process, as the caller's PID namespace counts */
+	u32 write;		/* PROCESS_VM: process_vm_writev() */
+	u32 nr;			/* of iovecs; no more than these are sent */
+	u32 reserved;
+	struct rf_nested_iovec iovecs[RF_NESTED_IOVECS];
 };
+
+/* Bytes of a request with so many iovecs. */
+static inline size_t rf_nested_request_size(u32 nr)
+{
+	return offsetof(struct rf_nested_request, iovecs) + nr * sizeof(struct rf_nested_iovec);
+}
 
 /* Fork the keeper. Call it early: it keeps a copy of this process's memory. */
 int rf_nested_start(struct rf_nested *nested, struct rf_error *err);

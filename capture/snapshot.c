@@ -468,6 +468,16 @@ int rf_snapshot_append(struct rf_snapshotter *s, bool stopped, struct rf_error *
 	return s->code;
 }
 
+int rf_snapshotter_record(struct rf_snapshotter *s, const struct rf_record *record, struct rf_error *err)
+{
+	append(s);
+	if (!s->code)
+		s->code = rf_writer_append(s->writer, s->stream, record, 1, &s->error);
+	if (s->code && err)
+		*err = s->error;
+	return s->code;
+}
+
 /* The leader has ended: look through any thread that has not. */
 static void read_through_threads(struct rf_snapshotter *s, pid_t pid, enum rf_snap_why why)
 {

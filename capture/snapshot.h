@@ -51,6 +51,9 @@ int rf_snapshot_process(struct rf_snapshotter *snapshotter, pid_t pid, enum rf_s
 void rf_snapshot_read(struct rf_snapshotter *snapshotter, pid_t pid, pid_t tid, enum rf_snap_why why);
 int rf_snapshot_append(struct rf_snapshotter *snapshotter, bool stopped, struct rf_error *err);
 
+/* One record of another kind, of what the same thread learns at this moment: it goes into the snapshots' stream. */
+int rf_snapshotter_record(struct rf_snapshotter *snapshotter, const struct rf_record *record, struct rf_error *err);
+
 /* KERNEL_PAGE records: the zero page, the huge zero page where there is one, the vdso. Constants of a boot. */
 int rf_kernel_pages_record(struct rf_writer *writer, int stream, struct rf_error *err);
 

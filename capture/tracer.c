@@ -217,22 +217,14 @@ static void on_death(struct rf_tracer *t, pid_t tid, int status)
 }
 
 /* Another program wants to trace the subject: stop its threads one by one and let go of them. */
-static void on_request(struct rf_tracer *t)
+static void let_subject_go(struct rf_tracer *t, const struct rf_nested_request *request)
 {
-	struct rf_nested_request request;
 	struct rf_tracee *tracee, *next;
-	ssize_t bytes = recv(t->nested->socket, &request, sizeof(request), MSG_DONTWAIT);
 
-	if (bytes != sizeof(request)) {
-		if (bytes == 0)
-			rf_nested_leave(t->nested);	/* the keeper is gone */
-		return;
-	}
-	t->asked_id = request.id;
-	tracee = rf_tracee_find_as(&t->tracees, (pid_t)request.caller, (pid_t)request.subject);
+	tracee = rf_tracee_find_as(&t->tracees, (pid_t)request->caller, (pid_t)request->subject);
 	/* A new process is ours before its first stop is reported; only its tracer may interrupt it. */
-	if (!tracee && !ptrace(PTRACE_INTERRUPT, (pid_t)request.subject, NULL, NULL))
-		tracee = rf_tracee_report(&t->tracees, (pid_t)request.subject);
+	if (!tracee && !ptrace(PTRACE_INTERRUPT, (pid_t)request->subject, NULL, NULL))
+		tracee = rf_tracee_report(&t->tracees, (pid_t)request->subject);
 	if (!tracee) {
 		answer_keeper(t);
 		return;
@@ -248,6 +240,39 @@ static void on_request(struct rf_tracer *t)
 		else if (!tracee->exited)
 			ptrace(PTRACE_INTERRUPT, tracee->tid, NULL, NULL);
 	}
+}
+
+/* process_vm_readv() or process_vm_writev() is about to begin: what memory of the subject it goes through GUP for. */
+static void record_process_vm(struct rf_tracer *t, const struct rf_nested_request *request)
+{
+	struct rf_tracee *tracee = rf_tracee_find_as(&t->tracees, (pid_t)request->caller, (pid_t)request->subject);
+	struct rf_record record = { .time = rf_monotonic(), .tid = request->caller, .kind = RF_GUP };
+
+	record.f[0] = tracee ? (u64)tracee->process->pid : request->subject;
+	record.f[3] = request->write ? RF_GUP_WRITE : 0;
+	for (u32 i = 0; i < request->nr && t->snapshotter && !t->error.code; i++) {
+		record.f[1] = request->iovecs[i].addr;
+		record.f[2] = request->iovecs[i].len;
+		rf_snapshotter_record(t->snapshotter, &record, &t->error);
+	}
+	answer_keeper(t);
+}
+
+static void on_request(struct rf_tracer *t)
+{
+	struct rf_nested_request request;
+	ssize_t bytes = recv(t->nested->socket, &request, sizeof(request), MSG_DONTWAIT);
+
+	if (bytes < (ssize_t)rf_nested_request_size(0) || bytes != (ssize_t)rf_nested_request_size(request.nr)) {
+		if (bytes == 0)
+			rf_nested_leave(t->nested);	/* the keeper is gone */
+		return;
+	}
+	t->asked_id = request.id;
+	if (request.kind == RF_NESTED_PROCESS_VM)
+		record_process_vm(t, &request);
+	else
+		let_subject_go(t, &request);
 }
 
 static void begin_stop(struct rf_tracer *t)

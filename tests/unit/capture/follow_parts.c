@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -319,6 +320,26 @@ static int part_outlive(int fd)
 	return write(fd, &verdict, 1) == 1 ? 0 : 1;
 }
 
+/* Two iovecs of the parent, one write to ourselves, one call without iovecs and one with a bad pointer. */
+static int part_process_vm(void)
+{
+	static char here[3000], there[3000];
+	struct iovec local = { here, sizeof(here) };
+	struct iovec remote[] = { { there, 1000 }, { there + 1500, 1500 } };
+	int status = 1;
+	pid_t child = fork();
+
+	if (!child)
+		_exit(process_vm_readv(getppid(), &local, 1, remote, 2, 0) != 2500);
+	if (child < 0 || waitpid(child, &status, 0) != child || status)
+		return 1;
+	if (process_vm_writev(getpid(), &local, 1, remote, 1, 0) != 1000)
+		return 2;
+	if (process_vm_readv(getpid(), &local, 1, remote, 0, 0) || process_vm_readv(getpid(), &local, 1, NULL, 1, 0) >= 0)
+		return 3;
+	return process_vm_readv(getpid(), &local, 1, remote, 5000, 0) >= 0;
+}
+
 int run_part(int argc, char **argv)
 {
 	static const struct {
@@ -329,7 +350,7 @@ int run_part(int argc, char **argv)
 		{ "signals", part_signals }, { "ptrace", part_ptrace }, { "untraced", part_untraced },
 		{ "namespace", part_namespace }, { "attached", part_attached },
 		{ "exec-attached", part_exec_attached },
-		{ "many", part_many }, { "orphan", part_orphan },
+		{ "many", part_many }, { "orphan", part_orphan }, { "process-vm", part_process_vm },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)

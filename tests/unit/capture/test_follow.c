@@ -174,6 +174,32 @@ static void test_nested(void **state)
 	kept_destroy(o.writer);
 }
 
+/* What process_vm_readv() reads is recorded before it does. */
+static void test_process_vm(void **state)
+{
+	const struct rf_record *gups[3] = { NULL };
+	struct outcome o;
+	size_t nr = 0;
+
+	(void)state;
+	follow_part(&o, "process-vm");
+	expect_ok(&o);
+	assert_int_equal(kept_count(o.writer, RF_GUP), 3);
+	for (size_t i = 0; i < kept_nr(o.writer); i++)
+		if (kept_record(o.writer, i)->kind == RF_GUP)
+			gups[nr++] = kept_record(o.writer, i);
+	/* By the child, of its parent. */
+	assert_int_equal(gups[0]->f[0], gups[2]->tid);
+	assert_int_not_equal(gups[0]->tid, gups[0]->f[0]);
+	assert_int_equal(gups[0]->f[2], 1000);
+	assert_int_equal(gups[1]->f[1], gups[0]->f[1] + 1500);
+	assert_int_equal(gups[1]->f[2], 1500);
+	assert_int_equal(gups[1]->f[3], 0);
+	assert_int_equal(gups[2]->f[0], gups[2]->tid);
+	assert_int_equal(gups[2]->f[3], RF_GUP_WRITE);
+	kept_destroy(o.writer);
+}
+
 static void test_many(void **state)
 {
 	struct outcome o;
@@ -300,6 +326,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_threads), cmocka_unit_test(test_exec_by_thread), cmocka_unit_test(test_vfork),
 		cmocka_unit_test(test_signals), cmocka_unit_test(test_nested), cmocka_unit_test(test_many),
+		cmocka_unit_test(test_process_vm),
 		cmocka_unit_test(test_orphan), cmocka_unit_test(test_no_such_command), cmocka_unit_test(test_stop),
 		cmocka_unit_test(test_recorder_killed),
 	};

@@ -36,6 +36,12 @@ static const char write_format[] = "name: vfs_write\nID: 2083\n" COMMON
 	"print fmt: \"(%lx) ino=%Lu dev=%u count=%Lu text=\\\"%s\\\"\", REC->__probe_ip, REC->ino, REC->dev, "
 	"REC->count, __get_str(text)\n";
 
+static const char gup_format[] = "name: pin_user_pages_fast\nID: 2084\n" COMMON
+	"\tfield:u64 addr;\toffset:16;\tsize:8;\tsigned:0;\n"
+	"\tfield:s32 nr;\toffset:24;\tsize:4;\tsigned:1;\n"
+	"\tfield:u32 flags;\toffset:28;\tsize:4;\tsigned:0;\n\n"
+	"print fmt: \"(%lx) addr=0x%Lx nr=%d flags=0x%x\", REC->__probe_ip, REC->addr, REC->nr, REC->flags\n";
+
 /* Bits of enum fault_flag. */
 #define WRITE		(1 << 0)
 #define EXCEPTION	(1 << 2 | 1 << 4 | 1 << 9)	/* FAULT_FLAG_DEFAULT */
@@ -101,6 +107,30 @@ static void test_fault(void **state)
 		assert_int_equal(record.f[0], 0xfffff7ff1234);
 		assert_int_equal(record.f[1], cases[i].record);
 	}
+	rf_decoder_destroy(decoder);
+}
+
+static void test_gup(void **state)
+{
+	struct rf_decoder *decoder = decoder_of("pin_user_pages_fast", gup_format);
+	struct rf_record record;
+	u8 event[32] = { 0 };
+
+	put(event, 0, 2084, 2);
+	put(event, 4, 77, 4);
+	put(event, 16, 0xfffff7ff1000, 8);
+	put(event, 24, 512, 4);
+	put(event, 28, 0x10001, 4);	/* FOLL_WRITE, and one that does not matter */
+	assert_int_equal(rf_decode(decoder, event, sizeof(event), 5, &record, 1), 1);
+	assert_int_equal(record.kind, RF_GUP);
+	assert_int_equal(record.tid, 77);
+	assert_int_equal(record.f[0], 0);
+	assert_int_equal(record.f[1], 0xfffff7ff1000);
+	assert_int_equal(record.f[2], 512 * 4096);
+	assert_int_equal(record.f[3], RF_GUP_FAST | RF_GUP_WRITE);
+	put(event, 28, 0x10000, 4);
+	assert_int_equal(rf_decode(decoder, event, sizeof(event), 5, &record, 1), 1);
+	assert_int_equal(record.f[3], RF_GUP_FAST);
 	rf_decoder_destroy(decoder);
 }
 
@@ -187,6 +217,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fault),
+		cmocka_unit_test(test_gup),
 		cmocka_unit_test(test_mark),
 		cmocka_unit_test(test_mark_out_of_bounds),
 		cmocka_unit_test(test_perf_fault),
