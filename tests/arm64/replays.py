@@ -67,7 +67,7 @@ def replay(refold, traces, policies):
 
 
 def recorded_processes(refold, trace):
-    """The process that was recorded and those it started: what others do meanwhile, the recorder too, does not count."""
+    """The process that was recorded and those it started; what others do meanwhile, as the recorder, does not count."""
     text = subprocess.run([refold, 'dump', trace], stdout=subprocess.PIPE, text=True, check=True).stdout
     header = next(line for line in text.splitlines() if line.startswith('header '))
     return {*json.loads(header.removeprefix('header '))['pids'],

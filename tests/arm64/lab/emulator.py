@@ -72,14 +72,14 @@ def make_initrd(path, kernel, busybox, programs):
 
 def build_workloads(cache):
     program = cache / 'workloads'
-    packages.run('aarch64-linux-gnu-gcc', '-D_GNU_SOURCE', '-O2', '-static', HERE / 'workloads.c', '-o', program)
+    packages.build('aarch64-linux-gnu-gcc', '-D_GNU_SOURCE', '-O2', '-static', HERE / 'workloads.c', '-o', program)
     return program
 
 
 def build_plugin(cache):
     plugin = cache / 'tlbicount.so'
     flags = packages.run('pkg-config', '--cflags', '--libs', 'glib-2.0').split()
-    packages.run('gcc', '-O2', '-shared', '-fPIC', '-fvisibility=hidden', HERE / 'tlbicount.c', '-o', plugin, *flags)
+    packages.build('gcc', '-O2', '-shared', '-fPIC', '-fvisibility=hidden', HERE / 'tlbicount.c', '-o', plugin, *flags)
     return plugin
 
 

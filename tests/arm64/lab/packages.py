@@ -28,13 +28,22 @@ class Unavailable(Exception):
     """Something cannot be had on this machine; the text is a reason to skip."""
 
 
-def run(*command, **options):
-    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          **options)
+def run(*command, failure=Unavailable, **options):
+    name = ' '.join(map(str, command[:4]))
+    try:
+        done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True, timeout=300, **options)
+    except subprocess.TimeoutExpired:
+        raise failure(f'{name}: not done after 300 s') from None
     if done.returncode:
         tail = ' '.join((done.stderr or done.stdout).strip().splitlines()[-3:])
-        raise Unavailable(f'{" ".join(map(str, command[:4]))}: exit code {done.returncode}: {tail}')
+        raise failure(f'{name}: exit code {done.returncode}: {tail}')
     return done.stdout
+
+
+def build(*command):
+    """What is ours must build: this is no reason to skip."""
+    return run(*command, failure=RuntimeError)
 
 
 def mirror():
