@@ -22,6 +22,7 @@ int rf_cmd_import(int argc, char **argv);
 int rf_cmd_info(int argc, char **argv);
 int rf_cmd_policies(int argc, char **argv);
 int rf_cmd_pte(int argc, char **argv);
+int rf_cmd_race(int argc, char **argv);
 int rf_cmd_replay(int argc, char **argv);
 
 /* "refold: FILE: byte 123: reason" on standard error; returns the exit code that the error calls for. */

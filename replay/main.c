@@ -26,6 +26,7 @@ static const struct command commands[] = {
 	{ "assemble", rf_cmd_assemble, "make a trace of text" },
 	{ "import", rf_cmd_import, "make a trace of a trace.dat of trace-cmd" },
 	{ "pte", rf_cmd_pte, "run a script of page-table helper calls" },
+	{ "race", rf_cmd_race, "explore what lockless readers may see while entries change" },
 	{ "help", run_help, "tell about a command" },
 };
 
