@@ -90,9 +90,18 @@ static u64 parse_flags(const char *text)
 	return flags;
 }
 
+/* "KernelPageSize:  2048 kB": how large the huge pages of a mapping are; said of every mapping, before its VmFlags. */
+static u64 parse_huge_shift(const char *text)
+{
+	u64 kilobytes = strtoull(text, NULL, 10);
+
+	return kilobytes ? (u64)(63 - __builtin_clzll(kilobytes)) + 10 : 0;
+}
+
 int rf_maps_parse(struct rf_maps *maps, char *text, u64 page_size)
 {
 	char *line, *next;
+	u64 huge_shift = 0;
 
 	maps->nr = 0;
 	for (line = text; *line; line = next) {
@@ -102,7 +111,15 @@ int rf_maps_parse(struct rf_maps *maps, char *text, u64 page_size)
 		if (*next)
 			*next++ = '\0';
 		if (maps->nr && !strncmp(line, "VmFlags:", 8)) {
-			maps->vmas[maps->nr - 1].flags |= parse_flags(line + 8);
+			u64 flags = parse_flags(line + 8);
+
+			if (flags & RF_VMA_HUGETLB)
+				flags |= huge_shift << RF_VMA_HUGE_SHIFT_SHIFT;
+			maps->vmas[maps->nr - 1].flags |= flags;
+			continue;
+		}
+		if (!strncmp(line, "KernelPageSize:", 15)) {
+			huge_shift = parse_huge_shift(line + 15);
 			continue;
 		}
 		if (!parse_vma(line, page_size, &vma) || RF_VMA_NAME(vma.flags) == RF_VMA_VSYSCALL)
