@@ -65,7 +65,7 @@ def make_initrd(path, kernel, busybox, programs):
         archive.put(f'bin/{applet}', 0o120777, b'busybox')
     for program in programs:
         archive.put(f'bin/{program.name}', 0o100755, program.read_bytes())
-    for module in sorted((kernel.directory / 'modules').iterdir()):
+    for module in sorted(kernel.modules.iterdir()):
         archive.put(f'modules/{module.name}', 0o100644, module.read_bytes())
     archive.close()
 

@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import subprocess
+import tempfile
 
 KEYS = '/usr/share/keyrings/debian-archive-keyring.gpg'
 # Packages by a file or program that shows that they are there.
@@ -97,12 +98,14 @@ Acquire::Languages "none";
         return found.group(1)
 
     def unpack(self, package, to):
-        """Download if it is not there, and unpack; returns the package."""
+        """Download and unpack; returns the size of the package."""
         self.run('apt-get', '-qq', 'download', package)
         deb = max((self.directory / 'debs').glob(f'{package}_*.deb'), key=os.path.getmtime)
         to.mkdir(parents=True, exist_ok=True)
         run('dpkg-deb', '-x', deb, to)
-        return deb
+        size = deb.stat().st_size
+        deb.unlink()
+        return size
 
 
 def install(packages, *options):
@@ -149,7 +152,7 @@ def newest(directory, pattern):
 
 
 class Kernel:
-    """One Debian kernel, unpacked: version, image, modules."""
+    """One Debian kernel: version, image, modules of the guest."""
 
     def __init__(self, cache, release, package):
         apt = Apt(cache / f'apt-{release}', release)
@@ -163,34 +166,29 @@ class Kernel:
                 raise
             self.version = known.read_text()
         self.directory = cache / 'kernels' / self.version
-        if not (self.directory / 'complete').exists():
+        self.image = self.directory / 'vmlinuz'
+        self.modules = self.directory / 'modules'
+        # /proc/kallsyms of a boot without address randomisation; made by the first boot.
+        self.symbols = self.directory / 'kallsyms'
+        if not self.image.exists():
             self.fetch(apt)
 
     def fetch(self, apt):
         version = self.version
-        image = apt.unpack(f'linux-image-{version}', self.directory)
-        if image.stat().st_size < 1000000:      # only a meta package, since 7.x
-            for part in ('binary', 'modules', 'base'):
-                apt.unpack(f'linux-{part}-{version}', self.directory)
-        modules = self.directory / 'modules'
-        modules.mkdir(exist_ok=True)
-        order = []
-        for module in MODULES:
-            for path in self.directory.rglob(f'{module}.ko.xz'):
-                (modules / f'{module}.ko').write_bytes(lzma.decompress(path.read_bytes()))
-                order.append(f'{module}.ko\n')
-                break
-        (modules / 'order').write_text(''.join(order))
-        (self.directory / 'complete').touch()
-
-    @property
-    def image(self):
-        return newest(self.directory, 'vmlinuz*')
-
-    @property
-    def symbols(self):
-        """/proc/kallsyms of a boot without address randomisation; made by the first boot."""
-        return self.directory / 'kallsyms'
+        self.modules.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.directory) as scratch:
+            tree = pathlib.Path(scratch)
+            if apt.unpack(f'linux-image-{version}', tree) < 1000000:    # only a meta package, since 7.x
+                for part in ('binary', 'modules', 'base'):
+                    apt.unpack(f'linux-{part}-{version}', tree)
+            order = []
+            for module in MODULES:
+                for path in tree.rglob(f'{module}.ko.xz'):
+                    (self.modules / f'{module}.ko').write_bytes(lzma.decompress(path.read_bytes()))
+                    order.append(f'{module}.ko\n')
+                    break
+            (self.modules / 'order').write_text(''.join(order))
+            newest(tree, 'vmlinuz*').rename(self.image)
 
     @property
     def page_shift(self):
