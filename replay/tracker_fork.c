@@ -70,8 +70,9 @@ static void drop_child(struct rf_tracker *tracker, struct task *task)
 static void reset_task(struct rf_tracker *tracker, struct task *task)
 {
 	struct populate_event *queue = task->populate.queue;
-	u32 queue_size = task->populate.size, pages_size = task->exec.size, tid = task->tid;
+	u32 queue_size = task->populate.size, pages_size = task->exec.size, gups_size = task->gups_size, tid = task->tid;
 	u64 *pages = task->exec.pages;
+	struct task_gup *gups = task->gups;
 
 	drop_child(tracker, task);
 	task_set_mm(tracker, task, NULL);
@@ -83,6 +84,8 @@ static void reset_task(struct rf_tracker *tracker, struct task *task)
 	task->populate.size = queue_size;
 	task->exec.pages = pages;
 	task->exec.size = pages_size;
+	task->gups = gups;
+	task->gups_size = gups_size;
 }
 
 void on_newtask(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)

@@ -104,7 +104,11 @@ void on_gup(struct rf_tracker *tracker, struct task *task, const struct rf_recor
 				 addr, addr + len, record->f[3] & RF_GUP_WRITE, 0);
 		return;
 	}
-	/* Before the call of process_vm_readv() that it belongs to, which may fail. */
+	/* Before the call of process_vm_readv() that it belongs to, which may fail. The return of the one before is lost. */
+	if (task->call.kind == RF_SYS_PROCESS_VM) {
+		call_abandon(tracker, task);
+		task->nr_gups = 0;
+	}
 	if (!world_grow(tracker->world, (void **)&task->gups, sizeof(*task->gups), &task->gups_size,
 			task->nr_gups + 1ull))
 		return;
@@ -131,5 +135,4 @@ void process_vm_return(struct rf_tracker *tracker, struct task *task, s64 ret)
 		settle_others(tracker, mm, task, tracker->time);
 		emit_gup(tracker, mm, RF_OP_GUP_SLOW, gup->addr, gup->addr + len, gup->write, PROCESS_VM_ARRAY_PAGES);
 	}
-	task->nr_gups = 0;
 }

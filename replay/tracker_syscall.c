@@ -73,6 +73,8 @@ void on_call(struct rf_tracker *tracker, struct task *task, const struct rf_reco
 	memset(call, 0, sizeof(*call));
 	call->kind = record->kind;
 	call->time = record->time;
+	if (record->kind != RF_SYS_PROCESS_VM)
+		task->nr_gups = 0;
 	memcpy(call->args, record->f, sizeof(call->args));
 	if (task->mm && may_unmap(record->kind)) {
 		call->counted = true;
@@ -402,6 +404,8 @@ void on_return(struct rf_tracker *tracker, struct task *task, const struct rf_re
 		exec_return(tracker, task, ret);
 	if (task->call.kind == record->f[0] && task->mm && task->mm->known)
 		return_of(tracker, task, ret);
+	if (record->f[0] == RF_SYS_PROCESS_VM)
+		task->nr_gups = 0;
 	call_abandon(tracker, task);
 	task->nr_allocs = 0;
 	task->flush_due = false;

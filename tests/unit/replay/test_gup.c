@@ -56,13 +56,25 @@ static void process_vm_as_far_as_it_came(void **context)
 		"24 tid=101 sys_ret call=34 ret=0x1020\n"
 		"25 tid=101 process_vm pid=100\n"
 		"26 tid=101 sys_ret call=34 ret=0x1000\n"
+		/* One whose return is lost, one that never began, one as it should be. */
+		"30 tid=101 gup pid=100 addr=0x400000001000 len=0x10\n"
+		"31 tid=101 process_vm pid=100\n"
+		"32 tid=101 gup pid=100 addr=0x400000002000 len=0x10\n"
+		"33 tid=101 munlock addr=0x400000000000 len=0x1000\n"
+		"34 tid=101 sys_ret call=23 ret=-22\n"
+		"35 tid=101 gup pid=100 addr=0x400000003000 len=0x10\n"
+		"36 tid=101 gup pid=100 addr=0x400000004000 len=0x10\n"
+		"37 tid=101 process_vm pid=100\n"
+		"38 tid=101 sys_ret call=34 ret=0x20\n"
 		"frame stream=1\n"
 		"2 tid=101 process pid=100\n");
 	(void)context;
 	expect(r, "fault_anon 0 @0 nr=1 pfn=1000\n"
 		  "gup_slow 0 @0-1 nr=2\n"
 		  "fault_hugetlb 0 @512 order=21 populate\n"
-		  "gup_slow 0 @512-513 nr=2\n");
+		  "gup_slow 0 @512-513 nr=2\n"
+		  "gup_slow 0 @3-3 nr=2\n"
+		  "gup_slow 0 @4-4 nr=2\n");
 }
 
 static void fast_at_once(void **context)
