@@ -290,9 +290,6 @@ static bool has_range(const struct rf_op *op)
 	return false;
 }
 
-/* More pages than any folio has: no operation on one run is longer. */
-#define MAX_RUN (1u << 16)
-
 /* Page aligned and inside what the radix can hold; anything else would be an operation on nothing. */
 static bool addresses_make_sense(const struct rf_machine *machine, const struct rf_op *op)
 {

@@ -75,6 +75,9 @@ struct rf_machine {
 	int error;
 };
 
+/* More pages than any folio has: no operation on one run is longer. */
+#define MAX_RUN (1u << 16)
+
 /* ---- account.c ----------------------------------------------------------------- */
 
 void accounts_destroy(struct accounts *accounts);

@@ -456,7 +456,8 @@ static int run_in_mm(const struct rescaling *r)
 	return machine_run_op(r->machine, op);
 }
 
-static bool range_makes_sense(const struct rf_op *op)
+/* What does not is for the machine to refuse. */
+static bool makes_sense(const struct rf_op *op)
 {
 	switch (op->kind) {
 	case RF_OP_MAP: case RF_OP_MUNMAP: case RF_OP_MPROTECT: case RF_OP_VMA_GROW: case RF_OP_VMA_EXPAND:
@@ -464,7 +465,7 @@ static bool range_makes_sense(const struct rf_op *op)
 	case RF_OP_MADV_COLD: case RF_OP_MADV_PAGEOUT:
 		return op->addr < op->end && op->end <= 1ull << 57;
 	}
-	return op->addr <= 1ull << 57;
+	return op->addr <= 1ull << 57 && op->nr <= MAX_RUN && op->order < 16;
 }
 
 int rescale_op(struct rf_machine *machine, const struct rf_op *op)
@@ -485,7 +486,7 @@ int rescale_op(struct rf_machine *machine, const struct rf_op *op)
 		err = op->mm2 == op->mm ? 0 : copy_edges(rescale, op->mm, op->mm2);
 		return err ? err : machine_run_op(machine, op);
 	}
-	if (!r.mm || !range_makes_sense(op))
+	if (!r.mm || !makes_sense(op))
 		return machine_run_op(machine, op);
 	return run_in_mm(&r);
 }

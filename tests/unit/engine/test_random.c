@@ -264,6 +264,10 @@ static const struct { const char *policy, *knobs; } machines[] = {
 	{ "linux-7.3", "" },
 	{ "linux-7.3", "batch_anon_unmap=true batch_migrate=true batch_mkclean=true defer_unmap_flush=false" },
 	{ "x86-6.18", "" },
+	{ "x86-7.3-invlpgb", "" },
+	{ "riscv-7.3", "svinval=true" },
+	{ "svnapot-user", "" },
+	{ "powerpc-hash", "" },
 };
 
 #define NR_MACHINES ARRAY_SIZE(machines)
@@ -375,11 +379,42 @@ static void test_other_granules(void **state)
 	}
 }
 
+/* As they are, on machines with other pages: whatever cannot be there, nothing breaks. */
+static void test_larger_pages(void **state)
+{
+	static const struct { const char *policy, *knobs; } large[] = {
+		{ "linux-7.3", "granule=16k" }, { "linux-7.3", "granule=64k" }, { "contpte-v3", "granule=64k" },
+		{ "powerpc-8xx", "" }, { "powerpc-8xx", "granule=16k" },
+	};
+	size_t i, n;
+
+	for (i = 0; i < ARRAY_SIZE(large); i++) {
+		struct rf_machine *machine = machine_of(large[i].policy, large[i].knobs);
+
+		assert_int_equal(rf_machine_recorded_pages(machine, 12), 0);
+		seed = i + 1;
+		rng = seed * 0x9e3779b97f4a7c15ull + 1;
+		for (n = 0; n < 3 * OPS_PER_SEED; n++) {
+			struct rf_op op = random_op(n * 1000);
+
+			assert_int_equal(rf_machine_run(machine, &op, 1), 0);
+		}
+		for (n = 0; n < 1000; n++)
+			run(machine, .kind = RF_OP_MM_EXIT, .mm = n, .why = RF_WHY_PROCESS_EXIT);
+		assert_true(rf_machine_stats(machine)->rows[RF_ROW_fault_anon].pte_stores > 0);
+		assert_int_equal(rf_machine_stats(machine)->live_blocks, 0);
+		assert_int_equal(rf_machine_stats(machine)->anomalies[RF_ANOMALY_block_balance], 0);
+		assert_int_equal(rf_machine_stats(machine)->anomalies[RF_ANOMALY_broken_block], 0);
+		rf_machine_destroy(machine);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_backends_agree),
 		cmocka_unit_test(test_other_granules),
+		cmocka_unit_test(test_larger_pages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
