@@ -19,6 +19,8 @@ _refold()
 	elif [[ "$previous" == -p || "$previous" == --policy || "$previous" == --policies || "$command" == policies ]] &&
 	     [[ "$cur" != -* ]]; then
 		_refold_policies
+	elif [[ "$command" == race && "$previous" == --@(writer|reader) ]]; then
+		COMPREPLY=($(compgen -W "$(refold race -l 2>/dev/null | sed -n "/^${previous#--}s/,/^[a-z]*s\$/s/^  \([^ ]*\) .*/\1/p")" -- "$cur"))
 	elif [[ "$cur" == -* ]]; then
 		COMPREPLY=($(compgen -W "$(refold help "$command" 2>/dev/null | grep -oE '(^|[ ,])--?[a-z][a-z-]*')" -- "$cur"))
 	else

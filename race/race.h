@@ -4,10 +4,10 @@
  * hardware are at work on it.
  *
  * Three actors share one block of n entries. The writer runs one page-table helper as a list of steps; the reader runs
- * one lockless walker; the hardware sets accessed and dirty bits where it may. Each step is one access to one entry, and
- * loads see what was stored last: the races are those of interleaving, not of weakly ordered memory. race_explore()
- * visits every state that any order of the steps can reach, race_sample() follows random orders. After each step the
- * checks of kernel-model.md 5.4, with the corrections of its section 10, are evaluated.
+ * one lockless walker; the hardware sets accessed and dirty bits where it may. Each step is one access to one entry,
+ * and loads see what was stored last: the races are those of interleaving, not of weakly ordered memory.
+ * race_explore() visits every state that any order of the steps can reach, race_sample() follows random orders. After
+ * each step the checks of kernel-model.md 5.4, with the corrections of its section 10, are evaluated.
  */
 #ifndef REFOLD_RACE_RACE_H
 #define REFOLD_RACE_RACE_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What refold race found: a line per pair, a schedule for each broken promise, a summary of relaxations; or all of it as
- * JSON ("refold-race/1").
+ * What refold race found: a line per pair, a schedule for each broken promise, a summary of relaxations; or all of it
+ * as JSON ("refold-race/1").
  */
 #include <errno.h>
 #include <inttypes.h>
