@@ -183,7 +183,8 @@ static int check_traces(const struct arguments *arguments, u64 *total_records)
 		for (policy = 0; policy < arguments->nr_policies; policy++)
 			if (1ull << arguments->policies[policy].geometry.page_shift < page_size)
 				return rf_command_usage("replay",
-							"%s has pages of %llu bytes, policy %s has smaller ones, of %llu",
+							"%s has pages of %llu bytes, policy %s smaller ones, of %llu; "
+							"arm64's take +granule=16k or 64k, as 'all' does",
 							arguments->traces[trace], (unsigned long long)page_size,
 							arguments->policies[policy].name,
 							1ull << arguments->policies[policy].geometry.page_shift);

@@ -171,10 +171,14 @@ void flush_cost_broadcast(struct flush_totals *totals)
 	totals->dsb_ish++;
 }
 
-void flush_cost_add(struct flush_totals *totals, const struct rf_policy *policy, const struct arch_flush *flush)
+void flush_cost_add(const struct world *w, struct flush_totals *totals, const struct arch_flush *flush)
 {
+	const struct rf_policy *policy = &w->config->policy;
+
 	totals->flush_calls++;
-	if (!strcmp(policy->arch->name, "x86"))
+	if (w->config->flush_cost)
+		w->config->flush_cost(totals, policy, flush);
+	else if (!strcmp(policy->arch->name, "x86"))
 		add_x86(totals, policy, flush);
 	else if (!strcmp(policy->arch->name, "riscv"))
 		add_riscv(totals, policy, flush);

@@ -26,11 +26,15 @@
 
 #define MAX_TABLES 4	/* tables in the two windows of addresses */
 
+struct flush_totals;
+
 /* What is run: "NAME+knob=value+...", operations of this seed; everything else follows. */
 struct config {
 	char spec[256];
 	struct rf_policy policy;
 	const struct arch_ops *backend;	/* the policy's, or a mutant of it */
+	/* Of a backend that flush_cost.c does not know; NULL. */
+	void (*flush_cost)(struct flush_totals *totals, const struct rf_policy *policy, const struct arch_flush *flush);
 	const char *only;		/* NULL, or the one oracle that may speak: negative controls */
 	u64 seed;
 };
@@ -59,7 +63,6 @@ struct extent {
 
 struct call;
 struct tlb;
-struct flush_totals;
 
 struct world {
 	const struct config *config;

@@ -28,7 +28,7 @@ static void observe(struct arch_flush_observer *observer, const struct arch_flus
 	struct call *call = w->call;
 	u64 page = 1ull << w->reference->page_shift, block = page * w->config->policy.geometry.cont_ptes;
 
-	flush_cost_add(w->flushes, &w->config->policy, flush);
+	flush_cost_add(w, w->flushes, flush);
 	if (call) {
 		call->flushes++;
 		call->block_flushes += flush && flush->mode == FLUSH_SYNC && flush->end - flush->start == block &&

@@ -39,7 +39,7 @@ struct flush_totals {
 	u64 dsb_ishst, dsb_ish, dsb_nsh;
 };
 
-void flush_cost_add(struct flush_totals *totals, const struct rf_policy *policy, const struct arch_flush *flush);
+void flush_cost_add(const struct world *w, struct flush_totals *totals, const struct arch_flush *flush);
 /* The wait for deferred flushes. */
 void flush_cost_wait(struct flush_totals *totals, const struct rf_policy *policy);
 void flush_cost_broadcast(struct flush_totals *totals);
