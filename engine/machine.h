@@ -18,9 +18,9 @@ struct rf_machine *rf_machine_create(const struct rf_policy *policy);
 void rf_machine_destroy(struct rf_machine *machine);
 
 /*
- * The operations will be those of a kernel with pages of this size: if they are smaller than the machine's, each is said
- * of its pages first, and what they cannot tell is counted (rf_stats.inexact). Before the first operation. -EINVAL:
- * they are larger, or more than 16 times smaller; -ENOMEM or 0.
+ * The operations will be those of a kernel with pages of this size: if they are smaller than the machine's, each is
+ * said of its pages first, and what they cannot tell is counted (rf_stats.inexact). Before the first operation.
+ * -EINVAL: they are larger, or more than 16 times smaller; -ENOMEM or 0.
  */
 int rf_machine_recorded_pages(struct rf_machine *machine, unsigned int page_shift);
 

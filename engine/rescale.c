@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Recordings on machines with larger pages: address spaces and ranges. See rescale.h for the rules. Mappings that begin or
- * end inside a granule are remembered page by page; all others are known from the machine's VMAs.
+ * Recordings on machines with larger pages: address spaces and ranges. See rescale.h for the rules. Mappings that
+ * begin or end inside a granule are remembered page by page; all others are known from the machine's VMAs.
  */
 #include <errno.h>
 #include <stdlib.h>

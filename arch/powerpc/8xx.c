@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * powerpc 8xx: 32-bit, one CPU, no hardware walker that writes. The hardware knows entries ("cells") of 4K; larger pages
- * are as many equal cells as they have room for: 4 for a base page of 16K, 128 for a huge page of 512K, all 1024 of two
- * tables for one of 8M. Each cell is a store. Follows nohash/32/pte-8xx.h, nohash/tlbflush.h and mm/nohash/tlb.c;
- * kernel-model.md 1.3.
+ * powerpc 8xx: 32-bit, one CPU, no hardware walker that writes. The hardware knows entries ("cells") of 4K; larger
+ * pages are as many equal cells as they have room for: 4 for a base page of 16K, 128 for a huge page of 512K, all
+ * 1024 of two tables for one of 8M. Each cell is a store. Follows nohash/32/pte-8xx.h, nohash/tlbflush.h and
+ * mm/nohash/tlb.c; kernel-model.md 1.3.
  *
  * One page is flushed by tlbie (tlbi_va), everything else by tlbia (tlbi_asid), each with a sync (dsb_nsh).
  */

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
  * powerpc 64 with a hashed page table and base pages of 4K: what Linux calls page table is where the hash table is
- * filled from, so each entry that is taken away or restricted is invalidated there at once, in batches of up to 192, and
- * the flushes of core mm find nothing left to do. Follows book3s/64/hash.h, tlbflush-hash.h and mm/book3s64/hash_tlb.c;
- * kernel-model.md 1.3.
+ * filled from, so each entry that is taken away or restricted is invalidated there at once, in batches of up to 192,
+ * and the flushes of core mm find nothing left to do. Follows book3s/64/hash.h, tlbflush-hash.h and
+ * mm/book3s64/hash_tlb.c; kernel-model.md 1.3.
  *
- * Counted is a tlbie (tlbi_va) for each such page, as if all of them had got into the hash table, and for each batch the
- * ptesync before and the tlbsync with ptesync after (dsb_ishst, dsb_ish). Where no other CPU runs the mm it is tlbiel.
+ * Counted is a tlbie (tlbi_va) for each such page, as if all of them had got into the hash table, and for each batch
+ * the ptesync before and the tlbsync with ptesync after (dsb_ishst, dsb_ish). Where no other CPU runs the mm it is
+ * tlbiel.
  */
 #include "arch/plain.h"
 #include "arch/powerpc/powerpc.h"

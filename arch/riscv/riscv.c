@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * PTE helpers of riscv. Kernels up to 7.3 use Svnapot, one PTE_CONT block of 64K, for hugetlb only, and the helpers that
- * core mm calls know nothing of it: they are the generic ones. Follows arch/riscv/include/asm/pgtable.h and
+ * PTE helpers of riscv. Kernels up to 7.3 use Svnapot, one PTE_CONT block of 64K, for hugetlb only, and the helpers
+ * that core mm calls know nothing of it: they are the generic ones. Follows arch/riscv/include/asm/pgtable.h and
  * arch/riscv/mm/pgtable.c of 7.2 on a CPU with Svvptc, which needs no fence after an entry became valid;
  * kernel-model.md 1.2.
  *
- * With the knob cont, which no kernel has, base pages get transparent blocks as well. As in the list series that moves
- * contpte to generic mm, that is arm64's code, word for word, with riscv's flushes: blocks are cleared and flushed
- * before they are written the other way. The privileged specification does not demand that; the knob bbml3 leaves the
- * flush out.
+ * With the knob cont, which no kernel has, base pages get transparent blocks as well. As in the list series that
+ * moves contpte to generic mm, that is arm64's code, word for word, with riscv's flushes: blocks are cleared and
+ * flushed before they are written the other way. The privileged specification does not demand that; the knob bbml3
+ * leaves the flush out.
  */
 #include "arch/arm64/arm64.h"
 #include "arch/plain.h"

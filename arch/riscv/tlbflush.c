@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * What TLB maintenance costs on riscv: SFENCE.VMA of single pages up to a ceiling, else of the whole ASID, on every CPU
- * that runs the mm. Follows arch/riscv/mm/tlbflush.c and asm/tlb.h; kernel-model.md 3.7. Counted are the instructions of
- * one CPU (all are tlbi_local), and one IPI or SBI call per flush where other CPUs run the mm. With Svinval the pages of
- * a range are invalidated by SINVAL.VMA between two fences of this CPU, SFENCE.W.INVAL and SFENCE.INVAL.IR (dsb_nsh).
+ * What TLB maintenance costs on riscv: SFENCE.VMA of single pages up to a ceiling, else of the whole ASID, on every
+ * CPU that runs the mm. Follows arch/riscv/mm/tlbflush.c and asm/tlb.h; kernel-model.md 3.7. Counted are the
+ * instructions of one CPU (all are tlbi_local), and one IPI or SBI call per flush where other CPUs run the mm. With
+ * Svinval the pages of a range are invalidated by SINVAL.VMA between two fences of this CPU, SFENCE.W.INVAL and
+ * SFENCE.INVAL.IR (dsb_nsh).
  */
 #include "arch/riscv/riscv.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * What TLB maintenance costs on x86: INVLPG of single pages up to a ceiling, else the whole PCID, on every CPU that runs
- * the mm. Follows arch/x86/mm/tlb.c:flush_tlb_mm_range(); kernel-model.md 3.6. Counted are the instructions of one CPU,
- * which are never broadcast (all are tlbi_local), and one IPI per call where other CPUs run the mm.
+ * What TLB maintenance costs on x86: INVLPG of single pages up to a ceiling, else the whole PCID, on every CPU that
+ * runs the mm. Follows arch/x86/mm/tlb.c:flush_tlb_mm_range(); kernel-model.md 3.6. Counted are the instructions of
+ * one CPU, which are never broadcast (all are tlbi_local), and one IPI per call where other CPUs run the mm.
  *
  * With the knob invlpgb, an mm that other CPUs run has a global ASID: its flushes are broadcast by INVLPGB, up to
  * invlpgb_count_max pages each (tlbi_range; one page: tlbi_va), and one TLBSYNC waits for all of them (dsb_ish).

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * PTE helpers of x86-64: no contiguous bit, hardware sets A and D. Most are the generic ones of include/linux/pgtable.h.
- * Follows arch/x86/include/asm/pgtable.h and arch/x86/mm/pgtable.c; kernel-model.md 1.4 and 3.6.
+ * PTE helpers of x86-64: no contiguous bit, hardware sets A and D. Most are the generic ones of
+ * include/linux/pgtable.h. Follows arch/x86/include/asm/pgtable.h and arch/x86/mm/pgtable.c; kernel-model.md 1.4 and
+ * 3.6.
  */
 #include "arch/plain.h"
 #include "arch/x86/x86.h"
