@@ -197,10 +197,13 @@ static void settle_early(struct rf_tracker *tracker, struct task *task)
 {
 	struct task_fault *fault = &task->fault;
 	u8 access = fault->flags & (RF_FAULT_PRESENT | RF_FAULT_WRITE);
+	const struct world_vma *vma;
 
 	if (fault->delta_seen || fault->file_seen || tracker->time - fault->time < IN_FLIGHT_NS)
 		return;
-	if (access != (RF_FAULT_PRESENT | RF_FAULT_WRITE) && access)
+	/* A huge page of hugetlb is in no counter: its fault leaves no other record. */
+	vma = world_vma_find(task->mm, fault->addr);
+	if (access != (RF_FAULT_PRESENT | RF_FAULT_WRITE) && access && !(vma && vma->flags & RF_VM_HUGETLB))
 		return;
 	fault->replaced = world_get(task->mm, fault->vpn);
 	settle(tracker, task);

@@ -71,11 +71,6 @@ class Comparison:
             found = 'pfn {:x} head {:x} order {}'.format(*have)
         self.differences.append(f'pid {pid} {addr:x}: {truth}; rebuilt: {found}')
 
-    def exact(self):
-        """Every entry of the truth is there, the same. (What is there besides counts as extra.)"""
-        return (not self.missing_processes and self.present == self.pfn == self.order == self.ptes
-                and self.swap_present == self.swap)
-
     def __str__(self):
         def percent(part, whole):
             return f'{100 * part / whole:.3f} %' if whole else '-'
