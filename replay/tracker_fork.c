@@ -166,7 +166,10 @@ static void leave(struct rf_tracker *tracker, struct task *task)
 		exit_mm(tracker, task);
 }
 
-/* Until 6.15 sched_process_exit comes after exit_mm(): the first pages that go tell of it. */
+/*
+ * Until 6.15 sched_process_exit comes after exit_mm(). The side band's exit stands in (exits_late); without one, as in
+ * an imported trace, the first pages that go tell of it.
+ */
 void exit_begins(struct rf_tracker *tracker, struct task *task)
 {
 	task->mm->rss_fresh = 0;	/* counts what is gone already */
