@@ -14,9 +14,9 @@
 #include <tracefs.h>
 #include <unistd.h>
 
-#include "capture/perf.h"
-#include "capture/probes.h"
-#include "capture/session.h"
+#include "capture/perf/perf.h"
+#include "capture/tracefs/probes.h"
+#include "capture/tracefs/session.h"
 
 enum verdict { GOOD, LESS, BAD };	/* works; works but facts are lost; recordings are impossible */
 

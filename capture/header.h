@@ -6,7 +6,7 @@
 #ifndef REFOLD_CAPTURE_HEADER_H
 #define REFOLD_CAPTURE_HEADER_H
 
-#include "capture/session.h"
+#include "capture/tracefs/session.h"
 
 struct rf_header_facts {
 	const struct rf_kernel *kernel;

@@ -18,12 +18,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "capture/ending.h"
-#include "capture/follow.h"
+#include "capture/follow/ending.h"
+#include "capture/follow/follow.h"
 #include "capture/header.h"
-#include "capture/perf.h"
-#include "capture/probes.h"
-#include "capture/ring.h"
+#include "capture/perf/perf.h"
+#include "capture/tracefs/probes.h"
+#include "capture/tracefs/ring.h"
 
 /* The layout of the page cache is bounded: a recording of a whole system may have seen every file there is. */
 #define CACHE_PAGES (16ull << 20)

@@ -5,8 +5,8 @@
 #ifndef REFOLD_CAPTURE_RECORDING_H
 #define REFOLD_CAPTURE_RECORDING_H
 
-#include "capture/events.h"
-#include "capture/tasks.h"
+#include "traces/events/events.h"
+#include "capture/follow/tasks.h"
 #include "traces/trace.h"
 
 struct rf_recording_options {

@@ -8,7 +8,7 @@
 #define REFOLD_ENGINE_MACHINE_H
 
 #include "engine/ops.h"
-#include "engine/policy.h"
+#include "engine/policy/policy.h"
 #include "engine/stats.h"
 
 struct rf_machine;

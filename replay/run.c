@@ -11,7 +11,7 @@
 
 #include "engine/machine.h"
 #include "replay/run.h"
-#include "replay/tracker.h"
+#include "replay/tracker/tracker.h"
 
 /* 80 KiB of operations a block: 1.3 MiB in flight, so that what one core writes the others find in their caches. */
 #define BLOCK_OPS 1024

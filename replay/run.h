@@ -8,10 +8,10 @@
 
 #include <stdio.h>
 
-#include "engine/policy.h"
+#include "engine/policy/policy.h"
 #include "engine/stats.h"
-#include "replay/fidelity.h"
-#include "replay/progress.h"
+#include "replay/tracker/fidelity.h"
+#include "replay/commands/progress.h"
 #include "replay/windows.h"
 
 #define RF_MAX_POLICIES 64

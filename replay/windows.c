@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "replay/merge.h"
+#include "traces/merge.h"
 
 #define DEFAULT_BEGIN "WL BEGIN (.*)"
 #define DEFAULT_END "WL END (.*)"

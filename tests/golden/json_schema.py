@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-Check a document against a JSON Schema, as far as replay/report.schema.json uses the language: so that the tests need no
+Check a document against a JSON Schema, as far as replay/report/report.schema.json uses the language: so that the tests need no
 package. Where python3-jsonschema is installed it judges too, and an unknown keyword is an error, never ignored.
 """
 

@@ -184,7 +184,7 @@ class Programs:
         self.truth = os.path.join(build_root, 'tests', 'live', 'truth')
         self.workloads = os.path.join(build_root, 'tests', 'live')
         self.scripts = os.path.join(source_root, 'tests', 'live', 'workloads')
-        self.schema = os.path.join(source_root, 'replay', 'report.schema.json')
+        self.schema = os.path.join(source_root, 'replay', 'report', 'report.schema.json')
 
     def run(self, *command, expect=0, **options):
         """Run a program, show what it said if it did not end as expected, return the result."""

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "engine/policy.h"
+#include "engine/policy/policy.h"
 
 #define FIXTURE_BASE 0x40000000ull
 #define FIXTURE_ENTRIES 8192	/* a table of the largest granule */

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "fixture.h"
-#include "replay/commands.h"
+#include "replay/commands/commands.h"
 
 static const char *golden;
 

@@ -14,9 +14,9 @@
 
 #include <cmocka.h>
 
-#include "capture/decode.h"
-#include "capture/print_fmt.h"
-#include "capture/ring.h"
+#include "traces/events/decode.h"
+#include "traces/events/print_fmt.h"
+#include "capture/tracefs/ring.h"
 
 #define COMMON                                                                                                         \
 	"format:\n"                                                                                                    \

@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-#include "capture/follow.h"
+#include "capture/follow/follow.h"
 #include "follow_parts.h"
 #include "kept_records.h"
 

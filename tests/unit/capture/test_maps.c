@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "capture/maps.h"
+#include "capture/snapshot/maps.h"
 #include "traces/record.h"
 
 static char smaps[] =

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#include "capture/page_cache.h"
+#include "capture/snapshot/page_cache.h"
 #include "kept_records.h"
 #include "scanned_order.h"
 

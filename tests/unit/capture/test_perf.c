@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "capture/perf.h"
+#include "capture/perf/perf.h"
 
 /* A record being built: header, then values, then pid, tid and time as sample_id_all appends them. */
 struct built {

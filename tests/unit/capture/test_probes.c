@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "capture/decode.h"
-#include "capture/perf.h"
+#include "traces/events/decode.h"
+#include "capture/perf/perf.h"
 
 #define COMMON                                                                                                         \
 	"format:\n"                                                                                                    \

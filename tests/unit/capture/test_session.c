@@ -24,11 +24,11 @@
 
 #include <cmocka.h>
 
-#include "capture/devices.h"
-#include "capture/ending.h"
-#include "capture/perf.h"
-#include "capture/probes.h"
-#include "capture/session.h"
+#include "capture/snapshot/devices.h"
+#include "capture/follow/ending.h"
+#include "capture/perf/perf.h"
+#include "capture/tracefs/probes.h"
+#include "capture/tracefs/session.h"
 
 #define FIELD "\tfield:unsigned long %.*s;\toffset:%d;\tsize:8;\tsigned:0;\n"
 

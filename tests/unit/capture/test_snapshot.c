@@ -21,7 +21,7 @@
 
 #include <cmocka.h>
 
-#include "capture/snapshot.h"
+#include "capture/snapshot/snapshot.h"
 #include "kept_records.h"
 #include "scanned_order.h"
 

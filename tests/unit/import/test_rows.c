@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The event table as an import uses it. The kernel's filters are applied there by hand (import/convert.c), record by
+ * The event table as an import uses it. The kernel's filters are applied there by hand (traces/import/convert.c), record by
  * record: a row with a filter that is not among those would let through what live recordings never hold.
  */
 #include <setjmp.h>
@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "capture/events.h"
+#include "traces/events/events.h"
 
 static void test_filters_are_known(void **state)
 {
@@ -36,12 +36,12 @@ static void test_filters_are_known(void **state)
 		for (size_t k = 0; k < ARRAY_SIZE(known) && !found; k++)
 			found = known[k].kind == rf_events[i].kind && !strcmp(known[k].filter, rf_events[i].filter);
 		if (!found)
-			fail_msg("import/convert.c does not know the filter of %s:%s, \"%s\"", rf_events[i].system,
+			fail_msg("traces/import/convert.c does not know the filter of %s:%s, \"%s\"", rf_events[i].system,
 				 rf_events[i].name, rf_events[i].filter);
 	}
 }
 
-/* Where a kind has rows in one instance only, import/convert.c puts all of its records there. */
+/* Where a kind has rows in one instance only, traces/import/convert.c puts all of its records there. */
 static void test_instances_are_told_by_kind(void **state)
 {
 	for (size_t i = 0; i < rf_nr_events; i++)

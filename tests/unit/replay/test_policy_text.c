@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "replay/commands.h"
+#include "replay/commands/commands.h"
 
 static char directory[] = "/tmp/refold-policy-XXXXXX";
 

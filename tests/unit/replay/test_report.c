@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "replay/report.h"
+#include "replay/report/report.h"
 
 /* What a function writes to a FILE, as a string to free. */
 static char *written(void (*write)(const json_t *, FILE *), const json_t *json)

@@ -13,7 +13,7 @@
 
 #include "engine/machine.h"
 #include "replay/run.h"
-#include "replay/tracker.h"
+#include "replay/tracker/tracker.h"
 
 #define ROUNDS 40000
 #define BASE 0x400000000000ull

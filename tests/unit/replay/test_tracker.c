@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "replay/merge.h"
+#include "traces/merge.h"
 
 static void anonymous_faults(void **context)
 {

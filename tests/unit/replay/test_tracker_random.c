@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "engine/machine.h"
-#include "replay/tracker.h"
+#include "replay/tracker/tracker.h"
 #include "traces/trace.h"
 
 static u64 state;

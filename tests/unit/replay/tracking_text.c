@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "replay/tracker.h"
+#include "replay/tracker/tracker.h"
 
 static void print_op(struct result *result, const struct rf_op *op)
 {

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What may end a recording. No signal is handled asynchronously: they are read
+ * from a descriptor, so an end is always an orderly one.
+ */
+#include "capture/follow/ending.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+int rf_ending_watch(struct rf_ending *ending, const struct rf_pid_list *pids, struct rf_error *err)
+{
+	ending->pidfds = calloc(pids->nr + 1, sizeof(*ending->pidfds));
+	if (!ending->pidfds)
+		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	for (; ending->nr_pidfds < pids->nr; ending->nr_pidfds++) {
+		pid_t pid = pids->pids[ending->nr_pidfds], process = rf_process_of(pid);
+		int fd;
+
+		if (process > 0 && process != pid)
+			return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "%d is a thread of process %d: give that",
+					    (int)pid, (int)process);
+		fd = (int)syscall(SYS_pidfd_open, pid, 0);
+		if (fd < 0)
+			return rf_error_set(err, -errno, RF_NO_OFFSET, "process %d: %s", (int)pid,
+					    errno == ESRCH ? "no such process" : strerror(errno));
+		ending->pidfds[ending->nr_pidfds] = fd;
+	}
+	return 0;
+}
+
+int rf_ending_arm(struct rf_ending *ending, double seconds, struct rf_error *err)
+{
+	struct itimerspec limit = { .it_value = { .tv_sec = (time_t)seconds } };
+	sigset_t set;
+
+	limit.it_value.tv_nsec = (long)((seconds - (double)limit.it_value.tv_sec) * 1e9);
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	/* "refold-capture ... 2>&1 | head" must not leave instances behind. */
+	signal(SIGPIPE, SIG_IGN);
+	ending->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	ending->failed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ending->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (ending->signal_fd < 0 || ending->failed_fd < 0 || ending->timer_fd < 0 ||
+	    timerfd_settime(ending->timer_fd, 0, &limit, NULL))
+		return rf_error_set(err, -errno, RF_NO_OFFSET, "cannot set up signals: %s", strerror(errno));
+	return 0;
+}
+
+enum { SIGNAL, FAILED, TIMER, COMMAND, FIXED };
+
+enum rf_end rf_ending_wait(struct rf_ending *ending, int command_fd)
+{
+	size_t nr = FIXED + ending->nr_pidfds, alive = ending->nr_pidfds;
+	struct pollfd *fds = calloc(nr, sizeof(*fds));
+	enum rf_end end = fds ? RF_END_NONE : RF_END_ERROR;
+
+	for (size_t i = 0; fds && i < nr; i++)
+		fds[i].events = POLLIN;
+	if (fds) {
+		fds[SIGNAL].fd = ending->signal_fd;
+		fds[FAILED].fd = ending->failed_fd;
+		fds[TIMER].fd = ending->timer_fd;
+		fds[COMMAND].fd = command_fd;
+	}
+	for (size_t i = FIXED; fds && i < nr; i++)
+		fds[i].fd = ending->pidfds[i - FIXED];
+	while (end == RF_END_NONE) {
+		if (poll(fds, nr, -1) < 0) {
+			end = errno == EINTR ? RF_END_NONE : RF_END_ERROR;
+			continue;
+		}
+		for (size_t i = FIXED; i < nr; i++)
+			if (fds[i].fd >= 0 && fds[i].revents) {
+				fds[i].fd = -1;		/* poll(2) passes over it */
+				alive--;
+			}
+		if (fds[FAILED].revents)
+			end = RF_END_ERROR;
+		else if (fds[SIGNAL].revents)
+			end = RF_END_SIGNAL;
+		else if (fds[TIMER].revents || fds[COMMAND].revents || (ending->nr_pidfds && !alive))
+			end = RF_END_COMMAND;
+	}
+	free(fds);
+	return end;
+}
+
+void rf_ending_close(struct rf_ending *ending)
+{
+	int fds[] = { ending->signal_fd, ending->timer_fd, ending->failed_fd };
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	for (size_t i = 0; i < ending->nr_pidfds; i++)
+		close(ending->pidfds[i]);
+	free(ending->pidfds);
+	*ending = RF_ENDING_NONE;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Run COMMAND and take an exit snapshot of every process it starts. A thread of its own traces the tree with
+ * ptrace(2) and stops a process only to look at it, as its last thread exits. Programs in the tree that trace
+ * others themselves (gdb, strace) go on working: what they trace is let go.
+ */
+#ifndef REFOLD_CAPTURE_FOLLOW_FOLLOW_H
+#define REFOLD_CAPTURE_FOLLOW_FOLLOW_H
+
+#include <sys/types.h>
+
+#include "capture/snapshot/page_cache.h"
+#include "capture/snapshot/snapshot.h"
+#include "traces/trace.h"
+
+struct rf_follow;
+
+struct rf_follow_totals {
+	u64 processes;		/* ended or let go while we followed */
+	u64 snapshots;		/* processes with a whole exit (or stop) snapshot */
+	u64 nested;		/* let go because another program traces them */
+	u64 shared;		/* ended while their memory lived on in the parent (vfork): nothing to record */
+	u64 lost;		/* vanished before they could be looked at */
+	bool exit_snapshots;	/* false: none could be taken, see why */
+	char why[400];		/* one line, empty if exit_snapshots */
+};
+
+/*
+ * Fork the child that will become COMMAND and hold it before its exec. Call it early: while the process has one
+ * thread and the signal mask, dispositions and descriptors that COMMAND shall inherit. Blocks SIGCHLD in the
+ * caller, which must stay blocked in all threads; from here on nobody else may waitpid(-1).
+ */
+struct rf_follow *rf_follow_create(char *const argv[], struct rf_error *err);
+/* The child: same pid before and after exec. */
+pid_t rf_follow_pid(const struct rf_follow *follow);
+/*
+ * Let it exec, traced if possible. writer NULL: no snapshots. err tells "COMMAND: No such file or directory";
+ * err->code is then -ENOENT, -EACCES, ... as execvp(3) says.
+ */
+int rf_follow_start(struct rf_follow *follow, struct rf_writer *writer, struct rf_page_cache *cache,
+		    struct rf_error *err);
+/* Becomes readable when COMMAND has ended and everything about it is written. */
+int rf_follow_fd(const struct rf_follow *follow);
+/*
+ * End it early (SIGINT, SIGTERM): what still runs gets a stop snapshot and goes on untraced. rf_follow_fd()
+ * becomes readable. Safe to call at any time, any number of times.
+ */
+void rf_follow_stop(struct rf_follow *follow);
+/*
+ * Wait until rf_follow_fd() is readable. *status: COMMAND's wait status, -1 if it still runs. Processes that
+ * COMMAND left behind have had their stop snapshot. Returns the first error of writing, or 0.
+ */
+int rf_follow_wait(struct rf_follow *follow, int *status, struct rf_follow_totals *totals, struct rf_error *err);
+/* Kills the child if it was never started. Frees everything. */
+void rf_follow_destroy(struct rf_follow *follow);
+
+#endif

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT
+/* Tracers inside the recorded tree: the seccomp filter and its keeper. See nested.h for why. */
+#include "capture/follow/nested.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* ptrace(2) by architecture: the native one and those of the 32-bit tasks the same kernel runs. */
+#if defined(__x86_64__)
+#define NATIVE_ARCH	AUDIT_ARCH_X86_64
+#define COMPAT_ARCH	AUDIT_ARCH_I386
+#define NATIVE_PTRACE2	(0x40000000u + 521)	/* x32 */
+#elif defined(__aarch64__)
+#define NATIVE_ARCH	AUDIT_ARCH_AARCH64
+#define COMPAT_ARCH	AUDIT_ARCH_ARM
+#define NATIVE_PTRACE2	SYS_ptrace
+#endif
+#define COMPAT_PTRACE	26
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define REQUEST_OFFSET	offsetof(struct seccomp_data, args[0])
+#else
+#define REQUEST_OFFSET	(offsetof(struct seccomp_data, args[0]) + 4)
+#endif
+
+#define LOAD(offset)		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (offset))
+#define IF_EQUAL(k, yes, no)	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), (yes), (no))
+#define RETURN(k)		BPF_STMT(BPF_RET | BPF_K, (k))
+
+int rf_nested_install_filter(void)
+{
+#ifdef NATIVE_ARCH
+	struct sock_filter filter[] = {
+		/* 0 */ LOAD(offsetof(struct seccomp_data, arch)),
+		/* 1 */ IF_EQUAL(NATIVE_ARCH, 3, 0),
+		/* 2 */ IF_EQUAL(COMPAT_ARCH, 0, 11),
+		/* 3 */ LOAD(offsetof(struct seccomp_data, nr)),
+		/* 4 */ IF_EQUAL(COMPAT_PTRACE, 5, 9),
+		/* 5 */ LOAD(offsetof(struct seccomp_data, nr)),
+		/* 6 */ IF_EQUAL(SYS_ptrace, 3, 0),
+		/* 7 */ IF_EQUAL(NATIVE_PTRACE2, 2, 0),
+		/* 8 */ IF_EQUAL(SYS_process_vm_readv, 6, 0),
+		/* 9 */ IF_EQUAL(SYS_process_vm_writev, 5, 4),
+		/* 10 */ LOAD(REQUEST_OFFSET),
+		/* 11 */ IF_EQUAL(PTRACE_TRACEME, 3, 0),
+		/* 12 */ IF_EQUAL(PTRACE_ATTACH, 2, 0),
+		/* 13 */ IF_EQUAL(PTRACE_SEIZE, 1, 0),
+		/* 14 */ RETURN(SECCOMP_RET_ALLOW),
+		/* 15 */ RETURN(SECCOMP_RET_USER_NOTIF),
+	};
+	struct sock_fprog program = { .len = ARRAY_SIZE(filter), .filter = filter };
+	long fd;
+
+	/*
+	 * No PR_SET_NO_NEW_PRIVS: it would disarm every setuid program in the tree. SPEC_ALLOW: before Linux 5.16 a
+	 * filter would otherwise slow all of them down by turning on speculation mitigations.
+	 */
+	fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+		     SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program);
+	return fd < 0 ? -errno : (int)fd;
+#else
+	return -EOPNOTSUPP;
+#endif
+}
+
+int rf_send_fd(int socket, int value, int fd)
+{
+	union {
+		char space[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { .space = { 0 } };
+	struct iovec iov = { .iov_base = &value, .iov_len = sizeof(value) };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *header;
+
+	if (fd >= 0) {
+		message.msg_control = control.space;
+		message.msg_controllen = sizeof(control.space);
+		header = CMSG_FIRSTHDR(&message);
+		header->cmsg_level = SOL_SOCKET;
+		header->cmsg_type = SCM_RIGHTS;
+		header->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(header), &fd, sizeof(int));
+	}
+	return sendmsg(socket, &message, MSG_NOSIGNAL) == sizeof(value) ? 0 : -errno;
+}
+
+int rf_receive_fd(int socket, int *value, int *fd)
+{
+	union {
+		char space[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = { .iov_base = value, .iov_len = sizeof(*value) };
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof(control.space),
+	};
+	struct cmsghdr *header;
+	ssize_t bytes;
+
+	*fd = -1;
+	do
+		bytes = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+	while (bytes < 0 && errno == EINTR);
+	if (bytes < 0)
+		return -errno;
+	if (bytes != sizeof(*value))
+		return -EPIPE;		/* the other side is gone */
+	header = CMSG_FIRSTHDR(&message);
+	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
+		memcpy(fd, CMSG_DATA(header), sizeof(int));
+	return 0;
+}
+
+/* What the call is about to do, as far as the caller has told it: the iovecs are read as the kernel will read them. */
+static u32 read_iovecs(const struct seccomp_notif *notification, struct rf_nested_iovec *iovecs)
+{
+	u64 nr = notification->data.args[4];
+	struct iovec local = { .iov_base = iovecs, .iov_len = nr * sizeof(*iovecs) };
+	struct iovec remote = { .iov_base = (void *)(uintptr_t)notification->data.args[3], .iov_len = local.iov_len };
+	ssize_t bytes;
+
+	_Static_assert(sizeof(struct iovec) == sizeof(struct rf_nested_iovec), "an iovec of the callers, which are 64-bit");
+	if (nr > RF_NESTED_IOVECS)
+		return 0;
+	bytes = process_vm_readv((pid_t)notification->pid, &local, 1, &remote, 1, 0);
+	return bytes > 0 ? (u32)((size_t)bytes / sizeof(*iovecs)) : 0;
+}
+
+/* Tell the recorder, and wait until it has done its part. No answer in time, or no recorder: the kernel has the last word. */
+static void ask_recorder(int socket, const struct seccomp_notif *notification)
+{
+	static struct rf_nested_request request;
+	const struct seccomp_data *data = &notification->data;
+	u64 answer = 0;
+
+	request.id = notification->id;
+	request.caller = notification->pid;
+	request.nr = 0;
+	if (data->nr == SYS_process_vm_readv || data->nr == SYS_process_vm_writev) {
+		request.kind = RF_NESTED_PROCESS_VM;
+		request.subject = (u32)data->args[0];
+		request.write = data->nr == SYS_process_vm_writev;
+		request.nr = read_iovecs(notification, request.iovecs);
+		if (!request.nr)
+			return;
+	} else {
+		request.kind = RF_NESTED_TRACER;
+		request.subject = (u32)data->args[0] == PTRACE_TRACEME ? notification->pid : (u32)data->args[1];
+	}
+	if (send(socket, &request, rf_nested_request_size(request.nr), MSG_NOSIGNAL) < 0)
+		return;
+	while (answer != request.id && recv(socket, &answer, sizeof(answer), 0) == sizeof(answer))
+		;	/* the answer to a question given up before */
+}
+
+static void answer_one(int listener, int socket)
+{
+	/* The kernel's structures may be larger than this header's. */
+	union {
+		struct seccomp_notif notification;
+		char space[512];
+	} in;
+	union {
+		struct seccomp_notif_resp response;
+		char space[512];
+	} out;
+
+	memset(&in, 0, sizeof(in));
+	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &in))
+		return;		/* ENOENT: the caller was interrupted; it comes again */
+	ask_recorder(socket, &in.notification);
+	memset(&out, 0, sizeof(out));
+	out.response.id = in.notification.id;
+	out.response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+	ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &out);
+}
+
+static void close_all_but(int keep)
+{
+	/* Close every inherited descriptor: a pipe held open here would keep its reader waiting. */
+	if (keep > 0)
+		syscall(SYS_close_range, 0u, (unsigned int)keep - 1, 0u);
+	syscall(SYS_close_range, (unsigned int)keep + 1, ~0u, 0u);
+}
+
+static void __attribute__((noreturn)) keep(int socket)
+{
+	struct timeval second = { .tv_sec = 1 };
+	struct pollfd poll_fd;
+	int value, listener;
+
+	/* Away from the terminal, the working directory and the pipes of the recorder. */
+	setsid();
+	prctl(PR_SET_NAME, "refold-keeper");
+	close_all_but(socket);
+	if (chdir("/") || rf_receive_fd(socket, &value, &listener) || listener < 0)
+		_exit(0);
+	setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));
+	poll_fd = (struct pollfd){ .fd = listener, .events = POLLIN };
+	for (;;) {
+		if (poll(&poll_fd, 1, -1) < 0)
+			continue;
+		if (poll_fd.revents & POLLIN)
+			answer_one(listener, socket);
+		else if (poll_fd.revents)
+			_exit(0);	/* the last process under the filter is gone */
+	}
+}
+
+int rf_nested_start(struct rf_nested *nested, struct rf_error *err)
+{
+	int sockets[2], code;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets)) {
+		code = -errno;
+		return rf_error_set(err, code, RF_NO_OFFSET, "socketpair: %s", strerror(-code));
+	}
+	nested->keeper = fork();
+	if (nested->keeper < 0) {
+		code = -errno;
+		close(sockets[0]);
+		close(sockets[1]);
+		return rf_error_set(err, code, RF_NO_OFFSET, "fork: %s", strerror(-code));
+	}
+	if (!nested->keeper)
+		keep(sockets[1]);
+	close(sockets[1]);
+	nested->socket = sockets[0];
+	return 0;
+}
+
+int rf_nested_listen(struct rf_nested *nested, int listener)
+{
+	int code = rf_send_fd(nested->socket, 0, listener);
+
+	close(listener);
+	return code;
+}
+
+void rf_nested_leave(struct rf_nested *nested)
+{
+	if (nested->socket >= 0)
+		close(nested->socket);
+	nested->socket = -1;
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Which threads and processes exist. /proc is a moving picture: callers list
+ * again until nothing new turns up.
+ */
+#include "capture/follow/tasks.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "traces/events/kernel.h"
+
+bool rf_pid_list_add(struct rf_pid_list *list, pid_t pid)
+{
+	if (list->nr == list->room) {
+		size_t room = list->room ? list->room * 2 : 64;
+		pid_t *pids = realloc(list->pids, room * sizeof(*pids));
+
+		if (!pids)
+			return false;
+		list->pids = pids;
+		list->room = room;
+	}
+	list->pids[list->nr++] = pid;
+	return true;
+}
+
+bool rf_pid_list_has(const struct rf_pid_list *list, pid_t pid)
+{
+	for (size_t i = 0; i < list->nr; i++)
+		if (list->pids[i] == pid)
+			return true;
+	return false;
+}
+
+void rf_pid_list_remove(struct rf_pid_list *list, pid_t pid)
+{
+	for (size_t i = 0; i < list->nr; i++)
+		if (list->pids[i] == pid) {
+			list->pids[i] = list->pids[--list->nr];
+			return;
+		}
+}
+
+void rf_pid_list_free(struct rf_pid_list *list)
+{
+	free(list->pids);
+	memset(list, 0, sizeof(*list));
+}
+
+/* Add the numeric names of a directory for which keep() holds; -ESRCH where it cannot be opened. */
+static int add_numbers(const char *path, struct rf_pid_list *list, bool (*keep)(pid_t pid))
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	int added = 0;
+
+	if (!dir)
+		return errno == ENOENT ? -ESRCH : -errno;
+	while ((entry = readdir(dir))) {
+		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+
+		if (pid <= 0 || rf_pid_list_has(list, pid) || !keep(pid))
+			continue;
+		if (!rf_pid_list_add(list, pid)) {
+			added = -ENOMEM;
+			break;
+		}
+		added++;
+	}
+	closedir(dir);
+	return added;
+}
+
+static bool keep_any(pid_t pid)
+{
+	return true;
+}
+
+/* Kernel threads and zombies have no VMAs, so no VmSize. */
+static bool has_memory(pid_t pid)
+{
+	char path[64], line[256];
+	bool found = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	file = fopen(path, "re");
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = !strncmp(line, "VmSize:", 7);
+	if (file)
+		fclose(file);
+	return found;
+}
+
+int rf_threads_of(pid_t pid, struct rf_pid_list *list)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	return add_numbers(path, list, keep_any);
+}
+
+int rf_all_processes(pid_t except, struct rf_pid_list *list)
+{
+	int added = add_numbers("/proc", list, has_memory);
+
+	rf_pid_list_remove(list, except);
+	return added;
+}
+
+pid_t rf_process_of(pid_t tid)
+{
+	char path[64], line[256];
+	pid_t pid = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
+	file = fopen(path, "re");
+	while (file && pid < 0 && fgets(line, sizeof(line), file))
+		if (!strncmp(line, "Tgid:", 5))
+			pid = (pid_t)strtol(line + 5, NULL, 10);
+	if (file)
+		fclose(file);
+	return pid;
+}
+
+bool rf_process_name(pid_t pid, char *name, size_t size)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	return rf_read_line(path, name, size);
+}
+
+bool rf_process_is(pid_t pid, const char *comm)
+{
+	char name[64];
+
+	return rf_process_name(pid, name, sizeof(name)) && !strcmp(name, comm);
+}

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The files seen in a recording, noted as they are mapped, and at the end the layout of each. A file is known by
+ * the device and inode its mappings show; a name is only where to look for it.
+ */
+#include "capture/snapshot/page_cache.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "capture/snapshot/cache_layout.h"
+
+#define MAX_FILES	(1024 * 1024)
+
+/*
+ * Two paths, the latest first: a file may have been renamed, and a program in a chroot sees another name than we.
+ * Then /proc/PID/map_files/..., which leads there as long as that process lives.
+ */
+enum { PATH, FORMER_PATH, LINK, NAMES };
+
+struct file {
+	struct file *next;	/* in its hash bucket */
+	u64 dev, ino;
+	char *names[NAMES];	/* where it may be found, the likeliest first; some are NULL */
+};
+
+struct rf_page_cache {
+	pthread_mutex_t lock;
+	struct file **buckets;
+	size_t nr_buckets, nr;
+};
+
+static void free_names(const struct file *file)
+{
+	for (int i = 0; i < NAMES; i++)
+		free(file->names[i]);
+}
+
+struct rf_page_cache *rf_page_cache_create(void)
+{
+	struct rf_page_cache *cache = calloc(1, sizeof(*cache));
+
+	if (!cache)
+		return NULL;
+	cache->nr_buckets = 1024;
+	cache->buckets = calloc(cache->nr_buckets, sizeof(*cache->buckets));
+	if (!cache->buckets) {
+		free(cache);
+		return NULL;
+	}
+	pthread_mutex_init(&cache->lock, NULL);
+	return cache;
+}
+
+void rf_page_cache_destroy(struct rf_page_cache *cache)
+{
+	if (!cache)
+		return;
+	for (size_t i = 0; i < cache->nr_buckets; i++) {
+		struct file *next;
+
+		for (struct file *file = cache->buckets[i]; file; file = next) {
+			next = file->next;
+			free_names(file);
+			free(file);
+		}
+	}
+	free(cache->buckets);
+	pthread_mutex_destroy(&cache->lock);
+	free(cache);
+}
+
+static size_t bucket_of(const struct rf_page_cache *cache, u64 dev, u64 ino)
+{
+	return (size_t)(((ino + (dev << 32)) * 0x9e3779b97f4a7c15ull) >> 40) & (cache->nr_buckets - 1);
+}
+
+static void grow(struct rf_page_cache *cache)
+{
+	struct rf_page_cache larger = { .nr_buckets = 4 * cache->nr_buckets };
+
+	larger.buckets = calloc(larger.nr_buckets, sizeof(*larger.buckets));
+	if (!larger.buckets)
+		return;		/* slower, not wrong */
+	for (size_t i = 0; i < cache->nr_buckets; i++) {
+		struct file *next;
+
+		for (struct file *file = cache->buckets[i]; file; file = next) {
+			size_t bucket = bucket_of(&larger, file->dev, file->ino);
+
+			next = file->next;
+			file->next = larger.buckets[bucket];
+			larger.buckets[bucket] = file;
+		}
+	}
+	free(cache->buckets);
+	cache->buckets = larger.buckets;
+	cache->nr_buckets = larger.nr_buckets;
+}
+
+static struct file *find_or_add(struct rf_page_cache *cache, u64 dev, u64 ino)
+{
+	size_t bucket = bucket_of(cache, dev, ino);
+	struct file *file;
+
+	for (file = cache->buckets[bucket]; file; file = file->next)
+		if (file->ino == ino && file->dev == dev)
+			return file;
+	if (cache->nr == MAX_FILES)
+		return NULL;
+	if (cache->nr >= 2 * cache->nr_buckets) {
+		grow(cache);
+		bucket = bucket_of(cache, dev, ino);
+	}
+	file = calloc(1, sizeof(*file));
+	if (!file)
+		return NULL;
+	file->dev = dev;
+	file->ino = ino;
+	file->next = cache->buckets[bucket];
+	cache->buckets[bucket] = file;
+	cache->nr++;
+	return file;
+}
+
+static bool is_link(const char *path)
+{
+	return !strncmp(path, "/proc/", 6);
+}
+
+/* "//anon", "/memfd:x (deleted)", "/SYSV0 (deleted)": names perf and maps give to what has none. */
+static bool is_path(const char *path)
+{
+	size_t length = strlen(path);
+
+	return path[0] == '/' && path[1] != '/' && !(length > 10 && !strcmp(path + length - 10, " (deleted)"));
+}
+
+static bool is_named(const struct file *file, int which, const char *name)
+{
+	return file->names[which] && !strcmp(file->names[which], name);
+}
+
+static void add_name(struct file *file, const char *name)
+{
+	int which = is_link(name) ? LINK : PATH;
+
+	if (is_named(file, which, name))
+		return;
+	if (which == PATH && file->names[PATH]) {
+		free(file->names[FORMER_PATH]);
+		file->names[FORMER_PATH] = file->names[PATH];
+	} else {
+		free(file->names[which]);
+	}
+	file->names[which] = strdup(name);
+}
+
+void rf_page_cache_note(struct rf_page_cache *cache, u64 dev, u64 ino, const char *path)
+{
+	struct file *file;
+
+	if (!ino || !is_path(path))
+		return;
+	pthread_mutex_lock(&cache->lock);
+	file = find_or_add(cache, dev, ino);
+	if (file)
+		add_name(file, path);
+	pthread_mutex_unlock(&cache->lock);
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct file *x = a, *y = b;
+
+	if (x->dev != y->dev)
+		return x->dev < y->dev ? -1 : 1;
+	return x->ino < y->ino ? -1 : x->ino > y->ino;
+}
+
+static void free_files(struct file *files, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		free_names(&files[i]);
+	free(files);
+}
+
+static struct file copy_of(const struct file *file)
+{
+	struct file copy = { .dev = file->dev, .ino = file->ino };
+
+	for (int i = 0; i < NAMES; i++)
+		copy.names[i] = file->names[i] ? strdup(file->names[i]) : NULL;
+	return copy;
+}
+
+/* A copy, so that files can be noted while layouts are read. NULL: out of memory. */
+static struct file *sorted_files(struct rf_page_cache *cache, size_t *nr)
+{
+	struct file *files;
+
+	*nr = 0;
+	pthread_mutex_lock(&cache->lock);
+	files = malloc((cache->nr + 1) * sizeof(*files));
+	for (size_t i = 0; files && i < cache->nr_buckets; i++)
+		for (const struct file *file = cache->buckets[i]; file; file = file->next)
+			files[(*nr)++] = copy_of(file);
+	pthread_mutex_unlock(&cache->lock);
+	if (files)
+		qsort(files, *nr, sizeof(*files), compare);
+	return files;
+}
+
+static int record_files(struct rf_cache_layout *layout, const struct file *files, size_t nr,
+			struct rf_page_cache_totals *totals)
+{
+	int code = 0;
+
+	for (size_t i = 0; i < nr && code >= 0; i++) {
+		if (rf_cache_layout_exhausted(layout)) {
+			totals->skipped += nr - i;
+			break;
+		}
+		code = 0;
+		for (int n = 0; n < NAMES && !code; n++)
+			if (files[i].names[n])
+				code = rf_cache_layout_file(layout, files[i].dev, files[i].ino, files[i].names[n]);
+		if (!code)
+			totals->gone++;
+	}
+	return code < 0 ? code : 0;
+}
+
+int rf_page_cache_record(struct rf_page_cache *cache, struct rf_writer *writer, int stream,
+			 const struct rf_page_cache_limits *limits, struct rf_page_cache_totals *totals,
+			 struct rf_error *err)
+{
+	struct rf_error why = { .code = -ENOMEM };
+	struct rf_cache_layout *layout;
+	struct file *files;
+	int code, end;
+	size_t nr;
+
+	memset(totals, 0, sizeof(*totals));
+	layout = rf_cache_layout_open(writer, stream, limits, totals, err ? err : &why);
+	if (!layout)
+		return err ? err->code : why.code;
+	files = sorted_files(cache, &nr);
+	totals->files = nr;
+	code = files ? record_files(layout, files, nr, totals) :
+	       rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory for the page cache's layout");
+	free_files(files, nr);
+	end = rf_cache_layout_close(layout);
+	return code ? code : end;
+}

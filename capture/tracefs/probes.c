@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The kprobes of the event table. Arguments are named by position ($argN), which
+ * every architecture with kprobes understands at the entry of a function.
+ */
+#include "capture/tracefs/probes.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tracefs.h>
+#include <unistd.h>
+
+#include "capture/follow/tasks.h"
+
+#define GROUP_PREFIX "refold_"
+#define RECORDER_COMM "refold-capture"
+
+bool rf_tracefs_has(const char *file)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", tracefs_tracing_dir(), file);
+	return !access(path, F_OK);
+}
+
+const char *rf_event_group(const struct rf_event *event)
+{
+	static _Thread_local char group[32];
+
+	if (!event->probe)
+		return event->system;
+	snprintf(group, sizeof(group), GROUP_PREFIX "%d", (int)getpid());
+	return group;
+}
+
+int rf_probe_create(const struct rf_event *event, struct rf_error *err)
+{
+	struct tracefs_dynevent *probe;
+	int ret;
+
+	/* Without CONFIG_KPROBE_EVENTS there is no such file, and the library would try dynamic_events in vain. */
+	if (!rf_tracefs_has("kprobe_events"))
+		return rf_error_set(err, -EOPNOTSUPP, RF_NO_OFFSET, "this kernel has no kprobe events");
+	probe = tracefs_kprobe_alloc(rf_event_group(event), event->name, event->name, event->probe);
+	if (!probe)
+		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	errno = 0;
+	ret = tracefs_dynevent_create(probe) ? (errno ? -errno : -EIO) : 0;
+	tracefs_dynevent_free(probe);
+	if (ret)
+		return rf_error_set(err, ret, RF_NO_OFFSET, "the kernel refuses a kprobe on %s(): %s", event->name,
+				    strerror(-ret));
+	return 0;
+}
+
+/* The recorder's pid of one of our groups, or 0. */
+static pid_t recorder_of(const char *group)
+{
+	size_t length = strlen(GROUP_PREFIX);
+
+	return strncmp(group, GROUP_PREFIX, length) ? 0 : (pid_t)strtol(group + length, NULL, 10);
+}
+
+/* Remove the probes of our own process, or of dead recorders. Returns how many. */
+static int remove_probes(bool own)
+{
+	struct tracefs_dynevent **probes;
+	int removed = 0;
+
+	if (!rf_tracefs_has("kprobe_events"))
+		return 0;
+	probes = tracefs_dynevent_get_all(TRACEFS_DYNEVENT_KPROBE, NULL);
+	for (int i = 0; probes && probes[i]; i++) {
+		char *group = NULL;
+		pid_t pid;
+
+		tracefs_dynevent_info(probes[i], &group, NULL, NULL, NULL, NULL);
+		pid = group ? recorder_of(group) : 0;
+		free(group);
+		if (pid <= 0 || (pid == getpid()) != own)
+			continue;
+		/* A live recorder keeps its probes; a reused pid has another name. */
+		if (!own && rf_process_is(pid, RECORDER_COMM))
+			continue;
+		removed += !tracefs_dynevent_destroy(probes[i], false);
+	}
+	tracefs_dynevent_list_free(probes);
+	return removed;
+}
+
+void rf_probes_remove(void)
+{
+	remove_probes(true);
+}
+
+int rf_probes_remove_stale(void)
+{
+	return remove_probes(false);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The kprobes of the event table: events that a kernel does not have by itself.
+ * They are global, so they are made in a group that carries our pid, used only in
+ * our instances and removed after them.
+ */
+#ifndef REFOLD_CAPTURE_TRACEFS_PROBES_H
+#define REFOLD_CAPTURE_TRACEFS_PROBES_H
+
+#include "base/error.h"
+#include "traces/events/events.h"
+
+/* tracefs has this file at its top. */
+bool rf_tracefs_has(const char *file);
+/* The directory of an event below "events": its system, or, of a kprobe, the group of this process. */
+const char *rf_event_group(const struct rf_event *event);
+/* Make the kprobe of an event (its "probe" is set). Its format can be read when this returns 0. */
+int rf_probe_create(const struct rf_event *event, struct rf_error *err);
+/* Remove all that this process has made. No instance may use them any more. */
+void rf_probes_remove(void);
+/* Remove those of recorders that are dead, after their instances. Returns how many. */
+int rf_probes_remove_stale(void);
+
+#endif

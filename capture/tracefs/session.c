@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The tracefs side of a recording. Two instances share one clock, so that their
+ * streams merge into one order: one follows the recorded tasks, one sees what
+ * anybody does to their pages. Writing a global file (ftrace_enabled, the
+ * top-level buffer) could break somebody else's tracing and fails where the
+ * function tracer is locked down; we never do.
+ */
+#include "capture/tracefs/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <mntent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <tracefs.h>
+#include <unistd.h>
+
+#include "capture/tracefs/probes.h"
+
+#define RECORDER_COMM "refold-capture"
+#define LEAST_BUFFER (8u << 10)
+
+static const char *const instance_prefixes[RF_INSTANCES] = { "refold-task-", "refold-system-" };
+
+struct rf_session {
+	const struct rf_decoder *decoder;
+	struct tracefs_instance *instances[RF_INSTANCES];
+	bool whole_system;
+	u32 page_size;
+	u64 output_dev, output_ino;
+	u64 marker_dev, marker_ino;
+};
+
+/* PROC_PID_INIT_INO: events and set_event_pid name tasks by their pids there. */
+static bool in_first_pid_namespace(void)
+{
+	struct stat ns;
+
+	return stat("/proc/self/ns/pid", &ns) || ns.st_ino == 0xeffffffc;
+}
+
+/* tracefs_tracing_dir() would mount tracefs where it is not; that is for the user to decide. */
+static bool tracefs_is_mounted(void)
+{
+	FILE *mounts = setmntent("/proc/self/mounts", "re");
+	bool found = false;
+	struct mntent *entry;
+
+	while (mounts && !found && (entry = getmntent(mounts)))
+		found = !strcmp(entry->mnt_type, "tracefs");
+	if (mounts)
+		endmntent(mounts);
+	return found;
+}
+
+int rf_tracefs_check(struct rf_error *err)
+{
+	char path[256];
+
+	if (!in_first_pid_namespace())
+		return rf_error_set(err, -EXDEV, RF_NO_OFFSET,
+				    "inside a PID namespace (a container) the kernel's process numbers are not known: "
+				    "record from the host");
+
+	if (!tracefs_is_mounted() || !tracefs_tracing_dir())
+		return rf_error_set(err, -ENOENT, RF_NO_OFFSET,
+				    "tracefs is not mounted: run \"mount -t tracefs nodev "
+				    "/sys/kernel/tracing\" as root");
+	snprintf(path, sizeof(path), "%s/instances", tracefs_tracing_dir());
+	if (access(path, W_OK | X_OK))
+		return rf_error_set(err, -errno, RF_NO_OFFSET, "%s: %s: run as root", path, strerror(errno));
+	return 0;
+}
+
+/* The recorder's pid of one of our instance names, or 0. */
+static pid_t recorder_of(const char *name)
+{
+	for (int i = 0; i < RF_INSTANCES; i++) {
+		size_t length = strlen(instance_prefixes[i]);
+
+		if (!strncmp(name, instance_prefixes[i], length))
+			return (pid_t)strtol(name + length, NULL, 10);
+	}
+	return 0;
+}
+
+/* A list first: the directory must not change while it is walked. */
+static int add_name(const char *name, void *context)
+{
+	char ***names = context;
+
+	if (recorder_of(name) > 0)
+		*names = tracefs_list_add(*names, name);
+	return 0;
+}
+
+int rf_remove_stale_instances(void)
+{
+	char **names = NULL;
+	int removed = 0;
+
+	tracefs_instances_walk(add_name, &names);
+	for (int i = 0; names && names[i]; i++) {
+		pid_t pid = recorder_of(names[i]);
+		char path[512];
+
+		/* A live recorder keeps its name; a reused pid has another. */
+		if (pid != getpid() && rf_process_is(pid, RECORDER_COMM))
+			continue;
+		snprintf(path, sizeof(path), "%s/instances/%s", tracefs_tracing_dir(), names[i]);
+		if (!rmdir(path))
+			removed++;
+	}
+	tracefs_list_free(names);
+	rf_probes_remove_stale();
+	return removed;
+}
+
+static int write_file(struct tracefs_instance *instance, const char *file, const char *text, struct rf_error *err)
+{
+	if (tracefs_instance_file_write(instance, file, text) >= 0)
+		return 0;
+	return rf_error_set(err, errno ? -errno : -EIO, RF_NO_OFFSET, "cannot write \"%s\" to %s of instance %s: %s",
+			    text, file, tracefs_instance_get_name(instance), strerror(errno));
+}
+
+static int set_up_instance(struct rf_session *session, enum rf_instance which, size_t buffer_bytes,
+			   struct rf_error *err)
+{
+	struct tracefs_instance *instance;
+	char text[64];
+	int ret;
+
+	snprintf(text, sizeof(text), "%s%d", instance_prefixes[which], (int)getpid());
+	errno = 0;
+	instance = tracefs_instance_create(text);
+	if (!instance)
+		return rf_error_set(err, errno ? -errno : -EIO, RF_NO_OFFSET,
+				    "cannot create tracefs instance %s: %s%s", text, strerror(errno),
+				    errno == ENOMEM ? ": try a smaller --buffer" : "");
+	session->instances[which] = instance;
+	ret = write_file(instance, "tracing_on", "0", err);
+	if (!ret)
+		ret = write_file(instance, "trace_clock", "mono", err);
+	if (ret)
+		return ret;
+	snprintf(text, sizeof(text), "%zu", (buffer_bytes + 1023) / 1024);
+	ret = write_file(instance, "buffer_size_kb", text, err);
+	if (ret)
+		return rf_error_set(err, ret, RF_NO_OFFSET, "cannot allocate ring buffers of %s KiB per CPU: %s: "
+				    "try a smaller --buffer", text, strerror(-ret));
+	/* Absent before Linux 5.0: then the drain threads only wake more often. */
+	write_file(instance, "buffer_percent", "50", NULL);
+	return 0;
+}
+
+/* The kernel's own encoding, as in the s_dev fields. */
+static u64 device_of(const struct stat *file)
+{
+	return (u64)major(file->st_dev) << 20 | minor(file->st_dev);
+}
+
+static void know_files(struct rf_session *session, const struct stat *output)
+{
+	struct stat marker;
+	char path[256];
+
+	if (output && S_ISREG(output->st_mode)) {
+		session->output_dev = device_of(output);
+		session->output_ino = output->st_ino;
+	}
+	snprintf(path, sizeof(path), "%s/trace_marker", tracefs_tracing_dir());
+	if (!stat(path, &marker)) {
+		session->marker_dev = device_of(&marker);
+		session->marker_ino = marker.st_ino;
+	}
+}
+
+struct rf_session *rf_session_create(const struct rf_decoder *decoder, const struct rf_session_options *options,
+				     struct rf_error *err)
+{
+	struct rf_session *session = calloc(1, sizeof(*session));
+
+	if (!session) {
+		rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+		return NULL;
+	}
+	session->decoder = decoder;
+	session->whole_system = options->whole_system;
+	session->page_size = (u32)sysconf(_SC_PAGESIZE);
+	know_files(session, options->output);
+	if (set_up_instance(session, RF_INSTANCE_TASK, options->buffer_bytes, err) ||
+	    set_up_instance(session, RF_INSTANCE_SYSTEM, max_u64(options->buffer_bytes / 4, LEAST_BUFFER), err) ||
+	    (!session->whole_system &&
+	     write_file(session->instances[RF_INSTANCE_TASK], "options/event-fork", "1", err))) {
+		rf_session_destroy(session);
+		return NULL;
+	}
+	return session;
+}
+
+static int append_pids(struct tracefs_instance *instance, const char *file, const struct rf_pid_list *list,
+		       struct rf_error *err)
+{
+	char text[32];
+
+	for (size_t i = 0; i < list->nr; i++) {
+		snprintf(text, sizeof(text), "%d ", (int)list->pids[i]);
+		if (tracefs_instance_file_append(instance, file, text) < 0)
+			return rf_error_set(err, errno ? -errno : -EIO, RF_NO_OFFSET, "cannot write %s: %s", file,
+					    strerror(errno));
+	}
+	return 0;
+}
+
+int rf_session_follow(struct rf_session *session, const struct rf_pid_list *tids, struct rf_error *err)
+{
+	return append_pids(session->instances[RF_INSTANCE_TASK], "set_event_pid", tids, err);
+}
+
+int rf_session_hide(struct rf_session *session, const struct rf_pid_list *tids, struct rf_error *err)
+{
+	return append_pids(session->instances[RF_INSTANCE_TASK], "set_event_notrace_pid", tids, err);
+}
+
+static bool starts_with(const char *text, const char *prefix)
+{
+	return !strncmp(text, prefix, strlen(prefix));
+}
+
+/* The number that a $NAME in a filter stands for; 0: not known. */
+static u64 filter_value(const struct rf_session *session, const char *name)
+{
+	const struct {
+		const char *name;
+		u64 value;
+	} values[] = {
+		{ "$MOVABLE", rf_decoder_gfp(session->decoder, RF_GFP_MOVABLE) },
+		{ "$OUTPUT_DEV", session->output_dev }, { "$OUTPUT_INO", session->output_ino },
+		{ "$MARKER_DEV", session->marker_dev }, { "$MARKER_INO", session->marker_ino },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++)
+		if (starts_with(name, values[i].name))
+			return values[i].value;
+	return 0;
+}
+
+bool rf_session_filter(const struct rf_session *session, size_t event, char *filter, size_t size)
+{
+	const char *at = rf_events[event].filter;
+	size_t used = 0;
+
+	while (at && *at && used + 24 < size) {
+		u64 value;
+
+		if (*at != '$') {
+			filter[used++] = *at++;
+			continue;
+		}
+		value = filter_value(session, at);
+		if (!value)
+			return false;
+		used += (size_t)snprintf(filter + used, size - used, "%llu", (unsigned long long)value);
+		at++;
+		at += strspn(at, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+	}
+	filter[used] = '\0';
+	return used > 0;
+}
+
+static void refuse(struct rf_event_status *status, const struct rf_event *event, const char *what)
+{
+	status->state = RF_EVENT_REFUSED;
+	snprintf(status->reason, sizeof(status->reason), "%s:%s: the kernel refuses %s: %.60s", event->system,
+		 event->name, what, strerror(errno));
+}
+
+static void enable_event(struct rf_session *session, size_t number, struct rf_event_status *status)
+{
+	const struct rf_event *event = &rf_events[number];
+	struct tracefs_instance *instance = session->instances[event->instance];
+	const char *group = rf_event_group(event);
+	bool filtered, on;
+	char filter[256];
+
+	errno = 0;
+	filtered = rf_session_filter(session, number, filter, sizeof(filter));
+	if (filtered ? tracefs_event_file_write(instance, group, event->name, "filter", filter) < 0 :
+		       event->probe && event->filter) {
+		/* Without its filter a probe would show us what is none of our business. */
+		refuse(status, event, "its filter");
+		return;
+	}
+	/* ftrace:print has no switch: marks come by option. */
+	if (!strcmp(event->system, "ftrace"))
+		on = tracefs_instance_file_write(instance, RF_MARKS_OPTION, "1") >= 0;
+	else
+		on = tracefs_event_file_write(instance, group, event->name, "enable", "1") >= 0;
+	if (!on) {
+		refuse(status, event, "to enable it");
+		return;
+	}
+	status->state = RF_EVENT_ON;
+}
+
+int rf_session_enable(struct rf_session *session, struct rf_event_status *status, struct rf_error *err)
+{
+	for (size_t i = 0; i < rf_nr_events; i++) {
+		if (status[i].state != RF_EVENT_FOUND)
+			continue;
+		/* With no pid filter the task instance sees khugepaged too. */
+		if (session->whole_system && rf_events[i].instance == RF_INSTANCE_SYSTEM &&
+		    rf_events[i].kind == RF_PAGE_ALLOC)
+			continue;
+		enable_event(session, i, &status[i]);
+		if (status[i].state != RF_EVENT_ON && rf_events[i].need == RF_NEED_ESSENTIAL)
+			return rf_error_set(err, -EOPNOTSUPP, RF_NO_OFFSET, "%s: %s", status[i].reason,
+					    rf_events[i].without);
+	}
+	return 0;
+}
+
+int rf_session_start(struct rf_session *session, struct rf_error *err)
+{
+	int ret = 0;
+
+	/* The task instance last: whatever it tells, the other has seen the causes of. */
+	for (int i = RF_INSTANCES; i-- > 0 && !ret;)
+		ret = write_file(session->instances[i], "tracing_on", "1", err);
+	return ret;
+}
+
+void rf_session_stop(struct rf_session *session)
+{
+	for (int i = 0; i < RF_INSTANCES; i++)
+		if (session->instances[i])
+			tracefs_trace_off(session->instances[i]);
+}
+
+void rf_session_destroy(struct rf_session *session)
+{
+	if (!session)
+		return;
+	for (int i = 0; i < RF_INSTANCES; i++) {
+		if (!session->instances[i])
+			continue;
+		tracefs_instance_destroy(session->instances[i]);
+		tracefs_instance_free(session->instances[i]);
+	}
+	free(session);
+}
+
+int rf_session_open_ring(const struct rf_session *session, enum rf_instance instance, int cpu)
+{
+	char file[64];
+	int fd;
+
+	snprintf(file, sizeof(file), "per_cpu/cpu%d/trace_pipe_raw", cpu);
+	errno = 0;
+	fd = tracefs_instance_file_open(session->instances[instance], file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	return fd < 0 ? (errno ? -errno : -ENOENT) : fd;
+}
+
+u64 rf_session_lost(const struct rf_session *session, enum rf_instance instance, int cpu)
+{
+	static const char *const counters[] = { "\noverrun:", "\ncommit overrun:", "\ndropped events:" };
+	char file[64], *stats;
+	u64 lost = 0;
+
+	snprintf(file, sizeof(file), "per_cpu/cpu%d/stats", cpu);
+	stats = tracefs_instance_file_read(session->instances[instance], file, NULL);
+	for (size_t i = 0; stats && i < ARRAY_SIZE(counters); i++) {
+		const char *at = strstr(stats, counters[i]);
+
+		if (at)
+			lost += strtoull(at + strlen(counters[i]), NULL, 10);
+	}
+	free(stats);
+	return lost;
+}
+
+u32 rf_session_page_size(const struct rf_session *session)
+{
+	return session->page_size;
+}

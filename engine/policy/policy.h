@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A policy is data: a named kernel point and its knobs. Machines look at
+ * nothing else. The named points are rows of one table in points.c, which say
+ * what they change against their base; the knobs are rows of one in knobs.c.
+ */
+#ifndef REFOLD_ENGINE_POLICY_POLICY_H
+#define REFOLD_ENGINE_POLICY_POLICY_H
+
+#include "arch/arch.h"
+#include "base/error.h"
+
+enum rf_gather { GATHER_PER_PAGE, GATHER_GUARANTEED, GATHER_RESERVE, GATHER_FOLIO2SLOT };
+
+/* Which entries fork and zap take at once; the postings of the contpte series brought rules of their own. */
+enum rf_batch_rule {
+	BATCH_RULE_FOLIO,	/* folio_pte_batch() */
+	BATCH_RULE_V2,		/* one folio, and all bits but A/D equal */
+	BATCH_RULE_V3,		/* one folio, alike in PROT_NONE and uffd-wp */
+	BATCH_RULE_HINT,	/* v4: to the end of a folded block, else one */
+};
+
+/* What one step of slow GUP takes of memory that several entries map: kernel-model.md 6. */
+enum rf_slow_gup {
+	SLOW_GUP_HUGETLB,	/* a huge page of hugetlb: hugetlb_follow_page_mask(), until 6.9 */
+	SLOW_GUP_ENTRY,		/* what one entry maps */
+	SLOW_GUP_CONT,		/* a contiguous block: no kernel */
+};
+
+/* Knobs of core mm; those of the backend are struct arch_knobs. */
+struct rf_mm_knobs {
+	bool batch_fork, batch_zap, batch_mprotect, batch_mremap, batch_young;
+	bool batch_lazyfree, batch_file_unmap, batch_anon_unmap, batch_migrate, batch_mkclean;
+	bool madv_clear_young_dirty;	/* COLD/FREE clear in place (6.10) instead of get_and_clear + set */
+	bool pmd_split_set_ptes;	/* split fills the table with one set_ptes(512) (6.9) */
+	bool defer_unmap_flush;		/* ARCH_WANT_BATCHED_UNMAP_TLB_FLUSH */
+	bool madvise_one_gather;	/* one mmu_gather per madvise(DONTNEED, FREE), not per VMA (6.16) */
+	enum rf_slow_gup slow_gup;
+	bool fast_gup_cont;		/* GUP fast takes a contiguous block at once: no kernel */
+	bool gup_recheck_lockless;	/* GUP fast looks again with ptep_get_lockless() (7.2) */
+	u32 swap_readahead;		/* entries that a swap-in from a disk looks at; 0 or 1: none */
+	bool rmap_lockless;		/* so does page_vma_mapped_walk() before it has the lock (7.2) */
+	bool locked_norecency;		/* reads under the lock that compare or skip take one entry: no kernel */
+	bool pt_reclaim;		/* madvise(DONTNEED) frees the tables it empties (x86 6.14, all 7.0) */
+	enum rf_gather gather;
+	enum rf_batch_rule batch_rule;
+};
+
+struct rf_policy {
+	char name[48];
+	char base[48];			/* the named point this one starts from; itself for those */
+	const struct arch_ops *arch;
+	struct arch_geometry geometry;
+	struct arch_knobs arch_knobs;
+	struct rf_mm_knobs mm;
+};
+
+/* Named points, in order of history; NULL past the end. */
+const struct rf_policy *rf_policy_named(size_t index);
+const struct rf_policy *rf_policy_find(const char *name);
+/* One sentence for `refold policies`; and what the point changes against its base. */
+const char *rf_policy_summary(const struct rf_policy *policy);
+/* "knob=value knob=value" against the point of that name, or against the default of every knob if *against is "". */
+const char *rf_policy_changes(const struct rf_policy *policy, const char **against);
+/* The kernel whose code the point follows, as precisely as it was checked: "6.12.107". */
+const char *rf_policy_release(const struct rf_policy *policy);
+
+/* What holds under the policy whatever was recorded: a name and a sentence; false past the end. */
+bool rf_policy_assumption(const struct rf_policy *policy, size_t index, const char **name, const char **text);
+
+/*
+ * Set one knob from text ("tlbi" = "single", "batch_mprotect" = "true", "granule" = "16k"). -EINVAL with the list of
+ * knobs or values in err. Used for JSON policies and for NAME+knob=value on the command line.
+ */
+int rf_policy_set(struct rf_policy *policy, const char *knob, const char *value, struct rf_error *err);
+
+/*
+ * Walk the knobs that mean something for the policy's architecture, in alphabetical order, with their values as text;
+ * returns false past the end.
+ */
+bool rf_policy_knob(const struct rf_policy *policy, size_t index, const char **knob, char *value, size_t size);
+/* What a knob is: "single|range" or "NUMBER", and a line of explanation. False if there is no such knob. */
+bool rf_policy_knob_help(const char *knob, const char **values, const char **help);
+
+#endif

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+/*
+ * refold dump: a trace as text. In file order it holds everything and can be
+ * assembled again; sorted by time it is for reading.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "replay/commands/commands.h"
+#include "traces/merge.h"
+
+#define READ_RECORDS 1024
+#define LINE_MAX_BYTES 512
+
+static const char help[] =
+	"usage: refold dump TRACE [-o TEXT]\n\n"
+	"Writes a trace as text that 'refold assemble' turns into the same trace again.\n\n"
+	"  -o, --output FILE  write to FILE (default: standard output)\n"
+	"  -s, --sorted       records only, of all streams in order of time: for reading\n"
+	"  -h, --help         this text\n\n"
+	"Exit status: 0 done, 1 failed, 2 wrong usage, 3 damaged or cut trace (what is readable is written).\n";
+
+struct arguments {
+	const char *trace, *output;
+	bool sorted;
+};
+
+static int dump_sorted(struct rf_reader *reader, FILE *out, struct rf_error *err)
+{
+	struct rf_merge *merge = rf_merge_open(reader, NULL, err);
+	struct rf_record *records = malloc(READ_RECORDS * sizeof(*records));
+	char line[LINE_MAX_BYTES];
+	size_t nr;
+
+	if (merge && !records)
+		rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	while (merge && records && (nr = rf_merge_read(merge, records, READ_RECORDS)) && !ferror(out)) {
+		for (size_t i = 0; i < nr; i++) {
+			rf_text_record(&records[i], line, sizeof(line));
+			fputs(line, out);
+			putc('\n', out);
+		}
+	}
+	free(records);
+	rf_merge_close(merge);
+	return merge && records ? 0 : err->code;
+}
+
+static int dump(const struct arguments *arguments)
+{
+	struct rf_error err;
+	struct rf_reader *reader = rf_reader_open(arguments->trace, &err);
+	const struct rf_error *damage;
+	int code = RF_EXIT_DONE, written, ret;
+	FILE *out;
+
+	if (!reader)
+		return rf_command_error(arguments->trace, &err);
+	out = rf_output_open(arguments->output);
+	if (!out) {
+		rf_reader_close(reader);
+		return RF_EXIT_FAILED;
+	}
+	ret = arguments->sorted ? dump_sorted(reader, out, &err) : rf_text_dump(reader, out, &err);
+	/* Where the output is what failed, closing it says so, once. */
+	if (ret && !ferror(out))
+		code = rf_command_error(arguments->trace, &err);
+	damage = rf_reader_damage(reader);
+	if (!ret && damage)
+		code = rf_command_error(arguments->trace, damage);
+	written = rf_output_close(out, arguments->output);
+	rf_reader_close(reader);
+	return written == RF_EXIT_DONE ? code : written;
+}
+
+int rf_cmd_dump(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "output", required_argument, NULL, 'o' },
+		{ "sorted", no_argument, NULL, 's' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct arguments arguments = { .output = "-" };
+	int option;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, "o:sh", options, NULL)) != -1) {
+		switch (option) {
+		case 'o':
+			arguments.output = optarg;
+			break;
+		case 's':
+			arguments.sorted = true;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return RF_EXIT_DONE;
+		default:
+			return rf_command_usage("dump", "%s: unknown option, or its value is missing",
+						argv[optind - 1]);
+		}
+	}
+	if (argc - optind != 1)
+		return rf_command_usage("dump", "needs one trace");
+	arguments.trace = argv[optind];
+	return dump(&arguments);
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+/*
+ * refold: the desk tool. Finds the subcommand and runs it; every command lives in its own cmd_*.c and is one row of the
+ * table here.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "replay/commands/commands.h"
+
+struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+};
+
+static int run_help(int argc, char **argv);
+
+/* In the order of a first session with a trace. */
+static const struct command commands[] = {
+	{ "replay", rf_cmd_replay, "replay traces under one or more policies and report what it costs" },
+	{ "diff", rf_cmd_diff, "name what differs between two reports or two policies" },
+	{ "policies", rf_cmd_policies, "list the policies and their knobs" },
+	{ "info", rf_cmd_info, "tell what a trace holds" },
+	{ "dump", rf_cmd_dump, "write a trace as text" },
+	{ "assemble", rf_cmd_assemble, "make a trace of text" },
+	{ "import", rf_cmd_import, "make a trace of a trace.dat of trace-cmd" },
+	{ "pte", rf_cmd_pte, "run a script of page-table helper calls" },
+	{ "race", rf_cmd_race, "explore what lockless readers may see while entries change" },
+	{ "help", run_help, "tell about a command" },
+};
+
+static void print_overview(FILE *out)
+{
+	size_t i;
+
+	fprintf(out, "usage: refold COMMAND [ARGUMENTS]\n"
+		     "       refold help COMMAND\n\n"
+		     "Replays recorded memory-management activity on simulated Linux page tables.\n\n");
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
+	fprintf(out, "\n  -h, --help     this text\n  -V, --version  the version\n");
+}
+
+static const struct command *find_command(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+/* Levenshtein's distance, for words no longer than a command may sensibly be. */
+static unsigned int edit_distance(const char *a, const char *b)
+{
+	unsigned int row[32], diagonal, above, i, j;
+	size_t length = strlen(b);
+
+	if (strlen(a) >= ARRAY_SIZE(row) || length >= ARRAY_SIZE(row))
+		return ARRAY_SIZE(row);
+	for (j = 0; j <= length; j++)
+		row[j] = j;
+	for (i = 0; a[i]; i++) {
+		diagonal = row[0];
+		row[0] = i + 1;
+		for (j = 0; j < length; j++) {
+			above = row[j + 1];
+			row[j + 1] = diagonal + (a[i] != b[j]);
+			if (row[j + 1] > above + 1)
+				row[j + 1] = above + 1;
+			if (row[j + 1] > row[j] + 1)
+				row[j + 1] = row[j] + 1;
+			diagonal = above;
+		}
+	}
+	return row[length];
+}
+
+static int unknown_command(const char *name)
+{
+	const struct command *nearest = NULL;
+	unsigned int least = 3, distance;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(commands); i++) {
+		distance = edit_distance(name, commands[i].name);
+		if (distance < least) {
+			least = distance;
+			nearest = &commands[i];
+		}
+	}
+	if (nearest)
+		fprintf(stderr, "refold: there is no command '%s'; did you mean '%s'?\n", name, nearest->name);
+	else
+		fprintf(stderr, "refold: there is no command '%s'; 'refold help' lists them\n", name);
+	return RF_EXIT_USAGE;
+}
+
+static int run_help(int argc, char **argv)
+{
+	char help_option[] = "-h";
+	const struct command *command;
+
+	if (argc < 2 || !strcmp(argv[1], "help") || argv[1][0] == '-') {
+		print_overview(stdout);
+		return RF_EXIT_DONE;
+	}
+	command = find_command(argv[1]);
+	if (!command)
+		return unknown_command(argv[1]);
+	return command->run(2, (char *[]){ argv[1], help_option, NULL });
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command;
+	int code, written;
+
+	if (argc < 2) {
+		print_overview(stderr);
+		return RF_EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help")) {
+		print_overview(stdout);
+		code = RF_EXIT_DONE;
+	} else if (!strcmp(argv[1], "-V") || !strcmp(argv[1], "--version")) {
+		printf("refold %s\n", REFOLD_VERSION);
+		code = RF_EXIT_DONE;
+	} else {
+		command = find_command(argv[1]);
+		if (!command)
+			return unknown_command(argv[1]);
+		code = command->run(argc - 1, argv + 1);
+	}
+	/* A result that could not be written is a failure, whatever the command thinks. */
+	written = rf_output_close(stdout, "-");
+	return code == RF_EXIT_DONE ? written : code;
+}

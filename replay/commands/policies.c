@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT
+/*
+ * refold policies: the kernel points there are, what each changes against the one it starts from, and the knobs with
+ * which others can be made.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "replay/commands/commands.h"
+
+static const char help[] =
+	"usage: refold policies [-kvj] [POLICY...]\n\n"
+	"Lists the named policies, or tells about those given (NAME, NAME+knob=value, FILE.json).\n\n"
+	"  -v, --verbose  also the kernel each follows, its changes and all its knobs\n"
+	"  -k, --knobs    list the knobs: values and meaning\n"
+	"  -j, --json     everything as JSON\n"
+	"  -h, --help     this text\n";
+
+struct arguments {
+	bool verbose, knobs, json;
+};
+
+/* ---- text ---- */
+
+/* Words in lines of at most 100 columns, indented by what the first begins with. */
+struct paragraph {
+	size_t indent, column;
+};
+
+static struct paragraph begin_paragraph(const char *title)
+{
+	struct paragraph paragraph = { strlen(title), strlen(title) };
+
+	fputs(title, stdout);
+	return paragraph;
+}
+
+static void print_word(struct paragraph *paragraph, const char *word, size_t length)
+{
+	bool first = paragraph->column == paragraph->indent;
+
+	if (!first && paragraph->column + 1 + length > 100) {
+		printf("\n%*s", (int)paragraph->indent, "");
+		paragraph->column = paragraph->indent;
+		first = true;
+	}
+	printf("%s%.*s", first ? "" : " ", (int)length, word);
+	paragraph->column += !first + length;
+}
+
+static void print_changes(const struct rf_policy *policy, const char *against, const char *changes)
+{
+	struct paragraph paragraph;
+	char title[sizeof(policy->base) + 64];
+	size_t length;
+
+	snprintf(title, sizeof(title), "    %s is %s with ", policy->base, against);
+	paragraph = begin_paragraph(title);
+	for (; *changes; changes += length + (changes[length] == ' ')) {
+		length = strcspn(changes, " ");
+		print_word(&paragraph, changes, length);
+	}
+	putchar('\n');
+}
+
+static void print_knobs_of(const struct rf_policy *policy)
+{
+	struct paragraph paragraph = begin_paragraph("    knobs:  ");
+	char value[32], word[96];
+	const char *knob;
+	size_t i;
+
+	for (i = 0; rf_policy_knob(policy, i, &knob, value, sizeof(value)); i++)
+		print_word(&paragraph, word, snprintf(word, sizeof(word), "%s=%s", knob, value));
+	printf("\n\n");
+}
+
+static void print_policy(const struct rf_policy *policy, bool verbose)
+{
+	const char *against, *changes = rf_policy_changes(policy, &against);
+
+	printf("%-18s %s\n", policy->name, rf_policy_summary(policy));
+	if (!verbose)
+		return;
+	printf("    kernel: %s (%s)\n", rf_policy_release(policy), policy->arch->name);
+	if (*against)
+		print_changes(policy, against, changes);
+	print_knobs_of(policy);
+}
+
+/* Every knob, whatever the architecture: those of all named policies, merged in alphabetical order. */
+static const char *next_knob(const char *after)
+{
+	const struct rf_policy *policy;
+	const char *knob, *best = NULL;
+	char value[32];
+	size_t i, j;
+
+	for (i = 0; (policy = rf_policy_named(i)); i++)
+		for (j = 0; rf_policy_knob(policy, j, &knob, value, sizeof(value)); j++)
+			if ((!after || strcmp(knob, after) > 0) && (!best || strcmp(knob, best) < 0))
+				best = knob;
+	return best;
+}
+
+static void print_knobs(void)
+{
+	const char *knob = NULL, *values, *text;
+
+	while ((knob = next_knob(knob)) && rf_policy_knob_help(knob, &values, &text))
+		printf("%-24s %s\n%24s %s\n", knob, values, "", text);
+}
+
+/* ---- JSON ---- */
+
+static json_t *json_knobs_of(const struct rf_policy *policy)
+{
+	json_t *object = json_object();
+	const char *knob;
+	char value[32];
+	size_t i;
+
+	for (i = 0; rf_policy_knob(policy, i, &knob, value, sizeof(value)); i++)
+		json_object_set_new(object, knob, json_string(value));
+	return object;
+}
+
+static json_t *json_policy(const struct rf_policy *policy)
+{
+	const char *against, *changes = rf_policy_changes(policy, &against);
+
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "name", policy->name, "base", policy->base,
+			 "arch", policy->arch->name, "kernel", rf_policy_release(policy), "summary",
+			 rf_policy_summary(policy), "base_from", against, "base_changes", changes, "knobs",
+			 json_knobs_of(policy));
+}
+
+static json_t *json_knobs(void)
+{
+	const char *knob = NULL, *values, *text;
+	json_t *object = json_object();
+
+	while ((knob = next_knob(knob)) && rf_policy_knob_help(knob, &values, &text))
+		json_object_set_new(object, knob, json_pack("{s:s, s:s}", "values", values, "meaning", text));
+	return object;
+}
+
+/* ---- */
+
+static int tell(const struct arguments *arguments, const struct rf_policy *policies, size_t nr)
+{
+	json_t *root, *list;
+	size_t i;
+	int ret;
+
+	if (arguments->json) {
+		list = json_array();
+		for (i = 0; i < nr; i++)
+			json_array_append_new(list, json_policy(&policies[i]));
+		root = json_pack("{s:o, s:o}", "policies", list, "knobs", json_knobs());
+		ret = root ? json_dumpf(root, stdout, JSON_INDENT(2) | JSON_SORT_KEYS) : -1;
+		json_decref(root);
+		putchar('\n');
+		return ret ? RF_EXIT_FAILED : RF_EXIT_DONE;
+	}
+	if (arguments->knobs) {
+		print_knobs();
+		return RF_EXIT_DONE;
+	}
+	for (i = 0; i < nr; i++)
+		print_policy(&policies[i], arguments->verbose);
+	return RF_EXIT_DONE;
+}
+
+static int parse_arguments(int argc, char **argv, struct arguments *arguments)
+{
+	static const struct option options[] = {
+		{ "verbose", no_argument, NULL, 'v' }, { "knobs", no_argument, NULL, 'k' },
+		{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { 0 },
+	};
+	int option;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, "vkjh", options, NULL)) != -1) {
+		switch (option) {
+		case 'v':
+			arguments->verbose = true;
+			break;
+		case 'k':
+			arguments->knobs = true;
+			break;
+		case 'j':
+			arguments->json = true;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return RF_EXIT_DONE;
+		default:
+			return rf_command_usage("policies", "%s: unknown option, or its value is missing",
+						argv[optind - 1]);
+		}
+	}
+	return -1;
+}
+
+int rf_cmd_policies(int argc, char **argv)
+{
+	struct arguments arguments = { 0 };
+	const struct rf_policy *named;
+	struct rf_policy *policies;
+	struct rf_error err;
+	size_t nr = 0, max = 0;
+	int ret = parse_arguments(argc, argv, &arguments);
+
+	if (ret >= 0)
+		return ret;
+	while (rf_policy_named(max))
+		max++;
+	if (argc > optind)
+		max = argc - optind;
+	policies = calloc(max, sizeof(*policies));
+	if (!policies)
+		return rf_command_errno("policies", "cannot start", -ENOMEM);
+	for (nr = 0; nr < max; nr++) {
+		if (argc == optind) {
+			named = rf_policy_named(nr);
+			policies[nr] = *named;
+		} else if (rf_policy_parse(argv[optind + nr], &policies[nr], &err)) {
+			ret = rf_command_usage("policies", "%s", err.message);
+			break;
+		}
+	}
+	if (ret < 0)
+		ret = tell(&arguments, policies, nr);
+	free(policies);
+	return ret;
+}

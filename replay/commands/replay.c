@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: MIT
+/*
+ * refold replay: traces in, one report out. Everything that can be wrong with the arguments is found before the first
+ * record is read, because a replay may take minutes.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "replay/commands/commands.h"
+#include "replay/report/report.h"
+
+/* The steps of contpte's history that a reader wants to see first. */
+#define DEFAULT_POLICIES "linux-6.8,linux-6.9,linux-6.12,linux-7.3"
+
+static const char help[] =
+	"usage: refold replay TRACE... [-p POLICY[,POLICY...]] [-o REPORT.json] [-jq]\n\n"
+	"Replays traces one after the other under every policy and prints a table.\n\n"
+	"  -p, --policy LIST       policies: NAME, NAME+knob=value..., FILE.json, or \"all\"; may be repeated\n"
+	"                          (default: " DEFAULT_POLICIES ")\n"
+	"  -o, --output FILE       write the JSON report to FILE, \"-\": to standard output instead of the table\n"
+	"  -j, --json              write the JSON report to standard output instead of the table\n"
+	"  -q, --quiet             neither table nor progress line\n"
+	"      --max-loss N        exit with 4 if more than N events were lost while recording (default: any number)\n"
+	"      --page-tables FILE  write each process's page tables as rebuilt, when it exits (TSV)\n"
+	"      --processes         count each process, too: in the report, in the table, in each window of the report\n"
+	"      --readers           add a table of who read entries: each place in core mm, its calls and loads\n"
+	"      --windows           add a table of the windows: phases of the recording, between marks in it\n"
+	"      --window-begin RE   marks that begin a window, and its label: the first group of an extended regular\n"
+	"                          expression (default: 'WL BEGIN (.*)'; if no mark matches that, every mark)\n"
+	"      --window-end RE     marks that end it (default: 'WL END (.*)'; with --window-begin: the next begin)\n"
+	"  -h, --help              this text\n\n"
+	"'refold policies' lists policies and knobs; refold-report(5) describes the report.\n"
+	"Exit status: 0 done, 1 failed, 2 wrong usage, 3 damaged or cut trace (the report is written and says so),\n"
+	"4 more events lost than --max-loss allows (likewise).\n";
+
+struct arguments {
+	char **traces;
+	int nr_traces;
+	struct rf_policy policies[RF_MAX_POLICIES];
+	int nr_policies;
+	const char *output;
+	const char *page_tables;
+	const char *window_begin, *window_end;
+	struct rf_window_patterns patterns;
+	bool json, quiet, limited, readers, windows, processes;
+	u64 max_loss;
+};
+
+static int parse_count(const char *text, u64 *value)
+{
+	char *end;
+
+	errno = 0;
+	*value = strtoull(text, &end, 10);
+	return errno || end == text || *end || *text == '-' ? -EINVAL : 0;
+}
+
+static int add_policies(struct arguments *arguments, const char *list)
+{
+	struct rf_error err;
+	int nr = rf_policy_parse_list(list, arguments->policies, arguments->nr_policies, RF_MAX_POLICIES, &err);
+
+	if (nr < 0)
+		return rf_command_usage("replay", "%s", err.message);
+	arguments->nr_policies = nr;
+	return 0;
+}
+
+enum {
+	OPTION_MAX_LOSS = 256,
+	OPTION_PAGE_TABLES,
+	OPTION_PROCESSES,
+	OPTION_READERS,
+	OPTION_WINDOWS,
+	OPTION_WINDOW_BEGIN,
+	OPTION_WINDOW_END,
+};
+
+static const struct option options[] = {
+	{ "policy", required_argument, NULL, 'p' },
+	{ "output", required_argument, NULL, 'o' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "max-loss", required_argument, NULL, OPTION_MAX_LOSS },
+	{ "page-tables", required_argument, NULL, OPTION_PAGE_TABLES },
+	{ "processes", no_argument, NULL, OPTION_PROCESSES },
+	{ "readers", no_argument, NULL, OPTION_READERS },
+	{ "windows", no_argument, NULL, OPTION_WINDOWS },
+	{ "window-begin", required_argument, NULL, OPTION_WINDOW_BEGIN },
+	{ "window-end", required_argument, NULL, OPTION_WINDOW_END },
+	{ NULL, 0, NULL, 0 },
+};
+
+/* An option of getopt_long() other than help. 0, or an exit code. */
+static int take_option(struct arguments *arguments, int option, char **argv)
+{
+	switch (option) {
+	case 'p':
+		return add_policies(arguments, optarg);
+	case 'o':
+		arguments->output = optarg;
+		return 0;
+	case 'j':
+		arguments->json = true;
+		return 0;
+	case 'q':
+		arguments->quiet = true;
+		return 0;
+	case OPTION_MAX_LOSS:
+		arguments->limited = true;
+		if (parse_count(optarg, &arguments->max_loss))
+			return rf_command_usage("replay", "--max-loss needs a number, not '%s'", optarg);
+		return 0;
+	case OPTION_PAGE_TABLES:
+		arguments->page_tables = optarg;
+		return 0;
+	case OPTION_PROCESSES:
+		arguments->processes = true;
+		return 0;
+	case OPTION_READERS:
+		arguments->readers = true;
+		return 0;
+	case OPTION_WINDOWS:
+		arguments->windows = true;
+		return 0;
+	case OPTION_WINDOW_BEGIN:
+		arguments->window_begin = optarg;
+		return 0;
+	case OPTION_WINDOW_END:
+		arguments->window_end = optarg;
+		return 0;
+	default:
+		return rf_command_usage("replay", "%s: unknown option, or its value is missing", argv[optind - 1]);
+	}
+}
+
+/* 0: go on; -1: help was given; else an exit code. */
+static int parse_arguments(int argc, char **argv, struct arguments *arguments)
+{
+	int option, ret = 0;
+
+	opterr = 0;
+	while (!ret && (option = getopt_long(argc, argv, "p:o:jqh", options, NULL)) != -1) {
+		if (option == 'h') {
+			fputs(help, stdout);
+			return -1;
+		}
+		ret = take_option(arguments, option, argv);
+	}
+	if (ret)
+		return ret;
+	arguments->traces = argv + optind;
+	arguments->nr_traces = argc - optind;
+	if (!arguments->nr_traces)
+		return rf_command_usage("replay", "no trace named");
+	return arguments->nr_policies ? 0 : add_policies(arguments, DEFAULT_POLICIES);
+}
+
+/*
+ * Open every trace once: what cannot be read is told now, but for a damaged one, which gets a report. A policy may have
+ * larger pages than a trace, and the report says what that leaves open; it cannot have smaller ones, because nothing
+ * tells which parts of a page were used.
+ */
+static int check_traces(const struct arguments *arguments, u64 *total_records)
+{
+	struct rf_reader *reader;
+	struct rf_error err;
+	int trace, policy;
+	u64 page_size;
+
+	for (trace = 0; trace < arguments->nr_traces; trace++) {
+		reader = rf_reader_open(arguments->traces[trace], &err);
+		if (!reader && err.code == -EBADMSG)
+			continue;
+		if (!reader)
+			return rf_command_error(arguments->traces[trace], &err);
+		*total_records += rf_reader_summary(reader)->records;
+		page_size = rf_reader_header_u64(reader, "page_size", 4096);
+		rf_reader_close(reader);
+		for (policy = 0; policy < arguments->nr_policies; policy++)
+			if (1ull << arguments->policies[policy].geometry.page_shift < page_size)
+				return rf_command_usage("replay",
+							"%s has pages of %llu bytes, policy %s smaller ones, of %llu; "
+							"arm64's take +granule=16k or 64k, as 'all' does",
+							arguments->traces[trace], (unsigned long long)page_size,
+							arguments->policies[policy].name,
+							1ull << arguments->policies[policy].geometry.page_shift);
+	}
+	return RF_EXIT_DONE;
+}
+
+/* Replay one trace and append its facts; an exit code. */
+static int replay_trace(const char *path, struct rf_results *results, struct rf_run_options *run,
+			const struct rf_report_parts *parts)
+{
+	const struct rf_error *damage;
+	struct rf_reader *reader;
+	struct rf_error err;
+	int code = RF_EXIT_DONE;
+
+	reader = rf_reader_open(path, &err);
+	if (!reader) {
+		code = rf_command_error(path, &err);
+		if (code == RF_EXIT_DAMAGED)
+			json_array_append_new(parts->traces, rf_report_unreadable_trace(path, &err));
+		return code;
+	}
+	run->page_size = rf_reader_header_u64(reader, "page_size", 4096);
+	if (rf_run_trace(reader, results, run, &err)) {
+		rf_progress_end(run->progress);
+		code = rf_command_error(path, &err);
+		/* Damage is never an error of the run: this is something else. */
+		code = code == RF_EXIT_DAMAGED ? RF_EXIT_FAILED : code;
+	} else {
+		json_array_append_new(parts->traces, rf_report_trace(path, reader, results));
+		rf_report_add_parts(parts, path, reader, results);
+		if (run->patterns->chosen && !results->windows.nr) {
+			rf_progress_end(run->progress);
+			fprintf(stderr, "refold: %s: none of its %llu marks begins a window\n", path,
+				(unsigned long long)results->kinds[RF_MARKER]);
+		}
+		damage = rf_reader_damage(reader);
+		if (damage || !rf_reader_summary(reader)->complete) {
+			rf_progress_end(run->progress);
+			code = RF_EXIT_DAMAGED;
+			if (damage)
+				rf_command_error(path, damage);
+			else
+				fprintf(stderr, "refold: %s: has no end; the results cover what is there\n", path);
+		}
+	}
+	rf_reader_close(reader);
+	return code;
+}
+
+/* Damage does not stop the run, failures do. */
+static int replay_traces(const struct arguments *arguments, struct rf_results *results, FILE *page_tables, u64 total,
+			 const struct rf_report_parts *parts)
+{
+	struct rf_progress progress;
+	struct rf_run_options run = {
+		.progress = &progress,
+		.page_tables = page_tables,
+		.patterns = &arguments->patterns,
+		.processes = arguments->processes,
+	};
+	int code = RF_EXIT_DONE, one, i;
+
+	rf_progress_begin(&progress, !arguments->quiet, total);
+	for (i = 0; i < arguments->nr_traces; i++) {
+		one = replay_trace(arguments->traces[i], results, &run, parts);
+		if (one != RF_EXIT_DONE)
+			code = one;
+		if (one != RF_EXIT_DONE && one != RF_EXIT_DAMAGED)
+			break;
+	}
+	rf_progress_end(&progress);
+	return code;
+}
+
+static int write_report(const struct arguments *arguments, FILE *output, const json_t *report)
+{
+	int code = RF_EXIT_DONE;
+
+	if (output) {
+		rf_report_write(report, output);
+		code = rf_output_close(output, arguments->output);
+	}
+	if (arguments->json && output != stdout)
+		rf_report_write(report, stdout);
+	if (arguments->json || arguments->quiet || output == stdout)
+		return code;
+	rf_table_write(report, stdout);
+	if (arguments->readers)
+		rf_table_write_readers(report, stdout);
+	if (arguments->windows)
+		rf_table_write_windows(report, stdout);
+	if (arguments->processes)
+		rf_table_write_processes(report, stdout);
+	return code;
+}
+
+static int check_loss(const struct arguments *arguments, const json_t *report)
+{
+	u64 lost = json_integer_value(json_object_get(json_object_get(report, "trace"), "lost_events"));
+
+	if (!arguments->limited || lost <= arguments->max_loss)
+		return RF_EXIT_DONE;
+	fprintf(stderr, "refold: %llu events were lost, --max-loss allows %llu; record again with a larger buffer\n",
+		(unsigned long long)lost, (unsigned long long)arguments->max_loss);
+	return RF_EXIT_LOSSY;
+}
+
+static void forget(struct rf_report_parts *parts)
+{
+	json_decref(parts->traces);
+	json_decref(parts->windows);
+	json_decref(parts->processes);
+}
+
+/* Replay and write, all files being open. */
+static int replay(const struct arguments *arguments, FILE *output, FILE *page_tables, u64 total)
+{
+	struct rf_results results;
+	struct rf_report_parts parts = {
+		.traces = json_array(), .windows = json_array(), .processes = json_array(),
+	};
+	json_t *report;
+	int code, written;
+
+	if (rf_results_init(&results, arguments->policies, arguments->nr_policies)) {
+		forget(&parts);
+		return rf_command_errno("replay", "cannot begin", ENOMEM);
+	}
+	code = replay_traces(arguments, &results, page_tables, total, &parts);
+	if (code != RF_EXIT_DONE && code != RF_EXIT_DAMAGED) {
+		forget(&parts);
+		rf_results_free(&results);
+		return code;
+	}
+	report = rf_report_build(&parts, &results);
+	written = write_report(arguments, output, report);
+	if (code == RF_EXIT_DONE)
+		code = check_loss(arguments, report);
+	json_decref(report);
+	rf_results_free(&results);
+	return written == RF_EXIT_DONE ? code : written;
+}
+
+/* Everything is in order: open the files to write, and go. */
+static int begin(const struct arguments *arguments, u64 total)
+{
+	FILE *output = NULL, *page_tables = NULL;
+	int code;
+
+	if (arguments->page_tables) {
+		page_tables = rf_output_open(arguments->page_tables);
+		if (!page_tables)
+			return RF_EXIT_FAILED;
+	}
+	if (arguments->output) {
+		output = rf_output_open(arguments->output);
+		if (!output)
+			return RF_EXIT_FAILED;
+	}
+	code = replay(arguments, output, page_tables, total);
+	if (page_tables && rf_output_close(page_tables, arguments->page_tables) != RF_EXIT_DONE)
+		code = RF_EXIT_FAILED;
+	return code;
+}
+
+int rf_cmd_replay(int argc, char **argv)
+{
+	static struct arguments arguments;
+	struct rf_error err;
+	u64 total = 0;
+	int code;
+
+	code = parse_arguments(argc, argv, &arguments);
+	if (code)
+		return code < 0 ? RF_EXIT_DONE : code;
+	if (rf_window_patterns_compile(&arguments.patterns, arguments.window_begin, arguments.window_end, &err))
+		return rf_command_usage("replay", "%s", err.message);
+	code = check_traces(&arguments, &total);
+	if (code == RF_EXIT_DONE)
+		code = begin(&arguments, total);
+	rf_window_patterns_free(&arguments.patterns);
+	return code;
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What a column of the report stands on: the page tables of its policy, and what the recording does not say for such a
+ * machine.
+ */
+#include <string.h>
+
+#include "replay/report/json.h"
+
+json_t *geometry_object(const struct rf_policy *policy)
+{
+	const struct arch_geometry *geometry = &policy->geometry;
+	u64 page = 1ull << geometry->page_shift, blocks = policy->arch_knobs.cont ? geometry->cont_ptes : 1;
+	json_t *object = json_object();
+
+	set_count(object, "page_size_bytes", page);
+	set_count(object, "table_entries", 1ull << geometry->table_shift);
+	set_count(object, "table_span_bytes", page << geometry->table_shift);
+	set_count(object, "block_entries", blocks);
+	set_count(object, "block_size_bytes", blocks * page);
+	return object;
+}
+
+/* count: how often it made a difference; 0: nobody counted. text is taken over. */
+static void add(json_t *list, const char *name, json_t *text, u64 count)
+{
+	json_t *object = json_object();
+
+	set_string(object, "name", name);
+	json_object_set_new(object, "text", text);
+	if (count)
+		set_count(object, "count", count);
+	json_array_append_new(list, object);
+}
+
+/* The backend of what uname calls machine. */
+static bool same_arch(const char *machine, const char *backend)
+{
+	static const struct {
+		const char *machine, *backend;
+	} names[] = {
+		{ "x86_64", "x86" }, { "aarch64", "arm64" }, { "riscv64", "riscv" }, { "ppc", "powerpc-8xx" },
+		{ "ppc64", "powerpc-hash" }, { "ppc64le", "powerpc-hash" },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(machine, names[i].machine) && !strcmp(backend, names[i].backend))
+			return true;
+	return false;
+}
+
+static bool recorded_with(const json_t *traces, size_t before, const char *arch, u64 page_size)
+{
+	const json_t *trace;
+	size_t i;
+
+	for (i = 0; i < before; i++) {
+		trace = json_array_get(traces, i);
+		if (!strcmp(json_string_value(json_object_get(trace, "arch")), arch) &&
+		    (u64)json_integer_value(json_object_get(trace, "page_size_bytes")) == page_size)
+			return true;
+	}
+	return false;
+}
+
+/* Once for each kind of machine that traces were recorded on. */
+static void add_origins(json_t *list, const struct rf_policy *policy, const json_t *traces)
+{
+	u64 page = 1ull << policy->geometry.page_shift, recorded;
+	const json_t *trace;
+	const char *arch;
+	size_t i;
+
+	json_array_foreach(traces, i, trace) {
+		arch = json_string_value(json_object_get(trace, "arch"));
+		recorded = json_integer_value(json_object_get(trace, "page_size_bytes"));
+		if (!recorded || recorded_with(traces, i, arch, recorded))
+			continue;
+		if (!same_arch(arch, policy->arch->name))
+			add(list, "recorded_arch",
+			    json_sprintf("recorded on %s: where mappings are, which folios there are, and what was "
+					 "reclaimed, migrated and split is as that kernel decided", arch), 0);
+		if (recorded != page)
+			add(list, "recorded_page_size",
+			    json_sprintf("recorded with pages of %llu bytes: faults, ranges and folios are those of "
+					 "small pages, said of the pages of %llu bytes that hold them",
+					 (unsigned long long)recorded, (unsigned long long)page), 0);
+		else if (recorded / 8 != 1ull << policy->geometry.table_shift)
+			add(list, "recorded_tables",
+			    json_sprintf("recorded with tables of %llu entries: huge pages of that size are large folios",
+					 (unsigned long long)recorded / 8), 0);
+	}
+}
+
+json_t *assumptions_array(const struct rf_policy *policy, const struct rf_stats *stats, const json_t *traces)
+{
+	json_t *list = json_array();
+	const char *name, *text;
+	size_t i;
+
+	add_origins(list, policy, traces);
+	for (i = 0; i < RF_NR_INEXACTS; i++)
+		if (stats->inexact[i])
+			add(list, rf_inexact_names[i], json_string(rf_inexact_texts[i]), stats->inexact[i]);
+	for (i = 0; rf_policy_assumption(policy, i, &name, &text); i++)
+		add(list, name, json_string(text), 0);
+	return list;
+}

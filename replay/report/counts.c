@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+/* The parts of the report that hold counters: policies, windows, processes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "replay/report/json.h"
+
+/* ---- counters and policies ---------------------------------------------------- */
+
+static json_t *counters_object(const struct arch_counters *counters)
+{
+	const u64 *values = (const u64 *)counters;
+	json_t *object = json_object();
+	size_t i;
+
+	for (i = 0; i < ARCH_NR_COUNTERS; i++)
+		set_count(object, arch_counter_names[i], values[i]);
+	return object;
+}
+
+/* Knobs typed, so that {"base": ..., knobs...} is a policy file again. */
+static json_t *knobs_object(const struct rf_policy *policy)
+{
+	json_t *object = json_object(), *value;
+	char text[64], *end;
+	const char *knob;
+	size_t i;
+
+	for (i = 0; rf_policy_knob(policy, i, &knob, text, sizeof(text)); i++) {
+		long long number = strtoll(text, &end, 10);
+
+		if (!strcmp(text, "true") || !strcmp(text, "false"))
+			value = json_boolean(text[0] == 't');
+		else if (end != text && !*end)
+			value = json_integer(number);
+		else
+			value = json_string(text);
+		json_object_set_new(object, knob, value);
+	}
+	return object;
+}
+
+static json_t *batches_object(const struct arch_batches *batches)
+{
+	json_t *object = json_object();
+	size_t helper, size;
+
+	for (helper = 0; helper < ARCH_NR_HELPERS; helper++) {
+		json_t *list = json_array();
+
+		for (size = 0; size <= ARCH_BATCH_MAX; size++)
+			if (batches->calls[helper][size])
+				json_array_append_new(list, json_pack("[I, I]", (json_int_t)size,
+								      (json_int_t)batches->calls[helper][size]));
+		json_object_set_new(object, arch_helper_names[helper], list);
+	}
+	return object;
+}
+
+static json_t *readers_object(const struct rf_stats *stats, bool all_sites)
+{
+	json_t *object = json_object(), *counts;
+	size_t site;
+
+	for (site = 0; site < RF_NR_SITES; site++) {
+		const struct rf_reader_counters *reader = &stats->readers[site];
+
+		if (!all_sites && !reader->calls)
+			continue;
+		counts = json_object();
+		set_count(counts, "calls", reader->calls);
+		set_count(counts, "blocks", reader->blocks);
+		set_count(counts, "loads", reader->loads);
+		set_count(counts, "lines", reader->lines);
+		set_count(counts, "retries", reader->retries);
+		json_object_set_new(object, rf_site_names[site], counts);
+	}
+	return object;
+}
+
+/* live_block_time counts block-nanoseconds / 2^20. */
+static u64 live_block_ms(const struct rf_stats *stats)
+{
+	return (u64)(((unsigned __int128)stats->live_block_time << 20) / 1000000);
+}
+
+/* The counters of a row, and how many operations it counted. */
+static json_t *row_object(const struct arch_counters *row, u64 operations)
+{
+	json_t *counters = counters_object(row);
+
+	set_count(counters, "operations", operations);
+	return counters;
+}
+
+static json_t *totals_object(const struct rf_stats *stats)
+{
+	struct arch_counters sum;
+	json_t *totals;
+	u64 nr = 0;
+	size_t row;
+
+	for (row = 0; row < RF_NR_ROWS; row++)
+		nr += stats->operations[row];
+	rf_stats_totals(stats, &sum);
+	totals = row_object(&sum, nr);
+	set_count(totals, "live_blocks", stats->live_blocks);
+	set_count(totals, "live_block_time_ms", live_block_ms(stats));
+	return totals;
+}
+
+static bool row_is_empty(const struct rf_stats *stats, size_t row)
+{
+	const u64 *values = (const u64 *)&stats->rows[row];
+	size_t i;
+
+	for (i = 0; i < ARCH_NR_COUNTERS; i++)
+		if (values[i])
+			return false;
+	return !stats->operations[row];
+}
+
+/* What was counted, in all and by operation: the common part of policies and of their windows. all: nothings, too. */
+static json_t *counted_object(const struct rf_policy *policy, const struct rf_stats *stats, bool all)
+{
+	json_t *object = json_object(), *operations = json_object();
+	size_t row;
+
+	for (row = 0; row < RF_NR_ROWS; row++)
+		if (all || !row_is_empty(stats, row))
+			json_object_set_new(operations, rf_row_names[row],
+					    row_object(&stats->rows[row], stats->operations[row]));
+	set_string(object, "name", policy->name);
+	json_object_set_new(object, "totals", totals_object(stats));
+	json_object_set_new(object, "operations", operations);
+	json_object_set_new(object, "batches", batches_object(&stats->batches));
+	json_object_set_new(object, "readers", readers_object(stats, all));
+	return object;
+}
+
+json_t *policy_object(const struct rf_policy *policy, const struct rf_stats *stats)
+{
+	json_t *object = counted_object(policy, stats, true), *totals = json_object_get(object, "totals");
+	json_t *anomalies = json_object();
+	size_t i;
+
+	set_count(totals, "loaded_blocks", stats->loaded.born + stats->loaded.fold - stats->loaded.unfold -
+						   stats->loaded.erased);
+	set_count(totals, "peak_live_blocks", stats->peak_live_blocks);
+	for (i = 0; i < RF_NR_ANOMALIES; i++)
+		set_count(anomalies, rf_anomaly_names[i], stats->anomalies[i]);
+	set_string(object, "base", policy->base);
+	set_string(object, "arch", policy->arch->name);
+	json_object_set_new(object, "knobs", knobs_object(policy));
+	json_object_set_new(object, "anomalies", anomalies);
+	return object;
+}
+
+/* ---- processes and windows ------------------------------------------------------ */
+
+/* window: NULL for the whole trace. */
+static json_t *process_object(const struct rf_results *results, const struct rf_window *window, u32 number,
+			      u64 first_time)
+{
+	static const struct rf_account nothing;
+	const struct rf_process *process = &results->processes.list[number];
+	json_t *object = json_object(), *policies = json_array();
+	size_t k;
+
+	for (k = 0; k < results->nr_policies; k++) {
+		const struct rf_ledger *ledger = window ? &window->policies[k].processes : &results->ledgers[k];
+		const struct rf_account *account = rf_ledger_find(ledger, number);
+
+		if (!account)
+			account = &nothing;
+		json_array_append_new(policies, json_pack("{s:s, s:o}", "name", results->policies[k].name, "totals",
+							  row_object(&account->counters, account->operations)));
+	}
+	set_count(object, "pid", process->pid);
+	set_string(object, "command", process->command);
+	set_count(object, "begin_ns", process->begin > first_time ? process->begin - first_time : 0);
+	json_object_set_new(object, "policies", policies);
+	return object;
+}
+
+/* All machines had the same operations, so the first one's ledger names everybody. */
+static json_t *window_processes(const struct rf_window *window, const struct rf_results *results, u64 first_time)
+{
+	const struct rf_ledger *first = &window->policies[0].processes;
+	json_t *list = json_array();
+	u32 i;
+
+	for (i = 0; i < first->nr; i++)
+		json_array_append_new(list, process_object(results, window, first->accounts[i].mm, first_time));
+	return list;
+}
+
+static const char *window_end_name(enum rf_window_end end)
+{
+	switch (end) {
+	case RF_WINDOW_END_MARK:
+		return "mark";
+	case RF_WINDOW_END_NEXT:
+		return "next";
+	case RF_WINDOW_END_RECORDING:
+		break;
+	}
+	return "recording";
+}
+
+static json_t *window_object(const struct rf_window *window, const struct rf_results *results, u64 first_time,
+			     struct rf_stats *scratch)
+{
+	json_t *object = json_object(), *policies = json_array();
+	size_t k;
+
+	for (k = 0; k < results->nr_policies; k++) {
+		rf_counted_expand(&window->policies[k].counted, scratch);
+		json_array_append_new(policies, counted_object(&results->policies[k], scratch, false));
+	}
+	set_string(object, "label", window->label);
+	set_count(object, "occurrence", window->occurrence);
+	set_count(object, "begin_ns", window->begin - first_time);
+	set_count(object, "end_ns", window->end - first_time);
+	set_string(object, "ended_by", window_end_name(window->ended_by));
+	json_object_set_new(object, "records_by_kind", records_by_kind(window->kinds));
+	json_object_set_new(object, "policies", policies);
+	json_object_set_new(object, "processes", window_processes(window, results, first_time));
+	return object;
+}
+
+void rf_report_add_parts(const struct rf_report_parts *parts, const char *path, struct rf_reader *reader,
+			 const struct rf_results *results)
+{
+	u64 first_time = rf_reader_summary(reader)->first_time;
+	const struct rf_ledger *first = &results->ledgers[0];
+	struct rf_stats scratch;
+	json_t *part;
+	u32 i;
+
+	for (i = 0; i < results->windows.nr; i++) {
+		part = window_object(&results->windows.windows[i], results, first_time, &scratch);
+		set_string(part, "trace", base_name(path));
+		json_array_append_new(parts->windows, part);
+	}
+	for (i = 0; i < first->nr; i++) {
+		part = process_object(results, NULL, first->accounts[i].mm, first_time);
+		set_string(part, "trace", base_name(path));
+		json_array_append_new(parts->processes, part);
+	}
+}

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The report as JSON. Keys are the names that arch/counters.h, engine/stats.h and replay/tracker/fidelity.h give their
+ * counters: a counter added there is in the report, and in refold-report(5)'s schema by its test.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "replay/report/json.h"
+
+/* ---- traces ---------------------------------------------------------------- */
+
+static const char *end_name(enum rf_end end)
+{
+	switch (end) {
+	case RF_END_COMMAND:
+		return "command";
+	case RF_END_SIGNAL:
+		return "signal";
+	case RF_END_ERROR:
+		return "error";
+	case RF_END_ASSEMBLED:
+		return "assembled";
+	case RF_END_IMPORTED:
+		return "imported";
+	case RF_END_NONE:
+		break;
+	}
+	return "none";
+}
+
+static json_t *trace_damage(const struct rf_error *damage, const char *name)
+{
+	json_t *list = json_array(), *entry;
+
+	if (!damage)
+		return list;
+	entry = json_object();
+	set_string(entry, "file", name);
+	set_count(entry, "offset_bytes", damage->offset == RF_NO_OFFSET ? 0 : damage->offset);
+	set_string(entry, "reason", damage->message);
+	json_array_append_new(list, entry);
+	return list;
+}
+
+/* The events that were wanted but that the recorded kernel did not have: the header tells why, the report which. */
+static json_t *missing_events(const json_t *header)
+{
+	json_t *events = json_object_get(header, "events_missing"), *names = json_array(), *reason;
+	const char *name;
+
+	json_object_foreach(events, name, reason)
+		json_array_append_new(names, json_string(name));
+	return names;
+}
+
+json_t *records_by_kind(const u64 *kinds)
+{
+	const struct rf_kind_info *table = rf_kind_table();
+	json_t *object = json_object();
+	u64 unknown = 0;
+	size_t kind;
+
+	for (kind = 0; kind < RF_RECORD_KIND_MAX; kind++) {
+		if (!table[kind].name)
+			unknown += kinds[kind];
+		else if (kinds[kind] && kind != RF_LOST)
+			set_count(object, table[kind].name, kinds[kind]);
+	}
+	if (unknown)
+		set_count(object, "unknown", unknown);
+	return object;
+}
+
+const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+json_t *rf_report_trace(const char *path, struct rf_reader *reader, const struct rf_results *results)
+{
+	const struct rf_trace_summary *summary = rf_reader_summary(reader);
+	json_t *header = json_loads(summary->header_json, 0, NULL), *trace = json_object();
+	const char *name = base_name(path);
+
+	set_string(trace, "name", name);
+	json_object_set_new(trace, "complete", json_boolean(summary->complete && !rf_reader_damage(reader)));
+	set_count(trace, "records", summary->records);
+	json_object_set_new(trace, "records_by_kind", records_by_kind(results->kinds));
+	set_count(trace, "windows_left_out", results->windows.left_out);
+	set_count(trace, "lost_events", summary->lost_events);
+	set_count(trace, "duration_ns", summary->last_time - summary->first_time);
+	set_count(trace, "bytes", summary->file_bytes);
+	set_count(trace, "damaged_frames", summary->damaged_frames);
+	json_object_set_new(trace, "damage", trace_damage(rf_reader_damage(reader), name));
+	set_string(trace, "end", end_name(summary->end));
+	set_string(trace, "kernel", rf_reader_header_string(reader, "kernel", "unknown"));
+	set_string(trace, "arch", rf_reader_header_string(reader, "arch", "unknown"));
+	set_count(trace, "page_size_bytes", rf_reader_header_u64(reader, "page_size", 4096));
+	set_count(trace, "cpus", rf_reader_header_u64(reader, "cpus", 0));
+	json_object_set_new(trace, "missing_events", missing_events(header));
+	json_decref(header);
+	return trace;
+}
+
+json_t *rf_report_unreadable_trace(const char *path, const struct rf_error *err)
+{
+	static const char *const counts[] = { "records", "lost_events", "duration_ns", "bytes", "damaged_frames",
+					      "page_size_bytes", "cpus", "windows_left_out" };
+	json_t *trace = json_object();
+	size_t i;
+
+	set_string(trace, "name", base_name(path));
+	json_object_set_new(trace, "complete", json_false());
+	for (i = 0; i < ARRAY_SIZE(counts); i++)
+		set_count(trace, counts[i], 0);
+	json_object_set_new(trace, "records_by_kind", json_object());
+	json_object_set_new(trace, "damage", trace_damage(err, base_name(path)));
+	set_string(trace, "end", end_name(RF_END_NONE));
+	set_string(trace, "kernel", "unknown");
+	set_string(trace, "arch", "unknown");
+	json_object_set_new(trace, "missing_events", json_array());
+	return trace;
+}
+
+/* Append the strings or objects of from that are not in to yet. */
+static void merge_arrays(json_t *to, const json_t *from)
+{
+	json_t *entry, *there;
+	size_t i, j;
+
+	json_array_foreach(from, i, entry) {
+		json_array_foreach(to, j, there)
+			if (json_equal(entry, there))
+				break;
+		if (j == json_array_size(to))
+			json_array_append(to, entry);
+	}
+}
+
+/* "6.12.1" and "6.12.1" are one value, "6.8.0, 6.12.1" are two. */
+static void merge_strings(json_t *sum, const char *key, const json_t *trace)
+{
+	const char *old = json_string_value(json_object_get(sum, key));
+	const char *add = json_string_value(json_object_get(trace, key));
+
+	if (!old)
+		set_string(sum, key, add);
+	else if (!strstr(old, add))
+		json_object_set_new(sum, key, json_sprintf("%s, %s", old, add));
+}
+
+static void add_kinds(json_t *sum, const json_t *trace)
+{
+	json_t *kinds = json_object_get(trace, "records_by_kind"), *value;
+	const char *kind;
+
+	json_object_foreach(kinds, kind, value)
+		set_count(sum, kind, json_integer_value(json_object_get(sum, kind)) + json_integer_value(value));
+}
+
+/* One object that speaks for all traces: sums where sums make sense, else what they have in common. */
+static json_t *sum_traces(const json_t *traces)
+{
+	static const char *const sums[] = { "records", "lost_events", "duration_ns", "bytes", "damaged_frames",
+					    "windows_left_out" };
+	static const char *const strings[] = { "kernel", "arch", "end" };
+	json_t *sum = json_object(), *trace, *damage = json_array(), *missing = json_array(), *kinds = json_object();
+	json_int_t cpus = 0;
+	size_t i, k;
+
+	for (k = 0; k < ARRAY_SIZE(sums); k++)
+		set_count(sum, sums[k], 0);
+	json_array_foreach(traces, i, trace) {
+		for (k = 0; k < ARRAY_SIZE(sums); k++)
+			set_count(sum, sums[k], json_integer_value(json_object_get(sum, sums[k])) +
+						json_integer_value(json_object_get(trace, sums[k])));
+		for (k = 0; k < ARRAY_SIZE(strings); k++)
+			merge_strings(sum, strings[k], trace);
+		add_kinds(kinds, trace);
+		merge_arrays(damage, json_object_get(trace, "damage"));
+		merge_arrays(missing, json_object_get(trace, "missing_events"));
+		if (json_integer_value(json_object_get(trace, "cpus")) > cpus)
+			cpus = json_integer_value(json_object_get(trace, "cpus"));
+		json_object_set(sum, "page_size_bytes", json_object_get(trace, "page_size_bytes"));
+	}
+	set_count(sum, "cpus", cpus);
+	set_count(sum, "files", json_array_size(traces));
+	json_object_set_new(sum, "records_by_kind", kinds);
+	json_object_set_new(sum, "damage", damage);
+	json_object_set_new(sum, "missing_events", missing);
+	return sum;
+}
+
+static bool all_complete(const json_t *traces)
+{
+	json_t *trace;
+	size_t i;
+
+	json_array_foreach(traces, i, trace)
+		if (!json_is_true(json_object_get(trace, "complete")))
+			return false;
+	return true;
+}
+
+/* ---- fidelity --------------------------------------------------------------- */
+
+static json_t *fidelity_section(const struct rf_fidelity *fidelity)
+{
+	json_t *section = json_object(), *inferred = json_object(), *anomalies = json_object();
+	json_t *flushes = json_object();
+
+#define SET(name) set_count(section, #name, fidelity->name);
+	SET(ptes) SET(present) SET(pfn) SET(order) SET(extra)
+	SET(swap_ptes) SET(swap_present) SET(snapshots) SET(processes_compared)
+	SET(fault_checks_ok) SET(fault_checks_bad) SET(rss_checks_ok) SET(rss_checks_bad)
+	SET(inexact_mms) SET(mms) SET(tasks)
+#undef SET
+#define X(name) set_count(inferred, #name, fidelity->inferred.name);
+	RF_INFERENCES(X)
+#undef X
+#define X(name) set_count(anomalies, #name, fidelity->anomalies.name);
+	RF_TRACKER_ANOMALIES(X)
+#undef X
+#define SET(name) set_count(flushes, #name, fidelity->tlb_flushes_recorded.name);
+	SET(cow) SET(munmap) SET(mprotect) SET(brk) SET(madvise) SET(mremap)
+	SET(fork) SET(exec) SET(mmap) SET(other) SET(remote)
+#undef SET
+	json_object_set_new(section, "inferred", inferred);
+	json_object_set_new(section, "anomalies", anomalies);
+	json_object_set_new(section, "tlb_flushes_recorded", flushes);
+	return section;
+}
+
+/* ---- the whole ---------------------------------------------------------------- */
+
+json_t *rf_report_build(const struct rf_report_parts *parts, const struct rf_results *results)
+{
+	json_t *report = json_object(), *policies = json_array(), *policy;
+	size_t i;
+
+	if (!report || !policies || !parts->traces || !parts->windows || !parts->processes)
+		return NULL;
+	for (i = 0; i < results->nr_policies; i++) {
+		policy = policy_object(&results->policies[i], &results->stats[i]);
+		json_object_set_new(policy, "geometry", geometry_object(&results->policies[i]));
+		json_object_set_new(policy, "assumptions",
+				    assumptions_array(&results->policies[i], &results->stats[i], parts->traces));
+		json_array_append_new(policies, policy);
+	}
+	set_string(report, "schema", RF_REPORT_SCHEMA);
+	json_object_set_new(report, "tool", json_pack("{s:s, s:s}", "name", "refold", "version", REFOLD_VERSION));
+	json_object_set_new(report, "complete", json_boolean(all_complete(parts->traces)));
+	json_object_set_new(report, "trace", sum_traces(parts->traces));
+	json_object_set_new(report, "traces", parts->traces);
+	json_object_set_new(report, "fidelity", fidelity_section(&results->fidelity));
+	json_object_set_new(report, "policies", policies);
+	json_object_set_new(report, "windows", parts->windows);
+	json_object_set_new(report, "processes", parts->processes);
+	json_object_set_new(report, "warnings", rf_report_warnings(report));
+	return report;
+}
+
+static int put_text(const char *text, size_t size, void *out)
+{
+	return fwrite(text, 1, size, out) == size ? 0 : -1;
+}
+
+void rf_report_write(const json_t *report, FILE *out)
+{
+	if (!json_dump_callback(report, put_text, out, JSON_INDENT(2) | JSON_SORT_KEYS))
+		fputc('\n', out);
+}
+
+json_t *rf_report_load(const char *path, struct rf_error *err)
+{
+	FILE *file = fopen(path, "re");
+	json_error_t where;
+	const char *schema;
+	json_t *report;
+
+	if (!file) {
+		rf_error_set(err, -errno, RF_NO_OFFSET, "cannot read: %s", strerror(errno));
+		return NULL;
+	}
+	report = json_loadf(file, JSON_REJECT_DUPLICATES, &where);
+	fclose(file);
+	if (!report) {
+		rf_error_set(err, -EBADMSG, where.position < 0 ? RF_NO_OFFSET : (u64)where.position,
+			     "not JSON (%.120s); give a report written by 'refold replay -o'", where.text);
+		return NULL;
+	}
+	schema = json_string_value(json_object_get(report, "schema"));
+	if (schema && !strcmp(schema, RF_REPORT_SCHEMA) && json_is_array(json_object_get(report, "policies")))
+		return report;
+	if (schema && !strncmp(schema, "refold-report/", strlen("refold-report/")))
+		rf_error_set(err, -EPROTO, RF_NO_OFFSET, "is of schema %.40s, this refold reads %s; use the refold of then",
+			     schema, RF_REPORT_SCHEMA);
+	else
+		rf_error_set(err, -EPROTO, RF_NO_OFFSET, "not a refold report; give one written by 'refold replay -o'");
+	json_decref(report);
+	return NULL;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The report: canonical JSON as replay/report/report.schema.json and refold-report(5) describe it, and the terminal tables
+ * made from it. Tables read the JSON and nothing else, so they can show any report, old or new.
+ */
+#ifndef REFOLD_REPLAY_REPORT_REPORT_H
+#define REFOLD_REPLAY_REPORT_REPORT_H
+
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include "replay/run.h"
+
+#define RF_REPORT_SCHEMA "refold-report/1"
+#define RF_DIFF_SCHEMA "refold-diff/1"
+
+/*
+ * The facts of one trace, after it was read (damage shows up while reading). path: only its base name gets into the
+ * report. results: of its replay, the last one. NULL on lack of memory.
+ */
+json_t *rf_report_trace(const char *path, struct rf_reader *reader, const struct rf_results *results);
+/* The same of a trace whose header cannot be read: nothing else of it can, and its report says so. */
+json_t *rf_report_unreadable_trace(const char *path, const struct rf_error *err);
+
+/* What a report says of its traces, one after the other: arrays. */
+struct rf_report_parts {
+	json_t *traces;			/* of rf_report_trace() */
+	json_t *windows, *processes;
+};
+
+/* Append the windows and processes of the trace that was replayed last. */
+void rf_report_add_parts(const struct rf_report_parts *parts, const char *path, struct rf_reader *reader,
+			 const struct rf_results *results);
+
+/* The report of these parts, which are taken over, and of the results. NULL on lack of memory. */
+json_t *rf_report_build(const struct rf_report_parts *parts, const struct rf_results *results);
+
+/* What a reader must know before he believes a number, worst first: an array of sentences, empty if all is well. */
+json_t *rf_report_warnings(const json_t *report);
+
+/* Canonical text: sorted keys, two spaces, integers, a newline at the end. Errors show in ferror(). */
+void rf_report_write(const json_t *report, FILE *out);
+
+/* Read a report. NULL with err: not JSON, not a report, or one of a newer schema. */
+json_t *rf_report_load(const char *path, struct rf_error *err);
+
+/* The table a person reads first. */
+void rf_table_write(const json_t *report, FILE *out);
+/* What each place in core mm that reads entries loaded. */
+void rf_table_write_readers(const json_t *report, FILE *out);
+/* A line for each window, or process, and policy. */
+void rf_table_write_windows(const json_t *report, FILE *out);
+void rf_table_write_processes(const json_t *report, FILE *out);
+
+/* "99.99 %", rounded down, so that only all of it is 100 %. */
+const char *rf_percent(u64 part, u64 whole, char *text, size_t size);
+/* "1,234,567" */
+const char *rf_group_digits(s64 value, char *text, size_t size);
+
+/*
+ * What differs between two policies' results ("policies" members of reports), as a refold-diff/1 object without the
+ * two sides' names; NULL on lack of memory.
+ */
+json_t *rf_diff_policies(const json_t *a, const json_t *b);
+/*
+ * The same of two reports' windows under these policies: an array of those that differ, or that only one has. A window
+ * is known by its label and its number among those of the label.
+ */
+json_t *rf_diff_windows(const json_t *a, const char *policy_a, const json_t *b, const char *policy_b);
+/*
+ * What differs in what two reports say of their traces: an array of changes, not empty for different recordings, whose
+ * policies do not compare.
+ */
+json_t *rf_diff_worlds(const json_t *a, const json_t *b);
+/*
+ * As text; diff: {"comparisons": [rf_diff_policies() with "windows": rf_diff_windows()...],
+ * "world": rf_diff_worlds()}.
+ */
+void rf_diff_write(const json_t *diff, FILE *out);
+
+#endif

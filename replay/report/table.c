@@ -1,0 +1,546 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The table a person reads first: how faithful the replay is, then what the policies do differently. Policies are
+ * columns; only counters that differ get a row, because what is the same needs no comparing. No colours, no look at the
+ * terminal: the same report gives the same text everywhere.
+ */
+#include <string.h>
+
+#include "arch/counters.h"
+#include "engine/stats.h"
+#include "replay/report/report.h"
+
+#define TABLE_WIDTH 100
+#define LABEL_WIDTH 26
+#define COUNTER_WIDTH 18
+
+/* A run of policies that fits next to each other; wider reports get several tables. */
+struct columns {
+	const json_t *policies;
+	size_t first, end;
+	int width[RF_MAX_POLICIES];	/* indexed by policy */
+};
+
+/* Counters worth a row per operation; the totals show all. */
+static const char *const main_counters[] = {
+	"tlbi", "flush_calls", "fold", "unfold", "born", "erased", "pte_loads", "pte_stores", "pte_atomics",
+};
+
+static const char *const folded_counters[] = { "live_blocks", "peak_live_blocks", "live_block_time_ms" };
+
+static s64 number(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+static const char *string(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "?";
+}
+
+const char *rf_group_digits(s64 value, char *text, size_t size)
+{
+	char digits[24];
+	size_t length, i, used = 0;
+
+	length = snprintf(digits, sizeof(digits), "%lld", (long long)value);
+	for (i = 0; i < length && used + 2 < size; i++) {
+		text[used++] = digits[i];
+		if (digits[i] != '-' && i + 1 < length && (length - 1 - i) % 3 == 0)
+			text[used++] = ',';
+	}
+	text[used] = '\0';
+	return text;
+}
+
+static void print_number(FILE *out, s64 value, int width)
+{
+	char text[40];
+
+	fprintf(out, "%*s", width, rf_group_digits(value, text, sizeof(text)));
+}
+
+/* Text under a label, broken between words; '\v' is a space that does not break. */
+static void print_paragraph(FILE *out, const char *label, const char *text)
+{
+	size_t column = 11, length, i;
+
+	fprintf(out, "%-11s", label);
+	while (*text) {
+		length = strcspn(text, " ");
+		if (column > 11 && column + 1 + length > TABLE_WIDTH) {
+			fprintf(out, "\n%11s", "");
+			column = 11;
+		} else if (column > 11) {
+			fputc(' ', out);
+			column++;
+		}
+		for (i = 0; i < length; i++)
+			fputc(text[i] == '\v' ? ' ' : text[i], out);
+		column += length;
+		text += length;
+		text += strspn(text, " ");
+	}
+	fputc('\n', out);
+}
+
+/* ---- what was replayed, and how well ------------------------------------------ */
+
+static void print_trace(FILE *out, const json_t *trace)
+{
+	const char *name = json_string_value(json_object_get(trace, "name"));
+	char line[400], records[40], files[40];
+	u64 ms = number(trace, "duration_ns") / 1000000;
+
+	if (!name) {
+		snprintf(files, sizeof(files), "%lld traces", (long long)number(trace, "files"));
+		name = files;
+	}
+	snprintf(line, sizeof(line), "%.100s: %s records in %llu.%03llu s, Linux %.60s %.40s, %lld KiB pages, %lld CPUs",
+		 name,
+		 rf_group_digits(number(trace, "records"), records, sizeof(records)), (unsigned long long)(ms / 1000),
+		 (unsigned long long)(ms % 1000), string(trace, "kernel"), string(trace, "arch"),
+		 (long long)number(trace, "page_size_bytes") / 1024, (long long)number(trace, "cpus"));
+	print_paragraph(out, "trace", line);
+}
+
+/* Not a warning: what the recording lacks for it, the fidelity shows. */
+static void print_missing(FILE *out, const json_t *trace)
+{
+	const json_t *name;
+	char line[2000] = "";
+	size_t i, used = 0;
+
+	json_array_foreach(json_object_get(trace, "missing_events"), i, name)
+		if (used < sizeof(line))
+			used += snprintf(line + used, sizeof(line) - used, "%s%s", used ? ", " : "recorded without ",
+					 json_string_value(name));
+	if (used)
+		print_paragraph(out, "", line);
+}
+
+/* "; N of M what" where anything was checked. */
+static void add_checks(char *line, size_t size, const json_t *fidelity, const char *ok_key, const char *bad_key,
+		       const char *what)
+{
+	s64 ok = number(fidelity, ok_key), all = ok + number(fidelity, bad_key);
+	char a[40], b[40];
+
+	if (all)
+		snprintf(line + strlen(line), size - strlen(line), "%s of %s %s; ", rf_group_digits(ok, a, sizeof(a)),
+			 rf_group_digits(all, b, sizeof(b)), what);
+}
+
+static void print_fidelity(FILE *out, const json_t *fidelity, const json_t *trace)
+{
+	char line[400] = "", a[40], b[40], present[24], pfn[24], order[24];
+	s64 ptes = number(fidelity, "ptes");
+
+	if (ptes) {
+		snprintf(line, sizeof(line),
+			 "of %s entries in the final snapshots of %s processes %s are present, %s have the right page, "
+			 "%s the right folio order; %lld too many",
+			 rf_group_digits(ptes, a, sizeof(a)),
+			 rf_group_digits(number(fidelity, "processes_compared"), b, sizeof(b)),
+			 rf_percent(number(fidelity, "present"), ptes, present, sizeof(present)),
+			 rf_percent(number(fidelity, "pfn"), ptes, pfn, sizeof(pfn)),
+			 rf_percent(number(fidelity, "order"), ptes, order, sizeof(order)),
+			 (long long)number(fidelity, "extra"));
+		print_paragraph(out, "fidelity", line);
+		line[0] = '\0';
+	}
+	add_checks(line, sizeof(line), fidelity, "fault_checks_ok", "fault_checks_bad",
+		   "faults hit the entry their error code says");
+	add_checks(line, sizeof(line), fidelity, "rss_checks_ok", "rss_checks_bad", "RSS counters agree");
+	snprintf(line + strlen(line), sizeof(line) - strlen(line), "%s events lost",
+		 rf_group_digits(number(trace, "lost_events"), a, sizeof(a)));
+	print_paragraph(out, ptes ? "" : "fidelity", line);
+}
+
+/*
+ * Where the recorded kernel told of its own flushes (x86), a policy of that architecture can be held against them,
+ * cause by cause.
+ */
+static void print_flushes(FILE *out, const json_t *report)
+{
+	/* The causes the kernel's flushes were seen in, and the rows that predict them. */
+	static const struct {
+		const char *cause, *rows[5];
+	} causes[] = {
+		{ "cow", { "cow" } },
+		{ "munmap", { "zap_munmap" } },
+		{ "mprotect", { "mprotect" } },
+		{ "brk", { "zap_brk" } },
+		{ "fork", { "fork" } },
+		{ "exec", { "exec" } },
+		{ "mmap", { "zap_mmap_fixed" } },
+		{ "mremap", { "mremap", "zap_mremap" } },
+		{ "madvise", { "zap_dontneed", "zap_guard", "zap_remove", "madv_free", "madv_cold" } },
+	};
+	const json_t *recorded = json_object_get(json_object_get(report, "fidelity"), "tlb_flushes_recorded"), *policy;
+	char line[400], a[40], b[40];
+	size_t i, k, row, used;
+
+	json_array_foreach(json_object_get(report, "policies"), i, policy) {
+		const json_t *operations = json_object_get(policy, "operations");
+
+		if (strcmp(string(policy, "arch"), "x86"))
+			continue;
+		used = snprintf(line, sizeof(line), "%.60s against the kernel's own:", string(policy, "name"));
+		for (k = 0; k < ARRAY_SIZE(causes); k++) {
+			u64 predicted = 0, seen = number(recorded, causes[k].cause);
+
+			for (row = 0; row < ARRAY_SIZE(causes[k].rows) && causes[k].rows[row]; row++)
+				predicted += number(json_object_get(operations, causes[k].rows[row]), "flush_calls");
+			if (predicted || seen)
+				used += snprintf(line + used, sizeof(line) - used, " %s\v%s/%s", causes[k].cause,
+						 rf_group_digits(predicted, a, sizeof(a)),
+						 rf_group_digits(seen, b, sizeof(b)));
+		}
+		print_paragraph(out, "flushes", line);
+	}
+}
+
+static bool flushes_recorded(const json_t *report)
+{
+	json_t *recorded = json_object_get(json_object_get(report, "fidelity"), "tlb_flushes_recorded"), *value;
+	const char *cause;
+
+	json_object_foreach(recorded, cause, value)
+		if (json_integer_value(value))
+			return true;
+	return false;
+}
+
+/* What every column stands on that was recorded elsewhere is no news; the report has all of it, as sentences. */
+static bool goes_without_saying(const char *assumption)
+{
+	return !strcmp(assumption, "recorded_arch") || !strcmp(assumption, "other_cpus");
+}
+
+/* A line for each policy whose machine is not what was recorded: its pages, and what that left open, how often. */
+static void print_assumptions(FILE *out, const json_t *policies)
+{
+	const json_t *policy, *assumption;
+	char line[1000], digits[40];
+	size_t i, k, used, named;
+
+	json_array_foreach(policies, i, policy) {
+		const json_t *geometry = json_object_get(policy, "geometry");
+
+		used = snprintf(line, sizeof(line), "%.60s, pages of %lld\vKiB in tables of %s:", string(policy, "name"),
+				(long long)number(geometry, "page_size_bytes") / 1024,
+				rf_group_digits(number(geometry, "table_entries"), digits, sizeof(digits)));
+		named = 0;
+		json_array_foreach(json_object_get(policy, "assumptions"), k, assumption) {
+			s64 count = number(assumption, "count");
+
+			if (goes_without_saying(string(assumption, "name")))
+				continue;
+			used += snprintf(line + used, sizeof(line) - used, "%s %.40s", named++ ? "," : "",
+					 string(assumption, "name"));
+			if (count)
+				used += snprintf(line + used, sizeof(line) - used, "\v%s",
+						 rf_group_digits(count, digits, sizeof(digits)));
+		}
+		if (named)
+			print_paragraph(out, "assumed", line);
+	}
+}
+
+static void print_head(FILE *out, const json_t *report)
+{
+	const json_t *traces = json_object_get(report, "traces"), *trace = json_object_get(report, "trace"), *warning;
+	size_t i;
+
+	json_array_foreach(json_object_get(report, "warnings"), i, warning)
+		print_paragraph(out, "WARNING", json_string_value(warning));
+	print_trace(out, json_array_size(traces) == 1 ? json_array_get(traces, 0) : trace);
+	print_missing(out, trace);
+	print_fidelity(out, json_object_get(report, "fidelity"), trace);
+	if (flushes_recorded(report))
+		print_flushes(out, report);
+	print_assumptions(out, json_object_get(report, "policies"));
+}
+
+/* ---- columns ------------------------------------------------------------------ */
+
+/* Names with knobs are headed by one line per knob: "linux-6.12", "+tlbi=single". */
+static int longest_part(const char *name)
+{
+	int longest = 0, length;
+
+	while (*name) {
+		length = 1 + strcspn(name + 1, "+");
+		if (length > longest)
+			longest = length;
+		name += length;
+	}
+	return longest;
+}
+
+static int column_width(const json_t *policy)
+{
+	const json_t *totals = json_object_get(policy, "totals"), *value;
+	int width = longest_part(string(policy, "name")), length;
+	const char *key;
+	char text[40];
+
+	json_object_foreach((json_t *)totals, key, value) {
+		length = strlen(rf_group_digits(json_integer_value(value), text, sizeof(text)));
+		if (length > width)
+			width = length;
+	}
+	return width + 2;
+}
+
+/* The next run of policies that fits; false when all were shown. */
+static bool next_columns(struct columns *columns, int left)
+{
+	size_t nr = json_array_size(columns->policies);
+	int used = left;
+
+	columns->first = columns->end;
+	while (columns->end < nr && columns->end < RF_MAX_POLICIES) {
+		columns->width[columns->end] = column_width(json_array_get(columns->policies, columns->end));
+		used += columns->width[columns->end];
+		if (used > TABLE_WIDTH && columns->end > columns->first)
+			break;
+		columns->end++;
+	}
+	return columns->first < columns->end;
+}
+
+static void print_heads(FILE *out, const struct columns *columns, const char *left)
+{
+	const char *rest[RF_MAX_POLICIES];
+	bool more = true;
+	size_t i;
+
+	for (i = columns->first; i < columns->end; i++)
+		rest[i] = string(json_array_get(columns->policies, i), "name");
+	while (more) {
+		more = false;
+		fprintf(out, "%-*s", LABEL_WIDTH + COUNTER_WIDTH, left);
+		for (i = columns->first; i < columns->end; i++) {
+			int length = *rest[i] ? 1 + strcspn(rest[i] + 1, "+") : 0;
+
+			fprintf(out, "%*s%.*s", columns->width[i] - length, "", length, rest[i]);
+			rest[i] += length;
+			more |= *rest[i] != '\0';
+		}
+		fputc('\n', out);
+		left = "";
+	}
+}
+
+/* row NULL: the totals. */
+static s64 value_of(const json_t *policy, const char *row, const char *counter)
+{
+	if (!row)
+		return number(json_object_get(policy, "totals"), counter);
+	return number(json_object_get(json_object_get(policy, "operations"), row), counter);
+}
+
+/* Over all policies, not only the visible ones. With one policy there is nothing to compare: what is not 0 counts. */
+static bool worth_a_row(const json_t *policies, const char *row, const char *counter)
+{
+	s64 first = value_of(json_array_get(policies, 0), row, counter);
+	size_t i;
+
+	for (i = 1; i < json_array_size(policies); i++)
+		if (value_of(json_array_get(policies, i), row, counter) != first)
+			return true;
+	return json_array_size(policies) == 1 && first;
+}
+
+static void print_row(FILE *out, const struct columns *columns, const char *label, const char *row, const char *counter)
+{
+	size_t i;
+
+	fprintf(out, "%-*s%-*s", LABEL_WIDTH, label, COUNTER_WIDTH, counter);
+	for (i = columns->first; i < columns->end; i++)
+		print_number(out, value_of(json_array_get(columns->policies, i), row, counter), columns->width[i]);
+	fputc('\n', out);
+}
+
+/* ---- totals ------------------------------------------------------------------- */
+
+/* The counters of the totals in the order of arch/counters.h, then those of folded blocks; NULL past the end. */
+static const char *total_counter(size_t index)
+{
+	if (index < ARCH_NR_COUNTERS)
+		return arch_counter_names[index];
+	index -= ARCH_NR_COUNTERS;
+	return index < ARRAY_SIZE(folded_counters) ? folded_counters[index] : NULL;
+}
+
+static void print_same(FILE *out, const json_t *policies)
+{
+	char line[2000] = "", digits[40];
+	const char *counter;
+	size_t i, used = 0;
+	s64 value;
+
+	for (i = 0; (counter = total_counter(i)); i++) {
+		value = value_of(json_array_get(policies, 0), NULL, counter);
+		if (!value || worth_a_row(policies, NULL, counter))
+			continue;
+		used += snprintf(line + used, sizeof(line) - used, "%s%s\v%s", used ? ", " : "", counter,
+				 rf_group_digits(value, digits, sizeof(digits)));
+	}
+	if (used)
+		print_paragraph(out, "all alike", line);
+}
+
+static void print_totals(FILE *out, const json_t *policies)
+{
+	struct columns columns = { .policies = policies };
+	const char *counter;
+	size_t i;
+
+	while (next_columns(&columns, LABEL_WIDTH + COUNTER_WIDTH)) {
+		const char *label = "total";
+
+		fputc('\n', out);
+		print_heads(out, &columns, "");
+		for (i = 0; (counter = total_counter(i)); i++) {
+			if (!worth_a_row(policies, NULL, counter))
+				continue;
+			print_row(out, &columns, label, NULL, counter);
+			label = "";
+		}
+	}
+	if (json_array_size(policies) > 1)
+		print_same(out, policies);
+}
+
+/* ---- operations ----------------------------------------------------------------- */
+
+static bool operation_differs(const json_t *policies, const char *row)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(main_counters); i++)
+		if (worth_a_row(policies, row, main_counters[i]))
+			return true;
+	return false;
+}
+
+/* The number of operations is the same under every policy; it stands beside the name. */
+static void print_operation(FILE *out, const struct columns *columns, const char *row)
+{
+	char label[64], digits[40];
+	size_t i;
+
+	rf_group_digits(value_of(json_array_get(columns->policies, 0), row, "operations"), digits, sizeof(digits));
+	snprintf(label, sizeof(label), "%-14s %9s", row, digits);
+	for (i = 0; i < ARRAY_SIZE(main_counters); i++) {
+		if (!worth_a_row(columns->policies, row, main_counters[i]))
+			continue;
+		print_row(out, columns, label, row, main_counters[i]);
+		label[0] = '\0';
+	}
+}
+
+static void print_operations(FILE *out, const json_t *policies)
+{
+	struct columns columns = { .policies = policies };
+	char line[1000] = "";
+	size_t row, used = 0;
+
+	for (row = 0; row < RF_NR_ROWS; row++)
+		if (!operation_differs(policies, rf_row_names[row]) &&
+		    value_of(json_array_get(policies, 0), rf_row_names[row], "operations"))
+			used += snprintf(line + used, sizeof(line) - used, "%s%s", used ? ", " : "", rf_row_names[row]);
+	while (next_columns(&columns, LABEL_WIDTH + COUNTER_WIDTH)) {
+		fputc('\n', out);
+		print_heads(out, &columns, "operation          times");
+		for (row = 0; row < RF_NR_ROWS; row++)
+			if (operation_differs(policies, rf_row_names[row]))
+				print_operation(out, &columns, rf_row_names[row]);
+	}
+	if (used)
+		print_paragraph(out, json_array_size(policies) > 1 ? "all alike" : "no work", line);
+}
+
+/* ---- readers ---------------------------------------------------------------------- */
+
+static s64 read_of(const json_t *policy, const char *site, const char *counter)
+{
+	return number(json_object_get(json_object_get(policy, "readers"), site), counter);
+}
+
+static bool reads_differ(const json_t *policies, const char *site, const char *counter)
+{
+	size_t i;
+
+	for (i = 1; i < json_array_size(policies); i++)
+		if (read_of(json_array_get(policies, i), site, counter) !=
+		    read_of(json_array_get(policies, 0), site, counter))
+			return true;
+	return false;
+}
+
+static void print_reads(FILE *out, const struct columns *columns, const char *label, const char *site,
+			const char *counter)
+{
+	size_t i;
+
+	fprintf(out, "%-*s%-*s", LABEL_WIDTH, label, COUNTER_WIDTH, counter);
+	for (i = columns->first; i < columns->end; i++)
+		print_number(out, read_of(json_array_get(columns->policies, i), site, counter), columns->width[i]);
+	fputc('\n', out);
+}
+
+static bool any_read(const json_t *policies, const char *site, const char *counter)
+{
+	return read_of(json_array_get(policies, 0), site, counter) || reads_differ(policies, site, counter);
+}
+
+/* Where policies batch differently, even the number of calls is a policy's own. */
+static void print_site(FILE *out, const struct columns *columns, const char *site)
+{
+	char label[64], digits[40];
+
+	rf_group_digits(read_of(json_array_get(columns->policies, 0), site, "calls"), digits, sizeof(digits));
+	snprintf(label, sizeof(label), "%-18s %6s ", site, digits);
+	if (reads_differ(columns->policies, site, "calls")) {
+		print_reads(out, columns, site, site, "calls");
+		label[0] = '\0';
+	}
+	if (any_read(columns->policies, site, "blocks")) {
+		print_reads(out, columns, label, site, "blocks");
+		label[0] = '\0';
+	}
+	print_reads(out, columns, label, site, "loads");
+	if (reads_differ(columns->policies, site, "lines"))
+		print_reads(out, columns, "", site, "lines");
+}
+
+void rf_table_write_readers(const json_t *report, FILE *out)
+{
+	struct columns columns = { .policies = json_object_get(report, "policies") };
+	size_t site;
+
+	while (next_columns(&columns, LABEL_WIDTH + COUNTER_WIDTH)) {
+		fputc('\n', out);
+		print_heads(out, &columns, "reader              calls");
+		for (site = 0; site < RF_NR_SITES; site++)
+			if (any_read(columns.policies, rf_site_names[site], "calls"))
+				print_site(out, &columns, rf_site_names[site]);
+	}
+}
+
+void rf_table_write(const json_t *report, FILE *out)
+{
+	const json_t *policies = json_object_get(report, "policies");
+
+	print_head(out, report);
+	if (!json_array_size(policies))
+		return;
+	print_totals(out, policies);
+	print_operations(out, policies);
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The windows or the processes of a recording as a table: a line for each of them and policy with the counters that the
+ * policies are about. Everything else is in the report.
+ */
+#include <string.h>
+
+#include "replay/report/report.h"
+
+/* The last one only windows have. */
+static const char *const shown[] = { "faults", "fold", "unfold", "born", "erased", "tlbi", "dsb", "live_blocks" };
+
+struct layout {
+	const char *head;
+	void (*label)(const json_t *part, char *text, size_t size);
+	size_t nr;		/* of the counters shown */
+	int label_width, policy_width;
+	int counter_widths[ARRAY_SIZE(shown)];
+};
+
+static const char *string(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "?";
+}
+
+static const char *counter(const json_t *policy, size_t i, char *text, size_t size)
+{
+	return rf_group_digits(json_integer_value(json_object_get(json_object_get(policy, "totals"), shown[i])), text,
+			       size);
+}
+
+/* The label; with its number where it is not the first of that label. */
+static void window_label(const json_t *window, char *text, size_t size)
+{
+	long long occurrence = json_integer_value(json_object_get(window, "occurrence"));
+
+	if (occurrence > 1)
+		snprintf(text, size, "%s (%lld)", string(window, "label"), occurrence);
+	else
+		snprintf(text, size, "%s", string(window, "label"));
+}
+
+static void process_label(const json_t *process, char *text, size_t size)
+{
+	snprintf(text, size, "%lld %s", json_integer_value(json_object_get(process, "pid")),
+		 string(process, "command"));
+}
+
+static void widen(int *width, const char *text)
+{
+	int length = strlen(text);
+
+	if (length > *width)
+		*width = length;
+}
+
+static void measure(struct layout *layout, const json_t *parts)
+{
+	const json_t *part, *policy;
+	char text[256];
+	size_t i, k, n;
+
+	widen(&layout->label_width, layout->head);
+	widen(&layout->policy_width, "policy");
+	for (n = 0; n < layout->nr; n++)
+		widen(&layout->counter_widths[n], shown[n]);
+	json_array_foreach(parts, i, part) {
+		layout->label(part, text, sizeof(text));
+		widen(&layout->label_width, text);
+		json_array_foreach(json_object_get(part, "policies"), k, policy) {
+			widen(&layout->policy_width, string(policy, "name"));
+			for (n = 0; n < layout->nr; n++)
+				widen(&layout->counter_widths[n], counter(policy, n, text, sizeof(text)));
+		}
+	}
+}
+
+static void write_part(FILE *out, const struct layout *layout, const json_t *part)
+{
+	const json_t *policy;
+	char text[256];
+	size_t k, n;
+
+	layout->label(part, text, sizeof(text));
+	json_array_foreach(json_object_get(part, "policies"), k, policy) {
+		fprintf(out, "%-*s  %-*s", layout->label_width, k ? "" : text, layout->policy_width,
+			string(policy, "name"));
+		for (n = 0; n < layout->nr; n++) {
+			char digits[40];
+
+			fprintf(out, "  %*s", layout->counter_widths[n], counter(policy, n, digits, sizeof(digits)));
+		}
+		fputc('\n', out);
+	}
+}
+
+static void write_parts(FILE *out, struct layout *layout, const json_t *parts)
+{
+	const json_t *part;
+	size_t i, n;
+
+	measure(layout, parts);
+	fprintf(out, "\n%-*s  %-*s", layout->label_width, layout->head, layout->policy_width, "policy");
+	for (n = 0; n < layout->nr; n++)
+		fprintf(out, "  %*s", layout->counter_widths[n], shown[n]);
+	fputc('\n', out);
+	json_array_foreach(parts, i, part)
+		write_part(out, layout, part);
+}
+
+void rf_table_write_windows(const json_t *report, FILE *out)
+{
+	struct layout layout = { .head = "window", .label = window_label, .nr = ARRAY_SIZE(shown) };
+	const json_t *windows = json_object_get(report, "windows");
+
+	if (json_array_size(windows))
+		write_parts(out, &layout, windows);
+	else
+		fprintf(out, "\nno windows: no mark in the recording begins one\n");
+}
+
+void rf_table_write_processes(const json_t *report, FILE *out)
+{
+	struct layout layout = { .head = "process", .label = process_label, .nr = ARRAY_SIZE(shown) - 1 };
+
+	write_parts(out, &layout, json_object_get(report, "processes"));
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What a reader must know before he believes a number. The limits are here and nowhere else: below 99.9 % of anything
+ * that was measured, or with anything lost, a report says so before it says anything else.
+ */
+#include <stdarg.h>
+#include <string.h>
+
+#include "replay/report/report.h"
+
+static u64 count(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+static void warn(json_t *list, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void warn(json_t *list, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	json_array_append_new(list, json_vsprintf(format, args));
+	va_end(args);
+}
+
+/* Fewer than 99.9 % of the whole. */
+static bool poor(u64 good, u64 whole)
+{
+	return (unsigned __int128)good * 1000 < (unsigned __int128)whole * 999;
+}
+
+/* Percent with two digits, rounded down: 99.999 % is not 100 %. */
+const char *rf_percent(u64 part, u64 whole, char *text, size_t size)
+{
+	u64 hundredths = whole ? (u64)((unsigned __int128)part * 10000 / whole) : 10000;
+
+	snprintf(text, size, "%llu.%02llu %%", (unsigned long long)(hundredths / 100),
+		 (unsigned long long)(hundredths % 100));
+	return text;
+}
+
+static void warn_of_damage(json_t *list, const json_t *report)
+{
+	const json_t *traces = json_object_get(report, "traces"), *trace, *damage;
+	size_t i;
+
+	json_array_foreach(traces, i, trace) {
+		const char *name = json_string_value(json_object_get(trace, "name"));
+
+		if (json_is_true(json_object_get(trace, "complete")))
+			continue;
+		damage = json_array_get(json_object_get(trace, "damage"), 0);
+		if (damage)
+			warn(list, "%s is damaged at byte %llu (%s): the results cover only what could be read", name,
+			     (unsigned long long)count(damage, "offset_bytes"),
+			     json_string_value(json_object_get(damage, "reason")));
+		else
+			warn(list, "%s has no end: it was cut, and the results cover only what is there", name);
+	}
+}
+
+static void warn_of_losses(json_t *list, const json_t *report)
+{
+	const json_t *trace = json_object_get(report, "trace"), *fidelity = json_object_get(report, "fidelity");
+	u64 lost = count(trace, "lost_events"), inexact = count(fidelity, "inexact_mms");
+
+	if (lost)
+		warn(list, "%llu events were lost beside %llu that were recorded: counts are too low and may be wrong",
+		     (unsigned long long)lost, (unsigned long long)count(trace, "records"));
+	if (inexact)
+		warn(list, "%llu of %llu address spaces are inexact: events were lost or their snapshot is torn",
+		     (unsigned long long)inexact, (unsigned long long)count(fidelity, "mms"));
+}
+
+static void warn_of_poor_fidelity(json_t *list, const json_t *fidelity)
+{
+	static const struct {
+		const char *key, *text;
+	} parts[] = {
+		{ "present", "are present" }, { "pfn", "have the right page frame" },
+		{ "order", "have the right folio order" },
+	};
+	u64 ptes = count(fidelity, "ptes"), ok, bad;
+	char percent[32];
+	size_t i;
+
+	if (!ptes)
+		warn(list, "no final snapshot to compare with: how faithful the replay is, is not known");
+	for (i = 0; i < ARRAY_SIZE(parts); i++)
+		if (poor(count(fidelity, parts[i].key), ptes))
+			warn(list, "only %s of the snapshots' entries %s",
+			     rf_percent(count(fidelity, parts[i].key), ptes, percent, sizeof(percent)), parts[i].text);
+	if (poor(ptes, ptes + count(fidelity, "extra")))
+		warn(list, "the replay holds %llu entries that the snapshots do not have",
+		     (unsigned long long)count(fidelity, "extra"));
+	ok = count(fidelity, "fault_checks_ok");
+	bad = count(fidelity, "fault_checks_bad");
+	if (poor(ok, ok + bad))
+		warn(list, "only %s of the faults hit an entry as their error code says",
+		     rf_percent(ok, ok + bad, percent, sizeof(percent)));
+	ok = count(fidelity, "rss_checks_ok");
+	bad = count(fidelity, "rss_checks_bad");
+	if (poor(ok, ok + bad))
+		warn(list, "only %s of the RSS counters agree", rf_percent(ok, ok + bad, percent, sizeof(percent)));
+}
+
+static void warn_of_windows(json_t *list, const json_t *report)
+{
+	u64 left_out = count(json_object_get(report, "trace"), "windows_left_out");
+
+	if (left_out)
+		warn(list, "%llu windows behind the first %d of a trace are left out; choose fewer with --window-begin",
+		     (unsigned long long)left_out, RF_MAX_WINDOWS);
+}
+
+static void warn_of_anomalies(json_t *list, const json_t *policies)
+{
+	const char *name;
+	json_t *policy, *number;
+	size_t i;
+
+	json_array_foreach(policies, i, policy)
+		json_object_foreach(json_object_get(policy, "anomalies"), name, number)
+			if (json_integer_value(number))
+				warn(list, "%s: the machine met %lld operations it did not expect (%s)",
+				     json_string_value(json_object_get(policy, "name")),
+				     (long long)json_integer_value(number), name);
+}
+
+json_t *rf_report_warnings(const json_t *report)
+{
+	json_t *list = json_array();
+
+	warn_of_damage(list, report);
+	warn_of_losses(list, report);
+	warn_of_poor_fidelity(list, json_object_get(report, "fidelity"));
+	warn_of_anomalies(list, json_object_get(report, "policies"));
+	warn_of_windows(list, report);
+	return list;
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Each fault is an assertion on the entry it hit: the hardware's error code says
+ * whether it was present, and that it was not writable. What contradicts the model
+ * is explained where a known gap of the records explains it, and repaired.
+ */
+#include "engine/ops.h"
+#include "replay/tracker/tracking.h"
+
+/* The model held the entry empty, the hardware found it present: something no record told, most often GUP. */
+static void adopt_unseen(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn)
+{
+	if (vma->flags & (RF_VM_SPECIAL | RF_VM_PFNMAP | RF_VM_HUGETLB))
+		return;
+	if (vma->file)
+		map_file_page(tracker, mm, vma, vpn, 1, vma->flags & RF_VM_SHMEM, false,
+			      RF_OP_POPULATE | RF_OP_INFERRED);
+	else
+		set_anon(tracker, mm, vma, vpn, world_invent_pfn(tracker->world, 0), 0,
+			 RF_OP_POPULATE | RF_OP_INFERRED);
+	/* Whatever it is, it was not writable: the fault says so. */
+	world_set_flags(mm, vpn, 0, WORLD_WRITE);
+}
+
+/* page_mkclean_one() */
+static void make_clean(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte, u16 op_flags)
+{
+	u64 pfn = world_pte_pfn(pte);
+
+	emit_entry(tracker, RF_OP_MKCLEAN, mm, vpn, pfn, folio_order(tracker->world, pfn), op_flags);
+	world_set_flags(mm, vpn, 0, WORLD_WRITE);
+}
+
+bool check_write_protected(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte)
+{
+	const struct world_vma *vma = world_vma_find(mm, vpn << tracker->page_shift);
+	bool explained = false;
+
+	if (was_recent(tracker, mm, vpn))
+		return true;
+	explained = pte & WORLD_GUESSED;
+	if (vma && vma->flags & RF_VM_SHARED && world_pte_kind(pte) == WORLD_FILE) {
+		/* By writeback, which no record tells. */
+		make_clean(tracker, mm, vpn, pte, RF_OP_INFERRED);
+		tracker->fidelity.inferred.mkclean++;
+		explained = true;
+	}
+	world_set_flags(mm, vpn, 0, WORLD_WRITE | WORLD_GUESSED | (pte & WORLD_GUESSED ? WORLD_EXCLUSIVE : 0));
+	return explained;
+}
+
+static bool check_present(struct rf_tracker *tracker, struct task *task, struct world_vma *vma, u64 vpn, bool write)
+{
+	struct world_mm *mm = task->mm;
+	world_pte pte = world_get(mm, vpn);
+
+	if (!world_pte_present(pte)) {
+		settle_others(tracker, mm, task, tracker->time);
+		pte = world_get(mm, vpn);
+	}
+	if (!world_pte_present(pte)) {
+		if (vma)
+			adopt_unseen(tracker, mm, vma, vpn);
+		return false;
+	}
+	return !write || !(pte & WORLD_WRITE) || check_write_protected(tracker, mm, vpn, pte);
+}
+
+static bool check_missing(struct rf_tracker *tracker, struct task *task, u64 vpn)
+{
+	static const u8 member_of_kind[] = { [WORLD_ANON] = RF_RSS_ANON, [WORLD_SHMEM] = RF_RSS_SHMEM };
+	struct world_mm *mm = task->mm;
+	world_pte pte = world_get(mm, vpn);
+	enum world_kind kind = world_pte_kind(pte);
+	bool reclaimed;
+
+	if (!world_pte_present(pte) || was_recent(tracker, mm, vpn))
+		return true;
+	reclaimed = pte & WORLD_DOUBT ||
+		    (kind < ARRAY_SIZE(member_of_kind) && mm->unmapped[member_of_kind[kind]]);
+	unmap_unseen(tracker, mm, vpn, pte);
+	return reclaimed;
+}
+
+void check_fault(struct rf_tracker *tracker, struct task *task, u64 vpn, u16 flags)
+{
+	struct world_vma *vma = world_vma_find(task->mm, vpn << tracker->page_shift);
+	bool ok;
+
+	if (task->mm->settling || !vma || vma->implicit)
+		return;
+	/* pte_protnone() is present to the kernel and not to the hardware. */
+	if (!(vma->flags & (RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC)) || vma->flags & (RF_VM_HUGETLB | RF_VM_PFNMAP))
+		return;
+	if (flags & RF_FAULT_PRESENT)
+		ok = check_present(tracker, task, vma, vpn, flags & RF_FAULT_WRITE);
+	else
+		ok = check_missing(tracker, task, vpn);
+	if (ok)
+		tracker->fidelity.fault_checks_ok++;
+	else
+		tracker->fidelity.fault_checks_bad++;
+}
+
+/* ---- writeback on request ------------------------------------------------------------ */
+
+/* folio_mkclean(): every shared mapping of the page. */
+static void clean_page(struct rf_tracker *tracker, u64 pfn)
+{
+	const struct world_map *maps;
+	size_t nr = rmap_collect(tracker->world, pfn, &maps);
+
+	for (size_t i = 0; i < nr; i++) {
+		struct world_mm *mm = world_mm(tracker->world, maps[i].mm);
+		world_pte pte = mm ? world_get(mm, maps[i].vpn) : 0;
+
+		if (world_pte_kind(pte) == WORLD_FILE && pte & WORLD_WRITE)
+			make_clean(tracker, mm, maps[i].vpn, pte, 0);
+	}
+}
+
+/*
+ * Dirty pages of a shared file mapping are those that are writable: the first write to a clean one faults. Folios are
+ * written back whole.
+ */
+void write_back(struct rf_tracker *tracker, struct world_mm *mm, u64 start, u64 end)
+{
+	struct world_vma *vma;
+	u64 vpn, last, pfn;
+
+	for (; start < end && (vma = world_vma_next(mm, start, NULL)) && vma->start < end; start = vma->end) {
+		if ((vma->flags & (RF_VM_SHARED | RF_VM_SHMEM | RF_VM_HUGETLB)) != RF_VM_SHARED)
+			continue;
+		vpn = vpn_of(tracker, max_u64(start, vma->start));
+		last = vpn_of(tracker, min_u64(end, vma->end));
+		for (; vpn < last; vpn++) {
+			world_pte pte = world_get(mm, vpn);
+			u32 order;
+
+			if (world_pte_kind(pte) != WORLD_FILE)
+				continue;
+			order = folio_order(tracker->world, world_pte_pfn(pte));
+			pfn = folio_head(world_pte_pfn(pte), order);
+			for (u64 i = 0; i < BIT_ULL(order); i++)
+				clean_page(tracker, pfn + i);
+			vpn += pfn + BIT_ULL(order) - world_pte_pfn(pte) - 1;
+		}
+	}
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The tracker: records in, operations out. It rebuilds the recorded world (tasks,
+ * address spaces, VMAs, which page is mapped where) by the rules of
+ * reconstruct.md and tells what core mm did, in the order in which it did it.
+ */
+#ifndef REFOLD_REPLAY_TRACKER_TRACKER_H
+#define REFOLD_REPLAY_TRACKER_TRACKER_H
+
+#include <stdio.h>
+
+#include "engine/ops.h"
+#include "replay/tracker/fidelity.h"
+#include "replay/processes.h"
+#include "replay/windows.h"
+#include "traces/trace.h"
+
+struct rf_tracker;
+
+/* Takes a block of operations; called in order. A negative errno stops the tracker. */
+typedef int (*rf_op_sink)(void *context, const struct rf_op *ops, size_t nr);
+
+struct rf_tracker_options {
+	rf_op_sink sink;	/* NULL: rebuild the world only */
+	void *context;
+	FILE *page_tables;	/* NULL, or where each process's rebuilt page table is written as it exits (TSV) */
+	struct rf_processes *processes;	/* NULL, or where processes and their address spaces are noted */
+	struct rf_windows *windows;	/* NULL, or where marks go; RF_OP_WINDOW tells which windows begin and end */
+};
+
+struct rf_tracker *rf_tracker_create(struct rf_reader *reader, const struct rf_tracker_options *options,
+				     struct rf_error *err);
+/* Process up to max more records. Returns how many, 0 at the end, or a negative errno. */
+s64 rf_tracker_run(struct rf_tracker *tracker, size_t max, struct rf_error *err);
+const struct rf_fidelity *rf_tracker_fidelity(const struct rf_tracker *tracker);
+/* Time of the last record processed, for the progress line. */
+u64 rf_tracker_time(const struct rf_tracker *tracker);
+/* How many records of each kind were processed, RF_RECORD_KIND_MAX numbers. LOST are those the cursors make up. */
+const u64 *rf_tracker_kinds(const struct rf_tracker *tracker);
+void rf_tracker_destroy(struct rf_tracker *tracker);
+
+#endif

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Entries that change their place: moved by mremap(), copied by fork().
+ */
+#include "engine/ops.h"
+#include "replay/world/world.h"
+
+struct move {
+	struct world *world;
+	struct world_mm *mm;
+	u64 shift;
+};
+
+static void move_pte(void *context, u64 vpn, world_pte pte)
+{
+	struct move *move = context;
+
+	world_set(move->world, move->mm, vpn + move->shift, pte);
+	world_set(move->world, move->mm, vpn, 0);
+}
+
+void world_move(struct world *world, struct world_mm *mm, u64 start, u64 end, u64 dst)
+{
+	struct move move = { world, mm, dst - start };
+
+	/* Sorted: that one copes with leaves being added. */
+	world_walk_sorted(world, mm, start, end, move_pte, &move);
+}
+
+struct fork {
+	struct world *world;
+	struct world_mm *parent, *child;
+	const struct world_vma *vma;
+};
+
+static void fork_pte(void *context, u64 vpn, world_pte pte)
+{
+	struct fork *fork = context;
+	world_pte copy = pte;
+
+	/* copy_present_ptes(): private writable pages are write-protected on both sides, and no longer exclusive. */
+	if (!(fork->vma->flags & RF_VM_SHARED)) {
+		copy &= ~(WORLD_WRITE | WORLD_EXCLUSIVE | WORLD_GUESSED);
+		if (copy != pte)
+			world_set_flags(fork->parent, vpn, 0, WORLD_WRITE | WORLD_EXCLUSIVE | WORLD_GUESSED);
+	}
+	world_set(fork->world, fork->child, vpn, copy);
+}
+
+/* vma_needs_copy(): page cache pages of a VMA that never had an anonymous page are left to be faulted in again. */
+static bool fork_copies(const struct world_vma *vma)
+{
+	if (vma->flags & RF_VM_PFNMAP)
+		return true;
+	return vma->anon_vma;
+}
+
+void world_fork(struct world *world, struct world_mm *parent, struct world_mm *child)
+{
+	struct fork fork = { world, parent, child, NULL };
+
+	for (u32 i = 0; i < parent->nr_vmas; i++) {
+		struct world_vma *vma = parent->vmas[i];
+
+		if (vma->flags & RF_VM_DONTCOPY)
+			continue;
+		world_vma_insert(world, child, vma);
+		/* wipe on fork: the child has the VMA, not the pages. */
+		if ((vma->flags & RF_VM_WIPEONFORK) || !fork_copies(vma))
+			continue;
+		fork.vma = vma;
+		world_walk(parent, vma->start >> world->page_shift, vma->end >> world->page_shift, fork_pte, &fork);
+	}
+	child->known = true;
+	child->brk = parent->brk;
+	child->brk_known = parent->brk_known;
+	child->inexact = parent->inexact;
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The VMAs of an address space: pointers in address order, so that insertion
+ * moves eight bytes a VMA. Neighbours are merged as mm/vma.c would, else an
+ * allocator that grows its arena by mprotect() would leave thousands.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/ops.h"
+#include "replay/world/world.h"
+
+#define VMAS_A_SLAB 256
+
+/* A free VMA's start links to the next. */
+static struct world_vma *vma_alloc(struct world *world)
+{
+	struct world_vma *vma = world->free_vmas;
+
+	if (!vma) {
+		struct world_vma *slab = world_slab(world, VMAS_A_SLAB, sizeof(*slab));
+
+		if (!slab)
+			return NULL;
+		for (int i = 0; i < VMAS_A_SLAB; i++) {
+			slab[i].start = (u64)(uintptr_t)world->free_vmas;
+			world->free_vmas = &slab[i];
+		}
+		vma = world->free_vmas;
+	}
+	world->free_vmas = (struct world_vma *)(uintptr_t)vma->start;
+	return vma;
+}
+
+static void vma_free(struct world *world, struct world_vma *vma)
+{
+	vma->start = (u64)(uintptr_t)world->free_vmas;
+	world->free_vmas = vma;
+}
+
+struct world_vma *world_vma_next(struct world_mm *mm, u64 addr, u32 *index)
+{
+	u32 low = 0, high = mm->nr_vmas;
+
+	while (low < high) {
+		u32 middle = low + (high - low) / 2;
+
+		if (mm->vmas[middle]->end <= addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (index)
+		*index = low;
+	return low < mm->nr_vmas ? mm->vmas[low] : NULL;
+}
+
+struct world_vma *world_vma_find(struct world_mm *mm, u64 addr)
+{
+	struct world_vma *vma;
+	u32 index;
+
+	if (mm->last_vma < mm->nr_vmas) {
+		vma = mm->vmas[mm->last_vma];
+		if (addr >= vma->start && addr < vma->end)
+			return vma;
+	}
+	vma = world_vma_next(mm, addr, &index);
+	if (!vma || vma->start > addr)
+		return NULL;
+	mm->last_vma = index;
+	return vma;
+}
+
+bool world_vma_overlaps(struct world_mm *mm, u64 start, u64 end)
+{
+	struct world_vma *vma = world_vma_next(mm, start, NULL);
+
+	return vma && vma->start < end;
+}
+
+/* can_vma_merge_before/after(): same file in sequence, same flags, anon_vmas that do not differ. */
+static bool can_merge(const struct world *world, const struct world_vma *a, const struct world_vma *b)
+{
+	if (a->end != b->start || a->file != b->file || a->flags != b->flags || a->name != b->name ||
+	    a->implicit != b->implicit || a->accounted != b->accounted)
+		return false;
+	if (a->flags & (RF_VM_SPECIAL | RF_VM_PFNMAP | RF_VM_HUGETLB | RF_VM_GROWSDOWN))
+		return false;
+	/* Anonymous: pgoff is where the pages were born; it differs after mremap and then forbids merging. */
+	return a->pgoff + ((a->end - a->start) >> world->page_shift) == b->pgoff;
+}
+
+static void remove_at(struct world *world, struct world_mm *mm, u32 index, u32 nr)
+{
+	for (u32 i = 0; i < nr; i++)
+		vma_free(world, mm->vmas[index + i]);
+	memmove(&mm->vmas[index], &mm->vmas[index + nr], (mm->nr_vmas - index - nr) * sizeof(*mm->vmas));
+	mm->nr_vmas -= nr;
+}
+
+static struct world_vma *insert_at(struct world *world, struct world_mm *mm, u32 index, const struct world_vma *from)
+{
+	struct world_vma *vma;
+
+	if (!world_grow(world, (void **)&mm->vmas, sizeof(*mm->vmas), &mm->vmas_size, mm->nr_vmas + 1ull))
+		return NULL;
+	vma = vma_alloc(world);
+	if (!vma)
+		return NULL;
+	*vma = *from;
+	memmove(&mm->vmas[index + 1], &mm->vmas[index], (mm->nr_vmas - index) * sizeof(*mm->vmas));
+	mm->vmas[index] = vma;
+	mm->nr_vmas++;
+	return vma;
+}
+
+/* Merge the VMA at index with the one after it, if that may be. */
+static bool merge_at(struct world *world, struct world_mm *mm, u32 index)
+{
+	struct world_vma *a, *b;
+
+	if (index + 1 >= mm->nr_vmas)
+		return false;
+	a = mm->vmas[index];
+	b = mm->vmas[index + 1];
+	if (!can_merge(world, a, b))
+		return false;
+	a->end = b->end;
+	a->anon_vma |= b->anon_vma;
+	remove_at(world, mm, index + 1, 1);
+	return true;
+}
+
+/* accountable_mapping() */
+static void account(struct world_vma *vma)
+{
+	if ((vma->flags & (RF_VM_WRITE | RF_VM_SHARED)) == RF_VM_WRITE)
+		vma->accounted = true;
+}
+
+struct world_vma *world_vma_insert(struct world *world, struct world_mm *mm, const struct world_vma *from)
+{
+	u32 index;
+
+	if (from->start >= from->end)
+		return NULL;
+	world_vma_next(mm, from->start, &index);
+	if (!insert_at(world, mm, index, from))
+		return NULL;
+	account(mm->vmas[index]);
+	merge_at(world, mm, index);
+	if (index && merge_at(world, mm, index - 1))
+		index--;
+	mm->last_vma = index;
+	return mm->vmas[index];
+}
+
+struct world_vma *world_vma_load(struct world *world, struct world_mm *mm, const struct world_vma *from)
+{
+	struct world_vma vma = *from;
+	u32 index;
+
+	account(&vma);
+	world_vma_next(mm, vma.start, &index);
+	if (index && can_merge(world, mm->vmas[index - 1], &vma))
+		vma.accounted = !vma.accounted;
+	return world_vma_insert(world, mm, &vma);
+}
+
+void world_vma_split(struct world *world, struct world_mm *mm, u64 addr)
+{
+	struct world_vma *vma, upper;
+	u32 index;
+
+	vma = world_vma_next(mm, addr, &index);
+	if (!vma || vma->start >= addr)
+		return;
+	upper = *vma;
+	upper.start = addr;
+	upper.pgoff += (addr - vma->start) >> world->page_shift;
+	if (!insert_at(world, mm, index + 1, &upper))
+		return;
+	vma->end = addr;
+}
+
+void world_vma_remove(struct world *world, struct world_mm *mm, u64 start, u64 end)
+{
+	u32 first, last;
+
+	if (start >= end)
+		return;
+	world_vma_split(world, mm, start);
+	world_vma_split(world, mm, end);
+	world_vma_next(mm, start, &first);
+	for (last = first; last < mm->nr_vmas && mm->vmas[last]->start < end; last++)
+		;
+	if (last > first)
+		remove_at(world, mm, first, last - first);
+}
+
+void world_vma_set_flags(struct world *world, struct world_mm *mm, u64 start, u64 end, u16 set, u16 clear)
+{
+	u32 index;
+
+	if (start >= end)
+		return;
+	world_vma_split(world, mm, start);
+	world_vma_split(world, mm, end);
+	for (world_vma_next(mm, start, &index); index < mm->nr_vmas && mm->vmas[index]->start < end; index++) {
+		mm->vmas[index]->flags = (u16)((mm->vmas[index]->flags & ~clear) | set);
+		account(mm->vmas[index]);
+	}
+	/* Merge from the one below start to the one that begins at end. */
+	world_vma_next(mm, start, &index);
+	if (index)
+		index--;
+	while (index + 1 < mm->nr_vmas && mm->vmas[index]->end <= end)
+		if (!merge_at(world, mm, index))
+			index++;
+}
+
+void world_vma_clear_all(struct world *world, struct world_mm *mm)
+{
+	for (u32 i = 0; i < mm->nr_vmas; i++)
+		vma_free(world, mm->vmas[i]);
+	mm->nr_vmas = 0;
+	mm->last_vma = 0;
+}
+
+u64 world_vma_file_index(const struct world *world, const struct world_vma *vma, u64 vpn)
+{
+	return vma->pgoff + (vpn - (vma->start >> world->page_shift));
+}

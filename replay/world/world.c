@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Address spaces and their page-table entries. Leaves of 512 entries hang in a
+ * small hash per address space: a lookup is one probe (or none, the last leaf is
+ * remembered), and a sparse terabyte costs nothing.
+ */
+#include "replay/world/world.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/ops.h"
+
+struct world *world_create(u32 page_shift)
+{
+	struct world *world = calloc(1, sizeof(*world));
+
+	if (!world)
+		return NULL;
+	world->page_shift = page_shift;
+	world->invented = WORLD_INVENTED_PFN;
+	/* Index 0 of each table means "none". */
+	world->nr_nodes = 1;
+	world->nr_slots = 1;
+	world->nr_files = 1;
+	return world;
+}
+
+void world_destroy(struct world *world)
+{
+	if (!world)
+		return;
+	for (u32 i = 0; i < world->nr_mms; i++) {
+		if (!world->mms[i])
+			continue;
+		free(world->mms[i]->leaves);
+		free(world->mms[i]->vmas);
+		free(world->mms[i]);
+	}
+	for (size_t i = 0; i < world->nr_slabs; i++)
+		free(world->slabs[i]);
+	for (u32 i = 0; i < world->chunks_size; i++)
+		free(world->chunks[i]);
+	for (u32 i = 0; i < world->blocks_size; i++)
+		free(world->blocks[i]);
+	free(world->mms);
+	free(world->slabs);
+	free(world->sorted);
+	free(world->chunks);
+	free(world->nodes);
+	free(world->collected);
+	free(world->slots);
+	free(world->files);
+	free(world->file_index);
+	free(world->blocks);
+	free(world);
+}
+
+bool world_out_of_memory(const struct world *world)
+{
+	return world->out_of_memory;
+}
+
+void world_set_out_of_memory(struct world *world)
+{
+	world->out_of_memory = true;
+}
+
+void *world_calloc(struct world *world, size_t nr, size_t size)
+{
+	void *memory = calloc(nr, size);
+
+	if (!memory)
+		world->out_of_memory = true;
+	return memory;
+}
+
+bool world_grow(struct world *world, void **array, size_t element, u32 *size, u64 need)
+{
+	u64 wanted = *size ? *size : 16;
+	void *bigger;
+
+	if (need <= *size)
+		return true;
+	while (wanted < need)
+		wanted *= 2;
+	bigger = wanted <= UINT32_MAX ? realloc(*array, wanted * element) : NULL;
+	if (!bigger) {
+		world->out_of_memory = true;
+		return false;
+	}
+	memset((char *)bigger + *size * element, 0, (wanted - *size) * element);
+	*array = bigger;
+	*size = (u32)wanted;
+	return true;
+}
+
+
+void *world_slab(struct world *world, size_t nr, size_t size)
+{
+	void *slab;
+
+	if (world->nr_slabs == world->slabs_size) {
+		size_t wanted = world->slabs_size ? world->slabs_size * 2 : 64;
+		void **slabs = realloc(world->slabs, wanted * sizeof(*slabs));
+
+		if (!slabs) {
+			world->out_of_memory = true;
+			return NULL;
+		}
+		world->slabs = slabs;
+		world->slabs_size = wanted;
+	}
+	slab = world_calloc(world, nr, size);
+	if (slab)
+		world->slabs[world->nr_slabs++] = slab;
+	return slab;
+}
+
+/* ---- leaves -------------------------------------------------------------- */
+
+#define LEAVES_A_SLAB 32
+
+/* A free leaf's first entry links to the next. */
+static struct world_leaf *leaf_alloc(struct world *world, u64 number)
+{
+	struct world_leaf *leaf = world->free_leaves;
+
+	if (!leaf) {
+		struct world_leaf *slab = world_slab(world, LEAVES_A_SLAB, sizeof(*slab));
+
+		if (!slab)
+			return NULL;
+		for (int i = 0; i < LEAVES_A_SLAB; i++) {
+			slab[i].number = (u64)(uintptr_t)world->free_leaves;
+			world->free_leaves = &slab[i];
+		}
+		leaf = world->free_leaves;
+	}
+	world->free_leaves = (struct world_leaf *)(uintptr_t)leaf->number;
+	leaf->number = number;
+	leaf->used = 0;
+	memset(leaf->ptes, 0, sizeof(leaf->ptes));
+	return leaf;
+}
+
+static void leaf_free(struct world *world, struct world_leaf *leaf)
+{
+	leaf->number = (u64)(uintptr_t)world->free_leaves;
+	world->free_leaves = leaf;
+}
+
+static struct world_leaf *leaf_find(struct world_mm *mm, u64 number)
+{
+	u32 mask = mm->leaves_size - 1;
+	struct world_leaf *leaf = mm->last_leaf;
+
+	if (leaf && leaf->number == number)
+		return leaf;
+	if (!mm->leaves_size)
+		return NULL;
+	for (u32 i = (u32)world_hash(number) & mask; (leaf = mm->leaves[i]); i = (i + 1) & mask) {
+		if (leaf->number == number) {
+			mm->last_leaf = leaf;
+			return leaf;
+		}
+	}
+	return NULL;
+}
+
+static void leaf_insert(struct world_leaf **table, u32 size, struct world_leaf *leaf)
+{
+	u32 i = (u32)world_hash(leaf->number) & (size - 1);
+
+	while (table[i])
+		i = (i + 1) & (size - 1);
+	table[i] = leaf;
+}
+
+static struct world_leaf *leaf_make(struct world *world, struct world_mm *mm, u64 number)
+{
+	struct world_leaf *leaf = leaf_find(mm, number);
+
+	if (leaf)
+		return leaf;
+	if (mm->nr_leaves * 2 >= mm->leaves_size) {
+		u32 size = mm->leaves_size ? mm->leaves_size * 2 : 16;
+		struct world_leaf **table = world_calloc(world, size, sizeof(*table));
+
+		if (!table)
+			return NULL;
+		for (u32 i = 0; i < mm->leaves_size; i++)
+			if (mm->leaves[i])
+				leaf_insert(table, size, mm->leaves[i]);
+		free(mm->leaves);
+		mm->leaves = table;
+		mm->leaves_size = size;
+	}
+	leaf = leaf_alloc(world, number);
+	if (!leaf)
+		return NULL;
+	leaf_insert(mm->leaves, mm->leaves_size, leaf);
+	mm->nr_leaves++;
+	mm->last_leaf = leaf;
+	return leaf;
+}
+
+/* ---- address spaces ------------------------------------------------------ */
+
+struct world_mm *world_mm_new(struct world *world)
+{
+	struct world_mm *mm;
+
+	if (!world_grow(world, (void **)&world->mms, sizeof(*world->mms), &world->mms_size, world->nr_mms + 1ull))
+		return NULL;
+	mm = world_calloc(world, 1, sizeof(*mm));
+	if (!mm)
+		return NULL;
+	mm->id = world->nr_mms;
+	world->mms[world->nr_mms++] = mm;
+	return mm;
+}
+
+struct world_mm *world_mm(const struct world *world, u32 id)
+{
+	return id < world->nr_mms ? world->mms[id] : NULL;
+}
+
+u32 world_nr_mms(const struct world *world)
+{
+	return world->nr_mms;
+}
+
+static void release_pte(struct world *world, struct world_mm *mm, u64 vpn, world_pte pte)
+{
+	if (world_pte_mapped(pte))
+		rmap_remove(world, world_pte_pfn(pte), mm, vpn);
+	else if (world_pte_kind(pte) == WORLD_SWAP)
+		slot_put(world, (u32)world_pte_pfn(pte));
+}
+
+void world_mm_clear(struct world *world, struct world_mm *mm)
+{
+	for (u32 i = 0; i < mm->leaves_size; i++) {
+		struct world_leaf *leaf = mm->leaves[i];
+
+		if (!leaf)
+			continue;
+		for (u32 j = 0; leaf->used && j < WORLD_LEAF_PTES; j++) {
+			if (!leaf->ptes[j])
+				continue;
+			release_pte(world, mm, leaf->number * WORLD_LEAF_PTES + j, leaf->ptes[j]);
+			leaf->used--;
+		}
+		leaf_free(world, leaf);
+	}
+	free(mm->leaves);
+	mm->leaves = NULL;
+	mm->leaves_size = mm->nr_leaves = 0;
+	mm->last_leaf = NULL;
+	memset(mm->counted, 0, sizeof(mm->counted));
+	mm->doubtful = 0;
+	world_vma_clear_all(world, mm);
+}
+
+void world_mm_free(struct world *world, struct world_mm *mm)
+{
+	world_mm_clear(world, mm);
+	world->mms[mm->id] = NULL;
+	free(mm->vmas);
+	free(mm);
+}
+
+/* ---- entries ------------------------------------------------------------- */
+
+static const s8 member_of_kind[16] = {
+	[WORLD_NONE] = -1,    [WORLD_ANON] = RF_RSS_ANON, [WORLD_FILE] = RF_RSS_FILE, [WORLD_SHMEM] = RF_RSS_SHMEM,
+	[WORLD_ZERO] = -1,    [WORLD_SPECIAL] = -1,	  [WORLD_VDSO] = RF_RSS_FILE, [WORLD_SWAP] = RF_RSS_SWAP,
+	[WORLD_GUARD] = -1,   [9] = -1, [10] = -1, [11] = -1, [12] = -1, [13] = -1, [14] = -1, [15] = -1,
+};
+
+static void count_pte(struct world_mm *mm, world_pte pte, s64 step)
+{
+	int member = member_of_kind[world_pte_kind(pte)];
+
+	if (member >= 0)
+		mm->counted[member] += step;
+	if (pte & WORLD_DOUBT)
+		mm->doubtful += (u32)step;
+}
+
+world_pte world_get(struct world_mm *mm, u64 vpn)
+{
+	struct world_leaf *leaf = leaf_find(mm, vpn / WORLD_LEAF_PTES);
+
+	return leaf ? leaf->ptes[vpn % WORLD_LEAF_PTES] : 0;
+}
+
+world_pte world_set(struct world *world, struct world_mm *mm, u64 vpn, world_pte pte)
+{
+	struct world_leaf *leaf;
+	world_pte old;
+
+	leaf = pte ? leaf_make(world, mm, vpn / WORLD_LEAF_PTES) : leaf_find(mm, vpn / WORLD_LEAF_PTES);
+	if (!leaf)
+		return 0;
+	old = leaf->ptes[vpn % WORLD_LEAF_PTES];
+	leaf->ptes[vpn % WORLD_LEAF_PTES] = pte;
+	/* The new one first: a page or slot that stays must not be forgotten in between. */
+	if (pte) {
+		leaf->used++;
+		count_pte(mm, pte, 1);
+		if (world_pte_mapped(pte))
+			rmap_add(world, world_pte_pfn(pte), mm, vpn);
+		else if (world_pte_kind(pte) == WORLD_SWAP)
+			slot_get(world, (u32)world_pte_pfn(pte));
+	}
+	if (old) {
+		leaf->used--;
+		count_pte(mm, old, -1);
+		release_pte(world, mm, vpn, old);
+	}
+	return old;
+}
+
+void world_set_flags(struct world_mm *mm, u64 vpn, u64 set, u64 clear)
+{
+	struct world_leaf *leaf = leaf_find(mm, vpn / WORLD_LEAF_PTES);
+
+	if (leaf && leaf->ptes[vpn % WORLD_LEAF_PTES])
+		leaf->ptes[vpn % WORLD_LEAF_PTES] = (leaf->ptes[vpn % WORLD_LEAF_PTES] & ~clear) | set;
+}
+
+bool world_has_leaf(struct world_mm *mm, u64 vpn)
+{
+	return leaf_find(mm, vpn / WORLD_LEAF_PTES) != NULL;
+}
+
+bool world_range_none(struct world_mm *mm, u64 vpn, u64 nr)
+{
+	for (u64 i = 0; i < nr; i++)
+		if (world_get(mm, vpn + i))
+			return false;
+	return true;
+}
+
+static void walk_leaf(struct world_leaf *leaf, u64 start, u64 end, world_visit visit, void *context)
+{
+	u64 base = leaf->number * WORLD_LEAF_PTES;
+	u64 from = start > base ? start - base : 0;
+	u64 to = min_u64(end - base, WORLD_LEAF_PTES);
+
+	for (u64 i = from; i < to && leaf->used; i++)
+		if (leaf->ptes[i])
+			visit(context, base + i, leaf->ptes[i]);
+}
+
+void world_walk(struct world_mm *mm, u64 start, u64 end, world_visit visit, void *context)
+{
+	struct world_leaf *leaf;
+	u64 first, last;
+
+	if (start >= end)
+		return;
+	first = start / WORLD_LEAF_PTES;
+	last = (end - 1) / WORLD_LEAF_PTES;
+	if (last - first < mm->leaves_size) {
+		for (u64 number = first; number <= last; number++)
+			if ((leaf = leaf_find(mm, number)))
+				walk_leaf(leaf, start, end, visit, context);
+		return;
+	}
+	for (u32 i = 0; i < mm->leaves_size; i++)
+		if ((leaf = mm->leaves[i]) && leaf->number >= first && leaf->number <= last)
+			walk_leaf(leaf, start, end, visit, context);
+}
+
+static int compare_leaves(const void *a, const void *b)
+{
+	u64 x = (*(struct world_leaf *const *)a)->number, y = (*(struct world_leaf *const *)b)->number;
+
+	return x < y ? -1 : x > y;
+}
+
+void world_walk_sorted(struct world *world, struct world_mm *mm, u64 start, u64 end, world_visit visit, void *context)
+{
+	size_t nr = 0;
+
+	if (start >= end)
+		return;
+	if (world->sorted_size < mm->nr_leaves) {
+		struct world_leaf **sorted = realloc(world->sorted, mm->nr_leaves * sizeof(*sorted));
+
+		if (!sorted) {
+			world->out_of_memory = true;
+			return;
+		}
+		world->sorted = sorted;
+		world->sorted_size = mm->nr_leaves;
+	}
+	for (u32 i = 0; i < mm->leaves_size; i++) {
+		struct world_leaf *leaf = mm->leaves[i];
+
+		if (leaf && leaf->number >= start / WORLD_LEAF_PTES && leaf->number <= (end - 1) / WORLD_LEAF_PTES)
+			world->sorted[nr++] = leaf;
+	}
+	if (!nr)
+		return;
+	qsort(world->sorted, nr, sizeof(*world->sorted), compare_leaves);
+	for (size_t i = 0; i < nr; i++)
+		walk_leaf(world->sorted[i], start, end, visit, context);
+}
+
+struct zap {
+	struct world *world;
+	struct world_mm *mm;
+	u64 present;
+};
+
+static void zap_pte(void *context, u64 vpn, world_pte pte)
+{
+	struct zap *zap = context;
+
+	zap->present += world_pte_present(pte);
+	world_set(zap->world, zap->mm, vpn, 0);
+}
+
+u64 world_zap(struct world *world, struct world_mm *mm, u64 start, u64 end)
+{
+	struct zap zap = { world, mm, 0 };
+
+	world_walk(mm, start, end, zap_pte, &zap);
+	return zap.present;
+}

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The recorded world: address spaces, VMAs, which page is mapped where, the page
+ * cache, swap. Private to the tracker, which changes it as records come and
+ * tells the machines. Nothing here is allocated per record: leaves, VMAs and
+ * reverse-map nodes come from pools and go back to them.
+ */
+#ifndef REFOLD_REPLAY_WORLD_WORLD_H
+#define REFOLD_REPLAY_WORLD_WORLD_H
+
+#include "base/types.h"
+#include "traces/record.h"
+
+/*
+ * One page-table entry of the world: 0 is none, else a kind, a page frame (or swap slot) and what the kernel knows
+ * about it. The order of the folio belongs to the page frame, see struct world_page.
+ */
+typedef u64 world_pte;
+
+enum world_kind {
+	WORLD_NONE,
+	WORLD_ANON,
+	WORLD_FILE,
+	WORLD_SHMEM,
+	WORLD_ZERO,		/* the zero page, or a page of the huge one */
+	WORLD_SPECIAL,		/* vvar: no folio behind it, not counted */
+	WORLD_VDSO,		/* a kernel page counted as file */
+	WORLD_SWAP,		/* pfn: slot */
+	WORLD_GUARD,		/* MADV_GUARD_INSTALL marker */
+};
+
+#define WORLD_PFN_BITS	40
+#define WORLD_PFN_MASK	(BIT_ULL(WORLD_PFN_BITS) - 1)
+#define WORLD_KIND_SHIFT WORLD_PFN_BITS
+#define WORLD_WRITE	BIT_ULL(48)
+#define WORLD_EXCLUSIVE	BIT_ULL(49)	/* PageAnonExclusive */
+#define WORLD_MIGRATION	BIT_ULL(50)	/* a migration entry of this (old) page */
+#define WORLD_LAZYFREE	BIT_ULL(51)	/* MADV_FREE since its last write fault */
+#define WORLD_GUESSED	BIT_ULL(53)	/* attached: WRITE and EXCLUSIVE are a guess */
+#define WORLD_DOUBT	BIT_ULL(52)	/* one of a fault-around that mapped fewer pages than it might have */
+
+/* Page frames no record told: unique, as aligned as their folio, out of the way of real ones. */
+#define WORLD_INVENTED_PFN BIT_ULL(39)
+
+static inline world_pte world_mkpte(enum world_kind kind, u64 pfn, u64 flags)
+{
+	return (u64)kind << WORLD_KIND_SHIFT | (pfn & WORLD_PFN_MASK) | flags;
+}
+
+static inline enum world_kind world_pte_kind(world_pte pte)
+{
+	return (enum world_kind)(pte >> WORLD_KIND_SHIFT & 0xf);
+}
+
+static inline u64 world_pte_pfn(world_pte pte)
+{
+	return pte & WORLD_PFN_MASK;
+}
+
+/* pte_present(): swap, migration and guard entries are not. */
+static inline bool world_pte_present(world_pte pte)
+{
+	enum world_kind kind = world_pte_kind(pte);
+
+	return kind != WORLD_NONE && kind < WORLD_SWAP && !(pte & WORLD_MIGRATION);
+}
+
+/* Has a folio that the reverse map knows. */
+static inline bool world_pte_mapped(world_pte pte)
+{
+	enum world_kind kind = world_pte_kind(pte);
+
+	return kind >= WORLD_ANON && kind <= WORLD_SHMEM;
+}
+
+static inline bool world_pfn_known(u64 pfn)
+{
+	return pfn < WORLD_INVENTED_PFN;
+}
+
+/* MAX_PAGE_ORDER of any configuration; bigger orders in a record are nonsense. */
+#define WORLD_ORDER_MAX 13
+
+#define WORLD_LEAF_PTES 512
+
+/* 512 entries; for 4K pages exactly one page table. */
+struct world_leaf {
+	u64 number;		/* vpn / 512 */
+	u32 used;		/* entries that are not none */
+	world_pte ptes[WORLD_LEAF_PTES];
+};
+
+struct world_vma {
+	u64 start, end;		/* bytes */
+	u64 pgoff;		/* pages; anonymous: start >> page shift at birth */
+	u32 file;		/* 0: anonymous */
+	u16 flags;		/* RF_VM_* of engine/ops.h */
+	u8 name;		/* enum rf_vma_name */
+	u8 huge_shift;		/* RF_VM_HUGETLB: log2 of the huge page's size */
+	bool accounted;		/* VM_ACCOUNT: private and ever writable; forbids merging with what never was */
+	bool anon_vma;		/* has (or may have) anonymous pages: fork must copy it */
+	bool implicit;		/* made up by a fault where no VMA was known */
+};
+
+struct task;
+
+struct world_mm {
+	u32 id;			/* number in operations; never reused */
+	u32 users;		/* tasks that run in it */
+	u32 cpus;		/* CPUs that run it, as far as records tell */
+	u32 pid;		/* of the process, for the page-table listing */
+	bool known;		/* its page table is being rebuilt */
+	bool dead;		/* exit_mmap() is done */
+	bool inexact;
+	bool bound;
+	bool settling;			/* its attach snapshot is still being taken: nothing can be checked */
+	u32 mm_id;		/* rss_stat's name of it, if bound */
+	u64 pointer;		/* khugepaged's name of it, 0: not known */
+	/* Page table: leaves by number, open addressing. */
+	struct world_leaf **leaves;
+	u32 leaves_size, nr_leaves;
+	struct world_leaf *last_leaf;
+	/* VMAs in address order. */
+	struct world_vma **vmas;
+	u32 nr_vmas, vmas_size, last_vma;
+	s64 counted[RF_RSS_MEMBERS];	/* by what is mapped */
+	s64 recorded[RF_RSS_MEMBERS];	/* by the last rss_stat */
+	s64 arguments;			/* of these, anonymous: acct_arg_size() of an exec, no pages */
+	s64 bias[RF_RSS_MEMBERS];	/* known difference: each divergence counts once */
+	u8 rss_known;			/* members with a rss_stat */
+	u8 rss_unbased;			/* attached: members whose first check only tells the bias */
+	u8 rss_fresh;			/* members with a rss_stat not yet checked */
+	u8 rss_doubts[RF_RSS_MEMBERS];	/* checks in a row that failed by the same difference */
+	s64 rss_difference[RF_RSS_MEMBERS];
+	u32 callers;			/* tasks inside a system call that may unmap */
+	u32 deferred;			/* tasks between an rss_stat and the record that places it */
+	u32 unmapped[RF_RSS_MEMBERS];	/* reclaim took so many, of pages not told yet */
+	u32 doubtful;			/* entries with WORLD_DOUBT */
+	u32 doubts;			/* of these so many are not there */
+	u32 swapped;			/* so many of them went to swap */
+	bool flush_due;			/* reclaim or migration unmapped entries and owes a flush */
+	u64 brk;
+	bool brk_known;
+	bool lock_future;		/* mlockall(MCL_FUTURE): new mappings are populated */
+	struct task *tasks;		/* that run in it */
+	u64 reused_vpn[4], reused_time[4];	/* recent write faults, to know a racing second one */
+	u8 reused_next;
+};
+
+/* One place a page is mapped at. */
+struct world_map {
+	u64 vpn;
+	u32 mm;
+	u32 next;		/* index of the node, 0: none */
+};
+
+/* What is known of a page frame. */
+struct world_page {
+	u64 vpn : 52;		/* the first mapping, if mm is not 0 */
+	u64 order : 6;		/* of its folio */
+	u64 readahead : 1;	/* may bear PG_readahead: fault-around leaves it out */
+	u32 mm;			/* number + 1 */
+	u32 next;		/* further mappings */
+	u32 slot;		/* the swap slot it is cached for, 0: none */
+	u32 cached_at;		/* when it entered the page cache, in units of 2^16 ns; 0: not while we watched */
+};
+
+struct world_slot {
+	u64 pfn;		/* the page in the swap cache, ~0: none */
+	u32 entries;		/* swap entries that name this slot */
+	u32 next_free;
+};
+
+struct world_file {
+	u64 dev, ino;
+	u64 layout_time;	/* when its layout was taken, ~0: never */
+	bool provisional;	/* an fd whose file no record has told yet */
+	bool shmem;
+	bool cached;		/* has pages in the page cache: not /dev/zero and its like */
+};
+
+struct world;
+
+/* ---- world.c: address spaces and their entries -------------------------- */
+
+struct world *world_create(u32 page_shift);
+void world_destroy(struct world *world);
+/* Lack of memory is remembered here and ends the replay; callers need not look at each call. */
+bool world_out_of_memory(const struct world *world);
+void world_set_out_of_memory(struct world *world);
+
+struct world_mm *world_mm_new(struct world *world);
+struct world_mm *world_mm(const struct world *world, u32 id);	/* NULL: gone */
+u32 world_nr_mms(const struct world *world);
+/* Drop every entry and VMA. */
+void world_mm_clear(struct world *world, struct world_mm *mm);
+void world_mm_free(struct world *world, struct world_mm *mm);
+
+world_pte world_get(struct world_mm *mm, u64 vpn);
+/* Replace what vpn holds (0: clear it), with reverse map and counters. Returns the old entry. */
+world_pte world_set(struct world *world, struct world_mm *mm, u64 vpn, world_pte pte);
+/* Change flags of the entry at vpn only. */
+void world_set_flags(struct world_mm *mm, u64 vpn, u64 set, u64 clear);
+bool world_has_leaf(struct world_mm *mm, u64 vpn);
+bool world_range_none(struct world_mm *mm, u64 vpn, u64 nr);
+
+/* Each entry of [start, end) that is not none; the callback may change or clear it. Order only within a leaf. */
+typedef void (*world_visit)(void *context, u64 vpn, world_pte pte);
+void world_walk(struct world_mm *mm, u64 start, u64 end, world_visit visit, void *context);
+/* The same in address order. */
+void world_walk_sorted(struct world *world, struct world_mm *mm, u64 start, u64 end, world_visit visit, void *context);
+/* Clear [start, end); returns how many present entries went. */
+u64 world_zap(struct world *world, struct world_mm *mm, u64 start, u64 end);
+/* move_page_tables(): [start, end) to dst; the ranges do not overlap. */
+void world_move(struct world *world, struct world_mm *mm, u64 start, u64 end, u64 dst);
+/* dup_mmap(): what the child gets and what the parent loses. */
+void world_fork(struct world *world, struct world_mm *parent, struct world_mm *child);
+
+/* ---- vma.c -------------------------------------------------------- */
+
+struct world_vma *world_vma_find(struct world_mm *mm, u64 addr);	/* that contains addr */
+/* The first that ends above addr; *index: its place. NULL: none. */
+struct world_vma *world_vma_next(struct world_mm *mm, u64 addr, u32 *index);
+/* Insert [start, end), which must be free; merges with its neighbours as vma_merge() would. */
+struct world_vma *world_vma_insert(struct world *world, struct world_mm *mm, const struct world_vma *vma);
+/* The same for what the kernel itself keeps apart: it must differ in something we do not see. */
+struct world_vma *world_vma_load(struct world *world, struct world_mm *mm, const struct world_vma *vma);
+/* Make addr a boundary. */
+void world_vma_split(struct world *world, struct world_mm *mm, u64 addr);
+void world_vma_remove(struct world *world, struct world_mm *mm, u64 start, u64 end);
+bool world_vma_overlaps(struct world_mm *mm, u64 start, u64 end);
+void world_vma_set_flags(struct world *world, struct world_mm *mm, u64 start, u64 end, u16 set, u16 clear);
+void world_vma_clear_all(struct world *world, struct world_mm *mm);
+u64 world_vma_file_index(const struct world *world, const struct world_vma *vma, u64 vpn);
+
+/* ---- pages.c: page frames ------------------------------------------ */
+
+struct world_page *world_page(struct world *world, u64 pfn);		/* made if new */
+struct world_page *world_page_find(const struct world *world, u64 pfn);	/* NULL: never seen */
+void rmap_add(struct world *world, u64 pfn, struct world_mm *mm, u64 vpn);
+void rmap_remove(struct world *world, u64 pfn, struct world_mm *mm, u64 vpn);
+/* Where pfn is mapped, copied to an array that lives until the next call. */
+size_t rmap_collect(struct world *world, u64 pfn, const struct world_map **maps);
+bool rmap_is_mapped(const struct world *world, u64 pfn);
+bool rmap_is_shared(const struct world *world, u64 pfn);
+void folio_set(struct world *world, u64 pfn, u32 order);	/* the folio that starts at pfn */
+u32 folio_order(const struct world *world, u64 pfn);
+static inline u64 folio_head(u64 pfn, u32 order)
+{
+	return ALIGN_DOWN(pfn, BIT_ULL(order));
+}
+u64 world_invent_pfn(struct world *world, u32 order);
+
+/* ---- swap.c ------------------------------------------------------- */
+
+/* Swap slots: names for what a swap entry points to, and the page that is still (or again) cached there. */
+u32 slot_of(struct world *world, u64 pfn);	/* the slot of a page being swapped out */
+void slot_get(struct world *world, u32 slot);
+void slot_put(struct world *world, u32 slot);
+bool slot_cached(const struct world *world, u32 slot, u64 *pfn);
+void slot_set_cached(struct world *world, u32 slot, u64 pfn);
+u32 slot_entries(const struct world *world, u32 slot);
+void slot_page_freed(struct world *world, u64 pfn);
+u32 slot_new(struct world *world);
+
+/* ---- page_cache.c ------------------------------------------------------- */
+
+u32 file_by_inode(struct world *world, u64 dev, u64 ino);	/* made if new */
+u32 file_new(struct world *world, bool provisional, bool shmem);
+struct world_file *file_get(const struct world *world, u32 file);
+/* The page frame at index, or false. */
+bool cache_find(struct world *world, u32 file, u64 index, u64 *pfn);
+void cache_set(struct world *world, u32 file, u64 index, u64 pfn);
+void cache_clear(struct world *world, u32 file, u64 index);
+/* Known not to be there, by an event or a layout. */
+bool cache_is_absent(struct world *world, u32 file, u64 index);
+/* Start-state pass: first event per index wins over the layout. Returns false if an event was seen there before. */
+bool cache_first_event(struct world *world, u32 file, u64 index);
+void cache_forget_events(struct world *world);
+/* Let to have the pages of from. */
+void cache_merge(struct world *world, u32 from, u32 to);
+
+/* ---- shared inside -------------------------------------------------------- */
+
+struct page_chunk;	/* pages.c */
+struct cache_block;	/* page_cache.c */
+
+struct world {
+	u32 page_shift;
+	bool out_of_memory;
+	/* Address spaces by number. */
+	struct world_mm **mms;
+	u32 nr_mms, mms_size;
+	/* Pools. */
+	struct world_leaf *free_leaves;
+	struct world_vma *free_vmas;
+	void **slabs;
+	size_t nr_slabs, slabs_size;
+	struct world_leaf **sorted;
+	size_t sorted_size;
+	/* Page frames: chunks of 512, open addressing by pfn / 512. */
+	struct page_chunk **chunks;
+	u32 nr_chunks, chunks_size;
+	struct page_chunk *last_chunk;
+	struct world_map *nodes;
+	u32 nr_nodes, nodes_size, free_node;
+	struct world_map *collected;
+	size_t collected_size;
+	u64 invented;
+	/* Swap. */
+	struct world_slot *slots;
+	u32 nr_slots, slots_size, free_slot;
+	/* Files. */
+	struct world_file *files;
+	u32 nr_files, files_size;
+	u32 *file_index;
+	u32 file_index_size;
+	struct cache_block **blocks;
+	u32 nr_blocks, blocks_size;
+	struct cache_block *last_block;
+};
+
+/* nr objects at once, for a pool to cut up; freed with the world. */
+void *world_slab(struct world *world, size_t nr, size_t size);
+void *world_calloc(struct world *world, size_t nr, size_t size);
+/* Make *array hold at least need elements; false (and out of memory) if that fails. */
+bool world_grow(struct world *world, void **array, size_t element, u32 *size, u64 need);
+
+static inline u64 world_hash(u64 key)
+{
+	key *= 0x9e3779b97f4a7c15ull;
+	return key ^ key >> 32;
+}
+
+#endif

@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Raw ring-buffer events into records. Offsets are learnt once through
+ * libtraceevent; decoding itself is loads and shifts, because it runs on the
+ * machine being recorded, once per event.
+ */
+#include "traces/events/decode.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "traces/events/print_fmt.h"
+
+#define MAX_EVENT_IDS 65536
+
+struct load {
+	u8 rule;		/* enum rf_rule */
+	u8 size;
+	bool is_signed;
+	bool dynamic;		/* a text elsewhere in the event; here: its offset (16 bits), its size (16 bits) */
+	u16 offset;
+	u16 count;		/* offset of a 64-bit number of characters to take at most, 0: none */
+	s64 value;
+};
+
+struct layout {
+	u8 kind;		/* 0: not learnt */
+	u8 nr;
+	u16 end;		/* the event must be as long as this */
+	struct load loads[RF_RECORD_FIELDS];
+};
+
+#define NR_GFP 9
+
+/* In the order of the RF_GFP_* bits. */
+static const char *const gfp_names[NR_GFP] = { "__GFP_MOVABLE", "__GFP_HARDWALL", "__GFP_WRITE",
+					       "__GFP_ZERO",	"__GFP_COMP",	  "__GFP_HIGHMEM",
+					       "__GFP_ACCOUNT", "__GFP_NORETRY",  "__GFP_NOWARN" };
+
+struct rf_decoder {
+	const struct rf_kernel *kernel;
+	struct tep_handle *tep;
+	u64 pointer_key;		/* hides kernel addresses; made anew for each recording */
+	u64 gfp[NR_GFP];
+	u16 type_offset, pid_offset;
+	struct layout *layouts;		/* one per rf_events[] */
+	u8 by_id[MAX_EVENT_IDS];	/* event id -> index + 1 */
+};
+
+struct rf_decoder *rf_decoder_create(const struct rf_kernel *kernel, struct rf_error *err)
+{
+	struct rf_decoder *decoder = calloc(1, sizeof(*decoder));
+
+	if (decoder) {
+		decoder->kernel = kernel;
+		decoder->tep = tep_alloc();
+		decoder->layouts = calloc(rf_nr_events, sizeof(*decoder->layouts));
+	}
+	if (!decoder || !decoder->tep || !decoder->layouts ||
+	    getrandom(&decoder->pointer_key, sizeof(decoder->pointer_key), 0) != sizeof(decoder->pointer_key)) {
+		rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+		rf_decoder_destroy(decoder);
+		return NULL;
+	}
+	tep_set_loglevel(TEP_LOG_NONE);
+	tep_set_long_size(decoder->tep, sizeof(long));
+	tep_set_page_size(decoder->tep, 1 << kernel->page_shift);
+	return decoder;
+}
+
+void rf_decoder_destroy(struct rf_decoder *decoder)
+{
+	if (!decoder)
+		return;
+	tep_free(decoder->tep);
+	free(decoder->layouts);
+	free(decoder);
+}
+
+u64 rf_decoder_gfp(const struct rf_decoder *decoder, u64 rf_gfp)
+{
+	for (int i = 0; i < NR_GFP; i++)
+		if (rf_gfp == BIT_ULL(i))
+			return decoder->gfp[i];
+	return 0;
+}
+
+/* A field by name ("a|b": b where a kernel has no a; "a?"; a of "a/b"), or "#N": the Nth after __syscall_nr. */
+static struct tep_format_field *find_field(struct tep_event *event, const char *source)
+{
+	size_t length = strcspn(source, "|?/");
+	struct tep_format_field *field;
+	char name[64];
+
+	if (source[0] == '#') {
+		unsigned long n = strtoul(source + 1, NULL, 10);
+
+		field = tep_find_field(event, "__syscall_nr");
+		if (!field)
+			field = tep_find_field(event, "nr");
+		field = field ? field->next : NULL;
+		while (field && n--)
+			field = field->next;
+		return field;
+	}
+	snprintf(name, sizeof(name), "%.*s", (int)length, source);
+	field = tep_find_field(event, name);
+	return !field && source[length] == '|' ? tep_find_field(event, source + length + 1) : field;
+}
+
+static bool needs_known_entries(u8 rule)
+{
+	return rule == RF_RULE_MIGRATION_PFN || rule == RF_RULE_PTE_PFN || rule == RF_RULE_PTE_FLAGS;
+}
+
+static int not_there(const char *field, struct rf_error *err)
+{
+	return rf_error_set(err, -ENOENT, RF_NO_OFFSET, "field \"%s\" is not there", field);
+}
+
+/* A text that ends with the event, or is somewhere in it. */
+static int learn_text(struct tep_event *event, const char *source, struct load *load, struct rf_error *err)
+{
+	const struct tep_format_field *field = find_field(event, source), *count;
+	const char *slash = strchr(source, '/');
+
+	if (!field)
+		return not_there(source, err);
+	load->offset = (u16)field->offset;
+	load->dynamic = field->flags & TEP_FIELD_IS_DYNAMIC;
+	load->size = load->dynamic ? 4 : 0;
+	if (!slash)
+		return 0;
+	count = tep_find_field(event, slash + 1);
+	if (!count || count->size != 8)
+		return not_there(slash + 1, err);
+	load->count = (u16)count->offset;
+	return 0;
+}
+
+static int learn_field(struct rf_decoder *decoder, struct tep_event *event, const struct rf_event_field *wanted,
+		       struct layout *layout, struct rf_error *err)
+{
+	struct load *load = &layout->loads[layout->nr++];
+	struct tep_format_field *field;
+
+	load->rule = wanted->rule;
+	load->value = wanted->value;
+	if (wanted->rule == RF_RULE_VALUE)
+		return 0;
+	if (wanted->rule == RF_RULE_TEXT) {
+		int ret = learn_text(event, wanted->source, load, err);
+
+		if (!ret)
+			layout->end = (u16)max_u64(layout->end, max_u64(load->offset + load->size,
+									load->count ? load->count + 8 : 0));
+		return ret;
+	}
+	if (needs_known_entries(wanted->rule) && decoder->kernel->isa == RF_ISA_OTHER)
+		return rf_error_set(err, -EOPNOTSUPP, RF_NO_OFFSET, "page-table entries of %s cannot be read",
+				    decoder->kernel->machine);
+	field = find_field(event, wanted->source);
+	if (!field && wanted->source[strlen(wanted->source) - 1] == '?') {
+		load->rule = RF_RULE_VALUE;
+		return 0;
+	}
+	if (!field || field->size < 1 || field->size > 8)
+		return not_there(wanted->source, err);
+	load->offset = (u16)field->offset;
+	load->size = (u8)field->size;
+	load->is_signed = field->flags & TEP_FIELD_IS_SIGNED;
+	if (load->offset + load->size > layout->end)
+		layout->end = (u16)(load->offset + load->size);
+	return 0;
+}
+
+static void learn_common(struct rf_decoder *decoder, struct tep_event *event)
+{
+	struct tep_format_field *type = tep_find_common_field(event, "common_type");
+	struct tep_format_field *pid = tep_find_common_field(event, "common_pid");
+
+	decoder->type_offset = type ? (u16)type->offset : 0;
+	decoder->pid_offset = pid ? (u16)pid->offset : 4;
+}
+
+int rf_decoder_learn(struct rf_decoder *decoder, size_t number, const char *format, struct rf_error *err)
+{
+	const struct rf_event *event = &rf_events[number];
+	struct layout layout = { .kind = event->kind };
+	struct tep_event *known = NULL;
+	int ret;
+
+	/* A print fmt that cannot be parsed does not matter: the fields are known by then. A probe may have any name. */
+	tep_parse_format(decoder->tep, &known, format, strlen(format), event->system);
+	if (!known || known->id <= 0 || known->id >= MAX_EVENT_IDS)
+		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "its format cannot be read");
+	learn_common(decoder, known);
+	layout.end = (u16)(decoder->pid_offset + 4);
+	for (int i = 0; i < RF_RECORD_FIELDS && event->fields[i].rule != RF_RULE_NONE; i++) {
+		ret = learn_field(decoder, known, &event->fields[i], &layout, err);
+		if (ret)
+			return ret;
+		if (event->fields[i].rule == RF_RULE_GFP)
+			for (int g = 0; g < NR_GFP; g++)
+				rf_print_fmt_flag(format, gfp_names[g], &decoder->gfp[g]);
+	}
+	decoder->layouts[number] = layout;
+	decoder->by_id[known->id] = (u8)(number + 1);
+	return 0;
+}
+
+bool rf_decoder_knows(const struct rf_decoder *decoder, size_t event)
+{
+	return decoder->layouts[event].kind != 0;
+}
+
+static u64 load_raw(const u8 *data, const struct load *load)
+{
+	u64 v8;
+	u32 v4;
+	u16 v2;
+
+	switch (load->size) {
+	case 8:
+		memcpy(&v8, data + load->offset, 8);
+		return v8;
+	case 4:
+		memcpy(&v4, data + load->offset, 4);
+		return load->is_signed ? (u64)(s64)(s32)v4 : v4;
+	case 2:
+		memcpy(&v2, data + load->offset, 2);
+		return load->is_signed ? (u64)(s64)(s16)v2 : v2;
+	default:
+		return load->is_signed ? (u64)(s64)(s8)data[load->offset] : data[load->offset];
+	}
+}
+
+/* enum x86_pf_error_code; riscv's scause of the three page faults (12 fetch, 13 load, 15 store). */
+static u64 fault_flags(const struct rf_kernel *kernel, u64 code, u64 mode)
+{
+	switch (kernel->isa) {
+	case RF_ISA_X86:
+		return mode | (code & 0x1 ? RF_FAULT_PRESENT : 0) | (code & 0x2 ? RF_FAULT_WRITE : 0) |
+		       (code & 0x10 ? RF_FAULT_EXEC : 0);
+	case RF_ISA_RISCV:
+		return mode | RF_FAULT_UNKNOWN | RF_FAULT_WRITE_KNOWN | (code == 15 ? RF_FAULT_WRITE : 0) |
+		       (code == 12 ? RF_FAULT_EXEC : 0);
+	default:
+		return mode | RF_FAULT_UNKNOWN;
+	}
+}
+
+/*
+ * enum fault_flag of linux/mm_types.h: of these bits none has moved since it came. Every architecture's exceptions are
+ * interruptible (bit 9, FAULT_FLAG_DEFAULT), get_user_pages() and its like are not.
+ */
+static u64 mm_fault_flags(u64 flags)
+{
+	return RF_FAULT_UNKNOWN | RF_FAULT_WRITE_KNOWN | (flags & BIT_ULL(0) ? RF_FAULT_WRITE : 0) |
+	       (flags & BIT_ULL(5) ? RF_FAULT_RETRY : 0) | (flags & BIT_ULL(6) ? 0 : RF_FAULT_KERNEL) |
+	       (flags & BIT_ULL(7) ? RF_FAULT_REMOTE : 0) | (flags & BIT_ULL(8) ? RF_FAULT_EXEC : 0) |
+	       (flags & BIT_ULL(10) ? RF_FAULT_UNSHARE : 0) | (flags & BIT_ULL(12) ? RF_FAULT_VMA_LOCK : 0) |
+	       (flags & (BIT_ULL(6) | BIT_ULL(9)) ? 0 : RF_FAULT_GUP);
+}
+
+static u64 gfp_flags(const struct rf_decoder *decoder, u64 gfp)
+{
+	u64 flags = 0;
+
+	for (int i = 0; i < NR_GFP; i++)
+		if (gfp & decoder->gfp[i])
+			flags |= BIT_ULL(i);
+	return flags;
+}
+
+/* __swp_offset() of the architecture; above the pfn lie SWP_MIG_YOUNG and SWP_MIG_DIRTY. */
+static u64 migration_pfn(const struct rf_kernel *kernel, u64 entry)
+{
+	u64 offset;
+
+	switch (kernel->isa) {
+	case RF_ISA_X86:
+		offset = ~entry << 5 >> 14;	/* kept inverted against L1TF */
+		break;
+	default:
+		offset = entry >> 12;		/* arm64 and riscv */
+	}
+	return offset & (BIT_ULL(kernel->swap_pfn_bits) - 1);
+}
+
+/*
+ * arm64: with memory beyond 48 bits, bits 48 and up lie elsewhere in an entry. Pages of 64K: 48 to 51 in bits 12 to 15.
+ * Smaller ones (LPA2): 48 and 49 in place, 50 and 51 in bits 8 and 9, which are shareability otherwise.
+ */
+static u64 arm64_pfn(const struct rf_kernel *kernel, u64 entry)
+{
+	u64 low = entry & (BIT_ULL(48) - BIT_ULL(kernel->page_shift)), high = 0;
+
+	if (kernel->physical_bits > 48 && kernel->page_shift == 16)
+		high = (entry >> 12 & 0xf) << 48;
+	else if (kernel->physical_bits > 48)
+		high = (entry >> 48 & 0x3) << 48 | (entry >> 8 & 0x3) << 50;
+	return (low | high) >> kernel->page_shift;
+}
+
+static u64 present_pfn(const struct rf_kernel *kernel, u64 entry)
+{
+	u64 mask = BIT_ULL(kernel->physical_bits) - 1;
+
+	switch (kernel->isa) {
+	case RF_ISA_X86:
+		/* PROT_NONE entries are kept inverted against L1TF. */
+		if (!(entry & 1))
+			entry = ~entry;
+		return (entry & mask) >> 12;
+	case RF_ISA_RISCV:
+		return entry << 10 >> 20;
+	default:
+		return arm64_pfn(kernel, entry);
+	}
+}
+
+static u64 present_flags(const struct rf_kernel *kernel, u64 entry)
+{
+	bool write;
+
+	switch (kernel->isa) {
+	case RF_ISA_X86:
+		write = entry & BIT_ULL(1);
+		break;
+	case RF_ISA_RISCV:
+		write = entry & BIT_ULL(2);
+		break;
+	default:
+		write = entry & BIT_ULL(51);	/* PTE_WRITE, the DBM bit */
+	}
+	return write ? RF_PTE_WRITE : 0;
+}
+
+/* The same address always gives the same number within a recording, and nothing else about it. */
+static u64 hide_pointer(const struct rf_decoder *decoder, u64 pointer)
+{
+	u64 x = pointer ^ decoder->pointer_key;
+
+	x = (x ^ x >> 33) * 0xff51afd7ed558ccdull;
+	x = (x ^ x >> 33) * 0xc4ceb9fe1a85ec53ull;
+	return pointer ? x ^ x >> 33 : 0;
+}
+
+struct span {
+	u64 begin, end;
+};
+
+/* Where a text is: it ends at its NUL at the latest, and the newline that ends most is not part of it. */
+static struct span find_text(const u8 *data, u32 size, const struct load *load)
+{
+	struct span text = { load->offset, size };
+	const u8 *nul;
+	u64 count;
+	u16 place[2];	/* offset, size */
+
+	if (load->dynamic) {
+		memcpy(place, data + load->offset, sizeof(place));
+		text.begin = min_u64(place[0], size);
+		text.end = min_u64(text.begin + place[1], size);
+	}
+	if (load->count) {
+		memcpy(&count, data + load->count, sizeof(count));
+		text.end = min_u64(text.end, text.begin + min_u64(count, size));
+	}
+	nul = memchr(data + text.begin, 0, text.end - text.begin);
+	if (nul)
+		text.end = (u64)(nul - data);
+	if (text.end > text.begin && data[text.end - 1] == '\n')
+		text.end--;
+	return text;
+}
+
+static u64 load_text(const u8 *data, u32 size, const struct load *load)
+{
+	struct span text = find_text(data, size, load);
+	u64 at = text.begin + (u64)load->value * 8, word = 0;
+
+	for (int i = 0; i < 8 && at + (u64)i < text.end; i++)
+		word |= (u64)data[at + (u64)i] << (8 * i);
+	return word;
+}
+
+static u64 apply(const struct rf_decoder *decoder, const u8 *data, u32 size, const struct load *load)
+{
+	const struct rf_kernel *kernel = decoder->kernel;
+	u64 raw;
+
+	if (load->rule == RF_RULE_VALUE)
+		return (u64)load->value;
+	if (load->rule == RF_RULE_TEXT)
+		return load_text(data, size, load);
+	raw = load_raw(data, load);
+	switch (load->rule) {
+	case RF_RULE_S32:
+		return (u64)(s64)(s32)raw;
+	case RF_RULE_U32:
+		return (u32)raw;
+	case RF_RULE_FAULT_USER:
+		return fault_flags(kernel, raw, 0);
+	case RF_RULE_FAULT_KERNEL:
+		return fault_flags(kernel, raw, RF_FAULT_KERNEL);
+	case RF_RULE_FAULT_MM:
+		return mm_fault_flags(raw);
+	case RF_RULE_GFP:
+		return gfp_flags(decoder, raw);
+	case RF_RULE_PAGES:
+		return (u64)((s64)raw >> kernel->page_shift);
+	case RF_RULE_BYTES:
+		return (u64)(u32)raw << kernel->page_shift;
+	case RF_RULE_GUP:
+		return RF_GUP_FAST | (raw & 1 ? RF_GUP_WRITE : 0);	/* FOLL_WRITE */
+	case RF_RULE_MIGRATION_PFN:
+		return migration_pfn(kernel, raw);
+	case RF_RULE_PTE_PFN:
+		return present_pfn(kernel, raw);
+	case RF_RULE_PTE_FLAGS:
+		return present_flags(kernel, raw);
+	case RF_RULE_POINTER:
+		return hide_pointer(decoder, raw);
+	default:
+		return raw;
+	}
+}
+
+/* What of a mark's text the first record does not hold. Returns the number of records in all. */
+static size_t decode_rest(const struct layout *layout, const u8 *data, u32 size, struct rf_record *records, size_t max)
+{
+	struct load load = layout->loads[0];
+	struct span text = find_text(data, size, &load);
+	u64 words = (text.end - text.begin + 7) / 8;
+	size_t nr = 1;
+
+	for (; nr < max && nr * RF_RECORD_FIELDS < words; nr++) {
+		records[nr] = (struct rf_record){ .time = records[0].time, .tid = records[0].tid,
+						  .kind = RF_MARKER_MORE };
+		for (size_t i = 0; i < RF_RECORD_FIELDS; i++) {
+			load.value = (s64)(nr * RF_RECORD_FIELDS + i);
+			records[nr].f[i] = load_text(data, size, &load);
+		}
+	}
+	return nr;
+}
+
+size_t rf_decode(const struct rf_decoder *decoder, const void *data, u32 size, u64 time, struct rf_record *records,
+		 size_t max)
+{
+	const struct layout *layout;
+	const u8 *bytes = data;
+	u16 id;
+	u32 pid;
+
+	if (size < 8 || !max)
+		return 0;
+	memcpy(&id, bytes + decoder->type_offset, sizeof(id));
+	if (!decoder->by_id[id])
+		return 0;
+	layout = &decoder->layouts[decoder->by_id[id] - 1];
+	if (size < layout->end)
+		return 0;
+	memcpy(&pid, bytes + decoder->pid_offset, sizeof(pid));
+	memset(records, 0, sizeof(*records));
+	records->time = time;
+	records->tid = pid;
+	records->kind = layout->kind;
+	for (int i = 0; i < layout->nr; i++)
+		records->f[i] = apply(decoder, bytes, size, &layout->loads[i]);
+	return layout->kind == RF_MARKER ? decode_rest(layout, bytes, size, records, max) : 1;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Raw ring-buffer events into records, at offsets learnt once from the kernel's
+ * format files. Everything that differs between kernels ends here.
+ */
+#ifndef REFOLD_TRACES_EVENTS_DECODE_H
+#define REFOLD_TRACES_EVENTS_DECODE_H
+
+#include <event-parse.h>
+
+#include "base/error.h"
+#include "traces/events/events.h"
+
+struct rf_decoder;
+
+struct rf_decoder *rf_decoder_create(const struct rf_kernel *kernel, struct rf_error *err);
+void rf_decoder_destroy(struct rf_decoder *decoder);
+
+/*
+ * Learn event number "event" of rf_events[] from the text of its format file; the name in it may be another's, as
+ * users name their probes as they like.
+ * -ENOENT: the kernel's event lacks a field we need (err names it); -EOPNOTSUPP: entries of this architecture
+ * cannot be read; -EINVAL: not a format.
+ */
+int rf_decoder_learn(struct rf_decoder *decoder, size_t event, const char *format, struct rf_error *err);
+bool rf_decoder_knows(const struct rf_decoder *decoder, size_t event);
+
+/* The kernel's number of a gfp flag by its RF_GFP_* bit; 0: the format does not tell. */
+u64 rf_decoder_gfp(const struct rf_decoder *decoder, u64 rf_gfp);
+
+/* As many records as any event becomes. */
+#define RF_DECODE_MAX RF_MARK_RECORDS
+
+/*
+ * Decode one event into at most max records; returns how many, 0: none of ours. Only a long mark has more than one.
+ * stream is left to the caller.
+ */
+size_t rf_decode(const struct rf_decoder *decoder, const void *data, u32 size, u64 time, struct rf_record *records,
+		 size_t max);
+
+#endif

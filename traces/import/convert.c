@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+/*
+ * One event of the file into records, and those into the streams a live recording
+ * would have put them in. There the kernel filters and splits; here the file holds
+ * what everybody did, and we do it afterwards.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "traces/import/importing.h"
+
+#define DROP (-1)
+
+/* The table's filters, applied to what they would have let through. */
+static int instance_of(const struct importing *importing, const struct rf_record *record)
+{
+	switch (record->kind) {
+	case RF_FAULT:
+		return record->f[1] & RF_FAULT_KERNEL && record->f[0] > 0x7fffffffffffffff ? DROP : RF_INSTANCE_TASK;
+	case RF_RSS_STAT:
+		return record->f[1] ? RF_INSTANCE_TASK : RF_INSTANCE_SYSTEM;
+	case RF_PAGE_ALLOC:
+		if (rf_decoder_gfp(importing->decoder, RF_GFP_MOVABLE) && !(record->f[2] & RF_GFP_MOVABLE))
+			return DROP;
+		return RF_INSTANCE_TASK;
+	case RF_SYS_FUTEX:
+		return record->f[1] & 128 ? DROP : RF_INSTANCE_TASK;
+	}
+	for (size_t i = 0; i < rf_nr_events; i++)
+		if (rf_events[i].kind == record->kind)
+			return rf_events[i].instance;
+	return RF_INSTANCE_TASK;
+}
+
+/* ---- streams --------------------------------------------------------------------- */
+
+static int stream_of(struct importing *importing, int instance, u32 cpu, struct rf_error *err)
+{
+	struct rf_stream_info info = { .source = instance == RF_INSTANCE_TASK ? RF_SOURCE_TASK : RF_SOURCE_SYSTEM,
+				       .cpu = (u16)cpu };
+	int *stream = &importing->streams[instance][cpu];
+
+	if (*stream < 0)
+		*stream = rf_writer_add_stream(importing->writer, &info);
+	if (*stream < 0)
+		rf_error_set(err, *stream, RF_NO_OFFSET, "cannot add a stream: %s", strerror(-*stream));
+	return *stream;
+}
+
+int import_event(struct importing *importing, u32 cpu, u64 time, const void *data, u32 size, struct rf_error *err)
+{
+	struct rf_record records[RF_DECODE_MAX];
+	size_t nr = rf_decode(importing->decoder, data, size, time, records, RF_DECODE_MAX);
+	int instance, stream;
+
+	if (!nr || cpu >= importing->nr_cpus)
+		return 0;
+	import_family(importing, &records[0]);
+	instance = instance_of(importing, &records[0]);
+	if (instance == DROP)
+		return 0;
+	stream = stream_of(importing, instance, cpu, err);
+	if (stream < 0)
+		return stream;
+	/* The side band of a live recording tells what a program is called. */
+	if (records[0].kind == RF_EXEC && import_exec_name(importing, data, size, &records[1])) {
+		records[1].time = time;
+		records[1].tid = records[0].tid;
+		nr = 2;
+	}
+	importing->result->records += nr;
+	return rf_writer_append(importing->writer, stream, records, nr, err);
+}
+
+int import_lost(struct importing *importing, u32 cpu, u64 time, u64 events, struct rf_error *err)
+{
+	struct rf_record record = { .time = time, .kind = RF_LOST, .f = { events } };
+	int stream;
+
+	if (cpu >= importing->nr_cpus)
+		return 0;
+	/* One buffer held what are two streams to us; who loses in the first has lost everything. */
+	stream = stream_of(importing, RF_INSTANCE_TASK, cpu, err);
+	importing->result->lost += events;
+	return stream < 0 ? stream : rf_writer_append(importing->writer, stream, &record, 1, err);
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Who is whose child, where only sched_process_fork was recorded: it does not tell
+ * the clone flags. The call does, unless it was clone3(), whose flags are behind a
+ * pointer. Then an address space that was filled tells a fork; a child that begins
+ * a program under a number of its own was no thread. And what programs are called.
+ */
+#include <linux/sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "traces/import/importing.h"
+
+#define TASK_COMM_LEN 16
+
+static struct import_member *place(const struct importing *importing, u32 tid)
+{
+	u32 mask = importing->members_size - 1, i = (tid * 2654435761u) & mask;
+
+	while (importing->members[i].tid && importing->members[i].tid != tid)
+		i = (i + 1) & mask;
+	return &importing->members[i];
+}
+
+static bool grow(struct importing *importing)
+{
+	struct import_member *old = importing->members;
+	u32 old_size = importing->members_size;
+
+	importing->members_size = old_size ? old_size * 2 : 256;
+	importing->members = calloc(importing->members_size, sizeof(*importing->members));
+	if (!importing->members) {
+		importing->members = old;
+		importing->members_size = old_size;
+		return false;
+	}
+	for (u32 i = 0; i < old_size; i++)
+		if (old[i].tid)
+			*place(importing, old[i].tid) = old[i];
+	free(old);
+	return true;
+}
+
+struct import_member *import_member(struct importing *importing, u32 tid)
+{
+	struct import_member *found;
+
+	if (!tid || (importing->nr_members * 2 >= importing->members_size && !grow(importing)))
+		return NULL;
+	found = place(importing, tid);
+	if (!found->tid) {
+		found->tid = tid;
+		importing->nr_members++;
+	}
+	return found;
+}
+
+static u32 load_pid(const u8 *data, u32 size, u32 offset)
+{
+	u32 pid = 0;
+
+	if (offset + sizeof(pid) <= size)
+		memcpy(&pid, data + offset, sizeof(pid));
+	return pid;
+}
+
+static void find_exec(struct importing *importing)
+{
+	const struct rf_dat_format *format = rf_dat_format(&importing->dat, "sched", "sched_process_exec");
+	u32 size, old_size;
+
+	if (!format || !rf_dat_field(format, "pid", &importing->exec_pid, &size) ||
+	    !rf_dat_field(format, "old_pid", &importing->exec_old_pid, &old_size) || size != 4 || old_size != 4)
+		return;
+	importing->exec_id = format->id;
+	if (!rf_dat_field(format, "filename", &importing->exec_filename, &size) || size != 4)
+		importing->exec_filename = 0;
+}
+
+void import_look(struct importing *importing, const void *data, u32 size)
+{
+	struct import_member *leader;
+	u16 id;
+	u32 pid;
+
+	if (!importing->members_size) {
+		find_exec(importing);
+		grow(importing);
+	}
+	memcpy(&id, data, sizeof(id));
+	if (!importing->exec_id || id != importing->exec_id)
+		return;
+	pid = load_pid(data, size, importing->exec_pid);
+	leader = pid == load_pid(data, size, importing->exec_old_pid) ? import_member(importing, pid) : NULL;
+	if (leader)
+		leader->leader = true;
+}
+
+static u64 clone_flags(struct importing *importing, const struct import_member *parent, u32 child)
+{
+	const struct import_member *born = import_member(importing, child);
+
+	if (parent->calling && parent->flags != RF_CLONE_UNKNOWN)
+		return parent->flags;
+	if (parent->copied)
+		return 0;
+	return born && born->leader ? CLONE_VM | CLONE_VFORK : CLONE_VM | CLONE_THREAD;
+}
+
+void import_family(struct importing *importing, struct rf_record *record)
+{
+	struct import_member *task = import_member(importing, record->tid);
+
+	if (!task)
+		return;
+	switch (record->kind) {
+	case RF_SYS_CLONE:
+		task->calling = true;
+		task->flags = record->f[0];
+		break;
+	case RF_SYS_RET:
+	case RF_EXEC:
+		task->calling = false;
+		break;
+	case RF_RSS_STAT:
+		task->copied |= !record->f[1];
+		return;
+	case RF_NEWTASK:
+		if (record->f[1] == RF_CLONE_UNKNOWN) {
+			/* Finding the child may move the parent. */
+			struct import_member parent = *task;
+
+			record->f[1] = clone_flags(importing, &parent, (u32)record->f[0]);
+			task = import_member(importing, record->tid);
+		}
+		break;
+	default:
+		return;
+	}
+	if (task)
+		task->copied = false;
+}
+
+/* begin_new_exec() takes the last part of the path. The field tells where in the event that is, and how long. */
+bool import_exec_name(const struct importing *importing, const void *data, u32 size, struct rf_record *record)
+{
+	const char *bytes = data, *name, *slash;
+	u16 place[2];
+
+	if (!importing->exec_filename || importing->exec_filename + sizeof(place) > size)
+		return false;
+	memcpy(place, bytes + importing->exec_filename, sizeof(place));
+	if (!place[1] || (u32)place[0] + place[1] > size || bytes[place[0] + place[1] - 1])
+		return false;
+	name = bytes + place[0];
+	slash = strrchr(name, '/');
+	name = slash ? slash + 1 : name;
+	*record = (struct rf_record){ .kind = RF_COMM, .f = { 0, 0, 1 } };
+	memcpy(record->f, name, strnlen(name, TASK_COMM_LEN - 1));
+	return true;
+}
+
+void import_family_free(struct importing *importing)
+{
+	free(importing->members);
+}

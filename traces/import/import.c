@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The import itself: passes over the events, the last of which writes; those before
+ * see which events there are, and which processes. libtracecmd prints what it thinks
+ * of a file, and crashes on one that is damaged in the wrong place; so it works in a
+ * process of its own, whose end we survive and whose standard error nobody reads.
+ */
+#include "traces/import/import.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <trace-cmd.h>
+#include <unistd.h>
+
+#include "traces/import/importing.h"
+
+#define ZSTD_LEVEL 3
+
+void import_warn(struct importing *importing, const char *format, ...)
+{
+	struct rf_import_result *result = importing->result;
+	va_list args;
+
+	if (result->nr_warnings == RF_IMPORT_WARNINGS)
+		return;
+	va_start(args, format);
+	vsnprintf(result->warnings[result->nr_warnings++], sizeof(result->warnings[0]), format, args);
+	va_end(args);
+}
+
+/* ---- libtracecmd ------------------------------------------------------------------ */
+
+struct pass {
+	struct importing *importing;
+	struct rf_error *err;
+	int (*event)(struct pass *pass, const struct tep_record *record);
+	int ret;
+};
+
+static int on_record(struct tracecmd_input *input, struct tep_record *record, int cpu, void *context)
+{
+	struct pass *pass = context;
+
+	(void)input;
+	(void)cpu;
+	if (record->cpu < 0 || record->cpu > UINT16_MAX || record->size < 8)
+		return 0;
+	pass->ret = pass->event(pass, record);
+	return pass->ret;
+}
+
+/* Every buffer's events, in the order of time. */
+static int run_pass(struct pass *pass)
+{
+	struct tracecmd_input *input = tracecmd_open(pass->importing->options->input, TRACECMD_FL_LOAD_NO_PLUGINS);
+	int nr = input ? tracecmd_buffer_instances(input) : 0, nr_handles = 0, ret = 0;
+	struct tracecmd_input **handles = calloc((size_t)nr + 1, sizeof(*handles));
+
+	if (!input || !handles) {
+		free(handles);
+		return rf_error_set(pass->err, -EBADMSG, RF_NO_OFFSET, "libtracecmd cannot open it: it is cut off, "
+				    "damaged, or compressed in a way libtracecmd was built without");
+	}
+	pass->importing->tep = tracecmd_get_tep(input);
+	handles[nr_handles++] = input;
+	for (int i = 0; i < nr; i++) {
+		handles[nr_handles] = tracecmd_buffer_instance_handle(input, i);
+		nr_handles += handles[nr_handles] != NULL;
+	}
+	if (nr_handles < nr + 1)
+		ret = rf_error_set(pass->err, -EBADMSG, RF_NO_OFFSET, "%d of its %d buffers cannot be read",
+				   nr + 1 - nr_handles, nr + 1);
+	if (tracecmd_iterate_events_multi(handles, nr_handles, on_record, pass) && !pass->ret && !ret)
+		ret = rf_error_set(pass->err, -EBADMSG, RF_NO_OFFSET, "libtracecmd cannot read all of its events");
+	pass->importing->tep = NULL;
+	while (nr_handles)
+		tracecmd_close(handles[--nr_handles]);
+	free(handles);
+	return pass->ret ? pass->ret : ret;
+}
+
+static int count_event(struct pass *pass, const struct tep_record *record)
+{
+	struct importing *importing = pass->importing;
+	u16 id;
+
+	memcpy(&id, record->data, sizeof(id));
+	importing->counts[id]++;
+	if (!importing->result->events++)
+		importing->first_time = record->ts;
+	importing->nr_cpus = (u32)max_u64(importing->nr_cpus, (u64)record->cpu + 1);
+	import_look(importing, record->data, (u32)record->size);
+	return 0;
+}
+
+static int meet_event(struct pass *pass, const struct tep_record *record)
+{
+	struct rf_record records[RF_DECODE_MAX];
+
+	if (rf_decode(pass->importing->decoder, record->data, (u32)record->size, record->ts, records, RF_DECODE_MAX))
+		import_meet(pass->importing, &records[0]);
+	return 0;
+}
+
+static int convert_event(struct pass *pass, const struct tep_record *record)
+{
+	int ret = 0;
+
+	/* Negative: it is not known how many. */
+	if (record->missed_events)
+		ret = import_lost(pass->importing, (u32)record->cpu, record->ts,
+				  record->missed_events > 0 ? (u64)record->missed_events : 1, pass->err);
+	if (!ret)
+		ret = import_event(pass->importing, (u32)record->cpu, record->ts, record->data, (u32)record->size,
+				   pass->err);
+	return ret;
+}
+
+/* ---- the steps ----------------------------------------------------------------------- */
+
+static int describe_machine(struct importing *importing, struct rf_error *err)
+{
+	const char *machine = importing->options->machine ? importing->options->machine : importing->dat.machine;
+
+	if (!*machine)
+		return rf_error_set(err, -EPROTO, RF_NO_OFFSET,
+				    "it does not tell what machine it is from: name that with --arch");
+	rf_kernel_describe(&importing->kernel, importing->dat.release, machine, importing->dat.page_size);
+	importing->decoder = rf_decoder_create(&importing->kernel, err);
+	return importing->decoder ? 0 : -ENOMEM;
+}
+
+/* What is wrong is the file we write. */
+static int output_error(struct importing *importing, const struct rf_error *err)
+{
+	importing->result->output_failed = true;
+	return err->code ? err->code : -EIO;
+}
+
+static int create_output(struct importing *importing, struct rf_error *err)
+{
+	char *header;
+
+	for (int i = 0; i < RF_INSTANCES; i++) {
+		importing->streams[i] = malloc(importing->nr_cpus * sizeof(int));
+		if (!importing->streams[i])
+			return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+		memset(importing->streams[i], -1, importing->nr_cpus * sizeof(int));
+	}
+	header = import_header(importing);
+	if (!header)
+		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	importing->writer = rf_writer_create(importing->options->output, header, ZSTD_LEVEL, err);
+	free(header);
+	if (!importing->writer)
+		return output_error(importing, err);
+	importing->result->wrote = true;
+	return 0;
+}
+
+/* First pass: which events there are. What can be read of a damaged file is worth having. */
+static int count_events(struct importing *importing, struct rf_error *err)
+{
+	struct pass pass = { .importing = importing, .err = err, .event = count_event };
+	int ret;
+
+	importing->rows = calloc(rf_nr_events, sizeof(*importing->rows));
+	importing->counts = calloc(EVENT_IDS, sizeof(*importing->counts));
+	if (!importing->rows || !importing->counts)
+		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	ret = run_pass(&pass);
+	if (ret && (ret != -EBADMSG || !importing->result->events))
+		return ret;
+	if (!importing->result->events)
+		return rf_error_set(err, -EPROTO, RF_NO_OFFSET, "it holds no events");
+	if (importing->dat.mixed_clocks)
+		import_warn(importing, "its buffers have different clocks: their events cannot be put in order");
+	return 0;
+}
+
+/* Second pass: who was there before. */
+static int meet_events(struct importing *importing, struct rf_error *err)
+{
+	struct pass pass = { .importing = importing, .err = err, .event = meet_event };
+	int ret = run_pass(&pass);
+
+	return ret == -EBADMSG ? 0 : ret;
+}
+
+static int convert_events(struct importing *importing, struct rf_error *err)
+{
+	struct pass pass = { .importing = importing, .err = err, .event = convert_event };
+	int ret = import_running(importing, err), closed;
+
+	if (!ret)
+		ret = run_pass(&pass);
+	if (ret && ret != -EBADMSG)
+		ret = output_error(importing, err);
+	/* Without a reason to have ended, a trace is incomplete. */
+	closed = rf_writer_close(importing->writer, ret ? RF_END_NONE : RF_END_IMPORTED, ret ? NULL : err);
+	return !ret && closed ? output_error(importing, err) : ret;
+}
+
+static int convert(struct importing *importing, struct rf_error *err)
+{
+	int ret = rf_dat_read(importing->options->input, &importing->dat, err);
+
+	if (!ret)
+		ret = describe_machine(importing, err);
+	if (!ret)
+		ret = count_events(importing, err);
+	if (!ret)
+		ret = import_choose(importing, err);
+	if (!ret)
+		ret = meet_events(importing, err);
+	if (!ret)
+		ret = create_output(importing, err);
+	return ret ? ret : convert_events(importing, err);
+}
+
+static void free_importing(struct importing *importing)
+{
+	rf_decoder_destroy(importing->decoder);
+	rf_dat_free(&importing->dat);
+	for (int i = 0; i < RF_INSTANCES; i++)
+		free(importing->streams[i]);
+	import_family_free(importing);
+	free(importing->processes);
+	free(importing->rows);
+	free(importing->counts);
+}
+
+/* ---- the process that reads ------------------------------------------------------------- */
+
+/* Lives in memory that both processes share. */
+struct outcome {
+	struct rf_import_result result;
+	struct rf_error err;
+	int ret;
+};
+
+static void read_in_child(const struct rf_import_options *options, struct outcome *outcome)
+{
+	struct importing importing = { .options = options, .result = &outcome->result };
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	if (null >= 0)
+		dup2(null, STDERR_FILENO);
+	/* A crash is expected here, and told; nobody wants its memory. */
+	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+	/* Whoever reads what we write may stop: an error, not an end. */
+	signal(SIGPIPE, SIG_IGN);
+	tracecmd_set_loglevel(TEP_LOG_NONE);
+	outcome->ret = convert(&importing, &outcome->err);
+	free_importing(&importing);
+	_exit(0);
+}
+
+/* Writing would empty what is to be read. */
+static bool same_file(const struct rf_import_options *options)
+{
+	struct stat input, output;
+
+	return !stat(options->input, &input) && !stat(options->output, &output) && input.st_dev == output.st_dev &&
+	       input.st_ino == output.st_ino;
+}
+
+int rf_import(const struct rf_import_options *options, struct rf_import_result *result, struct rf_error *err)
+{
+	struct outcome *outcome = mmap(NULL, sizeof(*outcome), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct stat written;
+	int status = 0, ret;
+	pid_t child;
+
+	memset(result, 0, sizeof(*result));
+	if (outcome == MAP_FAILED)
+		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	if (same_file(options)) {
+		munmap(outcome, sizeof(*outcome));
+		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "it cannot be written while it is read; give another -o");
+	}
+	child = fork();
+	if (!child)
+		read_in_child(options, outcome);
+	if (child < 0 || waitpid(child, &status, 0) != child) {
+		ret = rf_error_set(err, -errno, RF_NO_OFFSET, "cannot start a process to read it: %s", strerror(errno));
+	} else {
+		*result = outcome->result;
+		ret = outcome->ret;
+		*err = outcome->err;
+		if (!WIFEXITED(status) || WEXITSTATUS(status))
+			ret = rf_error_set(err, -EBADMSG, RF_NO_OFFSET, "it is damaged: libtracecmd crashed on it");
+	}
+	if (result->wrote && !stat(options->output, &written) && S_ISREG(written.st_mode)) {
+		result->bytes = (u64)written.st_size;
+		/* A trace of half a file is of use; one that could not be written is not. */
+		if (ret && ret != -EBADMSG)
+			result->wrote = unlink(options->output) != 0;
+	}
+	munmap(outcome, sizeof(*outcome));
+	return ret;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of an import, shared by its files.
+ */
+#ifndef REFOLD_TRACES_IMPORT_IMPORTING_H
+#define REFOLD_TRACES_IMPORT_IMPORTING_H
+
+#include "traces/events/decode.h"
+#include "traces/import/import.h"
+#include "traces/import/trace_dat.h"
+#include "traces/trace.h"
+
+#define EVENT_IDS 65536
+
+/* What became of a row of the event table. */
+struct import_row {
+	bool used;
+	bool spare;		/* not used because another tells the same */
+	bool replaced;		/* not to be had, but another stands in */
+	const struct rf_dat_format *format;	/* NULL: the file has none */
+	char reason[160];	/* why it is neither used nor spare */
+};
+
+/* What the records so far tell about a thread, and the child it is making. */
+struct import_member {
+	u32 tid;
+	bool leader;		/* begins a program as a process of his own */
+	bool known;		/* born, or began a program, while we watched */
+	bool allocated;		/* since his last fault, a page of this order */
+	u8 order;
+	u32 process;		/* who ran before: index + 1 */
+	bool calling;		/* inside clone() or the like */
+	bool copied;		/* an address space was filled */
+	u64 flags;
+};
+
+/* An address space that was there before the recording. */
+struct import_process {
+	u32 mm_id;
+	u32 pid;		/* the smallest number of its threads */
+	u32 threads;
+	bool left_out;
+	u8 rss_known;		/* bit: member */
+	u64 rss[RF_RSS_MEMBERS];	/* pages, before the first change of each */
+	char name[16];		/* empty: not told */
+};
+
+struct importing {
+	const struct rf_import_options *options;
+	struct rf_import_result *result;
+	struct rf_dat dat;
+	struct rf_kernel kernel;
+	struct rf_decoder *decoder;
+	struct import_row *rows;		/* one per rf_events[] */
+	const struct rf_dat_format *faults;	/* the probe that tells page faults, or NULL */
+	u64 *counts;				/* events in the file by id */
+	u32 nr_cpus;
+	struct rf_writer *writer;
+	int *streams[RF_INSTANCES];		/* by CPU; -1: none yet */
+	struct import_member *members;		/* open addressing by tid */
+	u32 nr_members, members_size;
+	struct import_process *processes;
+	u32 nr_processes, processes_size;
+	u64 first_time;
+	u32 exec_pid, exec_old_pid, exec_filename;	/* where sched_process_exec has these, 0: nowhere */
+	u16 exec_id;
+	struct tep_handle *tep;			/* during a pass: what libtracecmd knows of the file */
+};
+
+__attribute__((format(printf, 2, 3))) void import_warn(struct importing *importing, const char *format, ...);
+
+/* choose.c: which events of the file are used for which rows of the table. */
+int import_choose(struct importing *importing, struct rf_error *err);
+
+/* describe.c: the header of the trace, to be freed. */
+char *import_header(const struct importing *importing);
+
+/*
+ * family.c: what sched_process_fork leaves untold, the flags of clone(). The first pass looks at every event, because
+ * who is a process of his own shows only later; the last completes the records.
+ */
+void import_look(struct importing *importing, const void *data, u32 size);
+void import_family(struct importing *importing, struct rf_record *record);
+void import_family_free(struct importing *importing);
+/* A COMM record's fields from the event of an exec; false: the event does not tell. */
+bool import_exec_name(const struct importing *importing, const void *data, u32 size, struct rf_record *record);
+/* What is known of a thread; NULL: none, or out of memory. Valid until the next call. */
+struct import_member *import_member(struct importing *importing, u32 tid);
+
+/* running.c: processes that ran before the recording. The second pass meets them; the trace begins with them. */
+void import_meet(struct importing *importing, const struct rf_record *record);
+int import_running(struct importing *importing, struct rf_error *err);
+
+/* convert.c: one event of the file; missed: events lost before it on its CPU. */
+int import_event(struct importing *importing, u32 cpu, u64 time, const void *data, u32 size, struct rf_error *err);
+int import_lost(struct importing *importing, u32 cpu, u64 time, u64 events, struct rf_error *err);
+
+#endif
