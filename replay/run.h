@@ -14,8 +14,6 @@
 #include "replay/commands/progress.h"
 #include "replay/windows.h"
 
-#define RF_MAX_POLICIES 64
-
 /* What the replays of one report add up to; a second trace adds to the first. */
 struct rf_results {
 	const struct rf_policy *policies;

@@ -46,6 +46,8 @@ struct rf_mm_knobs {
 	enum rf_batch_rule batch_rule;
 };
 
+#define RF_MAX_POLICIES 64	/* of one replay */
+
 struct rf_policy {
 	char name[48];
 	char base[48];			/* the named point this one starts from; itself for those */

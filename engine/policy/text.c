@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
 /*
  * Policies as users write them: a name, a name with knobs, or a JSON file that starts from a name. What a knob means is
- * the engine's business; here is only the reading.
+ * knobs.c's business; here is only the reading.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
 
-#include "replay/commands/commands.h"
+#include "engine/policy/text.h"
 
 /* " a, b, c" of all named policies, as far as it fits. */
 static void list_names(char *list, size_t size)

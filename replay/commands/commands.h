@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The subcommands of refold and what they share: one-line errors, exit codes, output files, policy names. A command is
- * one cmd_NAME.c with one entry point; main.c has the table.
+ * The subcommands of refold and what they share: one-line errors, exit codes, output files. A command is one
+ * NAME.c with one entry point; main.c has the table.
  */
 #ifndef REFOLD_REPLAY_COMMANDS_COMMANDS_H
 #define REFOLD_REPLAY_COMMANDS_COMMANDS_H
@@ -9,7 +9,6 @@
 #include <stdio.h>
 
 #include "base/error.h"
-#include "engine/policy/policy.h"
 
 /*
  * A command gets its own argv (argv[0] is its name), parses it with getopt_long(), answers -h itself with its help on
@@ -38,18 +37,5 @@ int rf_command_usage(const char *command, const char *format, ...) __attribute__
 FILE *rf_output_open(const char *path);
 /* Flush, and close unless it is standard output; prints what went wrong. RF_EXIT_DONE or RF_EXIT_FAILED. */
 int rf_output_close(FILE *file, const char *path);
-
-/*
- * A policy as the user writes it: NAME, NAME+knob=value[+knob=value...], or FILE.json = {"base": NAME, "knob":
- * value...} with an optional "name". The result's name is the text as given, or for a file its "name" or else its base
- * name without ".json". Errors (-EINVAL, -ENOENT...) are sentences that name the policy or file and list what exists.
- */
-int rf_policy_parse(const char *text, struct rf_policy *policy, struct rf_error *err);
-/*
- * The same for a list separated by commas, appended to the nr policies that are there; at most max. "all" in a list is
- * every named policy, "all+knob=value" every one for which that knob means something. Returns how many there are then,
- * or a negative errno. Names must differ.
- */
-int rf_policy_parse_list(const char *text, struct rf_policy *policies, size_t nr, size_t max, struct rf_error *err);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "engine/policy/text.h"
 #include "replay/commands/commands.h"
 
 static const char help[] =

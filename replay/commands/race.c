@@ -9,9 +9,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "replay/commands/commands.h"
+#include "engine/policy/text.h"
 #include "race/report.h"
-#include "replay/run.h"
+#include "replay/commands/commands.h"
 
 /* The kernels that have contiguous PTEs, and the proposal about their readers. */
 #define DEFAULT_POLICIES "linux-6.9,linux-6.12,linux-6.17,linux-7.2,linux-7.3,norecency-rfc"

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/policy/text.h"
 #include "replay/commands/commands.h"
 #include "replay/report/report.h"
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "replay/commands/commands.h"
+#include "engine/policy/text.h"
 
 static char directory[] = "/tmp/refold-policy-XXXXXX";
 
