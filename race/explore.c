@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+#include "base/table.h"
 #include "race/scene.h"
 
 #define NO_STATE ((u32)-1)
@@ -21,22 +23,29 @@ struct origin {
 	struct race_action action;
 };
 
+DEFINE_TABLE(state_numbers, u32, u32);	/* of a hash: the states that have it, + 1 */
+
 struct graph {
 	const struct race_scene *scene;
 	size_t key_size;		/* bytes of a state that tell it from others */
-	size_t nr, max, room;		/* states: there are, may be, have room */
+	size_t nr, max;			/* states there are, and may be */
 	u8 *keys;
 	struct origin *origins;
 	u64 *starts;			/* of the initial states, by number: they come first */
 	size_t nr_starts;
-	u32 *table;			/* hash table of states; a power of two, at most half full */
-	size_t table_size;
+	struct state_numbers numbers;
 	u32 *edges;			/* where the moves of state i lead: first_edge[i] to first_edge[i + 1] */
-	size_t nr_edges, edge_room;
+	size_t nr_edges;
 	size_t *first_edge;
+	size_t keys_room, origins_room, edges_room, first_edge_room;
 };
 
-static u64 hash_key(const u8 *key, size_t size)
+struct sought {
+	const struct graph *graph;
+	const u8 *key;
+};
+
+static u32 hash_key(const u8 *key, size_t size)
 {
 	u64 hash = 0x9e3779b97f4a7c15ull;
 	u32 word;
@@ -47,7 +56,7 @@ static u64 hash_key(const u8 *key, size_t size)
 		hash = (hash ^ word) * 0xff51afd7ed558ccdull;
 		hash ^= hash >> 32;
 	}
-	return hash;
+	return (u32)hash;
 }
 
 static void load_state(const struct graph *graph, size_t i, struct race_state *state)
@@ -56,80 +65,46 @@ static void load_state(const struct graph *graph, size_t i, struct race_state *s
 	memcpy(state, graph->keys + i * graph->key_size, graph->key_size);
 }
 
-static void fill_table(struct graph *graph)
+static bool same_state(const void *context, u32 number)
 {
-	size_t i, slot;
+	const struct sought *sought = context;
+	const struct graph *graph = sought->graph;
 
-	memset(graph->table, 0xff, graph->table_size * sizeof(*graph->table));
-	for (i = 0; i < graph->nr; i++) {
-		slot = hash_key(graph->keys + i * graph->key_size, graph->key_size) & (graph->table_size - 1);
-		while (graph->table[slot] != NO_STATE)
-			slot = (slot + 1) & (graph->table_size - 1);
-		graph->table[slot] = i;
-	}
+	return !memcmp(graph->keys + (number - 1) * graph->key_size, sought->key, graph->key_size);
 }
 
-/* Arrays of what is there for each state; the old ones stay in the graph, to be freed, if there is no more memory. */
-static int grow_states(struct graph *graph)
+static int add_state(struct graph *graph, const u8 *key, u32 hash, struct origin origin)
 {
-	size_t room = graph->room ? 2 * graph->room : 1024;
-	void *keys, *origins, *first_edge, *table;
+	size_t nr = graph->nr;
 
-	if (graph->nr >= graph->max)
+	if (nr >= graph->max)
 		return -E2BIG;
-	keys = realloc(graph->keys, room * graph->key_size);
-	graph->keys = keys ? keys : graph->keys;
-	origins = realloc(graph->origins, room * sizeof(*graph->origins));
-	graph->origins = origins ? origins : graph->origins;
-	first_edge = realloc(graph->first_edge, (room + 1) * sizeof(*graph->first_edge));
-	graph->first_edge = first_edge ? first_edge : graph->first_edge;
-	table = realloc(graph->table, 2 * room * sizeof(*graph->table));
-	graph->table = table ? table : graph->table;
-	if (!keys || !origins || !first_edge || !table)
+	if (array_grow(graph->keys, graph->keys_room, (nr + 1) * graph->key_size) ||
+	    array_grow(graph->origins, graph->origins_room, nr + 1) ||
+	    array_grow(graph->first_edge, graph->first_edge_room, nr + 2) ||
+	    state_numbers_add(&graph->numbers, hash, (u32)nr + 1))
 		return -ENOMEM;
-	graph->room = room;
-	graph->table_size = 2 * room;
-	fill_table(graph);
+	memcpy(graph->keys + nr * graph->key_size, key, graph->key_size);
+	graph->origins[nr] = origin;
+	graph->nr++;
 	return 0;
 }
 
 /* The number of a state, which is added if it is new. */
 static int find_or_add(struct graph *graph, const struct race_state *state, struct origin origin, u32 *number)
 {
-	const u8 *key = (const u8 *)state;
-	size_t slot;
+	struct sought sought = { graph, (const u8 *)state };
+	u32 hash = hash_key(sought.key, graph->key_size);
+	u32 found = state_numbers_match(&graph->numbers, hash, same_state, &sought);
 
-	if (graph->nr == graph->room) {
-		int ret = grow_states(graph);
-
-		if (ret)
-			return ret;
-	}
-	slot = hash_key(key, graph->key_size) & (graph->table_size - 1);
-	for (; graph->table[slot] != NO_STATE; slot = (slot + 1) & (graph->table_size - 1)) {
-		*number = graph->table[slot];
-		if (!memcmp(graph->keys + *number * graph->key_size, key, graph->key_size))
-			return 0;
-	}
-	*number = graph->nr++;
-	graph->table[slot] = *number;
-	memcpy(graph->keys + *number * graph->key_size, key, graph->key_size);
-	graph->origins[*number] = origin;
-	return 0;
+	*number = found ? found - 1 : (u32)graph->nr;
+	return found ? 0 : add_state(graph, sought.key, hash, origin);
 }
 
 static int add_edge(struct graph *graph, u32 to)
 {
-	size_t room = graph->edge_room ? 2 * graph->edge_room : 4096;
-	u32 *edges;
-
-	if (graph->nr_edges == graph->edge_room) {
-		edges = realloc(graph->edges, room * sizeof(*edges));
-		if (!edges)
-			return -ENOMEM;
-		graph->edges = edges;
-		graph->edge_room = room;
-	}
+	if (array_grow(graph->edges, graph->edges_room, graph->nr_edges + 1))
+		return -ENOMEM;
 	graph->edges[graph->nr_edges++] = to;
 	return 0;
 }
@@ -295,7 +270,7 @@ int race_explore(const struct race_setup *setup, size_t max_states, struct race_
 	free(graph.keys);
 	free(graph.origins);
 	free(graph.starts);
-	free(graph.table);
+	state_numbers_free(&graph.numbers);
 	free(graph.edges);
 	free(graph.first_edge);
 	return ret;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "traces/reader.h"
 
 struct rf_cursor {
@@ -19,20 +20,6 @@ struct rf_cursor {
 	struct rf_record lost;		/* f[0] != 0: to be delivered before anything else */
 	struct unpacker unpacker;
 };
-
-static bool reserve(u8 **buffer, size_t *allocated, size_t wanted)
-{
-	u8 *bigger;
-
-	if (*buffer && wanted <= *allocated)
-		return true;
-	bigger = realloc(*buffer, wanted);
-	if (!bigger)
-		return false;
-	*buffer = bigger;
-	*allocated = wanted;
-	return true;
-}
 
 static const char *read_packed(struct rf_reader *reader, const struct rf_frame_info *info, u8 *packed)
 {
@@ -61,7 +48,7 @@ static const char *unpack(struct rf_reader *reader, const struct reader_frame *f
 
 	if (!unpacker->zstd)
 		unpacker->zstd = ZSTD_createDCtx();
-	if (!unpacker->zstd || !reserve(&unpacker->packed, &unpacker->packed_size, frame->info.size))
+	if (!unpacker->zstd || array_grow(unpacker->packed, unpacker->packed_room, frame->info.size))
 		return "out of memory";
 	wrong = read_packed(reader, &frame->info, unpacker->packed);
 	if (wrong)
@@ -70,7 +57,7 @@ static const char *unpack(struct rf_reader *reader, const struct reader_frame *f
 	if (frame->info.size < 5 || load_u32(unpacker->packed) != ZSTD_MAGIC || !(unpacker->packed[4] & 4) ||
 	    content < DATA_HEADER_BYTES || content > FRAME_UNPACKED_MAX)
 		return "no frame where the index has one";
-	if (!reserve(&unpacker->unpacked, &unpacker->unpacked_size, content + COLUMNS_PADDING))
+	if (array_grow(unpacker->unpacked, unpacker->unpacked_room, content + COLUMNS_PADDING))
 		return "out of memory";
 	size = ZSTD_decompressDCtx(unpacker->zstd, unpacker->unpacked, content, unpacker->packed, frame->info.size);
 	if (ZSTD_isError(size))

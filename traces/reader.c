@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "traces/reader.h"
 
 #define FORMAT_PREFIX "refold-trace/"
@@ -33,16 +34,10 @@ void reader_note_damage(struct rf_reader *reader, u64 offset, const char *format
 
 static int need_streams(struct rf_reader *reader, size_t nr)
 {
-	struct reader_stream *streams;
-
-	if (nr <= reader->nr_streams)
-		return 0;
-	streams = realloc(reader->streams, nr * sizeof(*streams));
-	if (!streams)
+	if (array_grow(reader->streams, reader->streams_room, nr))
 		return -ENOMEM;
-	memset(streams + reader->nr_streams, 0, (nr - reader->nr_streams) * sizeof(*streams));
-	reader->streams = streams;
-	reader->nr_streams = nr;
+	while (reader->nr_streams < nr)
+		reader->streams[reader->nr_streams++] = (struct reader_stream){ 0 };
 	return 0;
 }
 
@@ -58,16 +53,8 @@ static bool describe_stream(struct reader_stream *stream, u8 source, u16 cpu)
 
 static struct reader_frame *new_frame(struct rf_reader *reader)
 {
-	size_t wanted = reader->frames_allocated ? reader->frames_allocated * 2 : 64;
-	struct reader_frame *frames;
-
-	if (reader->nr_frames == reader->frames_allocated) {
-		frames = realloc(reader->frames, wanted * sizeof(*frames));
-		if (!frames)
-			return NULL;
-		reader->frames = frames;
-		reader->frames_allocated = wanted;
-	}
+	if (array_grow(reader->frames, reader->frames_room, reader->nr_frames + 1))
+		return NULL;
 	return memset(&reader->frames[reader->nr_frames], 0, sizeof(struct reader_frame));
 }
 

@@ -27,9 +27,9 @@ struct rf_reader {
 	int fd;
 	u64 file_bytes;
 	struct reader_frame *frames;
-	size_t nr_frames, frames_allocated;
+	size_t nr_frames, frames_room;
 	struct reader_stream *streams;
-	size_t nr_streams;
+	size_t nr_streams, streams_room;
 	json_t *header;
 	char *header_text;
 	struct rf_trace_summary summary;
@@ -43,7 +43,7 @@ struct window {
 	u64 file_bytes;
 	u64 offset;			/* of data[0] in the file */
 	u8 *data;
-	size_t size, allocated;
+	size_t size, room;
 };
 
 /* Make at least wanted bytes from offset visible, fewer only at the end of the file; NULL: cannot be read. */
@@ -74,7 +74,7 @@ int reader_scan(struct rf_reader *reader, struct window *window, u64 offset);
 struct unpacker {
 	ZSTD_DCtx *zstd;
 	u8 *packed, *unpacked;
-	size_t packed_size, unpacked_size;
+	size_t packed_room, unpacked_room;
 	struct columns columns;
 };
 bool reader_unpack(struct rf_reader *reader, size_t nr, struct unpacker *unpacker);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "traces/reader.h"
 
 #define WINDOW_BYTES (256u << 10)
@@ -28,15 +29,9 @@ const u8 *window_at(struct window *window, u64 offset, size_t wanted, size_t *av
 		wanted = size;
 	if (!window->data || offset < window->offset || offset - window->offset > window->size ||
 	    window->size - (offset - window->offset) < wanted) {
-		if (size > window->allocated || !window->data) {
-			u8 *data = realloc(window->data, size + 1);
-
-			if (!data) {
-				errno = ENOMEM;
-				return NULL;
-			}
-			window->data = data;
-			window->allocated = size;
+		if (array_grow(window->data, window->room, size + 1)) {
+			errno = ENOMEM;
+			return NULL;
 		}
 		window->offset = offset;
 		window->size = 0;

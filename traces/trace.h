@@ -64,9 +64,6 @@ int rf_writer_lost(struct rf_writer *writer, int stream, u64 events, struct rf_e
 /* Write the stream's open frame now, if it holds records or a loss. */
 int rf_writer_flush(struct rf_writer *writer, int stream, struct rf_error *err);
 
-/* Bytes written so far. */
-u64 rf_writer_bytes(const struct rf_writer *writer);
-
 /* Flush every stream, write end frame and index, close. The writer is freed in any case. */
 int rf_writer_close(struct rf_writer *writer, enum rf_end why, struct rf_error *err);
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include "base/array.h"
 #include "traces/columns.h"
 
 /* What it takes to pack one frame; kept in a pool, as large as there are threads packing at once. */
@@ -18,14 +19,15 @@ struct packer {
 	struct packer *next;
 	ZSTD_CCtx *zstd;
 	u8 *unpacked, *packed;
-	size_t unpacked_size, packed_size;
+	size_t unpacked_room, packed_room;
 	struct columns_work work;
 };
 
 struct stream {
 	struct rf_stream_info info;
 	struct rf_record *records;	/* of the open frame; grows up to RF_FRAME_RECORDS */
-	u32 nr, allocated;
+	u32 nr;
+	size_t room;
 	u64 lost;			/* since the last frame */
 	u64 last_time;
 	u64 frames, total_records, total_lost;
@@ -39,8 +41,9 @@ struct rf_writer {
 	struct packer *packers;		/* free ones */
 	struct stream **streams;
 	u32 nr_streams;
+	size_t streams_room;
 	u8 *index;			/* INDEX_ENTRY_BYTES per frame */
-	size_t nr_frames, index_allocated;
+	size_t nr_frames, index_room;
 	pthread_mutex_t lock;		/* everything above; a stream's own fields belong to its thread */
 };
 
@@ -90,20 +93,6 @@ static void packer_put(struct rf_writer *writer, struct packer *packer)
 	pthread_mutex_unlock(&writer->lock);
 }
 
-static bool grow(u8 **buffer, size_t *allocated, size_t wanted)
-{
-	u8 *bigger;
-
-	if (wanted <= *allocated)
-		return true;
-	bigger = realloc(*buffer, wanted);
-	if (!bigger)
-		return false;
-	*buffer = bigger;
-	*allocated = wanted;
-	return true;
-}
-
 /*
  * One zstd frame of unpacked[size], with blocks that end at cuts, into packer->packed at offset reserve. Returns its
  * size or a negative errno.
@@ -115,7 +104,7 @@ static ssize_t compress(struct packer *packer, const u8 *unpacked, size_t size, 
 	ZSTD_outBuffer out = { NULL, bound, 0 };
 	ZSTD_inBuffer in = { unpacked, 0, 0 };
 
-	if (!grow(&packer->packed, &packer->packed_size, reserve + bound + INDEX_TRAILER_BYTES))
+	if (array_grow(packer->packed, packer->packed_room, reserve + bound + INDEX_TRAILER_BYTES))
 		return -ENOMEM;
 	out.dst = packer->packed + reserve;
 	ZSTD_CCtx_reset(packer->zstd, ZSTD_reset_session_only);
@@ -233,8 +222,7 @@ struct rf_writer *rf_writer_create(const char *path, const char *header_json, in
 int rf_writer_add_stream(struct rf_writer *writer, const struct rf_stream_info *info)
 {
 	struct stream *stream = calloc(1, sizeof(*stream));
-	struct stream **streams;
-	int index;
+	int index, ret;
 
 	if (!stream)
 		return -ENOMEM;
@@ -245,17 +233,16 @@ int rf_writer_add_stream(struct rf_writer *writer, const struct rf_stream_info *
 	stream->info = *info;
 	pthread_mutex_lock(&writer->lock);
 	index = writer->nr_streams;
-	streams = index < STREAMS_MAX ? realloc(writer->streams, (index + 1) * sizeof(*streams)) : NULL;
-	if (streams) {
-		streams[index] = stream;
-		writer->streams = streams;
+	ret = index < STREAMS_MAX ? array_grow(writer->streams, writer->streams_room, index + 1ul) : -ENOSPC;
+	if (!ret) {
+		writer->streams[index] = stream;
 		writer->nr_streams++;
 	}
 	pthread_mutex_unlock(&writer->lock);
-	if (streams)
+	if (!ret)
 		return index;
 	free(stream);
-	return index < STREAMS_MAX ? -ENOMEM : -ENOSPC;
+	return ret;
 }
 
 static struct stream *stream_get(struct rf_writer *writer, int index)
@@ -271,11 +258,9 @@ static struct stream *stream_get(struct rf_writer *writer, int index)
 
 static int add_to_index(struct rf_writer *writer, const u8 *header, u64 size)
 {
-	size_t wanted = (writer->nr_frames + 1) * INDEX_ENTRY_BYTES;
 	u8 *entry;
 
-	if (wanted > writer->index_allocated &&
-	    !grow(&writer->index, &writer->index_allocated, wanted < 4096 ? 4096 : wanted * 2))
+	if (array_grow(writer->index, writer->index_room, (writer->nr_frames + 1) * INDEX_ENTRY_BYTES))
 		return -ENOMEM;
 	entry = writer->index + writer->nr_frames++ * INDEX_ENTRY_BYTES;
 	store_u64(entry, writer->offset);
@@ -290,7 +275,7 @@ static int pack_frame(struct rf_writer *writer, struct packer *packer, struct st
 	ssize_t size;
 	int ret;
 
-	if (!grow(&packer->unpacked, &packer->unpacked_size, columns_bound(stream->nr)))
+	if (array_grow(packer->unpacked, packer->unpacked_room, columns_bound(stream->nr)))
 		return out_of_memory(err);
 	size = columns_pack(header, stream->records, stream->nr, &packer->work, packer->unpacked);
 	if (size >= 0)
@@ -339,25 +324,6 @@ static int flush_stream(struct rf_writer *writer, int index, struct stream *stre
 	return 0;
 }
 
-static bool grow_records(struct stream *stream, size_t more)
-{
-	size_t wanted = stream->nr + more, allocated = stream->allocated ? stream->allocated : 256;
-	struct rf_record *records;
-
-	if (wanted > RF_FRAME_RECORDS)
-		wanted = RF_FRAME_RECORDS;
-	if (wanted <= stream->allocated)
-		return true;
-	while (allocated < wanted)
-		allocated *= 2;
-	records = realloc(stream->records, allocated * sizeof(*records));
-	if (!records)
-		return false;
-	stream->records = records;
-	stream->allocated = allocated;
-	return true;
-}
-
 static int note_lost(struct rf_writer *writer, int index, struct stream *stream, u64 events, struct rf_error *err)
 {
 	int ret = stream->nr ? flush_stream(writer, index, stream, err) : 0;
@@ -385,7 +351,7 @@ int rf_writer_append(struct rf_writer *writer, int index, const struct rf_record
 			ret = note_lost(writer, index, stream, records[i].f[0], err);
 			continue;
 		}
-		if (stream->nr == stream->allocated && !grow_records(stream, nr - i))
+		if (array_grow(stream->records, stream->room, min_u64(stream->nr + nr - i, RF_FRAME_RECORDS)))
 			return out_of_memory(err);
 		stream->records[stream->nr++] = records[i];
 		if (stream->nr == RF_FRAME_RECORDS)
@@ -412,18 +378,13 @@ int rf_writer_flush(struct rf_writer *writer, int index, struct rf_error *err)
 	return flush_stream(writer, index, stream, err);
 }
 
-u64 rf_writer_bytes(const struct rf_writer *writer)
-{
-	return __atomic_load_n(&writer->offset, __ATOMIC_RELAXED);
-}
-
 static int write_end(struct rf_writer *writer, struct packer *packer, enum rf_end why, struct rf_error *err)
 {
 	size_t bytes = END_HEADER_BYTES + (size_t)writer->nr_streams * END_STREAM_BYTES;
 	struct end_header header = { .why = why, .streams = writer->nr_streams, .frames = writer->nr_frames };
 	ssize_t size;
 
-	if (!grow(&packer->unpacked, &packer->unpacked_size, bytes))
+	if (array_grow(packer->unpacked, packer->unpacked_room, bytes))
 		return out_of_memory(err);
 	for (u32 i = 0; i < writer->nr_streams; i++) {
 		const struct stream *stream = writer->streams[i];
@@ -449,7 +410,7 @@ static int write_index(struct rf_writer *writer, struct packer *packer, u64 end_
 
 	if (entries > INDEX_UNPACKED_MAX - INDEX_HEADER_BYTES)
 		return 0;
-	if (!grow(&packer->unpacked, &packer->unpacked_size, INDEX_HEADER_BYTES + entries))
+	if (array_grow(packer->unpacked, packer->unpacked_room, INDEX_HEADER_BYTES + entries))
 		return out_of_memory(err);
 	index_header_store(packer->unpacked, &header);
 	if (entries)

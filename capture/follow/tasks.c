@@ -11,19 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "traces/events/kernel.h"
 
 bool rf_pid_list_add(struct rf_pid_list *list, pid_t pid)
 {
-	if (list->nr == list->room) {
-		size_t room = list->room ? list->room * 2 : 64;
-		pid_t *pids = realloc(list->pids, room * sizeof(*pids));
-
-		if (!pids)
-			return false;
-		list->pids = pids;
-		list->room = room;
-	}
+	if (array_grow(list->pids, list->room, list->nr + 1))
+		return false;
 	list->pids[list->nr++] = pid;
 	return true;
 }

@@ -25,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "capture/snapshot/devices.h"
 
 #define RING_BYTES (512u << 10)
@@ -150,16 +151,9 @@ static void set_followed(struct rf_perf *perf, pid_t pid, bool follow)
 
 static int add_waiting(struct rf_perf *perf, const struct waiting *one)
 {
-	if (perf->nr_waiting == perf->room) {
-		size_t room = perf->room ? perf->room * 2 : 1024;
-		struct waiting *waiting = realloc(perf->waiting, room * sizeof(*waiting));
-
-		if (!waiting) {
-			free(one->path);
-			return rf_error_set(&perf->error, -ENOMEM, RF_NO_OFFSET, "out of memory");
-		}
-		perf->waiting = waiting;
-		perf->room = room;
+	if (array_grow(perf->waiting, perf->room, perf->nr_waiting + 1)) {
+		free(one->path);
+		return rf_error_set(&perf->error, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	}
 	perf->waiting[perf->nr_waiting] = *one;
 	perf->waiting[perf->nr_waiting].number = (u32)perf->nr_waiting;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "traces/record.h"
 
 static const struct {
@@ -124,15 +125,8 @@ int rf_maps_parse(struct rf_maps *maps, char *text, u64 page_size)
 		}
 		if (!parse_vma(line, page_size, &vma) || RF_VMA_NAME(vma.flags) == RF_VMA_VSYSCALL)
 			continue;
-		if (maps->nr == maps->capacity) {
-			size_t capacity = maps->capacity ? 2 * maps->capacity : 256;
-			struct rf_maps_vma *vmas = realloc(maps->vmas, capacity * sizeof(*vmas));
-
-			if (!vmas)
-				return -ENOMEM;
-			maps->vmas = vmas;
-			maps->capacity = capacity;
-		}
+		if (array_grow(maps->vmas, maps->room, maps->nr + 1))
+			return -ENOMEM;
 		maps->vmas[maps->nr++] = vma;
 	}
 	return 0;
@@ -142,5 +136,5 @@ void rf_maps_free(struct rf_maps *maps)
 {
 	free(maps->vmas);
 	maps->vmas = NULL;
-	maps->nr = maps->capacity = 0;
+	maps->nr = maps->room = 0;
 }

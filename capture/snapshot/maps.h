@@ -15,7 +15,7 @@ struct rf_maps_vma {
 
 struct rf_maps {
 	struct rf_maps_vma *vmas;
-	size_t nr, capacity;
+	size_t nr, room;
 };
 
 /*

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "capture/snapshot/devices.h"
 #include "capture/snapshot/maps.h"
 #include "capture/snapshot/pagemap.h"
@@ -22,6 +23,7 @@
 
 #define PAGEMAP_WORDS	4096
 #define BATCH_RECORDS	16384
+#define TEXT_PIECE	16384	/* the least that is read at once */
 /* Swap types from here on are not swap devices: hwpoison, migration, device memory; 31 are PTE markers. */
 #define FIRST_SPECIAL_TYPE	23
 #define MARKER_TYPE		31
@@ -57,7 +59,7 @@ struct rf_snapshotter {
 	struct rf_error error;
 	struct rf_maps maps;
 	char *text;
-	size_t text_capacity;
+	size_t text_room;
 	struct rf_scan scan;
 	u64 words[PAGEMAP_WORDS];
 };
@@ -106,11 +108,6 @@ void rf_snapshotter_destroy(struct rf_snapshotter *s)
 	free(s->text);
 	free(s->records);
 	free(s);
-}
-
-int rf_snapshotter_stream(const struct rf_snapshotter *s)
-{
-	return s->stream;
 }
 
 const struct rf_snapshot_totals *rf_snapshotter_totals(const struct rf_snapshotter *s)
@@ -345,16 +342,9 @@ static char *read_text(struct rf_snapshotter *s, int fd)
 	ssize_t bytes;
 
 	for (;;) {
-		if (s->text_capacity - length < 16384) {
-			size_t capacity = s->text_capacity ? 2 * s->text_capacity : 65536;
-			char *text = realloc(s->text, capacity);
-
-			if (!text)
-				return NULL;
-			s->text = text;
-			s->text_capacity = capacity;
-		}
-		bytes = read(fd, s->text + length, s->text_capacity - length - 1);
+		if (array_grow(s->text, s->text_room, length + TEXT_PIECE))
+			return NULL;
+		bytes = read(fd, s->text + length, s->text_room - length - 1);
 		if (bytes < 0)
 			return NULL;
 		if (bytes == 0)

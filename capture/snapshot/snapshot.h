@@ -30,8 +30,6 @@ struct rf_snapshot_totals {
 struct rf_snapshotter *rf_snapshotter_create(struct rf_writer *writer, struct rf_page_cache *cache,
 					     struct rf_error *err);
 void rf_snapshotter_destroy(struct rf_snapshotter *snapshotter);
-/* The stream, for the other facts the same thread records (page cache, kernel pages). */
-int rf_snapshotter_stream(const struct rf_snapshotter *snapshotter);
 const struct rf_snapshot_totals *rf_snapshotter_totals(const struct rf_snapshotter *snapshotter);
 
 /*

@@ -9,50 +9,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "traces/import/importing.h"
 
 #define TASK_COMM_LEN 16
 
-static struct import_member *place(const struct importing *importing, u32 tid)
-{
-	u32 mask = importing->members_size - 1, i = (tid * 2654435761u) & mask;
-
-	while (importing->members[i].tid && importing->members[i].tid != tid)
-		i = (i + 1) & mask;
-	return &importing->members[i];
-}
-
-static bool grow(struct importing *importing)
-{
-	struct import_member *old = importing->members;
-	u32 old_size = importing->members_size;
-
-	importing->members_size = old_size ? old_size * 2 : 256;
-	importing->members = calloc(importing->members_size, sizeof(*importing->members));
-	if (!importing->members) {
-		importing->members = old;
-		importing->members_size = old_size;
-		return false;
-	}
-	for (u32 i = 0; i < old_size; i++)
-		if (old[i].tid)
-			*place(importing, old[i].tid) = old[i];
-	free(old);
-	return true;
-}
-
 struct import_member *import_member(struct importing *importing, u32 tid)
 {
-	struct import_member *found;
+	u32 number = import_tids_find(&importing->tids, tid);
 
-	if (!tid || (importing->nr_members * 2 >= importing->members_size && !grow(importing)))
+	if (number)
+		return &importing->members[number - 1];
+	if (!tid || array_grow(importing->members, importing->members_room, importing->nr_members + 1) ||
+	    import_tids_add(&importing->tids, tid, (u32)importing->nr_members + 1))
 		return NULL;
-	found = place(importing, tid);
-	if (!found->tid) {
-		found->tid = tid;
-		importing->nr_members++;
-	}
-	return found;
+	importing->members[importing->nr_members] = (struct import_member){ .tid = tid };
+	return &importing->members[importing->nr_members++];
 }
 
 static u32 load_pid(const u8 *data, u32 size, u32 offset)
@@ -64,7 +36,7 @@ static u32 load_pid(const u8 *data, u32 size, u32 offset)
 	return pid;
 }
 
-static void find_exec(struct importing *importing)
+void import_find_exec(struct importing *importing)
 {
 	const struct rf_dat_format *format = rf_dat_format(&importing->dat, "sched", "sched_process_exec");
 	u32 size, old_size;
@@ -83,10 +55,6 @@ void import_look(struct importing *importing, const void *data, u32 size)
 	u16 id;
 	u32 pid;
 
-	if (!importing->members_size) {
-		find_exec(importing);
-		grow(importing);
-	}
 	memcpy(&id, data, sizeof(id));
 	if (!importing->exec_id || id != importing->exec_id)
 		return;
@@ -162,5 +130,6 @@ bool import_exec_name(const struct importing *importing, const void *data, u32 s
 
 void import_family_free(struct importing *importing)
 {
+	import_tids_free(&importing->tids);
 	free(importing->members);
 }

@@ -177,6 +177,7 @@ static int count_events(struct importing *importing, struct rf_error *err)
 	importing->counts = calloc(EVENT_IDS, sizeof(*importing->counts));
 	if (!importing->rows || !importing->counts)
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	import_find_exec(importing);
 	ret = run_pass(&pass);
 	if (ret && (ret != -EBADMSG || !importing->result->events))
 		return ret;

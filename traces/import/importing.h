@@ -5,6 +5,7 @@
 #ifndef REFOLD_TRACES_IMPORT_IMPORTING_H
 #define REFOLD_TRACES_IMPORT_IMPORTING_H
 
+#include "base/table.h"
 #include "traces/events/decode.h"
 #include "traces/import/import.h"
 #include "traces/import/trace_dat.h"
@@ -34,6 +35,8 @@ struct import_member {
 	u64 flags;
 };
 
+DEFINE_TABLE(import_tids, u32, u32);	/* a thread's place among the members + 1 */
+
 /* An address space that was there before the recording. */
 struct import_process {
 	u32 mm_id;
@@ -57,10 +60,11 @@ struct importing {
 	u32 nr_cpus;
 	struct rf_writer *writer;
 	int *streams[RF_INSTANCES];		/* by CPU; -1: none yet */
-	struct import_member *members;		/* open addressing by tid */
-	u32 nr_members, members_size;
+	struct import_member *members;		/* as they were met */
+	size_t nr_members, members_room;
+	struct import_tids tids;
 	struct import_process *processes;
-	u32 nr_processes, processes_size;
+	size_t nr_processes, processes_room;
 	u64 first_time;
 	u32 exec_pid, exec_old_pid, exec_filename;	/* where sched_process_exec has these, 0: nowhere */
 	u16 exec_id;
@@ -76,9 +80,10 @@ int import_choose(struct importing *importing, struct rf_error *err);
 char *import_header(const struct importing *importing);
 
 /*
- * family.c: what sched_process_fork leaves untold, the flags of clone(). The first pass looks at every event, because
- * who is a process of his own shows only later; the last completes the records.
+ * family.c: what sched_process_fork leaves untold, the flags of clone(). The first pass looks at every event, once it
+ * is known which is an exec, because who is a process of his own shows only later; the last completes the records.
  */
+void import_find_exec(struct importing *importing);
 void import_look(struct importing *importing, const void *data, u32 size);
 void import_family(struct importing *importing, struct rf_record *record);
 void import_family_free(struct importing *importing);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "traces/import/importing.h"
 
 static struct import_process *process_by_mm(struct importing *importing, u32 mm_id)
@@ -18,18 +19,11 @@ static struct import_process *process_by_mm(struct importing *importing, u32 mm_
 	struct import_process *process;
 
 	/* Few, and asked for once a thread: who runs already when a recording begins. */
-	for (u32 i = 0; i < importing->nr_processes; i++)
+	for (size_t i = 0; i < importing->nr_processes; i++)
 		if (importing->processes[i].mm_id == mm_id)
 			return &importing->processes[i];
-	if (importing->nr_processes == importing->processes_size) {
-		u32 size = importing->processes_size ? importing->processes_size * 2 : 64;
-		struct import_process *more = realloc(importing->processes, size * sizeof(*more));
-
-		if (!more)
-			return NULL;
-		importing->processes = more;
-		importing->processes_size = size;
-	}
+	if (array_grow(importing->processes, importing->processes_room, importing->nr_processes + 1))
+		return NULL;
 	process = &importing->processes[importing->nr_processes++];
 	*process = (struct import_process){ .mm_id = mm_id };
 	return process;
@@ -116,7 +110,7 @@ static int add_threads(struct importing *importing, int stream, struct rf_error 
 {
 	int ret = 0;
 
-	for (u32 i = 0; i < importing->members_size && !ret; i++) {
+	for (size_t i = 0; i < importing->nr_members && !ret; i++) {
 		const struct import_member *task = &importing->members[i];
 		const struct import_process *process = task->process ? &importing->processes[task->process - 1] : NULL;
 
@@ -152,7 +146,7 @@ int import_running(struct importing *importing, struct rf_error *err)
 	u32 running = 0;
 	int stream, ret;
 
-	for (u32 i = 0; i < importing->nr_processes; i++)
+	for (size_t i = 0; i < importing->nr_processes; i++)
 		running += !importing->processes[i].left_out;
 	if (!running)
 		return 0;
@@ -161,7 +155,7 @@ int import_running(struct importing *importing, struct rf_error *err)
 		return rf_error_set(err, stream, RF_NO_OFFSET, "cannot add a stream: %s", strerror(-stream));
 	import_warn(importing, "what was mapped before the recording is not known: processes that ran already: %u", running);
 	ret = add_threads(importing, stream, err);
-	for (u32 i = 0; i < importing->nr_processes && !ret; i++)
+	for (size_t i = 0; i < importing->nr_processes && !ret; i++)
 		if (!importing->processes[i].left_out)
 			ret = add_snapshot(importing, stream, &importing->processes[i], err);
 	return ret;

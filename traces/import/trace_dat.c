@@ -16,6 +16,8 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include "base/array.h"
+
 /* Hostile files must not ask for absurd memory. */
 #define SECTION_MAX (256u << 20)
 #define FORMATS_MAX 65536
@@ -116,14 +118,9 @@ static int add_format(struct reading *reading, const char *system, char *text)
 	const char *id = text ? strstr(text, "\nID: ") : NULL;
 	struct rf_dat_format *format;
 
-	if (dat->nr_formats % 256 == 0) {
-		struct rf_dat_format *more = realloc(dat->formats, (dat->nr_formats + 256) * sizeof(*more));
-
-		if (!more) {
-			free(text);
-			return rf_error_set(reading->err, -ENOMEM, RF_NO_OFFSET, "out of memory");
-		}
-		dat->formats = more;
+	if (array_grow(dat->formats, dat->formats_room, dat->nr_formats + 1)) {
+		free(text);
+		return rf_error_set(reading->err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	}
 	format = &dat->formats[dat->nr_formats++];
 	format->system = strdup(system);

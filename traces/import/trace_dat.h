@@ -26,7 +26,7 @@ struct rf_dat {
 	u32 cpus;		/* 0: not told */
 	char tool[65];		/* version of trace-cmd, empty: not told */
 	struct rf_dat_format *formats;
-	size_t nr_formats;
+	size_t nr_formats, formats_room;
 };
 
 /*
