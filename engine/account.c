@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/mm.h"
+#include "engine/account.h"
 
 #define NOBODY UINT32_MAX
 

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "engine/folio.h"
 #include "engine/readers.h"
 
 /* Runs of empty entries are the bulk of sparse tables. */

@@ -3,7 +3,10 @@
  * fork: dup_mmap() of kernel/fork.c and copy_page_range() of mm/memory.c;
  * kernel-model.md 4.4.
  */
+#include "engine/folio.h"
 #include "engine/hugetlb.h"
+#include "engine/operations.h"
+#include "engine/pgtable.h"
 #include "engine/readers.h"
 
 struct copy_state {

@@ -5,6 +5,8 @@
  * in, operations before it have said.
  */
 #include "engine/hugetlb.h"
+#include "engine/operations.h"
+#include "engine/pgtable.h"
 #include "engine/readers.h"
 
 /* ---- slow: one walk from the top for each step ------------------------------------------ */

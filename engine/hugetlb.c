@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/operations.h"
+#include "engine/pgtable.h"
 #include "engine/readers.h"
 
 /* ---- sizes ----------------------------------------------------------------------- */

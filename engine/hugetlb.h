@@ -11,7 +11,8 @@
 #ifndef REFOLD_ENGINE_HUGETLB_H
 #define REFOLD_ENGINE_HUGETLB_H
 
-#include "engine/mm.h"
+#include "engine/tlb.h"
+#include "engine/vma.h"
 
 struct huge_page {
 	u64 addr;
@@ -40,8 +41,6 @@ void unmap_huge_pages(struct mmu_gather *tlb, u64 start, u64 end);
 void copy_huge_pages(struct mm *parent, struct mm *child, const struct vm_area *vma);
 /* move_hugetlb_page_tables(): the pages of [start, end) go to where to is start. */
 void move_huge_pages(struct mm *mm, u64 start, u64 end, u64 to);
-/* hugetlb_fault() */
-void op_fault_hugetlb(struct mm *mm, const struct rf_op *op);
 /* All huge pages go, without any cost: the end of an mm. */
 void huge_pages_destroy(struct mm *mm);
 

@@ -5,7 +5,8 @@
  * born folded, as the faults that most likely made them would have left them. An entry that turns out never to have been
  * there is taken away in the same way.
  */
-#include "engine/mm.h"
+#include "engine/operations.h"
+#include "engine/pgtable.h"
 
 static u64 facts_of(const struct rf_op *op)
 {

@@ -4,7 +4,12 @@
  * kernel-model.md 4.8. Since 6.10 large folios that lie in the range whole are
  * changed in place; before, and where they lie in it in part, they are split.
  */
+#include "engine/folio.h"
+#include "engine/huge_mm.h"
+#include "engine/operations.h"
+#include "engine/pgtable.h"
 #include "engine/readers.h"
+#include "engine/tlb.h"
 
 enum advice { ADVICE_FREE, ADVICE_COLD, ADVICE_PAGEOUT };
 

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* Page faults: mm/memory.c, mm/filemap.c; kernel-model.md 4.1-4.3, 4.11. */
+#include "engine/folio.h"
+#include "engine/huge_mm.h"
+#include "engine/operations.h"
+#include "engine/pgtable.h"
 #include "engine/readers.h"
+#include "engine/tlb.h"
 
 /* ---- what all faults begin with ------------------------------------------------ */
 

@@ -7,7 +7,13 @@
  */
 #include <errno.h>
 
+#include "engine/folio.h"
+#include "engine/huge_mm.h"
+#include "engine/operations.h"
+#include "engine/pgtable.h"
 #include "engine/readers.h"
+#include "engine/rmap.h"
+#include "engine/tlb.h"
 
 /* The entry that stands in while the page moves: writable, exclusive and A/D as the page was. */
 static pte_t migration_entry(pte_t pte, u64 pfn)

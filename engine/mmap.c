@@ -2,7 +2,8 @@
 /*
  * Operations on VMAs that touch no entries: mmap, brk, growing, flags.
  */
-#include "engine/mm.h"
+#include "engine/operations.h"
+#include "engine/vma.h"
 
 /* accountable_mapping(), and the charge that mprotect() makes later. */
 static u32 account_flag(u32 flags)

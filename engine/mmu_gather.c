@@ -4,7 +4,7 @@
  * it can collect no more. kernel-model.md 3.4 and 3.5; include/asm-generic/tlb.h
  * and mm/mmu_gather.c in the kernel.
  */
-#include "engine/mm.h"
+#include "engine/tlb.h"
 
 #define MMU_GATHER_BUNDLE 8
 

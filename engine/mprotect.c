@@ -4,7 +4,12 @@
  * have to grant anyway is granted here where the kernel can tell
  * (can_change_pte_writable()), which decides later write faults.
  */
+#include "engine/folio.h"
+#include "engine/huge_mm.h"
+#include "engine/operations.h"
+#include "engine/pgtable.h"
 #include "engine/readers.h"
+#include "engine/tlb.h"
 
 /* can_change_pte_writable(); soft-dirty tracking is not modelled. */
 static bool can_change_pte_writable(const struct vm_area *vma, pte_t pte)

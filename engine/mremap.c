@@ -3,8 +3,13 @@
  * Moving page tables: mremap() and the stack of execve(). mm/mremap.c,
  * fs/exec.c; kernel-model.md 4.7.
  */
+#include "engine/folio.h"
+#include "engine/huge_mm.h"
 #include "engine/hugetlb.h"
+#include "engine/operations.h"
+#include "engine/pgtable.h"
 #include "engine/readers.h"
+#include "engine/tlb.h"
 
 /* mremap_folio_pte_batch(): only where a hint promises that looking is worth it. */
 static u32 move_batch(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 max_nr)

@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/mm.h"
+#include "engine/pgtable.h"
+#include "engine/tlb.h"
 
 #define TABLES_PER_CHUNK 32
 #define TABLE_ALIGN 4096	/* entries of a table must not share a cache line with another's */

@@ -1,148 +1,26 @@
 // SPDX-License-Identifier: MIT
-/*
- * Recordings on machines with larger pages: address spaces and ranges. See rescale.h for the rules. Mappings that
- * begin or end inside a granule are remembered page by page; all others are known from the machine's VMAs.
- */
+/* Recordings on machines with larger pages: ranges, and which operation is rescaled how. See rescale.h for the rules. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "engine/dispatch.h"
 #include "engine/rescale.h"
 
 #define ACCESS_FLAGS (RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC)
 
-struct range {
-	u64 start, end;
-};
-
-static inline bool empty(struct range range)
-{
-	return range.start >= range.end;
-}
-
-/* ---- which pages of a granule are mapped ------------------------------------------- */
-
-static u16 all_pages(const struct rescale *rescale)
-{
-	return (1u << (1u << rescale->shift)) - 1;
-}
-
-/* Index of the first edge at or after a granule. */
-static u32 find_edge(const struct rescale_edges *edges, u64 granule)
-{
-	u32 low = 0, high = edges->nr, middle;
-
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (edges->list[middle].granule < granule)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-static struct rescale_edges *edges_of(const struct rescaling *r)
-{
-	return &r->rescale->mms[r->mm->id];
-}
-
-u16 rescale_mapped(const struct rescaling *r, u64 addr)
-{
-	const struct rescale_edges *edges = edges_of(r);
-	u64 granule = addr >> r->rescale->page_shift;
-	u32 index = find_edge(edges, granule);
-
-	if (index < edges->nr && edges->list[index].granule == granule)
-		return edges->list[index].pages;
-	return vma_lookup(r->mm, granule_start(r, addr)) ? all_pages(r->rescale) : 0;
-}
-
-static void remove_edges(struct rescale_edges *edges, u32 first, u32 last)
-{
-	memmove(&edges->list[first], &edges->list[last], (edges->nr - last) * sizeof(*edges->list));
-	edges->nr -= last - first;
-}
-
-/* All or nothing is what the VMAs tell. */
-static int set_mapped(const struct rescaling *r, u64 addr, u16 pages)
-{
-	struct rescale_edges *edges = edges_of(r);
-	u64 granule = addr >> r->rescale->page_shift;
-	u32 index = find_edge(edges, granule);
-	bool there = index < edges->nr && edges->list[index].granule == granule;
-
-	if (!pages || pages == all_pages(r->rescale)) {
-		if (there)
-			remove_edges(edges, index, index + 1);
-		return 0;
-	}
-	if (!there && edges->nr == edges->max) {
-		u32 max = edges->max ? edges->max * 2 : 32;
-		struct rescale_edge *list = realloc(edges->list, max * sizeof(*list));
-
-		if (!list)
-			return -ENOMEM;
-		edges->list = list;
-		edges->max = max;
-	}
-	if (!there) {
-		memmove(&edges->list[index + 1], &edges->list[index], (edges->nr - index) * sizeof(*edges->list));
-		edges->nr++;
-	}
-	edges->list[index] = (struct rescale_edge){ granule, pages };
-	return 0;
-}
-
-/* The pages of the granule at addr that [start, end) has. */
-static u16 pages_in(const struct rescaling *r, u64 addr, u64 start, u64 end)
-{
-	u64 base = granule_start(r, addr), size = granule_size(r);
-	u64 from = max_u64(start, base), to = min_u64(end, base + size);
-	unsigned int shift = r->rescale->recorded_shift;
-
-	if (from >= to)
-		return 0;
-	return ((1u << ((to - base) >> shift)) - 1) & ~((1u << ((from - base) >> shift)) - 1);
-}
-
-/* Granules that [start, end) touches. */
-static struct range touched(const struct rescaling *r, u64 start, u64 end)
-{
-	return (struct range){ granule_start(r, start), ALIGN_UP(end, granule_size(r)) };
-}
-
-/* Change which pages are mapped at both ends of [start, end); whole granules between need no note. */
-static int note_pages(const struct rescaling *r, u64 start, u64 end, bool mapped)
-{
-	struct rescale_edges *edges = edges_of(r);
-	struct range range = touched(r, start, end);
-	u64 ends[2] = { range.start, range.end - granule_size(r) };
-	u16 old[2] = { rescale_mapped(r, ends[0]), rescale_mapped(r, ends[1]) }, pages;
-	int i, err = 0;
-
-	remove_edges(edges, find_edge(edges, ends[0] >> r->rescale->page_shift),
-		     find_edge(edges, range.end >> r->rescale->page_shift));
-	for (i = 0; i < 2 && !err; i++) {
-		pages = pages_in(r, ends[i], start, end);
-		err = set_mapped(r, ends[i], mapped ? old[i] | pages : old[i] & ~pages);
-	}
-	return err;
-}
-
 /* Granules of which no mapped page lies outside [start, end). */
 static struct range owned(const struct rescaling *r, u64 start, u64 end)
 {
-	struct range range = touched(r, start, end);
+	struct range range = rescale_touched(r, start, end);
 	u64 last = range.end - granule_size(r);
 
 	if (range.start != start || range.end != end)
 		count_inexact(r, RF_INEXACT_ranges_rounded);
-	if (rescale_mapped(r, last) & ~pages_in(r, last, start, end))
+	if (rescale_mapped(r, last) & ~rescale_pages_in(r, last, start, end))
 		range.end = last;
-	if (!empty(range) && rescale_mapped(r, range.start) & ~pages_in(r, range.start, start, end))
+	if (!range_empty(range) && rescale_mapped(r, range.start) & ~rescale_pages_in(r, range.start, start, end))
 		range.start += granule_size(r);
-	if (empty(range))
+	if (range_empty(range))
 		count_inexact(r, RF_INEXACT_ranges_left_out);
 	return range;
 }
@@ -153,7 +31,7 @@ static int run_range(const struct rescaling *r, struct range range)
 {
 	struct rf_op op = *r->op;
 
-	if (empty(range))
+	if (range_empty(range))
 		return 0;
 	op.addr = range.start;
 	op.end = range.end;
@@ -183,19 +61,19 @@ static int claim(const struct rescaling *r, u64 start, u64 end, u16 vm_flags, st
 	u64 last;
 	int err = 0;
 
-	*range = touched(r, start, end);
+	*range = rescale_touched(r, start, end);
 	last = range->end - granule_size(r);
 	if (range->start != start || range->end != end)
 		count_inexact(r, RF_INEXACT_ranges_rounded);
-	if (rescale_mapped(r, last) & ~pages_in(r, last, start, end)) {
+	if (rescale_mapped(r, last) & ~rescale_pages_in(r, last, start, end)) {
 		err = share_granule(r, last, vm_flags);
 		range->end = last;
 	}
-	if (!err && !empty(*range) && rescale_mapped(r, range->start) & ~pages_in(r, range->start, start, end)) {
+	if (!err && !range_empty(*range) && rescale_mapped(r, range->start) & ~rescale_pages_in(r, range->start, start, end)) {
 		err = share_granule(r, range->start, vm_flags);
 		range->start += granule_size(r);
 	}
-	return err ? err : note_pages(r, start, end, true);
+	return err ? err : rescale_note_pages(r, start, end, true);
 }
 
 static int rescale_map(const struct rescaling *r)
@@ -205,7 +83,7 @@ static int rescale_map(const struct rescaling *r)
 	int err = claim(r, op.addr, op.end, op.vm_flags, &range);
 	s64 offset;
 
-	if (err || empty(range))
+	if (err || range_empty(range))
 		return err;
 	offset = ((s64)op.pgoff << r->rescale->recorded_shift) + (s64)(range.start - op.addr);
 	op.pgoff = (u64)(offset >> r->rescale->page_shift);
@@ -218,7 +96,7 @@ static int rescale_munmap(const struct rescaling *r)
 {
 	const struct rf_op *op = r->op;
 	struct range range = owned(r, op->addr, op->end);
-	int err = note_pages(r, op->addr, op->end, false);
+	int err = rescale_note_pages(r, op->addr, op->end, false);
 
 	return err ? err : run_range(r, range);
 }
@@ -233,7 +111,7 @@ static bool widens(const struct rescaling *r, u64 addr)
 
 static int rescale_mprotect(const struct rescaling *r)
 {
-	struct range all = touched(r, r->op->addr, r->op->end);
+	struct range all = rescale_touched(r, r->op->addr, r->op->end);
 	struct range range = owned(r, r->op->addr, r->op->end);
 
 	if (widens(r, all.start))
@@ -247,7 +125,7 @@ static int rescale_grow(const struct rescaling *r)
 {
 	struct rf_op op = *r->op;
 	const struct vm_area *vma = vma_lookup(r->mm, op.end);
-	int err = note_pages(r, op.addr, op.end, true);
+	int err = rescale_note_pages(r, op.addr, op.end, true);
 
 	op.addr = granule_start(r, op.addr);
 	if (err || !vma || op.addr >= vma->start)
@@ -284,7 +162,7 @@ static int map_instead_of_moving(const struct rescaling *r, struct range to)
 		op.vm_flags = vma->flags & 0xffff;
 		op.file = vma->file;
 	}
-	return empty(to) ? 0 : machine_run_op(r->machine, &op);
+	return range_empty(to) ? 0 : machine_run_op(r->machine, &op);
 }
 
 /* The new place is claimed first: a granule that it shares with the old one stays. */
@@ -297,12 +175,12 @@ static int rescale_mremap(const struct rescaling *r)
 
 	from = owned(r, op.addr, op.end);
 	if (!err && !(op.flags & RF_OP_DONTUNMAP))
-		err = note_pages(r, op.addr, op.end, false);
-	if (err || empty(from))
+		err = rescale_note_pages(r, op.addr, op.end, false);
+	if (err || range_empty(from))
 		return err ? err : map_instead_of_moving(r, to);
 	op.addr = from.start;
 	op.end = from.end;
-	if (empty(to)) {
+	if (range_empty(to)) {
 		count_inexact(r, RF_INEXACT_ranges_left_out);
 		op.kind = RF_OP_MUNMAP;
 		op.why = RF_WHY_MREMAP;
@@ -324,9 +202,9 @@ static int rescale_exec_stack(const struct rescaling *r)
 
 	if (!vma)
 		return machine_run_op(r->machine, &op);
-	err = note_pages(r, op.addr, op.end, false);
+	err = rescale_note_pages(r, op.addr, op.end, false);
 	if (!err)
-		err = note_pages(r, start, op.addr2, true);
+		err = rescale_note_pages(r, start, op.addr2, true);
 	op.addr = vma->start;
 	op.end = vma->end;
 	op.addr2 = ALIGN_UP(op.addr2, granule_size(r));
@@ -341,57 +219,6 @@ static int rescale_exec_stack(const struct rescaling *r)
 }
 
 /* ---- address spaces ------------------------------------------------------------------ */
-
-static int make_room(struct rescale *rescale, u32 id)
-{
-	u32 max = rescale->max_mms ? rescale->max_mms : 64;
-	struct rescale_edges *mms;
-
-	while (max <= id)
-		max *= 2;
-	if (max == rescale->max_mms)
-		return 0;
-	mms = realloc(rescale->mms, max * sizeof(*mms));
-	if (!mms)
-		return -ENOMEM;
-	memset(mms + rescale->max_mms, 0, (max - rescale->max_mms) * sizeof(*mms));
-	rescale->mms = mms;
-	rescale->max_mms = max;
-	return 0;
-}
-
-static void forget_edges(struct rescale *rescale, u32 id)
-{
-	free(rescale->mms[id].list);
-	rescale->mms[id] = (struct rescale_edges){ 0 };
-}
-
-static int copy_edges(struct rescale *rescale, u32 parent, u32 child)
-{
-	const struct rescale_edges *from = &rescale->mms[parent];
-	struct rescale_edges *to = &rescale->mms[child];
-
-	forget_edges(rescale, child);
-	if (!from->nr)
-		return 0;
-	to->list = malloc(from->nr * sizeof(*to->list));
-	if (!to->list)
-		return -ENOMEM;
-	memcpy(to->list, from->list, from->nr * sizeof(*to->list));
-	to->nr = to->max = from->nr;
-	return 0;
-}
-
-void rescale_destroy(struct rescale *rescale)
-{
-	u32 i;
-
-	for (i = 0; rescale && i < rescale->max_mms; i++)
-		free(rescale->mms[i].list);
-	if (rescale)
-		free(rescale->mms);
-	free(rescale);
-}
 
 int rf_machine_recorded_pages(struct rf_machine *machine, unsigned int page_shift)
 {
@@ -475,15 +302,15 @@ int rescale_op(struct rf_machine *machine, const struct rf_op *op)
 	u32 highest = op->kind == RF_OP_FORK && op->mm2 > op->mm ? op->mm2 : op->mm;
 	int err;
 
-	if (op->kind == RF_OP_WINDOW || make_room(rescale, highest))
+	if (op->kind == RF_OP_WINDOW || rescale_make_room(rescale, highest))
 		return op->kind == RF_OP_WINDOW ? machine_run_op(machine, op) : -ENOMEM;
 	switch (op->kind) {
 	case RF_OP_MM_NEW:
 	case RF_OP_MM_EXIT:
-		forget_edges(rescale, op->mm);
+		rescale_forget_edges(rescale, op->mm);
 		return machine_run_op(machine, op);
 	case RF_OP_FORK:
-		err = op->mm2 == op->mm ? 0 : copy_edges(rescale, op->mm, op->mm2);
+		err = op->mm2 == op->mm ? 0 : rescale_copy_edges(rescale, op->mm, op->mm2);
 		return err ? err : machine_run_op(machine, op);
 	}
 	if (!r.mm || !makes_sense(op))

@@ -2,9 +2,10 @@
 /*
  * A machine with larger pages than the recording had: what the kernel of the
  * recording did to small pages, said of the large ones that hold them; also one
- * with pages of the same size in tables of another one. rescale.c
- * has the ranges, rescale_pages.c the pages; both look at the machine's own
- * state and count what they cannot know (RF_INEXACTS).
+ * with pages of the same size in tables of another one. rescale.c has the
+ * ranges, rescale_pages.c the pages; both look at the machine's own state, and
+ * at what rescale_edges.c remembers, and count what they cannot know
+ * (RF_INEXACTS).
  *
  * A granule is a page of the machine, a page one of the recording. Rules:
  *  - a mapping gets all granules it touches, but those that another one has;
@@ -19,7 +20,7 @@
 #ifndef REFOLD_ENGINE_RESCALE_H
 #define REFOLD_ENGINE_RESCALE_H
 
-#include "engine/mm.h"
+#include "engine/vma.h"
 
 /* A granule of which only some pages are mapped: bit 0 is its first page. */
 struct rescale_edge {
@@ -50,10 +51,10 @@ struct rescaling {
 	const struct rf_op *op;
 };
 
-/* machine.c: one operation in the machine's own pages. */
-int machine_run_op(struct rf_machine *machine, const struct rf_op *op);
+struct range {
+	u64 start, end;
+};
 
-void rescale_destroy(struct rescale *rescale);
 /* One operation of the recording. -ENOMEM or 0. */
 int rescale_op(struct rf_machine *machine, const struct rf_op *op);
 
@@ -72,8 +73,24 @@ static inline u64 granule_start(const struct rescaling *r, u64 addr)
 	return ALIGN_DOWN(addr, granule_size(r));
 }
 
-/* Which pages of the granule at addr are mapped. */
+static inline bool range_empty(struct range range)
+{
+	return range.start >= range.end;
+}
+
+/* rescale_edges.c: which pages of the granule at addr are mapped. */
 u16 rescale_mapped(const struct rescaling *r, u64 addr);
+/* The pages of the granule at addr that [start, end) has. */
+u16 rescale_pages_in(const struct rescaling *r, u64 addr, u64 start, u64 end);
+/* Granules that [start, end) touches. */
+struct range rescale_touched(const struct rescaling *r, u64 start, u64 end);
+/* The pages of [start, end) are mapped from now on, or not any more. -ENOMEM or 0. */
+int rescale_note_pages(const struct rescaling *r, u64 start, u64 end, bool mapped);
+/* Room for an address space of this number. -ENOMEM or 0. */
+int rescale_make_room(struct rescale *rescale, u32 id);
+void rescale_forget_edges(struct rescale *rescale, u32 id);
+int rescale_copy_edges(struct rescale *rescale, u32 parent, u32 child);
+void rescale_destroy(struct rescale *rescale);
 
 /* rescale_pages.c: operations on pages, with or without RF_OP_LOAD. */
 int rescale_fault(const struct rescaling *r);

@@ -3,6 +3,8 @@
  * Recordings on machines with larger pages: faults, and what is done through the reverse map. See rescale.h for the
  * rules.
  */
+#include "engine/dispatch.h"
+#include "engine/pgtable.h"
 #include "engine/rescale.h"
 
 /* Granules that follow each other and are done alike. */

@@ -8,33 +8,13 @@
  * counted in the row rmap_walk, so that the other rows show what the unmapping
  * itself costs.
  */
+#include "engine/folio.h"
+#include "engine/huge_mm.h"
+#include "engine/operations.h"
+#include "engine/pgtable.h"
 #include "engine/readers.h"
-
-void flush_tlb_range(struct mm *mm, u64 start, u64 end)
-{
-	const struct arch_flush flush = {
-		.start = start,
-		.end = end,
-		.stride = page_size(mm),
-		.level = FLUSH_LEVEL_UNKNOWN,
-		.mode = FLUSH_SYNC,
-	};
-
-	mm->arch.ops->flush_tlb_range(&mm->arch, &flush);
-}
-
-void flush_pmd_tlb_range(struct mm *mm, u64 start, u64 end)
-{
-	const struct arch_flush flush = {
-		.start = start,
-		.end = end,
-		.stride = pmd_size(mm),
-		.level = FLUSH_LEVEL_PMD,
-		.mode = FLUSH_SYNC,
-	};
-
-	mm->arch.ops->flush_tlb_range(&mm->arch, &flush);
-}
+#include "engine/rmap.h"
+#include "engine/tlb.h"
 
 void rmap_walk_reads(struct mm *mm, u64 addr, pte_t *ptep, bool first)
 {

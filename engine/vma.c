@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/mm.h"
+#include "engine/huge_mm.h"
+#include "engine/pgtable.h"
 
 #define VM_ACCESS_FLAGS (RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC)
 #define VM_NEVER_MERGED (RF_VM_SPECIAL | RF_VM_PFNMAP)

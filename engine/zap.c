@@ -4,8 +4,19 @@
  * of mm/memory.c, unmap_region() and exit_mmap() of mm/mmap.c; kernel-model.md
  * 3.4 and 4.5.
  */
+#include "engine/folio.h"
+#include "engine/huge_mm.h"
 #include "engine/hugetlb.h"
+#include "engine/operations.h"
+#include "engine/pgtable.h"
 #include "engine/readers.h"
+#include "engine/tlb.h"
+
+/* Which entries a zap spares. */
+struct zap_details {
+	bool keep_anon;			/* !even_cows: hole punching leaves COWed pages */
+	bool reclaim_pt;		/* free tables that the zap empties */
+};
 
 struct zap_state {
 	struct mmu_gather *tlb;
@@ -169,8 +180,8 @@ static void zap_huge_pmd(struct mmu_gather *tlb, pmd_t *pmd, u64 addr, const str
 		tlb_flush_mmu(tlb);
 }
 
-void unmap_page_range(struct mmu_gather *tlb, const struct vm_area *vma, u64 addr, u64 end,
-		      const struct zap_details *details)
+static void unmap_page_range(struct mmu_gather *tlb, const struct vm_area *vma, u64 addr, u64 end,
+			     const struct zap_details *details)
 {
 	struct mm *mm = tlb->mm;
 	pmd_t *pmd;

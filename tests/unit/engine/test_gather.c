@@ -5,7 +5,7 @@
  */
 #include "machine_script.h"
 
-#include "engine/mm.h"
+#include "engine/tlb.h"
 
 static const struct {
 	const char *granule;

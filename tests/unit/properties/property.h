@@ -21,7 +21,8 @@
 #include <setjmp.h>
 #include <stdio.h>
 
-#include "engine/mm.h"
+#include "engine/pgtable.h"
+#include "engine/tlb.h"
 #include "reference.h"
 
 #define MAX_TABLES 4	/* tables in the two windows of addresses */

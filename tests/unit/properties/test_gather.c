@@ -14,7 +14,8 @@
 
 #include <cmocka.h>
 
-#include "engine/mm.h"
+#include "engine/pgtable.h"
+#include "engine/tlb.h"
 
 #define BUNDLE 8
 #define MAX_BATCHES 64

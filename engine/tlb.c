@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+/* TLB flushes that core mm asks for itself, without an mmu_gather; include/asm-generic/tlb.h has those with one. */
+#include "engine/tlb.h"
+
+void flush_tlb_range(struct mm *mm, u64 start, u64 end)
+{
+	const struct arch_flush flush = {
+		.start = start,
+		.end = end,
+		.stride = page_size(mm),
+		.level = FLUSH_LEVEL_UNKNOWN,
+		.mode = FLUSH_SYNC,
+	};
+
+	mm->arch.ops->flush_tlb_range(&mm->arch, &flush);
+}
+
+void flush_pmd_tlb_range(struct mm *mm, u64 start, u64 end)
+{
+	const struct arch_flush flush = {
+		.start = start,
+		.end = end,
+		.stride = pmd_size(mm),
+		.level = FLUSH_LEVEL_PMD,
+		.mode = FLUSH_SYNC,
+	};
+
+	mm->arch.ops->flush_tlb_range(&mm->arch, &flush);
+}

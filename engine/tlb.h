@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* mmu_gather (mmu_gather.c), and flushes without one (tlb.c). */
+#ifndef REFOLD_ENGINE_TLB_H
+#define REFOLD_ENGINE_TLB_H
+
+#include "engine/vma.h"
+
+struct mmu_gather {
+	struct mm *mm;
+	u64 start, end;
+	bool fullmm, freed_tables, delayed_rmap;
+	bool cleared_ptes, cleared_pmds, cleared_puds, cleared_p4ds;
+	u32 active;			/* the batch being filled; 0: the bundle on the stack */
+	u32 nr;				/* slots used in it */
+	u32 batch_count;		/* pages allocated */
+	u32 nr_tables;			/* in the table batch */
+};
+
+void tlb_gather_mmu(struct mmu_gather *tlb, struct mm *mm);
+void tlb_gather_mmu_fullmm(struct mmu_gather *tlb, struct mm *mm);
+void tlb_finish_mmu(struct mmu_gather *tlb);
+void tlb_flush_mmu_tlbonly(struct mmu_gather *tlb);
+void tlb_flush_mmu(struct mmu_gather *tlb);
+void tlb_end_vma(struct mmu_gather *tlb, const struct vm_area *vma);
+void tlb_flush_pte_range(struct mmu_gather *tlb, u64 addr, u64 size);
+void tlb_flush_pmd_range(struct mmu_gather *tlb, u64 addr, u64 size);
+void tlb_flush_pud_range(struct mmu_gather *tlb, u64 addr, u64 size);
+/* A table at this level goes: 1 holds entries, 2 PMDs... */
+void tlb_remove_table(struct mmu_gather *tlb, u64 addr, unsigned int level);
+/* Queue a run of one folio; true: full, flush. */
+bool tlb_remove_folio_pages(struct mmu_gather *tlb, u32 nr);
+/* v3: how many pages fit for certain. */
+u32 tlb_get_guaranteed_space(struct mmu_gather *tlb);
+/* v4 */
+u32 tlb_reserve_space(struct mmu_gather *tlb, u32 nr);
+
+/* ---- without a gather (tlb.c) ------------------------------------------------------ */
+
+void flush_tlb_range(struct mm *mm, u64 start, u64 end);
+void flush_pmd_tlb_range(struct mm *mm, u64 start, u64 end);
+
+static inline void flush_tlb_batched_pending(struct mm *mm)
+{
+	if (mm->arch.tlbbatch_pending)
+		mm->arch.ops->flush_tlb_batched_pending(&mm->arch);
+}
+
+#endif
