@@ -6,16 +6,16 @@
  * kernel-model.md 1.2.
  *
  * With the knob cont, which no kernel has, base pages get transparent blocks as well. As in the list series that
- * moves contpte to generic mm, that is arm64's code, word for word, with riscv's flushes: blocks are cleared and
- * flushed before they are written the other way. The privileged specification does not demand that; the knob bbml3
- * leaves the flush out.
+ * moves contpte to generic mm, that is arm64's code (arch/contpte/), word for word, with riscv's flushes: blocks are
+ * cleared and flushed before they are written the other way. The privileged specification does not demand that; the
+ * knob bbml3 leaves the flush out.
  */
-#include "arch/arm64/arm64.h"
+#include "arch/contpte/contpte.h"
 #include "arch/plain.h"
 #include "arch/riscv/riscv.h"
 
 /* Which helpers: those of contiguous blocks, or the bare ones. */
-#define helpers(mm) ((mm)->knobs->cont ? &arm64_ops : &bare)
+#define helpers(mm) ((mm)->knobs->cont ? &folding_helpers : &bare)
 
 static void bare_wrprotect_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr)
 {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Contiguous-PTE blocks on arm64: when they fold, when they unfold, what helpers do to folded ones. Follows
+ * Contiguous-PTE blocks: when they fold, when they unfold, what helpers do to folded ones. Follows
  * arch/arm64/mm/contpte.c from the third posting of the series to 7.3; what changed between them is a knob.
  * kernel-model.md sections 2 and 10.
  */
-#include "arch/arm64/arm64.h"
+#include "arch/contpte/contpte.h"
 
 /* A/D as a value of bits, from which pte_mkdirty()/pte_mkyoung() can be applied to a template. */
 static pte_t merge_access_dirty(pte_t pte, const pte_t *ptep, unsigned int nr)
@@ -44,7 +44,7 @@ static void contpte_convert(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte
 		ptep[i].val = value | (ptep[i].val & ~PTE_HW_MASK);
 		value += 1ull << PTE_PFN_SHIFT;
 	}
-	arm64_count_stores(mm, pte, n);
+	bare_count_stores(mm, pte, n);
 }
 
 /* __contpte_try_unfold(): pte is valid and CONT, and gives the block's bits. */
@@ -267,7 +267,7 @@ void contpte_set_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte, unsi
 		if (mm->knobs->set_ptes_checks_old)
 			clear_chunk_before_set(mm, addr, ptep, chunk, value.val & PTE_CONT);
 		arch_write_ptes(ptep, value, chunk);
-		arm64_count_stores(mm, value, chunk);
+		bare_count_stores(mm, value, chunk);
 		if (pte_cont(value)) {
 			mm->counters->born++;
 			++*mm->live_blocks;
@@ -368,7 +368,7 @@ static void wrprotect_chunks(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned
 			last = first + cont_size(mm) - 1;
 		}
 		mm->counters->pte_lines += arch_lines(mm, first, last);
-		arm64_wrprotect_run(mm, ptep, chunk);
+		bare_wrprotect_run(mm, ptep, chunk);
 		addr += (u64)chunk << mm->geometry->page_shift;
 		ptep += chunk;
 		if (chunk != n && mm->knobs->fold_sites >= FOLD_V3) {
@@ -391,7 +391,7 @@ void contpte_wrprotect_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned 
 	}
 	contpte_unfold_partial(mm, addr, ptep, nr, &first, &last);
 	mm->counters->pte_lines += arch_lines(mm, first, last);
-	arm64_wrprotect_run(mm, ptep, nr);
+	bare_wrprotect_run(mm, ptep, nr);
 }
 
 /* ---- one entry of a folded block ---- */
@@ -440,14 +440,14 @@ bool contpte_set_access_flags(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t e
 	dirty &= !mm->knobs->access_flush_never;
 	if (pte_write(old) != pte_write(entry)) {
 		contpte_unfold(mm, addr, ptep, old);
-		arm64_set_access_flags(mm, addr, ptep, entry, dirty);
+		bare_set_access_flags(mm, addr, ptep, entry, dirty);
 		if (mm->knobs->fold_sites >= FOLD_V3)
 			contpte_try_fold(mm, addr, ptep, entry, true);
 		return true;
 	}
 	ptep -= cont_index(mm, addr);
 	for (i = 0; i < n; i++)
-		arm64_set_access_flags(mm, start, &ptep[i], entry, false);
+		bare_set_access_flags(mm, start, &ptep[i], entry, false);
 	if (dirty)
 		arch_flush_ptes(mm, start, n, mm->knobs->reuse_flush_local ? FLUSH_LOCAL : FLUSH_SYNC);
 	return true;
