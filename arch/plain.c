@@ -144,6 +144,11 @@ bool plain_widen(pte_t *ptep, pte_t entry)
 	return changed;
 }
 
+void plain_flush_tlb_page(struct arch_mm *mm, u64 addr, enum arch_flush_mode mode)
+{
+	arch_flush_ptes(mm, ALIGN_DOWN(addr, 1ull << mm->geometry->page_shift), 1, mode);
+}
+
 bool plain_pte_needs_flush(struct arch_mm *mm, pte_t old, pte_t new)
 {
 	return true;

@@ -27,6 +27,8 @@ void plain_clear_young_dirty_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, uns
 pte_t plain_ptep_clear_flush(struct arch_mm *mm, u64 addr, pte_t *ptep);
 /* The entry becomes what is wanted, but for the facts about its page; did anything change? Counts nothing. */
 bool plain_widen(pte_t *ptep, pte_t entry);
+/* A last-level flush of the page at addr. */
+void plain_flush_tlb_page(struct arch_mm *mm, u64 addr, enum arch_flush_mode mode);
 /* pte_needs_flush(): always. */
 bool plain_pte_needs_flush(struct arch_mm *mm, pte_t old, pte_t new);
 /* Reclaim notes only on which CPUs the mm may have left entries. */

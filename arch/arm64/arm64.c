@@ -2,6 +2,7 @@
 /* arm64: entries that fold, which is the work of arch/contpte/, and the flushes of tlbflush.c. */
 #include "arch/arm64/arm64.h"
 #include "arch/contpte/contpte.h"
+#include "arch/plain.h"
 
 /* Until 6.18 it is the flush of a page; then a local one of the whole range. */
 static void arm64_flush_pmd_access(struct arch_mm *mm, u64 addr)
@@ -19,17 +20,7 @@ static void arm64_flush_pmd_access(struct arch_mm *mm, u64 addr)
 	if (mm->knobs->reuse_flush_local)
 		arm64_flush_tlb_range(mm, &flush);
 	else
-		arm64_flush_tlb_page(mm, addr, FLUSH_SYNC);
-}
-
-/* Generic ptep_clear_flush() with arm64's pte_accessible(). */
-static pte_t arm64_ptep_clear_flush(struct arch_mm *mm, u64 addr, pte_t *ptep)
-{
-	pte_t pte = folding_ptep_get_and_clear(mm, addr, ptep);
-
-	if (mm->tlb_flush_pending ? pte_present(pte) : pte_valid(pte))
-		arm64_flush_tlb_page(mm, addr, FLUSH_SYNC);
-	return pte;
+		plain_flush_tlb_page(mm, addr, FLUSH_SYNC);
 }
 
 const struct arch_ops arm64_ops = {
@@ -50,10 +41,10 @@ const struct arch_ops arm64_ops = {
 	.clear_young_dirty_ptes = folding_clear_young_dirty_ptes,
 	.modify_prot_start_ptes = folding_modify_prot_start_ptes,
 	.modify_prot_commit_ptes = folding_modify_prot_commit_ptes,
-	.ptep_clear_flush = arm64_ptep_clear_flush,
+	.ptep_clear_flush = plain_ptep_clear_flush,
 	.pte_needs_flush = arm64_pte_needs_flush,
 	.flush_tlb_range = arm64_flush_tlb_range,
-	.flush_tlb_page = arm64_flush_tlb_page,
+	.flush_tlb_page = plain_flush_tlb_page,
 	.flush_tlb_mm = arm64_flush_tlb_mm,
 	.tlb_flush = arm64_tlb_flush,
 	.tlbbatch_add_pending = arm64_tlbbatch_add_pending,

@@ -24,7 +24,6 @@ void arm64_flush_cost(const struct arch_knobs *knobs, const struct arch_geometry
 		      const struct arch_flush *flush, struct arm64_flush_cost *cost);
 
 void arm64_flush_tlb_range(struct arch_mm *mm, const struct arch_flush *flush);
-void arm64_flush_tlb_page(struct arch_mm *mm, u64 addr, enum arch_flush_mode mode);
 void arm64_flush_tlb_mm(struct arch_mm *mm);
 void arm64_tlb_flush(struct arch_mm *mm, const struct arch_flush *flush, bool fullmm, bool freed_tables);
 void arm64_tlbbatch_add_pending(struct arch_mm *mm, u64 addr, unsigned int nr);

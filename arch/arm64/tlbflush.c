@@ -4,6 +4,7 @@
  * arch/arm64/include/asm/tlbflush.h and asm/tlb.h; kernel-model.md section 3.
  */
 #include "arch/arm64/arm64.h"
+#include "arch/plain.h"
 
 /* One range instruction covers (num + 1) << (5 * scale + 1) pages, num 0..31, scale 0..3. */
 #define RANGE_SHIFT(scale) (5 * (scale) + 1)
@@ -161,11 +162,6 @@ void arm64_flush_tlb_mm(struct arch_mm *mm)
 	flush_call(mm, NULL);
 }
 
-void arm64_flush_tlb_page(struct arch_mm *mm, u64 addr, enum arch_flush_mode mode)
-{
-	arch_flush_ptes(mm, ALIGN_DOWN(addr, 1ull << mm->geometry->page_shift), 1, mode);
-}
-
 /*
  * tlb_flush() of asm/tlb.h: a dying address space keeps its stale entries, its ASID is not given out again. The generic
  * form, which does not know that, flushes all of it.
@@ -224,7 +220,7 @@ void arm64_flush_tlb_batched_pending(struct arch_mm *mm)
 void arm64_flush_tlb_fix_spurious_fault(struct arch_mm *mm, u64 addr)
 {
 	if (mm->knobs->reuse_flush_local)
-		arm64_flush_tlb_page(mm, addr, FLUSH_LOCAL);
+		plain_flush_tlb_page(mm, addr, FLUSH_LOCAL);
 }
 
 /* Before 6.19 arm64 used the generic "always". DIRTY, SPECIAL and UFFD are software bits of the descriptor. */

@@ -49,11 +49,6 @@ static void flush_tlb_range(struct arch_mm *mm, const struct arch_flush *flush)
 	flush_call(mm, flush);
 }
 
-static void flush_tlb_page(struct arch_mm *mm, u64 addr, enum arch_flush_mode mode)
-{
-	arch_flush_ptes(mm, ALIGN_DOWN(addr, 1ull << mm->geometry->page_shift), 1, mode);
-}
-
 static void flush_tlb_mm(struct arch_mm *mm)
 {
 	flush_call(mm, NULL);
@@ -67,7 +62,7 @@ static void tlb_flush(struct arch_mm *mm, const struct arch_flush *flush, bool f
 
 static void flush_tlb_fix_spurious_fault(struct arch_mm *mm, u64 addr)
 {
-	flush_tlb_page(mm, addr, FLUSH_SYNC);
+	plain_flush_tlb_page(mm, addr, FLUSH_SYNC);
 }
 
 /* ---- helpers ---- */
@@ -126,7 +121,7 @@ static bool ptep_set_access_flags(struct arch_mm *mm, u64 addr, pte_t *ptep, pte
 		return false;
 	}
 	count_updates(mm, addr, 1);
-	flush_tlb_page(mm, addr, FLUSH_SYNC);
+	plain_flush_tlb_page(mm, addr, FLUSH_SYNC);
 	return true;
 }
 
@@ -145,7 +140,7 @@ static bool clear_young(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int 
 		young = pte_young(ptep[i]);
 		ptep[i] = pte_mkold(ptep[i]);
 		if (young && flush)
-			flush_tlb_page(mm, addr, FLUSH_SYNC);
+			plain_flush_tlb_page(mm, addr, FLUSH_SYNC);
 		any |= young;
 	}
 	return any;
@@ -223,7 +218,7 @@ const struct arch_ops powerpc_8xx_ops = {
 	.ptep_clear_flush = plain_ptep_clear_flush,
 	.pte_needs_flush = plain_pte_needs_flush,
 	.flush_tlb_range = flush_tlb_range,
-	.flush_tlb_page = flush_tlb_page,
+	.flush_tlb_page = plain_flush_tlb_page,
 	.flush_tlb_mm = flush_tlb_mm,
 	.tlb_flush = tlb_flush,
 	.tlbbatch_add_pending = plain_tlbbatch_add_pending,

@@ -38,7 +38,7 @@ static bool bare_ptep_set_access_flags(struct arch_mm *mm, u64 addr, pte_t *ptep
 	if (!plain_widen(ptep, entry))
 		return false;
 	mm->counters->pte_stores++;
-	riscv_flush_tlb_page(mm, addr, FLUSH_SYNC);
+	plain_flush_tlb_page(mm, addr, FLUSH_SYNC);
 	return true;
 }
 
@@ -112,7 +112,7 @@ static bool riscv_ptep_set_access_flags(struct arch_mm *mm, u64 addr, pte_t *pte
 
 static void riscv_flush_pmd_access(struct arch_mm *mm, u64 addr)
 {
-	riscv_flush_tlb_page(mm, addr, FLUSH_SYNC);
+	plain_flush_tlb_page(mm, addr, FLUSH_SYNC);
 }
 
 static bool riscv_test_and_clear_young_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr)
@@ -173,7 +173,7 @@ const struct arch_ops riscv_ops = {
 	.ptep_clear_flush = plain_ptep_clear_flush,
 	.pte_needs_flush = plain_pte_needs_flush,
 	.flush_tlb_range = riscv_flush_tlb_range,
-	.flush_tlb_page = riscv_flush_tlb_page,
+	.flush_tlb_page = plain_flush_tlb_page,
 	.flush_tlb_mm = riscv_flush_tlb_mm,
 	.tlb_flush = riscv_tlb_flush,
 	.tlbbatch_add_pending = plain_tlbbatch_add_pending,

@@ -8,7 +8,6 @@
 extern const struct arch_ops riscv_ops;
 
 void riscv_flush_tlb_range(struct arch_mm *mm, const struct arch_flush *flush);
-void riscv_flush_tlb_page(struct arch_mm *mm, u64 addr, enum arch_flush_mode mode);
 void riscv_flush_tlb_mm(struct arch_mm *mm);
 void riscv_tlb_flush(struct arch_mm *mm, const struct arch_flush *flush, bool fullmm, bool freed_tables);
 void riscv_tlbbatch_flush(struct arch_mm *mm);

@@ -6,6 +6,7 @@
  * Svinval the pages of a range are invalidated by SINVAL.VMA between two fences of this CPU, SFENCE.W.INVAL and
  * SFENCE.INVAL.IR (dsb_nsh).
  */
+#include "arch/plain.h"
 #include "arch/riscv/riscv.h"
 
 static void flush_call(struct arch_mm *mm, const struct arch_flush *flush)
@@ -38,21 +39,6 @@ void riscv_flush_tlb_range(struct arch_mm *mm, const struct arch_flush *flush)
 	flush_call(mm, flush);
 }
 
-void riscv_flush_tlb_page(struct arch_mm *mm, u64 addr, enum arch_flush_mode mode)
-{
-	u64 size = 1ull << mm->geometry->page_shift;
-	struct arch_flush flush = {
-		.start = ALIGN_DOWN(addr, size),
-		.end = ALIGN_DOWN(addr, size) + size,
-		.stride = size,
-		.last_level = true,
-		.level = FLUSH_LEVEL_PTE,
-		.mode = mode,
-	};
-
-	flush_call(mm, &flush);
-}
-
 void riscv_flush_tlb_mm(struct arch_mm *mm)
 {
 	flush_call(mm, NULL);
@@ -73,5 +59,5 @@ void riscv_tlbbatch_flush(struct arch_mm *mm)
 /* Generic: the page. */
 void riscv_flush_tlb_fix_spurious_fault(struct arch_mm *mm, u64 addr)
 {
-	riscv_flush_tlb_page(mm, addr, FLUSH_SYNC);
+	plain_flush_tlb_page(mm, addr, FLUSH_SYNC);
 }

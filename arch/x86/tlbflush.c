@@ -65,21 +65,6 @@ void x86_flush_tlb_range(struct arch_mm *mm, const struct arch_flush *flush)
 	flush_call(mm, flush);
 }
 
-void x86_flush_tlb_page(struct arch_mm *mm, u64 addr, enum arch_flush_mode mode)
-{
-	u64 size = 1ull << mm->geometry->page_shift;
-	struct arch_flush flush = {
-		.start = ALIGN_DOWN(addr, size),
-		.end = ALIGN_DOWN(addr, size) + size,
-		.stride = size,
-		.last_level = true,
-		.level = FLUSH_LEVEL_PTE,
-		.mode = mode,
-	};
-
-	flush_call(mm, &flush);
-}
-
 void x86_flush_tlb_mm(struct arch_mm *mm)
 {
 	flush_call(mm, NULL);

@@ -8,7 +8,6 @@
 extern const struct arch_ops x86_ops;
 
 void x86_flush_tlb_range(struct arch_mm *mm, const struct arch_flush *flush);
-void x86_flush_tlb_page(struct arch_mm *mm, u64 addr, enum arch_flush_mode mode);
 void x86_flush_tlb_mm(struct arch_mm *mm);
 void x86_tlb_flush(struct arch_mm *mm, const struct arch_flush *flush, bool fullmm, bool freed_tables);
 void x86_tlbbatch_flush(struct arch_mm *mm);
