@@ -6,11 +6,11 @@
 #include "replay/tracker/tracking.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/ops.h"
+#include "traces/capabilities.h"
 
 /* ---- operations ----------------------------------------------------------- */
 
@@ -330,13 +330,11 @@ static void learn_header(struct rf_tracker *tracker)
 	struct rf_reader *reader = tracker->reader;
 	const char *arch = rf_reader_header_string(reader, "arch", "x86_64");
 	const char *json = rf_reader_summary(reader)->header_json;
-	const char *kernel = rf_reader_header_string(reader, "kernel", "");
+	struct rf_capabilities capabilities = rf_reader_capabilities(reader);
 	u64 page_size = rf_reader_header_u64(reader, "page_size", 4096), kinds[2] = { 0, 0 };
-	unsigned int major = 0, minor = 0;
 	const char *thp;
 
-	if (sscanf(kernel, "%u.%u", &major, &minor) == 2)
-		tracker->reuses_large = major > 6 || (major == 6 && minor >= 15);
+	tracker->reuses_large = capabilities.has[RF_REUSES_LARGE_FOLIOS];
 	tracker->page_shift = 12;
 	for (u32 shift = 12; shift <= 16; shift++)
 		if (page_size == BIT_ULL(shift))
@@ -356,7 +354,7 @@ static void learn_header(struct rf_tracker *tracker)
 	tracker->have_allocs = kinds_have(kinds, RF_PAGE_ALLOC);
 	tracker->have_flushes = kinds_have(kinds, RF_TLB_FLUSH);
 	tracker->have_side_band = kinds_have(kinds, RF_MMAP2);
-	tracker->exits_late = major && (major < 6 || (major == 6 && minor < 16)) && kinds_have(kinds, RF_TASK_EXIT);
+	tracker->exits_late = capabilities.has[RF_EXIT_AFTER_MM] && kinds_have(kinds, RF_TASK_EXIT);
 	/* "thp": {"enabled": "always", ...}; the only nested value of interest, so no parser. */
 	thp = json ? strstr(json, "\"thp\":{") : NULL;
 	if (thp) {

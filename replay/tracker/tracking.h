@@ -177,8 +177,8 @@ struct rf_tracker {
 	u64 address_limit;	/* user addresses are below */
 	u64 stack_top_max;
 	bool have_allocs, have_flushes, have_side_band;
-	bool exits_late;	/* EXIT comes when the address space has gone (before 6.16): TASK_EXIT is the moment */
-	bool reuses_large;	/* the recorded kernel takes over a large folio that nobody else maps (6.15) */
+	bool exits_late;	/* RF_EXIT_AFTER_MM, and TASK_EXIT is recorded, which is the moment */
+	bool reuses_large;	/* RF_REUSES_LARGE_FOLIOS */
 	bool thp_always, thp_madvise;	/* 2M pages at fault */
 	u32 pmd_order;
 	u64 time;

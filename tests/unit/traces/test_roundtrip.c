@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/traces/support.h"
+#include "traces/capabilities.h"
 
 static struct rf_reader *open_good(const char *path)
 {
@@ -153,6 +154,63 @@ static void test_header_values(void **state)
 			    "\"zstd_level\":3}");
 	rf_reader_close(reader);
 	remove_path(path);
+}
+
+/* The header's word, name by name; where it says nothing, the release's. */
+static void test_capabilities(void **state)
+{
+	static const struct {
+		const char *header;
+		bool exit_after_mm, reuses_large_folios;
+	} cases[] = {
+		{ "{}", false, false },
+		{ "{\"kernel\":\"none\"}", false, false },
+		{ "{\"kernel\":\"5.10.0-33-amd64\"}", true, false },
+		{ "{\"kernel\":\"6.14.9\"}", true, false },
+		{ "{\"kernel\":\"6.15\"}", true, true },
+		{ "{\"kernel\":\"6.16.0-rc1\"}", false, true },
+		{ "{\"kernel\":\"7.0.0\"}", false, true },
+		{ "{\"kernel\":\"6.14.9\",\"capabilities\":{\"reuses_large_folios\":true}}", true, true },
+		{ "{\"kernel\":\"6.14.9\",\"capabilities\":{\"exit_after_mm\":false,\"x\":1}}", false, false },
+		{ "{\"kernel\":\"6.14.9\",\"capabilities\":{\"exit_after_mm\":0}}", true, false },
+		{ "{\"kernel\":\"6.14.9\",\"capabilities\":7}", true, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char *path = make_path("t.mmt.zst");
+		struct rf_error err;
+		struct rf_writer *writer = rf_writer_create(path, cases[i].header, 3, &err);
+		struct rf_capabilities capabilities;
+		struct rf_reader *reader;
+
+		assert_int_equal(rf_writer_close(writer, RF_END_COMMAND, &err), 0);
+		reader = open_good(path);
+		capabilities = rf_reader_capabilities(reader);
+		assert_int_equal(capabilities.has[RF_EXIT_AFTER_MM], cases[i].exit_after_mm);
+		assert_int_equal(capabilities.has[RF_REUSES_LARGE_FOLIOS], cases[i].reuses_large_folios);
+		rf_reader_close(reader);
+		remove_path(path);
+	}
+}
+
+/* What is written is read, whatever the release says. */
+static void test_capabilities_written(void **state)
+{
+	struct rf_capabilities written = rf_capabilities_of_release("6.15.2"), read;
+	json_t *header = json_pack("{s:s, s:o}", "kernel", "4.4", "capabilities", rf_capabilities_json(&written));
+	char *path = make_path("t.mmt.zst"), *text = json_dumps(header, JSON_COMPACT);
+	struct rf_error err;
+	struct rf_writer *writer = rf_writer_create(path, text, 3, &err);
+	struct rf_reader *reader;
+
+	assert_int_equal(rf_writer_close(writer, RF_END_COMMAND, &err), 0);
+	reader = open_good(path);
+	read = rf_reader_capabilities(reader);
+	assert_memory_equal(&read, &written, sizeof(read));
+	rf_reader_close(reader);
+	remove_path(path);
+	free(text);
+	json_decref(header);
 }
 
 static struct rf_record fault_at(u64 time)
@@ -349,6 +407,7 @@ int main(void)
 		cmocka_unit_test(test_one_stream),   cmocka_unit_test(test_full_frames),
 		cmocka_unit_test(test_many_streams), cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_silent_stream), cmocka_unit_test(test_header_values),
+		cmocka_unit_test(test_capabilities), cmocka_unit_test(test_capabilities_written),
 		cmocka_unit_test(test_lost),	     cmocka_unit_test(test_wanted_kinds),
 		cmocka_unit_test(test_concurrent),   cmocka_unit_test(test_bad_arguments),
 	};
