@@ -31,10 +31,10 @@ static bool is_readahead_mark(const struct task_fault *fault, u32 file, u64 inde
 	return index % 3 == 0 && index >= 24 && is_power_of_2(index / 3) && fault->index < index / 3 * 2;
 }
 
-void on_cache_add(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
+void on_cache_add(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
-	u32 file = record_file(tracker, record), order = (u32)min_u64(record->f[4], WORLD_ORDER_MAX);
-	u64 index = record->f[2], pfn = record->f[3];
+	u32 file = record_file(tracker, &record), order = (u32)min_u64(record.f[4], WORLD_ORDER_MAX);
+	u64 index = record.f[2], pfn = record.f[3];
 	struct world_page *page;
 
 	if (!file || pfn >= WORLD_INVENTED_PFN)
@@ -73,10 +73,10 @@ static void unmap_cache_page(struct rf_tracker *tracker, u64 pfn)
 	}
 }
 
-void on_cache_delete(struct rf_tracker *tracker, const struct rf_record *record)
+void on_cache_delete(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
-	u32 file = record_file(tracker, record), order = (u32)min_u64(record->f[4], WORLD_ORDER_MAX);
-	u64 index = record->f[2], pfn = record->f[3], cached;
+	u32 file = record_file(tracker, &record), order = (u32)min_u64(record.f[4], WORLD_ORDER_MAX);
+	u64 index = record.f[2], pfn = record.f[3], cached;
 
 	if (!file || pfn >= WORLD_INVENTED_PFN)
 		return;

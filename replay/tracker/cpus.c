@@ -4,6 +4,8 @@
  * recorded, so a CPU runs the thread that its last record came from, until it is seen with a thread of another address
  * space or the thread is seen elsewhere. A CPU that sleeps since is not told from one that computes.
  */
+#include "replay/tracker/cpus.h"
+
 #include "replay/tracker/tracking.h"
 
 static void leave_cpu(struct rf_tracker *tracker, struct tracker_cpu *cpu)

@@ -280,10 +280,10 @@ static bool is_repeated(const struct task_fault *fault, u64 vpn, u16 flags)
 	return flags & RF_FAULT_RETRY || (fault->flags & access) == (flags & access);
 }
 
-void on_fault(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
+void on_fault(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
-	u64 addr = record->f[0], vpn = vpn_of(tracker, addr);
-	u16 flags = (u16)record->f[1];
+	u64 addr = record.f[0], vpn = vpn_of(tracker, addr);
+	u16 flags = (u16)record.f[1];
 	struct task_fault *fault = &task->fault;
 
 	if (task->mm && is_repeated(fault, vpn, flags)) {
@@ -309,7 +309,7 @@ void on_fault(struct rf_tracker *tracker, struct task *task, const struct rf_rec
 	else
 		check_fault(tracker, task, vpn, flags);
 	*fault = (struct task_fault){
-		.open = true, .flags = flags, .addr = addr, .vpn = vpn, .time = record->time,
+		.open = true, .flags = flags, .addr = addr, .vpn = vpn, .time = record.time,
 		.replaced = 0, .copied_pfn = WORLD_PFN_MASK,
 	};
 	fault->contended = is_contended(tracker, task);

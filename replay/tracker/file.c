@@ -439,10 +439,10 @@ static void fault_map_pages(struct rf_tracker *tracker, struct task *task, u32 f
 		fault->settled = true;
 }
 
-void on_map_pages(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
+void on_map_pages(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
-	u32 file = record_file(tracker, record);
-	u64 first = record->f[2], last = record->f[3];
+	u32 file = record_file(tracker, &record);
+	u64 first = record.f[2], last = record.f[3];
 	struct world_vma *vma;
 
 	if (!task->mm || !task->mm->known || last < first)
@@ -469,9 +469,9 @@ void on_map_pages(struct rf_tracker *tracker, struct task *task, const struct rf
 	}
 }
 
-void on_filemap_fault(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
+void on_filemap_fault(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
-	u32 file = record_file(tracker, record);
+	u32 file = record_file(tracker, &record);
 	struct task_fault *fault = &task->fault;
 	struct world_page *page;
 	struct world_vma *vma;
@@ -483,7 +483,7 @@ void on_filemap_fault(struct rf_tracker *tracker, struct task *task, const struc
 		/* What fault-around did before is told; what is left of its RSS change was the page itself. */
 		fault->file_seen = true;
 		fault->file = file;
-		fault->index = record->f[2];
+		fault->index = record.f[2];
 		fault->cached = cache_find(tracker->world, file, fault->index, &pfn);
 		fault->reads = 0;
 		/* do_async_mmap_readahead() takes the mark away. */
@@ -491,12 +491,12 @@ void on_filemap_fault(struct rf_tracker *tracker, struct task *task, const struc
 			page->readahead = 0;
 		vma = fault_vma(tracker, task->mm, fault->addr);
 		if (vma && vma->implicit && !vma->file)
-			vma->pgoff = record->f[2];
+			vma->pgoff = record.f[2];
 		if (vma)
 			learn_file(tracker, task->mm, vma, file);
 		return;
 	}
 	if (call_populates(task))
 		populate_event(tracker, task, &(struct populate_event){
-			.what = POPULATE_FILE, .file = file, .index = record->f[2] });
+			.what = POPULATE_FILE, .file = file, .index = record.f[2] });
 }

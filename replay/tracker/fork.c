@@ -88,10 +88,10 @@ static void reset_task(struct rf_tracker *tracker, struct task *task)
 	task->gups_size = gups_size;
 }
 
-void on_newtask(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
+void on_newtask(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
-	u64 flags = record->f[1];
-	u32 tid = (u32)record->f[0];
+	u64 flags = record.f[1];
+	u32 tid = (u32)record.f[0];
 	struct task *child;
 
 	fault_close(tracker, task);
@@ -101,7 +101,7 @@ void on_newtask(struct rf_tracker *tracker, struct task *task, const struct rf_r
 	if (!child)
 		return;
 	reset_task(tracker, child);
-	child->stream = record->stream;
+	child->stream = record.stream;
 	child->pid = flags & CLONE_THREAD ? task->pid : tid;
 	if (!(flags & CLONE_THREAD))
 		begin_process(tracker, task, child);
@@ -176,14 +176,25 @@ void exit_begins(struct rf_tracker *tracker, struct task *task)
 	leave(tracker, task);
 }
 
-void on_exit_task(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
+static void exit_task(struct rf_tracker *tracker, struct task *task)
 {
-	(void)record;
 	leave(tracker, task);
 	task->dead = true;
 	if (task->orphans)
 		tracker->fidelity.anomalies.unknown_task++;
 	task->orphans = 0;
+}
+
+void on_sched_exit(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	if (!tracker->exits_late)
+		exit_task(tracker, task);
+}
+
+void on_side_band_exit(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	if (tracker->exits_late)
+		exit_task(tracker, task);
 }
 
 /* ---- exec ------------------------------------------------------------------------------------------ */
@@ -212,7 +223,7 @@ static void emit_arguments(struct rf_tracker *tracker, const struct task_exec *e
  * The point of no return. exec_mmap() follows, but before it the kernel may still write to the old address space
  * (mm_release() clears the tid): the first record about the new one tells that it is in place.
  */
-void on_prepare_exec(struct rf_tracker *tracker, struct task *task)
+void on_prepare_exec(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
 	fault_close(tracker, task);
 	task->exec.due = true;
@@ -339,9 +350,9 @@ void exec_take_over(struct rf_tracker *tracker, struct task *task)
 	from->dead = true;
 }
 
-void on_exec(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
+void on_exec(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
-	u32 old_tid = (u32)record->f[0];
+	u32 old_tid = (u32)record.f[0];
 
 	if (old_tid && old_tid != task->tid && !task->exec.loading) {
 		task->exec_from = old_tid;
@@ -430,7 +441,7 @@ bool vma_of_record(struct rf_tracker *tracker, const struct rf_record *record, s
 	return true;
 }
 
-void on_mmap2(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
+void on_mmap2(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
 	struct world_vma vma;
 
@@ -438,7 +449,7 @@ void on_mmap2(struct rf_tracker *tracker, struct task *task, const struct rf_rec
 		exec_take_over(tracker, task);
 	if (task->exec.due)
 		exec_switch(tracker, task);
-	if (!task->mm || !task->mm->known || !vma_of_record(tracker, record, &vma))
+	if (!task->mm || !task->mm->known || !vma_of_record(tracker, &record, &vma))
 		return;
 	if (task->exec.loading) {
 		exec_vma(tracker, task, &vma);

@@ -91,17 +91,17 @@ void gup_populates(struct rf_tracker *tracker, struct world_mm *mm, u64 start, u
 
 /* ---- GUP records ------------------------------------------------------------------------------ */
 
-void on_gup(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
+void on_gup(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
-	u64 addr = record->f[1], len = record->f[2];
+	u64 addr = record.f[1], len = record.f[2];
 	struct task_gup *gup;
 
 	if (addr >= tracker->address_limit || len > tracker->address_limit - addr || !len)
 		return;
-	if (!record->f[0]) {
+	if (!record.f[0]) {
 		if (task->mm && task->mm->known)
-			emit_gup(tracker, task->mm, record->f[3] & RF_GUP_FAST ? RF_OP_GUP_FAST : RF_OP_GUP_SLOW,
-				 addr, addr + len, record->f[3] & RF_GUP_WRITE, 0);
+			emit_gup(tracker, task->mm, record.f[3] & RF_GUP_FAST ? RF_OP_GUP_FAST : RF_OP_GUP_SLOW,
+				 addr, addr + len, record.f[3] & RF_GUP_WRITE, 0);
 		return;
 	}
 	/* Before the call of process_vm_readv() that it belongs to, which may fail. The return of the one before is lost. */
@@ -115,8 +115,8 @@ void on_gup(struct rf_tracker *tracker, struct task *task, const struct rf_recor
 	gup = &task->gups[task->nr_gups++];
 	gup->addr = addr;
 	gup->len = len;
-	gup->pid = (u32)record->f[0];
-	gup->write = record->f[3] & RF_GUP_WRITE;
+	gup->pid = (u32)record.f[0];
+	gup->write = record.f[3] & RF_GUP_WRITE;
 }
 
 /* process_vm_readv() and process_vm_writev() take one iovec after the other, as far as there are bytes to copy. */

@@ -36,17 +36,17 @@ static void mark_text(struct rf_tracker *tracker, const struct rf_record *record
  * A mark. Its writer goes on, so that what its open fault did is final; what leaves no record and the flushes put off
  * are of the window that was open.
  */
-void on_mark(struct rf_tracker *tracker, const struct rf_record *record)
+void on_mark(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
-	struct task *task = task_find(tracker, record->tid);
 	char text[RF_MARK_BYTES + 1];
 	s64 ended, begun;
 
+	task = task_find(tracker, record.tid);
 	if (task)
 		fault_close(tracker, task);
 	if (!tracker->options.windows)
 		return;
-	mark_text(tracker, record, text);
+	mark_text(tracker, &record, text);
 	if (rf_windows_mark(tracker->options.windows, text, tracker->time, tracker->kinds, &ended, &begun))
 		tracker->error = -ENOMEM;
 	if (ended < 0 && begun < 0)

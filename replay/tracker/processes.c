@@ -42,13 +42,23 @@ void mm_set_pid(struct rf_tracker *tracker, struct world_mm *mm, u32 pid)
 		tracker->error = -ENOMEM;
 }
 
+/* A thread that was there when the recording attached. */
+void on_process(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	struct world_mm *mm = mm_of_process(tracker, (u32)record.f[0]);
+
+	task->pid = (u32)record.f[0];
+	if (!task->mm && mm && mm->known)
+		task_set_mm(tracker, task, mm);
+}
+
 /* Names of threads are their own. */
-void on_comm(struct rf_tracker *tracker, const struct rf_record *record)
+void on_comm(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
 	struct rf_processes *processes = tracker->options.processes;
-	struct task *task = task_find(tracker, record->tid);
 	char *command;
 
+	task = task_find(tracker, record.tid);
 	if (!processes || !task || (task->pid && task->pid != task->tid))
 		return;
 	if (!task->process)
@@ -59,7 +69,7 @@ void on_comm(struct rf_tracker *tracker, const struct rf_record *record)
 	}
 	command = processes->list[task->process].command;
 	for (u32 i = 0; i < 16; i++) {
-		char c = (char)(record->f[i / 8] >> 8 * (i % 8));
+		char c = (char)(record.f[i / 8] >> 8 * (i % 8));
 
 		command[i] = !c || (c >= ' ' && c <= '~') ? c : '?';
 	}

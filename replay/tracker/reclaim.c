@@ -172,10 +172,10 @@ static void resolve_folio(struct rf_tracker *tracker, const struct task *task, u
 	}
 }
 
-void on_page_alloc(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
+void on_page_alloc(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
-	u64 pfn = record->f[0], gfp = record->f[2];
-	u32 order = (u32)min_u64(record->f[1], WORLD_ORDER_MAX);
+	u64 pfn = record.f[0], gfp = record.f[2];
+	u32 order = (u32)min_u64(record.f[1], WORLD_ORDER_MAX);
 
 	if (pfn >= WORLD_INVENTED_PFN)
 		return;		/* failed */
@@ -191,10 +191,10 @@ void on_page_alloc(struct rf_tracker *tracker, struct task *task, const struct r
 		stray_alloc(tracker, task, pfn, order);
 }
 
-void on_page_free(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
+void on_page_free(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
-	u64 pfn = record->f[0];
-	u32 order = (u32)min_u64(record->f[1], WORLD_ORDER_MAX);
+	u64 pfn = record.f[0];
+	u32 order = (u32)min_u64(record.f[1], WORLD_ORDER_MAX);
 
 	if (pfn >= WORLD_INVENTED_PFN || drop_alloc(task, pfn))
 		return;
@@ -210,14 +210,14 @@ void on_page_free(struct rf_tracker *tracker, struct task *task, const struct rf
 }
 
 /* mm_vmscan_write_folio: everything that mapped the folio was unmapped before. */
-void on_swap_write(struct rf_tracker *tracker, const struct rf_record *record)
+void on_swap_write(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
-	u32 order = folio_order(tracker->world, record->f[0]);
-	u64 head = folio_head(record->f[0], order);
+	u32 order = folio_order(tracker->world, record.f[0]);
+	u64 head = folio_head(record.f[0], order);
 	const struct world_map *maps;
 	size_t nr;
 
-	if (record->f[0] >= WORLD_INVENTED_PFN)
+	if (record.f[0] >= WORLD_INVENTED_PFN)
 		return;
 	for (u64 i = 0; i < BIT_ULL(order); i++) {
 		nr = rmap_collect(tracker->world, head + i, &maps);
@@ -226,7 +226,7 @@ void on_swap_write(struct rf_tracker *tracker, const struct rf_record *record)
 			world_pte pte = mm ? world_get(mm, maps[m].vpn) : 0;
 
 			if (mm)
-				advice_unmaps(tracker, record->tid, mm, maps[m].vpn);
+				advice_unmaps(tracker, record.tid, mm, maps[m].vpn);
 			/* Without the counter's word for it, the page was faulted in again since. */
 			if (world_pte_kind(pte) == WORLD_ANON && (mm->swapped || mm->inexact || mm->settling))
 				swap_out(tracker, mm, maps[m].vpn, pte, 0);
@@ -298,17 +298,18 @@ static bool is_followed(const struct rf_tracker *tracker, u64 pfn)
 	return rmap_is_mapped(tracker->world, pfn);
 }
 
-void on_migration_set(struct rf_tracker *tracker, const struct rf_record *record, u64 nr)
+void on_migration_set(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
-	u64 vpn = vpn_of(tracker, record->f[0]), pfn = record->f[1];
-	u32 order = nr > 1 ? tracker->pmd_order : (u32)record->f[2];
+	u64 vpn = vpn_of(tracker, record.f[0]), pfn = record.f[1];
+	u64 nr = record.kind == RF_MIGRATION_PMD_SET ? BIT_ULL(tracker->pmd_order) : 1;
+	u32 order = nr > 1 ? tracker->pmd_order : (u32)record.f[2];
 
-	if (pfn >= WORLD_INVENTED_PFN || record->f[0] >= tracker->address_limit || !is_followed(tracker, pfn))
+	if (pfn >= WORLD_INVENTED_PFN || record.f[0] >= tracker->address_limit || !is_followed(tracker, pfn))
 		return;
 	if (order < folio_order(tracker->world, pfn) && order <= WORLD_ORDER_MAX)
 		learn_split(tracker, pfn, order);
 	for (u64 i = 0; i < nr; i++)
-		migration_set(tracker, record->tid, vpn + i, pfn + i);
+		migration_set(tracker, record.tid, vpn + i, pfn + i);
 }
 
 /* Which entry at vpn comes back as pfn: the one that never left (it failed), else the one that left first. */
@@ -389,18 +390,19 @@ static u32 moved_order(struct rf_tracker *tracker, u64 pfn, u32 order)
 	return tracker->moved_order;
 }
 
-void on_migration_remove(struct rf_tracker *tracker, const struct rf_record *record, u64 nr)
+void on_migration_remove(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
-	u64 vpn = vpn_of(tracker, record->f[0]), pfn = record->f[1];
+	u64 vpn = vpn_of(tracker, record.f[0]), pfn = record.f[1];
+	u64 nr = record.kind == RF_MIGRATION_PMD_REMOVE ? BIT_ULL(tracker->pmd_order) : 1;
 	u32 order = tracker->pmd_order;
 
 	if (pfn >= WORLD_INVENTED_PFN)
 		return;
 	if (nr == 1)
-		order = moved_order(tracker, pfn, (u32)min_u64(record->f[2], WORLD_ORDER_MAX));
+		order = moved_order(tracker, pfn, (u32)min_u64(record.f[2], WORLD_ORDER_MAX));
 	reclaim_flush(tracker);
 	for (u64 i = 0; i < nr; i++)
-		migration_remove(tracker, record->tid, vpn + i, pfn + i, order, nr > 1 ? record->f[2] : record->f[3]);
+		migration_remove(tracker, record.tid, vpn + i, pfn + i, order, nr > 1 ? record.f[2] : record.f[3]);
 }
 
 /* enum scan_result */
@@ -477,24 +479,24 @@ static void collapse(struct rf_tracker *tracker, struct task *task)
 	op->nr = (u32)nr;
 }
 
-void on_collapse(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
+void on_collapse(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
-	switch (record->kind) {
+	switch (record.kind) {
 	case RF_COLLAPSE_SCAN:
 		/* Told at its end, when a collapse that it led to is done and its pages may be only others'. */
 		task->collapse_known = false;
-		if (record->f[2] != SCAN_SUCCEED)
-			learn_pointer(tracker, record->f[1], record->f[0]);
+		if (record.f[2] != SCAN_SUCCEED)
+			learn_pointer(tracker, record.f[1], record.f[0]);
 		break;
 	case RF_COLLAPSE_ISOLATE:
 		task->collapse_known = false;
-		task->collapse_pfn = record->f[0];
-		collapse_place(tracker, task, record->f[0], 0);
+		task->collapse_pfn = record.f[0];
+		collapse_place(tracker, task, record.f[0], 0);
 		break;
 	case RF_COLLAPSE:
-		if (record->f[1] == SCAN_SUCCEED)
-			collapse_place(tracker, task, task->collapse_pfn, record->f[0]);
-		if (record->f[1] == SCAN_SUCCEED && task->collapse_known)
+		if (record.f[1] == SCAN_SUCCEED)
+			collapse_place(tracker, task, task->collapse_pfn, record.f[0]);
+		if (record.f[1] == SCAN_SUCCEED && task->collapse_known)
 			collapse(tracker, task);
 		task->collapse_known = false;
 		task->nr_allocs = 0;
@@ -503,12 +505,12 @@ void on_collapse(struct rf_tracker *tracker, struct task *task, const struct rf_
 }
 
 /* Which entry now maps the shared page is not told. */
-void on_ksm_merge(struct rf_tracker *tracker, const struct rf_record *record)
+void on_ksm_merge(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
 	const struct world_map *maps;
-	size_t nr = record->f[0] < WORLD_INVENTED_PFN ? rmap_collect(tracker->world, record->f[0], &maps) : 0;
+	size_t nr = record.f[0] < WORLD_INVENTED_PFN ? rmap_collect(tracker->world, record.f[0], &maps) : 0;
 
-	if (record->f[3])
+	if (record.f[3])
 		return;
 	for (size_t i = 0; i < nr; i++)
 		mark_inexact(tracker, world_mm(tracker->world, maps[i].mm));

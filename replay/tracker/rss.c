@@ -115,19 +115,19 @@ static bool is_copied_page(const struct task *task, u8 member)
 	       (member == RF_RSS_FILE || member == RF_RSS_SHMEM);
 }
 
-void on_rss_stat(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
+void on_rss_stat(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
-	bool curr = record->f[1];
-	u8 member = (u8)record->f[2];
+	bool curr = record.f[1];
+	u8 member = (u8)record.f[2];
 	struct world_mm *mm;
 	s64 delta;
 
-	if (record->f[2] >= RF_RSS_MEMBERS)
+	if (record.f[2] >= RF_RSS_MEMBERS)
 		return;
-	mm = rss_mm(tracker, task, (u32)record->f[0], curr);
+	mm = rss_mm(tracker, task, (u32)record.f[0], curr);
 	if (!mm)
 		return;
-	delta = rss_delta(mm, member, (s64)record->f[3]);
+	delta = rss_delta(mm, member, (s64)record.f[3]);
 	if (mm == task->child) {
 		if (tracker->record == task->fork_at)
 			fork_mm(tracker, task);
@@ -264,9 +264,9 @@ static u64 *flush_cause(struct rf_tracker *tracker, const struct task *task)
 	}
 }
 
-void on_tlb_flush(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
+void on_tlb_flush(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
-	u64 reason = record->f[0];
+	u64 reason = record.f[0];
 
 	bool execs = task->exec.due || task->exec.loading;
 

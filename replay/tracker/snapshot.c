@@ -214,44 +214,44 @@ static void snapshot_end(struct rf_tracker *tracker, struct snapshot *snapshot, 
 	snapshot->open = snapshot->loading = snapshot->comparing = false;
 }
 
-void on_snapshot(struct rf_tracker *tracker, const struct rf_record *record)
+void on_snapshot(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
 	struct snapshot *snapshot;
 	struct world_mm *mm;
 
-	if (record->stream >= tracker->nr_streams)
+	if (record.stream >= tracker->nr_streams)
 		return;
-	snapshot = &tracker->snapshots[record->stream];
-	if (record->kind == RF_SNAP_BEGIN) {
-		snapshot_begin(tracker, snapshot, record);
+	snapshot = &tracker->snapshots[record.stream];
+	if (record.kind == RF_SNAP_BEGIN) {
+		snapshot_begin(tracker, snapshot, &record);
 		return;
 	}
 	mm = snapshot->open ? snapshot_mm(tracker, snapshot) : NULL;
 	if (!mm)
 		return;
-	switch (record->kind) {
+	switch (record.kind) {
 	case RF_SNAP_VMA:
 		if (snapshot->loading)
-			load_vma(tracker, mm, record);
+			load_vma(tracker, mm, &record);
 		break;
 	case RF_SNAP_PTE:
 		if (snapshot->loading)
-			load_ptes(tracker, mm, record);
+			load_ptes(tracker, mm, &record);
 		else if (snapshot->comparing)
-			compare_run(tracker, snapshot, record);
+			compare_run(tracker, snapshot, &record);
 		break;
 	case RF_SNAP_SWAP:
 		if (snapshot->loading)
-			load_swap(tracker, mm, record);
+			load_swap(tracker, mm, &record);
 		else if (snapshot->comparing)
-			compare_swap(tracker, snapshot, record);
+			compare_swap(tracker, snapshot, &record);
 		break;
 	case RF_SNAP_RSS:
 		if (snapshot->loading)
-			load_rss(mm, record);
+			load_rss(mm, &record);
 		break;
 	case RF_SNAP_END:
-		snapshot_end(tracker, snapshot, record);
+		snapshot_end(tracker, snapshot, &record);
 		break;
 	}
 }

@@ -61,7 +61,7 @@ static bool may_unmap(u8 kind)
 	       kind == RF_SYS_MREMAP || kind == RF_SYS_SHMDT;
 }
 
-void on_call(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
+void on_call(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
 	struct task_call *call = &task->call;
 
@@ -71,16 +71,16 @@ void on_call(struct rf_tracker *tracker, struct task *task, const struct rf_reco
 	task->nr_allocs = 0;
 	task->flush_due = false;
 	memset(call, 0, sizeof(*call));
-	call->kind = record->kind;
-	call->time = record->time;
-	if (record->kind != RF_SYS_PROCESS_VM)
+	call->kind = record.kind;
+	call->time = record.time;
+	if (record.kind != RF_SYS_PROCESS_VM)
 		task->nr_gups = 0;
-	memcpy(call->args, record->f, sizeof(call->args));
-	if (task->mm && may_unmap(record->kind)) {
+	memcpy(call->args, record.f, sizeof(call->args));
+	if (task->mm && may_unmap(record.kind)) {
 		call->counted = true;
 		task->mm->callers++;
 	}
-	switch (record->kind) {
+	switch (record.kind) {
 	case RF_SYS_EXECVE:
 		task->exec.building = true;
 		task->exec.nr = 0;
@@ -395,16 +395,16 @@ static void return_of(struct rf_tracker *tracker, struct task *task, s64 ret)
 	}
 }
 
-void on_return(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
+void on_return(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
-	s64 ret = (s64)record->f[1];
+	s64 ret = (s64)record.f[1];
 
 	fault_close(tracker, task);
-	if (record->f[0] == RF_SYS_EXECVE)
+	if (record.f[0] == RF_SYS_EXECVE)
 		exec_return(tracker, task, ret);
-	if (task->call.kind == record->f[0] && task->mm && task->mm->known)
+	if (task->call.kind == record.f[0] && task->mm && task->mm->known)
 		return_of(tracker, task, ret);
-	if (record->f[0] == RF_SYS_PROCESS_VM)
+	if (record.f[0] == RF_SYS_PROCESS_VM)
 		task->nr_gups = 0;
 	call_abandon(tracker, task);
 	task->nr_allocs = 0;

@@ -202,3 +202,11 @@ struct world_mm *mm_of_process(struct rf_tracker *tracker, u32 pid)
 			return tracker->tasks[i]->mm;
 	return NULL;
 }
+
+void mark_inexact(struct rf_tracker *tracker, struct world_mm *mm)
+{
+	if (!mm || mm->inexact || !mm->known)
+		return;
+	mm->inexact = true;
+	tracker->fidelity.inexact_mms++;
+}

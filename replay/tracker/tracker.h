@@ -33,8 +33,6 @@ struct rf_tracker *rf_tracker_create(struct rf_reader *reader, const struct rf_t
 /* Process up to max more records. Returns how many, 0 at the end, or a negative errno. */
 s64 rf_tracker_run(struct rf_tracker *tracker, size_t max, struct rf_error *err);
 const struct rf_fidelity *rf_tracker_fidelity(const struct rf_tracker *tracker);
-/* Time of the last record processed, for the progress line. */
-u64 rf_tracker_time(const struct rf_tracker *tracker);
 /* How many records of each kind were processed, RF_RECORD_KIND_MAX numbers. LOST are those the cursors make up. */
 const u64 *rf_tracker_kinds(const struct rf_tracker *tracker);
 void rf_tracker_destroy(struct rf_tracker *tracker);

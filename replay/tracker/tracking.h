@@ -7,7 +7,10 @@
 #ifndef REFOLD_REPLAY_TRACKER_TRACKING_H
 #define REFOLD_REPLAY_TRACKER_TRACKING_H
 
-#include "traces/merge.h"
+#include "replay/tracker/emit.h"
+#include "replay/tracker/handlers.h"
+#include "replay/tracker/kernel_pages.h"
+#include "replay/tracker/stream.h"
 #include "replay/tracker/tracker.h"
 #include "replay/world/world.h"
 
@@ -164,10 +167,6 @@ struct snapshot {
 /* TLB_FLUSH.reason: <linux/mm_types.h> enum tlb_flush_reason. */
 enum { RF_TLB_ON_SWITCH, RF_TLB_REMOTE, RF_TLB_LOCAL, RF_TLB_LOCAL_MM, RF_TLB_REMOTE_SEND };
 
-#define OPS_A_BLOCK 4096
-#define READ_AHEAD 4096
-#define LOOK_AHEAD_MAX 262144
-
 struct rf_tracker {
 	struct rf_tracker_options options;
 	struct rf_reader *reader;
@@ -228,26 +227,9 @@ void tasks_destroy(struct rf_tracker *tracker);
 struct world_mm *mm_by_id(struct rf_tracker *tracker, u32 mm_id);	/* live ones only */
 void mm_bind(struct rf_tracker *tracker, struct world_mm *mm, u32 mm_id);
 struct world_mm *mm_of_process(struct rf_tracker *tracker, u32 pid);
-
-/* ---- tracker.c ---------------------------------------------------------------- */
-
-/* A new operation on mm, zeroed but for kind, mm and time. Valid until the next. */
-struct rf_op *emit(struct rf_tracker *tracker, u8 kind, const struct world_mm *mm);
-/* cpus.c: a record of this task was made on its CPU. */
-void cpu_seen(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
-/* Do CPUs other than that of the record in progress run it? */
-bool mm_runs_elsewhere(const struct rf_tracker *tracker, const struct world_mm *mm);
-/*
- * Like emit() for one entry at vpn of a run, or lengthens the last operation if that is the same kind of work on the
- * entry before: pfn and addr in sequence, same folio.
- */
-void emit_entry(struct rf_tracker *tracker, u8 kind, const struct world_mm *mm, u64 vpn, u64 pfn, u32 order, u16 flags);
-/* The i-th record after the one in progress, or NULL: end, or too far. Invalidates the record in progress. */
-const struct rf_record *look_ahead(struct rf_tracker *tracker, size_t i);
-/* The task's next record from the i-th ahead on, NULL: not in sight. Invalidates the record in progress. */
-const struct rf_record *next_of(struct rf_tracker *tracker, u32 tid, size_t *i);
-bool next_is(struct rf_tracker *tracker, u32 tid, u8 kind);
+/* Its page table is not known any more in all its parts. */
 void mark_inexact(struct rf_tracker *tracker, struct world_mm *mm);
+
 static inline u64 vpn_of(const struct rf_tracker *tracker, u64 addr)
 {
 	return addr >> tracker->page_shift;
@@ -265,7 +247,6 @@ static inline bool fault_pending(const struct task_fault *fault)
 
 /* ---- marks.c ------------------------------------------------------------ */
 
-void on_mark(struct rf_tracker *tracker, const struct rf_record *record);
 /* The last record was read. */
 void end_windows(struct rf_tracker *tracker);
 
@@ -273,11 +254,9 @@ void end_windows(struct rf_tracker *tracker);
 
 void begin_process(struct rf_tracker *tracker, const struct task *parent, struct task *child);
 void mm_set_pid(struct rf_tracker *tracker, struct world_mm *mm, u32 pid);
-void on_comm(struct rf_tracker *tracker, const struct rf_record *record);
 
 /* ---- fault.c ------------------------------------------------------------ */
 
-void on_fault(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
 /* Forget an open fault that changed nothing yet. */
 void fault_drop(struct task *task);
 /* The task goes on: what its open fault did is final. */
@@ -340,8 +319,6 @@ bool drop_alloc(struct task *task, u64 pfn);
 
 /* ---- file.c ---------------------------------------------------------------- */
 
-void on_map_pages(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
-void on_filemap_fault(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
 /* filemap_map_pages(): delta pages of [first, last] of the file. tid: of the faulting task; 0: GUP. */
 void map_file_range(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 fault_vpn, u32 tid,
 		    u64 first, u64 last, s64 delta, bool shmem, u16 op_flags);
@@ -366,15 +343,10 @@ u32 record_file(struct rf_tracker *tracker, const struct rf_record *record);
 
 /* ---- cache.c ------------------------------------------------------------------ */
 
-void on_cache_add(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
-void on_cache_delete(struct rf_tracker *tracker, const struct rf_record *record);
 int page_cache_start(struct rf_tracker *tracker, struct rf_error *err);
-bool kernel_page(const struct rf_tracker *tracker, u32 what, u64 index, u64 *pfn);
 
 /* ---- syscall.c --------------------------------------------------------------- */
 
-void on_call(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
-void on_return(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
 void call_abandon(struct rf_tracker *tracker, struct task *task);
 
 /* ---- unmap.c --------------------------------------------------------------------------- */
@@ -418,7 +390,6 @@ void stray_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 ord
 
 /* ---- gup.c ------------------------------------------------------------------------ */
 
-void on_gup(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
 void process_vm_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 /* Everything in the range has been faulted in, by GUP that was asked to. */
 void gup_populates(struct rf_tracker *tracker, struct world_mm *mm, u64 start, u64 end, bool write);
@@ -429,17 +400,12 @@ u32 huge_shift_of(const struct rf_tracker *tracker, u64 told);
 
 /* ---- fork.c ----------------------------------------------------------------------- */
 
-void on_newtask(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
-void on_prepare_exec(struct rf_tracker *tracker, struct task *task);
 /* exec_mmap(): leave the old address space for the one built so far. */
 /* The thread with this tid is now the one that began an exec under another. */
 void exec_take_over(struct rf_tracker *tracker, struct task *task);
 void exec_switch(struct rf_tracker *tracker, struct task *task);
 void exec_enter(struct rf_tracker *tracker, struct task *task);
 void exit_begins(struct rf_tracker *tracker, struct task *task);
-void on_exec(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
-void on_exit_task(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
-void on_mmap2(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
 /* MMAP2 and SNAP_VMA have the same fields. */
 bool vma_of_record(struct rf_tracker *tracker, const struct rf_record *record, struct world_vma *vma);
 void exec_return(struct rf_tracker *tracker, struct task *task, s64 ret);
@@ -449,28 +415,17 @@ void end_mm(struct rf_tracker *tracker, struct world_mm *mm, u8 why);
 
 /* ---- rss.c ------------------------------------------------------------------------- */
 
-void on_rss_stat(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
 void check_rss(struct rf_tracker *tracker, struct world_mm *mm);
-void on_tlb_flush(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
 
 /* ---- reclaim.c ---------------------------------------------------------------------- */
 
-void on_page_alloc(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
-void on_page_free(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
-void on_swap_write(struct rf_tracker *tracker, const struct rf_record *record);
 /* An entry the kernel must have unmapped unseen. */
 void unmap_unseen(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte);
-void on_migration_set(struct rf_tracker *tracker, const struct rf_record *record, u64 nr);
-void on_migration_remove(struct rf_tracker *tracker, const struct rf_record *record, u64 nr);
-void on_collapse(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
 /* try_to_unmap_flush(): the flushes that unmapping for reclaim or migration put off. */
 void reclaim_flush(struct rf_tracker *tracker);
-void on_ksm_merge(struct rf_tracker *tracker, const struct rf_record *record);
 
 /* ---- snapshot.c, fidelity.c ------------------------------------------------------------ */
 
-void on_snapshot(struct rf_tracker *tracker, const struct rf_record *record);
-void on_lost(struct rf_tracker *tracker, const struct rf_record *record);
 void compare_run(struct rf_tracker *tracker, struct snapshot *snapshot, const struct rf_record *record);
 void compare_swap(struct rf_tracker *tracker, struct snapshot *snapshot, const struct rf_record *record);
 /* mm: NULL if it ended meanwhile. */

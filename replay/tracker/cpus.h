@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* Which CPUs run an address space. */
+#ifndef REFOLD_REPLAY_TRACKER_CPUS_H
+#define REFOLD_REPLAY_TRACKER_CPUS_H
+
+#include "base/types.h"
+
+struct rf_record;
+struct rf_tracker;
+struct task;
+struct world_mm;
+
+/* A record of this task was made on its CPU. */
+void cpu_seen(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
+/* Do CPUs other than that of the record in progress run it? */
+bool mm_runs_elsewhere(const struct rf_tracker *tracker, const struct world_mm *mm);
+
+#endif

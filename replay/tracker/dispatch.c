@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+/* Each record to the function that knows its meaning. A new kind of record is a row here. */
+#include "replay/tracker/dispatch.h"
+
+#include "replay/tracker/cpus.h"
+#include "replay/tracker/handlers.h"
+#include "replay/tracker/tracking.h"
+
+#define IN_TASK(handler) { .handle = handler }
+#define ALONE(handler) { .handle = handler, .alone = true }
+#define UNUSED { .alone = true }
+
+/*
+ * IN_TASK: the record's thread said it on its CPU, and is known from then on. ALONE: whose context it was does
+ * not matter; the handler gets no task. UNUSED: it tells nothing that changes the world when it comes.
+ */
+static const struct {
+	record_handler *handle;
+	bool alone;
+} handlers[RF_RECORD_KIND_MAX] = {
+	[RF_FAULT] = IN_TASK(on_fault),
+	[RF_RSS_STAT] = IN_TASK(on_rss_stat),
+	[RF_PAGE_ALLOC] = IN_TASK(on_page_alloc),
+	[RF_PAGE_FREE] = IN_TASK(on_page_free),
+	[RF_MAP_PAGES] = IN_TASK(on_map_pages),
+	[RF_FILEMAP_FAULT] = IN_TASK(on_filemap_fault),
+	[RF_CACHE_ADD] = IN_TASK(on_cache_add),
+	[RF_CACHE_DELETE] = ALONE(on_cache_delete),
+	[RF_SYS_MMAP] = IN_TASK(on_call),
+	[RF_SYS_MUNMAP] = IN_TASK(on_call),
+	[RF_SYS_MPROTECT] = IN_TASK(on_call),
+	[RF_SYS_MREMAP] = IN_TASK(on_call),
+	[RF_SYS_MADVISE] = IN_TASK(on_call),
+	[RF_SYS_BRK] = IN_TASK(on_call),
+	[RF_SYS_MLOCK] = IN_TASK(on_call),
+	[RF_SYS_MUNLOCK] = IN_TASK(on_call),
+	[RF_SYS_MLOCKALL] = IN_TASK(on_call),
+	[RF_SYS_MUNLOCKALL] = IN_TASK(on_call),
+	[RF_SYS_CLONE] = IN_TASK(on_call),
+	[RF_SYS_EXECVE] = IN_TASK(on_call),
+	[RF_SYS_PROCESS_MADVISE] = IN_TASK(on_call),
+	[RF_SYS_SHMAT] = IN_TASK(on_call),
+	[RF_SYS_SHMDT] = IN_TASK(on_call),
+	[RF_SYS_REMAP_FILE_PAGES] = IN_TASK(on_call),
+	[RF_SYS_MSYNC] = IN_TASK(on_call),
+	[RF_SYS_FUTEX] = IN_TASK(on_call),
+	[RF_SYS_PROCESS_VM] = IN_TASK(on_call),
+	[RF_SYS_EXIT] = IN_TASK(on_call),
+	[RF_SYS_USERFAULTFD] = IN_TASK(on_call),
+	[RF_SYS_RET] = IN_TASK(on_return),
+	[RF_NEWTASK] = IN_TASK(on_newtask),
+	[RF_PREPARE_EXEC] = IN_TASK(on_prepare_exec),
+	[RF_EXEC] = IN_TASK(on_exec),
+	[RF_EXIT] = IN_TASK(on_sched_exit),
+	[RF_MIGRATION_SET] = ALONE(on_migration_set),
+	[RF_MIGRATION_REMOVE] = ALONE(on_migration_remove),
+	[RF_MIGRATION_PMD_SET] = ALONE(on_migration_set),
+	[RF_MIGRATION_PMD_REMOVE] = ALONE(on_migration_remove),
+	[RF_COLLAPSE_SCAN] = IN_TASK(on_collapse),
+	[RF_COLLAPSE_ISOLATE] = IN_TASK(on_collapse),
+	[RF_COLLAPSE] = IN_TASK(on_collapse),
+	[RF_COLLAPSE_FILE] = UNUSED,	/* what it did, RSS_STAT and CACHE_* tell */
+	[RF_SWAP_WRITE] = ALONE(on_swap_write),
+	[RF_KSM_MERGE] = ALONE(on_ksm_merge),
+	[RF_TLB_FLUSH] = IN_TASK(on_tlb_flush),
+	[RF_MMAP2] = IN_TASK(on_mmap2),
+	[RF_COMM] = ALONE(on_comm),
+	[RF_TASK_FORK] = UNUSED,	/* NEWTASK tells the same */
+	[RF_TASK_EXIT] = IN_TASK(on_side_band_exit),
+	[RF_PROCESS] = IN_TASK(on_process),
+	[RF_SNAP_BEGIN] = ALONE(on_snapshot),
+	[RF_SNAP_VMA] = ALONE(on_snapshot),
+	[RF_SNAP_PTE] = ALONE(on_snapshot),
+	[RF_SNAP_SWAP] = ALONE(on_snapshot),
+	[RF_SNAP_RSS] = ALONE(on_snapshot),
+	[RF_SNAP_END] = ALONE(on_snapshot),
+	[RF_CACHE_FILE] = UNUSED,	/* read before the first record: cache.c */
+	[RF_CACHE_RUN] = UNUSED,	/* likewise */
+	[RF_KERNEL_PAGE] = ALONE(on_kernel_page),
+	[RF_LOST] = ALONE(on_lost),
+	[RF_MARKER] = ALONE(on_mark),
+	[RF_MARKER_MORE] = UNUSED,	/* read with its MARKER */
+	[RF_GUP] = IN_TASK(on_gup),
+};
+
+void dispatch(struct rf_tracker *tracker, const struct rf_record *record)
+{
+	u8 kind = record->kind % RF_RECORD_KIND_MAX;
+	struct task *task = NULL;
+
+	if (record->time < tracker->time)
+		tracker->fidelity.anomalies.unordered_record++;
+	else
+		tracker->time = record->time;
+	if (tracker->freeing && kind != RF_PAGE_FREE) {
+		tracker->freeing = false;
+		reclaim_flush(tracker);
+	}
+	if (!handlers[kind].alone) {
+		task = task_get(tracker, record->tid);
+		if (!task)
+			return;
+		task->stream = record->stream;
+		cpu_seen(tracker, task, record);
+	}
+	if (handlers[kind].handle)
+		handlers[kind].handle(tracker, task, *record);
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+/* Operations out: gathered in a block, and handed to the sink when it is full or the tracker pauses. */
+#include "replay/tracker/emit.h"
+
+#include <string.h>
+
+#include "replay/tracker/cpus.h"
+#include "replay/tracker/tracking.h"
+
+void flush_ops(struct rf_tracker *tracker)
+{
+	int ret = 0;
+
+	if (tracker->nr_ops && tracker->options.sink)
+		ret = tracker->options.sink(tracker->options.context, tracker->ops, tracker->nr_ops);
+	if (ret && !tracker->error)
+		tracker->error = ret;
+	tracker->nr_ops = 0;
+}
+
+struct rf_op *emit(struct rf_tracker *tracker, u8 kind, const struct world_mm *mm)
+{
+	struct rf_op *op;
+
+	if (tracker->nr_ops == OPS_A_BLOCK)
+		flush_ops(tracker);
+	op = &tracker->ops[tracker->nr_ops++];
+	memset(op, 0, sizeof(*op));
+	op->kind = kind;
+	op->mm = mm->id;
+	op->time = tracker->time;
+	op->remote_cpus = mm_runs_elsewhere(tracker, mm);
+	return op;
+}
+
+void emit_entry(struct rf_tracker *tracker, u8 kind, const struct world_mm *mm, u64 vpn, u64 pfn, u32 order, u16 flags)
+{
+	u64 addr = vpn << tracker->page_shift;
+	struct rf_op *op;
+
+	if (tracker->nr_ops) {
+		op = &tracker->ops[tracker->nr_ops - 1];
+		if (op->kind == kind && op->mm == mm->id && op->flags == flags && op->order == order &&
+		    op->nr < BIT_ULL(order) && op->addr + ((u64)op->nr << tracker->page_shift) == addr &&
+		    op->pfn + op->nr == pfn) {
+			op->nr++;
+			return;
+		}
+	}
+	op = emit(tracker, kind, mm);
+	op->addr = addr;
+	op->nr = 1;
+	op->pfn = pfn;
+	op->order = (u8)order;
+	op->flags = flags;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* Operations out: what core mm did, in the order in which it did it. */
+#ifndef REFOLD_REPLAY_TRACKER_EMIT_H
+#define REFOLD_REPLAY_TRACKER_EMIT_H
+
+#include "engine/ops.h"
+#include "replay/world/world.h"
+
+struct rf_tracker;
+
+#define OPS_A_BLOCK 4096
+
+/* A new operation on mm, zeroed but for kind, mm and time. Valid until the next. */
+struct rf_op *emit(struct rf_tracker *tracker, u8 kind, const struct world_mm *mm);
+/*
+ * Like emit() for one entry at vpn of a run, or lengthens the last operation if that is the same kind of work on the
+ * entry before: pfn and addr in sequence, same folio.
+ */
+void emit_entry(struct rf_tracker *tracker, u8 kind, const struct world_mm *mm, u64 vpn, u64 pfn, u32 order, u16 flags);
+/* Those emitted so far go to the sink. */
+void flush_ops(struct rf_tracker *tracker);
+
+#endif

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Records in, in merged time order, and what comes after the one in progress: look-ahead reads further records into
+ * the same buffer, which may move. That is why records go from here by value.
+ */
+#include "replay/tracker/stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "replay/tracker/tracking.h"
+
+static size_t read_more(struct rf_tracker *tracker)
+{
+	size_t got;
+
+	if (tracker->ended)
+		return 0;
+	if (tracker->nr + READ_AHEAD > tracker->size && tracker->at > READ_AHEAD) {
+		memmove(tracker->records, tracker->records + tracker->at,
+			(tracker->nr - tracker->at) * sizeof(*tracker->records));
+		tracker->nr -= tracker->at;
+		tracker->at = 0;
+	}
+	if (tracker->nr + READ_AHEAD > tracker->size) {
+		size_t size = tracker->size * 2;
+		struct rf_record *records = realloc(tracker->records, size * sizeof(*records));
+
+		if (!records)
+			return 0;	/* less look-ahead, no error */
+		tracker->records = records;
+		tracker->size = size;
+	}
+	got = rf_merge_read(tracker->merge, tracker->records + tracker->nr, READ_AHEAD);
+	tracker->nr += got;
+	if (!got)
+		tracker->ended = true;
+	return got;
+}
+
+bool take_record(struct rf_tracker *tracker, struct rf_record *record)
+{
+	if (tracker->at == tracker->nr) {
+		tracker->at = tracker->nr = 0;
+		if (!read_more(tracker))
+			return false;
+	}
+	*record = tracker->records[tracker->at++];
+	return true;
+}
+
+const struct rf_record *look_ahead(struct rf_tracker *tracker, size_t i)
+{
+	if (i >= LOOK_AHEAD_MAX)
+		return NULL;
+	while (tracker->at + i >= tracker->nr)
+		if (!read_more(tracker))
+			return NULL;
+	return &tracker->records[tracker->at + i];
+}
+
+/* Far enough for what a task says within a microsecond or so, on a machine of a hundred CPUs. */
+#define PEEK_RECORDS 512
+
+const struct rf_record *next_of(struct rf_tracker *tracker, u32 tid, size_t *i)
+{
+	const struct rf_record *record;
+
+	while (*i < PEEK_RECORDS && (record = look_ahead(tracker, (*i)++)))
+		if (record->tid == tid && record->kind != RF_CACHE_ADD)
+			return record;
+	return NULL;
+}
+
+bool next_is(struct rf_tracker *tracker, u32 tid, u8 kind)
+{
+	size_t i = 0;
+	const struct rf_record *next = next_of(tracker, tid, &i);
+
+	return next && next->kind == kind;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* Records in, and a look at those to come. */
+#ifndef REFOLD_REPLAY_TRACKER_STREAM_H
+#define REFOLD_REPLAY_TRACKER_STREAM_H
+
+#include "traces/merge.h"
+#include "traces/record.h"
+
+struct rf_tracker;
+
+#define READ_AHEAD 4096
+#define LOOK_AHEAD_MAX 262144
+
+/* The next record becomes the one in progress. False: there are no more. */
+bool take_record(struct rf_tracker *tracker, struct rf_record *record);
+/* The i-th record after the one in progress, or NULL: end, or too far. Valid until the next look ahead. */
+const struct rf_record *look_ahead(struct rf_tracker *tracker, size_t i);
+/* The task's next record from the i-th ahead on, NULL: not in sight. Valid until the next look ahead. */
+const struct rf_record *next_of(struct rf_tracker *tracker, u32 tid, size_t *i);
+bool next_is(struct rf_tracker *tracker, u32 tid, u8 kind);
+
+#endif
