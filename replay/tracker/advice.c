@@ -38,12 +38,12 @@ static void walk_to(struct rf_tracker *tracker, struct task *task, u64 vpn)
 	op = emit(tracker, RF_OP_MADV_PAGEOUT, task->mm);
 	op->addr = call->walked << tracker->page_shift;
 	op->end = vpn << tracker->page_shift;
-	call->walked = vpn;
+	call_walked(call, vpn);
 }
 
 void pageout_begins(struct rf_tracker *tracker, struct task *task)
 {
-	task->call.walked = vpn_of(tracker, task->call.args[0]);
+	call_walked(&task->call, vpn_of(tracker, task->call.args[0]));
 }
 
 void pageout_ends(struct rf_tracker *tracker, struct task *task)
@@ -77,7 +77,7 @@ void advice_splits(struct rf_tracker *tracker, u32 tid, const struct world_mm *m
 	if (vpn < task->call.walked || vpn >= end_of_advice(tracker, task))
 		return;
 	walk_to(tracker, task, vpn + 1);
-	task->call.walked = vpn;
+	call_walked(&task->call, vpn);
 }
 
 void advice_has_split(struct rf_tracker *tracker, u32 tid, const struct world_mm *mm)

@@ -22,9 +22,9 @@ static bool is_readahead_mark(const struct task_fault *fault, u32 file, u64 inde
 {
 	u64 distance = index - fault->index;
 
-	if (!fault->open || !fault->file_seen || fault->file != file || index <= fault->index)
+	if (!fault_is_open(fault) || fault->filemap == FILE_NOT_SEEN || fault->file != file || index <= fault->index)
 		return false;
-	if (fault->cached)
+	if (fault->filemap == FILE_CACHED)
 		return !fault->reads;
 	if (distance >= 8 && is_power_of_2(distance))
 		return true;
@@ -44,7 +44,7 @@ void on_cache_add(struct rf_tracker *tracker, struct task *task, struct rf_recor
 	page = world_page(tracker->world, pfn);
 	if (page)
 		page->readahead = is_readahead_mark(&task->fault, file, index);
-	task->fault.reads++;
+	fault_reads_page(&task->fault);
 	for (u64 i = 0; i < BIT_ULL(order); i++) {
 		cache_set(tracker->world, file, index + i, pfn + i);
 		if ((page = world_page(tracker->world, pfn + i)))

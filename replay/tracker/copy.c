@@ -85,7 +85,7 @@ bool is_contended(struct rf_tracker *tracker, const struct task *task)
 	for (u32 i = 0; i < tracker->tasks_size; i++) {
 		const struct task *other = tracker->tasks[i];
 
-		if (other && other != task && other->fault.open && other->fault.copied &&
+		if (other && other != task && other->fault.stage == FAULT_COPIED &&
 		    world_pte_pfn(other->fault.replaced) == world_pte_pfn(pte))
 			return true;
 	}

@@ -19,14 +19,6 @@ static void fault_none(struct rf_tracker *tracker, struct task *task)
 	op->flags = task->fault.flags & RF_FAULT_WRITE ? RF_OP_WRITE : 0;
 }
 
-static void end_wait(struct task *task)
-{
-	if (task->fault.shared_wait) {
-		task->fault.shared_wait = false;
-		task->mm->deferred--;
-	}
-}
-
 /* wp_page_reuse(): a write fault on a present entry that allocated nothing. */
 static void settle_write(struct rf_tracker *tracker, struct task *task, struct world_vma *vma, world_pte pte)
 {
@@ -95,7 +87,7 @@ static void settle_missing(struct rf_tracker *tracker, struct task *task, struct
 {
 	struct task_fault *fault = &task->fault;
 
-	if (pte || fault->file_seen || fault->flags & RF_FAULT_WRITE) {
+	if (pte || fault->filemap != FILE_NOT_SEEN || fault->flags & RF_FAULT_WRITE) {
 		fault_none(tracker, task);
 	} else if (vma && vma->flags & (RF_VM_SPECIAL | RF_VM_PFNMAP)) {
 		settle_special(tracker, task, vma);
@@ -123,18 +115,16 @@ static void settle(struct rf_tracker *tracker, struct task *task)
 	struct world_vma *vma;
 	world_pte pte;
 
-	if (!fault->open || fault->settled || !task->mm)
+	if (fault->stage != FAULT_OPEN || !task->mm)
 		return;
-	fault->settled = true;
-	fault->guessed = false;
+	fault_applied(fault);
 	vma = world_vma_find(task->mm, fault->addr);
 	if (vma && vma->flags & RF_VM_HUGETLB) {
 		fault_hugetlb(tracker, task->mm, vma, fault->addr, fault_access(fault, vma));
 		return;
 	}
-	if (fault->delta_seen) {
-		fault->delta_seen = false;
-		end_wait(task);
+	if (fault_waits(fault)) {
+		fault_placed(task);
 		if (fault->delta > 0) {
 			if (!vma)
 				vma = fault_vma(tracker, task->mm, fault->addr);
@@ -164,26 +154,23 @@ static void settle(struct rf_tracker *tracker, struct task *task)
 
 void fault_drop(struct task *task)
 {
-	end_wait(task);
-	task->fault.open = false;
+	fault_over(task);
 }
 
 void fault_close(struct rf_tracker *tracker, struct task *task)
 {
 	struct task_fault *fault = &task->fault;
 
-	if (!fault->open)
+	if (!fault_is_open(fault))
 		return;
 	settle(tracker, task);
 	/* A swap-in for write that stayed read-only and copied nothing ended in do_wp_page() reusing the page. */
-	if (task->mm && fault->swapped_in && fault->flags & RF_FAULT_WRITE && !fault->copied &&
+	if (task->mm && fault->swapped_in && fault->flags & RF_FAULT_WRITE && fault->stage != FAULT_COPIED &&
 	    world_pte_kind(world_get(task->mm, fault->vpn)) == WORLD_ANON)
 		world_set_flags(task->mm, fault->vpn, WORLD_WRITE | WORLD_EXCLUSIVE, 0);
-	fault->open = false;
-	if (task->mm) {
-		end_wait(task);
+	fault_over(task);
+	if (task->mm)
 		check_rss(tracker, task->mm);
-	}
 }
 
 /* A fault younger than this is taken to be still in the kernel. */
@@ -198,16 +185,17 @@ static void settle_early(struct rf_tracker *tracker, struct task *task)
 	struct task_fault *fault = &task->fault;
 	u8 access = fault->flags & (RF_FAULT_PRESENT | RF_FAULT_WRITE);
 	const struct world_vma *vma;
+	world_pte replaced;
 
-	if (fault->delta_seen || fault->file_seen || tracker->time - fault->time < IN_FLIGHT_NS)
+	if (fault_waits(fault) || fault->filemap != FILE_NOT_SEEN || tracker->time - fault->time < IN_FLIGHT_NS)
 		return;
 	/* A huge page of hugetlb is in no counter: its fault leaves no other record. */
 	vma = world_vma_find(task->mm, fault->addr);
 	if (access != (RF_FAULT_PRESENT | RF_FAULT_WRITE) && access && !(vma && vma->flags & RF_VM_HUGETLB))
 		return;
-	fault->replaced = world_get(task->mm, fault->vpn);
+	replaced = world_get(task->mm, fault->vpn);
 	settle(tracker, task);
-	fault->guessed = true;
+	fault_guessed(fault, replaced);
 }
 
 void settle_others(struct rf_tracker *tracker, struct world_mm *mm, const struct task *except, u64 time)
@@ -215,7 +203,7 @@ void settle_others(struct rf_tracker *tracker, struct world_mm *mm, const struct
 	if (mm->users < 2 && (!except || except->mm == mm))
 		return;
 	for (struct task *task = mm->tasks; task; task = task->mm_next)
-		if (task != except && task->fault.open && !task->fault.settled && task->fault.time < time)
+		if (task != except && task->fault.stage == FAULT_OPEN && task->fault.time < time)
 			settle_early(tracker, task);
 }
 
@@ -235,7 +223,7 @@ void settle_all(struct rf_tracker *tracker)
 	for (u32 i = 0; i < tracker->tasks_size; i++) {
 		struct task *task = tracker->tasks[i];
 
-		if (task && task->mm && task->fault.open && !task->fault.settled && is_silent(tracker, task))
+		if (task && task->mm && task->fault.stage == FAULT_OPEN && is_silent(tracker, task))
 			settle_early(tracker, task);
 	}
 }
@@ -273,7 +261,7 @@ static bool is_repeated(const struct task_fault *fault, u64 vpn, u16 flags)
 {
 	const u16 access = RF_FAULT_WRITE | (flags & RF_FAULT_UNKNOWN ? 0 : RF_FAULT_PRESENT);
 
-	if (!fault->open || fault->settled || fault->delta_seen || fault->vpn != vpn)
+	if (fault->stage != FAULT_OPEN || fault_waits(fault) || fault->vpn != vpn)
 		return false;
 	if (flags & RF_FAULT_UNKNOWN && !(flags & RF_FAULT_WRITE_KNOWN))
 		return false;
@@ -287,7 +275,7 @@ void on_fault(struct rf_tracker *tracker, struct task *task, struct rf_record re
 	struct task_fault *fault = &task->fault;
 
 	if (task->mm && is_repeated(fault, vpn, flags)) {
-		fault->settled = true;
+		fault_applied(fault);
 		fault_none(tracker, task);
 	}
 	fault_close(tracker, task);
@@ -308,11 +296,8 @@ void on_fault(struct rf_tracker *tracker, struct task *task, struct rf_record re
 		flags = flags_from_model(tracker, task, vpn, flags);
 	else
 		check_fault(tracker, task, vpn, flags);
-	*fault = (struct task_fault){
-		.open = true, .flags = flags, .addr = addr, .vpn = vpn, .time = record.time,
-		.replaced = 0, .copied_pfn = WORLD_PFN_MASK,
-	};
-	fault->contended = is_contended(tracker, task);
+	fault_begins(task, addr, vpn, flags, record.time);
+	fault_contends(fault, is_contended(tracker, task));
 }
 
 /* ---- what happens inside ----------------------------------------------------------------------- */
@@ -328,7 +313,7 @@ static bool was_empty(struct rf_tracker *tracker, const struct task *task)
 	const struct rf_record *next;
 	size_t i = 0;
 
-	if (!(fault->flags & RF_FAULT_UNKNOWN) || fault->settled || (kind != WORLD_FILE && kind != WORLD_SHMEM))
+	if (!(fault->flags & RF_FAULT_UNKNOWN) || fault->stage != FAULT_OPEN || (kind != WORLD_FILE && kind != WORLD_SHMEM))
 		return false;
 	next = next_of(tracker, task->tid, &i);
 	if (!next)
@@ -347,11 +332,11 @@ bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 ord
 	world_pte pte;
 	bool may_copy;
 
-	if (!mm || fault->copied || order)
+	if (!mm || fault->stage == FAULT_COPIED || order)
 		return false;
 	if (was_empty(tracker, task)) {
 		unmap_unseen(tracker, mm, fault->vpn, world_get(mm, fault->vpn));
-		fault->flags &= (u16)~RF_FAULT_PRESENT;
+		fault_found_none(fault);
 		return false;
 	}
 	may_copy = !fault_pending(fault) ? fault->swapped_in
@@ -361,15 +346,12 @@ bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 ord
 		return false;
 	vma = fault->flags & RF_FAULT_WRITE ? written_vma(tracker, mm, fault->addr)
 					    : world_vma_find(mm, fault->addr);
-	pte = fault->guessed ? fault->replaced : world_get(mm, fault->vpn);
+	pte = fault->stage == FAULT_GUESSED ? fault->replaced : world_get(mm, fault->vpn);
 	if (!vma || !is_private_writable(vma) || !world_pte_present(world_get(mm, fault->vpn)) || pte & WORLD_WRITE)
 		return false;
 	if (!is_copied(tracker, task, pte))
 		return false;
-	fault->replaced = pte;
-	fault->copied = fault->settled = true;
-	fault->guessed = false;
-	fault->copied_pfn = pfn;
+	fault_copied(fault, pte, pfn);
 	task->flush_due = true;
 	copy_page(tracker, mm, vma, fault->vpn, pfn, 0);
 	return true;
@@ -381,7 +363,7 @@ void fault_page_freed(struct rf_tracker *tracker, struct task *task, u64 pfn)
 	struct task_fault *fault = &task->fault;
 	world_pte now;
 
-	if (!fault->open || !fault->copied || fault->copied_pfn != pfn || !task->mm)
+	if (fault->stage != FAULT_COPIED || fault->copied_pfn != pfn || !task->mm)
 		return;
 	now = world_get(task->mm, fault->vpn);
 	if (world_pte_kind(now) != WORLD_ANON || world_pte_pfn(now) != pfn)
@@ -405,7 +387,7 @@ static void fault_anon(struct rf_tracker *tracker, struct task *task, s64 delta)
 		return;
 	}
 	if (!take_alloc(task, delta > 0 ? (u64)delta : 1, &alloc)) {
-		if (fault->copied || delta <= 0)
+		if (fault->stage == FAULT_COPIED || delta <= 0)
 			return;		/* the RSS side of a copy */
 		alloc.order = (u32)(63 - __builtin_clzll((u64)delta));
 		if (alloc.order > tracker->pmd_order)
@@ -418,23 +400,9 @@ static void fault_anon(struct rf_tracker *tracker, struct task *task, s64 delta)
 	} else if (delta != (s64)BIT_ULL(alloc.order) && task->mm->users == 1) {
 		tracker->fidelity.anomalies.rss_order_mismatch++;
 	}
-	fault->settled = true;
+	fault_applied(fault);
 	task->nr_allocs = 0;
 	set_anon(tracker, task->mm, vma, fault->vpn, alloc.pfn, alloc.order, flags);
-}
-
-/* Pages were mapped; the next record tells which. */
-static void fault_wait(struct task *task, u8 member, s64 delta)
-{
-	struct task_fault *fault = &task->fault;
-
-	fault->delta_seen = true;
-	fault->delta = delta;
-	fault->member = member;
-	if (!fault->shared_wait) {
-		fault->shared_wait = true;
-		task->mm->deferred++;
-	}
 }
 
 static void fault_shmem(struct rf_tracker *tracker, struct task *task, s64 delta)
@@ -451,10 +419,10 @@ static void fault_shmem(struct rf_tracker *tracker, struct task *task, s64 delta
 		shmem_add(tracker, vma, fault->vpn, alloc.pfn, alloc.order);
 	} else if (!vma_cache_find(tracker, vma, fault->vpn, &pfn) || delta != 1) {
 		/* Fault-around over pages that are there, or a page that was there before the recording. */
-		fault_wait(task, RF_RSS_SHMEM, delta);
+		fault_wait_for_place(task, RF_RSS_SHMEM, delta);
 		return;
 	}
-	fault->settled = true;
+	fault_applied(fault);
 	map_file_page(tracker, task->mm, vma, fault->vpn, delta, true, fault->flags & RF_FAULT_WRITE, 0);
 }
 
@@ -470,22 +438,22 @@ void fault_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 del
 			fault_anon(tracker, task, delta);
 		break;
 	case RF_RSS_FILE:
-		if (delta < 0 || fault->copied)
+		if (delta < 0 || fault->stage == FAULT_COPIED)
 			break;
 		/* After a read the fault is retried as a whole, and fault-around may now find the page. */
-		if (fault->file_seen && delta > 0 && !next_is(tracker, task->tid, RF_MAP_PAGES)) {
+		if (fault->filemap != FILE_NOT_SEEN && delta > 0 && !next_is(tracker, task->tid, RF_MAP_PAGES)) {
 			struct world_vma *vma = fault_vma(tracker, task->mm, fault->addr);
 
-			fault->settled = true;
+			fault_applied(fault);
 			if (vma)
 				map_file_page(tracker, task->mm, vma, fault->vpn, delta, false,
 					      fault->flags & RF_FAULT_WRITE, 0);
 			break;
 		}
-		fault_wait(task, RF_RSS_FILE, delta);
+		fault_wait_for_place(task, RF_RSS_FILE, delta);
 		break;
 	case RF_RSS_SHMEM:
-		if (delta >= 0 && !fault->copied)
+		if (delta >= 0 && fault->stage != FAULT_COPIED)
 			fault_shmem(tracker, task, delta);
 		break;
 	}

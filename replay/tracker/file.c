@@ -417,8 +417,8 @@ static void fault_map_pages(struct rf_tracker *tracker, struct task *task, u32 f
 	struct task_fault *fault = &task->fault;
 	struct world_mm *mm = task->mm;
 	struct world_vma *vma = fault_vma(tracker, mm, fault->addr);
-	s64 delta = fault->delta_seen ? fault->delta : -1;
-	bool shmem = fault->delta_seen && fault->member == RF_RSS_SHMEM;
+	s64 delta = fault_waits(fault) ? fault->delta : -1;
+	bool shmem = fault_waits(fault) && fault->member == RF_RSS_SHMEM;
 
 	if (!vma)
 		return;
@@ -429,14 +429,10 @@ static void fault_map_pages(struct rf_tracker *tracker, struct task *task, u32 f
 			return;
 	}
 	learn_file(tracker, mm, vma, file);
-	fault->delta_seen = false;
-	if (fault->shared_wait) {
-		fault->shared_wait = false;
-		mm->deferred--;
-	}
+	fault_placed(task);
 	map_file_range(tracker, mm, vma, fault->vpn, task->tid, first, last, delta, shmem, 0);
 	if (world_pte_present(world_get(mm, fault->vpn)))
-		fault->settled = true;
+		fault_applied(fault);
 }
 
 void on_map_pages(struct rf_tracker *tracker, struct task *task, struct rf_record record)
@@ -448,7 +444,8 @@ void on_map_pages(struct rf_tracker *tracker, struct task *task, struct rf_recor
 	if (!task->mm || !task->mm->known || last < first)
 		return;
 	last = min_u64(last, first + WINDOW_MAX - 1);
-	if (task->fault.open && !task->fault.copied && (fault_pending(&task->fault) || task->fault.delta_seen)) {
+	if (fault_is_open(&task->fault) && task->fault.stage != FAULT_COPIED &&
+	    (fault_pending(&task->fault) || fault_waits(&task->fault))) {
 		fault_map_pages(tracker, task, file, first, last);
 		return;
 	}
@@ -481,13 +478,9 @@ void on_filemap_fault(struct rf_tracker *tracker, struct task *task, struct rf_r
 		return;
 	if (fault_pending(fault)) {
 		/* What fault-around did before is told; what is left of its RSS change was the page itself. */
-		fault->file_seen = true;
-		fault->file = file;
-		fault->index = record.f[2];
-		fault->cached = cache_find(tracker->world, file, fault->index, &pfn);
-		fault->reads = 0;
+		fault_reaches_file(fault, file, record.f[2], cache_find(tracker->world, file, record.f[2], &pfn));
 		/* do_async_mmap_readahead() takes the mark away. */
-		if (fault->cached && (page = world_page_find(tracker->world, pfn)))
+		if (fault->filemap == FILE_CACHED && (page = world_page_find(tracker->world, pfn)))
 			page->readahead = 0;
 		vma = fault_vma(tracker, task->mm, fault->addr);
 		if (vma && vma->implicit && !vma->file)

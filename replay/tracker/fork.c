@@ -320,13 +320,11 @@ void exec_enter(struct rf_tracker *tracker, struct task *task)
 {
 	struct task_fault fault = task->fault;
 
-	if (fault.open && !fault.settled)
+	if (fault.stage == FAULT_OPEN)
 		fault_drop(task);
 	exec_switch(tracker, task);
-	if (fault.open && !fault.settled && task->mm) {
-		fault.flags &= ~RF_FAULT_PRESENT;
-		task->fault = fault;
-	}
+	if (fault.stage == FAULT_OPEN && task->mm)
+		fault_follows(task, &fault);
 }
 
 void exec_take_over(struct rf_tracker *tracker, struct task *task)
@@ -341,10 +339,9 @@ void exec_take_over(struct rf_tracker *tracker, struct task *task)
 	task_set_mm(tracker, task, from->mm);
 	task_set_mm(tracker, from, NULL);
 	task->exec = from->exec;
-	task->call = from->call;
+	call_moves(from, task);
 	task->dead = false;
 	memset(&from->exec, 0, sizeof(from->exec));
-	memset(&from->call, 0, sizeof(from->call));
 	from->exec.pages = pages;
 	from->exec.size = size;
 	from->dead = true;
@@ -459,12 +456,7 @@ void on_mmap2(struct rf_tracker *tracker, struct task *task, struct rf_record re
 	case RF_SYS_MMAP:
 	case RF_SYS_BRK:
 	case RF_SYS_SHMAT:
-		task->call.mapped = true;
-		task->call.map_addr = vma.start;
-		task->call.map_len = vma.end - vma.start;
-		task->call.map_file = vma.file;
-		task->call.map_flags = vma.flags;
-		task->call.map_name = vma.name;
+		call_maps(&task->call, &vma);
 		break;
 	default:
 		if (vma.name == RF_VMA_STACK)

@@ -97,7 +97,7 @@ void mremap_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 	    new_len > limit - ret || (addr | ret) & (page - 1) || !new_len)
 		return;
 	settle_others(tracker, mm, task, tracker->time);
-	if (new_len < old_len && !task->call.zapped)
+	if (new_len < old_len && task->call.stage != CALL_ZAPPED)
 		unmap_range(tracker, mm, task, addr + new_len, addr + old_len, RF_WHY_MREMAP);
 	if (ret == addr) {
 		if (new_len > old_len)

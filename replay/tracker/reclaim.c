@@ -182,7 +182,7 @@ void on_page_alloc(struct rf_tracker *tracker, struct task *task, struct rf_reco
 	resolve_folio(tracker, task, pfn, order, &tracker->fidelity.anomalies.alloc_of_mapped);
 	if (!is_user_alloc(gfp))
 		return;
-	if (task->fault.open && (fault_pending(&task->fault) || task->fault.swapped_in)) {
+	if (fault_is_open(&task->fault) && (fault_pending(&task->fault) || task->fault.swapped_in)) {
 		if (!fault_alloc(tracker, task, pfn, order))
 			push_alloc(task, pfn, order);
 		return;

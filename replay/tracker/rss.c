@@ -148,15 +148,16 @@ void on_rss_stat(struct rf_tracker *tracker, struct task *task, struct rf_record
 		fault_rss(tracker, task, member, delta > 0 ? delta : 0);
 		return;
 	}
-	if (mm == task->mm && task->fault.open &&
+	if (mm == task->mm && fault_is_open(&task->fault) &&
 	    (fault_pending(&task->fault) || !task->call.kind || task->fault.swapped_in)) {
 		if (delta > 0 && member == RF_RSS_SWAP)
 			stray_rss(tracker, task, mm, member, delta);
 		else if (delta < 0 && is_copied_page(task, member))
 			return;
-		else if (delta < 0 && !task->fault.copied && !(task->fault.swapped_in && member == RF_RSS_SWAP))
+		else if (delta < 0 && task->fault.stage != FAULT_COPIED && !(task->fault.swapped_in && member == RF_RSS_SWAP))
 			stray_rss(tracker, task, mm, member, delta);
-		else if (!fault_pending(&task->fault) && !task->fault.swapped_in && !task->fault.copied && delta > 0)
+		else if (!fault_pending(&task->fault) && !task->fault.swapped_in &&
+			 task->fault.stage != FAULT_COPIED && delta > 0)
 			stray_rss(tracker, task, mm, member, delta);
 		else
 			fault_rss(tracker, task, member, delta);

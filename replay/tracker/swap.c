@@ -112,7 +112,7 @@ void fault_swap_in(struct rf_tracker *tracker, struct task *task, struct world_v
 	u64 pfn, nr = delta > 0 ? (u64)delta : 1;
 	u16 write = fault->flags & RF_FAULT_WRITE ? RF_OP_WRITE : 0;
 
-	fault->settled = fault->swapped_in = true;
+	fault_swapped_in(fault);
 	if (delta == 1 && task->nr_allocs > 1)
 		read_ahead(tracker, task, vma);
 	if (slot_cached(tracker->world, (u32)world_pte_pfn(pte), &pfn)) {

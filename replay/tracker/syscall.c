@@ -5,7 +5,6 @@
  * returns; the rest at the return, when it is known to have succeeded.
  */
 #include <errno.h>
-#include <string.h>
 
 #include "engine/ops.h"
 #include "replay/tracker/abi.h"
@@ -20,18 +19,11 @@ static bool failed(s64 ret)
 
 static void end_call(struct rf_tracker *tracker, struct task *task)
 {
-	if (task->call.deferred && task->mm) {
-		task->call.deferred = false;
-		task->mm->deferred--;
-	}
-	if (task->call.counted && task->mm) {
-		task->call.counted = false;
-		task->mm->callers--;
-	}
-	if (task->mm && task->call.kind)
+	bool was_in_call = task->call.kind;
+
+	call_over(task);
+	if (task->mm && was_in_call)
 		check_rss(tracker, task->mm);
-	task->call.kind = 0;
-	task->call.zapped = task->call.mapped = false;
 }
 
 /* ---- entry -------------------------------------------------------------------------------------------- */
@@ -70,16 +62,9 @@ void on_call(struct rf_tracker *tracker, struct task *task, struct rf_record rec
 		call_abandon(tracker, task);
 	task->nr_allocs = 0;
 	task->flush_due = false;
-	memset(call, 0, sizeof(*call));
-	call->kind = record.kind;
-	call->time = record.time;
+	call_begins(task, &record, may_unmap(record.kind));
 	if (record.kind != RF_SYS_PROCESS_VM)
 		task->nr_gups = 0;
-	memcpy(call->args, record.f, sizeof(call->args));
-	if (task->mm && may_unmap(record.kind)) {
-		call->counted = true;
-		task->mm->callers++;
-	}
 	switch (record.kind) {
 	case RF_SYS_EXECVE:
 		task->exec.building = true;
@@ -136,7 +121,7 @@ static void mmap_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 		    (map_flags & MAP_LOCKED || task->mm->lock_future ? RF_VM_LOCKED : 0);
 	vma.pgoff = anonymous ? shared ? 0 : vpn_of(tracker, ret) : call->args[5] >> tracker->page_shift;
 	/* A file of hugetlbfs: only the side band tells. */
-	if (call->mapped)
+	if (call->map_len)
 		vma.flags |= call->map_flags & RF_VM_HUGETLB;
 	if (vma.flags & RF_VM_HUGETLB) {
 		vma.huge_shift = (u8)huge_shift_of(tracker, anonymous ? map_flags >> MAP_HUGE_SHIFT & MAP_HUGE_MASK : 0);
@@ -144,7 +129,7 @@ static void mmap_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 	}
 	if (!anonymous || shared) {
 		/* The side band knows the file; without it the first event about the file will tell. */
-		vma.file = call->mapped ? call->map_file : 0;
+		vma.file = call->map_len ? call->map_file : 0;
 		if (!vma.file)
 			vma.file = file_new(tracker->world, true, shared && anonymous);
 		if (shared && anonymous && !(vma.flags & RF_VM_HUGETLB))
@@ -173,7 +158,7 @@ static void brk_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 		vma.start = old;
 		vma.end = new;
 		vma.pgoff = vpn_of(tracker, old);
-		if (task->call.mapped)
+		if (task->call.map_len)
 			vma.flags = task->call.map_flags & VM_ACCESS;
 		map_vma(tracker, mm, &vma, RF_WHY_BRK);
 		if (mm->lock_future) {
@@ -182,7 +167,7 @@ static void brk_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 		}
 	} else if (mm->brk_known && new < old) {
 		call_zap(tracker, task);
-	} else if (!mm->brk_known && task->call.mapped) {
+	} else if (!mm->brk_known && task->call.map_len) {
 		/* Grown in the first brk() we see: the side band says to what. */
 		vma.start = task->call.map_addr;
 		vma.end = new;
@@ -308,7 +293,7 @@ static void shmat_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 	const struct task_call *call = &task->call;
 	struct world_vma vma = { .start = ret, .flags = RF_VM_READ | RF_VM_SHARED | RF_VM_SHMEM };
 
-	if (!call->mapped || call->map_addr > ret || ret - call->map_addr >= call->map_len)
+	if (!call->map_len || call->map_addr > ret || ret - call->map_addr >= call->map_len)
 		return;
 	vma.end = call->map_addr + call->map_len;
 	vma.file = call->map_file ? call->map_file : file_new(tracker->world, true, true);

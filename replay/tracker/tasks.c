@@ -86,18 +86,7 @@ struct world_mm *task_leave_mm(struct task *task)
 
 	if (!mm)
 		return NULL;
-	if (task->fault.shared_wait) {
-		task->fault.shared_wait = false;
-		mm->deferred--;
-	}
-	if (task->call.deferred) {
-		task->call.deferred = false;
-		mm->deferred--;
-	}
-	if (task->call.counted) {
-		task->call.counted = false;
-		mm->callers--;
-	}
+	task_state_leaves_mm(task);
 	*task->mm_link = task->mm_next;
 	if (task->mm_next)
 		task->mm_next->mm_link = task->mm_link;

@@ -11,6 +11,7 @@
 #include "replay/tracker/handlers.h"
 #include "replay/tracker/kernel_pages.h"
 #include "replay/tracker/stream.h"
+#include "replay/tracker/task_state.h"
 #include "replay/tracker/tracker.h"
 #include "replay/world/world.h"
 
@@ -21,45 +22,6 @@ struct task_alloc {
 };
 
 #define TASK_ALLOCS 16
-
-/* A page fault from its FAULT record to the task's next record that is not part of it. */
-struct task_fault {
-	bool open;
-	bool settled;		/* its effect is known and applied */
-	bool guessed;		/* applied before the task went on, because another thread depended on it */
-	bool copied;		/* a COW was applied */
-	bool contended;		/* when it began, others mapped the page, or had a copy of it in the making */
-	bool swapped_in;
-	bool shared_wait;	/* counted in mm->deferred */
-	bool file_seen;		/* FILEMAP_FAULT */
-	bool delta_seen;	/* an RSS change of file pages, not placed yet */
-	u8 member;		/* of delta */
-	u16 flags;		/* RF_FAULT_*; UNKNOWN resolved against the model */
-	u64 addr, vpn, time;
-	s64 delta;
-	u64 index;		/* FILEMAP_FAULT */
-	bool cached;		/* the page was there */
-	u32 reads;		/* pages added to the cache since */
-	u32 file;
-	world_pte replaced;	/* what the COW replaced, in case its page is freed unused */
-	u64 copied_pfn;
-};
-
-/* A system call in progress. */
-struct task_call {
-	u8 kind;		/* of the entry record; 0: none that matters */
-	bool zapped;		/* its unmapping was applied */
-	bool deferred;		/* counted in mm->deferred */
-	bool counted;		/* in mm->callers */
-	u64 walked;		/* MADV_PAGEOUT: as far as its walk has come, a vpn */
-	bool mapped;		/* MMAP2 told what it maps: */
-	u32 map_file;
-	u16 map_flags;
-	u8 map_name;
-	u64 map_addr, map_len;
-	u64 args[RF_RECORD_FIELDS];
-	u64 time;
-};
 
 enum populate_what { POPULATE_ALLOC, POPULATE_RSS, POPULATE_MAP, POPULATE_FILE };
 
@@ -237,12 +199,6 @@ static inline u64 vpn_of(const struct rf_tracker *tracker, u64 addr)
 static inline u64 page_align(const struct rf_tracker *tracker, u64 bytes)
 {
 	return ALIGN_UP(bytes, BIT_ULL(tracker->page_shift));
-}
-
-/* Records may still tell what the fault does. */
-static inline bool fault_pending(const struct task_fault *fault)
-{
-	return fault->open && (!fault->settled || fault->guessed);
 }
 
 /* ---- marks.c ------------------------------------------------------------ */

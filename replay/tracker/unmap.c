@@ -16,7 +16,7 @@ u16 nested_gather(const struct world_mm *mm, const struct task *task)
 	const struct task *other;
 
 	for (other = mm->callers ? mm->tasks : NULL; other; other = other->mm_next)
-		if (other != task && other->call.kind == RF_SYS_MADVISE && other->call.zapped)
+		if (other != task && other->call.kind == RF_SYS_MADVISE && other->call.stage == CALL_ZAPPED)
 			return RF_OP_NESTED;
 	return 0;
 }
@@ -82,14 +82,6 @@ bool call_range(const struct rf_tracker *tracker, u64 start, u64 len, u64 *end)
 		return false;
 	*end = start + len;
 	return true;
-}
-
-static void wait_for_return(struct task *task)
-{
-	if (task->call.deferred)
-		return;
-	task->call.deferred = true;
-	task->mm->deferred++;
 }
 
 static void zap_madvise(struct rf_tracker *tracker, struct task *task)
@@ -158,9 +150,9 @@ void call_zap(struct rf_tracker *tracker, struct task *task)
 	struct task_call *call = &task->call;
 	u64 end;
 
-	if (call->zapped)
+	if (call->stage == CALL_ZAPPED)
 		return;
-	call->zapped = true;
+	call_zapped(call);
 	switch (call->kind) {
 	case RF_SYS_MUNMAP:
 		if (call_range(tracker, call->args[0], call->args[1], &end))
@@ -216,7 +208,7 @@ void call_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delt
 		task->mm->swapped += (u32)delta;
 		return;
 	}
-	wait_for_return(task);
+	call_defers(task);
 	if (zaps) {
 		call_zap(tracker, task);
 	} else if (call_populates(task) &&
