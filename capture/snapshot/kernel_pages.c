@@ -29,7 +29,7 @@ static void add(struct found *found, enum rf_kernel_page what, u64 index, u64 pf
 	};
 }
 
-/* Read-fault one page of anonymous memory: do_anonymous_page() maps the zero page. */
+/* Read-fault one page of anonymous memory: do_anonymous_page() maps the zero page, unless mm_forbids_zeropage(). */
 static void find_zero_page(struct rf_own_memory *own, struct rf_folio_reader *reader, struct found *found)
 {
 	char *page = mmap(NULL, own->page_size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
