@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: MIT
+"""Who may include whom. Every folder of the house has a row below that names the folders it may include from, and a
+folder can only name rows above its own: so there is no circle of folders, and a change that needs an include upwards
+shows here, before it shows as a circle.
+
+    includes.py SOURCE_ROOT             the tree
+    includes.py SOURCE_ROOT --notices   what the check is worth: scratch copies with a fault each, which it must find
+"""
+import os
+import re
+import shutil
+import sys
+import tempfile
+
+# folder: what it may include from, beside itself. From the ground up.
+ROOMS = {
+    'base': '',
+
+    'traces': 'base',
+    'traces/events': 'traces base',
+    'traces/import': 'traces/events traces base',
+
+    'capture/snapshot': 'traces base',
+    'capture/follow': 'capture/snapshot traces/events traces base',
+    'capture/perf': 'capture/follow capture/snapshot traces base',
+    'capture/tracefs': 'capture/perf capture/follow traces/events traces base',
+    'capture': 'capture/tracefs capture/perf capture/follow capture/snapshot traces/events traces base',
+
+    'arch': 'base',
+    'arch/contpte': 'arch base',
+    'arch/arm64': 'arch/contpte arch base',
+    'arch/powerpc': 'arch base',
+    'arch/riscv': 'arch/contpte arch base',
+    'arch/x86': 'arch base',
+
+    'engine/policy': 'arch base',
+    'engine': 'engine/policy arch base',
+    'race': 'engine/policy engine arch base',
+
+    'replay/world': 'engine traces base',
+    'replay/tracker': 'replay/world engine traces base',
+    'replay': 'replay/tracker replay/world engine/policy engine arch traces base',
+    'replay/report': 'replay engine/policy engine arch traces base',
+    'replay/pte': 'engine/policy engine arch base',
+    'replay/commands': 'replay/report replay/pte replay race engine/policy engine traces/import traces base',
+}
+
+# The one file that lists its folder's subfolders, whatever their number.
+LISTS = {'arch/arches.c'}
+
+# A library's header and the folders whose business it is.
+LIBRARIES = {
+    'tracefs.h': 'capture/tracefs capture',
+    'event-parse.h': 'traces/events',
+    'kbuffer.h': 'capture/tracefs traces/import',
+    'trace-cmd.h': 'traces/import',
+    'zstd.h': 'traces traces/import',
+    'jansson.h': 'traces traces/events traces/import engine/policy race replay/report replay/commands',
+}
+
+# Includes that break a rule and are still there: (file, header).
+EXCEPTIONS = {
+    ('arch/riscv/riscv.c', 'arch/arm64/arm64.h'),
+    ('replay/run.h', 'replay/commands/progress.h'),
+    ('replay/tracker/tracker.h', 'replay/processes.h'),
+    ('replay/tracker/tracker.h', 'replay/windows.h'),
+}
+
+TRACES = shutil.ignore_patterns('*.zst')    # what no copy needs
+INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"(?P<own>[^"]+)"|<(?P<library>[^>]+)>)', re.MULTILINE)
+
+
+def sources(root):
+    """The path and text of every C file of the house, and of folders beside its rooms where they hold any."""
+    for top in sorted({room.split('/')[0] for room in ROOMS}):
+        for directory, _, names in os.walk(os.path.join(root, top)):
+            for name in sorted(names):
+                if name.endswith(('.c', '.h')):
+                    path = os.path.join(directory, name)
+                    with open(path, encoding='utf-8') as file:
+                        yield os.path.relpath(path, root), file.read()
+
+
+def fault_of(root, path, own, library):
+    """What is wrong with one include, or None."""
+    room = os.path.dirname(path)
+    if library:
+        allowed = LIBRARIES.get(library)
+        return f'{library} is for {allowed}' if allowed is not None and room not in allowed.split() else None
+    other = os.path.dirname(own)
+    if not os.path.exists(os.path.join(root, own)):
+        return f'{own}: no such file from the root of the tree, which is where includes are written from'
+    if other == room or other in ROOMS[room].split():
+        return None
+    if path in LISTS and other.startswith(room + '/'):
+        return None
+    return f'{room} may not include from {other}'
+
+
+def faults(root):
+    found = []
+    for path, text in sources(root):
+        if os.path.dirname(path) not in ROOMS:
+            found.append(f'{path}: its folder has no row in {os.path.basename(__file__)}')
+            continue
+        for include in INCLUDE.finditer(text):
+            fault = fault_of(root, path, include['own'], include['library'])
+            if fault and (path, include['own']) not in EXCEPTIONS:
+                line = 1 + text.count('\n', 0, include.start(include.lastgroup))
+                found.append(f'{path}:{line}: {fault}')
+    return found
+
+
+def rows_in_order():
+    """Each row names rows above it only."""
+    seen, found = set(), []
+    for room, allowed in ROOMS.items():
+        found += [f'the row of {room} names {other}, which is not above it' for other in allowed.split()
+                  if other not in seen]
+        seen.add(room)
+    return found
+
+
+def append(path, text):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, 'a', encoding='utf-8') as file:
+        file.write(text)
+
+
+def notices(root):
+    """Break a scratch copy in each of the ways there are; the check must tell every one, and nothing of a sound copy."""
+    broken = {
+        'an include upwards': ('base/error.c', '#include "engine/machine.h"\n', 'may not include from engine'),
+        'a neighbour\'s header': ('arch/riscv/riscv.c', '#include "arch/x86/x86.h"\n', 'may not include from arch/x86'),
+        'a path from elsewhere': ('arch/plain.c', '#include "plain.h"\n', 'no such file'),
+        'a library of others': ('engine/vma.c', '#include <jansson.h>\n', 'jansson.h is for'),
+        'a folder without a row': ('engine/attic/old.c', '#include "base/types.h"\n', 'has no row'),
+    }
+    missed = []
+    for what, (path, text, expected) in broken.items():
+        with tempfile.TemporaryDirectory() as copy:
+            for top in {room.split('/')[0] for room in ROOMS}:
+                shutil.copytree(os.path.join(root, top), os.path.join(copy, top), ignore=TRACES)
+            before = faults(copy)
+            append(os.path.join(copy, path), text)
+            new = [fault for fault in faults(copy) if fault not in before]
+            if not any(fault.startswith(path) and expected in fault for fault in new):
+                missed.append(f'not noticed: {what} ({new})')
+    return missed
+
+
+def main():
+    root = sys.argv[1]
+    found = rows_in_order() + (notices(root) if '--notices' in sys.argv[2:] else faults(root))
+    for fault in found:
+        print(fault)
+    sys.exit(1 if found else 0)
+
+
+main()
