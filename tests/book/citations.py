@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the tree says of its own files is so: each section of a document that anything cites is there, each document that
-anything names, each file and each link that a document names, each manual page.
+anything names, each file, function and link that a document names, each manual page.
 
     citations.py SOURCE_ROOT
 """
@@ -27,6 +27,9 @@ DOCUMENT = re.compile(r'(?<![\w/.*-])(?P<path>(?:\.\./)*(?:[\w-]+/)*[\w-]+\.md)\
 LINK = re.compile(r'\[[^]\n]+\]\((?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)')
 PAGE = re.compile(r'\b(?P<name>refold[a-z-]*)\((?P<section>\d)\)')
 QUOTED = re.compile(r'`(?P<path>[\w.*+{},/-]+)`')
+# `engine/zap.c:do_munmap()`, or `do_munmap()` in one of these documents: a function of ours.
+FUNCTION = re.compile(r'`(?:(?P<path>[\w./-]+/[\w.-]+\.[ch]):)?(?P<function>\w+)\(\)`')
+OF_THE_TREE = {'docs/architecture.md', 'docs/debugging-a-count.md'}
 SUFFIX = re.compile(r'\.(?:c|h|py|md|json|sh|build|ini|bash)$')
 
 # Files that commands in documents write, that a reader makes, or that lie in a recording made by somebody else.
@@ -139,6 +142,15 @@ class Tree:
         for line, named in self.named_paths(path, text):
             if not self.is_there(path, named.rstrip('.,')):
                 self.fault(path, line, f'there is no {named}')
+        for match in FUNCTION.finditer(text):
+            named = match['path']
+            if ELSEWHERE.search(named or '') or (not named and path not in OF_THE_TREE):
+                continue
+            places = [named] if named else [other for other in self.texts if other.endswith('.c')]
+            call = re.compile(rf'\b{match["function"]}\(')
+            if not any(call.search(self.texts.get(place, '')) for place in places):
+                line = text.count('\n', 0, match.start()) + 1
+                self.fault(path, line, f'{named or "the tree"} has no {match["function"]}()')
 
     def check(self):
         cited = 0
