@@ -126,31 +126,45 @@ json_t *rf_report_unreadable_trace(const char *path, const struct rf_error *err)
 	return trace;
 }
 
-/* Append the strings or objects of from that are not in to yet. */
+/* Append a string or object, unless to has it. */
+static void add_new(json_t *to, json_t *entry)
+{
+	const json_t *there;
+	size_t i;
+
+	json_array_foreach(to, i, there)
+		if (json_equal(entry, there))
+			return;
+	json_array_append(to, entry);
+}
+
 static void merge_arrays(json_t *to, const json_t *from)
 {
-	json_t *entry, *there;
-	size_t i, j;
+	json_t *entry;
+	size_t i;
 
-	json_array_foreach(from, i, entry) {
-		json_array_foreach(to, j, there)
-			if (json_equal(entry, there))
-				break;
-		if (j == json_array_size(to))
-			json_array_append(to, entry);
-	}
+	json_array_foreach(from, i, entry)
+		add_new(to, entry);
 }
 
 /* "6.12.1" and "6.12.1" are one value, "6.8.0, 6.12.1" are two. */
-static void merge_strings(json_t *sum, const char *key, const json_t *trace)
+static json_t *joined_strings(const json_t *traces, const char *key)
 {
-	const char *old = json_string_value(json_object_get(sum, key));
-	const char *add = json_string_value(json_object_get(trace, key));
+	json_t *values = json_array(), *joined = NULL, *value;
+	const json_t *trace;
+	size_t i;
 
-	if (!old)
-		set_string(sum, key, add);
-	else if (!strstr(old, add))
-		json_object_set_new(sum, key, json_sprintf("%s, %s", old, add));
+	json_array_foreach(traces, i, trace)
+		add_new(values, json_object_get(trace, key));
+	json_array_foreach(values, i, value) {
+		json_t *longer = i ? json_sprintf("%s, %s", json_string_value(joined), json_string_value(value)) :
+				     json_incref(value);
+
+		json_decref(joined);
+		joined = longer;
+	}
+	json_decref(values);
+	return joined;
 }
 
 static void add_kinds(json_t *sum, const json_t *trace)
@@ -178,8 +192,6 @@ static json_t *sum_traces(const json_t *traces)
 		for (k = 0; k < ARRAY_SIZE(sums); k++)
 			set_count(sum, sums[k], json_integer_value(json_object_get(sum, sums[k])) +
 						json_integer_value(json_object_get(trace, sums[k])));
-		for (k = 0; k < ARRAY_SIZE(strings); k++)
-			merge_strings(sum, strings[k], trace);
 		add_kinds(kinds, trace);
 		merge_arrays(damage, json_object_get(trace, "damage"));
 		merge_arrays(missing, json_object_get(trace, "missing_events"));
@@ -187,6 +199,8 @@ static json_t *sum_traces(const json_t *traces)
 			cpus = json_integer_value(json_object_get(trace, "cpus"));
 		json_object_set(sum, "page_size_bytes", json_object_get(trace, "page_size_bytes"));
 	}
+	for (k = 0; k < ARRAY_SIZE(strings); k++)
+		json_object_set_new(sum, strings[k], joined_strings(traces, strings[k]));
 	set_count(sum, "cpus", cpus);
 	set_count(sum, "files", json_array_size(traces));
 	json_object_set_new(sum, "records_by_kind", kinds);

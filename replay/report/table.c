@@ -7,12 +7,14 @@
 #include <string.h>
 
 #include "arch/counters.h"
+#include "base/text.h"
 #include "engine/stats.h"
 #include "replay/report/report.h"
 
 #define TABLE_WIDTH 100
 #define LABEL_WIDTH 26
 #define COUNTER_WIDTH 18
+#define PARAGRAPH_MAX 4096	/* bytes: every counter of every kind of operation fits */
 
 /* A run of policies that fits next to each other; wider reports get several tables. */
 struct columns {
@@ -110,53 +112,53 @@ static void print_trace(FILE *out, const json_t *trace)
 static void print_missing(FILE *out, const json_t *trace)
 {
 	const json_t *name;
-	char line[2000] = "";
-	size_t i, used = 0;
+	char text[PARAGRAPH_MAX];
+	struct rf_line line;
+	size_t i;
 
+	rf_line_begin(&line, text, sizeof(text));
 	json_array_foreach(json_object_get(trace, "missing_events"), i, name)
-		if (used < sizeof(line))
-			used += snprintf(line + used, sizeof(line) - used, "%s%s", used ? ", " : "recorded without ",
-					 json_string_value(name));
-	if (used)
-		print_paragraph(out, "", line);
+		rf_line_add(&line, "%s%s", i ? ", " : "recorded without ", json_string_value(name));
+	if (line.used)
+		print_paragraph(out, "", text);
 }
 
 /* "; N of M what" where anything was checked. */
-static void add_checks(char *line, size_t size, const json_t *fidelity, const char *ok_key, const char *bad_key,
+static void add_checks(struct rf_line *line, const json_t *fidelity, const char *ok_key, const char *bad_key,
 		       const char *what)
 {
 	s64 ok = number(fidelity, ok_key), all = ok + number(fidelity, bad_key);
 	char a[40], b[40];
 
 	if (all)
-		snprintf(line + strlen(line), size - strlen(line), "%s of %s %s; ", rf_group_digits(ok, a, sizeof(a)),
-			 rf_group_digits(all, b, sizeof(b)), what);
+		rf_line_add(line, "%s of %s %s; ", rf_group_digits(ok, a, sizeof(a)),
+			    rf_group_digits(all, b, sizeof(b)), what);
 }
 
 static void print_fidelity(FILE *out, const json_t *fidelity, const json_t *trace)
 {
-	char line[400] = "", a[40], b[40], present[24], pfn[24], order[24];
+	char text[PARAGRAPH_MAX], a[40], b[40], present[24], pfn[24], order[24];
 	s64 ptes = number(fidelity, "ptes");
+	struct rf_line line;
 
+	rf_line_begin(&line, text, sizeof(text));
 	if (ptes) {
-		snprintf(line, sizeof(line),
-			 "of %s entries in the final snapshots of %s processes %s are present, %s have the right page, "
-			 "%s the right folio order; %lld too many",
-			 rf_group_digits(ptes, a, sizeof(a)),
-			 rf_group_digits(number(fidelity, "processes_compared"), b, sizeof(b)),
-			 rf_percent(number(fidelity, "present"), ptes, present, sizeof(present)),
-			 rf_percent(number(fidelity, "pfn"), ptes, pfn, sizeof(pfn)),
-			 rf_percent(number(fidelity, "order"), ptes, order, sizeof(order)),
-			 (long long)number(fidelity, "extra"));
-		print_paragraph(out, "fidelity", line);
-		line[0] = '\0';
+		rf_line_add(&line,
+			    "of %s entries in the final snapshots of %s processes %s are present, %s have the right "
+			    "page, %s the right folio order; %lld too many",
+			    rf_group_digits(ptes, a, sizeof(a)),
+			    rf_group_digits(number(fidelity, "processes_compared"), b, sizeof(b)),
+			    rf_percent(number(fidelity, "present"), ptes, present, sizeof(present)),
+			    rf_percent(number(fidelity, "pfn"), ptes, pfn, sizeof(pfn)),
+			    rf_percent(number(fidelity, "order"), ptes, order, sizeof(order)),
+			    (long long)number(fidelity, "extra"));
+		print_paragraph(out, "fidelity", text);
+		rf_line_begin(&line, text, sizeof(text));
 	}
-	add_checks(line, sizeof(line), fidelity, "fault_checks_ok", "fault_checks_bad",
-		   "faults hit the entry their error code says");
-	add_checks(line, sizeof(line), fidelity, "rss_checks_ok", "rss_checks_bad", "RSS counters agree");
-	snprintf(line + strlen(line), sizeof(line) - strlen(line), "%s events lost",
-		 rf_group_digits(number(trace, "lost_events"), a, sizeof(a)));
-	print_paragraph(out, ptes ? "" : "fidelity", line);
+	add_checks(&line, fidelity, "fault_checks_ok", "fault_checks_bad", "faults hit the entry their error code says");
+	add_checks(&line, fidelity, "rss_checks_ok", "rss_checks_bad", "RSS counters agree");
+	rf_line_add(&line, "%s events lost", rf_group_digits(number(trace, "lost_events"), a, sizeof(a)));
+	print_paragraph(out, ptes ? "" : "fidelity", text);
 }
 
 /*
@@ -180,26 +182,28 @@ static void print_flushes(FILE *out, const json_t *report)
 		{ "madvise", { "zap_dontneed", "zap_guard", "zap_remove", "madv_free", "madv_cold" } },
 	};
 	const json_t *recorded = json_object_get(json_object_get(report, "fidelity"), "tlb_flushes_recorded"), *policy;
-	char line[400], a[40], b[40];
-	size_t i, k, row, used;
+	char text[PARAGRAPH_MAX], a[40], b[40];
+	struct rf_line line;
+	size_t i, k, row;
 
 	json_array_foreach(json_object_get(report, "policies"), i, policy) {
 		const json_t *operations = json_object_get(policy, "operations");
 
 		if (strcmp(string(policy, "arch"), "x86"))
 			continue;
-		used = snprintf(line, sizeof(line), "%.60s against the kernel's own:", string(policy, "name"));
+		rf_line_begin(&line, text, sizeof(text));
+		rf_line_add(&line, "%.60s against the kernel's own:", string(policy, "name"));
 		for (k = 0; k < ARRAY_SIZE(causes); k++) {
 			u64 predicted = 0, seen = number(recorded, causes[k].cause);
 
 			for (row = 0; row < ARRAY_SIZE(causes[k].rows) && causes[k].rows[row]; row++)
 				predicted += number(json_object_get(operations, causes[k].rows[row]), "flush_calls");
 			if (predicted || seen)
-				used += snprintf(line + used, sizeof(line) - used, " %s\v%s/%s", causes[k].cause,
-						 rf_group_digits(predicted, a, sizeof(a)),
-						 rf_group_digits(seen, b, sizeof(b)));
+				rf_line_add(&line, " %s\v%s/%s", causes[k].cause,
+					    rf_group_digits(predicted, a, sizeof(a)),
+					    rf_group_digits(seen, b, sizeof(b)));
 		}
-		print_paragraph(out, "flushes", line);
+		print_paragraph(out, "flushes", text);
 	}
 }
 
@@ -224,29 +228,29 @@ static bool goes_without_saying(const char *assumption)
 static void print_assumptions(FILE *out, const json_t *policies)
 {
 	const json_t *policy, *assumption;
-	char line[1000], digits[40];
-	size_t i, k, used, named;
+	char text[PARAGRAPH_MAX], digits[40];
+	struct rf_line line;
+	size_t i, k, named;
 
 	json_array_foreach(policies, i, policy) {
 		const json_t *geometry = json_object_get(policy, "geometry");
 
-		used = snprintf(line, sizeof(line), "%.60s, pages of %lld\vKiB in tables of %s:", string(policy, "name"),
-				(long long)number(geometry, "page_size_bytes") / 1024,
-				rf_group_digits(number(geometry, "table_entries"), digits, sizeof(digits)));
+		rf_line_begin(&line, text, sizeof(text));
+		rf_line_add(&line, "%.60s, pages of %lld\vKiB in tables of %s:", string(policy, "name"),
+			    (long long)number(geometry, "page_size_bytes") / 1024,
+			    rf_group_digits(number(geometry, "table_entries"), digits, sizeof(digits)));
 		named = 0;
 		json_array_foreach(json_object_get(policy, "assumptions"), k, assumption) {
 			s64 count = number(assumption, "count");
 
 			if (goes_without_saying(string(assumption, "name")))
 				continue;
-			used += snprintf(line + used, sizeof(line) - used, "%s %.40s", named++ ? "," : "",
-					 string(assumption, "name"));
+			rf_line_add(&line, "%s %.40s", named++ ? "," : "", string(assumption, "name"));
 			if (count)
-				used += snprintf(line + used, sizeof(line) - used, "\v%s",
-						 rf_group_digits(count, digits, sizeof(digits)));
+				rf_line_add(&line, "\v%s", rf_group_digits(count, digits, sizeof(digits)));
 		}
 		if (named)
-			print_paragraph(out, "assumed", line);
+			print_paragraph(out, "assumed", text);
 	}
 }
 
@@ -379,20 +383,22 @@ static const char *total_counter(size_t index)
 
 static void print_same(FILE *out, const json_t *policies)
 {
-	char line[2000] = "", digits[40];
+	char text[PARAGRAPH_MAX], digits[40];
+	struct rf_line line;
 	const char *counter;
-	size_t i, used = 0;
+	size_t i;
 	s64 value;
 
+	rf_line_begin(&line, text, sizeof(text));
 	for (i = 0; (counter = total_counter(i)); i++) {
 		value = value_of(json_array_get(policies, 0), NULL, counter);
 		if (!value || worth_a_row(policies, NULL, counter))
 			continue;
-		used += snprintf(line + used, sizeof(line) - used, "%s%s\v%s", used ? ", " : "", counter,
-				 rf_group_digits(value, digits, sizeof(digits)));
+		rf_line_add(&line, "%s%s\v%s", line.used ? ", " : "", counter,
+			    rf_group_digits(value, digits, sizeof(digits)));
 	}
-	if (used)
-		print_paragraph(out, "all alike", line);
+	if (line.used)
+		print_paragraph(out, "all alike", text);
 }
 
 static void print_totals(FILE *out, const json_t *policies)
@@ -448,13 +454,15 @@ static void print_operation(FILE *out, const struct columns *columns, const char
 static void print_operations(FILE *out, const json_t *policies)
 {
 	struct columns columns = { .policies = policies };
-	char line[1000] = "";
-	size_t row, used = 0;
+	char text[PARAGRAPH_MAX];
+	struct rf_line line;
+	size_t row;
 
+	rf_line_begin(&line, text, sizeof(text));
 	for (row = 0; row < RF_NR_ROWS; row++)
 		if (!operation_differs(policies, rf_row_names[row]) &&
 		    value_of(json_array_get(policies, 0), rf_row_names[row], "operations"))
-			used += snprintf(line + used, sizeof(line) - used, "%s%s", used ? ", " : "", rf_row_names[row]);
+			rf_line_add(&line, "%s%s", line.used ? ", " : "", rf_row_names[row]);
 	while (next_columns(&columns, LABEL_WIDTH + COUNTER_WIDTH)) {
 		fputc('\n', out);
 		print_heads(out, &columns, "operation          times");
@@ -462,8 +470,8 @@ static void print_operations(FILE *out, const json_t *policies)
 			if (operation_differs(policies, rf_row_names[row]))
 				print_operation(out, &columns, rf_row_names[row]);
 	}
-	if (used)
-		print_paragraph(out, json_array_size(policies) > 1 ? "all alike" : "no work", line);
+	if (line.used)
+		print_paragraph(out, json_array_size(policies) > 1 ? "all alike" : "no work", text);
 }
 
 /* ---- readers ---------------------------------------------------------------------- */

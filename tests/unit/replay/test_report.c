@@ -22,16 +22,16 @@ static char *written(void (*write)(const json_t *, FILE *), const json_t *json)
 	return text;
 }
 
-static json_t *one_trace(void)
+static json_t *trace_of_kernel(const char *kernel)
 {
-	return json_pack("[{s:s, s:b, s:i, s:i, s:I, s:i, s:i, s:[], s:s, s:s, s:s, s:i, s:i, s:[], s:{}}]", "name", "t.mmt.zst",
+	return json_pack("{s:s, s:b, s:i, s:i, s:I, s:i, s:i, s:[], s:s, s:s, s:s, s:i, s:i, s:[], s:{}}", "name", "t.mmt.zst",
 			 "complete", 1, "records", 1234567, "lost_events", 0, "duration_ns", (json_int_t)2500000000,
-			 "bytes", 99, "damaged_frames", 0, "damage", "end", "command", "kernel", "6.18.0", "arch", "x86_64",
+			 "bytes", 99, "damaged_frames", 0, "damage", "end", "command", "kernel", kernel, "arch", "x86_64",
 			 "page_size_bytes", 4096, "cpus", 2, "missing_events", "records_by_kind");
 }
 
-/* Two policies that differ in the invalidations of fork, and in nothing else. */
-static json_t *tiny_report(void)
+/* Two policies that differ in the invalidations of fork, and in nothing else. traces: taken over. */
+static json_t *report_of(json_t *traces)
 {
 	struct rf_policy policies[2] = { *rf_policy_find("linux-6.12"), *rf_policy_find("linux-7.3") };
 	struct rf_report_parts parts;
@@ -61,11 +61,16 @@ static json_t *tiny_report(void)
 	results.fidelity.processes_compared = 2;
 	results.fidelity.fault_checks_ok = 50;
 	results.fidelity.rss_checks_ok = 40;
-	parts = (struct rf_report_parts){ one_trace(), json_array(), json_array() };
+	parts = (struct rf_report_parts){ traces, json_array(), json_array() };
 	report = rf_report_build(&parts, &results);
 	rf_results_free(&results);
 	assert_non_null(report);
 	return report;
+}
+
+static json_t *tiny_report(void)
+{
+	return report_of(json_pack("[o]", trace_of_kernel("6.18.0")));
 }
 
 static json_t *policy(const json_t *report, size_t index)
@@ -154,6 +159,20 @@ static void test_report_content(void **state)
 	free(text);
 	assert_string_equal(json_string_value(json_object_get(json_object_get(report, "trace"), "kernel")), "6.18.0");
 	assert_int_equal(number(json_object_get(report, "trace"), "records"), 1234567);
+	json_decref(report);
+}
+
+/* Each value of several traces once; one that begins like another is one of its own. */
+static void test_values_of_several_traces(void **state)
+{
+	json_t *report = report_of(json_pack("[o, o, o, o]", trace_of_kernel("6.12.10"), trace_of_kernel("6.12.1"),
+					     trace_of_kernel("6.12.10"), trace_of_kernel("6.8.0")));
+	const json_t *sum = json_object_get(report, "trace");
+
+	assert_string_equal(json_string_value(json_object_get(sum, "kernel")), "6.12.10, 6.12.1, 6.8.0");
+	assert_string_equal(json_string_value(json_object_get(sum, "arch")), "x86_64");
+	assert_int_equal(number(sum, "records"), 4 * 1234567);
+	assert_int_equal(number(sum, "files"), 4);
 	json_decref(report);
 }
 
@@ -269,6 +288,38 @@ static void test_table_begins_with_warnings(void **state)
 	json_decref(report);
 }
 
+/* Lists longer than any replay's are written whole, or end in "..."; nothing is written past a line's end. */
+static void test_table_of_long_lists(void **state)
+{
+	json_t *report = tiny_report(), *first = policy(report, 0), *assumptions = json_array(), *row;
+	const char *cause;
+	json_t *value;
+	char *text;
+	int i;
+
+	json_object_set_new(first, "arch", json_string("x86"));
+	json_object_foreach(json_object_get(json_object_get(report, "fidelity"), "tlb_flushes_recorded"), cause, value)
+		json_integer_set(value, INT64_MAX);
+	json_object_foreach(json_object_get(first, "operations"), cause, row)
+		json_object_set_new(row, "flush_calls", json_integer(INT64_MAX / 8));
+	for (i = 0; i < 40; i++)
+		json_array_append_new(assumptions, json_pack("{s:o, s:I}", "name",
+							     json_sprintf("an_assumption_with_quite_a_name_%d", i),
+							     "count", (json_int_t)INT64_MAX));
+	json_object_set_new(first, "assumptions", assumptions);
+	text = written(rf_table_write, report);
+	assert_non_null(strstr(text, "madvise 5,764,607,523,034,234,875/9,223,372,036,854,775,807\n"));
+	assert_non_null(strstr(text, "an_assumption_with_quite_a_name_39 9,223,372,036,854,775,807\n"));
+	assert_null(strstr(text, "..."));
+	free(text);
+	for (i = 0; i < 1000; i++)
+		json_array_append_new(assumptions, json_pack("{s:s}", "name", "another_one"));
+	text = written(rf_table_write, report);
+	assert_non_null(strstr(text, "...\n"));
+	free(text);
+	json_decref(report);
+}
+
 /* Who read nothing has no line; lines that are alike under all policies are left out. */
 static void test_readers_table(void **state)
 {
@@ -323,11 +374,13 @@ int main(void)
 		cmocka_unit_test(test_progress_text),
 		cmocka_unit_test(test_report_is_deterministic),
 		cmocka_unit_test(test_report_content),
+		cmocka_unit_test(test_values_of_several_traces),
 		cmocka_unit_test(test_knobs_round_trip),
 		cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_warning_of_damage),
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_table_begins_with_warnings),
+		cmocka_unit_test(test_table_of_long_lists),
 		cmocka_unit_test(test_readers_table),
 		cmocka_unit_test(test_diff),
 	};
