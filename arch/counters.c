@@ -3,7 +3,7 @@
 #include "arch/counters.h"
 
 const char *const arch_counter_names[ARCH_NR_COUNTERS] = {
-#define X(name) #name,
+#define X(name, meaning) #name,
 	ARCH_COUNTERS(X)
 #undef X
 };

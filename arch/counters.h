@@ -10,44 +10,45 @@
 #include "base/types.h"
 
 /*
- * Symbol and meaning. Every counter is a plain event count but for tlbi_pages (pages).
- * tlbi = tlbi_va + tlbi_range + tlbi_asid + tlbi_repeat; tlbi_local is the part of it that was not broadcast. tlbi less
- * tlbi_repeat is what the same kernel issues on a CPU without the erratum.
+ * Each counter and its meaning, as the report's schema and refold-report(5) give it. A counter is a plain count of
+ * events but for tlbi_pages (pages).
  */
-#define ARCH_COUNTERS(X)                                                                           \
-	X(pte_loads)       /* plain loads of one entry */                                          \
-	X(pte_stores)      /* plain stores of one entry */                                         \
-	X(pte_atomics)     /* xchg, and each attempt of a cmpxchg */                               \
-	X(pte_lines)       /* 64-byte lines of entries touched, per helper call */                 \
-	X(fold)            /* block converted to contiguous (contpte_convert) */                   \
-	X(unfold)                                                                                  \
-	X(born)            /* block that became contiguous by being written so */                  \
-	X(erased)          /* contiguous block that vanished whole, without unfold */              \
-	X(flush_calls)     /* flush_tlb_*() calls that reached the hardware */                     \
-	X(tlbi)            /* TLB invalidation instructions */                                     \
-	X(tlbi_va)                                                                                 \
-	X(tlbi_range)                                                                              \
-	X(tlbi_asid)       /* the whole address space (arm64 ASIDE1; x86: full flush) */           \
-	X(tlbi_repeat)     /* repeated, or for show, on CPUs with the repeat-TLBI erratum */       \
-	X(tlbi_local)      /* not broadcast to other CPUs */                                       \
-	X(tlbi_walk)       /* va and range instructions that drop cached walks, too: not leaf only */ \
-	X(tlbi_pages)      /* pages covered by va and range instructions */                        \
-	X(dsb)             /* barriers around them */                                              \
-	X(dsb_ishst)                                                                               \
-	X(dsb_ish)                                                                                 \
-	X(dsb_nsh)         /* nshst and nsh */                                                     \
-	X(isb)                                                                                     \
-	X(ptep_get)        /* calls by core mm, not loads */                                       \
-	X(ptep_get_lockless)                                                                       \
-	X(ipis)            /* x86, riscv: broadcasts of an IPI, one per flush call */              \
-	X(gup_lookups)     /* entries visited by GUP; the slow one walks down from the top for each */ \
-	X(gup_locks)       /* page-table locks that GUP took for them */                           \
-	X(gather_pages)    /* pages allocated for mmu_gather batches */                            \
-	X(forced_flushes)  /* flushes because the gather was full or a dirty page had to go */     \
-	X(faults)
+#define ARCH_COUNTERS(X) \
+	X(pte_loads, "Plain loads of one entry.") \
+	X(pte_stores, "Plain stores of one entry.") \
+	X(pte_atomics, "Exchanges, and each attempt of a compare-and-exchange, on one entry.") \
+	X(pte_lines, "64-byte lines of page table touched, per helper call.") \
+	X(fold, "Blocks converted to contiguous (contpte_convert).") \
+	X(unfold, "Blocks converted back.") \
+	X(born, "Blocks that became contiguous by being written so.") \
+	X(erased, "Contiguous blocks that vanished whole, without unfold.") \
+	X(flush_calls, "Calls of flush_tlb_*() that reached the hardware.") \
+	X(tlbi, "TLB invalidation instructions: tlbi_va + tlbi_range + tlbi_asid + tlbi_repeat.") \
+	X(tlbi_va, "Of them, by address.") \
+	X(tlbi_range, "Of them, by range.") \
+	X(tlbi_asid, "Of them, of the whole address space (arm64: ASIDE1; x86: full flushes).") \
+	X(tlbi_repeat, "Instructions that only the work-around of the repeat-TLBI erratum issues: tlbi less these " \
+		       "is what the same kernel issues on other CPUs.") \
+	X(tlbi_local, "The part of tlbi that was not broadcast.") \
+	X(tlbi_walk, "The part of tlbi_va and tlbi_range that also drops cached walks of page tables (arm64: " \
+		     "VAE1IS rather than VALE1IS).") \
+	X(tlbi_pages, "Pages covered by invalidations by address and by range.") \
+	X(dsb, "Barriers around them.") \
+	X(dsb_ishst, "Of them, DSB ISHST.") \
+	X(dsb_ish, "Of them, DSB ISH.") \
+	X(dsb_nsh, "Of them, DSB NSHST and NSH.") \
+	X(isb, "Instruction barriers.") \
+	X(ptep_get, "Calls of ptep_get() by core mm, whatever they load.") \
+	X(ptep_get_lockless, "Calls of ptep_get_lockless().") \
+	X(ipis, "Broadcasts of an interrupt, one per flush call (x86, riscv).") \
+	X(gup_lookups, "Page-table entries that GUP visited; slow GUP walks down from the top for each.") \
+	X(gup_locks, "Page-table locks that GUP took for them.") \
+	X(gather_pages, "Pages allocated for mmu_gather batches.") \
+	X(forced_flushes, "Flushes because the gather was full or a dirty page had to go.") \
+	X(faults, "Page faults.")
 
 struct arch_counters {
-#define X(name) u64 name;
+#define X(name, meaning) u64 name;
 	ARCH_COUNTERS(X)
 #undef X
 };

@@ -88,7 +88,7 @@ static int settle(struct rf_machine *machine)
 	for (u64 rows = accounts->touched; rows; rows &= rows - 1) {
 		row = (u32)__builtin_ctzll(rows);
 		account->operations += machine->stats.operations[row] - accounts->operations_before[row];
-#define X(name) account->counters.name += machine->stats.rows[row].name - accounts->before[row].name;
+#define X(name, meaning) account->counters.name += machine->stats.rows[row].name - accounts->before[row].name;
 		ARCH_COUNTERS(X)
 #undef X
 	}

@@ -9,7 +9,7 @@ const char *const rf_row_names[RF_NR_ROWS] = {
 };
 
 const char *const rf_anomaly_names[RF_NR_ANOMALIES] = {
-#define X(name) #name,
+#define X(name, meaning) #name,
 	RF_ANOMALIES(X)
 #undef X
 };
@@ -32,7 +32,7 @@ void rf_stats_totals(const struct rf_stats *stats, struct arch_counters *totals)
 
 	*totals = (struct arch_counters){ 0 };
 	for (row = 0; row < RF_NR_ROWS; row++) {
-#define X(name) totals->name += stats->rows[row].name;
+#define X(name, meaning) totals->name += stats->rows[row].name;
 		ARCH_COUNTERS(X)
 #undef X
 	}

@@ -33,11 +33,16 @@ enum rf_row {
 extern const char *const rf_row_names[RF_NR_ROWS];
 
 /* What must not happen, or contradicts the trace; counted, and fatal in tests. */
-#define RF_ANOMALIES(X)                                                                            \
-	X(unknown_mm) X(mapped_twice) X(missing_pte) X(no_vma) X(broken_block) X(block_balance)
+#define RF_ANOMALIES(X) \
+	X(unknown_mm, "Address spaces that began twice, or were used and had not begun.") \
+	X(mapped_twice, "Pages mapped where one is mapped.") \
+	X(missing_pte, "Entries that an operation changes and that are not there.") \
+	X(no_vma, "Operations at addresses outside of every mapping.") \
+	X(broken_block, "Contiguous blocks whose entries do not fit together.") \
+	X(block_balance, "Moments when born + fold - unfold - erased was not the number of contiguous blocks.")
 
 enum rf_anomaly {
-#define X(name) RF_ANOMALY_##name,
+#define X(name, meaning) RF_ANOMALY_##name,
 	RF_ANOMALIES(X)
 #undef X
 	RF_NR_ANOMALIES

@@ -71,7 +71,7 @@ static int by_number(const void *a, const void *b)
 static void add_account(struct rf_account *sum, const struct rf_account *account)
 {
 	sum->operations += account->operations;
-#define X(name) sum->counters.name += account->counters.name;
+#define X(name, meaning) sum->counters.name += account->counters.name;
 	ARCH_COUNTERS(X)
 #undef X
 }

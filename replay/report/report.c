@@ -227,22 +227,18 @@ static json_t *fidelity_section(const struct rf_fidelity *fidelity)
 	json_t *section = json_object(), *inferred = json_object(), *anomalies = json_object();
 	json_t *flushes = json_object();
 
-#define SET(name) set_count(section, #name, fidelity->name);
-	SET(ptes) SET(present) SET(pfn) SET(order) SET(extra)
-	SET(swap_ptes) SET(swap_present) SET(snapshots) SET(processes_compared)
-	SET(fault_checks_ok) SET(fault_checks_bad) SET(rss_checks_ok) SET(rss_checks_bad)
-	SET(inexact_mms) SET(mms) SET(tasks)
-#undef SET
-#define X(name) set_count(inferred, #name, fidelity->inferred.name);
+#define X(name, meaning) set_count(section, #name, fidelity->name);
+	RF_FIDELITY(X)
+#undef X
+#define X(name, meaning) set_count(inferred, #name, fidelity->inferred.name);
 	RF_INFERENCES(X)
 #undef X
-#define X(name) set_count(anomalies, #name, fidelity->anomalies.name);
+#define X(name, meaning) set_count(anomalies, #name, fidelity->anomalies.name);
 	RF_TRACKER_ANOMALIES(X)
 #undef X
-#define SET(name) set_count(flushes, #name, fidelity->tlb_flushes_recorded.name);
-	SET(cow) SET(munmap) SET(mprotect) SET(brk) SET(madvise) SET(mremap)
-	SET(fork) SET(exec) SET(mmap) SET(other) SET(remote)
-#undef SET
+#define X(name, meaning) set_count(flushes, #name, fidelity->tlb_flushes_recorded.name);
+	RF_RECORDED_FLUSHES(X)
+#undef X
 	json_object_set_new(section, "inferred", inferred);
 	json_object_set_new(section, "anomalies", anomalies);
 	json_object_set_new(section, "tlb_flushes_recorded", flushes);

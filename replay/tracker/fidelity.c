@@ -8,20 +8,6 @@
 
 #include "replay/tracker/tracking.h"
 
-const char *const rf_inference_names[] = {
-#define X(name) #name,
-	RF_INFERENCES(X)
-#undef X
-	NULL,
-};
-
-const char *const rf_tracker_anomaly_names[] = {
-#define X(name) #name,
-	RF_TRACKER_ANOMALIES(X)
-#undef X
-	NULL,
-};
-
 /* ---- snapshots -------------------------------------------------------------------------------- */
 
 enum { MISSING, OTHER_PFN, OTHER_ORDER, EXTRA, SWAP_MISSING };

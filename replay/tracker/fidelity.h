@@ -1,63 +1,94 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How faithful the rebuilt world is, measured against what the trace itself
- * proves: snapshots, fault error codes, RSS counters. Every name is a key of the
- * report's "fidelity" section; see Faithfulness in the README.
+ * How faithful the rebuilt world is, measured against what the trace itself proves: snapshots, fault error codes, RSS
+ * counters. Each counter is a row: a key of the report's "fidelity" and its meaning, as the schema and refold-report(5)
+ * give it; see Faithfulness in the README.
  */
 #ifndef REFOLD_REPLAY_TRACKER_FIDELITY_H
 #define REFOLD_REPLAY_TRACKER_FIDELITY_H
 
 #include "base/types.h"
 
-/* Facts that were inferred instead of recorded, by kind. */
-#define RF_INFERENCES(X)                                                                           \
-	X(vma_implicit)          /* a fault where no VMA was known */                              \
-	X(file_pfn_unknown)      /* a file page mapped whose page frame no record tells */         \
-	X(fault_around_ambiguous)/* count known, which pages of the window not */                  \
-	X(zero_page)             /* anonymous read fault without any event */                      \
-	X(reuse)                 /* write fault on a present entry without allocation */           \
-	X(gup)                   /* user page allocated outside any fault or populating call */    \
-	X(mkclean)               /* write fault on an entry the model held writable */             \
-	X(folio_split)           /* learned from a later record */                                 \
-	X(swap_in_from_cache)    /* swap-in without allocation */                                  \
-	X(unmapped_unseen)       /* an entry was gone without a record that said so */             \
-	X(order_from_rss)        /* folio order taken from the RSS delta */                        \
-	X(fork_point)            /* the end of dup_mmap was not in sight */
+#define RF_FIDELITY(X) \
+	/* --- the last snapshot of each process against the rebuilt page tables, in PTEs --- */ \
+	X(ptes, "Entries in the last snapshots of processes that were compared.") \
+	X(present, "Of them, present in the rebuilt page table.") \
+	X(pfn, "Of them, with the right page frame.") \
+	X(order, "Of them, with the right folio order.") \
+	X(extra, "Entries of the rebuilt page tables that the snapshots do not have.") \
+	X(swap_ptes, "Swap entries in the snapshots.") \
+	X(swap_present, "Of them, swap entries in the rebuilt page table too.") \
+	X(snapshots, "Snapshots in the trace.") \
+	X(processes_compared, "Processes whose last snapshot was compared.") \
+	/* --- each fault is an assertion on the entry it hit --- */ \
+	X(fault_checks_ok, "Faults that hit an entry as their error code says.") \
+	X(fault_checks_bad, "Faults that did not.") \
+	/* --- each rss_stat is an assertion on a counter of its mm --- */ \
+	X(rss_checks_ok, "RSS counters that agree with the rebuilt page table.") \
+	X(rss_checks_bad, "RSS counters that do not.") \
+	/* --- */ \
+	X(inexact_mms, "Address spaces touched by lost events, torn snapshots, or pages pinned at unknown addresses.") \
+	X(mms, "Address spaces seen.") \
+	X(tasks, "Tasks seen.")
 
-/* What contradicts the model; each is a reason to look. */
-#define RF_TRACKER_ANOMALIES(X)                                                                    \
-	X(rss_without_alloc) X(alloc_of_mapped) X(free_of_mapped) X(unknown_mm) X(unknown_task)    \
-	X(migration_unknown) X(collapse_without_alloc) X(rss_order_mismatch) X(file_mismatch)      \
-	X(populate_out_of_range) X(lost_events) X(unordered_record)
+/* "inferred": facts that were inferred instead of recorded, by kind. */
+#define RF_INFERENCES(X) \
+	X(vma_implicit, "A fault where no VMA was known.") \
+	X(file_pfn_unknown, "A file page mapped whose page frame no record tells.") \
+	X(fault_around_ambiguous, "How many pages were mapped around a fault is known, which of the window is not.") \
+	X(zero_page, "An anonymous read fault without any event.") \
+	X(reuse, "A write fault on a present entry without allocation.") \
+	X(gup, "A user page allocated outside of any fault or populating call.") \
+	X(mkclean, "A write fault on an entry that was held writable.") \
+	X(folio_split, "A split that a later record shows.") \
+	X(swap_in_from_cache, "A swap-in without allocation.") \
+	X(unmapped_unseen, "An entry that was gone without a record that said so.") \
+	X(order_from_rss, "A folio's order taken from the change of the RSS.") \
+	X(fork_point, "A fork whose end of dup_mmap() was not in sight.")
 
+/* "anomalies": what contradicts the model, by kind; each is a reason to look. */
+#define RF_TRACKER_ANOMALIES(X) \
+	X(rss_without_alloc, "An RSS counter that grew where nothing was allocated.") \
+	X(alloc_of_mapped, "A page allocated that was mapped.") \
+	X(free_of_mapped, "A page freed that was mapped.") \
+	X(unknown_mm, "A record of an address space that no record began.") \
+	X(unknown_task, "A task with faults whose address space was never known.") \
+	X(migration_unknown, "A migration of a page that was not known.") \
+	X(collapse_without_alloc, "A collapse into a huge page that nobody had allocated.") \
+	X(rss_order_mismatch, "An RSS counter that grew by another number of pages than the folio has, in a fault.") \
+	X(file_mismatch, "A fault on another file than is mapped there.") \
+	X(populate_out_of_range, "A page populated outside of the range of the call.") \
+	X(lost_events, "Events that were lost.") \
+	X(unordered_record, "A record older than the one before it.")
+
+/* "tlb_flushes_recorded": flushes that the recorded kernel reported (x86: tlb:tlb_flush), by what they were seen in. */
+#define RF_RECORDED_FLUSHES(X) \
+	X(cow, "A write fault that copied its page.") \
+	X(munmap, "munmap().") \
+	X(mprotect, "mprotect().") \
+	X(brk, "brk().") \
+	X(madvise, "madvise().") \
+	X(mremap, "mremap().") \
+	X(fork, "fork(), clone().") \
+	X(exec, "execve().") \
+	X(mmap, "mmap() over what was mapped.") \
+	X(other, "Anything else.") \
+	X(remote, "Whatever another CPU asked for.")
+
+/* Plain counts throughout: run.c adds up traces member by member. */
 struct rf_fidelity {
-	/* Last snapshot of each process against the rebuilt page tables, in PTEs. */
-	u64 ptes, present, pfn, order, extra;
-	u64 swap_ptes, swap_present;
-	u64 snapshots, processes_compared;
-	/* Each fault is an assertion on the entry it hit. */
-	u64 fault_checks_ok, fault_checks_bad;
-	/* Each rss_stat is an assertion on a counter of its mm. */
-	u64 rss_checks_ok, rss_checks_bad;
-	u64 inexact_mms;	/* touched by lost events, torn snapshots, pages pinned at unknown addresses */
-	u64 mms, tasks;
+#define X(name, meaning) u64 name;
+	RF_FIDELITY(X)
 	struct {
-#define X(name) u64 name;
 		RF_INFERENCES(X)
-#undef X
 	} inferred;
 	struct {
-#define X(name) u64 name;
 		RF_TRACKER_ANOMALIES(X)
-#undef X
 	} anomalies;
-	/* x86: local flushes the kernel reported (tlb:tlb_flush), by the cause the tracker saw them in. */
 	struct {
-		u64 cow, munmap, mprotect, brk, madvise, mremap, fork, exec, mmap, other, remote;
+		RF_RECORDED_FLUSHES(X)
 	} tlb_flushes_recorded;
+#undef X
 };
-
-extern const char *const rf_inference_names[];	/* ended by NULL, in the order of struct */
-extern const char *const rf_tracker_anomaly_names[];
 
 #endif

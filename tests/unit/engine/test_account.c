@@ -22,7 +22,7 @@ static void take(struct rf_machine *machine)
 	for (u32 i = 0; i < nr; i++) {
 		assert_true(list[i].mm < SPACES);
 		sums[list[i].mm].operations += list[i].operations;
-#define X(name) sums[list[i].mm].counters.name += list[i].counters.name;
+#define X(name, meaning) sums[list[i].mm].counters.name += list[i].counters.name;
 		ARCH_COUNTERS(X)
 #undef X
 		for (u32 k = 0; k < i; k++)
@@ -38,7 +38,7 @@ static void expect_sums(struct rf_machine *machine)
 
 	for (u32 i = 0; i < SPACES; i++) {
 		operations += sums[i].operations;
-#define X(name) accounted.name += sums[i].counters.name;
+#define X(name, meaning) accounted.name += sums[i].counters.name;
 		ARCH_COUNTERS(X)
 #undef X
 	}
