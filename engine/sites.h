@@ -28,7 +28,8 @@ enum rf_recency {
 	X(fault_around, UNUSED, "filemap_map_pages(): which entries are empty?")                   \
 	X(do_wp_page, UNUSED, "a write fault: is userfaultfd to be asked?")                        \
 	X(wp_page_copy, UNUSED, "a write fault that copied its page: is the entry still the same?") \
-	X(swap_readahead, RFC, "swap_vma_readahead(), without lock: what else is swapped out around here?") \
+	X(swap_readahead, RFC, "swap_vma_readahead(), without lock: what else is swapped out around here? " \
+				 "Only with the knob swap_readahead: recordings do not tell what the swap device is.") \
 	X(do_swap_page, UNUSED, "a swap-in, under the lock: is the swap entry still there?")       \
 	/* --- walks over a range --- */                                                           \
 	X(fork, NEEDED, "copy_pte_range(): each entry, or the first of each run")                  \
@@ -41,7 +42,8 @@ enum rf_recency {
 	X(batch_merge, NEEDED, "folio_pte_batch() whose caller wants A and D of the run")          \
 	X(swap_batch, UNUSED, "swap_pte_batch()")                                                  \
 	/* --- through the reverse map --- */                                                      \
-	X(rmap_unlocked, UNUSED, "page_vma_mapped_walk() before it takes the lock")                \
+	X(rmap_unlocked, UNUSED, "page_vma_mapped_walk() before it takes the lock: by ptep_get() until 7.1, by " \
+				 "ptep_get_lockless() since (knob rmap_unlocked)")                 \
 	X(rmap_locked, UNUSED, "page_vma_mapped_walk() under the lock")                            \
 	X(rmap_unmap, UNUSED, "try_to_unmap_one(), try_to_migrate_one(): which page is it?")       \
 	X(remove_migration, NEEDED, "remove_migration_pte(): the migration entry")                 \
@@ -55,7 +57,8 @@ enum rf_recency {
 	/* --- GUP --- */                                                                          \
 	X(gup_slow, NEEDED, "follow_page_pte(), under the lock")                                   \
 	X(gup_fast, RFC, "gup_fast_pte_range(), without lock")                                     \
-	X(gup_fast_recheck, RFC, "the same, once the page is pinned: has the entry changed?")      \
+	X(gup_fast_recheck, RFC, "the same, once the page is pinned: has the entry changed? (By " \
+				 "ptep_get() until 7.1: knob gup_recheck.)")                       \
 	X(gup_hugetlb, NEEDED, "hugetlb_follow_page_mask(), until 6.9")
 
 enum rf_site {
@@ -67,13 +70,18 @@ enum rf_site {
 
 _Static_assert(RF_NR_SITES <= 64, "a bit for each site");
 
-/* One row of the report's "readers". */
+/* One row of the report's "readers": counter and meaning. */
+#define RF_READER_COUNTERS(X) \
+	X(calls, "Calls of ptep_get() or ptep_get_lockless().") \
+	X(blocks, "Calls that met an entry of a contiguous block.") \
+	X(loads, "Entries they loaded; all that they cost is in pte_loads, too.") \
+	X(lines, "64-byte lines of entries touched, per call.") \
+	X(retries, "Reads begun anew because a writer was met: 0 in a replay, where nobody races.")
+
 struct rf_reader_counters {
-	u64 calls;
-	u64 blocks;		/* of the calls, those on an entry of a contiguous block */
-	u64 loads;
-	u64 lines;		/* 64-byte lines, per call */
-	u64 retries;		/* reads begun anew because a writer was met: none in a replay, where nobody races */
+#define X(name, meaning) u64 name;
+	RF_READER_COUNTERS(X)
+#undef X
 };
 
 extern const char *const rf_site_names[RF_NR_SITES];

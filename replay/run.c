@@ -314,11 +314,9 @@ static void add_stats(struct rf_stats *sum, const struct rf_stats *stats)
 	for (i = 0; i < ARCH_NR_COUNTERS; i++)
 		((u64 *)&sum->loaded)[i] += ((const u64 *)&stats->loaded)[i];
 	for (i = 0; i < RF_NR_SITES; i++) {
-		sum->readers[i].calls += stats->readers[i].calls;
-		sum->readers[i].blocks += stats->readers[i].blocks;
-		sum->readers[i].loads += stats->readers[i].loads;
-		sum->readers[i].lines += stats->readers[i].lines;
-		sum->readers[i].retries += stats->readers[i].retries;
+#define X(name, meaning) sum->readers[i].name += stats->readers[i].name;
+		RF_READER_COUNTERS(X)
+#undef X
 	}
 	for (row = 0; row < ARCH_NR_HELPERS; row++)
 		for (i = 0; i <= ARCH_BATCH_MAX; i++)

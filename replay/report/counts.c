@@ -68,11 +68,9 @@ static json_t *readers_object(const struct rf_stats *stats, bool all_sites)
 		if (!all_sites && !reader->calls)
 			continue;
 		counts = json_object();
-		set_count(counts, "calls", reader->calls);
-		set_count(counts, "blocks", reader->blocks);
-		set_count(counts, "loads", reader->loads);
-		set_count(counts, "lines", reader->lines);
-		set_count(counts, "retries", reader->retries);
+#define X(name, meaning) set_count(counts, #name, reader->name);
+		RF_READER_COUNTERS(X)
+#undef X
 		json_object_set_new(object, rf_site_names[site], counts);
 	}
 	return object;

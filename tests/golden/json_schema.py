@@ -6,14 +6,28 @@ package. Where python3-jsonschema is installed it judges too, and an unknown key
 
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "null": type(None)}
 ANNOTATIONS = {"$schema", "$id", "$defs", "title", "description"}
-KNOWN = ANNOTATIONS | {"$ref", "type", "const", "enum", "minimum", "minItems", "minLength", "required",
-                       "properties", "additionalProperties", "items", "prefixItems"}
+KNOWN = ANNOTATIONS | {"$ref", "type", "const", "enum", "minimum", "minItems", "minLength", "minProperties", "required",
+                       "properties", "additionalProperties", "unevaluatedProperties", "propertyNames", "items",
+                       "prefixItems"}
 
 
 def is_type(value, name):
     if name == "integer" and isinstance(value, bool):
         return False
     return isinstance(value, TYPES[name])
+
+
+def referred(schema, root):
+    target = root
+    for part in schema["$ref"].removeprefix("#/").split("/"):
+        target = target[part]
+    return target
+
+
+def evaluated(schema, root):
+    """The names of members that a schema has rules for, itself or by reference."""
+    names = set(schema.get("properties", {}))
+    return names | evaluated(referred(schema, root), root) if "$ref" in schema else names
 
 
 def problems(value, schema, root, path="report"):
@@ -24,10 +38,7 @@ def problems(value, schema, root, path="report"):
         return [f"{path}: not allowed"]
     found = [f"{path}: the checker does not know the keyword {key}" for key in schema.keys() - KNOWN]
     if "$ref" in schema:
-        target = root
-        for part in schema["$ref"].removeprefix("#/").split("/"):
-            target = target[part]
-        found += problems(value, target, root, path)
+        found += problems(value, referred(schema, root), root, path)
     if "const" in schema and value != schema["const"]:
         found.append(f"{path}: {value!r} is not {schema['const']!r}")
     if "enum" in schema and value not in schema["enum"]:
@@ -52,6 +63,12 @@ def object_problems(value, schema, root, path):
     for key, member in value.items():
         rule = schema.get("properties", {}).get(key, schema.get("additionalProperties", True))
         found += problems(member, rule, root, f"{path}.{key}")
+        found += problems(key, schema.get("propertyNames", True), root, f"{path}.{key}")
+    if len(value) < schema.get("minProperties", 0):
+        found.append(f"{path}: has {len(value)} members, needs {schema['minProperties']}")
+    if "unevaluatedProperties" in schema:
+        for key in value.keys() - evaluated(schema, root):
+            found += problems(value[key], schema["unevaluatedProperties"], root, f"{path}.{key}")
     return found
 
 
@@ -66,11 +83,15 @@ def array_problems(value, schema, root, path):
     return found
 
 
-def check(report, schema):
-    found = problems(report, schema, schema)
+def package_problems(report, schema):
+    """What python3-jsonschema finds; None where it is not installed."""
     try:
         import jsonschema
     except ImportError:
-        return found
+        return None
     validator = jsonschema.Draft202012Validator(schema)
-    return found + [f"{error.json_path}: {error.message} (jsonschema)" for error in validator.iter_errors(report)]
+    return [f"{error.json_path}: {error.message} (jsonschema)" for error in validator.iter_errors(report)]
+
+
+def check(report, schema):
+    return problems(report, schema, schema) + (package_problems(report, schema) or [])
