@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* Text for people: lines made of pieces. */
+/* Text for people: lines made of pieces, paragraphs, numbers with commas, the distance of a word to another. */
+#include <inttypes.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -30,4 +30,109 @@ void rf_line_add(struct rf_line *line, const char *format, ...)
 	line->full = true;
 	line->used = line->size - 1;
 	memcpy(line->text + line->size - sizeof("..."), "...", sizeof("..."));
+}
+
+/* ---- paragraphs --------------------------------------------------------------- */
+
+void rf_paragraph_begin(struct rf_paragraph *paragraph, FILE *out, const char *label, int indent)
+{
+	*paragraph = (struct rf_paragraph){ .out = out, .indent = indent, .column = indent };
+	fprintf(out, "%-*s", indent, label);
+}
+
+/* The space before a word, or the next line. */
+static void make_room(struct rf_paragraph *paragraph, size_t length)
+{
+	size_t indent = paragraph->indent;
+
+	if (paragraph->column == indent)
+		return;
+	if (paragraph->column + 1 + length > RF_TEXT_WIDTH) {
+		fprintf(paragraph->out, "\n%*s", paragraph->indent, "");
+		paragraph->column = indent;
+	} else {
+		fputc(' ', paragraph->out);
+		paragraph->column++;
+	}
+}
+
+void rf_paragraph_words(struct rf_paragraph *paragraph, const char *text)
+{
+	size_t length, i;
+
+	for (text += strspn(text, " "); *text; text += strspn(text, " ")) {
+		length = strcspn(text, " ");
+		make_room(paragraph, length);
+		for (i = 0; i < length; i++)
+			fputc(text[i] == '\v' ? ' ' : text[i], paragraph->out);
+		paragraph->column += length;
+		text += length;
+	}
+}
+
+void rf_paragraph_end(struct rf_paragraph *paragraph)
+{
+	fputc('\n', paragraph->out);
+}
+
+/* ---- numbers ------------------------------------------------------------------- */
+
+const char *rf_digits_unsigned(u64 value, char *text)
+{
+	char digits[24];
+	size_t length = snprintf(digits, sizeof(digits), "%" PRIu64, value), i, used = 0;
+
+	for (i = 0; i < length; i++) {
+		if (i && (length - i) % 3 == 0)
+			text[used++] = ',';
+		text[used++] = digits[i];
+	}
+	text[used] = '\0';
+	return text;
+}
+
+const char *rf_digits(s64 value, char *text)
+{
+	if (value >= 0)
+		return rf_digits_unsigned(value, text);
+	text[0] = '-';
+	rf_digits_unsigned(-(u64)value, text + 1);
+	return text;
+}
+
+const char *rf_percent(u64 part, u64 whole, char *text, size_t size)
+{
+	u64 hundredths = whole ? (u64)((unsigned __int128)part * 10000 / whole) : 10000;
+
+	snprintf(text, size, "%llu.%02llu %%", (unsigned long long)(hundredths / 100),
+		 (unsigned long long)(hundredths % 100));
+	return text;
+}
+
+/* ---- words ---------------------------------------------------------------------- */
+
+/* Levenshtein's, row by row. */
+unsigned int rf_distance(const char *a, const char *b)
+{
+	unsigned int row[64], diagonal, above, i, j;
+	size_t length = strlen(b);
+
+	if (length >= ARRAY_SIZE(row))
+		return ~0u;
+	for (j = 0; j <= length; j++)
+		row[j] = j;
+	for (i = 0; a[i]; i++) {
+		diagonal = row[0];
+		row[0] = i + 1;
+		for (j = 0; j < length; j++) {
+			above = row[j + 1];
+			row[j + 1] = diagonal + (a[i] != b[j]);
+			if (row[j + 1] > above + 1)
+				row[j + 1] = above + 1;
+			if (row[j + 1] > row[j] + 1)
+				row[j + 1] = row[j] + 1;
+			diagonal = above;
+		}
+	}
+	return row[length];
 }

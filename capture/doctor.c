@@ -14,6 +14,7 @@
 #include <tracefs.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "capture/perf/perf.h"
 #include "capture/tracefs/probes.h"
 #include "capture/tracefs/session.h"
@@ -172,17 +173,17 @@ static void check_snapshots(struct diagnosis *diagnosis)
 static void check_settings(struct diagnosis *diagnosis)
 {
 	json_t *thp = rf_kernel_thp_settings(), *value;
-	char detail[200] = "";
+	char detail[200];
+	struct rf_line line;
 	const char *key;
-	size_t used = 0;
 
+	rf_line_begin(&line, detail, sizeof(detail));
 	json_object_foreach(thp, key, value)
 		if (!strncmp(key, "hugepages-", 10) && strcmp(json_string_value(value), "never"))
-			used += (size_t)snprintf(detail + used, used < sizeof(detail) ? sizeof(detail) - used : 0,
-						 "%s %s=%s", used ? "," : "", key + 10, json_string_value(value));
+			rf_line_add(&line, "%s %s=%s", line.used ? "," : "", key + 10, json_string_value(value));
 	value = json_object_get(thp, "enabled");
 	add(diagnosis, GOOD, "transparent huge pages", "enabled=%s%s%s", value ? json_string_value(value) : "not built",
-	    used ? ";" : "", detail);
+	    line.used ? ";" : "", detail);
 	json_decref(thp);
 	if (rf_kernel_fault_around_bytes())
 		add(diagnosis, GOOD, "fault_around_bytes", "%llu",

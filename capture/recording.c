@@ -15,9 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "capture/follow/ending.h"
 #include "capture/follow/follow.h"
 #include "capture/header.h"
@@ -60,14 +60,6 @@ __attribute__((format(printf, 2, 3))) static void warn(struct recording *rec, co
 	va_start(args, format);
 	vsnprintf(result->warnings[result->nr_warnings++], sizeof(result->warnings[0]), format, args);
 	va_end(args);
-}
-
-static u64 now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (u64)ts.tv_sec * 1000000000 + (u64)ts.tv_nsec;
 }
 
 /* Make sure early that the output can be written, and learn its inode. */
@@ -238,7 +230,7 @@ static int write_name(struct recording *rec, pid_t pid, u64 time, struct rf_erro
 /* PROCESS and COMM: which threads the roots had when recording began, and what they were called. */
 static int write_processes(struct recording *rec, const struct rf_pid_list *pids, struct rf_error *err)
 {
-	u64 time = now();
+	u64 time = rf_monotonic();
 	int ret = 0;
 
 	for (size_t i = 0; i < pids->nr && !ret; i++) {

@@ -10,32 +10,18 @@
 
 #include <jansson.h>
 
+#include "base/text.h"
 #include "race/report.h"
-
-/* 1234567 as 1,234,567. */
-static const char *grouped(u64 value, char text[32])
-{
-	char digits[24];
-	size_t length = snprintf(digits, sizeof(digits), "%" PRIu64, value), i, used = 0;
-
-	for (i = 0; i < length; i++) {
-		if (i && (length - i) % 3 == 0)
-			text[used++] = ',';
-		text[used++] = digits[i];
-	}
-	text[used] = '\0';
-	return text;
-}
 
 static const char *check_names(u32 checks, char *text, size_t size)
 {
-	size_t used = 0;
+	struct rf_line line;
 	unsigned int i;
 
-	text[0] = '\0';
-	for (i = 0; i < RACE_NR_CHECKS && used < size; i++)
+	rf_line_begin(&line, text, size);
+	for (i = 0; i < RACE_NR_CHECKS; i++)
 		if (checks & BIT(i))
-			used += snprintf(text + used, size - used, "%s%s", used ? " " : "", race_checks[i].name);
+			rf_line_add(&line, "%s%s", line.used ? " " : "", race_checks[i].name);
 	return text;
 }
 
@@ -74,11 +60,11 @@ static void print_schedule(const struct race_pair *pair, enum race_check check)
 static void print_pair(const struct race_pair *pair)
 {
 	u32 broken = pair->result.broken, relaxed = pair->result.relaxed & ~broken;
-	char states[32], schedules[32], names[160];
+	char states[RF_DIGITS_MAX], schedules[RF_DIGITS_MAX], names[160];
 
 	printf("  %-18s %-9s %10s %s%22s  ", race_writers[pair->setup.writer].name,
-	       race_readers[pair->setup.reader].name, grouped(pair->result.states, states),
-	       pair->result.schedules_overflow ? ">" : "", grouped(pair->result.schedules, schedules));
+	       race_readers[pair->setup.reader].name, rf_digits_unsigned(pair->result.states, states),
+	       pair->result.schedules_overflow ? ">" : "", rf_digits_unsigned(pair->result.schedules, schedules));
 	if (broken)
 		printf("BROKEN %s", check_names(broken, names, sizeof(names)));
 	else
@@ -129,7 +115,7 @@ static void print_relaxations(const struct race_pairs *pairs, bool verbose)
 
 static void print_totals(const struct race_pairs *pairs, double seconds)
 {
-	char states[32], schedules[32];
+	char states[RF_DIGITS_MAX], schedules[RF_DIGITS_MAX];
 	u64 all_states = 0, all_schedules = 0;
 	bool overflow = false;
 	unsigned int broken = 0;
@@ -145,8 +131,8 @@ static void print_totals(const struct race_pairs *pairs, double seconds)
 	}
 	if (overflow)
 		all_schedules = UINT64_MAX;
-	printf("\n%zu pairs, %s states, %s%s schedules, %.1f s: ", pairs->nr, grouped(all_states, states),
-	       overflow ? "more than " : "", grouped(all_schedules, schedules), seconds);
+	printf("\n%zu pairs, %s states, %s%s schedules, %.1f s: ", pairs->nr, rf_digits_unsigned(all_states, states),
+	       overflow ? "more than " : "", rf_digits_unsigned(all_schedules, schedules), seconds);
 	if (broken)
 		printf("promises broken in %u pairs\n", broken);
 	else

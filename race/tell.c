@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "race/scene.h"
 
 /* "cwyd": contiguous, writable, young, dirty; ' and " mark the other folio and the copy. */
@@ -49,20 +50,13 @@ static void tell_access(const struct race_event *event, u8 actor, char *text, si
 
 static void tell_entries(const struct race_scene *scene, const struct race_state *state, char *text, size_t size)
 {
+	struct rf_line line;
 	unsigned int i;
-	size_t used = 0;
 	char entry[8];
 
-	text[0] = '\0';
-	for (i = 0; i < scene->setup->n && used < size; i++)
-		used += snprintf(text + used, size - used, "%s%-5s", i ? " " : "", entry_text(state->entries[i], entry));
-}
-
-static void append(char *text, size_t size, const char *separator, const char *more)
-{
-	size_t used = strlen(text);
-
-	snprintf(text + used, size - used, "%s%s", used ? separator : "", more);
+	rf_line_begin(&line, text, size);
+	for (i = 0; i < scene->setup->n; i++)
+		rf_line_add(&line, "%s%-5s", i ? " " : "", entry_text(state->entries[i], entry));
 }
 
 static void tell_conclusion(const struct race_event *event, char *text, size_t size)
@@ -73,22 +67,19 @@ static void tell_conclusion(const struct race_event *event, char *text, size_t s
 		[RACE_BELIEVES] = "believes it", [RACE_ACTS] = "equal: acts", [RACE_REFAULTS] = "not equal: faults again",
 		[RACE_KEEPS_PIN] = "equal: keeps the pin", [RACE_FALLS_BACK] = "falls back to the lock",
 	};
+	struct rf_line line;
 	unsigned int check;
-	char word[32], entry[8];
+	char entry[8];
 
-	text[0] = '\0';
-	if (event->returned) {
-		snprintf(word, sizeof(word), "has %s", entry_text(event->result, entry));
-		append(text, size, "", word);
-	}
+	rf_line_begin(&line, text, size);
+	if (event->returned)
+		rf_line_add(&line, "has %s", entry_text(event->result, entry));
 	if (verdicts[event->verdict])
-		append(text, size, "; ", verdicts[event->verdict]);
-	for (check = 0; check < RACE_NR_CHECKS; check++) {
-		if (!((event->broken | event->relaxed) & BIT(check)))
-			continue;
-		snprintf(word, sizeof(word), event->broken & BIT(check) ? "breaks %s" : "no %s", race_checks[check].name);
-		append(text, size, "; ", word);
-	}
+		rf_line_add(&line, "%s%s", line.used ? "; " : "", verdicts[event->verdict]);
+	for (check = 0; check < RACE_NR_CHECKS; check++)
+		if ((event->broken | event->relaxed) & BIT(check))
+			rf_line_add(&line, "%s%s %s", line.used ? "; " : "",
+				    event->broken & BIT(check) ? "breaks" : "no", race_checks[check].name);
 }
 
 bool race_tell(const struct race_setup *setup, const struct race_schedule *schedule, unsigned int step,

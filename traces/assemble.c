@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "traces/text.h"
+#include "traces/trace.h"
 
 #define DEFAULT_LEVEL 3
 
@@ -167,7 +167,7 @@ static int parse_stream(struct assembly *assembly, char *rest)
 		int source;
 
 		value = split_pair(word);
-		source = value && !strcmp(word, "source") ? word_index(text_sources, TEXT_SOURCES, value) : -1;
+		source = value && !strcmp(word, "source") ? word_index(rf_source_names, RF_NR_SOURCES, value) : -1;
 		if (source >= 0)
 			info.source = source;
 		else if (value && !strcmp(word, "cpu") && parse_unsigned(value, &number) && number <= UINT16_MAX)
@@ -213,7 +213,7 @@ static int parse_frame(struct assembly *assembly, char *rest)
 static int parse_end(struct assembly *assembly, char *rest)
 {
 	char *word = next_word(&rest);
-	int why = word ? word_index(text_ends, TEXT_ENDS, word) : -1;
+	int why = word ? word_index(rf_end_names, RF_NR_ENDS, word) : -1;
 
 	if (why < 0 || next_word(&rest))
 		return fail(assembly, "end: expected none, command, signal, error, assembled or imported");

@@ -7,13 +7,12 @@
 #include <stdlib.h>
 
 #include "traces/reader.h"
-#include "traces/text.h"
 
 #define RECORD_TEXT_MAX 512
 #define DUMP_RECORDS 1024
 
-const char *const text_sources[TEXT_SOURCES] = { "task", "system", "perf", "snapshot" };
-const char *const text_ends[TEXT_ENDS] = { "none", "command", "signal", "error", "assembled", "imported" };
+const char *const rf_source_names[RF_NR_SOURCES] = { "task", "system", "perf", "snapshot" };
+const char *const rf_end_names[RF_NR_ENDS] = { "none", "command", "signal", "error", "assembled", "imported" };
 
 /* ---- one record ------------------------------------------------------------ */
 
@@ -173,7 +172,7 @@ static int dump_all(struct dump *dump, struct rf_error *err)
 
 	fprintf(dump->out, "header %s\n", reader->summary.header_json);
 	for (size_t i = 0; i < reader->nr_streams; i++)
-		fprintf(dump->out, "stream %zu source=%s cpu=%u\n", i, text_sources[reader->streams[i].info.source],
+		fprintf(dump->out, "stream %zu source=%s cpu=%u\n", i, rf_source_names[reader->streams[i].info.source],
 			reader->streams[i].info.cpu);
 	for (size_t i = 0; i < reader->nr_frames && !ferror(dump->out); i++)
 		dump_frame(dump, i);
@@ -183,7 +182,7 @@ static int dump_all(struct dump *dump, struct rf_error *err)
 		if (lost)
 			dump_frame_line(dump, i, lost);
 	}
-	fprintf(dump->out, "end %s\n", text_ends[reader->summary.complete ? reader->summary.end : RF_END_NONE]);
+	fprintf(dump->out, "end %s\n", rf_end_names[reader->summary.complete ? reader->summary.end : RF_END_NONE]);
 	if (fflush(dump->out) || ferror(dump->out))
 		return rf_error_set(err, errno ? -errno : -EIO, RF_NO_OFFSET, "cannot write the text: %s",
 				    strerror(errno ? errno : EIO));

@@ -24,6 +24,7 @@ enum rf_source {
 	RF_SOURCE_SYSTEM,	/* unfiltered tracefs instance: reclaim, migration, page cache */
 	RF_SOURCE_PERF,		/* perf side-band */
 	RF_SOURCE_SNAPSHOT,	/* SNAP_*, CACHE_*, KERNEL_PAGE */
+	RF_NR_SOURCES
 };
 
 struct rf_stream_info {
@@ -32,7 +33,13 @@ struct rf_stream_info {
 };
 
 /* Why a recording ended; in the end frame. */
-enum rf_end { RF_END_NONE, RF_END_COMMAND, RF_END_SIGNAL, RF_END_ERROR, RF_END_ASSEMBLED, RF_END_IMPORTED };
+enum rf_end {
+	RF_END_NONE, RF_END_COMMAND, RF_END_SIGNAL, RF_END_ERROR, RF_END_ASSEMBLED, RF_END_IMPORTED, RF_NR_ENDS
+};
+
+/* Their words in text and reports. */
+extern const char *const rf_source_names[RF_NR_SOURCES];
+extern const char *const rf_end_names[RF_NR_ENDS];
 
 /* ---- writing ---------------------------------------------------------- */
 

@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "capture/snapshot/devices.h"
 #include "capture/snapshot/maps.h"
 #include "capture/snapshot/pagemap.h"

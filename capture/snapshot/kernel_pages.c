@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/clock.h"
 #include "capture/snapshot/pagemap.h"
 #include "capture/snapshot/snapshot.h"
 

@@ -10,18 +10,9 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MAX_FOLIO_ORDER 18	/* a gigantic hugetlb page of 4K base pages */
-
-u64 rf_monotonic(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (u64)ts.tv_sec * 1000000000ull + (u64)ts.tv_nsec;
-}
 
 int rf_folio_reader_open(struct rf_folio_reader *reader, struct rf_error *err)
 {

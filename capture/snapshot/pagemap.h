@@ -69,6 +69,4 @@ int rf_own_memory_touch(struct rf_own_memory *own, const void *address);
 /* pagemap words of nr pages; returns how many were read. */
 size_t rf_own_memory_pagemap(struct rf_own_memory *own, const void *address, u64 *words, size_t nr);
 
-u64 rf_monotonic(void);		/* CLOCK_MONOTONIC, in ns */
-
 #endif

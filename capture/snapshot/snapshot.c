@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/clock.h"
 #include "capture/snapshot/devices.h"
 #include "capture/snapshot/maps.h"
 #include "capture/snapshot/pagemap.h"

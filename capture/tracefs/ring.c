@@ -18,6 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 #define WAKE_MS 200
 #define REST_NS 10000000	/* between wakes, where poll(2) of an older kernel reports every event */
 #define FLUSH_NS 1000000000ull
@@ -145,14 +147,6 @@ static int drain_rest(struct drain *drain, struct ring *ring)
 	return 0;
 }
 
-static u64 now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (u64)ts.tv_sec * 1000000000 + (u64)ts.tv_nsec;
-}
-
 static int drain_all(struct drain *drain, bool rest, int *pages)
 {
 	*pages = 0;
@@ -192,7 +186,7 @@ static void *drain_thread(void *argument)
 {
 	struct drain *drain = argument;
 	const struct timespec rest = { 0, REST_NS };
-	u64 flushed = now();
+	u64 flushed = rf_monotonic();
 	bool stop = false;
 	int pages;
 
@@ -200,7 +194,7 @@ static void *drain_thread(void *argument)
 		bool flush;
 
 		stop = wait_for_work(drain);
-		flush = stop || now() - flushed >= FLUSH_NS;
+		flush = stop || rf_monotonic() - flushed >= FLUSH_NS;
 		drain->result = drain_all(drain, flush, &pages);
 		if (drain->result) {
 			u64 one = 1;
@@ -210,7 +204,7 @@ static void *drain_thread(void *argument)
 			return NULL;
 		}
 		if (flush)
-			flushed = now();
+			flushed = rf_monotonic();
 		/* A half-full ring gives hundreds of pages: few pages mean poll woke us for nothing. */
 		if (!stop && pages < 16)
 			nanosleep(&rest, NULL);

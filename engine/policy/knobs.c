@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "engine/policy/policy.h"
 
 #define ON_ARM64 1
@@ -274,32 +275,6 @@ static int set_granule(struct rf_policy *policy, unsigned int index, struct rf_e
 	return 0;
 }
 
-/* Edit distance, for "did you mean": names are short. */
-static unsigned int distance(const char *a, const char *b)
-{
-	unsigned int row[64], above, left, i, j;
-	size_t length = strlen(b);
-
-	if (length >= ARRAY_SIZE(row))
-		return ~0u;
-	for (j = 0; j <= length; j++)
-		row[j] = j;
-	for (i = 1; *a; a++, i++) {
-		above = row[0];
-		row[0] = i;
-		for (j = 1; j <= length; j++) {
-			left = above + (*a != b[j - 1]);
-			above = row[j];
-			if (left > row[j] + 1)
-				left = row[j] + 1;
-			if (left > row[j - 1] + 1)
-				left = row[j - 1] + 1;
-			row[j] = left;
-		}
-	}
-	return row[length];
-}
-
 static int no_such_knob(const struct rf_policy *policy, const char *name, struct rf_error *err)
 {
 	const struct knob *best = NULL;
@@ -307,7 +282,7 @@ static int no_such_knob(const struct rf_policy *policy, const char *name, struct
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(knobs); i++) {
-		d = distance(name, knobs[i].name);
+		d = rf_distance(name, knobs[i].name);
 		if (knobs[i].on & on_arch(policy) && d < nearest) {
 			nearest = d;
 			best = &knobs[i];

@@ -10,17 +10,19 @@
 
 #include <jansson.h>
 
+#include "base/text.h"
 #include "engine/policy/text.h"
 
-/* " a, b, c" of all named policies, as far as it fits. */
+/* "a, b, c" of all named policies, as far as it fits. */
 static void list_names(char *list, size_t size)
 {
 	const struct rf_policy *policy;
-	size_t used = 0, i;
+	struct rf_line line;
+	size_t i;
 
-	list[0] = '\0';
-	for (i = 0; (policy = rf_policy_named(i)) && used < size; i++)
-		used += snprintf(list + used, size - used, "%s%s", i ? ", " : "", policy->name);
+	rf_line_begin(&line, list, size);
+	for (i = 0; (policy = rf_policy_named(i)); i++)
+		rf_line_add(&line, "%s%s", i ? ", " : "", policy->name);
 }
 
 static int start_from(const char *name, struct rf_policy *policy, struct rf_error *err)

@@ -6,6 +6,7 @@
 #include <getopt.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "replay/commands/commands.h"
 #include "replay/report/report.h"
 
@@ -34,13 +35,6 @@ struct arguments {
 	bool json, exit_code;
 };
 
-static const char *policy_name(const json_t *policy)
-{
-	const char *name = json_string_value(json_object_get(policy, "name"));
-
-	return name ? name : "?";
-}
-
 /* ---- choosing what to compare ------------------------------------------------------ */
 
 static json_t *find_policy(const struct side *side, const char *name)
@@ -49,7 +43,7 @@ static json_t *find_policy(const struct side *side, const char *name)
 	size_t i;
 
 	json_array_foreach(json_object_get(side->report, "policies"), i, policy)
-		if (!strcmp(policy_name(policy), name))
+		if (!strcmp(rf_json_string(policy, "name"), name))
 			return policy;
 	return NULL;
 }
@@ -63,7 +57,7 @@ static json_t *named_policy(const struct side *side, const char *name)
 		return policy;
 	fprintf(stderr, "refold: %s: holds no policy '%s'; it has", side->file, name);
 	json_array_foreach(json_object_get(side->report, "policies"), i, other)
-		fprintf(stderr, "%s %s", i ? "," : "", policy_name(other));
+		fprintf(stderr, "%s %s", i ? "," : "", rf_json_string(other, "name"));
 	fputc('\n', stderr);
 	return NULL;
 }
@@ -74,8 +68,8 @@ static void compare_policies(const struct arguments *arguments, const json_t *in
 	json_t *comparison = rf_diff_policies(in_a, in_b);
 
 	json_object_set_new(comparison, "windows",
-			    rf_diff_windows(arguments->sides[0].report, policy_name(in_a), arguments->sides[1].report,
-					    policy_name(in_b)));
+			    rf_diff_windows(arguments->sides[0].report, rf_json_string(in_a, "name"), arguments->sides[1].report,
+					    rf_json_string(in_b, "name")));
 	json_array_append_new(comparisons, comparison);
 }
 
@@ -100,17 +94,17 @@ static int compare_sides(struct arguments *arguments, json_t *comparisons)
 		return RF_EXIT_DONE;
 	}
 	json_array_foreach(in_a, i, policy) {
-		other = find_policy(b, policy_name(policy));
+		other = find_policy(b, rf_json_string(policy, "name"));
 		if (other)
 			compare_policies(arguments, policy, other, comparisons);
 		else
 			fprintf(stderr, "refold: only %s has policy '%s'; not compared\n", a->file,
-				policy_name(policy));
+				rf_json_string(policy, "name"));
 	}
 	json_array_foreach(in_b, i, policy)
-		if (!find_policy(a, policy_name(policy)))
+		if (!find_policy(a, rf_json_string(policy, "name")))
 			fprintf(stderr, "refold: only %s has policy '%s'; not compared\n", b->file,
-				policy_name(policy));
+				rf_json_string(policy, "name"));
 	if (!json_array_size(comparisons))
 		return rf_command_usage("diff", "the reports have no policy in common; name two with --policies A,B");
 	return RF_EXIT_DONE;

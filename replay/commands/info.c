@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "replay/commands/commands.h"
 #include "traces/trace.h"
 
@@ -21,22 +22,6 @@ static const char help[] =
 	"  -j, --json  as JSON (" INFO_SCHEMA ")\n"
 	"  -h, --help  this text\n\n"
 	"Exit status: 0 done, 1 failed, 2 wrong usage, 3 damaged or cut trace (what is readable is told).\n";
-
-static const char *const source_names[] = {
-	[RF_SOURCE_TASK] = "task",
-	[RF_SOURCE_SYSTEM] = "system",
-	[RF_SOURCE_PERF] = "perf",
-	[RF_SOURCE_SNAPSHOT] = "snapshot",
-};
-
-static const char *const end_names[] = {
-	[RF_END_NONE] = "none",
-	[RF_END_COMMAND] = "command",
-	[RF_END_SIGNAL] = "signal",
-	[RF_END_ERROR] = "error",
-	[RF_END_ASSEMBLED] = "assembled",
-	[RF_END_IMPORTED] = "imported",
-};
 
 struct stream_totals {
 	u64 frames, records, lost;
@@ -92,7 +77,7 @@ static json_t *json_streams(struct rf_reader *reader, const struct totals *total
 		const struct rf_stream_info *info = rf_reader_stream(reader, i);
 		const struct stream_totals *stream = &totals->streams[i];
 
-		json_array_append_new(list, json_pack("{s:s, s:i, s:I, s:I, s:I}", "source", source_names[info->source],
+		json_array_append_new(list, json_pack("{s:s, s:i, s:I, s:I, s:I}", "source", rf_source_names[info->source],
 						      "cpu", (int)info->cpu, "frames", (json_int_t)stream->frames,
 						      "records", (json_int_t)stream->records, "lost_events",
 						      (json_int_t)stream->lost));
@@ -107,7 +92,7 @@ static json_t *json_kinds(const struct totals *totals)
 
 	for (u32 kind = 0; kind < RF_RECORD_KIND_MAX; kind++)
 		if (totals->kinds[kind] && table[kind].name)
-			json_object_set_new(object, table[kind].name, json_integer(totals->kinds[kind]));
+			rf_json_set_count(object, table[kind].name, totals->kinds[kind]);
 	return object;
 }
 
@@ -116,11 +101,6 @@ static json_t *json_damage(const struct rf_error *damage)
 	if (!damage)
 		return json_null();
 	return json_pack("{s:I, s:s}", "offset_bytes", (json_int_t)damage->offset, "reason", damage->message);
-}
-
-static void set_integer(json_t *object, const char *key, u64 value)
-{
-	json_object_set_new(object, key, json_integer(value));
 }
 
 static int print_json(struct rf_reader *reader, const struct totals *totals)
@@ -132,15 +112,15 @@ static int print_json(struct rf_reader *reader, const struct totals *totals)
 	json_object_set_new(root, "schema", json_string(INFO_SCHEMA));
 	json_object_set_new(root, "header", json_loads(summary->header_json, 0, NULL));
 	json_object_set_new(root, "complete", json_boolean(summary->complete));
-	json_object_set_new(root, "end", json_string(end_names[summary->end]));
-	set_integer(root, "file_bytes", summary->file_bytes);
-	set_integer(root, "frames", rf_reader_nr_frames(reader));
-	set_integer(root, "records", summary->records);
-	set_integer(root, "centibytes_per_record", centibytes_per_record(summary));
-	set_integer(root, "lost_events", summary->lost_events);
-	set_integer(root, "damaged_frames", summary->damaged_frames);
-	set_integer(root, "first_time_ns", summary->first_time);
-	set_integer(root, "last_time_ns", summary->last_time);
+	json_object_set_new(root, "end", json_string(rf_end_names[summary->end]));
+	rf_json_set_count(root, "file_bytes", summary->file_bytes);
+	rf_json_set_count(root, "frames", rf_reader_nr_frames(reader));
+	rf_json_set_count(root, "records", summary->records);
+	rf_json_set_count(root, "centibytes_per_record", centibytes_per_record(summary));
+	rf_json_set_count(root, "lost_events", summary->lost_events);
+	rf_json_set_count(root, "damaged_frames", summary->damaged_frames);
+	rf_json_set_count(root, "first_time_ns", summary->first_time);
+	rf_json_set_count(root, "last_time_ns", summary->last_time);
 	json_object_set_new(root, "streams", json_streams(reader, totals));
 	json_object_set_new(root, "kinds", json_kinds(totals));
 	json_object_set_new(root, "damage", json_damage(rf_reader_damage(reader)));
@@ -183,7 +163,7 @@ static void print_summary(struct rf_reader *reader)
 	printf("%llu events lost, %llu frames damaged\n", (unsigned long long)summary->lost_events,
 	       (unsigned long long)summary->damaged_frames);
 	if (summary->complete)
-		printf("complete, ended by: %s\n", end_names[summary->end]);
+		printf("complete, ended by: %s\n", rf_end_names[summary->end]);
 	else
 		printf("INCOMPLETE\n");
 }
@@ -199,7 +179,7 @@ static void print_text(struct rf_reader *reader, const struct totals *totals)
 		const struct rf_stream_info *info = rf_reader_stream(reader, i);
 		const struct stream_totals *stream = &totals->streams[i];
 
-		printf("%6zu  %-9s %5u %10llu %14llu %14llu\n", i, source_names[info->source], info->cpu,
+		printf("%6zu  %-9s %5u %10llu %14llu %14llu\n", i, rf_source_names[info->source], info->cpu,
 		       (unsigned long long)stream->frames, (unsigned long long)stream->records,
 		       (unsigned long long)stream->lost);
 	}

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "replay/commands/commands.h"
 
 struct command {
@@ -52,32 +53,6 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
-/* Levenshtein's distance, for words no longer than a command may sensibly be. */
-static unsigned int edit_distance(const char *a, const char *b)
-{
-	unsigned int row[32], diagonal, above, i, j;
-	size_t length = strlen(b);
-
-	if (strlen(a) >= ARRAY_SIZE(row) || length >= ARRAY_SIZE(row))
-		return ARRAY_SIZE(row);
-	for (j = 0; j <= length; j++)
-		row[j] = j;
-	for (i = 0; a[i]; i++) {
-		diagonal = row[0];
-		row[0] = i + 1;
-		for (j = 0; j < length; j++) {
-			above = row[j + 1];
-			row[j + 1] = diagonal + (a[i] != b[j]);
-			if (row[j + 1] > above + 1)
-				row[j + 1] = above + 1;
-			if (row[j + 1] > row[j] + 1)
-				row[j + 1] = row[j] + 1;
-			diagonal = above;
-		}
-	}
-	return row[length];
-}
-
 static int unknown_command(const char *name)
 {
 	const struct command *nearest = NULL;
@@ -85,7 +60,7 @@ static int unknown_command(const char *name)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(commands); i++) {
-		distance = edit_distance(name, commands[i].name);
+		distance = rf_distance(name, commands[i].name);
 		if (distance < least) {
 			least = distance;
 			nearest = &commands[i];

@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "base/text.h"
 #include "engine/policy/text.h"
 #include "replay/commands/commands.h"
 
@@ -27,57 +28,32 @@ struct arguments {
 
 /* ---- text ---- */
 
-/* Words in lines of at most 100 columns, indented by what the first begins with. */
-struct paragraph {
-	size_t indent, column;
-};
-
-static struct paragraph begin_paragraph(const char *title)
-{
-	struct paragraph paragraph = { strlen(title), strlen(title) };
-
-	fputs(title, stdout);
-	return paragraph;
-}
-
-static void print_word(struct paragraph *paragraph, const char *word, size_t length)
-{
-	bool first = paragraph->column == paragraph->indent;
-
-	if (!first && paragraph->column + 1 + length > 100) {
-		printf("\n%*s", (int)paragraph->indent, "");
-		paragraph->column = paragraph->indent;
-		first = true;
-	}
-	printf("%s%.*s", first ? "" : " ", (int)length, word);
-	paragraph->column += !first + length;
-}
-
 static void print_changes(const struct rf_policy *policy, const char *against, const char *changes)
 {
-	struct paragraph paragraph;
+	struct rf_paragraph paragraph;
 	char title[sizeof(policy->base) + 64];
-	size_t length;
 
 	snprintf(title, sizeof(title), "    %s is %s with ", policy->base, against);
-	paragraph = begin_paragraph(title);
-	for (; *changes; changes += length + (changes[length] == ' ')) {
-		length = strcspn(changes, " ");
-		print_word(&paragraph, changes, length);
-	}
-	putchar('\n');
+	rf_paragraph_begin(&paragraph, stdout, title, strlen(title));
+	rf_paragraph_words(&paragraph, changes);
+	rf_paragraph_end(&paragraph);
 }
 
 static void print_knobs_of(const struct rf_policy *policy)
 {
-	struct paragraph paragraph = begin_paragraph("    knobs:  ");
+	static const char title[] = "    knobs:  ";
+	struct rf_paragraph paragraph;
 	char value[32], word[96];
 	const char *knob;
 	size_t i;
 
-	for (i = 0; rf_policy_knob(policy, i, &knob, value, sizeof(value)); i++)
-		print_word(&paragraph, word, snprintf(word, sizeof(word), "%s=%s", knob, value));
-	printf("\n\n");
+	rf_paragraph_begin(&paragraph, stdout, title, strlen(title));
+	for (i = 0; rf_policy_knob(policy, i, &knob, value, sizeof(value)); i++) {
+		snprintf(word, sizeof(word), "%s=%s", knob, value);
+		rf_paragraph_words(&paragraph, word);
+	}
+	rf_paragraph_end(&paragraph);
+	putchar('\n');
 }
 
 static void print_policy(const struct rf_policy *policy, bool verbose)

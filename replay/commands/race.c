@@ -7,8 +7,8 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "engine/policy/text.h"
 #include "race/report.h"
 #include "replay/commands/commands.h"
@@ -183,25 +183,17 @@ static int plan(const struct arguments *arguments, struct race_pairs *pairs)
 	return ret ? rf_command_errno("race", "cannot start", ret) : -1;
 }
 
-static double seconds_since(const struct timespec *start)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec - start->tv_sec + (now.tv_nsec - start->tv_nsec) / 1e9;
-}
-
 static int explore(const struct arguments *arguments, struct race_pairs *pairs)
 {
 	struct race_report_options options = { .controls = arguments->controls, .verbose = arguments->verbose };
-	struct timespec start;
+	u64 start;
 	int ret;
 
 	if (!pairs->nr)
 		return rf_command_usage("race", "no policy given has that writer, or contiguous blocks at all");
-	clock_gettime(CLOCK_MONOTONIC, &start);
+	start = rf_monotonic();
 	ret = race_pairs_run(pairs, &arguments->choice);
-	options.seconds = seconds_since(&start);
+	options.seconds = (double)(rf_monotonic() - start) / RF_NS_PER_SECOND;
 	if (ret == -E2BIG)
 		return rf_command_usage("race", "-n %u has too many states to visit; give --random COUNT",
 					arguments->choice.n);

@@ -13,11 +13,11 @@ json_t *geometry_object(const struct rf_policy *policy)
 	u64 page = 1ull << geometry->page_shift, blocks = policy->arch_knobs.cont ? geometry->cont_ptes : 1;
 	json_t *object = json_object();
 
-	set_count(object, "page_size_bytes", page);
-	set_count(object, "table_entries", 1ull << geometry->table_shift);
-	set_count(object, "table_span_bytes", page << geometry->table_shift);
-	set_count(object, "block_entries", blocks);
-	set_count(object, "block_size_bytes", blocks * page);
+	rf_json_set_count(object, "page_size_bytes", page);
+	rf_json_set_count(object, "table_entries", 1ull << geometry->table_shift);
+	rf_json_set_count(object, "table_span_bytes", page << geometry->table_shift);
+	rf_json_set_count(object, "block_entries", blocks);
+	rf_json_set_count(object, "block_size_bytes", blocks * page);
 	return object;
 }
 
@@ -26,10 +26,10 @@ static void add(json_t *list, const char *name, json_t *text, u64 count)
 {
 	json_t *object = json_object();
 
-	set_string(object, "name", name);
+	rf_json_set_string(object, "name", name);
 	json_object_set_new(object, "text", text);
 	if (count)
-		set_count(object, "count", count);
+		rf_json_set_count(object, "count", count);
 	json_array_append_new(list, object);
 }
 
@@ -57,8 +57,8 @@ static bool recorded_with(const json_t *traces, size_t before, const char *arch,
 
 	for (i = 0; i < before; i++) {
 		trace = json_array_get(traces, i);
-		if (!strcmp(json_string_value(json_object_get(trace, "arch")), arch) &&
-		    (u64)json_integer_value(json_object_get(trace, "page_size_bytes")) == page_size)
+		if (!strcmp(rf_json_string(trace, "arch"), arch) &&
+		    (u64)rf_json_number(trace, "page_size_bytes") == page_size)
 			return true;
 	}
 	return false;
@@ -73,8 +73,8 @@ static void add_origins(json_t *list, const struct rf_policy *policy, const json
 	size_t i;
 
 	json_array_foreach(traces, i, trace) {
-		arch = json_string_value(json_object_get(trace, "arch"));
-		recorded = json_integer_value(json_object_get(trace, "page_size_bytes"));
+		arch = rf_json_string(trace, "arch");
+		recorded = rf_json_number(trace, "page_size_bytes");
 		if (!recorded || recorded_with(traces, i, arch, recorded))
 			continue;
 		if (!same_arch(arch, policy->arch->name))

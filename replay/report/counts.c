@@ -14,7 +14,7 @@ static json_t *counters_object(const struct arch_counters *counters)
 	size_t i;
 
 	for (i = 0; i < ARCH_NR_COUNTERS; i++)
-		set_count(object, arch_counter_names[i], values[i]);
+		rf_json_set_count(object, arch_counter_names[i], values[i]);
 	return object;
 }
 
@@ -68,7 +68,7 @@ static json_t *readers_object(const struct rf_stats *stats, bool all_sites)
 		if (!all_sites && !reader->calls)
 			continue;
 		counts = json_object();
-#define X(name, meaning) set_count(counts, #name, reader->name);
+#define X(name, meaning) rf_json_set_count(counts, #name, reader->name);
 		RF_READER_COUNTERS(X)
 #undef X
 		json_object_set_new(object, rf_site_names[site], counts);
@@ -87,7 +87,7 @@ static json_t *row_object(const struct arch_counters *row, u64 operations)
 {
 	json_t *counters = counters_object(row);
 
-	set_count(counters, "operations", operations);
+	rf_json_set_count(counters, "operations", operations);
 	return counters;
 }
 
@@ -102,8 +102,8 @@ static json_t *totals_object(const struct rf_stats *stats)
 		nr += stats->operations[row];
 	rf_stats_totals(stats, &sum);
 	totals = row_object(&sum, nr);
-	set_count(totals, "live_blocks", stats->live_blocks);
-	set_count(totals, "live_block_time_ms", live_block_ms(stats));
+	rf_json_set_count(totals, "live_blocks", stats->live_blocks);
+	rf_json_set_count(totals, "live_block_time_ms", live_block_ms(stats));
 	return totals;
 }
 
@@ -128,7 +128,7 @@ static json_t *counted_object(const struct rf_policy *policy, const struct rf_st
 		if (all || !row_is_empty(stats, row))
 			json_object_set_new(operations, rf_row_names[row],
 					    row_object(&stats->rows[row], stats->operations[row]));
-	set_string(object, "name", policy->name);
+	rf_json_set_string(object, "name", policy->name);
 	json_object_set_new(object, "totals", totals_object(stats));
 	json_object_set_new(object, "operations", operations);
 	json_object_set_new(object, "batches", batches_object(&stats->batches));
@@ -142,13 +142,13 @@ json_t *policy_object(const struct rf_policy *policy, const struct rf_stats *sta
 	json_t *anomalies = json_object();
 	size_t i;
 
-	set_count(totals, "loaded_blocks", stats->loaded.born + stats->loaded.fold - stats->loaded.unfold -
-						   stats->loaded.erased);
-	set_count(totals, "peak_live_blocks", stats->peak_live_blocks);
+	rf_json_set_count(totals, "loaded_blocks",
+			  stats->loaded.born + stats->loaded.fold - stats->loaded.unfold - stats->loaded.erased);
+	rf_json_set_count(totals, "peak_live_blocks", stats->peak_live_blocks);
 	for (i = 0; i < RF_NR_ANOMALIES; i++)
-		set_count(anomalies, rf_anomaly_names[i], stats->anomalies[i]);
-	set_string(object, "base", policy->base);
-	set_string(object, "arch", policy->arch->name);
+		rf_json_set_count(anomalies, rf_anomaly_names[i], stats->anomalies[i]);
+	rf_json_set_string(object, "base", policy->base);
+	rf_json_set_string(object, "arch", policy->arch->name);
 	json_object_set_new(object, "knobs", knobs_object(policy));
 	json_object_set_new(object, "anomalies", anomalies);
 	return object;
@@ -174,9 +174,9 @@ static json_t *process_object(const struct rf_results *results, const struct rf_
 		json_array_append_new(policies, json_pack("{s:s, s:o}", "name", results->policies[k].name, "totals",
 							  row_object(&account->counters, account->operations)));
 	}
-	set_count(object, "pid", process->pid);
-	set_string(object, "command", process->command);
-	set_count(object, "begin_ns", process->begin > first_time ? process->begin - first_time : 0);
+	rf_json_set_count(object, "pid", process->pid);
+	rf_json_set_string(object, "command", process->command);
+	rf_json_set_count(object, "begin_ns", process->begin > first_time ? process->begin - first_time : 0);
 	json_object_set_new(object, "policies", policies);
 	return object;
 }
@@ -216,11 +216,11 @@ static json_t *window_object(const struct rf_window *window, const struct rf_res
 		rf_counted_expand(&window->policies[k].counted, scratch);
 		json_array_append_new(policies, counted_object(&results->policies[k], scratch, false));
 	}
-	set_string(object, "label", window->label);
-	set_count(object, "occurrence", window->occurrence);
-	set_count(object, "begin_ns", window->begin - first_time);
-	set_count(object, "end_ns", window->end - first_time);
-	set_string(object, "ended_by", window_end_name(window->ended_by));
+	rf_json_set_string(object, "label", window->label);
+	rf_json_set_count(object, "occurrence", window->occurrence);
+	rf_json_set_count(object, "begin_ns", window->begin - first_time);
+	rf_json_set_count(object, "end_ns", window->end - first_time);
+	rf_json_set_string(object, "ended_by", window_end_name(window->ended_by));
 	json_object_set_new(object, "records_by_kind", records_by_kind(window->kinds));
 	json_object_set_new(object, "policies", policies);
 	json_object_set_new(object, "processes", window_processes(window, results, first_time));
@@ -238,12 +238,12 @@ void rf_report_add_parts(const struct rf_report_parts *parts, const char *path, 
 
 	for (i = 0; i < results->windows.nr; i++) {
 		part = window_object(&results->windows.windows[i], results, first_time, &scratch);
-		set_string(part, "trace", base_name(path));
+		rf_json_set_string(part, "trace", base_name(path));
 		json_array_append_new(parts->windows, part);
 	}
 	for (i = 0; i < first->nr; i++) {
 		part = process_object(results, NULL, first->accounts[i].mm, first_time);
-		set_string(part, "trace", base_name(path));
+		rf_json_set_string(part, "trace", base_name(path));
 		json_array_append_new(parts->processes, part);
 	}
 }

@@ -6,19 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
+#include "base/text.h"
 #include "replay/report/report.h"
-
-static s64 number(const json_t *object, const char *key)
-{
-	return json_integer_value(json_object_get(object, key));
-}
-
-static const char *policy_name(const json_t *policy)
-{
-	const char *name = json_string_value(json_object_get(policy, "name"));
-
-	return name ? name : "?";
-}
 
 /* ---- comparing ------------------------------------------------------------------ */
 
@@ -46,11 +36,11 @@ static void compare_counters(json_t *changes, const char *section, const char *r
 	json_t *value;
 
 	json_object_foreach(a, key, value)
-		if (json_is_integer(value) && number(a, key) != number(b, key))
-			add_change(changes, section, row, key, number(a, key), number(b, key));
+		if (json_is_integer(value) && rf_json_number(a, key) != rf_json_number(b, key))
+			add_change(changes, section, row, key, rf_json_number(a, key), rf_json_number(b, key));
 	json_object_foreach(b, key, value)
-		if (json_is_integer(value) && !json_object_get(a, key) && number(b, key))
-			add_change(changes, section, row, key, 0, number(b, key));
+		if (json_is_integer(value) && !json_object_get(a, key) && rf_json_number(b, key))
+			add_change(changes, section, row, key, 0, rf_json_number(b, key));
 }
 
 /* section: "operations" or "readers", of objects of rows. */
@@ -92,8 +82,8 @@ json_t *rf_diff_policies(const json_t *a, const json_t *b)
 	compare_counters(changes, "anomalies", NULL, json_object_get(a, "anomalies"), json_object_get(b, "anomalies"));
 	compare_rows(changes, "operations", a, b);
 	compare_rows(changes, "readers", a, b);
-	json_object_set_new(diff, "a", json_pack("{s:s}", "policy", policy_name(a)));
-	json_object_set_new(diff, "b", json_pack("{s:s}", "policy", policy_name(b)));
+	json_object_set_new(diff, "a", json_pack("{s:s}", "policy", rf_json_string(a, "name")));
+	json_object_set_new(diff, "b", json_pack("{s:s}", "policy", rf_json_string(b, "name")));
 	json_object_set_new(diff, "knobs", knobs);
 	json_object_set_new(diff, "changes", changes);
 	return diff;
@@ -145,7 +135,7 @@ static json_t *window_policy(const json_t *window, const char *name)
 	size_t i;
 
 	json_array_foreach(json_object_get(window, "policies"), i, policy)
-		if (!strcmp(policy_name(policy), name))
+		if (!strcmp(rf_json_string(policy, "name"), name))
 			return policy;
 	return NULL;
 }
@@ -212,12 +202,12 @@ static const char *place_of(const json_t *change)
 
 	if (!place)
 		place = json_string_value(json_object_get(change, "reader"));
-	return place ? place : json_string_value(json_object_get(change, "section"));
+	return place ? place : rf_json_string(change, "section");
 }
 
 static void write_changes(FILE *out, const json_t *changes)
 {
-	char a[40], b[40], difference[40];
+	char a[RF_DIGITS_MAX], b[RF_DIGITS_MAX], difference[1 + RF_DIGITS_MAX];
 	const char *last = "", *place;
 	bool readers = false;
 	json_t *change;
@@ -231,12 +221,11 @@ static void write_changes(FILE *out, const json_t *changes)
 			last = "";
 		}
 		place = place_of(change);
-		difference[0] = number(change, "change") > 0 ? '+' : '\0';
-		rf_group_digits(number(change, "change"), difference + (difference[0] == '+'), sizeof(difference) - 1);
+		difference[0] = rf_json_number(change, "change") > 0 ? '+' : '\0';
+		rf_digits(rf_json_number(change, "change"), difference + (difference[0] == '+'));
 		fprintf(out, "%-18s %-18s %15s %15s %15s", strcmp(place, last) ? place : "",
-			json_string_value(json_object_get(change, "counter")),
-			rf_group_digits(number(change, "a"), a, sizeof(a)),
-			rf_group_digits(number(change, "b"), b, sizeof(b)), difference);
+			rf_json_string(change, "counter"), rf_digits(rf_json_number(change, "a"), a),
+			rf_digits(rf_json_number(change, "b"), b), difference);
 		write_ratio(out, change);
 		fputc('\n', out);
 		last = place;
@@ -266,9 +255,9 @@ static void write_windows(FILE *out, const json_t *windows)
 	json_array_foreach(windows, i, window) {
 		const char *only_in = json_string_value(json_object_get(window, "only_in"));
 
-		fprintf(out, "window %s", json_string_value(json_object_get(window, "label")));
-		if (number(window, "occurrence") > 1)
-			fprintf(out, " (%lld)", (long long)number(window, "occurrence"));
+		fprintf(out, "window %s", rf_json_string(window, "label"));
+		if (rf_json_number(window, "occurrence") > 1)
+			fprintf(out, " (%lld)", (long long)rf_json_number(window, "occurrence"));
 		fprintf(out, "%s%s\n", only_in ? ": only in " : "", only_in ? only_in : "");
 		write_changes(out, json_object_get(window, "changes"));
 	}

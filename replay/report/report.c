@@ -11,25 +11,6 @@
 
 /* ---- traces ---------------------------------------------------------------- */
 
-static const char *end_name(enum rf_end end)
-{
-	switch (end) {
-	case RF_END_COMMAND:
-		return "command";
-	case RF_END_SIGNAL:
-		return "signal";
-	case RF_END_ERROR:
-		return "error";
-	case RF_END_ASSEMBLED:
-		return "assembled";
-	case RF_END_IMPORTED:
-		return "imported";
-	case RF_END_NONE:
-		break;
-	}
-	return "none";
-}
-
 static json_t *trace_damage(const struct rf_error *damage, const char *name)
 {
 	json_t *list = json_array(), *entry;
@@ -37,9 +18,9 @@ static json_t *trace_damage(const struct rf_error *damage, const char *name)
 	if (!damage)
 		return list;
 	entry = json_object();
-	set_string(entry, "file", name);
-	set_count(entry, "offset_bytes", damage->offset == RF_NO_OFFSET ? 0 : damage->offset);
-	set_string(entry, "reason", damage->message);
+	rf_json_set_string(entry, "file", name);
+	rf_json_set_count(entry, "offset_bytes", damage->offset == RF_NO_OFFSET ? 0 : damage->offset);
+	rf_json_set_string(entry, "reason", damage->message);
 	json_array_append_new(list, entry);
 	return list;
 }
@@ -66,10 +47,10 @@ json_t *records_by_kind(const u64 *kinds)
 		if (!table[kind].name)
 			unknown += kinds[kind];
 		else if (kinds[kind] && kind != RF_LOST)
-			set_count(object, table[kind].name, kinds[kind]);
+			rf_json_set_count(object, table[kind].name, kinds[kind]);
 	}
 	if (unknown)
-		set_count(object, "unknown", unknown);
+		rf_json_set_count(object, "unknown", unknown);
 	return object;
 }
 
@@ -86,21 +67,21 @@ json_t *rf_report_trace(const char *path, struct rf_reader *reader, const struct
 	json_t *header = json_loads(summary->header_json, 0, NULL), *trace = json_object();
 	const char *name = base_name(path);
 
-	set_string(trace, "name", name);
+	rf_json_set_string(trace, "name", name);
 	json_object_set_new(trace, "complete", json_boolean(summary->complete && !rf_reader_damage(reader)));
-	set_count(trace, "records", summary->records);
+	rf_json_set_count(trace, "records", summary->records);
 	json_object_set_new(trace, "records_by_kind", records_by_kind(results->kinds));
-	set_count(trace, "windows_left_out", results->windows.left_out);
-	set_count(trace, "lost_events", summary->lost_events);
-	set_count(trace, "duration_ns", summary->last_time - summary->first_time);
-	set_count(trace, "bytes", summary->file_bytes);
-	set_count(trace, "damaged_frames", summary->damaged_frames);
+	rf_json_set_count(trace, "windows_left_out", results->windows.left_out);
+	rf_json_set_count(trace, "lost_events", summary->lost_events);
+	rf_json_set_count(trace, "duration_ns", summary->last_time - summary->first_time);
+	rf_json_set_count(trace, "bytes", summary->file_bytes);
+	rf_json_set_count(trace, "damaged_frames", summary->damaged_frames);
 	json_object_set_new(trace, "damage", trace_damage(rf_reader_damage(reader), name));
-	set_string(trace, "end", end_name(summary->end));
-	set_string(trace, "kernel", rf_reader_header_string(reader, "kernel", "unknown"));
-	set_string(trace, "arch", rf_reader_header_string(reader, "arch", "unknown"));
-	set_count(trace, "page_size_bytes", rf_reader_header_u64(reader, "page_size", 4096));
-	set_count(trace, "cpus", rf_reader_header_u64(reader, "cpus", 0));
+	rf_json_set_string(trace, "end", rf_end_names[summary->end]);
+	rf_json_set_string(trace, "kernel", rf_reader_header_string(reader, "kernel", "unknown"));
+	rf_json_set_string(trace, "arch", rf_reader_header_string(reader, "arch", "unknown"));
+	rf_json_set_count(trace, "page_size_bytes", rf_reader_header_u64(reader, "page_size", 4096));
+	rf_json_set_count(trace, "cpus", rf_reader_header_u64(reader, "cpus", 0));
 	json_object_set_new(trace, "missing_events", missing_events(header));
 	json_decref(header);
 	return trace;
@@ -113,15 +94,15 @@ json_t *rf_report_unreadable_trace(const char *path, const struct rf_error *err)
 	json_t *trace = json_object();
 	size_t i;
 
-	set_string(trace, "name", base_name(path));
+	rf_json_set_string(trace, "name", base_name(path));
 	json_object_set_new(trace, "complete", json_false());
 	for (i = 0; i < ARRAY_SIZE(counts); i++)
-		set_count(trace, counts[i], 0);
+		rf_json_set_count(trace, counts[i], 0);
 	json_object_set_new(trace, "records_by_kind", json_object());
 	json_object_set_new(trace, "damage", trace_damage(err, base_name(path)));
-	set_string(trace, "end", end_name(RF_END_NONE));
-	set_string(trace, "kernel", "unknown");
-	set_string(trace, "arch", "unknown");
+	rf_json_set_string(trace, "end", rf_end_names[RF_END_NONE]);
+	rf_json_set_string(trace, "kernel", "unknown");
+	rf_json_set_string(trace, "arch", "unknown");
 	json_object_set_new(trace, "missing_events", json_array());
 	return trace;
 }
@@ -173,7 +154,7 @@ static void add_kinds(json_t *sum, const json_t *trace)
 	const char *kind;
 
 	json_object_foreach(kinds, kind, value)
-		set_count(sum, kind, json_integer_value(json_object_get(sum, kind)) + json_integer_value(value));
+		rf_json_set_count(sum, kind, rf_json_number(sum, kind) + json_integer_value(value));
 }
 
 /* One object that speaks for all traces: sums where sums make sense, else what they have in common. */
@@ -187,22 +168,21 @@ static json_t *sum_traces(const json_t *traces)
 	size_t i, k;
 
 	for (k = 0; k < ARRAY_SIZE(sums); k++)
-		set_count(sum, sums[k], 0);
+		rf_json_set_count(sum, sums[k], 0);
 	json_array_foreach(traces, i, trace) {
 		for (k = 0; k < ARRAY_SIZE(sums); k++)
-			set_count(sum, sums[k], json_integer_value(json_object_get(sum, sums[k])) +
-						json_integer_value(json_object_get(trace, sums[k])));
+			rf_json_set_count(sum, sums[k], rf_json_number(sum, sums[k]) + rf_json_number(trace, sums[k]));
 		add_kinds(kinds, trace);
 		merge_arrays(damage, json_object_get(trace, "damage"));
 		merge_arrays(missing, json_object_get(trace, "missing_events"));
-		if (json_integer_value(json_object_get(trace, "cpus")) > cpus)
-			cpus = json_integer_value(json_object_get(trace, "cpus"));
+		if (rf_json_number(trace, "cpus") > cpus)
+			cpus = rf_json_number(trace, "cpus");
 		json_object_set(sum, "page_size_bytes", json_object_get(trace, "page_size_bytes"));
 	}
 	for (k = 0; k < ARRAY_SIZE(strings); k++)
 		json_object_set_new(sum, strings[k], joined_strings(traces, strings[k]));
-	set_count(sum, "cpus", cpus);
-	set_count(sum, "files", json_array_size(traces));
+	rf_json_set_count(sum, "cpus", cpus);
+	rf_json_set_count(sum, "files", json_array_size(traces));
 	json_object_set_new(sum, "records_by_kind", kinds);
 	json_object_set_new(sum, "damage", damage);
 	json_object_set_new(sum, "missing_events", missing);
@@ -227,16 +207,16 @@ static json_t *fidelity_section(const struct rf_fidelity *fidelity)
 	json_t *section = json_object(), *inferred = json_object(), *anomalies = json_object();
 	json_t *flushes = json_object();
 
-#define X(name, meaning) set_count(section, #name, fidelity->name);
+#define X(name, meaning) rf_json_set_count(section, #name, fidelity->name);
 	RF_FIDELITY(X)
 #undef X
-#define X(name, meaning) set_count(inferred, #name, fidelity->inferred.name);
+#define X(name, meaning) rf_json_set_count(inferred, #name, fidelity->inferred.name);
 	RF_INFERENCES(X)
 #undef X
-#define X(name, meaning) set_count(anomalies, #name, fidelity->anomalies.name);
+#define X(name, meaning) rf_json_set_count(anomalies, #name, fidelity->anomalies.name);
 	RF_TRACKER_ANOMALIES(X)
 #undef X
-#define X(name, meaning) set_count(flushes, #name, fidelity->tlb_flushes_recorded.name);
+#define X(name, meaning) rf_json_set_count(flushes, #name, fidelity->tlb_flushes_recorded.name);
 	RF_RECORDED_FLUSHES(X)
 #undef X
 	json_object_set_new(section, "inferred", inferred);
@@ -261,7 +241,7 @@ json_t *rf_report_build(const struct rf_report_parts *parts, const struct rf_res
 				    assumptions_array(&results->policies[i], &results->stats[i], parts->traces));
 		json_array_append_new(policies, policy);
 	}
-	set_string(report, "schema", RF_REPORT_SCHEMA);
+	rf_json_set_string(report, "schema", RF_REPORT_SCHEMA);
 	json_object_set_new(report, "tool", json_pack("{s:s, s:s}", "name", "refold", "version", REFOLD_VERSION));
 	json_object_set_new(report, "complete", json_boolean(all_complete(parts->traces)));
 	json_object_set_new(report, "trace", sum_traces(parts->traces));

@@ -53,11 +53,6 @@ void rf_table_write_readers(const json_t *report, FILE *out);
 void rf_table_write_windows(const json_t *report, FILE *out);
 void rf_table_write_processes(const json_t *report, FILE *out);
 
-/* "99.99 %", rounded down, so that only all of it is 100 %. */
-const char *rf_percent(u64 part, u64 whole, char *text, size_t size);
-/* "1,234,567" */
-const char *rf_group_digits(s64 value, char *text, size_t size);
-
 /*
  * What differs between two policies' results ("policies" members of reports), as a refold-diff/1 object without the
  * two sides' names; NULL on lack of memory.

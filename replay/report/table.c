@@ -7,13 +7,14 @@
 #include <string.h>
 
 #include "arch/counters.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "engine/stats.h"
 #include "replay/report/report.h"
 
-#define TABLE_WIDTH 100
 #define LABEL_WIDTH 26
 #define COUNTER_WIDTH 18
+#define PARAGRAPH_INDENT 11
 #define PARAGRAPH_MAX 4096	/* bytes: every counter of every kind of operation fits */
 
 /* A run of policies that fits next to each other; wider reports get several tables. */
@@ -30,62 +31,20 @@ static const char *const main_counters[] = {
 
 static const char *const folded_counters[] = { "live_blocks", "peak_live_blocks", "live_block_time_ms" };
 
-static s64 number(const json_t *object, const char *key)
-{
-	return json_integer_value(json_object_get(object, key));
-}
-
-static const char *string(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "?";
-}
-
-const char *rf_group_digits(s64 value, char *text, size_t size)
-{
-	char digits[24];
-	size_t length, i, used = 0;
-
-	length = snprintf(digits, sizeof(digits), "%lld", (long long)value);
-	for (i = 0; i < length && used + 2 < size; i++) {
-		text[used++] = digits[i];
-		if (digits[i] != '-' && i + 1 < length && (length - 1 - i) % 3 == 0)
-			text[used++] = ',';
-	}
-	text[used] = '\0';
-	return text;
-}
-
 static void print_number(FILE *out, s64 value, int width)
 {
-	char text[40];
+	char text[RF_DIGITS_MAX];
 
-	fprintf(out, "%*s", width, rf_group_digits(value, text, sizeof(text)));
+	fprintf(out, "%*s", width, rf_digits(value, text));
 }
 
-/* Text under a label, broken between words; '\v' is a space that does not break. */
 static void print_paragraph(FILE *out, const char *label, const char *text)
 {
-	size_t column = 11, length, i;
+	struct rf_paragraph paragraph;
 
-	fprintf(out, "%-11s", label);
-	while (*text) {
-		length = strcspn(text, " ");
-		if (column > 11 && column + 1 + length > TABLE_WIDTH) {
-			fprintf(out, "\n%11s", "");
-			column = 11;
-		} else if (column > 11) {
-			fputc(' ', out);
-			column++;
-		}
-		for (i = 0; i < length; i++)
-			fputc(text[i] == '\v' ? ' ' : text[i], out);
-		column += length;
-		text += length;
-		text += strspn(text, " ");
-	}
-	fputc('\n', out);
+	rf_paragraph_begin(&paragraph, out, label, PARAGRAPH_INDENT);
+	rf_paragraph_words(&paragraph, text);
+	rf_paragraph_end(&paragraph);
 }
 
 /* ---- what was replayed, and how well ------------------------------------------ */
@@ -93,18 +52,18 @@ static void print_paragraph(FILE *out, const char *label, const char *text)
 static void print_trace(FILE *out, const json_t *trace)
 {
 	const char *name = json_string_value(json_object_get(trace, "name"));
-	char line[400], records[40], files[40];
-	u64 ms = number(trace, "duration_ns") / 1000000;
+	char line[400], records[RF_DIGITS_MAX], files[40];
+	u64 ms = rf_json_number(trace, "duration_ns") / 1000000;
 
 	if (!name) {
-		snprintf(files, sizeof(files), "%lld traces", (long long)number(trace, "files"));
+		snprintf(files, sizeof(files), "%lld traces", (long long)rf_json_number(trace, "files"));
 		name = files;
 	}
 	snprintf(line, sizeof(line), "%.100s: %s records in %llu.%03llu s, Linux %.60s %.40s, %lld KiB pages, %lld CPUs",
 		 name,
-		 rf_group_digits(number(trace, "records"), records, sizeof(records)), (unsigned long long)(ms / 1000),
-		 (unsigned long long)(ms % 1000), string(trace, "kernel"), string(trace, "arch"),
-		 (long long)number(trace, "page_size_bytes") / 1024, (long long)number(trace, "cpus"));
+		 rf_digits(rf_json_number(trace, "records"), records), (unsigned long long)(ms / 1000),
+		 (unsigned long long)(ms % 1000), rf_json_string(trace, "kernel"), rf_json_string(trace, "arch"),
+		 (long long)rf_json_number(trace, "page_size_bytes") / 1024, (long long)rf_json_number(trace, "cpus"));
 	print_paragraph(out, "trace", line);
 }
 
@@ -127,18 +86,17 @@ static void print_missing(FILE *out, const json_t *trace)
 static void add_checks(struct rf_line *line, const json_t *fidelity, const char *ok_key, const char *bad_key,
 		       const char *what)
 {
-	s64 ok = number(fidelity, ok_key), all = ok + number(fidelity, bad_key);
-	char a[40], b[40];
+	s64 ok = rf_json_number(fidelity, ok_key), all = ok + rf_json_number(fidelity, bad_key);
+	char a[RF_DIGITS_MAX], b[RF_DIGITS_MAX];
 
 	if (all)
-		rf_line_add(line, "%s of %s %s; ", rf_group_digits(ok, a, sizeof(a)),
-			    rf_group_digits(all, b, sizeof(b)), what);
+		rf_line_add(line, "%s of %s %s; ", rf_digits(ok, a), rf_digits(all, b), what);
 }
 
 static void print_fidelity(FILE *out, const json_t *fidelity, const json_t *trace)
 {
-	char text[PARAGRAPH_MAX], a[40], b[40], present[24], pfn[24], order[24];
-	s64 ptes = number(fidelity, "ptes");
+	char text[PARAGRAPH_MAX], a[RF_DIGITS_MAX], b[RF_DIGITS_MAX], present[24], pfn[24], order[24];
+	s64 ptes = rf_json_number(fidelity, "ptes");
 	struct rf_line line;
 
 	rf_line_begin(&line, text, sizeof(text));
@@ -146,18 +104,17 @@ static void print_fidelity(FILE *out, const json_t *fidelity, const json_t *trac
 		rf_line_add(&line,
 			    "of %s entries in the final snapshots of %s processes %s are present, %s have the right "
 			    "page, %s the right folio order; %lld too many",
-			    rf_group_digits(ptes, a, sizeof(a)),
-			    rf_group_digits(number(fidelity, "processes_compared"), b, sizeof(b)),
-			    rf_percent(number(fidelity, "present"), ptes, present, sizeof(present)),
-			    rf_percent(number(fidelity, "pfn"), ptes, pfn, sizeof(pfn)),
-			    rf_percent(number(fidelity, "order"), ptes, order, sizeof(order)),
-			    (long long)number(fidelity, "extra"));
+			    rf_digits(ptes, a), rf_digits(rf_json_number(fidelity, "processes_compared"), b),
+			    rf_percent(rf_json_number(fidelity, "present"), ptes, present, sizeof(present)),
+			    rf_percent(rf_json_number(fidelity, "pfn"), ptes, pfn, sizeof(pfn)),
+			    rf_percent(rf_json_number(fidelity, "order"), ptes, order, sizeof(order)),
+			    (long long)rf_json_number(fidelity, "extra"));
 		print_paragraph(out, "fidelity", text);
 		rf_line_begin(&line, text, sizeof(text));
 	}
 	add_checks(&line, fidelity, "fault_checks_ok", "fault_checks_bad", "faults hit the entry their error code says");
 	add_checks(&line, fidelity, "rss_checks_ok", "rss_checks_bad", "RSS counters agree");
-	rf_line_add(&line, "%s events lost", rf_group_digits(number(trace, "lost_events"), a, sizeof(a)));
+	rf_line_add(&line, "%s events lost", rf_digits(rf_json_number(trace, "lost_events"), a));
 	print_paragraph(out, ptes ? "" : "fidelity", text);
 }
 
@@ -182,26 +139,25 @@ static void print_flushes(FILE *out, const json_t *report)
 		{ "madvise", { "zap_dontneed", "zap_guard", "zap_remove", "madv_free", "madv_cold" } },
 	};
 	const json_t *recorded = json_object_get(json_object_get(report, "fidelity"), "tlb_flushes_recorded"), *policy;
-	char text[PARAGRAPH_MAX], a[40], b[40];
+	char text[PARAGRAPH_MAX], a[RF_DIGITS_MAX], b[RF_DIGITS_MAX];
 	struct rf_line line;
 	size_t i, k, row;
 
 	json_array_foreach(json_object_get(report, "policies"), i, policy) {
 		const json_t *operations = json_object_get(policy, "operations");
 
-		if (strcmp(string(policy, "arch"), "x86"))
+		if (strcmp(rf_json_string(policy, "arch"), "x86"))
 			continue;
 		rf_line_begin(&line, text, sizeof(text));
-		rf_line_add(&line, "%.60s against the kernel's own:", string(policy, "name"));
+		rf_line_add(&line, "%.60s against the kernel's own:", rf_json_string(policy, "name"));
 		for (k = 0; k < ARRAY_SIZE(causes); k++) {
-			u64 predicted = 0, seen = number(recorded, causes[k].cause);
+			u64 predicted = 0, seen = rf_json_number(recorded, causes[k].cause);
 
 			for (row = 0; row < ARRAY_SIZE(causes[k].rows) && causes[k].rows[row]; row++)
-				predicted += number(json_object_get(operations, causes[k].rows[row]), "flush_calls");
+				predicted += rf_json_number(json_object_get(operations, causes[k].rows[row]), "flush_calls");
 			if (predicted || seen)
 				rf_line_add(&line, " %s\v%s/%s", causes[k].cause,
-					    rf_group_digits(predicted, a, sizeof(a)),
-					    rf_group_digits(seen, b, sizeof(b)));
+					    rf_digits(predicted, a), rf_digits(seen, b));
 		}
 		print_paragraph(out, "flushes", text);
 	}
@@ -228,7 +184,7 @@ static bool goes_without_saying(const char *assumption)
 static void print_assumptions(FILE *out, const json_t *policies)
 {
 	const json_t *policy, *assumption;
-	char text[PARAGRAPH_MAX], digits[40];
+	char text[PARAGRAPH_MAX], digits[RF_DIGITS_MAX];
 	struct rf_line line;
 	size_t i, k, named;
 
@@ -236,18 +192,18 @@ static void print_assumptions(FILE *out, const json_t *policies)
 		const json_t *geometry = json_object_get(policy, "geometry");
 
 		rf_line_begin(&line, text, sizeof(text));
-		rf_line_add(&line, "%.60s, pages of %lld\vKiB in tables of %s:", string(policy, "name"),
-			    (long long)number(geometry, "page_size_bytes") / 1024,
-			    rf_group_digits(number(geometry, "table_entries"), digits, sizeof(digits)));
+		rf_line_add(&line, "%.60s, pages of %lld\vKiB in tables of %s:", rf_json_string(policy, "name"),
+			    (long long)rf_json_number(geometry, "page_size_bytes") / 1024,
+			    rf_digits(rf_json_number(geometry, "table_entries"), digits));
 		named = 0;
 		json_array_foreach(json_object_get(policy, "assumptions"), k, assumption) {
-			s64 count = number(assumption, "count");
+			s64 count = rf_json_number(assumption, "count");
 
-			if (goes_without_saying(string(assumption, "name")))
+			if (goes_without_saying(rf_json_string(assumption, "name")))
 				continue;
-			rf_line_add(&line, "%s %.40s", named++ ? "," : "", string(assumption, "name"));
+			rf_line_add(&line, "%s %.40s", named++ ? "," : "", rf_json_string(assumption, "name"));
 			if (count)
-				rf_line_add(&line, "\v%s", rf_group_digits(count, digits, sizeof(digits)));
+				rf_line_add(&line, "\v%s", rf_digits(count, digits));
 		}
 		if (named)
 			print_paragraph(out, "assumed", text);
@@ -288,12 +244,12 @@ static int longest_part(const char *name)
 static int column_width(const json_t *policy)
 {
 	const json_t *totals = json_object_get(policy, "totals"), *value;
-	int width = longest_part(string(policy, "name")), length;
+	int width = longest_part(rf_json_string(policy, "name")), length;
 	const char *key;
-	char text[40];
+	char text[RF_DIGITS_MAX];
 
 	json_object_foreach((json_t *)totals, key, value) {
-		length = strlen(rf_group_digits(json_integer_value(value), text, sizeof(text)));
+		length = strlen(rf_digits(json_integer_value(value), text));
 		if (length > width)
 			width = length;
 	}
@@ -310,7 +266,7 @@ static bool next_columns(struct columns *columns, int left)
 	while (columns->end < nr && columns->end < RF_MAX_POLICIES) {
 		columns->width[columns->end] = column_width(json_array_get(columns->policies, columns->end));
 		used += columns->width[columns->end];
-		if (used > TABLE_WIDTH && columns->end > columns->first)
+		if (used > RF_TEXT_WIDTH && columns->end > columns->first)
 			break;
 		columns->end++;
 	}
@@ -324,7 +280,7 @@ static void print_heads(FILE *out, const struct columns *columns, const char *le
 	size_t i;
 
 	for (i = columns->first; i < columns->end; i++)
-		rest[i] = string(json_array_get(columns->policies, i), "name");
+		rest[i] = rf_json_string(json_array_get(columns->policies, i), "name");
 	while (more) {
 		more = false;
 		fprintf(out, "%-*s", LABEL_WIDTH + COUNTER_WIDTH, left);
@@ -344,8 +300,8 @@ static void print_heads(FILE *out, const struct columns *columns, const char *le
 static s64 value_of(const json_t *policy, const char *row, const char *counter)
 {
 	if (!row)
-		return number(json_object_get(policy, "totals"), counter);
-	return number(json_object_get(json_object_get(policy, "operations"), row), counter);
+		return rf_json_number(json_object_get(policy, "totals"), counter);
+	return rf_json_number(json_object_get(json_object_get(policy, "operations"), row), counter);
 }
 
 /* Over all policies, not only the visible ones. With one policy there is nothing to compare: what is not 0 counts. */
@@ -383,7 +339,7 @@ static const char *total_counter(size_t index)
 
 static void print_same(FILE *out, const json_t *policies)
 {
-	char text[PARAGRAPH_MAX], digits[40];
+	char text[PARAGRAPH_MAX], digits[RF_DIGITS_MAX];
 	struct rf_line line;
 	const char *counter;
 	size_t i;
@@ -395,7 +351,7 @@ static void print_same(FILE *out, const json_t *policies)
 		if (!value || worth_a_row(policies, NULL, counter))
 			continue;
 		rf_line_add(&line, "%s%s\v%s", line.used ? ", " : "", counter,
-			    rf_group_digits(value, digits, sizeof(digits)));
+			    rf_digits(value, digits));
 	}
 	if (line.used)
 		print_paragraph(out, "all alike", text);
@@ -438,10 +394,10 @@ static bool operation_differs(const json_t *policies, const char *row)
 /* The number of operations is the same under every policy; it stands beside the name. */
 static void print_operation(FILE *out, const struct columns *columns, const char *row)
 {
-	char label[64], digits[40];
+	char label[64], digits[RF_DIGITS_MAX];
 	size_t i;
 
-	rf_group_digits(value_of(json_array_get(columns->policies, 0), row, "operations"), digits, sizeof(digits));
+	rf_digits(value_of(json_array_get(columns->policies, 0), row, "operations"), digits);
 	snprintf(label, sizeof(label), "%-14s %9s", row, digits);
 	for (i = 0; i < ARRAY_SIZE(main_counters); i++) {
 		if (!worth_a_row(columns->policies, row, main_counters[i]))
@@ -478,7 +434,7 @@ static void print_operations(FILE *out, const json_t *policies)
 
 static s64 read_of(const json_t *policy, const char *site, const char *counter)
 {
-	return number(json_object_get(json_object_get(policy, "readers"), site), counter);
+	return rf_json_number(json_object_get(json_object_get(policy, "readers"), site), counter);
 }
 
 static bool reads_differ(const json_t *policies, const char *site, const char *counter)
@@ -511,9 +467,9 @@ static bool any_read(const json_t *policies, const char *site, const char *count
 /* Where policies batch differently, even the number of calls is a policy's own. */
 static void print_site(FILE *out, const struct columns *columns, const char *site)
 {
-	char label[64], digits[40];
+	char label[64], digits[RF_DIGITS_MAX];
 
-	rf_group_digits(read_of(json_array_get(columns->policies, 0), site, "calls"), digits, sizeof(digits));
+	rf_digits(read_of(json_array_get(columns->policies, 0), site, "calls"), digits);
 	snprintf(label, sizeof(label), "%-18s %6s ", site, digits);
 	if (reads_differ(columns->policies, site, "calls")) {
 		print_reads(out, columns, site, site, "calls");

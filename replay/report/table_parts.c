@@ -5,6 +5,8 @@
  */
 #include <string.h>
 
+#include "base/json.h"
+#include "base/text.h"
 #include "replay/report/report.h"
 
 /* The last one only windows have. */
@@ -18,34 +20,26 @@ struct layout {
 	int counter_widths[ARRAY_SIZE(shown)];
 };
 
-static const char *string(const json_t *object, const char *key)
+static const char *counter(const json_t *policy, size_t i, char *text)
 {
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "?";
-}
-
-static const char *counter(const json_t *policy, size_t i, char *text, size_t size)
-{
-	return rf_group_digits(json_integer_value(json_object_get(json_object_get(policy, "totals"), shown[i])), text,
-			       size);
+	return rf_digits(rf_json_number(json_object_get(policy, "totals"), shown[i]), text);
 }
 
 /* The label; with its number where it is not the first of that label. */
 static void window_label(const json_t *window, char *text, size_t size)
 {
-	long long occurrence = json_integer_value(json_object_get(window, "occurrence"));
+	long long occurrence = rf_json_number(window, "occurrence");
 
 	if (occurrence > 1)
-		snprintf(text, size, "%s (%lld)", string(window, "label"), occurrence);
+		snprintf(text, size, "%s (%lld)", rf_json_string(window, "label"), occurrence);
 	else
-		snprintf(text, size, "%s", string(window, "label"));
+		snprintf(text, size, "%s", rf_json_string(window, "label"));
 }
 
 static void process_label(const json_t *process, char *text, size_t size)
 {
-	snprintf(text, size, "%lld %s", json_integer_value(json_object_get(process, "pid")),
-		 string(process, "command"));
+	snprintf(text, size, "%lld %s", (long long)rf_json_number(process, "pid"),
+		 rf_json_string(process, "command"));
 }
 
 static void widen(int *width, const char *text)
@@ -70,9 +64,9 @@ static void measure(struct layout *layout, const json_t *parts)
 		layout->label(part, text, sizeof(text));
 		widen(&layout->label_width, text);
 		json_array_foreach(json_object_get(part, "policies"), k, policy) {
-			widen(&layout->policy_width, string(policy, "name"));
+			widen(&layout->policy_width, rf_json_string(policy, "name"));
 			for (n = 0; n < layout->nr; n++)
-				widen(&layout->counter_widths[n], counter(policy, n, text, sizeof(text)));
+				widen(&layout->counter_widths[n], counter(policy, n, text));
 		}
 	}
 }
@@ -86,11 +80,11 @@ static void write_part(FILE *out, const struct layout *layout, const json_t *par
 	layout->label(part, text, sizeof(text));
 	json_array_foreach(json_object_get(part, "policies"), k, policy) {
 		fprintf(out, "%-*s  %-*s", layout->label_width, k ? "" : text, layout->policy_width,
-			string(policy, "name"));
+			rf_json_string(policy, "name"));
 		for (n = 0; n < layout->nr; n++) {
-			char digits[40];
+			char digits[RF_DIGITS_MAX];
 
-			fprintf(out, "  %*s", layout->counter_widths[n], counter(policy, n, digits, sizeof(digits)));
+			fprintf(out, "  %*s", layout->counter_widths[n], counter(policy, n, digits));
 		}
 		fputc('\n', out);
 	}

@@ -6,12 +6,9 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/json.h"
+#include "base/text.h"
 #include "replay/report/report.h"
-
-static u64 count(const json_t *object, const char *key)
-{
-	return json_integer_value(json_object_get(object, key));
-}
 
 static void warn(json_t *list, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -30,31 +27,21 @@ static bool poor(u64 good, u64 whole)
 	return (unsigned __int128)good * 1000 < (unsigned __int128)whole * 999;
 }
 
-/* Percent with two digits, rounded down: 99.999 % is not 100 %. */
-const char *rf_percent(u64 part, u64 whole, char *text, size_t size)
-{
-	u64 hundredths = whole ? (u64)((unsigned __int128)part * 10000 / whole) : 10000;
-
-	snprintf(text, size, "%llu.%02llu %%", (unsigned long long)(hundredths / 100),
-		 (unsigned long long)(hundredths % 100));
-	return text;
-}
-
 static void warn_of_damage(json_t *list, const json_t *report)
 {
 	const json_t *traces = json_object_get(report, "traces"), *trace, *damage;
 	size_t i;
 
 	json_array_foreach(traces, i, trace) {
-		const char *name = json_string_value(json_object_get(trace, "name"));
+		const char *name = rf_json_string(trace, "name");
 
 		if (json_is_true(json_object_get(trace, "complete")))
 			continue;
 		damage = json_array_get(json_object_get(trace, "damage"), 0);
 		if (damage)
 			warn(list, "%s is damaged at byte %llu (%s): the results cover only what could be read", name,
-			     (unsigned long long)count(damage, "offset_bytes"),
-			     json_string_value(json_object_get(damage, "reason")));
+			     (unsigned long long)rf_json_number(damage, "offset_bytes"),
+			     rf_json_string(damage, "reason"));
 		else
 			warn(list, "%s has no end: it was cut, and the results cover only what is there", name);
 	}
@@ -63,14 +50,14 @@ static void warn_of_damage(json_t *list, const json_t *report)
 static void warn_of_losses(json_t *list, const json_t *report)
 {
 	const json_t *trace = json_object_get(report, "trace"), *fidelity = json_object_get(report, "fidelity");
-	u64 lost = count(trace, "lost_events"), inexact = count(fidelity, "inexact_mms");
+	u64 lost = rf_json_number(trace, "lost_events"), inexact = rf_json_number(fidelity, "inexact_mms");
 
 	if (lost)
 		warn(list, "%llu events were lost beside %llu that were recorded: counts are too low and may be wrong",
-		     (unsigned long long)lost, (unsigned long long)count(trace, "records"));
+		     (unsigned long long)lost, (unsigned long long)rf_json_number(trace, "records"));
 	if (inexact)
 		warn(list, "%llu of %llu address spaces are inexact: events were lost or their snapshot is torn",
-		     (unsigned long long)inexact, (unsigned long long)count(fidelity, "mms"));
+		     (unsigned long long)inexact, (unsigned long long)rf_json_number(fidelity, "mms"));
 }
 
 static void warn_of_poor_fidelity(json_t *list, const json_t *fidelity)
@@ -81,33 +68,33 @@ static void warn_of_poor_fidelity(json_t *list, const json_t *fidelity)
 		{ "present", "are present" }, { "pfn", "have the right page frame" },
 		{ "order", "have the right folio order" },
 	};
-	u64 ptes = count(fidelity, "ptes"), ok, bad;
+	u64 ptes = rf_json_number(fidelity, "ptes"), ok, bad;
 	char percent[32];
 	size_t i;
 
 	if (!ptes)
 		warn(list, "no final snapshot to compare with: how faithful the replay is, is not known");
 	for (i = 0; i < ARRAY_SIZE(parts); i++)
-		if (poor(count(fidelity, parts[i].key), ptes))
+		if (poor(rf_json_number(fidelity, parts[i].key), ptes))
 			warn(list, "only %s of the snapshots' entries %s",
-			     rf_percent(count(fidelity, parts[i].key), ptes, percent, sizeof(percent)), parts[i].text);
-	if (poor(ptes, ptes + count(fidelity, "extra")))
+			     rf_percent(rf_json_number(fidelity, parts[i].key), ptes, percent, sizeof(percent)), parts[i].text);
+	if (poor(ptes, ptes + rf_json_number(fidelity, "extra")))
 		warn(list, "the replay holds %llu entries that the snapshots do not have",
-		     (unsigned long long)count(fidelity, "extra"));
-	ok = count(fidelity, "fault_checks_ok");
-	bad = count(fidelity, "fault_checks_bad");
+		     (unsigned long long)rf_json_number(fidelity, "extra"));
+	ok = rf_json_number(fidelity, "fault_checks_ok");
+	bad = rf_json_number(fidelity, "fault_checks_bad");
 	if (poor(ok, ok + bad))
 		warn(list, "only %s of the faults hit an entry as their error code says",
 		     rf_percent(ok, ok + bad, percent, sizeof(percent)));
-	ok = count(fidelity, "rss_checks_ok");
-	bad = count(fidelity, "rss_checks_bad");
+	ok = rf_json_number(fidelity, "rss_checks_ok");
+	bad = rf_json_number(fidelity, "rss_checks_bad");
 	if (poor(ok, ok + bad))
 		warn(list, "only %s of the RSS counters agree", rf_percent(ok, ok + bad, percent, sizeof(percent)));
 }
 
 static void warn_of_windows(json_t *list, const json_t *report)
 {
-	u64 left_out = count(json_object_get(report, "trace"), "windows_left_out");
+	u64 left_out = rf_json_number(json_object_get(report, "trace"), "windows_left_out");
 
 	if (left_out)
 		warn(list, "%llu windows behind the first %d of a trace are left out; choose fewer with --window-begin",
@@ -124,7 +111,7 @@ static void warn_of_anomalies(json_t *list, const json_t *policies)
 		json_object_foreach(json_object_get(policy, "anomalies"), name, number)
 			if (json_integer_value(number))
 				warn(list, "%s: the machine met %lld operations it did not expect (%s)",
-				     json_string_value(json_object_get(policy, "name")),
+				     rf_json_string(policy, "name"),
 				     (long long)json_integer_value(number), name);
 }
 

@@ -55,7 +55,7 @@ LIBRARIES = {
     'kbuffer.h': 'capture/tracefs traces/import',
     'trace-cmd.h': 'traces/import',
     'zstd.h': 'traces traces/import',
-    'jansson.h': 'traces traces/events traces/import engine/policy race replay/report replay/commands',
+    'jansson.h': 'base traces traces/events traces/import engine/policy race replay/report replay/commands',
 }
 
 # Includes that break a rule and are still there: (file, header).

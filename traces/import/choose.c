@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "traces/import/importing.h"
 
 static u64 count_of(const struct importing *importing, const struct rf_dat_format *format)
@@ -142,9 +143,10 @@ static bool is_missed(const struct importing *importing, size_t i)
 
 static void warn_of_missing(struct importing *importing)
 {
-	char calls[300] = "";
-	size_t used = 0;
+	char calls[300];
+	struct rf_line line;
 
+	rf_line_begin(&line, calls, sizeof(calls));
 	for (size_t i = 0; i < rf_nr_events; i++) {
 		const struct rf_event *event = &rf_events[i];
 
@@ -152,11 +154,10 @@ static void warn_of_missing(struct importing *importing)
 			continue;
 		if (strcmp(event->system, "syscalls"))
 			import_warn(importing, "%s: %s", importing->rows[i].reason, event->without);
-		else if (!strncmp(event->name, "sys_enter_", 10) && used < sizeof(calls) - 32)
-			used += (size_t)snprintf(calls + used, sizeof(calls) - used, "%s%s", used ? ", " : "",
-						 event->name + 10);
+		else if (!strncmp(event->name, "sys_enter_", 10))
+			rf_line_add(&line, "%s%s", line.used ? ", " : "", event->name + 10);
 	}
-	if (used)
+	if (line.used)
 		import_warn(importing, "system calls that were not recorded: %s: what they change is missed", calls);
 }
 

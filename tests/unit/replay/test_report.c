@@ -84,27 +84,6 @@ static s64 number(const json_t *object, const char *key)
 	return json_integer_value(json_object_get(object, key));
 }
 
-static void test_digits(void **state)
-{
-	char text[40];
-
-	assert_string_equal(rf_group_digits(0, text, sizeof(text)), "0");
-	assert_string_equal(rf_group_digits(999, text, sizeof(text)), "999");
-	assert_string_equal(rf_group_digits(1000, text, sizeof(text)), "1,000");
-	assert_string_equal(rf_group_digits(-123456, text, sizeof(text)), "-123,456");
-	assert_string_equal(rf_group_digits(INT64_MAX, text, sizeof(text)), "9,223,372,036,854,775,807");
-	assert_string_equal(rf_group_digits(INT64_MIN, text, sizeof(text)), "-9,223,372,036,854,775,808");
-}
-
-static void test_percent_never_rounds_up(void **state)
-{
-	char text[40];
-
-	assert_string_equal(rf_percent(999999, 1000000, text, sizeof(text)), "99.99 %");
-	assert_string_equal(rf_percent(7, 7, text, sizeof(text)), "100.00 %");
-	assert_string_equal(rf_percent(0, 7, text, sizeof(text)), "0.00 %");
-}
-
 static void test_progress_text(void **state)
 {
 	struct rf_progress progress = { .total = 10000000, .done = 2500000 };
@@ -369,8 +348,6 @@ static void test_diff(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_digits),
-		cmocka_unit_test(test_percent_never_rounds_up),
 		cmocka_unit_test(test_progress_text),
 		cmocka_unit_test(test_report_is_deterministic),
 		cmocka_unit_test(test_report_content),

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* Members of JSON objects in one call. For code that links jansson; base itself does not. */
+#ifndef REFOLD_BASE_JSON_H
+#define REFOLD_BASE_JSON_H
+
+#include <jansson.h>
+
+#include "base/types.h"
+
+/* 0 where there is none. */
+static inline s64 rf_json_number(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+/* "?" where there is none. */
+static inline const char *rf_json_string(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "?";
+}
+
+/* JSON's lack of unsigned 64-bit values bounds counters at 2^63, far above any count of events. */
+static inline void rf_json_set_count(json_t *object, const char *key, u64 value)
+{
+	json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+static inline void rf_json_set_string(json_t *object, const char *key, const char *value)
+{
+	json_object_set_new(object, key, json_string(value));
+}
+
+#endif
