@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The head of the table: warnings first, then what was replayed, how faithful the replay is, and what its machines stand
+ * on that was not recorded.
+ */
+#include <string.h>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "replay/report/table.h"
+
+#define LABEL_WIDTH 11
+
+void table_paragraph(FILE *out, const char *label, const char *text)
+{
+	struct rf_paragraph paragraph;
+
+	rf_paragraph_begin(&paragraph, out, label, LABEL_WIDTH);
+	rf_paragraph_words(&paragraph, text);
+	rf_paragraph_end(&paragraph);
+}
+
+static void print_trace(FILE *out, const json_t *trace)
+{
+	const char *name = json_string_value(json_object_get(trace, "name"));
+	char line[400], records[RF_DIGITS_MAX], files[40];
+	u64 ms = rf_json_number(trace, "duration_ns") / 1000000;
+
+	if (!name) {
+		snprintf(files, sizeof(files), "%lld traces", (long long)rf_json_number(trace, "files"));
+		name = files;
+	}
+	snprintf(line, sizeof(line), "%.100s: %s records in %llu.%03llu s, Linux %.60s %.40s, %lld KiB pages, %lld CPUs",
+		 name,
+		 rf_digits(rf_json_number(trace, "records"), records), (unsigned long long)(ms / 1000),
+		 (unsigned long long)(ms % 1000), rf_json_string(trace, "kernel"), rf_json_string(trace, "arch"),
+		 (long long)rf_json_number(trace, "page_size_bytes") / 1024, (long long)rf_json_number(trace, "cpus"));
+	table_paragraph(out, "trace", line);
+}
+
+/* Not a warning: what the recording lacks for it, the fidelity shows. */
+static void print_missing(FILE *out, const json_t *trace)
+{
+	const json_t *name;
+	char text[PARAGRAPH_MAX];
+	struct rf_line line;
+	size_t i;
+
+	rf_line_begin(&line, text, sizeof(text));
+	json_array_foreach(json_object_get(trace, "missing_events"), i, name)
+		rf_line_add(&line, "%s%s", i ? ", " : "recorded without ", json_string_value(name));
+	if (line.used)
+		table_paragraph(out, "", text);
+}
+
+/* "; N of M what" where anything was checked. */
+static void add_checks(struct rf_line *line, const json_t *fidelity, const char *ok_key, const char *bad_key,
+		       const char *what)
+{
+	s64 ok = rf_json_number(fidelity, ok_key), all = ok + rf_json_number(fidelity, bad_key);
+	char a[RF_DIGITS_MAX], b[RF_DIGITS_MAX];
+
+	if (all)
+		rf_line_add(line, "%s of %s %s; ", rf_digits(ok, a), rf_digits(all, b), what);
+}
+
+static void print_fidelity(FILE *out, const json_t *fidelity, const json_t *trace)
+{
+	char text[PARAGRAPH_MAX], a[RF_DIGITS_MAX], b[RF_DIGITS_MAX], present[24], pfn[24], order[24];
+	s64 ptes = rf_json_number(fidelity, "ptes");
+	struct rf_line line;
+
+	rf_line_begin(&line, text, sizeof(text));
+	if (ptes) {
+		rf_line_add(&line,
+			    "of %s entries in the final snapshots of %s processes %s are present, %s have the right "
+			    "page, %s the right folio order; %lld too many",
+			    rf_digits(ptes, a), rf_digits(rf_json_number(fidelity, "processes_compared"), b),
+			    rf_percent(rf_json_number(fidelity, "present"), ptes, present, sizeof(present)),
+			    rf_percent(rf_json_number(fidelity, "pfn"), ptes, pfn, sizeof(pfn)),
+			    rf_percent(rf_json_number(fidelity, "order"), ptes, order, sizeof(order)),
+			    (long long)rf_json_number(fidelity, "extra"));
+		table_paragraph(out, "fidelity", text);
+		rf_line_begin(&line, text, sizeof(text));
+	}
+	add_checks(&line, fidelity, "fault_checks_ok", "fault_checks_bad", "faults hit the entry their error code says");
+	add_checks(&line, fidelity, "rss_checks_ok", "rss_checks_bad", "RSS counters agree");
+	rf_line_add(&line, "%s events lost", rf_digits(rf_json_number(trace, "lost_events"), a));
+	table_paragraph(out, ptes ? "" : "fidelity", text);
+}
+
+/*
+ * Where the recorded kernel told of its own flushes (x86), a policy of that architecture can be held against them,
+ * cause by cause.
+ */
+static void print_flushes(FILE *out, const json_t *report)
+{
+	/* The causes the kernel's flushes were seen in, and the rows that predict them. */
+	static const struct {
+		const char *cause, *rows[5];
+	} causes[] = {
+		{ "cow", { "cow" } },
+		{ "munmap", { "zap_munmap" } },
+		{ "mprotect", { "mprotect" } },
+		{ "brk", { "zap_brk" } },
+		{ "fork", { "fork" } },
+		{ "exec", { "exec" } },
+		{ "mmap", { "zap_mmap_fixed" } },
+		{ "mremap", { "mremap", "zap_mremap" } },
+		{ "madvise", { "zap_dontneed", "zap_guard", "zap_remove", "madv_free", "madv_cold" } },
+	};
+	const json_t *recorded = json_object_get(json_object_get(report, "fidelity"), "tlb_flushes_recorded"), *policy;
+	char text[PARAGRAPH_MAX], a[RF_DIGITS_MAX], b[RF_DIGITS_MAX];
+	struct rf_line line;
+	size_t i, k, row;
+
+	json_array_foreach(json_object_get(report, "policies"), i, policy) {
+		const json_t *operations = json_object_get(policy, "operations");
+
+		if (strcmp(rf_json_string(policy, "arch"), "x86"))
+			continue;
+		rf_line_begin(&line, text, sizeof(text));
+		rf_line_add(&line, "%.60s against the kernel's own:", rf_json_string(policy, "name"));
+		for (k = 0; k < ARRAY_SIZE(causes); k++) {
+			u64 predicted = 0, seen = rf_json_number(recorded, causes[k].cause);
+
+			for (row = 0; row < ARRAY_SIZE(causes[k].rows) && causes[k].rows[row]; row++)
+				predicted += rf_json_number(json_object_get(operations, causes[k].rows[row]), "flush_calls");
+			if (predicted || seen)
+				rf_line_add(&line, " %s\v%s/%s", causes[k].cause,
+					    rf_digits(predicted, a), rf_digits(seen, b));
+		}
+		table_paragraph(out, "flushes", text);
+	}
+}
+
+static bool flushes_recorded(const json_t *report)
+{
+	json_t *recorded = json_object_get(json_object_get(report, "fidelity"), "tlb_flushes_recorded"), *value;
+	const char *cause;
+
+	json_object_foreach(recorded, cause, value)
+		if (json_integer_value(value))
+			return true;
+	return false;
+}
+
+/* What every column stands on that was recorded elsewhere is no news; the report has all of it, as sentences. */
+static bool goes_without_saying(const char *assumption)
+{
+	return !strcmp(assumption, "recorded_arch") || !strcmp(assumption, "other_cpus");
+}
+
+/* A line for each policy whose machine is not what was recorded: its pages, and what that left open, how often. */
+static void print_assumptions(FILE *out, const json_t *policies)
+{
+	const json_t *policy, *assumption;
+	char text[PARAGRAPH_MAX], digits[RF_DIGITS_MAX];
+	struct rf_line line;
+	size_t i, k, named;
+
+	json_array_foreach(policies, i, policy) {
+		const json_t *geometry = json_object_get(policy, "geometry");
+
+		rf_line_begin(&line, text, sizeof(text));
+		rf_line_add(&line, "%.60s, pages of %lld\vKiB in tables of %s:", rf_json_string(policy, "name"),
+			    (long long)rf_json_number(geometry, "page_size_bytes") / 1024,
+			    rf_digits(rf_json_number(geometry, "table_entries"), digits));
+		named = 0;
+		json_array_foreach(json_object_get(policy, "assumptions"), k, assumption) {
+			s64 count = rf_json_number(assumption, "count");
+
+			if (goes_without_saying(rf_json_string(assumption, "name")))
+				continue;
+			rf_line_add(&line, "%s %.40s", named++ ? "," : "", rf_json_string(assumption, "name"));
+			if (count)
+				rf_line_add(&line, "\v%s", rf_digits(count, digits));
+		}
+		if (named)
+			table_paragraph(out, "assumed", text);
+	}
+}
+
+void table_head(const json_t *report, FILE *out)
+{
+	const json_t *traces = json_object_get(report, "traces"), *trace = json_object_get(report, "trace"), *warning;
+	size_t i;
+
+	json_array_foreach(json_object_get(report, "warnings"), i, warning)
+		table_paragraph(out, "WARNING", json_string_value(warning));
+	print_trace(out, json_array_size(traces) == 1 ? json_array_get(traces, 0) : trace);
+	print_missing(out, trace);
+	print_fidelity(out, json_object_get(report, "fidelity"), trace);
+	if (flushes_recorded(report))
+		print_flushes(out, report);
+	print_assumptions(out, json_object_get(report, "policies"));
+}
