@@ -381,12 +381,13 @@ static int collect_processes(struct rf_results *results, struct ring *ring)
 	return 0;
 }
 
-static int track(struct rf_tracker *tracker, struct rf_progress *progress, struct rf_error *err)
+static int track(struct rf_tracker *tracker, const struct rf_run_options *run, struct rf_error *err)
 {
 	s64 nr;
 
 	while ((nr = rf_tracker_run(tracker, RECORDS_A_STEP, err)) > 0)
-		rf_progress_add(progress, nr);
+		if (run->progress)
+			run->progress(run->progress_context, nr);
 	return nr;
 }
 
@@ -436,7 +437,7 @@ int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const str
 		return -ENOMEM;
 	options.context = ring;
 	tracker = rf_tracker_create(reader, &options, err);
-	ret = tracker ? track(tracker, run->progress, err) : -ENOMEM;
+	ret = tracker ? track(tracker, run, err) : -ENOMEM;
 	machine_error = ring_stop(ring);
 	if (!ret && machine_error)
 		ret = rf_error_set(err, machine_error, RF_NO_OFFSET, "a machine stopped: %s", strerror(-machine_error));

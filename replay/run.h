@@ -11,7 +11,6 @@
 #include "engine/policy/policy.h"
 #include "engine/stats.h"
 #include "replay/tracker/fidelity.h"
-#include "replay/commands/progress.h"
 #include "replay/windows.h"
 
 /* What the replays of one report add up to; a second trace adds to the first. */
@@ -31,7 +30,8 @@ int rf_results_init(struct rf_results *results, const struct rf_policy *policies
 void rf_results_free(struct rf_results *results);
 
 struct rf_run_options {
-	struct rf_progress *progress;
+	void (*progress)(void *context, u64 records);	/* so many more are done; NULL: nobody waits */
+	void *progress_context;
 	FILE *page_tables;				/* as in struct rf_tracker_options */
 	const struct rf_window_patterns *patterns;	/* NULL: no windows */
 	bool processes;					/* count each process, too */

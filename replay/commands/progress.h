@@ -13,11 +13,12 @@ struct rf_progress {
 };
 
 void rf_progress_begin(struct rf_progress *progress, bool wanted, u64 total_records);
-void rf_progress_add(struct rf_progress *progress, u64 records);
+/* context: a struct rf_progress. As struct rf_run_options wants it. */
+void rf_progress_add(void *context, u64 records);
 /* Take the line away. */
 void rf_progress_end(struct rf_progress *progress);
 
-/* The text of the line after elapsed_ns: "  12,345,678 records, 5.1 M/s, 43 %, 12 s left"; as snprintf. */
-int rf_progress_text(const struct rf_progress *progress, u64 elapsed_ns, char *text, int size);
+/* The text of the line after elapsed_ns: "12.3 M records, 5.10 M/s, 43 %, 12 s left". */
+void rf_progress_text(const struct rf_progress *progress, u64 elapsed_ns, char *text, size_t size);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "engine/policy/text.h"
 #include "replay/commands/commands.h"
+#include "replay/commands/progress.h"
 #include "replay/report/report.h"
 
 /* The steps of contpte's history that a reader wants to see first. */
@@ -211,7 +212,7 @@ static int replay_trace(const char *path, struct rf_results *results, struct rf_
 	}
 	run->page_size = rf_reader_header_u64(reader, "page_size", 4096);
 	if (rf_run_trace(reader, results, run, &err)) {
-		rf_progress_end(run->progress);
+		rf_progress_end(run->progress_context);
 		code = rf_command_error(path, &err);
 		/* Damage is never an error of the run: this is something else. */
 		code = code == RF_EXIT_DAMAGED ? RF_EXIT_FAILED : code;
@@ -219,13 +220,13 @@ static int replay_trace(const char *path, struct rf_results *results, struct rf_
 		json_array_append_new(parts->traces, rf_report_trace(path, reader, results));
 		rf_report_add_parts(parts, path, reader, results);
 		if (run->patterns->chosen && !results->windows.nr) {
-			rf_progress_end(run->progress);
+			rf_progress_end(run->progress_context);
 			fprintf(stderr, "refold: %s: none of its %llu marks begins a window\n", path,
 				(unsigned long long)results->kinds[RF_MARKER]);
 		}
 		damage = rf_reader_damage(reader);
 		if (damage || !rf_reader_summary(reader)->complete) {
-			rf_progress_end(run->progress);
+			rf_progress_end(run->progress_context);
 			code = RF_EXIT_DAMAGED;
 			if (damage)
 				rf_command_error(path, damage);
@@ -243,7 +244,8 @@ static int replay_traces(const struct arguments *arguments, struct rf_results *r
 {
 	struct rf_progress progress;
 	struct rf_run_options run = {
-		.progress = &progress,
+		.progress = rf_progress_add,
+		.progress_context = &progress,
 		.page_tables = page_tables,
 		.patterns = &arguments->patterns,
 		.processes = arguments->processes,

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "replay/commands/progress.h"
 #include "replay/report/report.h"
 
 /* What a function writes to a FILE, as a string to free. */

@@ -116,11 +116,16 @@ static void expect_direct_run(const struct rf_policy *policy, const struct rf_st
 	rf_machine_destroy(machine);
 }
 
+static void add_up(void *done, u64 records)
+{
+	*(u64 *)done += records;
+}
+
 static void run(size_t nr_policies)
 {
 	struct rf_policy policies[8] = { 0 };
-	struct rf_progress progress;
-	const struct rf_run_options options = { .progress = &progress };
+	u64 done = 0;
+	const struct rf_run_options options = { .progress = add_up, .progress_context = &done };
 	struct rf_results results;
 	struct rf_error err;
 	size_t i;
@@ -128,9 +133,8 @@ static void run(size_t nr_policies)
 	for (i = 0; i < nr_policies; i++)
 		policies[i] = *rf_policy_named(i);
 	assert_int_equal(rf_results_init(&results, policies, nr_policies), 0);
-	rf_progress_begin(&progress, false, 0);
 	assert_int_equal(rf_run_trace(NULL, &results, &options, &err), 0);
-	assert_int_equal(progress.done, ROUNDS);
+	assert_int_equal(done, ROUNDS);
 	for (i = 0; i < nr_policies; i++)
 		expect_direct_run(&policies[i], &results.stats[i]);
 	assert_int_equal(results.fidelity.ptes, 3);
@@ -151,13 +155,11 @@ static void test_many_machines(void **state)
 static void test_traces_add_up(void **state)
 {
 	struct rf_policy policy = *rf_policy_find("linux-6.12");
-	struct rf_progress progress;
-	const struct rf_run_options options = { .progress = &progress };
+	const struct rf_run_options options = { 0 };
 	struct rf_results results;
 	struct rf_stats *once;
 	struct rf_error err;
 
-	rf_progress_begin(&progress, false, 0);
 	assert_int_equal(rf_results_init(&results, &policy, 1), 0);
 	assert_int_equal(rf_run_trace(NULL, &results, &options, &err), 0);
 	once = malloc(sizeof(*once));
@@ -180,12 +182,10 @@ static void test_traces_add_up(void **state)
 static void test_errors(void **state)
 {
 	struct rf_policy policies[2] = { *rf_policy_named(0), *rf_policy_named(1) };
-	struct rf_progress progress;
-	const struct rf_run_options options = { .progress = &progress };
+	const struct rf_run_options options = { 0 };
 	struct rf_results results;
 	struct rf_error err;
 
-	rf_progress_begin(&progress, false, 0);
 	assert_int_equal(rf_results_init(&results, policies, 2), 0);
 	tracker_fails = true;
 	assert_int_equal(rf_run_trace(NULL, &results, &options, &err), -EIO);
