@@ -29,6 +29,8 @@ PAGE = re.compile(r'\b(?P<name>refold[a-z-]*)\((?P<section>\d)\)')
 QUOTED = re.compile(r'`(?P<path>[\w.*+{},/-]+)`')
 # `engine/zap.c:do_munmap()`, or `do_munmap()` in one of these documents: a function of ours.
 FUNCTION = re.compile(r'`(?:(?P<path>[\w./-]+/[\w.-]+\.[ch]):)?(?P<function>\w+)\(\)`')
+# A file without its folder, as in a drawing.
+BARE = re.compile(r'(?<![\w/.-])[a-z]\w*\.[ch]\b(?!\w)')
 OF_THE_TREE = {'docs/architecture.md', 'docs/debugging-a-count.md'}
 SUFFIX = re.compile(r'\.(?:c|h|py|md|json|sh|build|ini|bash)$')
 
@@ -142,6 +144,9 @@ class Tree:
         for line, named in self.named_paths(path, text):
             if not self.is_there(path, named.rstrip('.,')):
                 self.fault(path, line, f'there is no {named}')
+        for match in BARE.finditer(text) if path in OF_THE_TREE else ():
+            if match.group() not in self.names:
+                self.fault(path, text.count('\n', 0, match.start()) + 1, f'there is no {match.group()}')
         for match in FUNCTION.finditer(text):
             named = match['path']
             if ELSEWHERE.search(named or '') or (not named and path not in OF_THE_TREE):

@@ -58,7 +58,11 @@ class Names:
                     self.faults.append(f'{path}:{line}: no knob has {match["knob"]}={match["value"]}')
 
     def check_version(self):
-        cited = re.search(r'^version: (.*)$', tree.read(self.root, 'CITATION.cff'), re.MULTILINE)
+        citation = tree.read(self.root, 'CITATION.cff')
+        for key in ('cff-version', 'message', 'title', 'authors'):
+            if not re.search(rf'^{key}:', citation, re.MULTILINE):
+                self.faults.append(f'CITATION.cff has no {key}, which every such file has')
+        cited = re.search(r'^version: (.*)$', citation, re.MULTILINE)
         if not cited or cited[1] != self.version:
             self.faults.append(f'CITATION.cff is not of version {self.version}')
         if f'\n## {self.version}\n' not in tree.read(self.root, 'CHANGELOG.md'):
