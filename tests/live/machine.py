@@ -33,6 +33,15 @@ def require(condition, reason):
         fail(reason)
 
 
+def wait_for(condition, what, seconds=30):
+    """Until the condition holds; a failure, which tells what was waited for, if it does not within this time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            fail(f'not within {seconds} s: {what}')
+        time.sleep(0.02)
+
+
 def need_live_kernel():
     """Skip where recording is not possible; and turn signals into exceptions, so that settings are put back."""
     if os.geteuid() != 0:
@@ -173,6 +182,20 @@ def stale_instances():
     the name ends with the recorder's PID."""
     names = (os.path.basename(path) for path in glob.glob(f'{TRACING}/instances/refold-*'))
     return [name for name in names if not os.path.exists(f'/proc/{name.rsplit("-", 1)[1]}')]
+
+
+def lost_in_kernel(pid):
+    """Events that the buffers of this recorder's tracefs instance had no room for, so far."""
+    lost = 0
+    for path in glob.glob(f'{TRACING}/instances/refold-*-{pid}/per_cpu/cpu*/stats'):
+        fields = dict(line.split(':', 1) for line in read(path).splitlines())
+        lost += int(fields['overrun']) + int(fields['dropped events'])
+    return lost
+
+
+def processes_started():
+    """By all of this machine since it booted."""
+    return int(next(line.split()[1] for line in read('/proc/stat').splitlines() if line.startswith('processes ')))
 
 
 class Programs:

@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import machine
 
@@ -46,20 +45,28 @@ class Bench:
     def start_recording(self, *arguments):
         """refold-capture in the background, once it has written the trace's header."""
         process = self.programs.start(self.programs.capture, '-q', '-o', self.trace, *arguments, said=self.path('said'))
-        for _ in range(100):
-            if process.poll() is not None:
-                machine.fail(f'the recorder ended early: {machine.read(self.path("said"))}')
-            if os.path.exists(self.trace) and os.path.getsize(self.trace):
-                return process
-            time.sleep(0.1)
-        machine.fail('the recorder wrote nothing for 10 s')
+        machine.wait_for(lambda: process.poll() is not None or self.trace_size(), 'a header in the trace')
+        if process.poll() is not None:
+            machine.fail(f'the recorder ended early: {machine.read(self.path("said"))}')
+        return process
+
+    def trace_size(self):
+        return os.path.getsize(self.trace) if os.path.exists(self.trace) else 0
+
+    def wait_frames(self):
+        """Until the recorder has written what was not there yet, twice: whatever it does at its start is over."""
+        for _ in range(2):
+            size = self.trace_size()
+            machine.wait_for(lambda: self.trace_size() > size, 'more in the trace')
 
     @contextlib.contextmanager
     def recorded_spin(self, *options):
-        """A recording of SPIN. What is recorded outlives its recorder, so it is ended here."""
+        """A recording of SPIN, which runs. What is recorded outlives its recorder, so it is ended here."""
         pid = self.path('pid')
         try:
-            yield self.start_recording(*options, '--', sys.executable, '-c', SPIN, pid)
+            recorder = self.start_recording(*options, '--', sys.executable, '-c', SPIN, pid)
+            machine.wait_for(lambda: os.path.exists(pid) and machine.read(pid), 'the recorded program')
+            yield recorder
         finally:
             with contextlib.suppress(OSError, ValueError):
                 os.kill(int(machine.read(pid)), signal.SIGKILL)
@@ -88,7 +95,7 @@ class Bench:
 def killed(bench):
     """kill -9: the file reads to its last whole frame, and the next run cleans up."""
     with bench.recorded_spin() as recorder:
-        time.sleep(3)
+        bench.wait_frames()
         recorder.kill()
         recorder.wait()
     machine.require(any(name.endswith(f'-{recorder.pid}') for name in machine.stale_instances()),
@@ -103,7 +110,7 @@ def killed(bench):
 
 def signalled(bench, number):
     with bench.recorded_spin() as recorder:
-        time.sleep(1.5)
+        bench.wait_frames()
         recorder.send_signal(number)
         bench.wait_end(recorder, 0)
         machine.require(os.path.exists(f'/proc/{machine.read(bench.path("pid"))}'), 'the recorded program must go on')
@@ -165,11 +172,17 @@ def command_not_found(bench):
 def attach(bench):
     """-p: a running program is rebuilt from a snapshot taken while it runs."""
     script = os.path.join(bench.programs.scripts, 'work.py')
-    loop = f'import time\nwhile True:\n    exec(open({script!r}).read()); time.sleep(0.01)\n'
-    target = bench.programs.start(sys.executable, '-c', loop)
-    time.sleep(1.5)
+    loop = f'while True:\n    exec(open({script!r}).read()); print("round", flush=True)\n'
+    said = bench.path('rounds')
+    target = bench.programs.start(sys.executable, '-c', loop, said=said)
+
+    def wait_rounds(number):
+        rounds = machine.read(said).count('round')
+        machine.wait_for(lambda: machine.read(said).count('round') >= rounds + number, f'{number} rounds of the program')
+
+    wait_rounds(1)
     recorder = bench.start_recording('-p', str(target.pid))
-    time.sleep(2)
+    wait_rounds(2)
     recorder.send_signal(signal.SIGINT)
     bench.wait_end(recorder, 0)
     machine.require(target.poll() is None, 'the recorded program must go on')
@@ -184,10 +197,13 @@ def attach(bench):
 
 
 def whole_system(bench):
-    """-a: everything that runs, for two seconds."""
+    """-a: everything that runs, until more than 100 tasks have been started."""
     load = bench.programs.start('/bin/sh', '-c', 'while :; do /bin/true; done')
     recorder = bench.start_recording('-a')
-    time.sleep(2)
+    bench.wait_frames()
+    before = machine.processes_started()
+    machine.wait_for(lambda: machine.processes_started() > before + 150, 'a load of 150 processes')
+    bench.wait_frames()
     recorder.send_signal(signal.SIGINT)
     bench.wait_end(recorder, 0)
     load.kill()
@@ -201,11 +217,11 @@ def whole_system(bench):
 def losses(bench):
     """A recorder that cannot keep up: losses are counted, told, and fatal where the user says so."""
     with bench.recorded_spin('--buffer', '1M') as recorder:
-        time.sleep(0.5)
+        bench.wait_frames()
         recorder.send_signal(signal.SIGSTOP)
-        time.sleep(0.5)
+        machine.wait_for(lambda: machine.lost_in_kernel(recorder.pid), 'a full buffer')
         recorder.send_signal(signal.SIGCONT)
-        time.sleep(0.5)
+        bench.wait_frames()
         recorder.send_signal(signal.SIGINT)
         bench.wait_end(recorder, 0)
     report, _ = bench.replay()
