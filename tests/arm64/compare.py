@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-Differences between predicted and counted windows, and what excuses them: the spread between two runs of the same
-kernel, or a place in the list of what no trace tells (unobserved.json), which says by how much.
+Differences between predicted and counted windows, and what excuses them: a place in the list of what no trace tells
+(unobserved.json), which says by how much; where the counts are of another run, the spread between two runs.
 """
 import counts
 
@@ -71,11 +71,11 @@ class Unobserved:
     def listed(self, name, label):
         return (name, label) in self.windows
 
-    def excuse(self, label, found):
-        """The reason if the window is listed, in whatever set, with at least these quantities: for other runs."""
-        for (_, listed), (change, reason) in self.windows.items():
-            if listed == label and set(found) <= set(change):
-                return reason
+    def reason_elsewhere(self, label, found):
+        """The reason if some set lists the window with just these differences: for a kernel that has no set."""
+        for (name, listed) in self.windows:
+            if listed == label and self.reason(name, label, found):
+                return self.reason(name, label, found)
         return None
 
 

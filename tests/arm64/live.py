@@ -97,7 +97,7 @@ class Run:
             if not found:
                 equal += 1
                 continue
-            reason = unobserved.excuse(label, found)
+            reason = unobserved.reason_elsewhere(label, found)
             print(f'  {label:44} {compare.differences_text(found)}' + (f'\n  {"":44}   ({reason})' if reason else ''))
             excused += bool(reason)
         problems = self.problems()
