@@ -149,14 +149,16 @@ static void copy_page_range(struct copy_state *copy)
 	}
 }
 
-int op_fork(struct mm *parent, struct mm *child)
+void op_fork(struct mm *child, const struct rf_op *op)
 {
+	struct mm *parent = machine_mm(child->machine, op->mm);
 	struct copy_state copy = { .parent = parent, .child = child };
-	int err = vmas_duplicate(child, parent);
+	int err = parent ? vmas_duplicate(child, parent) : 0;
 	u32 i;
 
-	if (err)
-		return err;
+	mm_error(child, err);
+	if (err || !parent)
+		return;
 	for (i = 0; i < parent->nr_vmas; i++) {
 		copy.vma = &parent->vmas[i];
 		if ((copy.vma->flags & (RF_VM_DONTCOPY | RF_VM_WIPEONFORK)) || !vma_needs_copy(copy.vma))
@@ -167,5 +169,4 @@ int op_fork(struct mm *parent, struct mm *child)
 			copy_page_range(&copy);
 	}
 	parent->arch.ops->flush_tlb_mm(&parent->arch);
-	return 0;
 }

@@ -110,15 +110,21 @@ static inline void count_anomaly(struct rf_machine *machine, enum rf_anomaly ano
 	machine->stats.anomalies[anomaly]++;
 }
 
+/* Nothing more can be run: rf_machine_run() returns it. Only errors count. */
+static inline void mm_error(struct mm *mm, int err)
+{
+	if (err < 0)
+		mm->machine->error = err;
+}
+
 /* Count into another row from here on; returns the old one. */
 enum rf_row machine_set_row(struct rf_machine *machine, struct mm *mm, enum rf_row row);
 struct mm *machine_mm(struct rf_machine *machine, u32 id);
 struct mm *machine_new_mm(struct rf_machine *machine, u32 id);
-/* Its page tables go without a trace in the counters: exit_mmap() comes first. */
+/* Its page tables go without a trace in the counters: MM_EXIT comes first. */
 void machine_free_mm(struct rf_machine *machine, struct mm *mm);
 
-/* do_vmi_munmap() of [start, end), in zap.c as is the next. */
+/* do_vmi_munmap() of [start, end), in zap.c. */
 int do_munmap(struct mm *mm, u64 start, u64 end);
-void exit_mmap(struct mm *mm);
 
 #endif

@@ -11,7 +11,7 @@ static u32 account_flag(u32 flags)
 	return (flags & (RF_VM_WRITE | RF_VM_SHARED | RF_VM_HUGETLB)) == RF_VM_WRITE ? VM_ACCOUNT : 0;
 }
 
-int op_map(struct mm *mm, const struct rf_op *op)
+void op_map(struct mm *mm, const struct rf_op *op)
 {
 	struct vm_area vma = {
 		.start = op->addr,
@@ -21,32 +21,28 @@ int op_map(struct mm *mm, const struct rf_op *op)
 		.flags = op->vm_flags | account_flag(op->vm_flags),
 	};
 	u32 index = vma_find(mm, op->addr);
-	int err;
 
 	if (index < mm->nr_vmas && mm->vmas[index].start < op->end) {
 		/* The operations missed an unmapping. */
 		count_anomaly(mm->machine, RF_ANOMALY_mapped_twice);
-		err = do_munmap(mm, op->addr, op->end);
-		if (err)
-			return err;
+		mm_error(mm, do_munmap(mm, op->addr, op->end));
 	}
-	err = vma_insert(mm, &vma);
-	return err < 0 ? err : 0;
+	mm_error(mm, vma_insert(mm, &vma));
 }
 
-int op_vma_flags(struct mm *mm, const struct rf_op *op)
+void op_vma_flags(struct mm *mm, const struct rf_op *op)
 {
 	int err = vma_split(mm, op->addr);
 	u32 i;
 
 	if (!err)
 		err = vma_split(mm, op->end);
+	mm_error(mm, err);
 	if (err)
-		return err;
+		return;
 	for (i = vma_find(mm, op->addr); i < mm->nr_vmas && mm->vmas[i].start < op->end; i++)
 		mm->vmas[i].flags = (mm->vmas[i].flags & ~(u32)(op->aux & 0xffff)) | op->vm_flags;
 	vma_merge_range(mm, op->addr, op->end);
-	return 0;
 }
 
 /* expand_stack(): never into the VMA below. */

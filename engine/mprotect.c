@@ -153,7 +153,7 @@ static void change_protection(struct mmu_gather *tlb, const struct vm_area *vma,
 	tlb_end_vma(tlb, vma);
 }
 
-int op_mprotect(struct mm *mm, const struct rf_op *op)
+void op_mprotect(struct mm *mm, const struct rf_op *op)
 {
 	const u32 access = RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC;
 	struct mmu_gather tlb;
@@ -162,8 +162,9 @@ int op_mprotect(struct mm *mm, const struct rf_op *op)
 
 	if (!err)
 		err = vma_split(mm, op->end);
+	mm_error(mm, err);
 	if (err)
-		return err;
+		return;
 	tlb_gather_mmu(&tlb, mm);
 	for (i = vma_find(mm, op->addr); i < mm->nr_vmas && mm->vmas[i].start < op->end; i++) {
 		struct vm_area *vma = &mm->vmas[i];
@@ -179,5 +180,4 @@ int op_mprotect(struct mm *mm, const struct rf_op *op)
 	}
 	tlb_finish_mmu(&tlb);
 	vma_merge_range(mm, op->addr, op->end);
-	return 0;
 }

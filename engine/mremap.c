@@ -216,7 +216,7 @@ static void forget_anon_vmas(struct mm *mm, u64 start, u64 end)
  * mremap() that moves: what follows the kept length is unmapped, and what is in the way (mremap_to()), then the VMAs
  * are copied, entries moved, old VMAs unmapped.
  */
-int op_mremap(struct mm *mm, const struct rf_op *op)
+static int do_mremap(struct mm *mm, const struct rf_op *op)
 {
 	u64 start = op->addr, end = op->end;
 	u64 new_len = op->nr ? (u64)op->nr << mm->arch.geometry->page_shift : end - start;
@@ -248,11 +248,16 @@ int op_mremap(struct mm *mm, const struct rf_op *op)
 	return do_munmap(mm, start, end);
 }
 
+void op_mremap(struct mm *mm, const struct rf_op *op)
+{
+	mm_error(mm, do_mremap(mm, op));
+}
+
 /*
  * shift_arg_pages(): the stack VMA made at exec covers both places while the entries move down, then the tables of
  * the old place go.
  */
-int op_exec_stack(struct mm *mm, const struct rf_op *op)
+void op_exec_stack(struct mm *mm, const struct rf_op *op)
 {
 	u64 shift, new_start, ceiling;
 	struct vm_area *vma = vma_lookup(mm, op->addr);
@@ -261,16 +266,16 @@ int op_exec_stack(struct mm *mm, const struct rf_op *op)
 
 	if (!vma || op->addr2 > op->end) {
 		count_anomaly(mm->machine, RF_ANOMALY_no_vma);
-		return 0;
+		return;
 	}
 	shift = op->end - op->addr2;
 	if (!shift || shift > vma->start)
-		return 0;
+		return;
 	new_start = vma->start - shift;
 	index = vma - mm->vmas;
 	if (index && mm->vmas[index - 1].end > new_start) {
 		count_anomaly(mm->machine, RF_ANOMALY_mapped_twice);
-		return 0;
+		return;
 	}
 	vma->start = new_start;
 	move_page_tables(mm, (struct move){ .old_addr = new_start + shift, .new_addr = new_start,
@@ -281,5 +286,4 @@ int op_exec_stack(struct mm *mm, const struct rf_op *op)
 	free_pgd_range(&tlb, max_u64(vma->end - shift, new_start + shift), vma->end, vma->end - shift, ceiling);
 	tlb_finish_mmu(&tlb);
 	vma->end -= shift;
-	return 0;
 }

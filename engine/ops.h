@@ -14,68 +14,131 @@
 
 #include "base/types.h"
 
+/* Which fields of struct rf_op say something, beside mm, time, flags and why; others are ignored. */
+enum rf_shape {
+	RF_SHAPE_NEW,		/* none: mm is made */
+	RF_SHAPE_CHILD,		/* mm2, which is made, of mm */
+	RF_SHAPE_MM,		/* none */
+	RF_SHAPE_RANGE,		/* [addr, end) */
+	RF_SHAPE_MOVE,		/* [addr, end), which goes to addr2, and nr: how long it is there */
+	RF_SHAPE_MOVE_END,	/* [addr, end), which is to end at addr2 */
+	RF_SHAPE_BYTES,		/* [addr, end), not aligned */
+	RF_SHAPE_FAULT,		/* addr, which was touched or is where a run of nr pages begins; pfn, and order of the folio */
+	RF_SHAPE_FAULT_HUGE,	/* addr, in a huge page; pfn; order: log2 of its size in bytes */
+	RF_SHAPE_RUN,		/* nr pages at addr, pfn, order of the folio */
+	RF_SHAPE_MARK,		/* aux and nr; of no address space */
+};
+
 /*
- * Symbol, text name, what it means and which fields of struct rf_op it uses (mm, addr and time always count).
+ * One row for each operation, from which all that depends on it is made (docs/adding-an-operation.md):
+ *  symbol, name: RF_OP_symbol; the name in texts, and op_name() is the function that does it (engine/operations.h);
+ *  shape: RF_SHAPE_shape;
+ *  pages: rescale_pages(), which says it of pages larger than the recording's (engine/rescale.h);
+ *  row: where the report counts it (engine/stats.h), unless why says.
  */
 #define RF_OPS(X)                                                                                  \
 	/* --- address spaces --- */                                                               \
-	X(MM_NEW, "mm_new")         /* an empty address space */                                   \
-	X(MM_EXIT, "mm_exit")       /* exit_mmap(): unmap everything; mm is dead afterwards */     \
-	X(FORK, "fork")             /* dup_mmap(): mm2 is the child, which must not exist */       \
-	X(EXEC_STACK, "exec_stack") /* setup_arg_pages(): the stack of [addr, end) moves to end at addr2 */ \
+	/* an empty address space */                                                               \
+	X(MM_NEW, mm_new, NEW, forget, vma)                                                        \
+	/* exit_mmap(): unmap everything; mm is dead afterwards. why: RF_WHY_PROCESS_EXIT... */    \
+	X(MM_EXIT, mm_exit, MM, forget, zap_other)                                                 \
+	/* dup_mmap(): mm2 is the child, which must not exist */                                   \
+	X(FORK, fork, CHILD, fork, fork)                                                           \
+	/* setup_arg_pages(): the stack of [addr, end) moves to end at addr2 */                    \
+	X(EXEC_STACK, exec_stack, MOVE_END, exec_stack, exec)                                      \
 	/* --- VMAs, no page-table work of their own --- */                                        \
-	X(MAP, "map")               /* new VMA [addr, end): vm_flags, pgoff, file; the range is empty */ \
-	X(VMA_FLAGS, "vma_flags")   /* set (vm_flags) and clear (aux) flags in [addr, end) */      \
-	X(VMA_GROW, "vma_grow")     /* expand_stack(): the VMA that starts at end now starts at addr */ \
+	/* new VMA [addr, end): vm_flags, pgoff, file; the range is empty */                       \
+	X(MAP, map, RANGE, map, vma)                                                               \
+	/* set (vm_flags) and clear (aux) flags in [addr, end) */                                  \
+	X(VMA_FLAGS, vma_flags, RANGE, range, vma)                                                 \
+	/* expand_stack(): the VMA that starts at end now starts at addr */                        \
+	X(VMA_GROW, vma_grow, RANGE, grow, vma)                                                    \
 	/* --- faults; RF_OP_POPULATE: by GUP, not by a hardware fault --- */                      \
-	X(FAULT_ANON, "fault_anon") /* do_anonymous_page(): folio {pfn, order} mapped at ALIGN_DOWN(addr, its size) */ \
-	X(FAULT_ZERO, "fault_zero") /* read fault: the zero page at addr; order 9: the huge one */ \
-	X(FAULT_FILE, "fault_file") /* set_pte_range() of one run: nr pages at addr from pfn, folio of order; aux: the faulting address */ \
-	X(FAULT_COW, "fault_cow")   /* wp_page_copy(), do_cow_fault(): new page pfn (order 0, or a folio) replaces what addr held */ \
-	X(FAULT_REUSE, "fault_reuse") /* wp_page_reuse(): addr becomes writable */                 \
-	X(FAULT_SWAP, "fault_swap") /* do_swap_page(): nr pages at addr from pfn, folio of order */ \
-	X(FAULT_NONE, "fault_none") /* a fault that changed no entry: raced, spurious, retried */  \
-	X(FAULT_HUGETLB, "fault_hugetlb") /* hugetlb_fault(): the huge page around addr; order: log2 of its size in bytes */ \
+	/* do_anonymous_page(): folio {pfn, order} mapped at ALIGN_DOWN(addr, its size) */         \
+	X(FAULT_ANON, fault_anon, FAULT, fault_folio, fault_anon)                                  \
+	/* read fault: the zero page at addr; order 9: the huge one */                             \
+	X(FAULT_ZERO, fault_zero, FAULT, fault_zero, fault_zero)                                   \
+	/* set_pte_range() of one run: nr pages at addr from pfn, folio of order; aux: the faulting address */ \
+	X(FAULT_FILE, fault_file, FAULT, fault_file, fault_file)                                   \
+	/* wp_page_copy(), do_cow_fault(): new page pfn (order 0, or a folio) replaces what addr held */ \
+	X(FAULT_COW, fault_cow, FAULT, fault_folio, cow)                                           \
+	/* wp_page_reuse(): addr becomes writable */                                               \
+	X(FAULT_REUSE, fault_reuse, FAULT, fault_reuse, reuse)                                     \
+	/* do_swap_page(): nr pages at addr from pfn, folio of order */                            \
+	X(FAULT_SWAP, fault_swap, FAULT, fault_swap, fault_swap)                                   \
+	/* a fault that changed no entry: raced, spurious, retried */                              \
+	X(FAULT_NONE, fault_none, FAULT, as_is, fault_none)                                        \
+	/* hugetlb_fault(): the huge page around addr; order: log2 of its size in bytes */         \
+	X(FAULT_HUGETLB, fault_hugetlb, FAULT_HUGE, as_is, fault_hugetlb)                          \
 	/* --- get_user_pages(): what it faults in comes first, as FAULT_* with RF_OP_POPULATE --- */ \
-	X(GUP_SLOW, "gup_slow")     /* __get_user_pages() of what pages [addr, end) touches; nr: so many base pages hold the array of one call, 0: all at once */ \
-	X(GUP_FAST, "gup_fast")     /* gup_fast() of [addr, end); what it does not get, __get_user_pages() does */ \
+	/* __get_user_pages() of what pages [addr, end) touches; nr: so many base pages hold the array of one call, 0: all at once */ \
+	X(GUP_SLOW, gup_slow, BYTES, as_is, gup_slow)                                              \
+	/* gup_fast() of [addr, end); what it does not get, __get_user_pages() does */             \
+	X(GUP_FAST, gup_fast, BYTES, as_is, gup_fast)                                              \
 	/* --- unmapping --- */                                                                    \
-	X(MUNMAP, "munmap")         /* VMAs and entries of [addr, end) go; why: RF_WHY_MUNMAP... */ \
-	X(ZAP, "zap")               /* entries of [addr, end) go, VMAs stay; why: RF_WHY_DONTNEED... */ \
+	/* VMAs and entries of [addr, end) go; why: RF_WHY_MUNMAP... */                            \
+	X(MUNMAP, munmap, RANGE, munmap, zap_other)                                                \
+	/* entries of [addr, end) go, VMAs stay; why: RF_WHY_DONTNEED... */                        \
+	X(ZAP, zap, RANGE, range, zap_other)                                                       \
 	/* --- changing --- */                                                                     \
-	X(MPROTECT, "mprotect")     /* [addr, end) gets vm_flags' READ/WRITE/EXEC */               \
-	X(MREMAP, "mremap")         /* VMAs and entries of [addr, end) move to addr2; the moved area is nr pages long afterwards */ \
-	X(VMA_EXPAND, "vma_expand") /* mremap in place: the VMA that ends at addr now ends at end */ \
-	X(MADV_FREE, "madv_free")                                                                  \
-	X(MADV_COLD, "madv_cold")                                                                  \
-	X(MADV_PAGEOUT, "madv_pageout") /* the advice itself, table by table; what it reclaims follows as UNMAP_* */ \
+	/* [addr, end) gets vm_flags' READ/WRITE/EXEC */                                           \
+	X(MPROTECT, mprotect, RANGE, mprotect, mprotect)                                           \
+	/* VMAs and entries of [addr, end) move to addr2; the moved area is nr pages long afterwards */ \
+	X(MREMAP, mremap, MOVE, mremap, mremap)                                                    \
+	/* mremap in place: the VMA that ends at addr now ends at end */                           \
+	X(VMA_EXPAND, vma_expand, RANGE, expand, vma)                                              \
+	X(MADV_FREE, madv_free, RANGE, range, madv_free)                                           \
+	X(MADV_COLD, madv_cold, RANGE, range, madv_cold)                                           \
+	/* the advice itself, table by table; what it reclaims follows as UNMAP_* */               \
+	X(MADV_PAGEOUT, madv_pageout, RANGE, range, madv_pageout)                                  \
 	/* --- done to the mm by others (or by madvise, migrate_pages...), found through the reverse map --- */ \
-	X(UNMAP_SWAP, "unmap_swap") /* try_to_unmap(): nr entries at addr become swap slots pfn...; order of the folio */ \
-	X(UNMAP_FILE, "unmap_file") /* try_to_unmap() of clean file or lazyfree pages: nr entries at addr vanish */ \
-	X(MIGRATE_OUT, "migrate_out") /* try_to_migrate(): nr entries at addr become migration entries of pfn... */ \
-	X(MIGRATE_IN, "migrate_in") /* remove_migration_ptes(): nr entries at addr map pfn... again, folio of order */ \
-	X(RECLAIM_FLUSH, "reclaim_flush") /* try_to_unmap_flush(): end of a batch of UNMAP_* or MIGRATE_OUT; RF_OP_WRITE: ..._dirty() */ \
-	X(COLLAPSE, "collapse")     /* khugepaged or MADV_COLLAPSE: the 2M at addr become folio pfn */ \
-	X(FOLIO_SPLIT, "folio_split") /* nr entries at addr belong to folios of this order now; a PMD is split */ \
-	X(MKCLEAN, "mkclean")       /* page_mkclean_one(): nr file entries at addr written back */ \
+	/* try_to_unmap(): nr entries at addr become swap slots pfn...; order of the folio */      \
+	X(UNMAP_SWAP, unmap_swap, RUN, run, unmap_swap)                                            \
+	/* try_to_unmap() of clean file or lazyfree pages: nr entries at addr vanish */            \
+	X(UNMAP_FILE, unmap_file, RUN, run, unmap_file)                                            \
+	/* try_to_migrate(): nr entries at addr become migration entries of pfn... */              \
+	X(MIGRATE_OUT, migrate_out, RUN, run, migrate)                                             \
+	/* remove_migration_ptes(): nr entries at addr map pfn... again, folio of order */         \
+	X(MIGRATE_IN, migrate_in, RUN, run, migrate)                                               \
+	/* try_to_unmap_flush(): end of a batch of UNMAP_* or MIGRATE_OUT; RF_OP_WRITE: ..._dirty() */ \
+	X(RECLAIM_FLUSH, reclaim_flush, MM, as_is, reclaim_flush)                                  \
+	/* khugepaged or MADV_COLLAPSE: the 2M at addr become folio pfn */                         \
+	X(COLLAPSE, collapse, RUN, collapse, collapse)                                             \
+	/* nr entries at addr belong to folios of this order now; a PMD is split */                \
+	X(FOLIO_SPLIT, folio_split, RUN, run, folio_split)                                         \
+	/* page_mkclean_one(): nr file entries at addr written back */                             \
+	X(MKCLEAN, mkclean, RUN, run, mkclean)                                                     \
 	/* --- the recording --- */                                                                \
-	X(WINDOW, "window")         /* a named phase begins or ends; aux: the tracker's number of it, nr: 1 begin 0 end */
+	/* a named phase begins or ends; aux: the tracker's number of it, nr: 1 begin 0 end */     \
+	X(WINDOW, window, MARK, as_is, vma)
 
 enum rf_op_kind {
-#define X(symbol, name) RF_OP_##symbol,
+#define X(symbol, name, shape, pages, row) RF_OP_##symbol,
 	RF_OPS(X)
 #undef X
 	RF_NR_OPS
 };
 
 extern const char *const rf_op_names[RF_NR_OPS];
+extern const u8 rf_op_shapes[RF_NR_OPS];	/* enum rf_shape */
 
-/* Why a range is unmapped; selects the row of the report. */
+/* Why a range is unmapped, and the row of the report that this makes of it. */
+#define RF_WHYS(X)                                                                                 \
+	/* MUNMAP */                                                                               \
+	X(MUNMAP, zap_munmap) X(BRK, zap_brk) X(MMAP_FIXED, zap_mmap_fixed) X(MREMAP, zap_mremap)  \
+	X(SHMDT, zap_shmdt)                                                                        \
+	/* ZAP */                                                                                  \
+	X(DONTNEED, zap_dontneed) X(GUARD, zap_guard) X(REMOVE, zap_remove) X(TRUNCATE, zap_truncate) \
+	X(OTHER, zap_other)                                                                        \
+	/* MM_EXIT */                                                                              \
+	X(PROCESS_EXIT, zap_exit) X(EXEC, zap_exec)
+
 enum rf_why {
-	RF_WHY_NONE,
-	RF_WHY_MUNMAP, RF_WHY_BRK, RF_WHY_MMAP_FIXED, RF_WHY_MREMAP, RF_WHY_SHMDT,	/* MUNMAP */
-	RF_WHY_DONTNEED, RF_WHY_GUARD, RF_WHY_REMOVE, RF_WHY_TRUNCATE, RF_WHY_OTHER,	/* ZAP */
-	RF_WHY_PROCESS_EXIT, RF_WHY_EXEC,						/* MM_EXIT */
+	RF_WHY_NONE,		/* the operation's own row */
+#define X(symbol, row) RF_WHY_##symbol,
+	RF_WHYS(X)
+#undef X
+	RF_NR_WHYS
 };
 
 /* rf_op.flags */

@@ -44,14 +44,13 @@ static int share_granule(const struct rescaling *r, u64 addr, u16 vm_flags)
 	const struct vm_area *vma = vma_lookup(r->mm, addr);
 	struct rf_op op = {
 		.kind = RF_OP_VMA_FLAGS, .mm = r->op->mm, .time = r->op->time,
-		.addr = addr, .end = addr + granule_size(r), .flags = r->op->flags & RF_OP_LOAD,
+		.addr = addr, .end = addr + granule_size(r),
 	};
 
 	count_inexact(r, RF_INEXACT_granules_shared);
 	if (!vma || !(vm_flags & ~vma->flags & ACCESS_FLAGS))
 		return 0;
 	op.vm_flags = (vm_flags | vma->flags) & ACCESS_FLAGS;
-	op.flags = 0;
 	return machine_run_op(r->machine, &op);
 }
 
@@ -76,7 +75,7 @@ static int claim(const struct rescaling *r, u64 start, u64 end, u16 vm_flags, st
 	return err ? err : rescale_note_pages(r, start, end, true);
 }
 
-static int rescale_map(const struct rescaling *r)
+int rescale_map(const struct rescaling *r)
 {
 	struct rf_op op = *r->op;
 	struct range range;
@@ -92,7 +91,7 @@ static int rescale_map(const struct rescaling *r)
 	return machine_run_op(r->machine, &op);
 }
 
-static int rescale_munmap(const struct rescaling *r)
+int rescale_munmap(const struct rescaling *r)
 {
 	const struct rf_op *op = r->op;
 	struct range range = owned(r, op->addr, op->end);
@@ -109,7 +108,7 @@ static bool widens(const struct rescaling *r, u64 addr)
 	return vma && (r->op->vm_flags & ~vma->flags & ACCESS_FLAGS);
 }
 
-static int rescale_mprotect(const struct rescaling *r)
+int rescale_mprotect(const struct rescaling *r)
 {
 	struct range all = rescale_touched(r, r->op->addr, r->op->end);
 	struct range range = owned(r, r->op->addr, r->op->end);
@@ -121,7 +120,7 @@ static int rescale_mprotect(const struct rescaling *r)
 	return run_range(r, range);
 }
 
-static int rescale_grow(const struct rescaling *r)
+int rescale_grow(const struct rescaling *r)
 {
 	struct rf_op op = *r->op;
 	const struct vm_area *vma = vma_lookup(r->mm, op.end);
@@ -134,7 +133,7 @@ static int rescale_grow(const struct rescaling *r)
 	return machine_run_op(r->machine, &op);
 }
 
-static int rescale_expand(const struct rescaling *r)
+int rescale_expand(const struct rescaling *r)
 {
 	struct rf_op op = *r->op;
 	const struct vm_area *vma = vma_lookup(r->mm, op.addr - 1);
@@ -166,7 +165,7 @@ static int map_instead_of_moving(const struct rescaling *r, struct range to)
 }
 
 /* The new place is claimed first: a granule that it shares with the old one stays. */
-static int rescale_mremap(const struct rescaling *r)
+int rescale_mremap(const struct rescaling *r)
 {
 	struct rf_op op = *r->op;
 	u64 length = op.nr ? (u64)op.nr << r->rescale->recorded_shift : op.end - op.addr;
@@ -193,7 +192,7 @@ static int rescale_mremap(const struct rescaling *r)
 }
 
 /* The stack keeps its place within a granule, or nearly. */
-static int rescale_exec_stack(const struct rescaling *r)
+int rescale_exec_stack(const struct rescaling *r)
 {
 	struct rf_op op = *r->op, grow;
 	const struct vm_area *vma = vma_lookup(r->mm, op.addr);
@@ -240,80 +239,69 @@ int rf_machine_recorded_pages(struct rf_machine *machine, unsigned int page_shif
 
 /* ---- dispatch -------------------------------------------------------------------------- */
 
-static int run_in_mm(const struct rescaling *r)
+int rescale_as_is(const struct rescaling *r)
+{
+	return machine_run_op(r->machine, r->op);
+}
+
+/* Other ranges: the granules of which nothing lies outside. */
+int rescale_range(const struct rescaling *r)
+{
+	return run_range(r, owned(r, r->op->addr, r->op->end));
+}
+
+/* It would not be a huge page here. */
+int rescale_collapse(const struct rescaling *r)
+{
+	count_inexact(r, RF_INEXACT_collapses_left_out);
+	return 0;
+}
+
+int rescale_forget(const struct rescaling *r)
+{
+	rescale_forget_edges(r->rescale, r->op->mm);
+	return machine_run_op(r->machine, r->op);
+}
+
+int rescale_fork(const struct rescaling *r)
 {
 	const struct rf_op *op = r->op;
+	int err = op->mm2 == op->mm ? 0 : rescale_copy_edges(r->rescale, op->mm, op->mm2);
 
-	if ((op->flags & RF_OP_LOAD) && op->kind != RF_OP_MAP)
-		return rescale_load(r);
-	switch (op->kind) {
-	case RF_OP_MAP:
-		return rescale_map(r);
-	case RF_OP_MUNMAP:
-		return rescale_munmap(r);
-	case RF_OP_MPROTECT:
-		return rescale_mprotect(r);
-	case RF_OP_VMA_GROW:
-		return rescale_grow(r);
-	case RF_OP_VMA_EXPAND:
-		return rescale_expand(r);
-	case RF_OP_MREMAP:
-		return rescale_mremap(r);
-	case RF_OP_EXEC_STACK:
-		return rescale_exec_stack(r);
-	case RF_OP_VMA_FLAGS:
-	case RF_OP_ZAP:
-	case RF_OP_MADV_FREE:
-	case RF_OP_MADV_COLD:
-	case RF_OP_MADV_PAGEOUT:
-		return run_range(r, owned(r, op->addr, op->end));
-	case RF_OP_FAULT_ANON ... RF_OP_FAULT_NONE:
-		return rescale_fault(r);
-	case RF_OP_UNMAP_SWAP:
-	case RF_OP_UNMAP_FILE:
-	case RF_OP_MIGRATE_OUT:
-	case RF_OP_MIGRATE_IN:
-	case RF_OP_FOLIO_SPLIT:
-	case RF_OP_MKCLEAN:
-		return rescale_rmap(r);
-	case RF_OP_COLLAPSE:
-		count_inexact(r, RF_INEXACT_collapses_left_out);
-		return 0;
-	}
-	return machine_run_op(r->machine, op);
+	return err ? err : machine_run_op(r->machine, op);
 }
 
 /* What does not is for the machine to refuse. */
-static bool makes_sense(const struct rf_op *op)
+static bool makes_sense(const struct rf_op *op, enum rf_shape shape)
 {
-	switch (op->kind) {
-	case RF_OP_MAP: case RF_OP_MUNMAP: case RF_OP_MPROTECT: case RF_OP_VMA_GROW: case RF_OP_VMA_EXPAND:
-	case RF_OP_MREMAP: case RF_OP_EXEC_STACK: case RF_OP_VMA_FLAGS: case RF_OP_ZAP: case RF_OP_MADV_FREE:
-	case RF_OP_MADV_COLD: case RF_OP_MADV_PAGEOUT:
+	if (shape == RF_SHAPE_RANGE || shape == RF_SHAPE_MOVE || shape == RF_SHAPE_MOVE_END)
 		return op->addr < op->end && op->end <= 1ull << 57;
-	}
 	return op->addr <= 1ull << 57 && op->nr <= MAX_RUN && op->order < 16;
 }
 
 int rescale_op(struct rf_machine *machine, const struct rf_op *op)
 {
-	struct rescale *rescale = machine->rescale;
-	struct rescaling r = { machine, rescale, machine_mm(machine, op->mm), op };
+	static int (*const functions[RF_NR_OPS])(const struct rescaling *r) = {
+#define X(symbol, name, shape, pages, row) rescale_##pages,
+		RF_OPS(X)
+#undef X
+	};
+	struct rescaling r = { machine, machine->rescale, machine_mm(machine, op->mm), op };
 	u32 highest = op->kind == RF_OP_FORK && op->mm2 > op->mm ? op->mm2 : op->mm;
-	int err;
+	enum rf_shape shape = op->kind < RF_NR_OPS ? rf_op_shapes[op->kind] : RF_SHAPE_MARK;
+	bool of_pages = shape == RF_SHAPE_FAULT || shape == RF_SHAPE_RUN;
 
-	if (op->kind == RF_OP_WINDOW || rescale_make_room(rescale, highest))
-		return op->kind == RF_OP_WINDOW ? machine_run_op(machine, op) : -ENOMEM;
-	switch (op->kind) {
-	case RF_OP_MM_NEW:
-	case RF_OP_MM_EXIT:
-		rescale_forget_edges(rescale, op->mm);
+	if (shape == RF_SHAPE_MARK)
 		return machine_run_op(machine, op);
-	case RF_OP_FORK:
-		err = op->mm2 == op->mm ? 0 : rescale_copy_edges(rescale, op->mm, op->mm2);
-		return err ? err : machine_run_op(machine, op);
-	}
-	if (!r.mm || !makes_sense(op))
+	if (rescale_make_room(r.rescale, highest))
+		return -ENOMEM;
+	if (shape == RF_SHAPE_NEW || shape == RF_SHAPE_CHILD || shape == RF_SHAPE_MM)
+		return functions[op->kind](&r);
+	if (!r.mm || !makes_sense(op, shape))
 		return machine_run_op(machine, op);
-	return run_in_mm(&r);
+	if (of_pages && op->flags & RF_OP_LOAD)
+		return rescale_load(&r);
+	if (shape == RF_SHAPE_FAULT)
+		rescale_fault_begins(&r);
+	return functions[op->kind](&r);
 }

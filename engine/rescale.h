@@ -47,7 +47,7 @@ struct rescale {
 struct rescaling {
 	struct rf_machine *machine;
 	struct rescale *rescale;
-	struct mm *mm;			/* exists */
+	struct mm *mm;			/* exists, but for NEW, CHILD and MM */
 	const struct rf_op *op;
 };
 
@@ -92,9 +92,14 @@ void rescale_forget_edges(struct rescale *rescale, u32 id);
 int rescale_copy_edges(struct rescale *rescale, u32 parent, u32 child);
 void rescale_destroy(struct rescale *rescale);
 
-/* rescale_pages.c: operations on pages, with or without RF_OP_LOAD. */
-int rescale_fault(const struct rescaling *r);
-int rescale_rmap(const struct rescaling *r);
+/* Each kind of operation: the column "pages" of RF_OPS says which. -ENOMEM or 0. */
+#define X(symbol, name, shape, pages, row) int rescale_##pages(const struct rescaling *r);
+RF_OPS(X)
+#undef X
+
+/* Before any of RF_SHAPE_FAULT: the first run of the fault before may still owe its place. */
+void rescale_fault_begins(const struct rescaling *r);
+/* Any of RF_SHAPE_FAULT and RF_SHAPE_RUN with RF_OP_LOAD. */
 int rescale_load(const struct rescaling *r);
 
 #endif

@@ -114,7 +114,7 @@ static bool folio_has_room(const struct rescaling *r, u64 start, u32 nr, bool co
 }
 
 /* A new folio, for pages that were none (FAULT_ANON) or for a copy. */
-static int fault_folio(const struct rescaling *r)
+int rescale_fault_folio(const struct rescaling *r)
 {
 	bool copy = r->op->kind == RF_OP_FAULT_COW, room;
 	unsigned int order = order_here(r);
@@ -147,7 +147,7 @@ static int fault_folio(const struct rescaling *r)
 	return err;
 }
 
-static int fault_zero(const struct rescaling *r)
+int rescale_fault_zero(const struct rescaling *r)
 {
 	pte_t pte = entry_at(r, granule_start(r, r->op->addr));
 
@@ -158,7 +158,7 @@ static int fault_zero(const struct rescaling *r)
 	return fault_again(r, r->op->addr, pte, false);
 }
 
-static int fault_reuse(const struct rescaling *r)
+int rescale_fault_reuse(const struct rescaling *r)
 {
 	u64 addr = granule_start(r, r->op->addr);
 	pte_t pte = entry_at(r, addr);
@@ -206,7 +206,7 @@ static int add_to_run(const struct rescaling *r, struct run *run, u64 addr)
 }
 
 /* The first run of a fault-around that mapped nothing hands its place to the next. */
-static void settle_first(const struct rescaling *r)
+void rescale_fault_begins(const struct rescaling *r)
 {
 	struct rescale *rescale = r->rescale;
 	const struct rf_op *op = r->op;
@@ -217,7 +217,7 @@ static void settle_first(const struct rescaling *r)
 	count_inexact(r, RF_INEXACT_faults_merged);
 }
 
-static int fault_file(const struct rescaling *r)
+int rescale_fault_file(const struct rescaling *r)
 {
 	struct rescale *rescale = r->rescale;
 	u64 addr = granule_start(r, r->op->addr), hit = granule_start(r, r->op->aux);
@@ -255,7 +255,7 @@ static int fault_file(const struct rescaling *r)
 }
 
 /* Swap entries become pages; where there is none any more, it is a new page. */
-static int fault_swap(const struct rescaling *r)
+int rescale_fault_swap(const struct rescaling *r)
 {
 	u64 addr = granule_start(r, r->op->addr);
 	u64 end = r->op->addr + ((u64)(r->op->nr ? r->op->nr : 1) << r->rescale->recorded_shift);
@@ -276,25 +276,6 @@ static int fault_swap(const struct rescaling *r)
 	return err ? err : emit(r, &run);
 }
 
-int rescale_fault(const struct rescaling *r)
-{
-	settle_first(r);
-	switch (r->op->kind) {
-	case RF_OP_FAULT_ANON:
-	case RF_OP_FAULT_COW:
-		return fault_folio(r);
-	case RF_OP_FAULT_ZERO:
-		return fault_zero(r);
-	case RF_OP_FAULT_FILE:
-		return fault_file(r);
-	case RF_OP_FAULT_REUSE:
-		return fault_reuse(r);
-	case RF_OP_FAULT_SWAP:
-		return fault_swap(r);
-	}
-	return machine_run_op(r->machine, r->op);
-}
-
 /* What was found at attach. */
 int rescale_load(const struct rescaling *r)
 {
@@ -304,7 +285,7 @@ int rescale_load(const struct rescaling *r)
 	int err = 0;
 
 	if (r->op->kind == RF_OP_UNMAP_FILE)	/* it was never there */
-		return rescale_rmap(r);
+		return rescale_run(r);
 	count_folio(r);
 	for (; addr < end && !err; addr += granule_size(r))
 		if (vma_lookup(r->mm, addr) && pte_none(entry_at(r, addr)))
@@ -332,7 +313,7 @@ static bool can_be_done(const struct rescaling *r, pte_t pte)
 	return pte_present(pte);
 }
 
-int rescale_rmap(const struct rescaling *r)
+int rescale_run(const struct rescaling *r)
 {
 	u64 addr = granule_start(r, r->op->addr);
 	u64 end = r->op->addr + ((u64)r->op->nr << r->rescale->recorded_shift);

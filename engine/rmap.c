@@ -144,7 +144,7 @@ static u32 unmap_some(struct mm *mm, const struct rf_op *op, u64 addr, pte_t *pt
 }
 
 /* try_to_unmap_one() */
-void op_unmap(struct mm *mm, const struct rf_op *op)
+static void try_to_unmap(struct mm *mm, const struct rf_op *op)
 {
 	u64 addr = op->addr;
 	u32 i = 0, nr;
@@ -156,6 +156,16 @@ void op_unmap(struct mm *mm, const struct rf_op *op)
 		if (ptep)
 			nr = unmap_some(mm, op, addr, ptep, i);
 	}
+}
+
+void op_unmap_swap(struct mm *mm, const struct rf_op *op)
+{
+	try_to_unmap(mm, op);
+}
+
+void op_unmap_file(struct mm *mm, const struct rf_op *op)
+{
+	try_to_unmap(mm, op);
 }
 
 /* try_to_unmap_flush(), and try_to_unmap_flush_dirty(), which need not wait for entries nobody can write through. */

@@ -252,7 +252,7 @@ int do_munmap(struct mm *mm, u64 start, u64 end)
 	return 0;
 }
 
-void exit_mmap(struct mm *mm)
+static void exit_mmap(struct mm *mm)
 {
 	struct mmu_gather tlb;
 	u32 i;
@@ -267,9 +267,15 @@ void exit_mmap(struct mm *mm)
 	mm->nr_vmas = 0;
 }
 
-int op_munmap(struct mm *mm, const struct rf_op *op)
+void op_munmap(struct mm *mm, const struct rf_op *op)
 {
-	return do_munmap(mm, op->addr, op->end);
+	mm_error(mm, do_munmap(mm, op->addr, op->end));
+}
+
+void op_mm_exit(struct mm *mm, const struct rf_op *op)
+{
+	exit_mmap(mm);
+	machine_free_mm(mm->machine, mm);
 }
 
 /* MADV_GUARD_INSTALL: a marker in every entry of the range, so every table of it exists. */
