@@ -58,31 +58,37 @@ static bool counts_as_fault(const struct rf_op *op)
 	return op->kind != RF_OP_FAULT_FILE || (op->flags & RF_OP_FIRST);
 }
 
+static bool is_range(const struct rf_op *op, u64 mask, u64 limit)
+{
+	return !((op->addr | op->end) & mask) && op->addr < op->end && op->end <= limit;
+}
+
 /* Page aligned and inside what the radix can hold; anything else would be an operation on nothing. */
 static bool makes_sense(const struct arch_geometry *geometry, const struct rf_op *op, enum rf_shape shape)
 {
 	unsigned int bits = geometry->page_shift + geometry->levels * geometry->table_shift;
 	u64 limit = bits < 63 ? 1ull << bits : 1ull << 62;
 	u64 mask = (1ull << geometry->page_shift) - 1;
-	bool range = !((op->addr | op->end) & mask) && op->addr < op->end && op->end <= limit;
 
 	switch (shape) {
-	case RF_SHAPE_RANGE:
-		return range;
 	case RF_SHAPE_FAULT:
 	case RF_SHAPE_RUN:
 		return op->addr < limit && op->nr <= MAX_RUN && op->order < 16 &&
 		       op->nr <= (limit - op->addr) >> geometry->page_shift;
 	case RF_SHAPE_FAULT_HUGE:
 		return op->addr < limit && op->order >= geometry->page_shift && op->order < bits;
+	case RF_SHAPE_RANGE:
+		return is_range(op, mask, limit);
 	case RF_SHAPE_BYTES:
 		return op->addr < op->end && op->end <= limit;
 	case RF_SHAPE_MOVE:
-		return range && !(op->addr2 & mask) && op->addr2 < limit && op->end - op->addr <= limit - op->addr2 &&
+		return is_range(op, mask, limit) && !(op->addr2 & mask) && op->addr2 < limit &&
+		       op->end - op->addr <= limit - op->addr2 &&
 		       op->nr <= (limit - op->addr2) >> geometry->page_shift;
 	case RF_SHAPE_MOVE_END:
 		/* Without randomisation the stack ends at the very top. */
-		return range && !(op->addr2 & mask) && op->addr2 <= limit && op->addr2 >= op->end - op->addr;
+		return is_range(op, mask, limit) && !(op->addr2 & mask) && op->addr2 <= limit &&
+		       op->addr2 >= op->end - op->addr;
 	case RF_SHAPE_NEW:
 	case RF_SHAPE_CHILD:
 	case RF_SHAPE_MM:
@@ -173,14 +179,13 @@ static struct mm *mm_of_op(struct rf_machine *machine, const struct rf_op *op, e
 
 int machine_run_op(struct rf_machine *machine, const struct rf_op *op)
 {
-	enum rf_shape shape;
+	enum rf_shape shape = op->kind < RF_NR_OPS ? rf_op_shapes[op->kind] : RF_SHAPE_MARK;
 	struct mm *mm;
 
-	if (op->kind >= RF_NR_OPS || !makes_sense(&machine->policy.geometry, op, rf_op_shapes[op->kind])) {
+	if (op->kind >= RF_NR_OPS || !makes_sense(&machine->policy.geometry, op, shape)) {
 		count_anomaly(machine, RF_ANOMALY_no_vma);
 		return 0;
 	}
-	shape = rf_op_shapes[op->kind];
 	if (shape == RF_SHAPE_MARK)
 		return 0;
 	machine->row = row_of_op(op, shape);

@@ -98,9 +98,8 @@ u32 swap_pte_batch(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 max_nr)
 	return nr;
 }
 
-struct exclusive_run exclusive_save(struct mm *mm, const pte_t *ptep, u32 nr)
+void exclusive_save(struct exclusive_run *run, const pte_t *ptep, u32 nr)
 {
-	u64 *bits = mm->machine->exclusive_bits;
 	u64 any = 0, all = PTE_EXCLUSIVE;
 	u32 i;
 
@@ -108,25 +107,24 @@ struct exclusive_run exclusive_save(struct mm *mm, const pte_t *ptep, u32 nr)
 		any |= ptep[i].val & PTE_EXCLUSIVE;
 		all &= ptep[i].val;
 	}
-	if (any == all)
-		return (struct exclusive_run){ .mixed = false };
-	memset(bits, 0, (nr + 63) / 64 * sizeof(*bits));
+	run->mixed = any != all;
+	if (!run->mixed)
+		return;
+	memset(run->bits, 0, (nr + 63) / 64 * sizeof(*run->bits));
 	for (i = 0; i < nr; i++)
 		if (ptep[i].val & PTE_EXCLUSIVE)
-			bits[i / 64] |= BIT_ULL(i % 64);
-	return (struct exclusive_run){ .mixed = true };
+			run->bits[i / 64] |= BIT_ULL(i % 64);
 }
 
-void exclusive_restore(struct mm *mm, pte_t *ptep, u32 nr, struct exclusive_run run)
+void exclusive_restore(const struct exclusive_run *run, pte_t *ptep, u32 nr)
 {
-	const u64 *bits = mm->machine->exclusive_bits;
 	u32 i;
 
-	if (!run.mixed)
+	if (!run->mixed)
 		return;
 	for (i = 0; i < nr; i++) {
 		ptep[i].val &= ~PTE_EXCLUSIVE;
-		if (bits[i / 64] & BIT_ULL(i % 64))
+		if (run->bits[i / 64] & BIT_ULL(i % 64))
 			ptep[i].val |= PTE_EXCLUSIVE;
 	}
 }

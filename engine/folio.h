@@ -31,9 +31,10 @@ void set_pte_at(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte);
  */
 struct exclusive_run {
 	bool mixed;
+	u64 bits[MAX_PTRS_PER_PTE / 64];	/* of each entry, if mixed; not set otherwise */
 };
 
-struct exclusive_run exclusive_save(struct mm *mm, const pte_t *ptep, u32 nr);
-void exclusive_restore(struct mm *mm, pte_t *ptep, u32 nr, struct exclusive_run run);
+void exclusive_save(struct exclusive_run *run, const pte_t *ptep, u32 nr);
+void exclusive_restore(const struct exclusive_run *run, pte_t *ptep, u32 nr);
 
 #endif

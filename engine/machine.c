@@ -3,6 +3,7 @@
  * The machine: its life, the loop over operations, and what must hold after
  * them. The work is in the other files.
  */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "engine/account.h"
@@ -33,12 +34,12 @@ struct rf_machine *rf_machine_create(const struct rf_policy *policy)
 
 	if (!machine)
 		return NULL;
+	assert(1u << policy->geometry.table_shift <= MAX_PTRS_PER_PTE);
 	machine->policy = *policy;
 	machine->tables = table_pool_create(policy->geometry.table_shift);
-	machine->exclusive_bits = calloc((1ull << policy->geometry.table_shift) / 64 + 1, sizeof(u64));
 	convert_readers(machine);
 	machine->load_batches = calloc(1, sizeof(*machine->load_batches));
-	if (!machine->tables || !machine->exclusive_bits || !machine->load_batches) {
+	if (!machine->tables || !machine->load_batches) {
 		rf_machine_destroy(machine);
 		return NULL;
 	}
@@ -67,7 +68,6 @@ void rf_machine_destroy(struct rf_machine *machine)
 		mm_destroy(mm);
 	}
 	free(machine->mms);
-	free(machine->exclusive_bits);
 	free(machine->load_batches);
 	accounts_destroy(machine->accounts);
 	rescale_destroy(machine->rescale);

@@ -48,10 +48,10 @@ static u32 migrate_run(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 max_
 	struct exclusive_run exclusive;
 	u32 nr = folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_RESPECT_WRITE | FPB_NORECENCY, &seen);
 
-	exclusive = exclusive_save(mm, ptep, nr);
+	exclusive_save(&exclusive, ptep, nr);
 	pte = unmap_clear_run(mm, addr, ptep, nr, defer);
 	mm->arch.ops->set_ptes(&mm->arch, addr, ptep, migration_entry(pte, pfn), nr);
-	exclusive_restore(mm, ptep, nr, exclusive);
+	exclusive_restore(&exclusive, ptep, nr);
 	return nr;
 }
 
@@ -174,7 +174,7 @@ void split_folio_ptes(struct mm *mm, const struct vm_area *vma, u64 addr, pte_t 
 	pte_t *first = ptep - before;
 	u64 start = addr - ((u64)before << shift);
 	u64 pfn = pte_pfn(*ptep) - before;
-	u64 *ours = mm->machine->exclusive_bits;	/* scratch; entries that were migrating before are not ours */
+	u64 ours[MAX_PTRS_PER_PTE / 64];	/* bits; entries that were migrating before are not ours */
 
 	if (row != RF_ROW_folio_split)
 		mm->machine->stats.operations[RF_ROW_folio_split]++;

@@ -45,7 +45,8 @@ struct rf_machine {
 	struct rf_policy policy;
 	struct arch_knobs arch_knobs;	/* the backend's: the policy's, less what readers.h does itself */
 	struct rf_stats stats;
-	enum rf_row row;		/* where work is counted now */
+	enum rf_row row;		/* where work is counted now; arch.counters of the operation's mm point there,
+					 * or to stats.loaded: dispatch.c sets both, machine_set_row() in between */
 	struct mm **mms;		/* by the tracker's number */
 	u32 max_mms;
 	struct mm *free_mms;
@@ -59,10 +60,12 @@ struct rf_machine {
 	unsigned __int128 live_time;	/* block-nanoseconds */
 	struct accounts *accounts;	/* what each address space counted; NULL: nobody wants to know */
 	u64 norecency_sites;		/* bits: these read one entry of a folded block */
-	u64 *exclusive_bits;		/* scratch of one table, for runs of mixed PageAnonExclusive */
 	struct rescale *rescale;	/* of recordings with smaller pages; NULL: ours */
 	int error;
 };
+
+/* No geometry has larger tables. */
+#define MAX_PTRS_PER_PTE (1u << 13)
 
 /* More pages than any folio has: no operation on one run is longer. */
 #define MAX_RUN (1u << 16)

@@ -60,21 +60,23 @@ static void commit_by_exclusive(struct mmu_gather *tlb, u64 addr, pte_t *ptep, p
 static void change_present_ptes(struct mmu_gather *tlb, const struct vm_area *vma, u64 addr, pte_t *ptep, u32 nr)
 {
 	struct mm *mm = tlb->mm;
-	struct exclusive_run exclusive = exclusive_save(mm, ptep, nr);
-	pte_t old = mm->arch.ops->modify_prot_start_ptes(&mm->arch, addr, ptep, nr);
-	pte_t pte = pte_modify_to(old, vma);
+	struct exclusive_run exclusive;
+	pte_t old, pte;
 
+	exclusive_save(&exclusive, ptep, nr);
+	old = mm->arch.ops->modify_prot_start_ptes(&mm->arch, addr, ptep, nr);
+	pte = pte_modify_to(old, vma);
 	if (wants_write_upgrade(vma) && !pte_write(pte)) {
 		if (exclusive.mixed && !(vma->flags & RF_VM_SHARED) && (pte.val & PTE_ANON) && !pte_protnone(pte)) {
-			commit_by_exclusive(tlb, addr, ptep, old, pte, nr, mm->machine->exclusive_bits);
-			exclusive_restore(mm, ptep, nr, exclusive);
+			commit_by_exclusive(tlb, addr, ptep, old, pte, nr, exclusive.bits);
+			exclusive_restore(&exclusive, ptep, nr);
 			return;
 		}
 		if (can_change_pte_writable(vma, pte))
 			pte = pte_mkwrite(pte);
 	}
 	commit_ptes(tlb, addr, ptep, old, pte, nr);
-	exclusive_restore(mm, ptep, nr, exclusive);
+	exclusive_restore(&exclusive, ptep, nr);
 }
 
 static void change_pte_range(struct mmu_gather *tlb, const struct vm_area *vma, pmd_t *pmd, u64 addr, u64 end)

@@ -46,13 +46,13 @@ static void move_ptes(struct mm *mm, pte_t *old_ptep, u64 old_addr, u64 old_end,
 			nr = move_batch(mm, old_addr, old_ptep, pte, max_nr);
 			force_flush = true;
 		}
-		exclusive = exclusive_save(mm, old_ptep, nr);
+		exclusive_save(&exclusive, old_ptep, nr);
 		if (nr == 1)
 			pte = ops->ptep_get_and_clear(&mm->arch, old_addr, old_ptep);
 		else
 			pte = ops->get_and_clear_full_ptes(&mm->arch, old_addr, old_ptep, nr, false);
 		ops->set_ptes(&mm->arch, new_addr, new_ptep, pte, nr);
-		exclusive_restore(mm, new_ptep, nr, exclusive);
+		exclusive_restore(&exclusive, new_ptep, nr);
 	}
 	if (force_flush)
 		flush_tlb_range(mm, start, old_end);

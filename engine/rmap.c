@@ -134,11 +134,11 @@ static u32 unmap_some(struct mm *mm, const struct rf_op *op, u64 addr, pte_t *pt
 	}
 	if (unmaps_in_runs(mm, op, pte))
 		nr = folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_RESPECT_WRITE | FPB_NORECENCY, &seen);
-	exclusive = exclusive_save(mm, ptep, nr);
+	exclusive_save(&exclusive, ptep, nr);
 	pte = unmap_clear_run(mm, addr, ptep, nr, defers_flush(mm, op));
 	if (op->kind == RF_OP_UNMAP_SWAP) {
 		mm->arch.ops->set_ptes(&mm->arch, addr, ptep, swap_entry(pte, op->pfn + i), nr);
-		exclusive_restore(mm, ptep, nr, exclusive);
+		exclusive_restore(&exclusive, ptep, nr);
 	}
 	return nr;
 }
@@ -195,10 +195,10 @@ static u32 mkclean_some(struct mm *mm, u64 addr, u32 done, u32 left)
 		return 1;
 	if (mm_knobs(mm)->batch_mkclean && pte_folio_order(pte))
 		nr = folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_RESPECT_WRITE, &seen);
-	exclusive = exclusive_save(mm, ptep, nr);
+	exclusive_save(&exclusive, ptep, nr);
 	pte = unmap_clear_run(mm, addr, ptep, nr, false);
 	mm->arch.ops->set_ptes(&mm->arch, addr, ptep, pte_mkclean(pte_wrprotect(pte)), nr);
-	exclusive_restore(mm, ptep, nr, exclusive);
+	exclusive_restore(&exclusive, ptep, nr);
 	return nr;
 }
 
