@@ -89,6 +89,8 @@ static void huge_pages_remove(struct mm *mm, u32 first, u32 nr)
 {
 	u32 i;
 
+	if (!nr)
+		return;		/* there may be no list to move within */
 	for (i = first; i < first + nr; i++)
 		free(mm->huge_pages[i].entries);
 	memmove(&mm->huge_pages[first], &mm->huge_pages[first + nr],

@@ -47,6 +47,8 @@ u16 rescale_mapped(const struct rescaling *r, u64 addr)
 
 static void remove_edges(struct rescale_edges *edges, u32 first, u32 last)
 {
+	if (first == last)
+		return;		/* there may be no list to move within */
 	memmove(&edges->list[first], &edges->list[last], (edges->nr - last) * sizeof(*edges->list));
 	edges->nr -= last - first;
 }
