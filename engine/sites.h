@@ -75,8 +75,7 @@ _Static_assert(RF_NR_SITES <= 64, "a bit for each site");
 	X(calls, "Calls of ptep_get() or ptep_get_lockless().") \
 	X(blocks, "Calls that met an entry of a contiguous block.") \
 	X(loads, "Entries they loaded; all that they cost is in pte_loads, too.") \
-	X(lines, "64-byte lines of entries touched, per call.") \
-	X(retries, "Reads begun anew because a writer was met: 0 in a replay, where nobody races.")
+	X(lines, "64-byte lines of entries touched, per call.")
 
 struct rf_reader_counters {
 #define X(name, meaning) u64 name;

@@ -38,7 +38,6 @@ extern const char *const rf_row_names[RF_NR_ROWS];
 	X(mapped_twice, "Pages mapped where one is mapped.") \
 	X(missing_pte, "Entries that an operation changes and that are not there.") \
 	X(no_vma, "Operations at addresses outside of every mapping.") \
-	X(broken_block, "Contiguous blocks whose entries do not fit together.") \
 	X(block_balance, "Moments when born + fold - unfold - erased was not the number of contiguous blocks.")
 
 enum rf_anomaly {

@@ -41,7 +41,7 @@ def check(sample, policy):
     for site, read in policy["readers"].items():
         low, high = price(policy["name"], site)
         loads = read["loads"] - (read["calls"] - read["blocks"])
-        if not low * read["blocks"] <= loads <= high * read["blocks"] or read["retries"]:
+        if not low * read["blocks"] <= loads <= high * read["blocks"]:
             found.append(f"{sample}: {policy['name']}: {site}: {loads} loads for {read['blocks']} blocks, "
                          f"not {low} to {high} each")
         blocks[site] = read["blocks"]

@@ -295,10 +295,9 @@ static void check_all(struct rf_machine **m)
 	for (i = 0; i < NR_MACHINES; i++) {
 		const struct rf_stats *stats = rf_machine_stats(m[i]);
 
-		if (stats->anomalies[RF_ANOMALY_block_balance] || stats->anomalies[RF_ANOMALY_broken_block])
+		if (stats->anomalies[RF_ANOMALY_block_balance])
 			print_message("seed %lu %s: blocks lost\n", seed, rf_machine_policy(m[i])->name);
 		assert_int_equal(stats->anomalies[RF_ANOMALY_block_balance], 0);
-		assert_int_equal(stats->anomalies[RF_ANOMALY_broken_block], 0);
 		check_readers(stats);
 		check_blocks(m[i], BASE);
 		check_blocks(m[i], HIGH_WINDOW);
@@ -404,7 +403,6 @@ static void test_larger_pages(void **state)
 		assert_true(rf_machine_stats(machine)->rows[RF_ROW_fault_anon].pte_stores > 0);
 		assert_int_equal(rf_machine_stats(machine)->live_blocks, 0);
 		assert_int_equal(rf_machine_stats(machine)->anomalies[RF_ANOMALY_block_balance], 0);
-		assert_int_equal(rf_machine_stats(machine)->anomalies[RF_ANOMALY_broken_block], 0);
 		rf_machine_destroy(machine);
 	}
 }
