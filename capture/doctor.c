@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "capture/kernel.h"
 #include "capture/perf/perf.h"
 #include "capture/tracefs/probes.h"
 #include "capture/tracefs/session.h"

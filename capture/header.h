@@ -23,15 +23,7 @@ struct rf_header_facts {
 	bool side_band;			/* perf records are there */
 };
 
-/*
- * Keys: arch, buffer_bytes_per_cpu, clock, command, cpus (online), events (those on, "instance:system:name"),
- * events_missing (name: why), fault_around_bytes (if readable), faults (where page faults are from: tracepoint, kprobe
- * or perf), filters (name: kernel filter), gfp_unknown (flags PAGE_ALLOC lacks), kernel, ksm (runs), mode, page_size,
- * pid, pids, privacy (what was kept, dropped, replaced), side_band, snapshots, start_time_s, thp (files of sysfs:
- * setting), tool. The writer adds the format's own.
- *
- * Canonical JSON text (sorted keys, no spaces), to be freed; NULL: out of memory.
- */
+/* The header as rf_writer_create() takes it, to be freed; NULL: out of memory. FORMAT.md tells its keys. */
 char *rf_header_json(const struct rf_header_facts *facts);
 
 #endif

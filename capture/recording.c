@@ -21,6 +21,7 @@
 #include "capture/follow/ending.h"
 #include "capture/follow/follow.h"
 #include "capture/header.h"
+#include "capture/kernel.h"
 #include "capture/perf/perf.h"
 #include "capture/tracefs/probes.h"
 #include "capture/tracefs/ring.h"

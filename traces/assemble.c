@@ -128,8 +128,8 @@ static int word_index(const char *const *words, int nr, const char *word)
 static int create(struct assembly *assembly, const char *header)
 {
 	json_t *root = json_loads(header, 0, NULL);
-	json_t *level = json_object_get(root, "zstd_level");
-	int zstd_level = json_is_integer(level) ? json_integer_value(level) : DEFAULT_LEVEL;
+	json_t *level = rf_header_get(root, RF_HEADER_ZSTD_LEVEL);
+	int zstd_level = level ? json_integer_value(level) : DEFAULT_LEVEL;
 
 	json_decref(root);
 	if (assembly->writer)

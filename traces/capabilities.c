@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "traces/reader.h"
+#include "traces/trace.h"
 
 static const struct {
 	const char *name;		/* in the header */
@@ -43,8 +43,8 @@ json_t *rf_capabilities_json(const struct rf_capabilities *capabilities)
 
 struct rf_capabilities rf_reader_capabilities(const struct rf_reader *reader)
 {
-	struct rf_capabilities capabilities = rf_capabilities_of_release(rf_reader_header_string(reader, "kernel", ""));
-	const json_t *told = json_object_get(reader->header, "capabilities");
+	struct rf_capabilities capabilities = rf_capabilities_of_release(rf_reader_header_string(reader, RF_HEADER_KERNEL, ""));
+	const json_t *told = rf_reader_header_value(reader, RF_HEADER_CAPABILITIES);
 
 	for (size_t i = 0; i < RF_NR_CAPABILITIES; i++) {
 		const json_t *value = json_object_get(told, rows[i].name);

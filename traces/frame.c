@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Frame headers, end frame, index and the JSON header: the fixed parts of FORMAT.md. */
-#include <errno.h>
-#include <jansson.h>
-#include <stdlib.h>
-
+/* Frame headers, end frame and index: the fixed parts of FORMAT.md. */
 #include "traces/frame.h"
 
 /* FNV-1a: a data header is believed before its frame's zstd checksum could be verified, so it carries its own. */
@@ -118,37 +114,4 @@ bool index_header_load(const u8 *in, size_t size, struct index_header *header)
 	header->end_offset = load_u64(in + 16);
 	return header->streams <= STREAMS_MAX && header->frames <= size / INDEX_ENTRY_BYTES &&
 	       size == INDEX_HEADER_BYTES + header->frames * INDEX_ENTRY_BYTES;
-}
-
-char *header_canonical(const char *header_json, int level, struct rf_error *err)
-{
-	json_error_t parse_error;
-	json_t *root = json_loads(header_json ? header_json : "{}", JSON_REJECT_DUPLICATES, &parse_error);
-	char *text = NULL, *line;
-	size_t length;
-
-	if (!json_is_object(root)) {
-		rf_error_set(err, -EINVAL, RF_NO_OFFSET, "the trace header is not a JSON object: %s",
-			     root ? "other JSON value" : parse_error.text);
-		json_decref(root);
-		return NULL;
-	}
-	if (!json_object_set_new(root, "format", json_string(RF_TRACE_FORMAT)) &&
-	    !json_object_set_new(root, "zstd_level", json_integer(level)))
-		text = json_dumps(root, JSON_SORT_KEYS | JSON_COMPACT);
-	json_decref(root);
-	length = text ? strlen(text) : 0;
-	if (length >= HEADER_UNPACKED_MAX) {
-		rf_error_set(err, -E2BIG, RF_NO_OFFSET, "the trace header is longer than 1 MiB");
-		free(text);
-		return NULL;
-	}
-	line = text ? realloc(text, length + 2) : NULL;
-	if (!line) {
-		free(text);
-		rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
-		return NULL;
-	}
-	memcpy(line + length, "\n", 2);
-	return line;
 }

@@ -248,7 +248,7 @@ static bool open_by_index(struct rf_reader *reader, struct window *window, u64 d
 
 static int check_format(struct rf_reader *reader, struct rf_error *err)
 {
-	const char *format = json_string_value(json_object_get(reader->header, "format"));
+	const char *format = json_string_value(rf_header_get(reader->header, RF_HEADER_FORMAT));
 
 	if (!format || strncmp(format, FORMAT_PREFIX, strlen(FORMAT_PREFIX)))
 		return rf_error_set(err, -EPROTO, 0,
@@ -286,7 +286,7 @@ static int open_header(struct rf_reader *reader, struct window *window, u64 *dat
 		return ret;
 	/* The canonical text, whatever the writer made of it. */
 	free(reader->header_text);
-	reader->header_text = json_dumps(reader->header, JSON_SORT_KEYS | JSON_COMPACT);
+	reader->header_text = rf_header_text(reader->header);
 	if (!reader->header_text)
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	*data_offset = packed;
@@ -398,16 +398,21 @@ const struct rf_error *rf_reader_damage(const struct rf_reader *reader)
 	return reader->damage.code ? &reader->damage : NULL;
 }
 
-u64 rf_reader_header_u64(const struct rf_reader *reader, const char *key, u64 fallback)
+json_t *rf_reader_header_value(const struct rf_reader *reader, enum rf_header_key key)
 {
-	const json_t *value = json_object_get(reader->header, key);
-
-	return json_is_integer(value) ? (u64)json_integer_value(value) : fallback;
+	return rf_header_get(reader->header, key);
 }
 
-const char *rf_reader_header_string(const struct rf_reader *reader, const char *key, const char *fallback)
+u64 rf_reader_header_u64(const struct rf_reader *reader, enum rf_header_key key, u64 fallback)
 {
-	const json_t *value = json_object_get(reader->header, key);
+	const json_t *value = rf_header_get(reader->header, key);
 
-	return json_is_string(value) ? json_string_value(value) : fallback;
+	return value ? (u64)json_integer_value(value) : fallback;
+}
+
+const char *rf_reader_header_string(const struct rf_reader *reader, enum rf_header_key key, const char *fallback)
+{
+	const json_t *value = rf_header_get(reader->header, key);
+
+	return value ? json_string_value(value) : fallback;
 }

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "traces/header.h"
 #include "traces/record.h"
 
 #define RF_TRACE_FORMAT "refold-trace/1"
@@ -114,9 +115,11 @@ const struct rf_frame_info *rf_reader_frame(const struct rf_reader *reader, size
 /* The first damage met so far (offset and reason), or NULL. Frames found damaged while reading count too. */
 const struct rf_error *rf_reader_damage(const struct rf_reader *reader);
 
-/* A header value by top-level key, e.g. "page_size"; the default where it is absent or of another type. */
-u64 rf_reader_header_u64(const struct rf_reader *reader, const char *key, u64 fallback);
-const char *rf_reader_header_string(const struct rf_reader *reader, const char *key, const char *fallback);
+/* A value of the header; the fallback where it is absent or of another type. */
+u64 rf_reader_header_u64(const struct rf_reader *reader, enum rf_header_key key, u64 fallback);
+const char *rf_reader_header_string(const struct rf_reader *reader, enum rf_header_key key, const char *fallback);
+/* An object or array of the header, borrowed; NULL where it is absent. */
+json_t *rf_reader_header_value(const struct rf_reader *reader, enum rf_header_key key);
 
 /*
  * A cursor walks the frames of one stream (or, with stream < 0, every frame in file order) whose kinds intersect

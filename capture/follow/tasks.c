@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "traces/events/kernel.h"
+#include "base/file.h"
 
 bool rf_pid_list_add(struct rf_pid_list *list, pid_t pid)
 {
@@ -127,7 +127,7 @@ bool rf_process_name(pid_t pid, char *name, size_t size)
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-	return rf_read_line(path, name, size);
+	return read_first_line(path, name, size);
 }
 
 bool rf_process_is(pid_t pid, const char *comm)

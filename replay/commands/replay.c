@@ -180,7 +180,7 @@ static int check_traces(const struct arguments *arguments, u64 *total_records)
 		if (!reader)
 			return rf_command_error(arguments->traces[trace], &err);
 		*total_records += rf_reader_summary(reader)->records;
-		page_size = rf_reader_header_u64(reader, "page_size", 4096);
+		page_size = rf_reader_header_u64(reader, RF_HEADER_PAGE_SIZE, 4096);
 		rf_reader_close(reader);
 		for (policy = 0; policy < arguments->nr_policies; policy++)
 			if (1ull << arguments->policies[policy].geometry.page_shift < page_size)
@@ -210,7 +210,7 @@ static int replay_trace(const char *path, struct rf_results *results, struct rf_
 			json_array_append_new(parts->traces, rf_report_unreadable_trace(path, &err));
 		return code;
 	}
-	run->page_size = rf_reader_header_u64(reader, "page_size", 4096);
+	run->page_size = rf_reader_header_u64(reader, RF_HEADER_PAGE_SIZE, 4096);
 	if (rf_run_trace(reader, results, run, &err)) {
 		rf_progress_end(run->progress_context);
 		code = rf_command_error(path, &err);

@@ -26,9 +26,9 @@ static json_t *trace_damage(const struct rf_error *damage, const char *name)
 }
 
 /* The events that were wanted but that the recorded kernel did not have: the header tells why, the report which. */
-static json_t *missing_events(const json_t *header)
+static json_t *missing_events(const struct rf_reader *reader)
 {
-	json_t *events = json_object_get(header, "events_missing"), *names = json_array(), *reason;
+	json_t *events = rf_reader_header_value(reader, RF_HEADER_EVENTS_MISSING), *names = json_array(), *reason;
 	const char *name;
 
 	json_object_foreach(events, name, reason)
@@ -64,7 +64,7 @@ const char *base_name(const char *path)
 json_t *rf_report_trace(const char *path, struct rf_reader *reader, const struct rf_results *results)
 {
 	const struct rf_trace_summary *summary = rf_reader_summary(reader);
-	json_t *header = json_loads(summary->header_json, 0, NULL), *trace = json_object();
+	json_t *trace = json_object();
 	const char *name = base_name(path);
 
 	rf_json_set_string(trace, "name", name);
@@ -78,12 +78,11 @@ json_t *rf_report_trace(const char *path, struct rf_reader *reader, const struct
 	rf_json_set_count(trace, "damaged_frames", summary->damaged_frames);
 	json_object_set_new(trace, "damage", trace_damage(rf_reader_damage(reader), name));
 	rf_json_set_string(trace, "end", rf_end_names[summary->end]);
-	rf_json_set_string(trace, "kernel", rf_reader_header_string(reader, "kernel", "unknown"));
-	rf_json_set_string(trace, "arch", rf_reader_header_string(reader, "arch", "unknown"));
-	rf_json_set_count(trace, "page_size_bytes", rf_reader_header_u64(reader, "page_size", 4096));
-	rf_json_set_count(trace, "cpus", rf_reader_header_u64(reader, "cpus", 0));
-	json_object_set_new(trace, "missing_events", missing_events(header));
-	json_decref(header);
+	rf_json_set_string(trace, "kernel", rf_reader_header_string(reader, RF_HEADER_KERNEL, "unknown"));
+	rf_json_set_string(trace, "arch", rf_reader_header_string(reader, RF_HEADER_ARCH, "unknown"));
+	rf_json_set_count(trace, "page_size_bytes", rf_reader_header_u64(reader, RF_HEADER_PAGE_SIZE, 4096));
+	rf_json_set_count(trace, "cpus", rf_reader_header_u64(reader, RF_HEADER_CPUS, 0));
+	json_object_set_new(trace, "missing_events", missing_events(reader));
 	return trace;
 }
 

@@ -21,11 +21,10 @@ static bool kinds_have(const u64 kinds[2], u32 kind)
 static void learn_header(struct rf_tracker *tracker)
 {
 	struct rf_reader *reader = tracker->reader;
-	const char *arch = rf_reader_header_string(reader, "arch", "x86_64");
-	const char *json = rf_reader_summary(reader)->header_json;
+	const char *arch = rf_reader_header_string(reader, RF_HEADER_ARCH, "x86_64");
 	struct rf_capabilities capabilities = rf_reader_capabilities(reader);
-	u64 page_size = rf_reader_header_u64(reader, "page_size", 4096), kinds[2] = { 0, 0 };
-	const char *thp;
+	u64 page_size = rf_reader_header_u64(reader, RF_HEADER_PAGE_SIZE, 4096), kinds[2] = { 0, 0 };
+	const char *thp = json_string_value(json_object_get(rf_reader_header_value(reader, RF_HEADER_THP), "enabled"));
 
 	tracker->reuses_large = capabilities.has[RF_REUSES_LARGE_FOLIOS];
 	tracker->page_shift = 12;
@@ -48,12 +47,8 @@ static void learn_header(struct rf_tracker *tracker)
 	tracker->have_flushes = kinds_have(kinds, RF_TLB_FLUSH);
 	tracker->have_side_band = kinds_have(kinds, RF_MMAP2);
 	tracker->exits_late = capabilities.has[RF_EXIT_AFTER_MM] && kinds_have(kinds, RF_TASK_EXIT);
-	/* "thp": {"enabled": "always", ...}; the only nested value of interest, so no parser. */
-	thp = json ? strstr(json, "\"thp\":{") : NULL;
-	if (thp) {
-		tracker->thp_always = strstr(thp, "\"enabled\":\"always\"") != NULL;
-		tracker->thp_madvise = strstr(thp, "\"enabled\":\"madvise\"") != NULL;
-	}
+	tracker->thp_always = thp && !strcmp(thp, "always");
+	tracker->thp_madvise = thp && !strcmp(thp, "madvise");
 }
 
 static int tracker_init(struct rf_tracker *tracker, struct rf_error *err)

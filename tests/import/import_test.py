@@ -164,6 +164,17 @@ class Import(unittest.TestCase):
         ],
     }
 
+    def test_header_is_documented(self):
+        text = (pathlib.Path(__file__).parents[2] / "traces/FORMAT.md").read_text()
+        rows = re.findall(r"^\| `(\w+)` \| (string|integer|boolean|array|object) \| ([ciw() ]+) \|", text, re.MULTILINE)
+        by = {key: (type_name, writers) for key, type_name, writers in rows}
+        types = {"string": str, "integer": int, "boolean": bool, "array": list, "object": dict}
+        self.lines(self.arm64().version_7())
+        for key, value in self.header.items():
+            self.assertIn(key, by)
+            self.assertIs(type(value), types[by[key][0]], key)
+        self.assertEqual(sorted(self.header), sorted(key for key in by if {"i", "w"} & set(by[key][1].split())))
+
     def test_versions(self):
         self.assertEqual(self.lines(self.arm64().version_6()), self.RECORDS)
         self.assertEqual(self.lines(self.arm64().version_7()), self.RECORDS)

@@ -1,63 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * What kernel we run on. Page-table entries in migration events are raw, so their
- * layout (arch/.../pgtable.h) must be known here; everything else is copied into
- * the header for the reader at the desk.
+ * Kernels by what they say of themselves. Page-table entries in migration events are
+ * raw, so their layout (arch/.../pgtable.h) must be known here.
  */
 #include "traces/events/kernel.h"
 
-#include <dirent.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
-#include <unistd.h>
-
-bool rf_read_line(const char *path, char *buffer, size_t size)
-{
-	FILE *file = fopen(path, "re");
-	bool ok;
-
-	if (!file)
-		return false;
-	ok = fgets(buffer, (int)size, file) != NULL;
-	fclose(file);
-	if (ok)
-		buffer[strcspn(buffer, "\n")] = '\0';
-	return ok;
-}
-
-void rf_bracketed_word(char *line)
-{
-	char *open = strchr(line, '['), *close = open ? strchr(open, ']') : NULL;
-
-	if (!close)
-		return;
-	*close = '\0';
-	memmove(line, open + 1, strlen(open + 1) + 1);
-}
-
-/*
- * x86: a present entry holds as many physical bits as the CPU implements (memory encryption takes some away, and
- * the kernel shows the rest in cpuinfo); a migration entry holds MAX_PHYSMEM_BITS, 46 or with five levels 52.
- */
-static void read_x86_bits(struct rf_kernel *kernel)
-{
-	u32 max_physmem_bits = 46, physical = 0;
-	char line[4096];
-	FILE *file = fopen("/proc/cpuinfo", "re");
-
-	while (file && fgets(line, sizeof(line), file)) {
-		if (!strncmp(line, "flags", 5) && strstr(line, " la57"))
-			max_physmem_bits = 52;
-		if (sscanf(line, "address sizes : %u bits physical", &physical) == 1)
-			break;
-	}
-	if (file)
-		fclose(file);
-	kernel->physical_bits = physical ? physical : 52;
-	kernel->swap_pfn_bits = max_physmem_bits - kernel->page_shift;
-}
 
 void rf_kernel_describe(struct rf_kernel *kernel, const char *release, const char *machine, u32 page_size)
 {
@@ -79,87 +28,4 @@ void rf_kernel_describe(struct rf_kernel *kernel, const char *release, const cha
 	}
 	if (kernel->physical_bits)
 		kernel->swap_pfn_bits = kernel->physical_bits - kernel->page_shift;
-}
-
-/*
- * arm64: entries are built for 48 or 52 bits (CONFIG_ARM64_PA_BITS), which no file tells. As long as no memory lies
- * beyond 48 bits both read the same, since what is above the pfn in a migration entry is cut off.
- */
-static void read_arm64_bits(struct rf_kernel *kernel)
-{
-	FILE *file = fopen("/proc/iomem", "re");
-	char line[256];
-
-	while (file && fgets(line, sizeof(line), file)) {
-		const char *dash = strchr(line, '-');
-
-		if (dash && strstr(line, "System RAM") && strtoull(dash + 1, NULL, 16) >> 48)
-			kernel->physical_bits = 52;
-	}
-	if (file)
-		fclose(file);
-	kernel->swap_pfn_bits = kernel->physical_bits - kernel->page_shift;
-}
-
-void rf_kernel_read(struct rf_kernel *kernel)
-{
-	struct utsname name;
-
-	uname(&name);
-	rf_kernel_describe(kernel, name.release, name.machine, (u32)sysconf(_SC_PAGESIZE));
-	if (kernel->isa == RF_ISA_X86)
-		read_x86_bits(kernel);
-	else if (kernel->isa == RF_ISA_ARM64)
-		read_arm64_bits(kernel);
-}
-
-static void add_setting(json_t *object, const char *key, const char *path)
-{
-	char line[256];
-
-	if (!rf_read_line(path, line, sizeof(line)))
-		return;
-	rf_bracketed_word(line);
-	json_object_set_new(object, key, json_string(line));
-}
-
-json_t *rf_kernel_thp_settings(void)
-{
-	static const char base[] = "/sys/kernel/mm/transparent_hugepage";
-	static const char *const files[] = { "enabled", "defrag", "shmem_enabled", "use_zero_page", "hpage_pmd_size" };
-	json_t *object = json_object();
-	struct dirent *entry;
-	char path[512];
-	DIR *dir;
-
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		snprintf(path, sizeof(path), "%s/%s", base, files[i]);
-		add_setting(object, files[i], path);
-	}
-	dir = opendir(base);
-	while (dir && (entry = readdir(dir))) {
-		if (strncmp(entry->d_name, "hugepages-", 10))
-			continue;
-		snprintf(path, sizeof(path), "%s/%s/enabled", base, entry->d_name);
-		add_setting(object, entry->d_name, path);
-	}
-	if (dir)
-		closedir(dir);
-	return object;
-}
-
-u64 rf_kernel_fault_around_bytes(void)
-{
-	char line[64];
-
-	if (!rf_read_line("/sys/kernel/debug/fault_around_bytes", line, sizeof(line)))
-		return 0;
-	return strtoull(line, NULL, 0);
-}
-
-bool rf_kernel_ksm_runs(void)
-{
-	char line[64];
-
-	return rf_read_line("/sys/kernel/mm/ksm/run", line, sizeof(line)) && !strcmp(line, "1");
 }

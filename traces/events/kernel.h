@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * What kernel we run on: the facts needed to read its page-table entries and the
- * settings that decide how it builds page tables. Read once, never changed.
- */
+/* A kernel that was recorded: the facts needed to read its page-table entries. */
 #ifndef REFOLD_TRACES_EVENTS_KERNEL_H
 #define REFOLD_TRACES_EVENTS_KERNEL_H
-
-#include <jansson.h>
 
 #include "base/types.h"
 
@@ -22,19 +17,7 @@ struct rf_kernel {
 	u32 physical_bits;	/* address bits of a present entry; above are flags */
 };
 
-void rf_kernel_read(struct rf_kernel *kernel);
-/* The same for a kernel that runs elsewhere: what its name, uname -m and page size tell. */
+/* A kernel that may run elsewhere: what its name, uname -m and page size tell. */
 void rf_kernel_describe(struct rf_kernel *kernel, const char *release, const char *machine, u32 page_size);
-
-/* The first line of a small file such as those of sysfs, without newline; false where it cannot be read. */
-bool rf_read_line(const char *path, char *buffer, size_t size);
-/* The bracketed word of "always [madvise] never", or the whole line. */
-void rf_bracketed_word(char *line);
-/* The settings of /sys/kernel/mm/transparent_hugepage as a JSON object: file -> chosen word or number. */
-json_t *rf_kernel_thp_settings(void);
-/* fault_around_bytes of debugfs, or 0 where debugfs is not mounted. */
-u64 rf_kernel_fault_around_bytes(void);
-/* Kernel pages merged by KSM may run: /sys/kernel/mm/ksm/run. */
-bool rf_kernel_ksm_runs(void);
 
 #endif

@@ -139,18 +139,19 @@ static void test_header_values(void **state)
 {
 	char *path = make_path("t.mmt.zst");
 	struct rf_error err;
-	struct rf_writer *writer = rf_writer_create(path, "{\"z\":1, \"page_size\":16384,\"arch\":\"arm64\"}", 3, &err);
+	struct rf_writer *writer = rf_writer_create(path, "{\"z\":1, \"page_size\":16384,\"arch\":\"arm64\",\"ksm\":false}", 3, &err);
 	struct rf_reader *reader;
 
 	assert_int_equal(rf_writer_close(writer, RF_END_COMMAND, &err), 0);
 	reader = open_good(path);
-	assert_int_equal(rf_reader_header_u64(reader, "page_size", 4096), 16384);
-	assert_int_equal(rf_reader_header_u64(reader, "arch", 5), 5);
-	assert_int_equal(rf_reader_header_u64(reader, "absent", 6), 6);
-	assert_string_equal(rf_reader_header_string(reader, "arch", "x"), "arm64");
-	assert_string_equal(rf_reader_header_string(reader, "z", "x"), "x");
+	assert_int_equal(rf_reader_header_u64(reader, RF_HEADER_PAGE_SIZE, 4096), 16384);
+	assert_int_equal(rf_reader_header_u64(reader, RF_HEADER_CPUS, 6), 6);
+	assert_string_equal(rf_reader_header_string(reader, RF_HEADER_ARCH, "x"), "arm64");
+	assert_string_equal(rf_reader_header_string(reader, RF_HEADER_KERNEL, "x"), "x");
+	assert_true(json_is_false(rf_reader_header_value(reader, RF_HEADER_KSM)));
+	assert_null(rf_reader_header_value(reader, RF_HEADER_THP));
 	assert_string_equal(rf_reader_summary(reader)->header_json,
-			    "{\"arch\":\"arm64\",\"format\":\"refold-trace/1\",\"page_size\":16384,\"z\":1,"
+			    "{\"arch\":\"arm64\",\"format\":\"refold-trace/1\",\"ksm\":false,\"page_size\":16384,\"z\":1,"
 			    "\"zstd_level\":3}");
 	rf_reader_close(reader);
 	remove_path(path);

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernel we run on: what it is, and the settings that decide how it builds page tables. Nothing is changed. */
+#ifndef REFOLD_CAPTURE_KERNEL_H
+#define REFOLD_CAPTURE_KERNEL_H
+
+#include "traces/events/kernel.h"
+#include "traces/header.h"
+
+void rf_kernel_read(struct rf_kernel *kernel);
+
+/* The settings of /sys/kernel/mm/transparent_hugepage as a JSON object: file -> chosen word or number. */
+json_t *rf_kernel_thp_settings(void);
+/* fault_around_bytes of debugfs, or 0 where debugfs is not mounted. */
+u64 rf_kernel_fault_around_bytes(void);
+/* Kernel pages merged by KSM may run: /sys/kernel/mm/ksm/run. */
+bool rf_kernel_ksm_runs(void);
+
+#endif
