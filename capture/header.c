@@ -39,11 +39,14 @@ static json_t *privacy(void)
 			 "user_addresses", "kept");
 }
 
-/* What this kernel is set to. */
-static void add_settings(json_t *header)
+/* What this kernel does and what it is set to. */
+static void add_kernel(json_t *header, const struct rf_decoder *decoder)
 {
+	struct rf_capabilities capabilities = rf_decoder_capabilities(decoder);
 	u64 fault_around = rf_kernel_fault_around_bytes();
 
+	rf_kernel_capabilities(&capabilities);
+	rf_header_set(header, RF_HEADER_CAPABILITIES, rf_capabilities_json(&capabilities));
 	if (fault_around)
 		rf_header_set_integer(header, RF_HEADER_FAULT_AROUND_BYTES, fault_around);
 	rf_header_set_truth(header, RF_HEADER_KSM, rf_kernel_ksm_runs());
@@ -69,7 +72,7 @@ char *rf_header_json(const struct rf_header_facts *facts)
 
 	rf_header_begin(header, facts->kernel, facts->decoder);
 	add_events(header, facts);
-	add_settings(header);
+	add_kernel(header, facts->decoder);
 	add_pids(header, facts);
 	rf_header_set_integer(header, RF_HEADER_BUFFER_BYTES_PER_CPU, facts->buffer_bytes);
 	rf_header_set_string(header, RF_HEADER_CLOCK, "mono");

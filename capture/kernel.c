@@ -12,7 +12,10 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/file.h"
+
+#define BTF_PIECE (1u << 20)
 
 /* The bracketed word of "always [madvise] never", or the whole line. */
 static void bracketed_word(char *line)
@@ -77,6 +80,42 @@ void rf_kernel_read(struct rf_kernel *kernel)
 		read_x86_bits(kernel);
 	else if (kernel->isa == RF_ISA_ARM64)
 		read_arm64_bits(kernel);
+}
+
+/* Names are in one section, each between two NULs; nothing else there is so likely to look like one. */
+bool rf_btf_has_name(const char *path, const char *name)
+{
+	size_t length = strlen(name) + 2, size = 0, room = 0;
+	char between[64], *bytes = NULL;
+	FILE *file = fopen(path, "re");
+	bool found = false;
+
+	if (!file || length > sizeof(between))
+		goto out;
+	memset(between, 0, sizeof(between));
+	memcpy(between + 1, name, strlen(name));
+	while (!array_grow(bytes, room, size + BTF_PIECE)) {
+		size_t more = fread(bytes + size, 1, room - size, file);
+
+		if (!more)
+			break;
+		size += more;
+	}
+	found = size && memmem(bytes, size, between, length);
+out:
+	if (file)
+		fclose(file);
+	free(bytes);
+	return found;
+}
+
+void rf_kernel_capabilities(struct rf_capabilities *capabilities)
+{
+	static const char btf[] = "/sys/kernel/btf/vmlinux";
+
+	/* struct folio has got this with the taking over of large ones; "folio" tells that there is something to ask. */
+	if (rf_btf_has_name(btf, "folio"))
+		capabilities->has[RF_REUSES_LARGE_FOLIOS] = rf_btf_has_name(btf, "_mm_id_mapcount");
 }
 
 static void add_setting(json_t *object, const char *key, const char *path)

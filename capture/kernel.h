@@ -3,10 +3,15 @@
 #ifndef REFOLD_CAPTURE_KERNEL_H
 #define REFOLD_CAPTURE_KERNEL_H
 
+#include "traces/capabilities.h"
 #include "traces/events/kernel.h"
-#include "traces/header.h"
 
 void rf_kernel_read(struct rf_kernel *kernel);
+
+/* What its type information tells, where it has any; the rest stays as it is. */
+void rf_kernel_capabilities(struct rf_capabilities *capabilities);
+/* Whether a type, a member or the like of this name is in a file of BTF; false too where it cannot be read. */
+bool rf_btf_has_name(const char *path, const char *name);
 
 /* The settings of /sys/kernel/mm/transparent_hugepage as a JSON object: file -> chosen word or number. */
 json_t *rf_kernel_thp_settings(void);

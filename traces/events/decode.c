@@ -217,6 +217,17 @@ bool rf_decoder_knows(const struct rf_decoder *decoder, size_t event)
 	return decoder->layouts[event].kind != 0;
 }
 
+struct rf_capabilities rf_decoder_capabilities(const struct rf_decoder *decoder)
+{
+	struct rf_capabilities capabilities = rf_capabilities_of_release(decoder->kernel->release);
+
+	/* One change moved sched_process_exit before exit_mm() and gave it group_dead, which is optional in our table. */
+	for (size_t i = 0; i < rf_nr_events; i++)
+		if (rf_events[i].kind == RF_EXIT && rf_decoder_knows(decoder, i))
+			capabilities.has[RF_EXIT_AFTER_MM] = decoder->layouts[i].loads[0].rule == RF_RULE_VALUE;
+	return capabilities;
+}
+
 static u64 load_raw(const u8 *data, const struct load *load)
 {
 	u64 v8;

@@ -9,6 +9,7 @@
 #include <event-parse.h>
 
 #include "base/error.h"
+#include "traces/capabilities.h"
 #include "traces/events/events.h"
 
 struct rf_decoder;
@@ -27,6 +28,9 @@ bool rf_decoder_knows(const struct rf_decoder *decoder, size_t event);
 
 /* The kernel's number of a gfp flag by its RF_GFP_* bit; 0: the format does not tell. */
 u64 rf_decoder_gfp(const struct rf_decoder *decoder, u64 rf_gfp);
+
+/* What the kernel does, by its release and by the formats that were learnt. */
+struct rf_capabilities rf_decoder_capabilities(const struct rf_decoder *decoder);
 
 /* As many records as any event becomes. */
 #define RF_DECODE_MAX RF_MARK_RECORDS

@@ -10,7 +10,7 @@
 #include "traces/events/decode.h"
 #include "traces/header.h"
 
-/* Sets arch, kernel, page_size and gfp_unknown, and begins events, events_missing and filters with nothing in them. */
+/* Sets arch, kernel, page_size and gfp_unknown; begins events, events_missing and filters with nothing in them. */
 void rf_header_begin(json_t *header, const struct rf_kernel *kernel, const struct rf_decoder *decoder);
 
 /* A row of the table that was recorded, as an event of this name; filter: NULL, or what let pass which of them. */

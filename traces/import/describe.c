@@ -28,10 +28,12 @@ static const char *fault_source(const struct importing *importing)
 char *import_header(const struct importing *importing)
 {
 	const struct rf_dat *dat = &importing->dat;
+	struct rf_capabilities capabilities = rf_decoder_capabilities(importing->decoder);
 	json_t *header = json_object();
 	char *text;
 
 	rf_header_begin(header, &importing->kernel, importing->decoder);
+	rf_header_set(header, RF_HEADER_CAPABILITIES, rf_capabilities_json(&capabilities));
 	add_events(header, importing);
 	rf_header_set_string(header, RF_HEADER_CLOCK, dat->clock[0] ? dat->clock : "unknown");
 	rf_header_set_integer(header, RF_HEADER_CPUS, importing->nr_cpus);

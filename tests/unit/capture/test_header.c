@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "capture/header.h"
+#include "capture/kernel.h"
 #include "traces/header.h"
 
 static struct rf_kernel kernel;
@@ -95,12 +97,61 @@ static void test_missing_events(void **state)
 	json_decref(header);
 }
 
+#define EXIT_FORMAT(more) "name: sched_process_exit\nID: 400\nformat:\n" \
+	"\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;\n" \
+	"\tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;\n\n" \
+	"\tfield:pid_t pid;\toffset:24;\tsize:4;\tsigned:1;\n" more "\nprint fmt: \"pid=%d\", REC->pid\n"
+
+/* What the kernel's own events tell goes before its release. */
+static void test_capabilities_by_format(void **state)
+{
+	static const char *const formats[] = {
+		EXIT_FORMAT(""), EXIT_FORMAT("\tfield:bool group_dead;\toffset:32;\tsize:1;\tsigned:0;\n")
+	};
+	static const char *const releases[] = { "6.12.0", "6.18.1" };
+	size_t row = 0;
+
+	while (rf_events[row].kind != RF_EXIT)
+		row++;
+	for (int moved = 0; moved < 2; moved++)
+		for (int r = 0; r < 2; r++) {
+			struct rf_kernel told;
+			struct rf_decoder *decoder;
+
+			rf_kernel_describe(&told, releases[r], "x86_64", 4096);
+			decoder = rf_decoder_create(&told, NULL);
+			assert_int_equal(rf_decoder_capabilities(decoder).has[RF_EXIT_AFTER_MM], !r);
+			assert_int_equal(rf_decoder_learn(decoder, row, formats[moved], NULL), 0);
+			assert_int_equal(rf_decoder_capabilities(decoder).has[RF_EXIT_AFTER_MM], !moved);
+			rf_decoder_destroy(decoder);
+		}
+}
+
+static void test_names_of_btf(void **state)
+{
+	static const char bytes[] = "x_mm_id\0folio\0_mm_id_mapcount_t\0_mm_id_map\0";
+	char path[] = "/tmp/refold-btf-XXXXXX";
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes, sizeof(bytes)), sizeof(bytes));
+	close(fd);
+	assert_true(rf_btf_has_name(path, "folio"));
+	assert_true(rf_btf_has_name(path, "_mm_id_map"));
+	assert_false(rf_btf_has_name(path, "_mm_id_mapcount"));
+	assert_false(rf_btf_has_name(path, "_mm_id"));
+	unlink(path);
+	assert_false(rf_btf_has_name(path, "folio"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_keys_are_listed),
 		cmocka_unit_test(test_whole_system),
 		cmocka_unit_test(test_missing_events),
+		cmocka_unit_test(test_capabilities_by_format),
+		cmocka_unit_test(test_names_of_btf),
 	};
 	int failed;
 
