@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * What a process's page tables hold. A snapshot delays the process, so it asks for as little as possible:
- * PAGEMAP_SCAN finds the populated ranges (and which of them a PMD maps), pagemap is read for those only,
- * kpageflags once per folio. Page tables are the kernel's; the VMAs only say where to look.
+ * PAGEMAP_SCAN finds the populated ranges (and which of them a PMD maps), entries.c reads those only. Page tables
+ * are the kernel's; the VMAs only say where to look.
  */
 #include "capture/snapshot/snapshot.h"
 
@@ -12,58 +12,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/array.h"
 #include "base/clock.h"
 #include "capture/snapshot/devices.h"
-#include "capture/snapshot/maps.h"
-#include "capture/snapshot/pagemap.h"
-#include "capture/snapshot/scan.h"
+#include "capture/snapshot/snapshotter.h"
 
-#define PAGEMAP_WORDS	4096
 #define BATCH_RECORDS	16384
 #define TEXT_PIECE	16384	/* the least that is read at once */
-/* Swap types from here on are not swap devices: hwpoison, migration, device memory; 31 are PTE markers. */
-#define FIRST_SPECIAL_TYPE	23
-#define MARKER_TYPE		31
-#define MARKER_GUARD		BIT_ULL(2)
-#define MAX_RETRIES		200
-
-/* The entries being gathered into one record: same folio or consecutive swap slots, same flags. */
-struct run {
-	u8 kind;		/* 0: empty */
-	u8 order;
-	u64 addr, nr, first, flags;
-	u64 end_pfn;		/* SNAP_PTE: one past the folio */
-};
-
-struct rf_snapshotter {
-	struct rf_writer *writer;
-	struct rf_page_cache *cache;
-	int stream;
-	u64 page_size;
-	struct rf_folio_reader folios;
-	struct rf_snapshot_totals totals;
-
-	/* the snapshot at hand */
-	pid_t pid, tid;
-	u64 begin, end;
-	bool has_mm, complete;
-	int pagemap_fd;
-	unsigned int retries;
-	struct run run;
-	struct rf_record *records;	/* BATCH_RECORDS, not yet appended */
-	size_t nr;
-	int code;			/* the first error of the writer */
-	struct rf_error error;
-	struct rf_maps maps;
-	char *text;
-	size_t text_room;
-	struct rf_scan scan;
-	u64 words[PAGEMAP_WORDS];
-};
 
 struct rf_snapshotter *rf_snapshotter_create(struct rf_writer *writer, struct rf_page_cache *cache,
 					     struct rf_error *err)
@@ -124,7 +81,7 @@ static void append(struct rf_snapshotter *s)
 	s->nr = 0;
 }
 
-static void emit(struct rf_snapshotter *s, u8 kind, const u64 f[RF_RECORD_FIELDS])
+void rf_snapshot_emit(struct rf_snapshotter *s, u8 kind, const u64 f[RF_RECORD_FIELDS])
 {
 	struct rf_record *record;
 
@@ -133,175 +90,6 @@ static void emit(struct rf_snapshotter *s, u8 kind, const u64 f[RF_RECORD_FIELDS
 	record = &s->records[s->nr++];
 	*record = (struct rf_record){ .time = s->begin, .tid = (u32)s->pid, .kind = kind };
 	memcpy(record->f, f, sizeof(record->f));
-}
-
-static void flush_run(struct rf_snapshotter *s)
-{
-	struct run *run = &s->run;
-
-	if (run->kind == RF_SNAP_PTE)
-		emit(s, RF_SNAP_PTE, (u64[RF_RECORD_FIELDS]){ run->addr, run->nr, run->first, run->order, run->flags });
-	else if (run->kind == RF_SNAP_SWAP)
-		emit(s, RF_SNAP_SWAP, (u64[RF_RECORD_FIELDS]){ run->addr, run->nr, run->first });
-	s->totals.ptes += run->nr;
-	run->kind = 0;
-	run->nr = 0;
-}
-
-static u64 pte_flags(u64 word)
-{
-	u64 flags = 0;
-
-	if (word & RF_PAGEMAP_FILE)
-		flags |= RF_PTE_FILE;
-	if (word & RF_PAGEMAP_EXCLUSIVE)
-		flags |= RF_PTE_EXCLUSIVE;
-	if (word & RF_PAGEMAP_SOFT_DIRTY)
-		flags |= RF_PTE_SOFT_DIRTY;
-	if (word & RF_PAGEMAP_UFFD_WP)
-		flags |= RF_PTE_UFFD_WP;
-	return flags;
-}
-
-static u64 folio_flags(u64 kpageflags)
-{
-	u64 flags = 0;
-
-	if (kpageflags & RF_KPF_ZERO_PAGE)
-		flags |= RF_PTE_ZERO;
-	if (kpageflags & RF_KPF_SWAPBACKED)
-		flags |= RF_PTE_SWAPBACKED;
-	if (kpageflags & RF_KPF_ANON)
-		flags |= RF_PTE_ANON;
-	if (kpageflags & RF_KPF_KSM)
-		flags |= RF_PTE_KSM;
-	return flags;
-}
-
-/* words: this entry's and the left ones after it. */
-static void add_present(struct rf_snapshotter *s, u64 addr, const u64 *words, size_t left, u64 extra)
-{
-	u64 pfn = RF_PAGEMAP_PFN(words[0]), entry_flags = pte_flags(words[0]) | extra;
-	struct run *run = &s->run;
-	struct rf_folio folio;
-	size_t consecutive = 1;
-
-	if (run->kind == RF_SNAP_PTE && addr == run->addr + run->nr * s->page_size && pfn == run->first + run->nr &&
-	    pfn < run->end_pfn && entry_flags == (run->flags & ~folio_flags(~0ull))) {
-		run->nr++;
-		return;
-	}
-	flush_run(s);
-	while (consecutive < left && consecutive < RF_FOLIO_WINDOW &&
-	       (words[consecutive] & RF_PAGEMAP_PRESENT) && RF_PAGEMAP_PFN(words[consecutive]) == pfn + consecutive)
-		consecutive++;
-	rf_folio_find(&s->folios, pfn, consecutive, &folio);
-	*run = (struct run){
-		.kind = RF_SNAP_PTE, .order = folio.order, .addr = addr, .nr = 1, .first = pfn,
-		.flags = entry_flags | folio_flags(folio.flags), .end_pfn = folio.head + BIT_ULL(folio.order),
-	};
-}
-
-static void add_swap(struct rf_snapshotter *s, u64 addr, u64 word)
-{
-	u64 entry = RF_PAGEMAP_PFN(word);
-	struct run *run = &s->run;
-
-	if (run->kind == RF_SNAP_SWAP && addr == run->addr + run->nr * s->page_size &&
-	    entry == run->first + run->nr * RF_PAGEMAP_SWAP_STEP) {
-		run->nr++;
-		return;
-	}
-	flush_run(s);
-	*run = (struct run){ .kind = RF_SNAP_SWAP, .addr = addr, .nr = 1, .first = entry };
-}
-
-/* A guard region's marker: nothing is mapped, and nothing may be. */
-static void add_guard(struct rf_snapshotter *s, u64 addr)
-{
-	struct run *run = &s->run;
-
-	if (run->kind == RF_SNAP_PTE && run->flags == RF_PTE_GUARD && addr == run->addr + run->nr * s->page_size) {
-		run->nr++;
-		return;
-	}
-	flush_run(s);
-	*run = (struct run){ .kind = RF_SNAP_PTE, .addr = addr, .nr = 1, .flags = RF_PTE_GUARD };
-}
-
-/* pagemap shows a page under migration as swapped; that lasts microseconds, so look again. */
-static u64 settle(struct rf_snapshotter *s, u64 addr, u64 word)
-{
-	u64 again;
-
-	while ((word & RF_PAGEMAP_SWAP) && RF_PAGEMAP_SWAP_TYPE(word) >= FIRST_SPECIAL_TYPE &&
-	       RF_PAGEMAP_SWAP_TYPE(word) != MARKER_TYPE && s->retries < MAX_RETRIES) {
-		s->retries++;
-		nanosleep(&(struct timespec){ .tv_nsec = 50000 }, NULL);
-		if (pread(s->pagemap_fd, &again, sizeof(again), (off_t)(addr / s->page_size * sizeof(again))) !=
-		    sizeof(again))
-			break;
-		word = again;
-	}
-	return word;
-}
-
-static void add_words(struct rf_snapshotter *s, u64 addr, u64 *words, size_t nr, u64 extra)
-{
-	for (size_t i = 0; i < nr; i++, addr += s->page_size) {
-		if (words[i] & RF_PAGEMAP_SWAP)
-			words[i] = settle(s, addr, words[i]);
-		if (words[i] & RF_PAGEMAP_PRESENT)
-			add_present(s, addr, &words[i], nr - i, extra);
-		else if (!(words[i] & (RF_PAGEMAP_SWAP | RF_PAGEMAP_GUARD)))
-			continue;
-		else if (words[i] & RF_PAGEMAP_GUARD)
-			add_guard(s, addr);
-		else if (RF_PAGEMAP_SWAP_TYPE(words[i]) != MARKER_TYPE)
-			add_swap(s, addr, words[i]);
-		else if (RF_PAGEMAP_PFN(words[i]) / RF_PAGEMAP_SWAP_STEP & MARKER_GUARD)
-			add_guard(s, addr);	/* before 6.15 pagemap has no guard bit */
-	}
-}
-
-static void read_range(struct rf_snapshotter *s, u64 start, u64 end, u64 extra)
-{
-	while (start < end && s->complete) {
-		size_t want = min_u64((end - start) / s->page_size, PAGEMAP_WORDS);
-		ssize_t bytes = pread(s->pagemap_fd, s->words, want * sizeof(u64),
-				      (off_t)(start / s->page_size * sizeof(u64)));
-
-		if (bytes < (ssize_t)sizeof(u64)) {	/* the address space is gone */
-			s->complete = false;
-			return;
-		}
-		want = (size_t)bytes / sizeof(u64);
-		add_words(s, start, s->words, want, extra);
-		start += want * s->page_size;
-	}
-}
-
-/* The populated parts of one VMA. A region may begin before it and reach beyond. */
-static void read_vma(struct rf_snapshotter *s, u64 start, u64 end, bool scan)
-{
-	const struct rf_scan_region *region;
-
-	if (!scan) {
-		read_range(s, start, end, 0);
-		flush_run(s);
-		return;
-	}
-	while (s->complete && (region = rf_scan_region(&s->scan)) && region->start < end) {
-		u64 from = max_u64(region->start, start), to = min_u64(region->end, end);
-
-		if (from < to)
-			read_range(s, from, to, region->huge ? RF_PTE_PMD : 0);
-		if (region->end > end)
-			break;
-		rf_scan_next(&s->scan);
-	}
-	s->complete = s->complete && !s->scan.failed;
-	flush_run(s);
 }
 
 static void note_file(struct rf_snapshotter *s, const struct rf_maps_vma *vma, enum rf_snap_why why)
@@ -329,10 +117,10 @@ static void read_address_space(struct rf_snapshotter *s, enum rf_snap_why why)
 	for (size_t i = 0; i < maps->nr && s->complete; i++) {
 		const struct rf_maps_vma *vma = &maps->vmas[i];
 
-		emit(s, RF_SNAP_VMA, (u64[RF_RECORD_FIELDS]){ vma->start, vma->end - vma->start, vma->pgoff,
+		rf_snapshot_emit(s, RF_SNAP_VMA, (u64[RF_RECORD_FIELDS]){ vma->start, vma->end - vma->start, vma->pgoff,
 							      rf_device_below(vma->dev), vma->ino, vma->flags });
 		note_file(s, vma, why);
-		read_vma(s, vma->start, vma->end, scan);
+		rf_snapshot_entries(s, vma->start, vma->end, scan);
 	}
 }
 
@@ -406,7 +194,7 @@ static void read_process(struct rf_snapshotter *s, int dir, enum rf_snap_why why
 		close(maps_fd);
 	if (s->pagemap_fd >= 0)
 		close(s->pagemap_fd);
-	emit(s, RF_SNAP_RSS, (u64[RF_RECORD_FIELDS]){ status->rss[RF_RSS_FILE], status->rss[RF_RSS_ANON],
+	rf_snapshot_emit(s, RF_SNAP_RSS, (u64[RF_RECORD_FIELDS]){ status->rss[RF_RSS_FILE], status->rss[RF_RSS_ANON],
 						      status->rss[RF_RSS_SWAP], status->rss[RF_RSS_SHMEM] });
 }
 
@@ -430,11 +218,11 @@ void rf_snapshot_read(struct rf_snapshotter *s, pid_t pid, pid_t tid, enum rf_sn
 	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0 || !read_status(s, dir, &status)) {
 		s->complete = false;
-		emit(s, RF_SNAP_BEGIN, (u64[RF_RECORD_FIELDS]){ (u64)pid, why, 0 });
+		rf_snapshot_emit(s, RF_SNAP_BEGIN, (u64[RF_RECORD_FIELDS]){ (u64)pid, why, 0 });
 	} else if (!status.has_mm) {
 		s->has_mm = false;	/* a kernel thread or a zombie */
 	} else {
-		emit(s, RF_SNAP_BEGIN, (u64[RF_RECORD_FIELDS]){ (u64)pid, why, status.threads });
+		rf_snapshot_emit(s, RF_SNAP_BEGIN, (u64[RF_RECORD_FIELDS]){ (u64)pid, why, status.threads });
 		read_process(s, dir, why, &status);
 	}
 	if (dir >= 0)
@@ -451,7 +239,7 @@ int rf_snapshot_append(struct rf_snapshotter *s, bool stopped, struct rf_error *
 		s->totals.taken++;
 	else
 		s->totals.incomplete++;
-	emit(s, RF_SNAP_END, (u64[RF_RECORD_FIELDS]){ (u64)s->pid, s->complete, stopped });
+	rf_snapshot_emit(s, RF_SNAP_END, (u64[RF_RECORD_FIELDS]){ (u64)s->pid, s->complete, stopped });
 	s->records[s->nr - 1].time = s->end;
 	append(s);
 	if (s->code && err)
