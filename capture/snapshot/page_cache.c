@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/table.h"
 #include "capture/snapshot/cache_layout.h"
 
 #define MAX_FILES	(1024 * 1024)
@@ -21,15 +22,15 @@
 enum { PATH, FORMER_PATH, LINK, NAMES };
 
 struct file {
-	struct file *next;	/* in its hash bucket */
 	u64 dev, ino;
 	char *names[NAMES];	/* where it may be found, the likeliest first; some are NULL */
 };
 
+DEFINE_TABLE(file_table, u64, struct file *);
+
 struct rf_page_cache {
 	pthread_mutex_t lock;
-	struct file **buckets;
-	size_t nr_buckets, nr;
+	struct file_table files;
 };
 
 static void free_names(const struct file *file)
@@ -42,15 +43,8 @@ struct rf_page_cache *rf_page_cache_create(void)
 {
 	struct rf_page_cache *cache = calloc(1, sizeof(*cache));
 
-	if (!cache)
-		return NULL;
-	cache->nr_buckets = 1024;
-	cache->buckets = calloc(cache->nr_buckets, sizeof(*cache->buckets));
-	if (!cache->buckets) {
-		free(cache);
-		return NULL;
-	}
-	pthread_mutex_init(&cache->lock, NULL);
+	if (cache)
+		pthread_mutex_init(&cache->lock, NULL);
 	return cache;
 }
 
@@ -58,70 +52,39 @@ void rf_page_cache_destroy(struct rf_page_cache *cache)
 {
 	if (!cache)
 		return;
-	for (size_t i = 0; i < cache->nr_buckets; i++) {
-		struct file *next;
+	for (u32 i = 0; i < cache->files.size; i++) {
+		struct file *file = cache->files.slots[i].value;
 
-		for (struct file *file = cache->buckets[i]; file; file = next) {
-			next = file->next;
+		if (file)
 			free_names(file);
-			free(file);
-		}
+		free(file);
 	}
-	free(cache->buckets);
+	file_table_free(&cache->files);
 	pthread_mutex_destroy(&cache->lock);
 	free(cache);
 }
 
-static size_t bucket_of(const struct rf_page_cache *cache, u64 dev, u64 ino)
+static bool same_inode(const void *context, struct file *file)
 {
-	return (size_t)(((ino + (dev << 32)) * 0x9e3779b97f4a7c15ull) >> 40) & (cache->nr_buckets - 1);
-}
+	const struct file *wanted = context;
 
-static void grow(struct rf_page_cache *cache)
-{
-	struct rf_page_cache larger = { .nr_buckets = 4 * cache->nr_buckets };
-
-	larger.buckets = calloc(larger.nr_buckets, sizeof(*larger.buckets));
-	if (!larger.buckets)
-		return;		/* slower, not wrong */
-	for (size_t i = 0; i < cache->nr_buckets; i++) {
-		struct file *next;
-
-		for (struct file *file = cache->buckets[i]; file; file = next) {
-			size_t bucket = bucket_of(&larger, file->dev, file->ino);
-
-			next = file->next;
-			file->next = larger.buckets[bucket];
-			larger.buckets[bucket] = file;
-		}
-	}
-	free(cache->buckets);
-	cache->buckets = larger.buckets;
-	cache->nr_buckets = larger.nr_buckets;
+	return file->ino == wanted->ino && file->dev == wanted->dev;
 }
 
 static struct file *find_or_add(struct rf_page_cache *cache, u64 dev, u64 ino)
 {
-	size_t bucket = bucket_of(cache, dev, ino);
-	struct file *file;
+	const struct file wanted = { .dev = dev, .ino = ino };
+	u64 key = ino + (dev << 32);
+	struct file *file = file_table_match(&cache->files, key, same_inode, &wanted);
 
-	for (file = cache->buckets[bucket]; file; file = file->next)
-		if (file->ino == ino && file->dev == dev)
-			return file;
-	if (cache->nr == MAX_FILES)
+	if (file || cache->files.nr == MAX_FILES)
+		return file;
+	file = malloc(sizeof(*file));
+	if (!file || file_table_add(&cache->files, key, file)) {
+		free(file);
 		return NULL;
-	if (cache->nr >= 2 * cache->nr_buckets) {
-		grow(cache);
-		bucket = bucket_of(cache, dev, ino);
 	}
-	file = calloc(1, sizeof(*file));
-	if (!file)
-		return NULL;
-	file->dev = dev;
-	file->ino = ino;
-	file->next = cache->buckets[bucket];
-	cache->buckets[bucket] = file;
-	cache->nr++;
+	*file = wanted;
 	return file;
 }
 
@@ -203,10 +166,10 @@ static struct file *sorted_files(struct rf_page_cache *cache, size_t *nr)
 
 	*nr = 0;
 	pthread_mutex_lock(&cache->lock);
-	files = malloc((cache->nr + 1) * sizeof(*files));
-	for (size_t i = 0; files && i < cache->nr_buckets; i++)
-		for (const struct file *file = cache->buckets[i]; file; file = file->next)
-			files[(*nr)++] = copy_of(file);
+	files = malloc((cache->files.nr + 1ul) * sizeof(*files));
+	for (u32 i = 0; files && i < cache->files.size; i++)
+		if (cache->files.slots[i].value)
+			files[(*nr)++] = copy_of(cache->files.slots[i].value);
 	pthread_mutex_unlock(&cache->lock);
 	if (files)
 		qsort(files, *nr, sizeof(*files), compare);
