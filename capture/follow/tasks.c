@@ -74,20 +74,30 @@ static bool keep_any(pid_t pid)
 	return true;
 }
 
-/* Kernel threads and zombies have no VMAs, so no VmSize. */
-static bool has_memory(pid_t pid)
+bool rf_task_status(pid_t tid, const char *key, char *value, size_t size)
 {
-	char path[64], line[256];
+	size_t length = strlen(key);
+	char path[64], line[512];
 	bool found = false;
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
 	file = fopen(path, "re");
 	while (file && !found && fgets(line, sizeof(line), file))
-		found = !strncmp(line, "VmSize:", 7);
+		found = !strncmp(line, key, length);
 	if (file)
 		fclose(file);
+	if (found)
+		snprintf(value, size, "%s", line + length);
 	return found;
+}
+
+/* Kernel threads and zombies have no VMAs, so no VmSize. */
+static bool has_memory(pid_t pid)
+{
+	char value[64];
+
+	return rf_task_status(pid, "VmSize:", value, sizeof(value));
 }
 
 int rf_threads_of(pid_t pid, struct rf_pid_list *list)
@@ -108,18 +118,9 @@ int rf_all_processes(pid_t except, struct rf_pid_list *list)
 
 pid_t rf_process_of(pid_t tid)
 {
-	char path[64], line[256];
-	pid_t pid = -1;
-	FILE *file;
+	char value[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
-	file = fopen(path, "re");
-	while (file && pid < 0 && fgets(line, sizeof(line), file))
-		if (!strncmp(line, "Tgid:", 5))
-			pid = (pid_t)strtol(line + 5, NULL, 10);
-	if (file)
-		fclose(file);
-	return pid;
+	return rf_task_status(tid, "Tgid:", value, sizeof(value)) ? (pid_t)strtol(value, NULL, 10) : -1;
 }
 
 bool rf_process_name(pid_t pid, char *name, size_t size)

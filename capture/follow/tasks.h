@@ -24,6 +24,8 @@ void rf_pid_list_free(struct rf_pid_list *list);
 int rf_threads_of(pid_t pid, struct rf_pid_list *list);
 /* Add every process that has memory of its own (no kernel threads), but not "except". */
 int rf_all_processes(pid_t except, struct rf_pid_list *list);
+/* What /proc/TID/status says of a key such as "Tgid:"; false: the thread is gone, or has none. */
+bool rf_task_status(pid_t tid, const char *key, char *value, size_t size);
 /* The process a thread belongs to, or -1. */
 pid_t rf_process_of(pid_t tid);
 /* The name (comm) of pid; false: it is gone. */

@@ -3,11 +3,12 @@
 #include "capture/follow/tracees.h"
 
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "capture/follow/tasks.h"
 
 static size_t bucket(pid_t id)
 {
@@ -37,24 +38,17 @@ struct rf_traced_process *rf_traced_process_find(struct rf_tracees *tracees, pid
 /* A thread's numbers in the PID namespaces it is in, ours first. Returns how many. */
 static size_t namespace_ids(pid_t tid, pid_t ids[MAX_NAMESPACES])
 {
-	char path[40], line[512], *at, *end;
+	char value[512], *at = value, *end;
 	size_t nr = 0;
-	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
-	file = fopen(path, "re");
-	while (file && !nr && fgets(line, sizeof(line), file)) {
-		if (strncmp(line, "NSpid:", 6))
-			continue;
-		for (at = line + 6; nr < MAX_NAMESPACES; at = end) {
-			ids[nr] = (pid_t)strtol(at, &end, 10);
-			if (end == at)
-				break;
-			nr++;
-		}
+	if (!rf_task_status(tid, "NSpid:", value, sizeof(value)))
+		return 0;
+	for (; nr < MAX_NAMESPACES; at = end) {
+		ids[nr] = (pid_t)strtol(at, &end, 10);
+		if (end == at)
+			break;
+		nr++;
 	}
-	if (file)
-		fclose(file);
 	return nr;
 }
 
@@ -77,24 +71,6 @@ struct rf_tracee *rf_tracee_find_as(struct rf_tracees *tracees, pid_t caller, pi
 static bool is_thread_of(pid_t pid, pid_t tid)
 {
 	return !syscall(SYS_tgkill, pid, tid, 0);
-}
-
-static pid_t process_of(pid_t tid)
-{
-	char path[40], line[128];
-	pid_t pid = -1;
-	FILE *file;
-
-	if (is_thread_of(tid, tid))
-		return tid;
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
-	file = fopen(path, "re");
-	if (!file)
-		return -1;
-	while (pid < 0 && fgets(line, sizeof(line), file))
-		sscanf(line, "Tgid: %d", &pid);
-	fclose(file);
-	return pid;
 }
 
 static struct rf_traced_process *add_process(struct rf_tracees *tracees, pid_t pid)
@@ -183,7 +159,7 @@ struct rf_tracee *rf_tracee_report(struct rf_tracees *tracees, pid_t tid)
 		return take_over(tracees, process);
 	if (tracee)		/* the id of a thread that is gone, used again */
 		free_thread(tracees, tracee);
-	pid = process_of(tid);
+	pid = is_thread_of(tid, tid) ? tid : rf_process_of(tid);
 	if (pid < 0)
 		return NULL;
 	process = rf_traced_process_find(tracees, pid);
