@@ -69,7 +69,8 @@ static int remove_probes(bool own)
 	struct tracefs_dynevent **probes;
 	int removed = 0;
 
-	if (!rf_tracefs_has("kprobe_events"))
+	/* Looking for the file would mount tracefs. */
+	if (tracefs_tracing_dir_is_mounted(false, NULL) <= 0 || !rf_tracefs_has("kprobe_events"))
 		return 0;
 	probes = tracefs_dynevent_get_all(TRACEFS_DYNEVENT_KPROBE, NULL);
 	for (int i = 0; probes && probes[i]; i++) {

@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <mntent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,20 +42,6 @@ static bool in_first_pid_namespace(void)
 	return stat("/proc/self/ns/pid", &ns) || ns.st_ino == 0xeffffffc;
 }
 
-/* tracefs_tracing_dir() would mount tracefs where it is not; that is for the user to decide. */
-static bool tracefs_is_mounted(void)
-{
-	FILE *mounts = setmntent("/proc/self/mounts", "re");
-	bool found = false;
-	struct mntent *entry;
-
-	while (mounts && !found && (entry = getmntent(mounts)))
-		found = !strcmp(entry->mnt_type, "tracefs");
-	if (mounts)
-		endmntent(mounts);
-	return found;
-}
-
 int rf_tracefs_check(struct rf_error *err)
 {
 	char path[256];
@@ -66,7 +51,8 @@ int rf_tracefs_check(struct rf_error *err)
 				    "inside a PID namespace (a container) the kernel's process numbers are not known: "
 				    "record from the host");
 
-	if (!tracefs_is_mounted() || !tracefs_tracing_dir())
+	/* tracefs_tracing_dir() alone would mount tracefs where it is not; that is for the user to decide. */
+	if (tracefs_tracing_dir_is_mounted(false, NULL) <= 0 || !tracefs_tracing_dir())
 		return rf_error_set(err, -ENOENT, RF_NO_OFFSET,
 				    "tracefs is not mounted: run \"mount -t tracefs nodev "
 				    "/sys/kernel/tracing\" as root");
