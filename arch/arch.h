@@ -13,6 +13,7 @@
 #define REFOLD_ARCH_ARCH_H
 
 #include "arch/counters.h"
+#include "arch/knobs.h"
 #include "base/types.h"
 
 /* ---- the simulated entry ------------------------------------------------ */
@@ -171,102 +172,13 @@ static inline pte_t pte_modify(pte_t pte, bool write, bool exec, bool none)
 	return dirty ? pte_mkdirty(pte) : pte;
 }
 
-/* ---- knobs --------------------------------------------------------------- */
-
-enum arch_fold_sites {
-	FOLD_NONE,		/* blocks are only born folded */
-	FOLD_SET1,		/* set_ptes(nr == 1): 6.9 and later */
-	FOLD_V3,		/* + wrprotect and access flags: v1-v4 */
-	FOLD_ANY,		/* no kernel: whatever was done to one entry, wherever in its block it is */
-};
-
-enum arch_getter { GETTER_RAW, GETTER_GATHER, GETTER_EARLY };
-enum arch_lockless {
-	LOCKLESS_FULL,		/* all entries, each checked to be of the block: 6.9 */
-	LOCKLESS_EARLY,		/* until A and D are known: 6.17 */
-	LOCKLESS_NORECENCY,	/* one entry, A and D as it has them: the norecency RFC */
-	LOCKLESS_UNLOCKED_GET,	/* ptep_get(), nothing checked: what deleting the override leaves */
-	LOCKLESS_BOUNDED,	/* no kernel: as full, but after lockless_tries in vain, one entry */
-};
-
-/* How ptep_set_access_flags() sees that a folded block needs no change. */
-enum arch_access_compare {
-	ACCESS_NEVER,		/* v3: the gathered entry has CONT, the wanted one has not */
-	ACCESS_GATHERED,	/* 6.9 */
-	ACCESS_RAW,		/* every entry by itself: 6.12.107, 7.3 */
-};
-
-/* What set_ptes(nr > 1) makes of whole blocks of PROT_NONE. */
-enum arch_protnone_cont {
-	PROTNONE_CONT_NONE,	/* nothing: 7.3 */
-	PROTNONE_CONT_STRAY,	/* entries with CONT that are not valid: 6.13-7.2 */
-	PROTNONE_CONT_VALID,	/* valid contiguous entries, as pte_mkcont() made them until 6.12 */
-};
-
-/* How exit clears entries of folded blocks one by one without unfolding: v1 and v2 of the series. */
-enum arch_zap_full_trick {
-	ZAP_FULL_TRICK_NONE,
-	ZAP_FULL_TRICK_V1,	/* spreads A/D over the block first, or means to */
-	ZAP_FULL_TRICK_V2,	/* just clears */
-};
-
-/* From how many pages on range TLBI is not used. */
-enum arch_tlbi_range_limit {
-	TLBI_RANGE_LIMIT_ABOVE,		/* more than 2^21, 6.12 */
-	TLBI_RANGE_LIMIT_AT,		/* 2^21 or more, 6.9 */
-	TLBI_RANGE_LIMIT_RANGE,		/* more than 2^21, and only on CPUs that have it: 7.1 */
-};
-
-enum arch_repeat_tlbi { REPEAT_TLBI_OFF, REPEAT_TLBI_OLD, REPEAT_TLBI_NEW };
-
-/*
- * The part of a policy that backends look at: kernel-model.md 9.1. Set through
- * rf_policy_set(); a backend must not need any other input.
- */
-struct arch_knobs {
-	bool cont;			/* transparent contpte in use */
-	enum arch_fold_sites fold_sites;
-	enum arch_getter getter;
-	enum arch_lockless lockless;
-	u32 lockless_tries;		/* of LOCKLESS_BOUNDED; 0: no end of them */
-	enum arch_access_compare access_compare;
-	bool hint;			/* pte_batch_hint() skips folded blocks */
-	bool bbml3;			/* convert without flush */
-	bool fold_span;			/* no kernel: several adjacent folios may make up a block */
-	bool fold_present;		/* v1: folds what is present, not only what is valid: PROT_NONE, too */
-	bool fork_full;			/* v4: what fork copies singly (arch_mm.copying) is not probed, nor folded */
-	bool set_ptes_checks_old;	/* v1-v4: set_ptes(nr > 1) accepts present targets */
-	enum arch_protnone_cont protnone_cont;
-	bool wrprotect_reload;		/* v1-v3: probe and L+X; later, for nr == 1, the probe's value is used */
-	bool wrprotect_chunks;		/* v1-v4: a run goes block by block, the last entry of a part may fold */
-	bool access_flush_never;	/* v1, a bug: no flush after access flags of a folded block */
-	enum arch_zap_full_trick zap_full_trick;
-	bool exit_spread_stored;	/* false in v1, a bug: what its exit spreads over a block is stored */
-	bool batch_helpers;		/* wrprotect and clear take nr entries at once; else nr times one */
-	bool young_batch;		/* 7.0: test/clear_flush_young_ptes(nr) */
-	bool tlbi_range;		/* FEAT_TLBIRANGE */
-	enum arch_tlbi_range_limit tlbi_range_limit;
-	bool tlbi_limit_waits_twice;	/* before 7.2: after flush_tlb_mm() for a range too long, one more DSB */
-	bool lpa2, kpti;
-	enum arch_repeat_tlbi repeat_tlbi;
-	bool reuse_flush_local;		/* write-fault reuse flushes locally (6.19) */
-	bool needs_flush_precise;	/* pte_needs_flush() looks at the bits */
-	bool tlbbatch_range;		/* deferred flush issues one range, not per page (6.15) */
-	bool batched_pending_mm;	/* flush_tlb_batched_pending() flushes the mm (6.16); before: a DSB */
-	bool fullmm_skip;		/* exit: no TLBI during the zap */
-	u32 max_dvm_ops;		/* 0: PTRS_PER_PTE */
-	u32 flush_ceiling;		/* x86, riscv: flushes of more pages than this become full */
-	bool invlpgb;			/* x86: flushes are broadcast to CPUs, without IPI */
-	u32 invlpgb_count_max;		/* pages of one such instruction */
-	bool svinval;			/* riscv: pages of a range are invalidated between two fences */
-};
+/* ---- geometry ------------------------------------------------------------ */
 
 struct arch_geometry {
 	u8 page_shift;
 	u8 table_shift;		/* log2 of entries per table: 9, 11, 13 */
 	u8 levels;
 	u16 cont_ptes;		/* N; 1: no contiguous blocks */
-	u16 cont_pmds;
 };
 
 /* Where the entries of a huge page are. */

@@ -352,7 +352,7 @@ static bool clear_young(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int 
 	bool young = false;
 	u64 start;
 
-	if (mm->knobs->young_batch)
+	if (mm->knobs->batch_young)
 		return clear_young_batch(mm, addr, ptep, nr, flush);
 	for (i = 0; i < nr; i++, addr += 1ull << mm->geometry->page_shift) {
 		start = addr;

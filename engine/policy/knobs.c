@@ -31,7 +31,7 @@ struct knob {
 
 /* In alphabetical order. */
 static const struct knob knobs[] = {
-	{ "access_compare", "never|gathered|raw",
+	{ "access_compare", KNOB_WORDS(ARCH_ACCESS_COMPARE),
 	  "how ptep_set_access_flags() sees that a folded block needs no change (raw: 7.0, 6.12.107)",
 	  AT(arch_knobs.access_compare), ON_CONT },
 	{ "access_flush", "dirty|never",
@@ -49,10 +49,10 @@ static const struct knob knobs[] = {
 	{ "batch_mkclean", BOOL, "writeback cleans runs at once", AT(mm.batch_mkclean), ON_ALL },
 	{ "batch_mprotect", BOOL, "mprotect changes runs at once (6.17)", AT(mm.batch_mprotect), ON_ALL },
 	{ "batch_mremap", BOOL, "mremap moves folded runs at once (6.17)", AT(mm.batch_mremap), ON_ALL },
-	{ "batch_rule", "folio|v2|v3|hint",
+	{ "batch_rule", KNOB_WORDS(RF_BATCH_RULE),
 	  "what batches of fork and zap are: folio_pte_batch()'s (6.9), contpte v2's, v3's, v4's (hint)",
 	  AT(mm.batch_rule), ON_ALL },
-	{ "batch_young", BOOL, "reclaim looks at the age of runs at once (7.0)", AT(mm.batch_young), ON_ALL },
+	{ "batch_young", BOOL, "reclaim looks at the age of runs at once (7.0)", AT(arch_knobs.batch_young), ON_ALL },
 	{ "batch_zap", BOOL, "munmap and exit clear runs of one folio at once (6.9)", AT(mm.batch_zap), ON_ALL },
 	{ "batched_pending", "dsb|mm", "how zap, mprotect... make sure that deferred flushes are done (mm: 6.16)",
 	  AT(arch_knobs.batched_pending_mm), ON_ARM64 },
@@ -73,16 +73,16 @@ static const struct knob knobs[] = {
 	  AT(arch_knobs.fold_present), ON_ARM64 },
 	{ "fold_scope", "folio|span", "what may make up a folded block: one folio, or adjacent ones too (no kernel)",
 	  AT(arch_knobs.fold_span), ON_CONT },
-	{ "fold_sites", "none|set1|v3|any",
+	{ "fold_sites", KNOB_WORDS(ARCH_FOLD_SITES),
 	  "who tries to fold: set_ptes() of a last entry; wrprotect, access flags, too; on any entry",
 	  AT(arch_knobs.fold_sites), ON_CONT },
 	{ "fork_full", BOOL, "fork has single entries copied without probe and attempt to fold (contpte v4)",
 	  AT(arch_knobs.fork_full), ON_ARM64 },
 	{ "fullmm_skip", BOOL, "exit flushes only once page tables are freed", AT(arch_knobs.fullmm_skip), ON_ARM64 },
-	{ "gather", "per-page|guaranteed|reserve|folio2slot",
+	{ "gather", KNOB_WORDS(RF_GATHER),
 	  "a slot per page, with room as contpte v3, v4 ask for it; two per run (6.9)",
 	  AT(mm.gather), ON_ALL },
-	{ "getter", "raw|gather|early",
+	{ "getter", KNOB_WORDS(ARCH_GETTERS),
 	  "what ptep_get() reads of a folded block: one entry, all, until A and D are known",
 	  AT(arch_knobs.getter), ON_CONT },
 	{ "granule", "4k|16k|64k", "base page size, with the geometry that comes with it",
@@ -99,7 +99,7 @@ static const struct knob knobs[] = {
 	{ "locked", "full|norecency",
 	  "what reads under the lock that only compare or skip take of a folded block: as getter, or one",
 	  AT(mm.locked_norecency), ON_ALL },
-	{ "lockless", "full|early|norecency|unlocked_get|bounded",
+	{ "lockless", KNOB_WORDS(ARCH_LOCKLESS),
 	  "what ptep_get_lockless() reads of a folded block; ptep_get is another word for unlocked_get",
 	  AT(arch_knobs.lockless), ON_CONT },
 	{ "lockless_tries", NULL,
@@ -118,12 +118,13 @@ static const struct knob knobs[] = {
 	  AT(arch_knobs.needs_flush_precise), ON_ARM64 },
 	{ "pmd_split_set_ptes", BOOL, "splitting a huge page fills the table with one set_ptes() (6.9)",
 	  AT(mm.pmd_split_set_ptes), ON_ALL },
-	{ "protnone_cont", "none|stray|valid",
+	{ "protnone_cont", KNOB_WORDS(ARCH_PROTNONE_CONT),
 	  "whole blocks of PROT_NONE are set: plain, with a stray bit (6.13-7.2), valid (-6.12)",
 	  AT(arch_knobs.protnone_cont), ON_ARM64 },
 	{ "pt_reclaim", BOOL, "MADV_DONTNEED frees the page tables it empties (x86: 6.14, all: 7.0)",
 	  AT(mm.pt_reclaim), ON_ALL },
-	{ "repeat_tlbi", "off|old|new", "repeat-TLBI erratum: repeat every TLBI, or (new, 6.12.107, 7.2) one per wait",
+	{ "repeat_tlbi", KNOB_WORDS(ARCH_REPEAT_TLBI),
+	  "repeat-TLBI erratum: repeat every TLBI, or (new, 6.12.107, 7.2) one per wait",
 	  AT(arch_knobs.repeat_tlbi), ON_ARM64 },
 	{ "reuse_flush", "broadcast|local", "which CPUs a write fault that reuses its page flushes (local: 6.19)",
 	  AT(arch_knobs.reuse_flush_local), ON_ARM64 },
@@ -132,7 +133,7 @@ static const struct knob knobs[] = {
 	  AT(mm.rmap_lockless), ON_ALL },
 	{ "set_ptes_checks_old", BOOL, "set_ptes() of several looks at what it replaces (contpte v1-v4)",
 	  AT(arch_knobs.set_ptes_checks_old), ON_ARM64 },
-	{ "slow_gup", "hugetlb|entry|cont",
+	{ "slow_gup", KNOB_WORDS(RF_SLOW_GUP),
 	  "what a step of slow GUP takes: a page of hugetlb (-6.9), an entry's worth, a contiguous block (no kernel)",
 	  AT(mm.slow_gup), ON_ALL },
 	{ "svinval", BOOL, "the CPU has Svinval: a range is invalidated page by page between two fences",
@@ -147,7 +148,7 @@ static const struct knob knobs[] = {
 	{ "tlbi_limit_waits", "once|twice",
 	  "waits where a range is too long and the address space is flushed (twice: 6.9-7.0)",
 	  AT(arch_knobs.tlbi_limit_waits_twice), ON_ARM64 },
-	{ "tlbi_range_limit", "above|at|range",
+	{ "tlbi_range_limit", KNOB_WORDS(ARCH_TLBI_RANGE_LIMIT),
 	  "2^21 pages are too many: above, at (6.9), or above and only with range TLBI (7.1)",
 	  AT(arch_knobs.tlbi_range_limit), ON_ARM64 },
 	{ "wrprotect_chunks", BOOL,
@@ -155,7 +156,7 @@ static const struct knob knobs[] = {
 	  AT(arch_knobs.wrprotect_chunks), ON_ARM64 },
 	{ "wrprotect_reload", BOOL, "write protection of one entry reads it again after the probe (contpte v1-v3)",
 	  AT(arch_knobs.wrprotect_reload), ON_ARM64 },
-	{ "zap_full_trick", "none|v1|v2",
+	{ "zap_full_trick", KNOB_WORDS(ARCH_ZAP_FULL_TRICK),
 	  "exit clears folded entries one by one without unfolding: spreading A/D first, or not",
 	  AT(arch_knobs.zap_full_trick), ON_ARM64 },
 };
@@ -167,19 +168,19 @@ static const struct {
 	struct arch_geometry granules[3];	/* 4k, 16k, 64k; of none without a page_shift */
 } arches[] = {
 	{ "arm64", ON_ARM64, {
-		{ .page_shift = 12, .table_shift = 9, .levels = 4, .cont_ptes = 16, .cont_pmds = 16 },
-		{ .page_shift = 14, .table_shift = 11, .levels = 4, .cont_ptes = 128, .cont_pmds = 32 },
-		{ .page_shift = 16, .table_shift = 13, .levels = 3, .cont_ptes = 32, .cont_pmds = 32 } } },
+		{ .page_shift = 12, .table_shift = 9, .levels = 4, .cont_ptes = 16 },
+		{ .page_shift = 14, .table_shift = 11, .levels = 4, .cont_ptes = 128 },
+		{ .page_shift = 16, .table_shift = 13, .levels = 3, .cont_ptes = 32 } } },
 	{ "x86", ON_X86, {
-		{ .page_shift = 12, .table_shift = 9, .levels = 4, .cont_ptes = 1, .cont_pmds = 1 } } },
+		{ .page_shift = 12, .table_shift = 9, .levels = 4, .cont_ptes = 1 } } },
 	{ "riscv", ON_RISCV, {
-		{ .page_shift = 12, .table_shift = 9, .levels = 4, .cont_ptes = 16, .cont_pmds = 1 } } },
+		{ .page_shift = 12, .table_shift = 9, .levels = 4, .cont_ptes = 16 } } },
 	/* 32-bit, two levels; those above them are for what was recorded elsewhere. */
 	{ "powerpc-8xx", ON_POWERPC, {
-		{ .page_shift = 12, .table_shift = 10, .levels = 4, .cont_ptes = 1, .cont_pmds = 1 },
-		{ .page_shift = 14, .table_shift = 8, .levels = 5, .cont_ptes = 1, .cont_pmds = 1 } } },
+		{ .page_shift = 12, .table_shift = 10, .levels = 4, .cont_ptes = 1 },
+		{ .page_shift = 14, .table_shift = 8, .levels = 5, .cont_ptes = 1 } } },
 	{ "powerpc-hash", ON_POWERPC, {
-		{ .page_shift = 12, .table_shift = 9, .levels = 4, .cont_ptes = 1, .cont_pmds = 1 } } },
+		{ .page_shift = 12, .table_shift = 9, .levels = 4, .cont_ptes = 1 } } },
 };
 
 static size_t arch_index(const struct rf_policy *policy)
@@ -326,8 +327,6 @@ int rf_policy_set(struct rf_policy *policy, const char *name, const char *text, 
 	if (knob->offset == offsetof(struct rf_policy, geometry.page_shift))
 		return set_granule(policy, value, err);
 	store(policy, knob, value);
-	/* Core mm and the backend change together: without the backend's form, core mm's batch is a loop. */
-	policy->arch_knobs.young_batch = policy->mm.batch_young;
 	return 0;
 }
 

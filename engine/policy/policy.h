@@ -10,26 +10,29 @@
 #include "arch/arch.h"
 #include "base/error.h"
 
-enum rf_gather { GATHER_PER_PAGE, GATHER_GUARANTEED, GATHER_RESERVE, GATHER_FOLIO2SLOT };
+#define RF_GATHER(X)                                                                                           \
+	X(GATHER_PER_PAGE, "per-page") X(GATHER_GUARANTEED, "guaranteed") X(GATHER_RESERVE, "reserve")         \
+	X(GATHER_FOLIO2SLOT, "folio2slot")
+enum rf_gather { RF_GATHER(KNOB_SYMBOL) };
 
 /* Which entries fork and zap take at once; the postings of the contpte series brought rules of their own. */
-enum rf_batch_rule {
-	BATCH_RULE_FOLIO,	/* folio_pte_batch() */
-	BATCH_RULE_V2,		/* one folio, and all bits but A/D equal */
-	BATCH_RULE_V3,		/* one folio, alike in PROT_NONE and uffd-wp */
-	BATCH_RULE_HINT,	/* v4: to the end of a folded block, else one */
-};
+#define RF_BATCH_RULE(X)                                                                                       \
+	X(BATCH_RULE_FOLIO, "folio")	/* folio_pte_batch() */                                                \
+	X(BATCH_RULE_V2, "v2")		/* one folio, and all bits but A/D equal */                            \
+	X(BATCH_RULE_V3, "v3")		/* one folio, alike in PROT_NONE and uffd-wp */                        \
+	X(BATCH_RULE_HINT, "hint")	/* v4: to the end of a folded block, else one */
+enum rf_batch_rule { RF_BATCH_RULE(KNOB_SYMBOL) };
 
 /* What one step of slow GUP takes of memory that several entries map: kernel-model.md 6. */
-enum rf_slow_gup {
-	SLOW_GUP_HUGETLB,	/* a huge page of hugetlb: hugetlb_follow_page_mask(), until 6.9 */
-	SLOW_GUP_ENTRY,		/* what one entry maps */
-	SLOW_GUP_CONT,		/* a contiguous block: no kernel */
-};
+#define RF_SLOW_GUP(X)                                                                                         \
+	X(SLOW_GUP_HUGETLB, "hugetlb")	/* a huge page of hugetlb: hugetlb_follow_page_mask(), until 6.9 */    \
+	X(SLOW_GUP_ENTRY, "entry")	/* what one entry maps */                                              \
+	X(SLOW_GUP_CONT, "cont")	/* a contiguous block: no kernel */
+enum rf_slow_gup { RF_SLOW_GUP(KNOB_SYMBOL) };
 
 /* Knobs of core mm; those of the backend are struct arch_knobs. */
 struct rf_mm_knobs {
-	bool batch_fork, batch_zap, batch_mprotect, batch_mremap, batch_young;
+	bool batch_fork, batch_zap, batch_mprotect, batch_mremap;
 	bool batch_lazyfree, batch_file_unmap, batch_anon_unmap, batch_migrate, batch_mkclean;
 	bool madv_clear_young_dirty;	/* COLD/FREE clear in place (6.10) instead of get_and_clear + set */
 	bool pmd_split_set_ptes;	/* split fills the table with one set_ptes(512) (6.9) */

@@ -162,15 +162,6 @@ static void test_granules(void **state)
 	assert_int_equal(policy.geometry.table_shift, 8);
 }
 
-static void test_young_batch_follows(void **state)
-{
-	struct rf_policy policy = *rf_policy_find("linux-6.12");
-
-	assert_int_equal(rf_policy_set(&policy, "batch_young", "true", NULL), 0);
-	assert_true(policy.arch_knobs.young_batch);
-	assert_true(rf_policy_find("linux-7.3")->arch_knobs.young_batch);
-}
-
 static void test_backends(void **state)
 {
 	const struct arch_ops *const *ops;
@@ -199,7 +190,6 @@ int main(void)
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_granules),
-		cmocka_unit_test(test_young_batch_follows),
 		cmocka_unit_test(test_backends),
 	};
 

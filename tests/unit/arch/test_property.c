@@ -349,7 +349,7 @@ static void call_access(struct world *w, unsigned int index)
 static void call_clear_bits(struct world *w, unsigned int index)
 {
 	unsigned int length = run_length(w, index), n = w->f->n, first = index, last, nr, kind = roll(w, 3);
-	u64 widens = !kind || w->f->policy.arch_knobs.young_batch ? PTE_CONT : PTE_CONT | PTE_VALID;
+	u64 widens = !kind || w->f->policy.arch_knobs.batch_young ? PTE_CONT : PTE_CONT | PTE_VALID;
 	bool young = roll(w, 3), dirty = !young || roll(w, 2), was_young = false;
 	const struct arch_ops *ops = w->f->ops;
 	unsigned int i;
