@@ -197,6 +197,14 @@ struct arch_huge_size {
 	u16 getter_loads;	/* of huge_ptep_get(), which gathers A and D where the architecture does */
 };
 
+/* ---- what else a backend says of itself ------------------------------------ */
+
+/* Taken for granted whatever was recorded; every report says so. */
+struct arch_assumption {
+	bool (*holds)(const struct arch_knobs *knobs);	/* NULL: always */
+	const char *name, *text;
+};
+
 /* ---- context of a call ---------------------------------------------------- */
 
 struct arch_ops;
@@ -256,6 +264,10 @@ struct arch_flush {
  */
 struct arch_ops {
 	const char *name;
+	const char *const *machines;		/* those it stands for, as uname has them; ended by NULL */
+	const struct arch_geometry *geometries;	/* from small base pages, the default, to large; ended by a page_shift of 0 */
+	const struct knob *const *knobs;	/* tables of those that mean something on it; ended by NULL */
+	const struct arch_assumption *assumptions; /* ended by one without name; NULL: none */
 
 	/* Read one entry; gathers A/D over a folded block if the policy's getter does. Counts ptep_get. */
 	pte_t (*ptep_get)(struct arch_mm *mm, u64 addr, pte_t *ptep);
@@ -314,11 +326,14 @@ struct arch_ops {
 
 	bool merges_vmas;	/* MMU_GATHER_MERGE_VMAS: tlb_end_vma() does not flush */
 	bool invalidate_ad_flushes; /* pmdp_invalidate_ad(): mprotect of a huge page flushes it at once */
+	bool one_dirty_bit;	/* the table walker makes dirty what software does: it sets PTE_DIRTY, too */
 	bool old_prefaulted_ptes; /* arch_wants_old_prefaulted_pte(): what fault-around maps unasked is old */
 };
 
 /* Every backend, ended by NULL; arches.c is the explicit list. */
 extern const struct arch_ops *const arch_list[];
 const struct arch_ops *arch_by_name(const char *name);
+/* Does the backend stand for what uname calls machine? */
+bool arch_is_machine(const struct arch_ops *ops, const char *machine);
 
 #endif

@@ -25,3 +25,13 @@ const struct arch_ops *arch_by_name(const char *name)
 			return *ops;
 	return NULL;
 }
+
+bool arch_is_machine(const struct arch_ops *ops, const char *machine)
+{
+	const char *const *name;
+
+	for (name = ops->machines; *name; name++)
+		if (!strcmp(*name, machine))
+			return true;
+	return false;
+}

@@ -12,6 +12,10 @@
 
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
+/* For .assumptions of backends that count an IPI where other CPUs run the mm. */
+#define ARCH_OTHER_CPUS_TEXT \
+	"a CPU runs the thread its last record came from, even if it sleeps since: there may be fewer IPIs"
+
 /* 64-byte lines of 8 entries between two virtual addresses, both ends included. Tables are page aligned. */
 static inline u64 arch_lines(const struct arch_mm *mm, u64 first, u64 last)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a policy says to backends: kernel-model.md 9.1. A knob is a field of struct arch_knobs, a row in a table of knobs,
- * and the code that looks at the field: docs/adding-a-knob.md.
+ * What a policy says to backends: kernel-model.md 9.1. A knob is a field of struct arch_knobs, a row in a table of
+ * knobs, and the code that looks at the field: docs/adding-a-knob.md.
  */
 #ifndef REFOLD_ARCH_KNOBS_H
 #define REFOLD_ARCH_KNOBS_H
@@ -9,6 +9,31 @@
 #include <stddef.h>
 
 #include "base/types.h"
+
+/* A row of a table of knobs. A table is in alphabetical order, and ended by a row without a name. */
+struct knob {
+	const char *name;
+	const char *values;	/* "first|second": stored as 0, 1; NULL: a number */
+	const char *help;
+	u16 offset;
+	u8 size;
+	bool backend;		/* offset is in struct arch_knobs; else it is core mm's, in what policies are made of */
+};
+
+#define KNOB_BOOL KNOB_EITHER("false", "true")
+#define KNOB_EITHER(no, yes) no "|" yes		/* a bool, in words of its own */
+#define KNOB_AT(type, field) .offset = offsetof(type, field), .size = sizeof(((type *)0)->field)
+#define ARCH_KNOB(field) .backend = true, KNOB_AT(struct arch_knobs, field)
+
+/* Rows that several backends have. */
+#define KNOB_DEFER_UNMAP_FLUSH \
+	{ "defer_unmap_flush", KNOB_BOOL, "reclaim waits for its flushes once per batch", ARCH_KNOB(defer_unmap_flush) }
+#define KNOB_FLUSH_CEILING \
+	{ "flush_ceiling", NULL, "more pages than this are flushed as the whole address space", ARCH_KNOB(flush_ceiling) }
+#define KNOB_KPTI \
+	{ "kpti", KNOB_BOOL, "kernel page-table isolation: each TLB invalidation is issued twice", ARCH_KNOB(kpti) }
+
+/* ---- values ---- */
 
 /*
  * Knobs of several values: the enum and the words for its values come from one list of X(symbol, word), so that the two
@@ -67,6 +92,8 @@ enum arch_tlbi_range_limit { ARCH_TLBI_RANGE_LIMIT(KNOB_SYMBOL) };
 #define ARCH_REPEAT_TLBI(X) X(REPEAT_TLBI_OFF, "off") X(REPEAT_TLBI_OLD, "old") X(REPEAT_TLBI_NEW, "new")
 enum arch_repeat_tlbi { ARCH_REPEAT_TLBI(KNOB_SYMBOL) };
 
+/* ---- fields ---- */
+
 /* The part of a policy that backends look at. Set through rf_policy_set(); a backend must not need any other input. */
 struct arch_knobs {
 	bool cont;			/* transparent contpte in use */
@@ -99,6 +126,7 @@ struct arch_knobs {
 	bool tlbbatch_range;		/* deferred flush issues one range, not per page (6.15) */
 	bool batched_pending_mm;	/* flush_tlb_batched_pending() flushes the mm (6.16); before: a DSB */
 	bool fullmm_skip;		/* exit: no TLBI during the zap */
+	bool defer_unmap_flush;		/* ARCH_WANT_BATCHED_UNMAP_TLB_FLUSH: core mm asks for it */
 	u32 max_dvm_ops;		/* 0: PTRS_PER_PTE */
 	u32 flush_ceiling;		/* x86, riscv: flushes of more pages than this become full */
 	bool invlpgb;			/* x86: flushes are broadcast to CPUs, without IPI */

@@ -75,7 +75,7 @@ u32 rmap_run_limit(struct mm *mm, u64 addr, u32 left)
  */
 bool defers_flush(const struct mm *mm, const struct rf_op *op)
 {
-	if (!mm_knobs(mm)->defer_unmap_flush || mm->arch.knobs->repeat_tlbi == REPEAT_TLBI_OLD)
+	if (!mm->arch.knobs->defer_unmap_flush || mm->arch.knobs->repeat_tlbi == REPEAT_TLBI_OLD)
 		return false;
 	return (op->flags & RF_OP_DEFERRED) && !(op->flags & RF_OP_INFERRED);
 }

@@ -23,8 +23,23 @@ static void arm64_flush_pmd_access(struct arch_mm *mm, u64 addr)
 		plain_flush_tlb_page(mm, addr, FLUSH_SYNC);
 }
 
+static const char *const machines[] = { "aarch64", NULL };
+
+/* kernel-model.md 1.1 */
+static const struct arch_geometry geometries[] = {
+	{ .page_shift = 12, .table_shift = 9, .levels = 4, .cont_ptes = 16 },
+	{ .page_shift = 14, .table_shift = 11, .levels = 4, .cont_ptes = 128 },
+	{ .page_shift = 16, .table_shift = 13, .levels = 3, .cont_ptes = 32 },
+	{ 0 },
+};
+
+static const struct knob *const knob_tables[] = { arm64_knobs, contpte_knobs, NULL };
+
 const struct arch_ops arm64_ops = {
 	.name = "arm64",
+	.machines = machines,
+	.geometries = geometries,
+	.knobs = knob_tables,
 	.ptep_get = folding_ptep_get,
 	.ptep_get_lockless = folding_ptep_get_lockless,
 	.pte_batch_hint = folding_pte_batch_hint,

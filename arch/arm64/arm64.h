@@ -7,6 +7,10 @@
 
 extern const struct arch_ops arm64_ops;
 
+/* ---- knobs.c ---- */
+
+extern const struct knob arm64_knobs[];
+
 /* ---- hugetlb.c ---- */
 
 extern const struct arch_huge_size arm64_huge_sizes[];

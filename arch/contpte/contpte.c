@@ -78,8 +78,8 @@ static bool may_fold(const struct arch_knobs *knobs, pte_t pte)
 
 /*
  * contpte_try_fold() and __contpte_try_fold(). Only a write to the last entry of a block asks; a folio that is as large
- * as a block covers it, because folios are naturally aligned and the gate has seen that the pfn is congruent. The caller
- * has counted the line of the last entry, or (unfolded) those of the block.
+ * as a block covers it, because folios are naturally aligned and the gate has seen that the pfn is congruent. The
+ * caller has counted the line of the last entry, or (unfolded) those of the block.
  */
 void contpte_try_fold(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte, bool unfolded)
 {
@@ -142,8 +142,8 @@ void contpte_unfold_partial(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned 
 /* ---- readers ---- */
 
 /*
- * Scan a folded block for A/D; returns the number of loads. GETTER_EARLY stops when both bits are known; after the first
- * dirty entry it looks at that one again for young, as the kernel's two nested loops do.
+ * Scan a folded block for A/D; returns the number of loads. GETTER_EARLY stops when both bits are known; after the
+ * first dirty entry it looks at that one again for young, as the kernel's two nested loops do.
  */
 static unsigned int gather(const pte_t *block, unsigned int n, bool early, pte_t *pte)
 {

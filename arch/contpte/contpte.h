@@ -30,6 +30,10 @@ void folding_modify_prot_commit_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, 
 /* The same as a table, of which only these are filled in: for a backend whose entries fold under some policies only. */
 extern const struct arch_ops folding_helpers;
 
+/* ---- knobs.c: to stand beside those of the backend ---- */
+
+extern const struct knob contpte_knobs[];
+
 /* ---- contpte.c: entries of which at least one is valid and CONT, or may become so ---- */
 
 pte_t contpte_ptep_get(struct arch_mm *mm, u64 addr, pte_t *ptep);

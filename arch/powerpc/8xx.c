@@ -197,8 +197,29 @@ static const struct arch_huge_size huge_sizes[] = {
 	{ 0 },
 };
 
+static const char *const machines[] = { "ppc", NULL };
+
+/* 32-bit, two levels; those above them are for what was recorded elsewhere. */
+static const struct arch_geometry geometries[] = {
+	{ .page_shift = 12, .table_shift = 10, .levels = 4, .cont_ptes = 1 },
+	{ .page_shift = 14, .table_shift = 8, .levels = 5, .cont_ptes = 1 },
+	{ 0 },
+};
+
+static const struct knob *const knob_tables[] = { NULL };
+
+static const struct arch_assumption assumptions[] = {
+	{ NULL, "address_space", "addresses are those of the recording, which a 32-bit process could not have" },
+	{ NULL, "one_cpu", "there is one CPU" },
+	{ 0 },
+};
+
 const struct arch_ops powerpc_8xx_ops = {
 	.name = "powerpc-8xx",
+	.machines = machines,
+	.geometries = geometries,
+	.knobs = knob_tables,
+	.assumptions = assumptions,
 	.ptep_get = plain_ptep_get,
 	.ptep_get_lockless = plain_ptep_get_lockless,
 	.pte_batch_hint = plain_pte_batch_hint,

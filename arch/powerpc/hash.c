@@ -193,8 +193,29 @@ static const struct arch_huge_size huge_sizes[] = {
 	{ 0 },
 };
 
+static const char *const machines[] = { "ppc64", "ppc64le", NULL };
+
+static const struct arch_geometry geometries[] = {
+	{ .page_shift = 12, .table_shift = 9, .levels = 4, .cont_ptes = 1 },
+	{ 0 },
+};
+
+static const struct knob *const knob_tables[] = { NULL };
+
+static const struct arch_assumption assumptions[] = {
+	{ NULL, "hashed", "every valid entry has got into the hash table" },
+	{ NULL, "no_huge_leaves",
+	  "huge pages are mapped as recorded, which kernels with a hashed table and 4K pages do not do; their flushes are "
+	  "not counted" },
+	{ 0 },
+};
+
 const struct arch_ops powerpc_hash_ops = {
 	.name = "powerpc-hash",
+	.machines = machines,
+	.geometries = geometries,
+	.knobs = knob_tables,
+	.assumptions = assumptions,
 	.ptep_get = plain_ptep_get,
 	.ptep_get_lockless = plain_ptep_get_lockless,
 	.pte_batch_hint = plain_pte_batch_hint,

@@ -152,8 +152,43 @@ static const struct arch_huge_size riscv_huge_sizes[] = {
 	{ 0 },
 };
 
+static const char *const machines[] = { "riscv64", NULL };
+
+static const struct arch_geometry geometries[] = {
+	{ .page_shift = 12, .table_shift = 9, .levels = 4, .cont_ptes = 16 },
+	{ 0 },
+};
+
+static const struct knob own_knobs[] = {
+	KNOB_DEFER_UNMAP_FLUSH,
+	KNOB_FLUSH_CEILING,
+	{ "svinval", KNOB_BOOL, "the CPU has Svinval: a range is invalidated page by page between two fences",
+	  ARCH_KNOB(svinval) },
+	{ 0 },
+};
+
+static const struct knob *const knob_tables[] = { own_knobs, contpte_knobs, NULL };
+
+static bool folds(const struct arch_knobs *knobs)
+{
+	return knobs->cont;
+}
+
+static const struct arch_assumption assumptions[] = {
+	{ NULL, "other_cpus", ARCH_OTHER_CPUS_TEXT },
+	{ NULL, "svvptc", "the CPU has Svvptc: an entry that becomes valid needs no fence" },
+	{ folds, "svnapot_user",
+	  "no kernel has this: blocks fold and unfold as in arm64's contpte, cleared and flushed in between, which the "
+	  "architecture does not demand (bbml3=true: without)" },
+	{ 0 },
+};
+
 const struct arch_ops riscv_ops = {
 	.name = "riscv",
+	.machines = machines,
+	.geometries = geometries,
+	.knobs = knob_tables,
+	.assumptions = assumptions,
 	.ptep_get = riscv_ptep_get,
 	.ptep_get_lockless = riscv_ptep_get_lockless,
 	.pte_batch_hint = riscv_pte_batch_hint,

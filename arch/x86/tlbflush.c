@@ -97,8 +97,8 @@ void x86_flush_tlb_fix_spurious_fault(struct arch_mm *mm, u64 addr)
 }
 
 /*
- * pte_needs_flush(): entries that were not present are not cached; A is ignored; D matters when it is cleared, write and
- * execute permission when they change either way.
+ * pte_needs_flush(): entries that were not present are not cached; A is ignored; D matters when it is cleared, write
+ * and execute permission when they change either way.
  */
 bool x86_pte_needs_flush(struct arch_mm *mm, pte_t old, pte_t new)
 {

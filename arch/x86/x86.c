@@ -72,8 +72,48 @@ static const struct arch_huge_size x86_huge_sizes[] = {
 	{ 0 },
 };
 
+static const char *const machines[] = { "x86_64", NULL };
+
+static const struct arch_geometry geometries[] = {
+	{ .page_shift = 12, .table_shift = 9, .levels = 4, .cont_ptes = 1 },
+	{ 0 },
+};
+
+static const struct knob own_knobs[] = {
+	KNOB_DEFER_UNMAP_FLUSH,
+	KNOB_FLUSH_CEILING,
+	{ "invlpgb", KNOB_BOOL, "flushes of processes that run on several CPUs are broadcast, without IPI (6.15, on AMD)",
+	  ARCH_KNOB(invlpgb) },
+	{ "invlpgb_count_max", NULL, "pages that one broadcast invalidates at most", ARCH_KNOB(invlpgb_count_max) },
+	KNOB_KPTI,
+	{ 0 },
+};
+
+static const struct knob *const knob_tables[] = { own_knobs, NULL };
+
+static bool interrupts(const struct arch_knobs *knobs)
+{
+	return !knobs->invlpgb;
+}
+
+static bool broadcasts(const struct arch_knobs *knobs)
+{
+	return knobs->invlpgb;
+}
+
+static const struct arch_assumption assumptions[] = {
+	{ interrupts, "other_cpus", ARCH_OTHER_CPUS_TEXT },
+	{ broadcasts, "global_asid",
+	  "every process that other CPUs run has a global ASID; kernels give one out once four CPUs run it" },
+	{ 0 },
+};
+
 const struct arch_ops x86_ops = {
 	.name = "x86",
+	.machines = machines,
+	.geometries = geometries,
+	.knobs = knob_tables,
+	.assumptions = assumptions,
 	.ptep_get = plain_ptep_get,
 	.ptep_get_lockless = plain_ptep_get_lockless,
 	.pte_batch_hint = plain_pte_batch_hint,
@@ -102,4 +142,5 @@ const struct arch_ops x86_ops = {
 	.flush_tlb_fix_spurious_fault = x86_flush_tlb_fix_spurious_fault,
 	.huge_sizes = x86_huge_sizes,
 	.merges_vmas = true,
+	.one_dirty_bit = true,
 };

@@ -2,7 +2,8 @@
 /*
  * A policy is data: a named kernel point and its knobs. Machines look at
  * nothing else. The named points are rows of one table in points.c, which say
- * what they change against their base; the knobs are rows of one in knobs.c.
+ * what they change against their base; the knobs are rows of tables: core mm's in knobs.c, an architecture's in its
+ * folder.
  */
 #ifndef REFOLD_ENGINE_POLICY_POLICY_H
 #define REFOLD_ENGINE_POLICY_POLICY_H
@@ -36,7 +37,6 @@ struct rf_mm_knobs {
 	bool batch_lazyfree, batch_file_unmap, batch_anon_unmap, batch_migrate, batch_mkclean;
 	bool madv_clear_young_dirty;	/* COLD/FREE clear in place (6.10) instead of get_and_clear + set */
 	bool pmd_split_set_ptes;	/* split fills the table with one set_ptes(512) (6.9) */
-	bool defer_unmap_flush;		/* ARCH_WANT_BATCHED_UNMAP_TLB_FLUSH */
 	bool madvise_one_gather;	/* one mmu_gather per madvise(DONTNEED, FREE), not per VMA (6.16) */
 	enum rf_slow_gup slow_gup;
 	bool fast_gup_cont;		/* GUP fast takes a contiguous block at once: no kernel */
@@ -70,9 +70,6 @@ const char *rf_policy_changes(const struct rf_policy *policy, const char **again
 /* The kernel whose code the point follows, as precisely as it was checked: "6.12.107". */
 const char *rf_policy_release(const struct rf_policy *policy);
 
-/* What holds under the policy whatever was recorded: a name and a sentence; false past the end. */
-bool rf_policy_assumption(const struct rf_policy *policy, size_t index, const char **name, const char **text);
-
 /*
  * Set one knob from text ("tlbi" = "single", "batch_mprotect" = "true", "granule" = "16k"). -EINVAL with the list of
  * knobs or values in err. Used for JSON policies and for NAME+knob=value on the command line.
@@ -84,6 +81,8 @@ int rf_policy_set(struct rf_policy *policy, const char *knob, const char *value,
  * returns false past the end.
  */
 bool rf_policy_knob(const struct rf_policy *policy, size_t index, const char **knob, char *value, size_t size);
+/* The names of all knobs of all architectures, in alphabetical order: the one after this (NULL: the first), or NULL. */
+const char *rf_policy_next_knob(const char *knob);
 /* What a knob is: "single|range" or "NUMBER", and a line of explanation. False if there is no such knob. */
 bool rf_policy_knob_help(const char *knob, const char **values, const char **help);
 

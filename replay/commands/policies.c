@@ -69,26 +69,11 @@ static void print_policy(const struct rf_policy *policy, bool verbose)
 	print_knobs_of(policy);
 }
 
-/* Every knob, whatever the architecture: those of all named policies, merged in alphabetical order. */
-static const char *next_knob(const char *after)
-{
-	const struct rf_policy *policy;
-	const char *knob, *best = NULL;
-	char value[32];
-	size_t i, j;
-
-	for (i = 0; (policy = rf_policy_named(i)); i++)
-		for (j = 0; rf_policy_knob(policy, j, &knob, value, sizeof(value)); j++)
-			if ((!after || strcmp(knob, after) > 0) && (!best || strcmp(knob, best) < 0))
-				best = knob;
-	return best;
-}
-
 static void print_knobs(void)
 {
 	const char *knob = NULL, *values, *text;
 
-	while ((knob = next_knob(knob)) && rf_policy_knob_help(knob, &values, &text))
+	while ((knob = rf_policy_next_knob(knob)) && rf_policy_knob_help(knob, &values, &text))
 		printf("%-24s %s\n%24s %s\n", knob, values, "", text);
 }
 
@@ -121,7 +106,7 @@ static json_t *json_knobs(void)
 	const char *knob = NULL, *values, *text;
 	json_t *object = json_object();
 
-	while ((knob = next_knob(knob)) && rf_policy_knob_help(knob, &values, &text))
+	while ((knob = rf_policy_next_knob(knob)) && rf_policy_knob_help(knob, &values, &text))
 		json_object_set_new(object, knob, json_pack("{s:s, s:s}", "values", values, "meaning", text));
 	return object;
 }

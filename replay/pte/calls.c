@@ -201,7 +201,7 @@ static int run_hw(struct pte_step *step)
 		step->ptep->val |= PTE_AF;
 	if (step->line->words & (WORD_DIRTY | WORD_WRITE) && pte_write(*step->ptep)) {
 		step->ptep->val &= ~PTE_RDONLY;
-		if (!strcmp(step->mm->ops->name, "x86"))
+		if (step->mm->ops->one_dirty_bit)
 			step->ptep->val |= PTE_DIRTY;
 	}
 	return 0;

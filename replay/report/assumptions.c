@@ -33,23 +33,6 @@ static void add(json_t *list, const char *name, json_t *text, u64 count)
 	json_array_append_new(list, object);
 }
 
-/* The backend of what uname calls machine. */
-static bool same_arch(const char *machine, const char *backend)
-{
-	static const struct {
-		const char *machine, *backend;
-	} names[] = {
-		{ "x86_64", "x86" }, { "aarch64", "arm64" }, { "riscv64", "riscv" }, { "ppc", "powerpc-8xx" },
-		{ "ppc64", "powerpc-hash" }, { "ppc64le", "powerpc-hash" },
-	};
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(names); i++)
-		if (!strcmp(machine, names[i].machine) && !strcmp(backend, names[i].backend))
-			return true;
-	return false;
-}
-
 static bool recorded_with(const json_t *traces, size_t before, const char *arch, u64 page_size)
 {
 	const json_t *trace;
@@ -77,7 +60,7 @@ static void add_origins(json_t *list, const struct rf_policy *policy, const json
 		recorded = rf_json_number(trace, "page_size_bytes");
 		if (!recorded || recorded_with(traces, i, arch, recorded))
 			continue;
-		if (!same_arch(arch, policy->arch->name))
+		if (!arch_is_machine(policy->arch, arch))
 			add(list, "recorded_arch",
 			    json_sprintf("recorded on %s: where mappings are, which folios there are, and what was "
 					 "reclaimed, migrated and split is as that kernel decided", arch), 0);
@@ -95,15 +78,16 @@ static void add_origins(json_t *list, const struct rf_policy *policy, const json
 
 json_t *assumptions_array(const struct rf_policy *policy, const struct rf_stats *stats, const json_t *traces)
 {
+	const struct arch_assumption *assumption = policy->arch->assumptions;
 	json_t *list = json_array();
-	const char *name, *text;
 	size_t i;
 
 	add_origins(list, policy, traces);
 	for (i = 0; i < RF_NR_INEXACTS; i++)
 		if (stats->inexact[i])
 			add(list, rf_inexact_names[i], json_string(rf_inexact_texts[i]), stats->inexact[i]);
-	for (i = 0; rf_policy_assumption(policy, i, &name, &text); i++)
-		add(list, name, json_string(text), 0);
+	for (; assumption && assumption->name; assumption++)
+		if (!assumption->holds || assumption->holds(&policy->arch_knobs))
+			add(list, assumption->name, json_string(assumption->text), 0);
 	return list;
 }

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "arch/arch.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "replay/report/table.h"
@@ -89,9 +90,22 @@ static void print_fidelity(FILE *out, const json_t *fidelity, const json_t *trac
 	table_paragraph(out, ptes ? "" : "fidelity", text);
 }
 
+/* Is the backend for the machine of one of the traces? */
+static bool is_recorded_arch(const json_t *report, const char *backend)
+{
+	const struct arch_ops *ops = arch_by_name(backend);
+	const json_t *trace;
+	size_t i;
+
+	json_array_foreach(json_object_get(report, "traces"), i, trace)
+		if (ops && arch_is_machine(ops, rf_json_string(trace, "arch")))
+			return true;
+	return false;
+}
+
 /*
- * Where the recorded kernel told of its own flushes (x86), a policy of that architecture can be held against them,
- * cause by cause.
+ * Where the recorded kernel told of its own flushes, a policy of that architecture can be held against them, cause by
+ * cause.
  */
 static void print_flushes(FILE *out, const json_t *report)
 {
@@ -117,7 +131,7 @@ static void print_flushes(FILE *out, const json_t *report)
 	json_array_foreach(json_object_get(report, "policies"), i, policy) {
 		const json_t *operations = json_object_get(policy, "operations");
 
-		if (strcmp(rf_json_string(policy, "arch"), "x86"))
+		if (!is_recorded_arch(report, rf_json_string(policy, "arch")))
 			continue;
 		rf_line_begin(&line, text, sizeof(text));
 		rf_line_add(&line, "%.60s against the kernel's own:", rf_json_string(policy, "name"));

@@ -66,6 +66,16 @@ static void test_changes_are_all(void **state)
 	}
 }
 
+static bool has_granule(const struct arch_ops *ops, const char *granule)
+{
+	const struct arch_geometry *geometry;
+
+	for (geometry = ops->geometries; geometry->page_shift; geometry++)
+		if (1 << (geometry->page_shift - 10) == atoi(granule))
+			return true;
+	return false;
+}
+
 /* Each knob of each policy can be written back, and each of its values can be read. */
 static void test_round_trip(void **state)
 {
@@ -90,9 +100,7 @@ static void test_round_trip(void **state)
 			snprintf(list, sizeof(list), "%s", values);
 			for (rest = list; (one = strsep(&rest, "|"));) {
 				again = *policy;
-				/* Only arm64 has pages of all sizes. */
-				if (rf_policy_set(&again, knob, one, &err) && !strcmp(knob, "granule") &&
-				    strcmp(policy->arch->name, "arm64") && strcmp(one, "4k"))
+				if (!strcmp(knob, "granule") && !has_granule(policy->arch, one))
 					continue;
 				assert_int_equal(rf_policy_set(&again, knob, one, &err), 0);
 				assert_true(rf_policy_knob(&again, j, &knob, value, sizeof(value)));
@@ -103,15 +111,43 @@ static void test_round_trip(void **state)
 	}
 }
 
-static void expect_error(const char *spec, const char *knob, const char *value, const char *part)
+static void expect_error_of(const struct rf_policy *before, const char *knob, const char *value, const char *part)
 {
-	struct rf_policy policy = *rf_policy_find(spec), before = policy;
+	struct rf_policy policy = *before;
 	struct rf_error err;
 
 	assert_int_equal(rf_policy_set(&policy, knob, value, &err), -EINVAL);
-	assert_memory_equal(&policy, &before, sizeof(policy));
+	assert_memory_equal(&policy, before, sizeof(policy));
 	if (!strstr(err.message, part))
 		fail_msg("'%s' does not say '%s'", err.message, part);
+}
+
+static void expect_error(const char *spec, const char *knob, const char *value, const char *part)
+{
+	expect_error_of(rf_policy_find(spec), knob, value, part);
+}
+
+/* Every knob of every policy is in the list of all. */
+static void test_all_knobs(void **state)
+{
+	const struct rf_policy *policy;
+	const char *knob, *one, *values, *help;
+	char value[32];
+	size_t i, j;
+
+	for (i = 0; (policy = rf_policy_named(i)); i++) {
+		one = rf_policy_next_knob(NULL);
+		for (j = 0; rf_policy_knob(policy, j, &knob, value, sizeof(value)); j++) {
+			while (one && strcmp(one, knob))
+				one = rf_policy_next_knob(one);
+			assert_non_null(one);
+		}
+	}
+	for (knob = NULL; (one = rf_policy_next_knob(knob)); knob = one) {
+		assert_true(!knob || strcmp(knob, one) < 0);
+		assert_true(rf_policy_knob_help(one, &values, &help));
+	}
+	assert_string_equal(knob, "zap_full_trick");
 }
 
 static void test_errors(void **state)
@@ -162,19 +198,70 @@ static void test_granules(void **state)
 	assert_int_equal(policy.geometry.table_shift, 8);
 }
 
+/* A backend speaks for itself: what it brings along holds, whoever else there is. */
+static void test_unlisted_backend(void **state)
+{
+	static const struct arch_geometry geometries[] = {
+		{ .page_shift = 14, .table_shift = 7, .levels = 5, .cont_ptes = 2 },
+		{ .page_shift = 16, .table_shift = 5, .levels = 6, .cont_ptes = 2 },
+		{ 0 },
+	};
+	static const struct knob own[] = {
+		{ "toy_count", NULL, "a number", ARCH_KNOB(flush_ceiling) },
+		{ "toy_way", KNOB_EITHER("there", "back"), "a word", ARCH_KNOB(kpti) },
+		{ 0 },
+	};
+	static const struct knob *const tables[] = { own, NULL };
+	struct rf_policy policy = *rf_policy_find("linux-7.3");
+	struct arch_ops toy = *policy.arch;
+	const char *knob;
+	char value[32];
+	size_t i, seen = 0;
+
+	toy.name = "toy";
+	toy.geometries = geometries;
+	toy.knobs = tables;
+	policy.arch = &toy;
+	assert_int_equal(rf_policy_set(&policy, "granule", "64k", NULL), 0);
+	assert_int_equal(policy.geometry.table_shift, 5);
+	assert_int_equal(rf_policy_set(&policy, "toy_way", "back", NULL), 0);
+	assert_true(policy.arch_knobs.kpti);
+	assert_int_equal(rf_policy_set(&policy, "toy_count", "7", NULL), 0);
+	assert_int_equal(policy.arch_knobs.flush_ceiling, 7);
+	for (i = 0; rf_policy_knob(&policy, i, &knob, value, sizeof(value)); i++) {
+		assert_string_not_equal(knob, "tlbi");
+		seen += !strcmp(knob, "toy_way") && !strcmp(value, "back");
+	}
+	assert_int_equal(seen, 1);
+	expect_error_of(&policy, "granule", "4k", "toy has pages of 16k and 64k only");
+	expect_error_of(&policy, "tlbi", "range", "no meaning on toy");
+	expect_error_of(&policy, "toy_cont", "1", "'toy_count'");
+}
+
 static void test_backends(void **state)
 {
-	const struct arch_ops *const *ops;
+	const struct arch_ops *const *ops, *const *other;
+	const struct arch_geometry *geometry;
+	const char *const *machine;
 	const void *const *hook;
 	size_t i;
 
 	for (ops = arch_list; *ops; ops++) {
 		assert_ptr_equal(arch_by_name((*ops)->name), *ops);
 		/* No hook may be NULL; merges_vmas is last. */
-		for (hook = (const void *const *)*ops; hook < (const void *const *)&(*ops)->merges_vmas; hook++)
+		for (hook = (const void *const *)&(*ops)->ptep_get; hook < (const void *const *)&(*ops)->merges_vmas; hook++)
 			assert_non_null(*hook);
+		assert_non_null((*ops)->knobs);
+		assert_true((*ops)->geometries->page_shift);
+		for (geometry = (*ops)->geometries; geometry->page_shift; geometry++)
+			assert_true(geometry->page_shift == 12 || geometry->page_shift == 14 || geometry->page_shift == 16);
+		/* Nobody else stands for its machines. */
+		for (machine = (*ops)->machines; *machine; machine++)
+			for (other = arch_list; *other; other++)
+				assert_int_equal(arch_is_machine(*other, *machine), *other == *ops);
 	}
 	assert_null(arch_by_name("vax"));
+	assert_false(arch_is_machine(arch_by_name("x86"), "vax"));
 	for (i = 0; i < ARCH_NR_COUNTERS; i++)
 		assert_non_null(arch_counter_names[i]);
 	assert_string_equal(arch_counter_names[offsetof(struct arch_counters, faults) / sizeof(u64)], "faults");
@@ -188,8 +275,10 @@ int main(void)
 		cmocka_unit_test(test_v5_is_6_9),
 		cmocka_unit_test(test_changes_are_all),
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_all_knobs),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_granules),
+		cmocka_unit_test(test_unlisted_backend),
 		cmocka_unit_test(test_backends),
 	};
 

@@ -50,11 +50,6 @@ static void toy_flush_tlb_range(struct arch_mm *mm, const struct arch_flush *flu
 	flush_call(mm, flush);
 }
 
-static void toy_flush_tlb_page(struct arch_mm *mm, u64 addr, enum arch_flush_mode mode)
-{
-	arch_flush_ptes(mm, ALIGN_DOWN(addr, 1ull << mm->geometry->page_shift), 1, mode);
-}
-
 static void toy_flush_tlb_mm(struct arch_mm *mm)
 {
 	flush_call(mm, NULL);
@@ -97,8 +92,20 @@ static bool toy_ptep_set_access_flags(struct arch_mm *mm, u64 addr, pte_t *ptep,
 
 /* ---- step 4: the table, and the list it stands in ---- */
 
+static const char *const toy_machines[] = { "toy64", NULL };
+
+static const struct arch_geometry toy_geometries[] = {
+	{ .page_shift = 12, .table_shift = 9, .levels = 4, .cont_ptes = 1 },
+	{ 0 },
+};
+
+static const struct knob *const toy_knobs[] = { NULL };
+
 static const struct arch_ops toy_ops = {
 	.name = "toy",
+	.machines = toy_machines,
+	.geometries = toy_geometries,
+	.knobs = toy_knobs,
 	.ptep_get = plain_ptep_get,
 	.ptep_get_lockless = plain_ptep_get_lockless,
 	.pte_batch_hint = plain_pte_batch_hint,
@@ -118,7 +125,7 @@ static const struct arch_ops toy_ops = {
 	.ptep_clear_flush = plain_ptep_clear_flush,
 	.pte_needs_flush = plain_pte_needs_flush,
 	.flush_tlb_range = toy_flush_tlb_range,
-	.flush_tlb_page = toy_flush_tlb_page,
+	.flush_tlb_page = plain_flush_tlb_page,
 	.flush_tlb_mm = toy_flush_tlb_mm,
 	.tlb_flush = toy_tlb_flush,
 	.tlbbatch_add_pending = plain_tlbbatch_add_pending,

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+/* The knobs of folding. */
+#include "arch/contpte/contpte.h"
+
+const struct knob contpte_knobs[] = {
+	{ "access_compare", KNOB_WORDS(ARCH_ACCESS_COMPARE),
+	  "how ptep_set_access_flags() sees that a folded block needs no change (raw: 7.0, 6.12.107)",
+	  ARCH_KNOB(access_compare) },
+	{ "batch_helpers", KNOB_BOOL, "wrprotect and clear take a run at once; false: entry by entry",
+	  ARCH_KNOB(batch_helpers) },
+	{ "bbml3", KNOB_BOOL, "folding and unfolding need no flush (6.17, on CPUs that allow it)",
+	  ARCH_KNOB(bbml3) },
+	{ "cont", KNOB_BOOL, "transparent contiguous blocks are in use (arm64: 6.9; riscv: no kernel)",
+	  ARCH_KNOB(cont) },
+	{ "fold_scope", KNOB_EITHER("folio", "span"),
+	  "what may make up a folded block: one folio, or adjacent ones too (no kernel)",
+	  ARCH_KNOB(fold_span) },
+	{ "fold_sites", KNOB_WORDS(ARCH_FOLD_SITES),
+	  "who tries to fold: set_ptes() of a last entry; wrprotect, access flags, too; on any entry",
+	  ARCH_KNOB(fold_sites) },
+	{ "getter", KNOB_WORDS(ARCH_GETTERS),
+	  "what ptep_get() reads of a folded block: one entry, all, until A and D are known",
+	  ARCH_KNOB(getter) },
+	{ "hint", KNOB_BOOL, "pte_batch_hint() lets batches step over folded blocks (6.9)", ARCH_KNOB(hint) },
+	{ "lockless", KNOB_WORDS(ARCH_LOCKLESS),
+	  "what ptep_get_lockless() reads of a folded block; ptep_get is another word for unlocked_get",
+	  ARCH_KNOB(lockless) },
+	{ "lockless_tries", NULL,
+	  "lockless=bounded: after so many that a writer spoiled, one entry has to do; 0: no limit",
+	  ARCH_KNOB(lockless_tries) },
+	{ 0 },
+};
