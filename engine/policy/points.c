@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The table of named policies: kernels, postings of patches, ideas. A point is its base and the knobs it changes,
- * written as a user would write them.
+ * The table of named policies: kernels, postings of patches, ideas. A point is the one it starts from, the core mm of
+ * a release, and changes of its own, written as a user would write them. Core mm of a release is the same on every
+ * architecture, and said once.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -10,116 +11,135 @@
 
 #include "engine/policy/policy.h"
 
+/* What core mm changed, release by release. */
+static const struct release {
+	const char *name, *changes;
+} releases[] = {
+	{ "6.8", NULL },
+	{ "6.9", "batch_fork=true batch_zap=true gather=folio2slot pmd_split_set_ptes=true" },
+	{ "6.12", "madv_clear_young_dirty=true slow_gup=entry" },
+	{ "6.17", "batch_lazyfree=true batch_mprotect=true batch_mremap=true madvise_one_gather=true" },
+	{ "6.18", NULL },
+	{ "7.2", "batch_file_unmap=true batch_young=true gup_recheck=lockless pt_reclaim=true rmap_unlocked=lockless" },
+	{ "7.3", NULL },
+};
+
 struct point {
 	const char *name;
-	const char *base;	/* "" for the first of an architecture */
-	const char *arch;
-	const char *release;
+	const char *release;	/* the kernel it follows, for people to read */
 	const char *summary;
-	const char *changes;
+	const char *base;	/* the point it starts from; NULL for the first of an architecture */
+	const char *arch;	/* of that first one */
+	const char *core;	/* core mm is that of this release; NULL: that of the base */
+	const char *changes;	/* of the architecture, or away from the release; NULL: none */
 };
 
 /* In order of history; a base comes before what starts from it. */
 static const struct point points[] = {
-	{ "linux-6.8", "", "arm64", "6.8",
+	{ "linux-6.8", "6.8",
 	  "arm64 before contiguous PTEs: every entry is copied, cleared and protected on its own.",
-	  "batch_helpers=true defer_unmap_flush=true fullmm_skip=true granule=4k repeat_tlbi=off tlbi=range "
-	  "tlbi_range_limit=at" },
-	{ "contpte-v1", "linux-6.8", "arm64", "6.8 with contpte v1, which was for 6.4",
+	  .arch = "arm64", .core = "6.8",
+	  .changes = "batch_helpers=true defer_unmap_flush=true fullmm_skip=true tlbi=range tlbi_range_limit=at" },
+	{ "contpte-v1", "6.8 with contpte v1, which was for 6.4",
 	  "The first posting of the contpte series, with the two bugs found in it: a negative control.",
-	  "access_flush=never batch_fork=true batch_rule=v3 cont=true fold_present=true fold_sites=v3 getter=gather "
-	  "protnone_cont=valid set_ptes_checks_old=true tlbi_limit_waits=twice wrprotect_chunks=true "
-	  "wrprotect_reload=true zap_full_trick=v1" },
-	{ "contpte-v2", "contpte-v1", "arm64", "6.7-rc with contpte v2",
+	  .base = "linux-6.8",
+	  .changes = "access_flush=never batch_fork=true batch_rule=v3 cont=true fold_present=true fold_sites=v3 "
+		     "getter=gather protnone_cont=valid set_ptes_checks_old=true tlbi_limit_waits=twice "
+		     "wrprotect_chunks=true wrprotect_reload=true zap_full_trick=v1" },
+	{ "contpte-v2", "6.7-rc with contpte v2",
 	  "The second posting: v1's bugs fixed, exit still clears blocks entry by entry in the arch layer.",
-	  "access_flush=dirty batch_rule=v2 fold_present=false zap_full_trick=v2" },
-	{ "contpte-v3", "contpte-v2", "arm64", "6.7-rc with contpte v3",
+	  .base = "contpte-v1",
+	  .changes = "access_flush=dirty batch_rule=v2 fold_present=false zap_full_trick=v2" },
+	{ "contpte-v3", "6.7-rc with contpte v3",
 	  "The third posting: folds at every chance, gathers on every read, batches fork and zap.",
-	  "batch_rule=v3 batch_zap=true gather=guaranteed zap_full_trick=none" },
-	{ "contpte-v3-noopt", "contpte-v3", "arm64", "6.7-rc with contpte v3, patches 1-13",
+	  .base = "contpte-v2",
+	  .changes = "batch_rule=v3 batch_zap=true gather=guaranteed zap_full_trick=none" },
+	{ "contpte-v3-noopt", "6.7-rc with contpte v3, patches 1-13",
 	  "The third posting without its last two patches: fork and exit unfold every block.",
-	  "batch_helpers=false" },
-	{ "contpte-v4", "contpte-v3", "arm64", "6.7-rc with contpte v4",
+	  .base = "contpte-v3", .changes = "batch_helpers=false" },
+	{ "contpte-v4", "6.7-rc with contpte v4",
 	  "The fourth posting: batches are what is left of a folded block, room is reserved only where needed.",
-	  "batch_rule=hint fork_full=true gather=reserve hint=true pmd_split_set_ptes=true wrprotect_reload=false" },
-	{ "generic-batch", "linux-6.8", "arm64", "6.9 without contpte",
+	  .base = "contpte-v3",
+	  .changes = "batch_rule=hint fork_full=true gather=reserve hint=true pmd_split_set_ptes=true "
+		     "wrprotect_reload=false" },
+	{ "generic-batch", "6.9 without contpte",
 	  "What core mm's batching of fork and zap gives without contiguous PTEs.",
-	  "batch_fork=true batch_zap=true gather=folio2slot" },
-	{ "contpte-v5-basic", "generic-batch", "arm64", "6.8-rc with contpte v5, patches 1-19",
+	  .base = "linux-6.8", .changes = "batch_fork=true batch_zap=true gather=folio2slot" },
+	{ "contpte-v5-basic", "6.8-rc with contpte v5, patches 1-19",
 	  "The fifth posting's first stage: the arch layer takes core mm's batches apart, nothing folds again.",
-	  "access_compare=gathered batch_helpers=false cont=true getter=gather pmd_split_set_ptes=true "
-	  "protnone_cont=valid tlbi_limit_waits=twice wrprotect_reload=true" },
-	{ "contpte-v5-batch", "contpte-v5-basic", "arm64", "6.8-rc with contpte v5, patches 1-23",
+	  .base = "generic-batch",
+	  .changes = "access_compare=gathered batch_helpers=false cont=true getter=gather "
+		     "pmd_split_set_ptes=true protnone_cont=valid tlbi_limit_waits=twice wrprotect_reload=true" },
+	{ "contpte-v5-batch", "6.8-rc with contpte v5, patches 1-23",
 	  "The fifth posting with batches in the arch layer and the hint to core mm; its 'inline' counts the same.",
-	  "batch_helpers=true hint=true wrprotect_reload=false" },
-	{ "contpte-v5-fold", "contpte-v5-batch", "arm64", "6.8-rc with contpte v5",
+	  .base = "contpte-v5-basic", .changes = "batch_helpers=true hint=true wrprotect_reload=false" },
+	{ "contpte-v5-fold", "6.8-rc with contpte v5",
 	  "The whole fifth posting: setting the last entry of a block folds it. What 6.9 merged counts the same.",
-	  "fold_sites=set1" },
-	{ "linux-6.9", "linux-6.8", "arm64", "6.9",
+	  .base = "contpte-v5-batch", .changes = "fold_sites=set1" },
+	{ "linux-6.9", "6.9",
 	  "Contiguous PTEs as merged: folds when the last entry is set, fork and zap in batches that skip blocks.",
-	  "access_compare=gathered batch_fork=true batch_zap=true cont=true fold_sites=set1 gather=folio2slot "
-	  "getter=gather hint=true pmd_split_set_ptes=true protnone_cont=valid tlbi_limit_waits=twice" },
-	{ "norecency-rfc", "linux-6.9", "arm64", "6.9-rc with the norecency RFC",
+	  .base = "linux-6.8", .core = "6.9",
+	  .changes = "access_compare=gathered cont=true fold_sites=set1 getter=gather hint=true "
+		     "protnone_cont=valid tlbi_limit_waits=twice" },
+	{ "norecency-rfc", "6.9-rc with the norecency RFC",
 	  "Lockless readers take one entry and do not gather accessed and dirty bits.",
-	  "lockless=norecency" },
-	{ "norecency-full", "norecency-rfc", "arm64", "6.9-rc with the norecency RFC and all readers converted",
+	  .base = "linux-6.9", .changes = "lockless=norecency" },
+	{ "norecency-full", "6.9-rc with the norecency RFC and all readers converted",
 	  "The RFC with its announced follow-up: reads under the lock that compare or skip do not gather either.",
-	  "locked=norecency" },
-	{ "linux-6.12", "linux-6.9", "arm64", "6.12.107",
+	  .base = "norecency-rfc", .changes = "locked=norecency" },
+	{ "linux-6.12", "6.12.107",
 	  "The long-term kernel: MADV_COLD and MADV_FREE clear bits in place, stable fixes up to 6.12.107.",
-	  "access_compare=raw batched_pending=mm madv_clear_young_dirty=true slow_gup=entry tlbi_range_limit=above" },
-	{ "gup-old", "linux-6.12", "arm64", "6.12.107 with slow GUP of 6.9",
+	  .base = "linux-6.9", .core = "6.12",
+	  .changes = "access_compare=raw batched_pending=mm tlbi_range_limit=above" },
+	{ "gup-old", "6.12.107 with slow GUP of 6.9",
 	  "GUP before hugetlb came into the generic walk: one look per huge page, however many entries map it.",
-	  "slow_gup=hugetlb" },
-	{ "gup-unified", "gup-old", "arm64", "6.12.107",
+	  .base = "linux-6.12", .changes = "slow_gup=hugetlb" },
+	{ "gup-unified", "6.12.107",
 	  "Slow GUP in the generic walk, as merged for 6.10: huge pages of contiguous entries are visited one by one.",
-	  "slow_gup=entry" },
-	{ "gup-cont", "gup-unified", "arm64", "6.12.107 with an idea",
+	  .base = "gup-old", .changes = "slow_gup=entry" },
+	{ "gup-cont", "6.12.107 with an idea",
 	  "Slow GUP that knows contiguous entries: one look takes a whole block, of hugetlb or of folios.",
-	  "slow_gup=cont" },
-	{ "linux-6.17", "linux-6.12", "arm64", "6.17",
+	  .base = "gup-unified", .changes = "slow_gup=cont" },
+	{ "linux-6.17", "6.17",
 	  "mprotect and mremap in batches, readers stop as soon as they know both bits.",
-	  "access_compare=gathered batch_lazyfree=true batch_mprotect=true batch_mremap=true getter=early "
-	  "lockless=early madvise_one_gather=true protnone_cont=stray tlbbatch=range" },
-	{ "x86-6.18", "", "x86", "6.18",
+	  .base = "linux-6.12", .core = "6.17",
+	  .changes = "access_compare=gathered getter=early lockless=early protnone_cont=stray tlbbatch=range" },
+	{ "x86-6.18", "6.18",
 	  "x86-64, for recordings made there: no contiguous PTEs, flushes of up to 33 single pages.",
-	  "batch_fork=true batch_lazyfree=true batch_mprotect=true batch_mremap=true batch_zap=true "
-	  "defer_unmap_flush=true flush_ceiling=33 gather=folio2slot granule=4k invlpgb_count_max=8 "
-	  "madv_clear_young_dirty=true madvise_one_gather=true pmd_split_set_ptes=true pt_reclaim=true slow_gup=entry" },
-	{ "linux-7.2", "linux-6.17", "arm64", "7.2.13",
+	  .arch = "x86", .core = "6.18",
+	  .changes = "defer_unmap_flush=true flush_ceiling=33 invlpgb_count_max=8 pt_reclaim=true" },
+	{ "linux-7.2", "7.2.13",
 	  "Ageing and file unmapping in batches, local flushes for reused pages, no flush where none is needed.",
-	  "access_compare=raw batch_file_unmap=true batch_young=true gup_recheck=lockless needs_flush=precise "
-	  "pt_reclaim=true reuse_flush=local rmap_unlocked=lockless tlbi_limit_waits=once tlbi_range_limit=range" },
-	{ "linux-7.3", "linux-7.2", "arm64", "7.3.4",
+	  .base = "linux-6.17", .core = "7.2",
+	  .changes = "access_compare=raw needs_flush=precise reuse_flush=local tlbi_limit_waits=once "
+		     "tlbi_range_limit=range" },
+	{ "linux-7.3", "7.3.4",
 	  "The newest kernel modelled; of what is counted, only PROT_NONE on large folios differs from 7.2.",
-	  "protnone_cont=none" },
-	{ "x86-7.3", "x86-6.18", "x86", "7.2.13 and its like",
+	  .base = "linux-7.2", .core = "7.3", .changes = "protnone_cont=none" },
+	{ "x86-7.3", "7.2.13 and its like",
 	  "x86-64 with the newest core mm: ageing and file unmapping in batches.",
-	  "batch_file_unmap=true batch_young=true gup_recheck=lockless rmap_unlocked=lockless" },
-	{ "x86-7.3-invlpgb", "x86-7.3", "x86", "7.2.13 and its like, on AMD CPUs",
+	  .base = "x86-6.18", .core = "7.3" },
+	{ "x86-7.3-invlpgb", "7.2.13 and its like, on AMD CPUs",
 	  "x86-64 that broadcasts its flushes by instruction instead of interrupting other CPUs.",
-	  "invlpgb=true" },
-	{ "riscv-7.3", "", "riscv", "7.2.13 and its like",
+	  .base = "x86-7.3", .changes = "invlpgb=true" },
+	{ "riscv-7.3", "7.2.13 and its like",
 	  "riscv with Svnapot for hugetlb only: no transparent blocks, flushes of up to 64 single pages.",
-	  "batch_file_unmap=true batch_fork=true batch_lazyfree=true batch_mprotect=true batch_mremap=true "
-	  "batch_young=true batch_zap=true defer_unmap_flush=true flush_ceiling=64 gather=folio2slot granule=4k "
-	  "gup_recheck=lockless madv_clear_young_dirty=true madvise_one_gather=true pmd_split_set_ptes=true "
-	  "pt_reclaim=true rmap_unlocked=lockless slow_gup=entry" },
-	{ "svnapot-user", "riscv-7.3", "riscv", "7.2.13 and its like, with an idea",
+	  .arch = "riscv", .core = "7.3", .changes = "defer_unmap_flush=true flush_ceiling=64" },
+	{ "svnapot-user", "7.2.13 and its like, with an idea",
 	  "What if riscv had transparent blocks of 64K: arm64's contpte on Svnapot, as a list series has it.",
-	  "access_compare=raw batch_helpers=true cont=true fold_sites=set1 getter=early hint=true lockless=early" },
-	{ "powerpc-8xx", "", "powerpc-8xx", "7.2.13 and its like",
+	  .base = "riscv-7.3",
+	  .changes = "access_compare=raw batch_helpers=true cont=true fold_sites=set1 getter=early hint=true "
+		     "lockless=early" },
+	{ "powerpc-8xx", "7.2.13 and its like",
 	  "A 32-bit powerpc: huge pages of 128 or 2048 entries, one page or everything is flushed.",
-	  "batch_file_unmap=true batch_fork=true batch_lazyfree=true batch_mprotect=true batch_mremap=true "
-	  "batch_young=true batch_zap=true gather=folio2slot granule=4k gup_recheck=lockless "
-	  "madv_clear_young_dirty=true madvise_one_gather=true pmd_split_set_ptes=true pt_reclaim=true "
-	  "rmap_unlocked=lockless slow_gup=entry" },
-	{ "powerpc-hash", "", "powerpc-hash", "6.9",
+	  .arch = "powerpc-8xx", .core = "7.3" },
+	{ "powerpc-hash", "6.9",
 	  "A 64-bit powerpc with a hashed page table and 4K pages: one tlbie per page, hugepd for 16M and 16G.",
-	  "batch_fork=true batch_zap=true gather=folio2slot granule=4k pmd_split_set_ptes=true" },
+	  .arch = "powerpc-hash", .core = "6.9" },
 };
 
 static struct rf_policy named[ARRAY_SIZE(points)];
+static char changes_of[ARRAY_SIZE(points)][512];
 static pthread_once_t named_once = PTHREAD_ONCE_INIT;
 
 static size_t find_point(const char *name)
@@ -132,7 +152,7 @@ static size_t find_point(const char *name)
 	return i;
 }
 
-/* The table is ours: a mistake in it is a bug, found by the first test that runs. */
+/* The tables are ours: a mistake in one is a bug, found by the first test that runs. */
 static void apply_changes(struct rf_policy *policy, const char *changes)
 {
 	char copy[512], *rest = copy, *knob, *value;
@@ -147,20 +167,64 @@ static void apply_changes(struct rf_policy *policy, const char *changes)
 	}
 }
 
+/* All that core mm changed until then, and nothing that the base had beside it. */
+static void set_core(struct rf_policy *policy, const char *core)
+{
+	size_t i;
+
+	memset(&policy->mm, 0, sizeof(policy->mm));
+	for (i = 0; i < ARRAY_SIZE(releases); i++) {
+		if (releases[i].changes)
+			apply_changes(policy, releases[i].changes);
+		if (!strcmp(releases[i].name, core))
+			return;
+	}
+	abort();
+}
+
+static void build_point(const struct point *point, struct rf_policy *policy)
+{
+	if (point->base) {
+		*policy = named[find_point(point->base)];
+	} else {
+		policy->arch = arch_by_name(point->arch);
+		policy->geometry = policy->arch->geometries[0];
+	}
+	if (point->core)
+		set_core(policy, point->core);
+	if (point->changes)
+		apply_changes(policy, point->changes);
+	memset(policy->name, 0, sizeof(policy->name));
+	snprintf(policy->name, sizeof(policy->name), "%s", point->name);
+	memcpy(policy->base, policy->name, sizeof(policy->base));
+}
+
+/* "knob=value knob=value", by comparison: what the point is, not how its row says it. */
+static void tell_changes(const struct rf_policy *policy, const struct rf_policy *against, char *text, size_t size)
+{
+	const char *knob;
+	char value[32], other[32];
+	size_t used = 0, i;
+
+	for (i = 0; rf_policy_knob(policy, i, &knob, value, sizeof(value)); i++) {
+		rf_policy_knob(against, i, &knob, other, sizeof(other));
+		if (strcmp(value, other))
+			used += snprintf(text + used, size - used, "%s%s=%s", used ? " " : "", knob, value);
+		if (used >= size)
+			abort();
+	}
+}
+
 static void build_named(void)
 {
-	struct rf_policy *policy;
+	struct rf_policy nothing;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(points); i++) {
-		policy = &named[i];
-		if (*points[i].base)
-			*policy = named[find_point(points[i].base)];
-		policy->arch = arch_by_name(points[i].arch);
-		apply_changes(policy, points[i].changes);
-		memset(policy->name, 0, sizeof(policy->name));
-		snprintf(policy->name, sizeof(policy->name), "%s", points[i].name);
-		snprintf(policy->base, sizeof(policy->base), "%s", points[i].name);
+		build_point(&points[i], &named[i]);
+		nothing = (struct rf_policy){ .arch = named[i].arch };
+		tell_changes(&named[i], points[i].base ? &named[find_point(points[i].base)] : &nothing, changes_of[i],
+			     sizeof(changes_of[i]));
 	}
 }
 
@@ -182,10 +246,10 @@ const char *rf_policy_summary(const struct rf_policy *policy)
 
 const char *rf_policy_changes(const struct rf_policy *policy, const char **against)
 {
-	const struct point *point = &points[find_point(policy->base)];
+	size_t i = find_point(policy->base);
 
-	*against = point->base;
-	return point->changes;
+	*against = points[i].base ? points[i].base : "";
+	return changes_of[i];
 }
 
 const char *rf_policy_release(const struct rf_policy *policy)

@@ -42,6 +42,25 @@ static void test_v5_is_6_9(void **state)
 	}
 }
 
+/* Core mm of a release is the same on every architecture, but for what a point says. */
+static void test_core_is_shared(void **state)
+{
+	static const char *const newest[] = { "x86-7.3", "x86-7.3-invlpgb", "riscv-7.3", "powerpc-8xx" };
+	const struct rf_policy *linux = rf_policy_find("linux-7.3"), *policy;
+	struct rf_mm_knobs core;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(newest); i++) {
+		policy = rf_policy_find(newest[i]);
+		assert_memory_equal(&policy->mm, &linux->mm, sizeof(core));
+		assert_true(policy->arch_knobs.batch_young && linux->arch_knobs.batch_young);
+	}
+	core = rf_policy_find("linux-6.17")->mm;
+	core.pt_reclaim = true;		/* x86 had it first */
+	assert_memory_equal(&rf_policy_find("x86-6.18")->mm, &core, sizeof(core));
+	assert_memory_equal(&rf_policy_find("powerpc-hash")->mm, &rf_policy_find("linux-6.9")->mm, sizeof(core));
+}
+
 /* What was changed is what a point says it changes, and nothing else. */
 static void test_changes_are_all(void **state)
 {
@@ -273,6 +292,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_v5_is_6_9),
+		cmocka_unit_test(test_core_is_shared),
 		cmocka_unit_test(test_changes_are_all),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_all_knobs),
