@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: MIT
-/* The list of backends. A new one is a folder here and a line in this table: docs/adding-a-backend.md. */
+/* The list of backends. A new one is a folder here and a line in this list: docs/adding-a-backend.md. */
 #include <string.h>
 
-#include "arch/arm64/arm64.h"
-#include "arch/powerpc/powerpc.h"
-#include "arch/riscv/riscv.h"
-#include "arch/x86/x86.h"
+#include "arch/arch.h"
+
+#define BACKENDS(X) \
+	X(arm64)        \
+	X(powerpc_8xx)  \
+	X(powerpc_hash) \
+	X(riscv)        \
+	X(x86)
+
+#define X(name) extern const struct arch_ops name##_ops;
+BACKENDS(X)
+#undef X
 
 const struct arch_ops *const arch_list[] = {
-	&arm64_ops,
-	&powerpc_8xx_ops,
-	&powerpc_hash_ops,
-	&riscv_ops,
-	&x86_ops,
+#define X(name) &name##_ops,
+	BACKENDS(X)
+#undef X
 	NULL,
 };
 

@@ -5,8 +5,6 @@
 
 #include "arch/entry.h"
 
-extern const struct arch_ops arm64_ops;
-
 /* ---- knobs.c ---- */
 
 extern const struct knob arm64_knobs[];

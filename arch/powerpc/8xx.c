@@ -8,7 +8,6 @@
  * One page is flushed by tlbie (tlbi_va), everything else by tlbia (tlbi_asid), each with a sync (dsb_nsh).
  */
 #include "arch/plain.h"
-#include "arch/powerpc/powerpc.h"
 
 static unsigned int cells(const struct arch_mm *mm)
 {

@@ -10,7 +10,6 @@
  * tlbiel.
  */
 #include "arch/plain.h"
-#include "arch/powerpc/powerpc.h"
 
 #define BATCH_PAGES 192
 

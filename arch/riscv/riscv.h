@@ -5,8 +5,6 @@
 
 #include "arch/entry.h"
 
-extern const struct arch_ops riscv_ops;
-
 void riscv_flush_tlb_range(struct arch_mm *mm, const struct arch_flush *flush);
 void riscv_flush_tlb_mm(struct arch_mm *mm);
 void riscv_tlb_flush(struct arch_mm *mm, const struct arch_flush *flush, bool fullmm, bool freed_tables);

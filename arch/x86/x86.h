@@ -5,8 +5,6 @@
 
 #include "arch/entry.h"
 
-extern const struct arch_ops x86_ops;
-
 void x86_flush_tlb_range(struct arch_mm *mm, const struct arch_flush *flush);
 void x86_flush_tlb_mm(struct arch_mm *mm);
 void x86_tlb_flush(struct arch_mm *mm, const struct arch_flush *flush, bool fullmm, bool freed_tables);
