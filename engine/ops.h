@@ -13,6 +13,7 @@
 #define REFOLD_ENGINE_OPS_H
 
 #include "base/types.h"
+#include "base/vm_flags.h"
 
 /* Which fields of struct rf_op say something, beside mm, time, flags and why; others are ignored. */
 enum rf_shape {
@@ -160,22 +161,10 @@ enum rf_why {
 				 * FAULT_SWAP, whole PMDs of them as FAULT_ANON, swap entries as UNMAP_SWAP. UNMAP_FILE
 				 * takes back an entry that was never there */
 
-/* rf_op.vm_flags: the kernel's VM_* by name. */
-#define RF_VM_READ	0x0001
-#define RF_VM_WRITE	0x0002
-#define RF_VM_EXEC	0x0004
-#define RF_VM_SHARED	0x0008
-#define RF_VM_GROWSDOWN	0x0010
-#define RF_VM_DONTCOPY	0x0020
-#define RF_VM_WIPEONFORK 0x0040
-#define RF_VM_HUGEPAGE	0x0080
-#define RF_VM_NOHUGEPAGE 0x0100
-#define RF_VM_LOCKED	0x0200
-#define RF_VM_UFFD	0x0400
-#define RF_VM_HUGETLB	0x0800
-#define RF_VM_PFNMAP	0x1000
+/* rf_op.vm_flags: RF_VM_* of base/vm_flags.h, and what a recording has no bit for. */
 #define RF_VM_SHMEM	0x2000	/* file is shmem or shared anonymous */
 #define RF_VM_SPECIAL	0x4000	/* vdso, vvar: special mapping, never merged */
+_Static_assert(!((RF_VM_SHMEM | RF_VM_SPECIAL) & RF_VM_RECORDED), "one bit, one meaning");
 
 struct rf_op {
 	u8 kind;		/* enum rf_op_kind */

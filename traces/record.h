@@ -13,6 +13,7 @@
 #define REFOLD_TRACES_RECORD_H
 
 #include "base/types.h"
+#include "base/vm_flags.h"
 
 #define RF_RECORD_FIELDS 6
 
@@ -87,14 +88,14 @@ struct rf_record {
 	X(KSM_MERGE, 73, "ksm_merge", "pfn/p addr/a mm/x status/d")                                \
 	X(TLB_FLUSH, 74, "tlb_flush", "reason/d pages/s")              /* pages -1: everything */    \
 	/* --- perf side-band --- */                                                               \
-	X(MMAP2, 80, "mmap2", "addr/a len/x pgoff/d dev/x ino/d flags/x")  /* flags: RF_VMA_* */     \
+	X(MMAP2, 80, "mmap2", "addr/a len/x pgoff/d dev/x ino/d flags/x")  /* flags: RF_VM_*, RF_VMA_* */ \
 	X(COMM, 81, "comm", "name0/w name1/w exec/d")                                              \
 	X(TASK_FORK, 82, "task_fork", "pid/d parent_pid/d parent_tid/d")                           \
 	X(TASK_EXIT, 83, "task_exit", "pid/d")                                                     \
 	X(PROCESS, 84, "process", "pid/d")                    /* tid belongs to this process: read at attach */ \
 	/* --- snapshots: SNAP_BEGIN, then VMA/PTE/SWAP in address order, then SNAP_END --- */     \
 	X(SNAP_BEGIN, 96, "snap_begin", "pid/d why/d threads/d")      /* why: RF_SNAP_*; time: before the first read */ \
-	X(SNAP_VMA, 97, "snap_vma", "addr/a len/x pgoff/d dev/x ino/d flags/x") /* flags: RF_VMA_* */ \
+	X(SNAP_VMA, 97, "snap_vma", "addr/a len/x pgoff/d dev/x ino/d flags/x") /* the same */ \
 	X(SNAP_PTE, 98, "snap_pte", "addr/a nr/d pfn/p order/d flags/x")  /* a run inside one folio; flags: RF_PTE_* */ \
 	X(SNAP_SWAP, 99, "snap_swap", "addr/a nr/d entry/x")          /* consecutive slots */       \
 	X(SNAP_RSS, 100, "snap_rss", "file/s anon/s swap/s shmem/s")  /* pages */                    \
@@ -154,25 +155,13 @@ enum rf_rss_member { RF_RSS_FILE, RF_RSS_ANON, RF_RSS_SWAP, RF_RSS_SHMEM, RF_RSS
 #define RF_CLONE_UNKNOWN	(~0ull)		/* clone3: the flags are behind a pointer; NEWTASK tells */
 #define RF_EXIT_UNKNOWN		(~0ull)		/* EXIT.group_dead before Linux 6.16, where EXIT comes after the end of the address space */
 
-/* MMAP2.flags, SNAP_VMA.flags. */
-#define RF_VMA_READ		0x00001
-#define RF_VMA_WRITE		0x00002
-#define RF_VMA_EXEC		0x00004
-#define RF_VMA_SHARED		0x00008
-#define RF_VMA_GROWSDOWN	0x00010
-#define RF_VMA_DONTCOPY		0x00020		/* VmFlags dc */
-#define RF_VMA_WIPEONFORK	0x00040		/* wf */
-#define RF_VMA_HUGEPAGE		0x00080		/* hg */
-#define RF_VMA_NOHUGEPAGE	0x00100		/* nh */
-#define RF_VMA_LOCKED		0x00200		/* lo */
-#define RF_VMA_UFFD		0x00400		/* um, uw, ui */
-#define RF_VMA_HUGETLB		0x00800		/* ht */
-#define RF_VMA_PFNMAP		0x01000		/* pf, mm: no folios behind it */
+/* MMAP2.flags, SNAP_VMA.flags: RF_VM_* of base/vm_flags.h, and above them */
 #define RF_VMA_MERGEABLE	0x02000		/* mg */
 #define RF_VMA_NAME(flags)	(((flags) >> 16) & 0xf)
 #define RF_VMA_NAME_SHIFT	16
 #define RF_VMA_HUGE_SHIFT(flags) (((flags) >> 20) & 0x3f) /* HUGETLB: log2 of the huge page's size in bytes; 0: not known */
 #define RF_VMA_HUGE_SHIFT_SHIFT	20
+_Static_assert(!(RF_VMA_MERGEABLE & RF_VM_RECORDED), "one bit, one meaning");
 enum rf_vma_name { RF_VMA_PLAIN, RF_VMA_HEAP, RF_VMA_STACK, RF_VMA_VDSO, RF_VMA_VVAR, RF_VMA_VVAR_VCLOCK, RF_VMA_VSYSCALL, RF_VMA_OTHER };
 
 /* SNAP_PTE.flags, MIGRATION_*.flags. */

@@ -82,11 +82,11 @@ static void decode_mmap2(const struct mmap2_record *mmap, u32 page_shift, struct
 	record->f[2] = file ? mmap->pgoff >> page_shift : 0;	/* as in /proc/PID/maps */
 	record->f[3] = (u64)mmap->maj << 20 | mmap->min;	/* the kernel's dev_t, as in the s_dev fields */
 	record->f[4] = mmap->ino;
-	record->f[5] = (mmap->prot & PROT_READ ? RF_VMA_READ : 0) | (mmap->prot & PROT_WRITE ? RF_VMA_WRITE : 0) |
-		       (mmap->prot & PROT_EXEC ? RF_VMA_EXEC : 0) | (mmap->flags & MAP_SHARED ? RF_VMA_SHARED : 0) |
-		       (mmap->flags & MAP_LOCKED ? RF_VMA_LOCKED : 0) |
-		       (mmap->flags & MAP_HUGETLB ? RF_VMA_HUGETLB : 0) |
-		       (name == RF_VMA_STACK ? RF_VMA_GROWSDOWN : 0) | (u64)name << RF_VMA_NAME_SHIFT;
+	record->f[5] = (mmap->prot & PROT_READ ? RF_VM_READ : 0) | (mmap->prot & PROT_WRITE ? RF_VM_WRITE : 0) |
+		       (mmap->prot & PROT_EXEC ? RF_VM_EXEC : 0) | (mmap->flags & MAP_SHARED ? RF_VM_SHARED : 0) |
+		       (mmap->flags & MAP_LOCKED ? RF_VM_LOCKED : 0) |
+		       (mmap->flags & MAP_HUGETLB ? RF_VM_HUGETLB : 0) |
+		       (name == RF_VMA_STACK ? RF_VM_GROWSDOWN : 0) | (u64)name << RF_VMA_NAME_SHIFT;
 }
 
 /* Only the address is a fact; the error code has been forgotten by then. */

@@ -16,10 +16,10 @@ static const struct {
 	char name[3];
 	u64 flag;
 } vm_flags[] = {
-	{ "gd", RF_VMA_GROWSDOWN }, { "dc", RF_VMA_DONTCOPY }, { "wf", RF_VMA_WIPEONFORK },
-	{ "hg", RF_VMA_HUGEPAGE }, { "nh", RF_VMA_NOHUGEPAGE }, { "lo", RF_VMA_LOCKED },
-	{ "um", RF_VMA_UFFD }, { "uw", RF_VMA_UFFD }, { "ui", RF_VMA_UFFD },
-	{ "ht", RF_VMA_HUGETLB }, { "pf", RF_VMA_PFNMAP }, { "mm", RF_VMA_PFNMAP }, { "mg", RF_VMA_MERGEABLE },
+	{ "gd", RF_VM_GROWSDOWN }, { "dc", RF_VM_DONTCOPY }, { "wf", RF_VM_WIPEONFORK },
+	{ "hg", RF_VM_HUGEPAGE }, { "nh", RF_VM_NOHUGEPAGE }, { "lo", RF_VM_LOCKED },
+	{ "um", RF_VM_UFFD }, { "uw", RF_VM_UFFD }, { "ui", RF_VM_UFFD },
+	{ "ht", RF_VM_HUGETLB }, { "pf", RF_VM_PFNMAP }, { "mm", RF_VM_PFNMAP }, { "mg", RF_VMA_MERGEABLE },
 };
 
 static const struct {
@@ -60,8 +60,8 @@ static bool parse_vma(char *line, u64 page_size, struct rf_maps_vma *vma)
 	vma->end = strtoull(at + 1, &at, 16);
 	if (*at++ != ' ' || strlen(at) < 5)
 		return false;
-	vma->flags = (at[0] == 'r' ? RF_VMA_READ : 0) | (at[1] == 'w' ? RF_VMA_WRITE : 0) |
-		     (at[2] == 'x' ? RF_VMA_EXEC : 0) | (at[3] == 's' ? RF_VMA_SHARED : 0);
+	vma->flags = (at[0] == 'r' ? RF_VM_READ : 0) | (at[1] == 'w' ? RF_VM_WRITE : 0) |
+		     (at[2] == 'x' ? RF_VM_EXEC : 0) | (at[3] == 's' ? RF_VM_SHARED : 0);
 	vma->pgoff = strtoull(at + 4, &at, 16) / page_size;
 	major = strtoull(at, &at, 16);
 	if (*at != ':')
@@ -72,7 +72,7 @@ static bool parse_vma(char *line, u64 page_size, struct rf_maps_vma *vma)
 	vma->flags |= (u64)name_of(at) << RF_VMA_NAME_SHIFT;
 	/* smaps says so too ("gd"), but costs a walk of the page tables; a stack is always created that way. */
 	if (RF_VMA_NAME(vma->flags) == RF_VMA_STACK)
-		vma->flags |= RF_VMA_GROWSDOWN;
+		vma->flags |= RF_VM_GROWSDOWN;
 	if (at[0] == '/' && vma->ino && !ends_with(at, " (deleted)"))
 		vma->path = at;
 	return true;
@@ -114,7 +114,7 @@ int rf_maps_parse(struct rf_maps *maps, char *text, u64 page_size)
 		if (maps->nr && !strncmp(line, "VmFlags:", 8)) {
 			u64 flags = parse_flags(line + 8);
 
-			if (flags & RF_VMA_HUGETLB)
+			if (flags & RF_VM_HUGETLB)
 				flags |= huge_shift << RF_VMA_HUGE_SHIFT_SHIFT;
 			maps->vmas[maps->nr - 1].flags |= flags;
 			continue;

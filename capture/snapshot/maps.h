@@ -9,7 +9,7 @@ struct rf_maps_vma {
 	u64 start, end;
 	u64 pgoff;		/* in pages */
 	u64 dev, ino;		/* dev: (major << 20) | minor */
-	u64 flags;		/* RF_VMA_* */
+	u64 flags;		/* RF_VM_*, RF_VMA_* */
 	const char *path;	/* into the text; NULL: nothing that can be opened by name */
 };
 

@@ -10,7 +10,7 @@
 #include "replay/tracker/abi.h"
 #include "replay/tracker/tracking.h"
 
-#define VM_OF_RECORD(flags) ((u16)((flags) & 0x1fff))	/* RF_VMA_* and RF_VM_* share these bits */
+#define VM_OF_RECORD(flags) ((u16)((flags) & RF_VM_RECORDED))
 
 /* ---- fork ------------------------------------------------------------------------------ */
 

@@ -94,7 +94,7 @@ struct world_vma {
 	u64 start, end;		/* bytes */
 	u64 pgoff;		/* pages; anonymous: start >> page shift at birth */
 	u32 file;		/* 0: anonymous */
-	u16 flags;		/* RF_VM_* of engine/ops.h */
+	u16 flags;		/* RF_VM_* */
 	u8 name;		/* enum rf_vma_name */
 	u8 huge_shift;		/* RF_VM_HUGETLB: log2 of the huge page's size */
 	bool accounted;		/* VM_ACCOUNT: private and ever writable; forbids merging with what never was */

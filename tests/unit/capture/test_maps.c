@@ -30,10 +30,10 @@ static void test_huge_sizes(void **state)
 
 	assert_int_equal(rf_maps_parse(&maps, smaps, 4096), 0);
 	assert_int_equal(maps.nr, 3);
-	assert_int_equal(maps.vmas[0].flags, RF_VMA_READ | RF_VMA_WRITE | RF_VMA_HUGETLB | 30 << 20);
+	assert_int_equal(maps.vmas[0].flags, RF_VM_READ | RF_VM_WRITE | RF_VM_HUGETLB | 30 << 20);
 	assert_int_equal(RF_VMA_HUGE_SHIFT(maps.vmas[0].flags), 30);
 	assert_int_equal(RF_VMA_HUGE_SHIFT(maps.vmas[1].flags), 21);
-	assert_int_equal(maps.vmas[2].flags, RF_VMA_READ | RF_VMA_WRITE | RF_VMA_HUGEPAGE);
+	assert_int_equal(maps.vmas[2].flags, RF_VM_READ | RF_VM_WRITE | RF_VM_HUGEPAGE);
 	rf_maps_free(&maps);
 }
 

@@ -92,7 +92,7 @@ static void test_mmap2(void **state)
 	assert_int_equal(record.f[2], 5);
 	assert_int_equal(record.f[3], 254 << 20 | 3);
 	assert_int_equal(record.f[4], 77);
-	assert_int_equal(record.f[5], RF_VMA_READ | RF_VMA_EXEC);
+	assert_int_equal(record.f[5], RF_VM_READ | RF_VM_EXEC);
 	assert_string_equal(path, "/usr/lib/libx.so");
 }
 
@@ -102,7 +102,7 @@ static void test_mmap2_names(void **state)
 		const char *name;
 		u64 flags;
 	} cases[] = {
-		{ "[stack]", RF_VMA_STACK << RF_VMA_NAME_SHIFT | RF_VMA_GROWSDOWN },
+		{ "[stack]", RF_VMA_STACK << RF_VMA_NAME_SHIFT | RF_VM_GROWSDOWN },
 		{ "[heap]", RF_VMA_HEAP << RF_VMA_NAME_SHIFT },
 		{ "[vdso]", RF_VMA_VDSO << RF_VMA_NAME_SHIFT },
 		{ "[vvar]", RF_VMA_VVAR << RF_VMA_NAME_SHIFT },
@@ -118,7 +118,7 @@ static void test_mmap2_names(void **state)
 		pid_t pid, parent;
 
 		assert_true(rf_perf_decode(&b.header, 12, &record, &pid, &parent, &path));
-		assert_int_equal(record.f[5], cases[i].flags | RF_VMA_READ | RF_VMA_WRITE);
+		assert_int_equal(record.f[5], cases[i].flags | RF_VM_READ | RF_VM_WRITE);
 		assert_int_equal(record.f[2], 0);		/* anonymous memory has no offset in /proc/PID/maps */
 		assert_null(path);
 	}
@@ -132,7 +132,7 @@ static void test_shared(void **state)
 	pid_t pid, parent;
 
 	assert_true(rf_perf_decode(&b.header, 12, &record, &pid, &parent, &path));
-	assert_int_equal(record.f[5], RF_VMA_WRITE | RF_VMA_SHARED | RF_VMA_LOCKED);
+	assert_int_equal(record.f[5], RF_VM_WRITE | RF_VM_SHARED | RF_VM_LOCKED);
 }
 
 static void test_comm(void **state)

@@ -374,18 +374,18 @@ static void test_vmas(void **state)
 	assert_int_equal(r->f[1], REGION_BYTES);
 	assert_int_equal(r->f[4], f->layout->file.st_ino);
 	assert_int_equal(r->f[3], (u64)major(f->layout->file.st_dev) << 20 | minor(f->layout->file.st_dev));
-	assert_int_equal(r->f[5], RF_VMA_READ | RF_VMA_WRITE);
-	assert_true(vma_of(f->writer, f->layout->at[SHARED])->f[5] & RF_VMA_SHARED);
-	assert_true(vma_of(f->writer, f->layout->at[SHARED])->f[5] & RF_VMA_LOCKED);
-	assert_true(vma_of(f->writer, f->layout->at[ZERO])->f[5] & RF_VMA_WIPEONFORK);
+	assert_int_equal(r->f[5], RF_VM_READ | RF_VM_WRITE);
+	assert_true(vma_of(f->writer, f->layout->at[SHARED])->f[5] & RF_VM_SHARED);
+	assert_true(vma_of(f->writer, f->layout->at[SHARED])->f[5] & RF_VM_LOCKED);
+	assert_true(vma_of(f->writer, f->layout->at[ZERO])->f[5] & RF_VM_WIPEONFORK);
 	r = vma_of(f->writer, f->layout->at[FLAGGED]);
-	assert_true(r->f[5] & RF_VMA_DONTCOPY && r->f[5] & RF_VMA_NOHUGEPAGE);
+	assert_true(r->f[5] & RF_VM_DONTCOPY && r->f[5] & RF_VM_NOHUGEPAGE);
 	for (size_t i = 0; i < kept_nr(f->writer); i++) {
 		r = kept_record(f->writer, i);
 		if (r->kind == RF_SNAP_VMA) {
 			assert_true(r->f[0] >= last && r->f[0] + r->f[1] <= 1ull << 47);
 			last = r->f[0] + r->f[1];
-			stack += RF_VMA_NAME(r->f[5]) == RF_VMA_STACK && r->f[5] & RF_VMA_GROWSDOWN;
+			stack += RF_VMA_NAME(r->f[5]) == RF_VMA_STACK && r->f[5] & RF_VM_GROWSDOWN;
 			heap += RF_VMA_NAME(r->f[5]) == RF_VMA_HEAP;
 			vdso += RF_VMA_NAME(r->f[5]) == RF_VMA_VDSO;
 		} else if (r->kind == RF_SNAP_PTE) {
