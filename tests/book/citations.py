@@ -19,6 +19,8 @@ CITATION = re.compile(r'(?<![\w/.-])(?:docs/)?(?P<name>[a-z][a-z-]+)(?P<md>\.md)
                       rf'(?P<references>{REFERENCE}(?:{JOINT}(?:sections? )?{REFERENCE})*)')
 # The same inside of a document, where its name goes without saying.
 OWN_CITATION = re.compile(rf'\b(?:[Ss]ections?|see) (?P<references>{REFERENCE}(?:{JOINT}{REFERENCE})*)')
+# In a file that cites kernel-model.md: "(I4, I5, I13-I15)".
+POINTS = re.compile(rf'\((?P<references>[CIR]\d+(?:{JOINT}[CIR]\d+)*)[),:;]')
 # The corrections, invariants and reader's promises of kernel-model.md; they have a place each.
 NUMBERED = re.compile(r'^ *- (?P<reference>[CIR]\d+) ?', re.MULTILINE)
 HEADING = re.compile(r'^#+ (?P<title>(?P<reference>\d+(?:\.\d+)*)?\.?.*)$', re.MULTILINE)
@@ -77,6 +79,9 @@ class Tree:
             if match['name'] not in self.documents:
                 continue
             self.check_references(path, prose.line(match.start()), match['name'], match['references'])
+        if 'kernel-model' in prose.text:
+            for match in POINTS.finditer(prose.text):
+                self.check_references(path, prose.line(match.start()), 'kernel-model', match['references'])
         name = os.path.basename(path)[:-3]
         if self.documents.get(name) != path or len(self.sections[name]) < 2:
             return
