@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Close a test run: what failed, what was skipped and why, and one line of
-counts, from the testlog.json that meson writes (one JSON object a line)."""
+"""Close test runs: what failed, what was skipped and why, and one line of
+counts, from logs such as meson writes (one JSON object a line).
+
+    test_summary.py LOG...
+
+The name of a log says which run it is."""
 import json
+import os
 import sys
 
 PASSED = {'OK', 'EXPECTEDFAIL'}
@@ -14,16 +19,24 @@ def skip_reason(test):
     return reasons[-1] if reasons else 'no reason given'
 
 
+def tests_of(path):
+    run = os.path.splitext(os.path.basename(path))[0]
+    with open(path, encoding='utf-8') as log:
+        for line in log:
+            if line.strip():
+                test = json.loads(line)
+                yield dict(test, name=f'{test["name"]} ({run})')
+
+
 def main():
-    with open(sys.argv[1], encoding='utf-8') as log:
-        tests = [json.loads(line) for line in log if line.strip()]
+    tests = [test for path in sys.argv[1:] for test in tests_of(path)]
     skipped = [test for test in tests if test['result'] == 'SKIP']
     failed = [test for test in tests if test['result'] not in PASSED and test['result'] != 'SKIP']
     print()
     for test in skipped:
         print(f'skipped: {test["name"]}: {skip_reason(test)}')
     for test in failed:
-        print(f'failed: {test["name"]}: {test["result"].lower()}; see build/meson-logs/testlog.txt')
+        print(f'failed: {test["name"]}: {test["result"].lower()}')
     print(f'{len(tests) - len(failed) - len(skipped)} passed, {len(failed)} failed, {len(skipped)} skipped')
     return 1 if failed or not tests else 0
 

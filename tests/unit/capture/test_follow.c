@@ -47,7 +47,7 @@ static void follow(struct outcome *outcome, char *const argv[])
 	outcome->writer = kept_create();
 	assert_int_equal(rf_follow_start(follow, outcome->writer, NULL, &err), 0);
 	done = (struct pollfd){ .fd = rf_follow_fd(follow), .events = POLLIN };
-	assert_int_equal(poll(&done, 1, 30000), 1);
+	assert_int_equal(poll(&done, 1, 120000), 1);
 	assert_int_equal(rf_follow_wait(follow, &outcome->status, &outcome->totals, &err), 0);
 	rf_follow_destroy(follow);
 }
