@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* Text for people: lines made of pieces, paragraphs, numbers with commas, the distance of a word to another. */
+/* Text for people and of people: lines made of pieces, paragraphs, numbers, the distance of a word to another. */
+#include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -107,6 +110,18 @@ const char *rf_percent(u64 part, u64 whole, char *text, size_t size)
 	snprintf(text, size, "%llu.%02llu %%", (unsigned long long)(hundredths / 100),
 		 (unsigned long long)(hundredths % 100));
 	return text;
+}
+
+bool rf_parse_number(const char *text, u64 least, u64 most, u64 *value)
+{
+	bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+	char *end;
+
+	if (!isxdigit((unsigned char)text[hex ? 2 : 0]))
+		return false;
+	errno = 0;
+	*value = strtoull(hex ? text + 2 : text, &end, hex ? 16 : 10);
+	return !*end && !errno && *value >= least && *value <= most;
 }
 
 /* ---- words ---------------------------------------------------------------------- */

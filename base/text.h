@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Text for people: lines, paragraphs, numbers, names that were mistyped. Nothing here allocates; what is put into a
- * buffer of the caller's is never written past its end.
+ * Text for people and of people: lines, paragraphs, numbers, names that were mistyped. Nothing here allocates; what is
+ * put into a buffer of the caller's is never written past its end.
  */
 #ifndef REFOLD_BASE_TEXT_H
 #define REFOLD_BASE_TEXT_H
@@ -42,6 +42,9 @@ const char *rf_digits_unsigned(u64 value, char *text);
 
 /* "99.99 %", rounded down, so that only all of it is 100 %; of nothing all is there. */
 const char *rf_percent(u64 part, u64 whole, char *text, size_t size);
+
+/* A whole word, decimal or 0x hexadecimal, without sign: false unless it is a number from least to most. */
+bool rf_parse_number(const char *text, u64 least, u64 most, u64 *value);
 
 /* How many letters are to be changed, put in or left out to make b of a: for "did you mean"; ~0 for long words. */
 unsigned int rf_distance(const char *a, const char *b);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "base/text.h"
 #include "capture/doctor.h"
 #include "capture/recording.h"
 
@@ -76,15 +77,6 @@ static bool parse_size(const char *text, size_t *size)
 	}
 	*size = value;
 	return !*end && value >= 8 << 10 && value <= 4ull << 30;
-}
-
-static bool parse_number(const char *text, u64 minimum, u64 maximum, u64 *number)
-{
-	char *end;
-
-	errno = 0;
-	*number = strtoull(text, &end, 10);
-	return !errno && end != text && !*end && text[0] != '-' && *number >= minimum && *number <= maximum;
 }
 
 static bool parse_pids(const char *text, struct rf_pid_list *pids)
@@ -154,13 +146,13 @@ static int take_option(struct command_line *line, int option)
 		return parse_size(optarg, &recording->buffer_bytes) ?
 			       -1 : usage_error("not a buffer size between 8K and 4G", optarg);
 	case OPTION_LEVEL:
-		if (!parse_number(optarg, 1, 19, &number))
+		if (!rf_parse_number(optarg, 1, 19, &number))
 			return usage_error("not a zstd level between 1 and 19", optarg);
 		recording->level = (int)number;
 		return -1;
 	case OPTION_MAX_LOSS:
 		line->limit_loss = true;
-		return parse_number(optarg, 0, ~0ull, &line->max_loss) ? -1 : usage_error("not a number", optarg);
+		return rf_parse_number(optarg, 0, ~0ull, &line->max_loss) ? -1 : usage_error("not a number", optarg);
 	case OPTION_FAULT_SOURCE:
 		return parse_fault_source(optarg, &recording->faults) ?
 			       -1 : usage_error("not tracepoint, kprobe or perf", optarg);

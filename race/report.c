@@ -42,36 +42,37 @@ bool race_report_passed(const struct race_pairs *pairs, bool controls)
 
 /* ---- text ---- */
 
-static void print_schedule(const struct race_pair *pair, enum race_check check)
+static void print_schedule(FILE *out, const struct race_pair *pair, enum race_check check)
 {
 	const struct race_schedule *schedule = pair->result.shortest[check];
 	int width = 6 * pair->setup.n;
 	struct race_told told;
 	unsigned int step;
 
-	printf("\n%s: %s\n", race_checks[check].name, race_checks[check].summary);
-	printf("  %s, %s, %s; the reader is after entry %u\n", pair->policies, race_writers[pair->setup.writer].name,
-	       race_readers[pair->setup.reader].name, race_schedule_target(&pair->setup, schedule));
+	fprintf(out, "\n%s: %s\n", race_checks[check].name, race_checks[check].summary);
+	fprintf(out, "  %s, %s, %s; the reader is after entry %u\n", pair->policies,
+		race_writers[pair->setup.writer].name, race_readers[pair->setup.reader].name,
+		race_schedule_target(&pair->setup, schedule));
 	for (step = 0; race_tell(&pair->setup, schedule, step, &told); step++)
-		printf("  %4u  %-9s %-26s %-*s %s\n", step, told.actor, told.access, width, told.entries,
-		       told.conclusion);
+		fprintf(out, "  %4u  %-9s %-26s %-*s %s\n", step, told.actor, told.access, width, told.entries,
+			told.conclusion);
 }
 
-static void print_pair(const struct race_pair *pair)
+static void print_pair(FILE *out, const struct race_pair *pair)
 {
 	u32 broken = pair->result.broken, relaxed = pair->result.relaxed & ~broken;
 	char states[RF_DIGITS_MAX], schedules[RF_DIGITS_MAX], names[160];
 
-	printf("  %-18s %-9s %10s %s%22s  ", race_writers[pair->setup.writer].name,
-	       race_readers[pair->setup.reader].name, rf_digits_unsigned(pair->result.states, states),
-	       pair->result.schedules_overflow ? ">" : "", rf_digits_unsigned(pair->result.schedules, schedules));
+	fprintf(out, "  %-18s %-9s %10s %s%22s  ", race_writers[pair->setup.writer].name,
+		race_readers[pair->setup.reader].name, rf_digits_unsigned(pair->result.states, states),
+		pair->result.schedules_overflow ? ">" : "", rf_digits_unsigned(pair->result.schedules, schedules));
 	if (broken)
-		printf("BROKEN %s", check_names(broken, names, sizeof(names)));
+		fprintf(out, "BROKEN %s", check_names(broken, names, sizeof(names)));
 	else
-		fputs("hold", stdout);
+		fputs("hold", out);
 	if (relaxed)
-		printf("; not %s", check_names(relaxed, names, sizeof(names)));
-	putchar('\n');
+		fprintf(out, "; not %s", check_names(relaxed, names, sizeof(names)));
+	fputc('\n', out);
 }
 
 /* The pair with the shortest schedule to a relaxation. */
@@ -91,7 +92,7 @@ static const struct race_pair *shortest_relaxed(const struct race_pairs *pairs, 
 	return best;
 }
 
-static void print_relaxations(const struct race_pairs *pairs, bool verbose)
+static void print_relaxations(FILE *out, const struct race_pairs *pairs, bool verbose)
 {
 	const struct race_pair *pair;
 	unsigned int check, nr = 0;
@@ -101,19 +102,19 @@ static void print_relaxations(const struct race_pairs *pairs, bool verbose)
 		if (!pair)
 			continue;
 		if (!nr++)
-			printf("\nNot promised, and found not to hold:\n");
-		printf("  %-10s %s\n", race_checks[check].name, race_checks[check].summary);
-		printf("  %10s first after %u steps: %s, %s, %s\n", "", pair->result.shortest[check]->nr,
-		       pair->policies, race_writers[pair->setup.writer].name, race_readers[pair->setup.reader].name);
+			fprintf(out, "\nNot promised, and found not to hold:\n");
+		fprintf(out, "  %-10s %s\n", race_checks[check].name, race_checks[check].summary);
+		fprintf(out, "  %10s first after %u steps: %s, %s, %s\n", "", pair->result.shortest[check]->nr,
+			pair->policies, race_writers[pair->setup.writer].name, race_readers[pair->setup.reader].name);
 	}
 	for (check = 0; verbose && check < RACE_NR_CHECKS; check++) {
 		pair = shortest_relaxed(pairs, check);
 		if (pair)
-			print_schedule(pair, check);
+			print_schedule(out, pair, check);
 	}
 }
 
-static void print_totals(const struct race_pairs *pairs, double seconds)
+static void print_totals(FILE *out, const struct race_pairs *pairs, double seconds)
 {
 	char states[RF_DIGITS_MAX], schedules[RF_DIGITS_MAX];
 	u64 all_states = 0, all_schedules = 0;
@@ -131,15 +132,16 @@ static void print_totals(const struct race_pairs *pairs, double seconds)
 	}
 	if (overflow)
 		all_schedules = UINT64_MAX;
-	printf("\n%zu pairs, %s states, %s%s schedules, %.1f s: ", pairs->nr, rf_digits_unsigned(all_states, states),
-	       overflow ? "more than " : "", rf_digits_unsigned(all_schedules, schedules), seconds);
+	fprintf(out, "\n%zu pairs, %s states, %s%s schedules, %.1f s: ", pairs->nr,
+		rf_digits_unsigned(all_states, states), overflow ? "more than " : "",
+		rf_digits_unsigned(all_schedules, schedules), seconds);
 	if (broken)
-		printf("promises broken in %u pairs\n", broken);
+		fprintf(out, "promises broken in %u pairs\n", broken);
 	else
-		printf("every promise holds\n");
+		fprintf(out, "every promise holds\n");
 }
 
-static void print_broken(const struct race_pairs *pairs)
+static void print_broken(FILE *out, const struct race_pairs *pairs)
 {
 	u32 told = 0;
 	size_t i;
@@ -149,23 +151,24 @@ static void print_broken(const struct race_pairs *pairs)
 		for (check = 0; check < RACE_NR_CHECKS; check++) {
 			if (!(pairs->pairs[i].result.broken & BIT(check)) || told & BIT(check))
 				continue;
-			print_schedule(&pairs->pairs[i], check);
+			print_schedule(out, &pairs->pairs[i], check);
 			told |= BIT(check);
 		}
 }
 
-static void print_legend(const struct race_choice *choice)
+static void print_legend(FILE *out, const struct race_choice *choice)
 {
 	if (choice->random)
-		printf("blocks of %u entries, up to %u updates by hardware, random schedules (seed %" PRIu64 ")\n",
-		       choice->n, choice->hardware, choice->seed);
+		fprintf(out, "blocks of %u entries, up to %u updates by hardware, random schedules (seed %" PRIu64 ")\n",
+			choice->n, choice->hardware, choice->seed);
 	else
-		printf("blocks of %u entries, up to %u updates by hardware, every order of steps\n", choice->n,
-		       choice->hardware);
-	printf("in schedules: c contiguous, s single; w writable, r read-only; y young; d dirty; ' other folio, \" copy\n");
+		fprintf(out, "blocks of %u entries, up to %u updates by hardware, every order of steps\n", choice->n,
+			choice->hardware);
+	fprintf(out, "in schedules: c contiguous, s single; w writable, r read-only; y young; d dirty; ' other folio, "
+		     "\" copy\n");
 }
 
-static void print_controls(const struct race_pairs *pairs, double seconds)
+static void print_controls(FILE *out, const struct race_pairs *pairs, double seconds)
 {
 	unsigned int missed = 0;
 	size_t i;
@@ -173,44 +176,44 @@ static void print_controls(const struct race_pairs *pairs, double seconds)
 	for (i = 0; i < pairs->nr; i++) {
 		const struct race_control *control = &race_controls[i];
 
-		printf("\n%s: %s\n", control->name, control->mistake);
+		fprintf(out, "\n%s: %s\n", control->name, control->mistake);
 		if (caught(pairs, i))
-			print_schedule(&pairs->pairs[i], control->caught_by);
+			print_schedule(out, &pairs->pairs[i], control->caught_by);
 		else
-			printf("NOT CAUGHT by %s\n", race_checks[control->caught_by].name);
+			fprintf(out, "NOT CAUGHT by %s\n", race_checks[control->caught_by].name);
 		missed += !caught(pairs, i);
 	}
-	printf("\n%zu controls, %.1f s: ", pairs->nr, seconds);
+	fprintf(out, "\n%zu controls, %.1f s: ", pairs->nr, seconds);
 	if (missed)
-		printf("%u not caught\n", missed);
+		fprintf(out, "%u not caught\n", missed);
 	else
-		printf("all caught\n");
+		fprintf(out, "all caught\n");
 }
 
 void race_report_text(const struct race_pairs *pairs, const struct race_choice *choice,
-		      const struct race_report_options *options)
+		      const struct race_report_options *options, FILE *out)
 {
 	const char *policies = "";
 	size_t i;
 
-	print_legend(choice);
+	print_legend(out, choice);
 	if (options->controls) {
-		print_controls(pairs, options->seconds);
+		print_controls(out, pairs, options->seconds);
 		return;
 	}
 	for (i = 0; i < pairs->nr; i++) {
 		if (strcmp(policies, pairs->pairs[i].policies)) {
 			policies = pairs->pairs[i].policies;
-			printf("\n%s\n  %-18s %-9s %10s %22s  %s\n", policies, "writer", "reader", "states",
-			       "schedules", "promises");
+			fprintf(out, "\n%s\n  %-18s %-9s %10s %22s  %s\n", policies, "writer", "reader", "states",
+				"schedules", "promises");
 		}
-		print_pair(&pairs->pairs[i]);
+		print_pair(out, &pairs->pairs[i]);
 	}
 	if (*pairs->skipped)
-		printf("\nwithout contiguous blocks, nothing to explore: %s\n", pairs->skipped);
-	print_broken(pairs);
-	print_relaxations(pairs, options->verbose);
-	print_totals(pairs, options->seconds);
+		fprintf(out, "\nwithout contiguous blocks, nothing to explore: %s\n", pairs->skipped);
+	print_broken(out, pairs);
+	print_relaxations(out, pairs, options->verbose);
+	print_totals(out, pairs, options->seconds);
 }
 
 /* ---- JSON ---- */
@@ -262,7 +265,7 @@ static json_t *json_pair(const struct race_pairs *pairs, size_t i, bool controls
 }
 
 int race_report_json(const struct race_pairs *pairs, const struct race_choice *choice,
-		     const struct race_report_options *options)
+		     const struct race_report_options *options, FILE *out)
 {
 	json_t *list = json_array(), *root;
 	size_t i;
@@ -277,8 +280,8 @@ int race_report_json(const struct race_pairs *pairs, const struct race_choice *c
 			 list);
 	if (!root)
 		return -ENOMEM;
-	ret = json_dumpf(root, stdout, JSON_INDENT(2) | JSON_SORT_KEYS) ? -EIO : 0;
-	putchar('\n');
+	ret = json_dumpf(root, out, JSON_INDENT(2) | JSON_SORT_KEYS) ? -EIO : 0;
+	fputc('\n', out);
 	json_decref(root);
 	return ret;
 }

@@ -3,6 +3,8 @@
 #ifndef REFOLD_RACE_REPORT_H
 #define REFOLD_RACE_REPORT_H
 
+#include <stdio.h>
+
 #include "race/pairs.h"
 
 struct race_report_options {
@@ -12,10 +14,10 @@ struct race_report_options {
 };
 
 void race_report_text(const struct race_pairs *pairs, const struct race_choice *choice,
-		      const struct race_report_options *options);
+		      const struct race_report_options *options, FILE *out);
 /* -ENOMEM, or what writing failed with. */
 int race_report_json(const struct race_pairs *pairs, const struct race_choice *choice,
-		     const struct race_report_options *options);
+		     const struct race_report_options *options, FILE *out);
 /* Every promised check held; for controls: each was caught by the check that it names. */
 bool race_report_passed(const struct race_pairs *pairs, bool controls);
 

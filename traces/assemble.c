@@ -4,7 +4,6 @@
  * hand leave out what has an obvious default: header, streams, frames, tid,
  * fields that are 0, and the absolute part of times ("+10").
  */
-#include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "traces/trace.h"
 
 #define DEFAULT_LEVEL 3
@@ -51,24 +51,11 @@ static char *next_word(char **rest)
 	return word;
 }
 
-/* Unsigned decimal or 0x hexadecimal, whole word. */
-static bool parse_unsigned(const char *word, u64 *value)
-{
-	bool hex = word[0] == '0' && (word[1] == 'x' || word[1] == 'X');
-	char *end;
-
-	if (!isxdigit((unsigned char)word[hex ? 2 : 0]))
-		return false;
-	errno = 0;
-	*value = strtoull(hex ? word + 2 : word, &end, hex ? 16 : 10);
-	return !*end && !errno;
-}
-
 static bool parse_number(const char *word, u64 *value)
 {
 	if (*word != '-')
-		return parse_unsigned(word, value);
-	if (!parse_unsigned(word + 1, value) || *value > 1ull << 63)
+		return rf_parse_number(word, 0, UINT64_MAX, value);
+	if (!rf_parse_number(word + 1, 0, 1ull << 63, value))
 		return false;
 	*value = -*value;
 	return true;
@@ -160,7 +147,7 @@ static int parse_stream(struct assembly *assembly, char *rest)
 	char *word = next_word(&rest), *value;
 	u64 number;
 
-	if (!word || !parse_unsigned(word, &number) || number != (u64)assembly->nr_streams)
+	if (!word || !rf_parse_number(word, assembly->nr_streams, assembly->nr_streams, &number))
 		return fail(assembly, "stream lines are numbered in order: expected \"stream %d\"",
 			    assembly->nr_streams);
 	while ((word = next_word(&rest))) {
@@ -170,7 +157,7 @@ static int parse_stream(struct assembly *assembly, char *rest)
 		source = value && !strcmp(word, "source") ? word_index(rf_source_names, RF_NR_SOURCES, value) : -1;
 		if (source >= 0)
 			info.source = source;
-		else if (value && !strcmp(word, "cpu") && parse_unsigned(value, &number) && number <= UINT16_MAX)
+		else if (value && !strcmp(word, "cpu") && rf_parse_number(value, 0, UINT16_MAX, &number))
 			info.cpu = number;
 		else
 			return fail(assembly, "stream: expected source=task|system|perf|snapshot or cpu=N at \"%.60s\"",
@@ -203,7 +190,7 @@ static int parse_frame(struct assembly *assembly, char *rest)
 	while ((word = next_word(&rest))) {
 		char *value = split_pair(word);
 
-		if (!value || !parse_unsigned(value, !strcmp(word, "lost") ? &lost : &stream) ||
+		if (!value || !rf_parse_number(value, 0, UINT64_MAX, !strcmp(word, "lost") ? &lost : &stream) ||
 		    (strcmp(word, "lost") && strcmp(word, "stream")))
 			return fail(assembly, "frame: expected stream=N or lost=N at \"%.60s\"", word);
 	}
@@ -231,7 +218,7 @@ static int parse_pair(struct assembly *assembly, struct rf_record *record, char 
 	if (!text)
 		return fail(assembly, "expected key=value at \"%.60s\"", word);
 	if (!strcmp(word, "tid")) {
-		if (!parse_unsigned(text, &value) || value > UINT32_MAX)
+		if (!rf_parse_number(text, 0, UINT32_MAX, &value))
 			return fail(assembly, "tid: no thread number: \"%.60s\"", text);
 		record->tid = value;
 		return 0;
@@ -253,7 +240,7 @@ static int parse_record(struct assembly *assembly, char *time, char *rest)
 	char *word;
 	int ret;
 
-	if (!parse_unsigned(time + relative, &record.time))
+	if (!rf_parse_number(time + relative, 0, UINT64_MAX, &record.time))
 		return fail(assembly,
 			    "expected header, stream, frame, end, or a record that starts with its time, at \"%.60s\"",
 			    time);

@@ -239,12 +239,9 @@ static int no_such_knob(const struct rf_policy *policy, const char *name, struct
 
 static int set_number(struct rf_policy *policy, const struct knob *knob, const char *text, struct rf_error *err)
 {
-	unsigned long long number;
-	char *end;
+	u64 number;
 
-	errno = 0;
-	number = strtoull(text, &end, 0);
-	if (errno || end == text || *end || *text == '-' || number > UINT32_MAX)
+	if (!rf_parse_number(text, 0, UINT32_MAX, &number))
 		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "knob '%s' is a number up to %u, not '%.40s'",
 				    knob->name, UINT32_MAX, text);
 	store(policy, knob, number);

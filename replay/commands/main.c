@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * refold: the desk tool. Finds the subcommand and runs it; every command lives in its own cmd_*.c and is one row of the
- * table here.
+ * refold: the desk tool. Finds the subcommand and runs it; every command lives in a file of its own and is one row of
+ * the table here.
  */
 #include <stdio.h>
 #include <string.h>

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "engine/policy/text.h"
 #include "race/report.h"
 #include "replay/commands/commands.h"
@@ -76,11 +77,7 @@ static int find_name(const char *what, const char *name, const struct race_name 
 
 static int parse_number(const char *option, const char *text, u64 least, u64 most, u64 *value)
 {
-	char *end;
-
-	errno = 0;
-	*value = strtoull(text, &end, 10);
-	if (errno || end == text || *end || *text == '-' || *value < least || *value > most)
+	if (!rf_parse_number(text, least, most, value))
 		return rf_command_usage("race", "%s %s: not a number from %llu to %llu", option, text,
 					(unsigned long long)least, (unsigned long long)most);
 	return -1;
@@ -198,9 +195,9 @@ static int explore(const struct arguments *arguments, struct race_pairs *pairs)
 		return rf_command_usage("race", "-n %u has too many states to visit; give --random COUNT",
 					arguments->choice.n);
 	if (!ret && arguments->json)
-		ret = race_report_json(pairs, &arguments->choice, &options);
+		ret = race_report_json(pairs, &arguments->choice, &options, stdout);
 	else if (!ret)
-		race_report_text(pairs, &arguments->choice, &options);
+		race_report_text(pairs, &arguments->choice, &options, stdout);
 	if (ret)
 		return rf_command_errno("race", "cannot explore", ret);
 	return race_report_passed(pairs, arguments->controls) ? RF_EXIT_DONE : RF_EXIT_FAILED;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "engine/policy/text.h"
 #include "replay/commands/commands.h"
 #include "replay/commands/progress.h"
@@ -49,15 +50,6 @@ struct arguments {
 	bool json, quiet, limited, readers, windows, processes;
 	u64 max_loss;
 };
-
-static int parse_count(const char *text, u64 *value)
-{
-	char *end;
-
-	errno = 0;
-	*value = strtoull(text, &end, 10);
-	return errno || end == text || *end || *text == '-' ? -EINVAL : 0;
-}
 
 static int add_policies(struct arguments *arguments, const char *list)
 {
@@ -113,7 +105,7 @@ static int take_option(struct arguments *arguments, int option, char **argv)
 		return 0;
 	case OPTION_MAX_LOSS:
 		arguments->limited = true;
-		if (parse_count(optarg, &arguments->max_loss))
+		if (!rf_parse_number(optarg, 0, UINT64_MAX, &arguments->max_loss))
 			return rf_command_usage("replay", "--max-loss needs a number, not '%s'", optarg);
 		return 0;
 	case OPTION_PAGE_TABLES:

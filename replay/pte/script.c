@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "replay/pte/script.h"
 
 static const char *const command_words[SCRIPT_NR_COMMANDS] = {
@@ -75,17 +76,6 @@ static int find(const char *const *words, size_t nr, const char *word)
 	return -1;
 }
 
-static bool parse_number(const char *text, u64 *number)
-{
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return false;
-	errno = 0;
-	*number = strtoull(text, &end, strncmp(text, "0x", 2) ? 10 : 16);
-	return !*end && !errno;
-}
-
 static bool parse_mm(const char *text, enum script_mm *mm)
 {
 	static const char *const names[SCRIPT_NR_MMS] = { "0", "1", "2", "init", "efi" };
@@ -108,7 +98,7 @@ static bool parse_argument(const char *token, const struct syntax *syntax, struc
 		return true;
 	}
 	if (line->nr_numbers < syntax->max_numbers)
-		return parse_number(token, &line->numbers[line->nr_numbers++]);
+		return rf_parse_number(token, 0, UINT64_MAX, &line->numbers[line->nr_numbers++]);
 	if (takes_mm && !line->has_mm) {
 		line->has_mm = true;
 		return parse_mm(token, &line->mm);

@@ -286,8 +286,8 @@ json_t *rf_report_load(const char *path, struct rf_error *err)
 	if (schema && !strcmp(schema, RF_REPORT_SCHEMA) && json_is_array(json_object_get(report, "policies")))
 		return report;
 	if (schema && !strncmp(schema, "refold-report/", strlen("refold-report/")))
-		rf_error_set(err, -EPROTO, RF_NO_OFFSET, "is of schema %.40s, this refold reads %s; use the refold of then",
-			     schema, RF_REPORT_SCHEMA);
+		rf_error_set(err, -EPROTO, RF_NO_OFFSET,
+			     "is of schema %.40s, this refold reads %s; use the refold of then", schema, RF_REPORT_SCHEMA);
 	else
 		rf_error_set(err, -EPROTO, RF_NO_OFFSET, "not a refold report; give one written by 'refold replay -o'");
 	json_decref(report);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The report: canonical JSON as replay/report/report.schema.json and refold-report(5) describe it, and the terminal tables
- * made from it. Tables read the JSON and nothing else, so they can show any report, old or new.
+ * The report: canonical JSON as replay/report/report.schema.json and refold-report(5) describe it, and the terminal
+ * tables made from it. Tables read the JSON and nothing else, so they can show any report, old or new.
  */
 #ifndef REFOLD_REPLAY_REPORT_REPORT_H
 #define REFOLD_REPLAY_REPORT_REPORT_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The head of the table: warnings first, then what was replayed, how faithful the replay is, and what its machines stand
- * on that was not recorded.
+ * The head of the table: warnings first, then what was replayed, how faithful the replay is, and what its machines
+ * stand on that was not recorded.
  */
 #include <string.h>
 
@@ -31,8 +31,8 @@ static void print_trace(FILE *out, const json_t *trace)
 		snprintf(files, sizeof(files), "%lld traces", (long long)rf_json_number(trace, "files"));
 		name = files;
 	}
-	snprintf(line, sizeof(line), "%.100s: %s records in %llu.%03llu s, Linux %.60s %.40s, %lld KiB pages, %lld CPUs",
-		 name,
+	snprintf(line, sizeof(line),
+		 "%.100s: %s records in %llu.%03llu s, Linux %.60s %.40s, %lld KiB pages, %lld CPUs", name,
 		 rf_digits(rf_json_number(trace, "records"), records), (unsigned long long)(ms / 1000),
 		 (unsigned long long)(ms % 1000), rf_json_string(trace, "kernel"), rf_json_string(trace, "arch"),
 		 (long long)rf_json_number(trace, "page_size_bytes") / 1024, (long long)rf_json_number(trace, "cpus"));
@@ -84,7 +84,8 @@ static void print_fidelity(FILE *out, const json_t *fidelity, const json_t *trac
 		table_paragraph(out, "fidelity", text);
 		rf_line_begin(&line, text, sizeof(text));
 	}
-	add_checks(&line, fidelity, "fault_checks_ok", "fault_checks_bad", "faults hit the entry their error code says");
+	add_checks(&line, fidelity, "fault_checks_ok", "fault_checks_bad",
+		   "faults hit the entry their error code says");
 	add_checks(&line, fidelity, "rss_checks_ok", "rss_checks_bad", "RSS counters agree");
 	rf_line_add(&line, "%s events lost", rf_digits(rf_json_number(trace, "lost_events"), a));
 	table_paragraph(out, ptes ? "" : "fidelity", text);
@@ -139,7 +140,8 @@ static void print_flushes(FILE *out, const json_t *report)
 			u64 predicted = 0, seen = rf_json_number(recorded, causes[k].cause);
 
 			for (row = 0; row < ARRAY_SIZE(causes[k].rows) && causes[k].rows[row]; row++)
-				predicted += rf_json_number(json_object_get(operations, causes[k].rows[row]), "flush_calls");
+				predicted += rf_json_number(json_object_get(operations, causes[k].rows[row]),
+							    "flush_calls");
 			if (predicted || seen)
 				rf_line_add(&line, " %s\v%s/%s", causes[k].cause,
 					    rf_digits(predicted, a), rf_digits(seen, b));

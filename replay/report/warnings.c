@@ -77,7 +77,8 @@ static void warn_of_poor_fidelity(json_t *list, const json_t *fidelity)
 	for (i = 0; i < ARRAY_SIZE(parts); i++)
 		if (poor(rf_json_number(fidelity, parts[i].key), ptes))
 			warn(list, "only %s of the snapshots' entries %s",
-			     rf_percent(rf_json_number(fidelity, parts[i].key), ptes, percent, sizeof(percent)), parts[i].text);
+			     rf_percent(rf_json_number(fidelity, parts[i].key), ptes, percent, sizeof(percent)),
+			     parts[i].text);
 	if (poor(ptes, ptes + rf_json_number(fidelity, "extra")))
 		warn(list, "the replay holds %llu entries that the snapshots do not have",
 		     (unsigned long long)rf_json_number(fidelity, "extra"));

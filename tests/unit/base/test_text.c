@@ -89,6 +89,26 @@ static void test_percent_never_rounds_up(void **state)
 	assert_string_equal(rf_percent(0, 7, text, sizeof(text)), "0.00 %");
 }
 
+static void test_parse_number(void **state)
+{
+	static const char *const wrong[] = {
+		"", " 1", "1 ", "-1", "+1", "0x", "0xg", "0x-1", "1x", "18446744073709551616", "0x10000000000000000",
+	};
+	u64 value;
+	size_t i;
+
+	assert_true(rf_parse_number("0", 0, 0, &value) && !value);
+	assert_true(rf_parse_number("010", 0, UINT64_MAX, &value) && value == 10);
+	assert_true(rf_parse_number("0xaB", 0, UINT64_MAX, &value) && value == 0xab);
+	assert_true(rf_parse_number("0XFFFFFFFFFFFFFFFF", 0, UINT64_MAX, &value) && value == UINT64_MAX);
+	assert_true(rf_parse_number("18446744073709551615", 0, UINT64_MAX, &value) && value == UINT64_MAX);
+	assert_true(rf_parse_number("7", 7, 7, &value));
+	assert_false(rf_parse_number("6", 7, 7, &value));
+	assert_false(rf_parse_number("8", 7, 7, &value));
+	for (i = 0; i < ARRAY_SIZE(wrong); i++)
+		assert_false(rf_parse_number(wrong[i], 0, UINT64_MAX, &value));
+}
+
 static void test_distance(void **state)
 {
 	char word[100];
@@ -112,6 +132,7 @@ int main(void)
 		cmocka_unit_test(test_paragraph),
 		cmocka_unit_test(test_digits),
 		cmocka_unit_test(test_percent_never_rounds_up),
+		cmocka_unit_test(test_parse_number),
 		cmocka_unit_test(test_distance),
 	};
 
