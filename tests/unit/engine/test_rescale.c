@@ -244,6 +244,30 @@ static void test_other_tables(void **state)
 	end(m);
 }
 
+/* Of any operation, also of those to come: on the second page of a granule it does nothing to the granule. */
+static void test_parts_of_any_operation(void **state)
+{
+	int kind;
+
+	for (kind = 0; kind < RF_NR_OPS; kind++) {
+		enum rf_shape shape = rf_op_shapes[kind];
+		struct rf_machine *m;
+		pte_t before;
+
+		if (shape != RF_SHAPE_RANGE && shape != RF_SHAPE_MOVE && shape != RF_SHAPE_RUN)
+			continue;
+		m = begin();
+		map_anon(m, 0, BASE, K(64));
+		write_page(m, BASE);
+		before = rf_machine_lookup(m, 0, BASE);
+		run(m, .kind = kind, .addr = BASE + K(4), .end = BASE + K(8), .addr2 = BASE + M(1), .nr = 1, .pfn = 0x9001,
+		    .vm_flags = RF_VM_READ);
+		if (rf_machine_lookup(m, 0, BASE).val != before.val)
+			fail_msg("%s takes all of the granule", rf_op_names[kind]);
+		end(m);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,6 +283,7 @@ int main(void)
 		cmocka_unit_test(test_mremap_next_door),
 		cmocka_unit_test(test_fault_around),
 		cmocka_unit_test(test_other_tables),
+		cmocka_unit_test(test_parts_of_any_operation),
 	};
 
 	return cmocka_run_group_tests_name("rescale", tests, NULL, NULL);
