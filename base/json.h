@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Members of JSON objects in one call. For code that links jansson; base itself does not. */
+/* Members of JSON objects in one call, and documents as text. For code that links jansson; base itself does not. */
 #ifndef REFOLD_BASE_JSON_H
 #define REFOLD_BASE_JSON_H
+
+#include <errno.h>
+#include <stdio.h>
 
 #include <jansson.h>
 
@@ -30,6 +33,14 @@ static inline void rf_json_set_count(json_t *object, const char *key, u64 value)
 static inline void rf_json_set_string(json_t *object, const char *key, const char *value)
 {
 	json_object_set_new(object, key, json_string(value));
+}
+
+/* Canonical text: sorted keys, two spaces, a newline at the end. 0, or -EIO. */
+static inline int rf_json_write(const json_t *json, FILE *out)
+{
+	int ret = json_dumpf(json, out, JSON_INDENT(2) | JSON_SORT_KEYS);
+
+	return ret || fputc('\n', out) == EOF ? -EIO : 0;
 }
 
 #endif

@@ -14,6 +14,7 @@
 #include <tracefs.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "base/text.h"
 #include "capture/kernel.h"
 #include "capture/perf/perf.h"
@@ -340,8 +341,7 @@ static void print_json(FILE *out, const struct diagnosis *diagnosis, enum verdic
 	json_object_set_new(root, "checks", checks);
 	json_object_set_new(root, "events", json_events(diagnosis));
 	json_object_set_new(root, "thp", rf_kernel_thp_settings());
-	json_dumpf(root, out, JSON_SORT_KEYS | JSON_INDENT(2));
-	fputc('\n', out);
+	rf_json_write(root, out);
 	json_decref(root);
 }
 

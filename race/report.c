@@ -8,8 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <jansson.h>
-
+#include "base/json.h"
 #include "base/text.h"
 #include "race/report.h"
 
@@ -280,8 +279,7 @@ int race_report_json(const struct race_pairs *pairs, const struct race_choice *c
 			 list);
 	if (!root)
 		return -ENOMEM;
-	ret = json_dumpf(root, out, JSON_INDENT(2) | JSON_SORT_KEYS) ? -EIO : 0;
-	fputc('\n', out);
+	ret = rf_json_write(root, out);
 	json_decref(root);
 	return ret;
 }

@@ -57,8 +57,7 @@ int rf_cmd_assemble(int argc, char **argv)
 			fputs(help, stdout);
 			return RF_EXIT_DONE;
 		default:
-			return rf_command_usage("assemble", "%s: unknown option, or its value is missing",
-						argv[optind - 1]);
+			return rf_command_bad_option("assemble", argv);
 		}
 	}
 	if (argc - optind != 1)

@@ -4,6 +4,7 @@
  * write errors are noticed (a full disk must not look like success).
  */
 #include <errno.h>
+#include <getopt.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -42,6 +43,11 @@ int rf_command_usage(const char *command, const char *format, ...)
 	va_end(args);
 	fprintf(stderr, "; see 'refold help %s'\n", command);
 	return RF_EXIT_USAGE;
+}
+
+int rf_command_bad_option(const char *command, char **argv)
+{
+	return rf_command_usage(command, "%s: unknown option, or its value is missing", argv[optind - 1]);
 }
 
 FILE *rf_output_open(const char *path)

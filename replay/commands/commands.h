@@ -32,6 +32,8 @@ int rf_command_line_error(const char *file, const struct rf_error *err);
 int rf_command_errno(const char *file, const char *what, int error);
 /* "refold COMMAND: reason; see 'refold help COMMAND'"; returns RF_EXIT_USAGE. */
 int rf_command_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same of the option that getopt_long() did not take. */
+int rf_command_bad_option(const char *command, char **argv);
 
 /* Open path for writing, "-" being standard output; NULL after the error has been printed. */
 FILE *rf_output_open(const char *path);

@@ -135,7 +135,7 @@ static int compare(struct arguments *arguments)
 	diff = json_pack("{s:s, s:o, s:o}", "schema", RF_DIFF_SCHEMA, "comparisons", comparisons, "world",
 			 rf_diff_worlds(arguments->sides[0].report, arguments->sides[1].report));
 	if (arguments->json)
-		rf_report_write(diff, stdout);
+		rf_json_write(diff, stdout);
 	else
 		rf_diff_write(diff, stdout);
 	if (arguments->exit_code && any_difference(diff))
@@ -193,7 +193,7 @@ static int parse_options(int argc, char **argv, struct arguments *arguments)
 			fputs(help, stdout);
 			return -1;
 		default:
-			ret = rf_command_usage("diff", "%s: unknown option, or its value is missing", argv[optind - 1]);
+			ret = rf_command_bad_option("diff", argv);
 		}
 	}
 	return ret;

@@ -99,8 +99,7 @@ int rf_cmd_dump(int argc, char **argv)
 			fputs(help, stdout);
 			return RF_EXIT_DONE;
 		default:
-			return rf_command_usage("dump", "%s: unknown option, or its value is missing",
-						argv[optind - 1]);
+			return rf_command_bad_option("dump", argv);
 		}
 	}
 	if (argc - optind != 1)

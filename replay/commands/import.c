@@ -74,8 +74,7 @@ int rf_cmd_import(int argc, char **argv)
 			fputs(help, stdout);
 			return RF_EXIT_DONE;
 		default:
-			return rf_command_usage("import", "%s: unknown option, or its value is missing",
-						argv[optind - 1]);
+			return rf_command_bad_option("import", argv);
 		}
 	}
 	if (argc - optind != 1)

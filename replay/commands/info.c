@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -124,8 +123,7 @@ static int print_json(struct rf_reader *reader, const struct totals *totals)
 	json_object_set_new(root, "streams", json_streams(reader, totals));
 	json_object_set_new(root, "kinds", json_kinds(totals));
 	json_object_set_new(root, "damage", json_damage(rf_reader_damage(reader)));
-	ret = json_dumpf(root, stdout, JSON_SORT_KEYS | JSON_INDENT(2));
-	putchar('\n');
+	ret = rf_json_write(root, stdout);
 	json_decref(root);
 	return ret;
 }
@@ -239,7 +237,7 @@ int rf_cmd_info(int argc, char **argv)
 			fputs(help, stdout);
 			return RF_EXIT_DONE;
 		default:
-			return rf_command_usage("info", "%s: unknown option", argv[optind - 1]);
+			return rf_command_bad_option("info", argv);
 		}
 	}
 	if (argc - optind != 1)

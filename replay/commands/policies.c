@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
+#include "base/json.h"
 #include "base/text.h"
 #include "engine/policy/text.h"
 #include "replay/commands/commands.h"
@@ -124,9 +123,8 @@ static int tell(const struct arguments *arguments, const struct rf_policy *polic
 		for (i = 0; i < nr; i++)
 			json_array_append_new(list, json_policy(&policies[i]));
 		root = json_pack("{s:o, s:o}", "policies", list, "knobs", json_knobs());
-		ret = root ? json_dumpf(root, stdout, JSON_INDENT(2) | JSON_SORT_KEYS) : -1;
+		ret = rf_json_write(root, stdout);
 		json_decref(root);
-		putchar('\n');
 		return ret ? RF_EXIT_FAILED : RF_EXIT_DONE;
 	}
 	if (arguments->knobs) {
@@ -162,8 +160,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 			fputs(help, stdout);
 			return RF_EXIT_DONE;
 		default:
-			return rf_command_usage("policies", "%s: unknown option, or its value is missing",
-						argv[optind - 1]);
+			return rf_command_bad_option("policies", argv);
 		}
 	}
 	return -1;

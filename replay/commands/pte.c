@@ -315,7 +315,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 			fputs(help, stdout);
 			return RF_EXIT_DONE;
 		default:
-			return rf_command_usage("pte", "%s: unknown option, or its value is missing", argv[optind - 1]);
+			return rf_command_bad_option("pte", argv);
 		}
 	}
 	if (argc - optind != 1)

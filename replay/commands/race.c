@@ -132,7 +132,7 @@ static int take_option(struct arguments *arguments, int option, char **argv)
 	case OPTION_READER:
 		return find_name("reader", optarg, race_readers, RACE_NR_READERS, &arguments->choice.reader);
 	case '?':
-		return rf_command_usage("race", "%s: unknown option, or its value is missing", argv[optind - 1]);
+		return rf_command_bad_option("race", argv);
 	default:
 		return take_numbers(option, &arguments->choice);
 	}

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/text.h"
 #include "engine/policy/text.h"
 #include "replay/commands/commands.h"
@@ -127,7 +128,7 @@ static int take_option(struct arguments *arguments, int option, char **argv)
 		arguments->window_end = optarg;
 		return 0;
 	default:
-		return rf_command_usage("replay", "%s: unknown option, or its value is missing", argv[optind - 1]);
+		return rf_command_bad_option("replay", argv);
 	}
 }
 
@@ -261,11 +262,11 @@ static int write_report(const struct arguments *arguments, FILE *output, const j
 	int code = RF_EXIT_DONE;
 
 	if (output) {
-		rf_report_write(report, output);
+		rf_json_write(report, output);
 		code = rf_output_close(output, arguments->output);
 	}
 	if (arguments->json && output != stdout)
-		rf_report_write(report, stdout);
+		rf_json_write(report, stdout);
 	if (arguments->json || arguments->quiet || output == stdout)
 		return code;
 	rf_table_write(report, stdout);

@@ -253,17 +253,6 @@ json_t *rf_report_build(const struct rf_report_parts *parts, const struct rf_res
 	return report;
 }
 
-static int put_text(const char *text, size_t size, void *out)
-{
-	return fwrite(text, 1, size, out) == size ? 0 : -1;
-}
-
-void rf_report_write(const json_t *report, FILE *out)
-{
-	if (!json_dump_callback(report, put_text, out, JSON_INDENT(2) | JSON_SORT_KEYS))
-		fputc('\n', out);
-}
-
 json_t *rf_report_load(const char *path, struct rf_error *err)
 {
 	FILE *file = fopen(path, "re");

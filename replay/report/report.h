@@ -39,9 +39,6 @@ json_t *rf_report_build(const struct rf_report_parts *parts, const struct rf_res
 /* What a reader must know before he believes a number, worst first: an array of sentences, empty if all is well. */
 json_t *rf_report_warnings(const json_t *report);
 
-/* Canonical text: sorted keys, two spaces, integers, a newline at the end. Errors show in ferror(). */
-void rf_report_write(const json_t *report, FILE *out);
-
 /* Read a report. NULL with err: not JSON, not a report, or one of a newer schema. */
 json_t *rf_report_load(const char *path, struct rf_error *err);
 
