@@ -11,6 +11,7 @@
  *   value name_match(table, key, same, context)	of several with this key, the first of which same(context, value)
  *   int name_set(table, key, value)			replaces what is there; 0 or -ENOMEM
  *   int name_add(table, key, value)			beside what is there under this key; 0 or -ENOMEM
+ *   int name_reserve(table, nr)			has room for nr in all; 0 or -ENOMEM
  *   void name_free(table)				leaves it empty; what values point to is the caller's
  *
  * To walk it: the slots[0] to slots[size - 1] that have a value, in no order that means anything.
@@ -92,10 +93,14 @@ TABLE_FUNCTION void name##_free(struct name *table)							\
 	table->nr = table->size = 0;									\
 }													\
 													\
-TABLE_FUNCTION int name##_grow(struct name *table)							\
+TABLE_FUNCTION int name##_reserve(struct name *table, u32 nr)						\
 {													\
-	struct name bigger = { .size = table->size ? table->size * 2 : TABLE_SMALLEST };		\
+	struct name bigger = { .size = table->size ? table->size : TABLE_SMALLEST };			\
 													\
+	if (nr <= table->size / 2)									\
+		return 0;										\
+	while (bigger.size && bigger.size / 2 < nr)							\
+		bigger.size *= 2;									\
 	bigger.slots = bigger.size ? calloc(bigger.size, sizeof(*bigger.slots)) : NULL;			\
 	if (!bigger.slots)										\
 		return -ENOMEM;										\
@@ -109,7 +114,7 @@ TABLE_FUNCTION int name##_grow(struct name *table)							\
 													\
 TABLE_FUNCTION int name##_add(struct name *table, key_type key, value_type value)			\
 {													\
-	if (table->nr >= table->size / 2 && name##_grow(table))						\
+	if (name##_reserve(table, table->nr + 1))							\
 		return -ENOMEM;										\
 	name##_place(table, key, value);								\
 	return 0;											\

@@ -89,6 +89,27 @@ static void tells_same_keys_apart(void **state)
 	assert_int_equal(numbers_match(&table, 1, is, &wanted), 0);
 }
 
+static void has_room_reserved(void **state)
+{
+	struct numbers table = { 0 };
+	const struct numbers_slot *slots;
+
+	assert_int_equal(numbers_reserve(&table, 129), 0);
+	assert_int_equal(table.size, 512);
+	slots = table.slots;
+	for (u32 i = 1; i <= 256; i++)
+		assert_int_equal(numbers_add(&table, i, i), 0);
+	assert_ptr_equal(table.slots, slots);
+	assert_int_equal(numbers_reserve(&table, 2), 0);
+	assert_int_equal(numbers_reserve(&table, 257), 0);
+	assert_int_equal(table.size, 1024);
+	for (u32 i = 1; i <= 256; i++)
+		assert_int_equal(numbers_find(&table, i), i);
+	assert_int_equal(numbers_reserve(&table, (1u << 30) + 1), -ENOMEM);
+	assert_int_equal(table.size, 1024);
+	numbers_free(&table);
+}
+
 static void refuses_what_overflows(void **state)
 {
 	struct numbers_slot slot = { 0 };
@@ -105,7 +126,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(is_empty_when_zero), cmocka_unit_test(finds_what_was_added),
 		cmocka_unit_test(replaces), cmocka_unit_test(tells_same_keys_apart),
-		cmocka_unit_test(refuses_what_overflows),
+		cmocka_unit_test(has_room_reserved), cmocka_unit_test(refuses_what_overflows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
