@@ -82,8 +82,8 @@ bool is_contended(struct rf_tracker *tracker, const struct task *task)
 		return false;
 	if (!is_reusable(tracker, task->mm, pte))
 		return true;
-	for (u32 i = 0; i < tracker->tasks_size; i++) {
-		const struct task *other = tracker->tasks[i];
+	for (u32 i = 0; i < tracker->tasks.size; i++) {
+		const struct task *other = tracker->tasks.slots[i].value;
 
 		if (other && other != task && other->fault.stage == FAULT_COPIED &&
 		    world_pte_pfn(other->fault.replaced) == world_pte_pfn(pte))

@@ -220,8 +220,8 @@ static bool is_silent(struct rf_tracker *tracker, const struct task *task)
 
 void settle_all(struct rf_tracker *tracker)
 {
-	for (u32 i = 0; i < tracker->tasks_size; i++) {
-		struct task *task = tracker->tasks[i];
+	for (u32 i = 0; i < tracker->tasks.size; i++) {
+		struct task *task = tracker->tasks.slots[i].value;
 
 		if (task && task->mm && task->fault.stage == FAULT_OPEN && is_silent(tracker, task))
 			settle_early(tracker, task);

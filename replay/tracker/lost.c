@@ -11,8 +11,8 @@ void on_lost(struct rf_tracker *tracker, struct task *task, struct rf_record rec
 	bool everywhere = info && info->source == RF_SOURCE_SYSTEM;
 
 	tracker->fidelity.anomalies.lost_events += record.f[0];
-	for (u32 i = 0; i < tracker->tasks_size; i++) {
-		struct task *other = tracker->tasks[i];
+	for (u32 i = 0; i < tracker->tasks.size; i++) {
+		struct task *other = tracker->tasks.slots[i].value;
 
 		if (!other || !other->mm)
 			continue;

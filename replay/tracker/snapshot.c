@@ -30,8 +30,8 @@ static void load_begin(struct rf_tracker *tracker, struct snapshot *snapshot)
 	mm_set_pid(tracker, mm, snapshot->pid);
 	tracker->fidelity.mms++;
 	emit(tracker, RF_OP_MM_NEW, mm)->flags = RF_OP_LOAD;
-	for (u32 i = 0; i < tracker->tasks_size; i++) {
-		struct task *task = tracker->tasks[i];
+	for (u32 i = 0; i < tracker->tasks.size; i++) {
+		struct task *task = tracker->tasks.slots[i].value;
 
 		if (task && task->pid == snapshot->pid && !task->mm && !task->dead) {
 			task_set_mm(tracker, task, mm);

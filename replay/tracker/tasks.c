@@ -8,38 +8,9 @@
 
 #include "replay/tracker/tracking.h"
 
-static struct task **task_place(const struct rf_tracker *tracker, u32 tid)
-{
-	u32 mask = tracker->tasks_size - 1;
-	u32 i = (u32)world_hash(tid) & mask;
-
-	while (tracker->tasks[i] && tracker->tasks[i]->tid != tid)
-		i = (i + 1) & mask;
-	return &tracker->tasks[i];
-}
-
-static bool grow_tasks(struct rf_tracker *tracker)
-{
-	struct task **old = tracker->tasks;
-	u32 old_size = tracker->tasks_size;
-
-	tracker->tasks_size = old_size ? old_size * 2 : 256;
-	tracker->tasks = world_calloc(tracker->world, tracker->tasks_size, sizeof(*tracker->tasks));
-	if (!tracker->tasks) {
-		tracker->tasks = old;
-		tracker->tasks_size = old_size;
-		return false;
-	}
-	for (u32 i = 0; i < old_size; i++)
-		if (old[i])
-			*task_place(tracker, old[i]->tid) = old[i];
-	free(old);
-	return true;
-}
-
 struct task *task_find(struct rf_tracker *tracker, u32 tid)
 {
-	return tracker->tasks_size ? *task_place(tracker, tid) : NULL;
+	return task_table_find(&tracker->tasks, tid);
 }
 
 struct task *task_get(struct rf_tracker *tracker, u32 tid)
@@ -48,14 +19,14 @@ struct task *task_get(struct rf_tracker *tracker, u32 tid)
 
 	if (task)
 		return task;
-	if (tracker->nr_tasks * 2 >= tracker->tasks_size && !grow_tasks(tracker))
+	task = calloc(1, sizeof(*task));
+	/* What walks all tasks does so in the order of a table of at least this size. */
+	if (!task || task_table_reserve(&tracker->tasks, 128) || task_table_add(&tracker->tasks, tid, task)) {
+		free(task);
+		world_set_out_of_memory(tracker->world);
 		return NULL;
-	task = world_calloc(tracker->world, 1, sizeof(*task));
-	if (!task)
-		return NULL;
+	}
 	task->tid = tid;
-	*task_place(tracker, tid) = task;
-	tracker->nr_tasks++;
 	tracker->fidelity.tasks++;
 	return task;
 }
@@ -111,8 +82,8 @@ bool task_linger(struct task *task)
 
 void tasks_destroy(struct rf_tracker *tracker)
 {
-	for (u32 i = 0; i < tracker->tasks_size; i++) {
-		struct task *task = tracker->tasks[i];
+	for (u32 i = 0; i < tracker->tasks.size; i++) {
+		struct task *task = tracker->tasks.slots[i].value;
 
 		if (!task)
 			continue;
@@ -121,60 +92,26 @@ void tasks_destroy(struct rf_tracker *tracker)
 		free(task->exec.pages);
 		free(task);
 	}
-	free(tracker->tasks);
-	free(tracker->mm_ids);
+	task_table_free(&tracker->tasks);
+	mm_id_table_free(&tracker->mm_ids);
 }
 
 /* ---- mm_id ------------------------------------------------------------------- */
 
-static u64 *mm_id_place(const struct rf_tracker *tracker, u32 mm_id)
-{
-	u32 mask = tracker->mm_ids_size - 1;
-	u32 i = (u32)world_hash(mm_id) & mask;
-
-	while (tracker->mm_ids[i] && tracker->mm_ids[i] >> 32 != mm_id)
-		i = (i + 1) & mask;
-	return &tracker->mm_ids[i];
-}
-
 struct world_mm *mm_by_id(struct rf_tracker *tracker, u32 mm_id)
 {
-	struct world_mm *mm;
-	u64 entry;
+	u32 number = mm_id_table_find(&tracker->mm_ids, mm_id);
+	struct world_mm *mm = number ? world_mm(tracker->world, number - 1) : NULL;
 
-	if (!tracker->mm_ids_size)
-		return NULL;
-	entry = *mm_id_place(tracker, mm_id);
-	if (!entry)
-		return NULL;
-	mm = world_mm(tracker->world, (u32)entry - 1);
 	return mm && !mm->dead && mm->bound && mm->mm_id == mm_id ? mm : NULL;
 }
 
 void mm_bind(struct rf_tracker *tracker, struct world_mm *mm, u32 mm_id)
 {
-	u64 *place;
-
-	if (tracker->nr_mm_ids * 2 >= tracker->mm_ids_size) {
-		u64 *old = tracker->mm_ids;
-		u32 old_size = tracker->mm_ids_size;
-
-		tracker->mm_ids_size = old_size ? old_size * 2 : 256;
-		tracker->mm_ids = world_calloc(tracker->world, tracker->mm_ids_size, sizeof(u64));
-		if (!tracker->mm_ids) {
-			tracker->mm_ids = old;
-			tracker->mm_ids_size = old_size;
-			return;
-		}
-		for (u32 i = 0; i < old_size; i++)
-			if (old[i])
-				*mm_id_place(tracker, (u32)(old[i] >> 32)) = old[i];
-		free(old);
+	if (mm_id_table_set(&tracker->mm_ids, mm_id, mm->id + 1)) {
+		world_set_out_of_memory(tracker->world);
+		return;
 	}
-	place = mm_id_place(tracker, mm_id);
-	if (!*place)
-		tracker->nr_mm_ids++;
-	*place = (u64)mm_id << 32 | (mm->id + 1);
 	mm->mm_id = mm_id;
 	mm->bound = true;
 }
@@ -186,9 +123,12 @@ struct world_mm *mm_of_process(struct rf_tracker *tracker, u32 pid)
 	if (leader && leader->mm)
 		return leader->mm;
 	/* The leader is dead, its threads are not: rare enough for a walk. */
-	for (u32 i = 0; i < tracker->tasks_size; i++)
-		if (tracker->tasks[i] && tracker->tasks[i]->pid == pid && tracker->tasks[i]->mm)
-			return tracker->tasks[i]->mm;
+	for (u32 i = 0; i < tracker->tasks.size; i++) {
+		const struct task *task = tracker->tasks.slots[i].value;
+
+		if (task && task->pid == pid && task->mm)
+			return task->mm;
+	}
 	return NULL;
 }
 

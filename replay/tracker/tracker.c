@@ -95,8 +95,8 @@ struct rf_tracker *rf_tracker_create(struct rf_reader *reader, const struct rf_t
 /* What is only known once nothing more can come. */
 static void finish(struct rf_tracker *tracker)
 {
-	for (u32 i = 0; i < tracker->tasks_size; i++) {
-		struct task *task = tracker->tasks[i];
+	for (u32 i = 0; i < tracker->tasks.size; i++) {
+		struct task *task = tracker->tasks.slots[i].value;
 
 		if (!task)
 			continue;

@@ -129,6 +129,9 @@ struct snapshot {
 /* TLB_FLUSH.reason: <linux/mm_types.h> enum tlb_flush_reason. */
 enum { RF_TLB_ON_SWITCH, RF_TLB_REMOTE, RF_TLB_LOCAL, RF_TLB_LOCAL_MM, RF_TLB_REMOTE_SEND };
 
+DEFINE_TABLE(task_table, u32, struct task *);	/* by tid */
+DEFINE_TABLE(mm_id_table, u32, u32);		/* rss_stat's name of an address space: its number + 1 */
+
 struct rf_tracker {
 	struct rf_tracker_options options;
 	struct rf_reader *reader;
@@ -154,12 +157,8 @@ struct rf_tracker {
 	/* Operations. */
 	struct rf_op *ops;
 	size_t nr_ops;
-	/* Tasks: open addressing by tid. */
-	struct task **tasks;
-	u32 nr_tasks, tasks_size;
-	/* rss_stat's names of address spaces. */
-	u64 *mm_ids;		/* mm_id << 32 | mm number + 1 */
-	u32 nr_mm_ids, mm_ids_size;
+	struct task_table tasks;
+	struct mm_id_table mm_ids;
 	struct migration *migrations;
 	u32 nr_migrations, migrations_size;
 	u64 moved_pfn;			/* the folio that the last migration_remove of a first page told of */

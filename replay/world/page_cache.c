@@ -28,28 +28,13 @@ static struct cache_block *block_find(struct world *world, u32 file, u64 index)
 {
 	u64 key = block_key(file, index);
 	struct cache_block *block = world->last_block;
-	u32 mask = world->blocks_size - 1;
 
 	if (block && block->key == key)
 		return block;
-	if (!world->blocks_size || index >= MAX_INDEX)
-		return NULL;
-	for (u32 i = (u32)world_hash(key) & mask; (block = world->blocks[i]); i = (i + 1) & mask) {
-		if (block->key == key) {
-			world->last_block = block;
-			return block;
-		}
-	}
-	return NULL;
-}
-
-static void block_insert(struct cache_block **table, u32 size, struct cache_block *block)
-{
-	u32 i = (u32)world_hash(block->key) & (size - 1);
-
-	while (table[i])
-		i = (i + 1) & (size - 1);
-	table[i] = block;
+	block = index < MAX_INDEX ? block_table_find(&world->blocks, key) : NULL;
+	if (block)
+		world->last_block = block;
+	return block;
 }
 
 static struct cache_block *block_make(struct world *world, u32 file, u64 index)
@@ -58,25 +43,13 @@ static struct cache_block *block_make(struct world *world, u32 file, u64 index)
 
 	if (block || index >= MAX_INDEX)
 		return block;
-	if (world->nr_blocks * 2 >= world->blocks_size) {
-		u32 size = world->blocks_size ? world->blocks_size * 2 : 1024;
-		struct cache_block **table = world_calloc(world, size, sizeof(*table));
-
-		if (!table)
-			return NULL;
-		for (u32 i = 0; i < world->blocks_size; i++)
-			if (world->blocks[i])
-				block_insert(table, size, world->blocks[i]);
-		free(world->blocks);
-		world->blocks = table;
-		world->blocks_size = size;
-	}
-	block = world_calloc(world, 1, sizeof(*block));
-	if (!block)
+	block = calloc(1, sizeof(*block));
+	if (!block || block_table_add(&world->blocks, block_key(file, index), block)) {
+		free(block);
+		world_set_out_of_memory(world);
 		return NULL;
+	}
 	block->key = block_key(file, index);
-	block_insert(world->blocks, world->blocks_size, block);
-	world->nr_blocks++;
 	return block;
 }
 
@@ -132,9 +105,9 @@ bool cache_first_event(struct world *world, u32 file, u64 index)
 
 void cache_forget_events(struct world *world)
 {
-	for (u32 i = 0; i < world->blocks_size; i++)
-		if (world->blocks[i])
-			world->blocks[i]->events = 0;
+	for (u32 i = 0; i < world->blocks.size; i++)
+		if (world->blocks.slots[i].value)
+			world->blocks.slots[i].value->events = 0;
 }
 
 void cache_merge(struct world *world, u32 from, u32 to)
@@ -143,10 +116,10 @@ void cache_merge(struct world *world, u32 from, u32 to)
 	u32 nr = 0, size = 0;
 	u64 *keys = NULL;
 
-	for (u32 i = 0; i < world->blocks_size; i++)
-		if (world->blocks[i] && world->blocks[i]->key >> 32 == from &&
+	for (u32 i = 0; i < world->blocks.size; i++)
+		if (world->blocks.slots[i].value && world->blocks.slots[i].key >> 32 == from &&
 		    world_grow(world, (void **)&keys, sizeof(*keys), &size, nr + 1ull))
-			keys[nr++] = world->blocks[i]->key;
+			keys[nr++] = world->blocks.slots[i].key;
 	for (u32 k = 0; k < nr; k++) {
 		u64 first = (keys[k] & UINT32_MAX) * BLOCK_PAGES, pfn, known;
 
@@ -159,34 +132,6 @@ void cache_merge(struct world *world, u32 from, u32 to)
 
 /* ---- files --------------------------------------------------------------- */
 
-static u64 inode_hash(u64 dev, u64 ino)
-{
-	return world_hash(world_hash(dev) ^ ino);
-}
-
-static bool grow_file_index(struct world *world)
-{
-	u32 size = world->file_index_size ? world->file_index_size * 2 : 256;
-	u32 *table = world_calloc(world, size, sizeof(*table));
-
-	if (!table)
-		return false;
-	for (u32 i = 0; i < world->file_index_size; i++) {
-		u32 file = world->file_index[i], slot;
-
-		if (!file)
-			continue;
-		slot = (u32)inode_hash(world->files[file].dev, world->files[file].ino) & (size - 1);
-		while (table[slot])
-			slot = (slot + 1) & (size - 1);
-		table[slot] = file;
-	}
-	free(world->file_index);
-	world->file_index = table;
-	world->file_index_size = size;
-	return true;
-}
-
 u32 file_new(struct world *world, bool provisional, bool shmem)
 {
 	if (!world_grow(world, (void **)&world->files, sizeof(*world->files), &world->files_size,
@@ -196,24 +141,33 @@ u32 file_new(struct world *world, bool provisional, bool shmem)
 	return world->nr_files++;
 }
 
+struct inode {
+	const struct world *world;
+	u64 dev, ino;
+};
+
+static bool is_inode(const void *context, u32 file)
+{
+	const struct inode *inode = context;
+
+	return inode->world->files[file].dev == inode->dev && inode->world->files[file].ino == inode->ino;
+}
+
 u32 file_by_inode(struct world *world, u64 dev, u64 ino)
 {
-	u32 slot, file;
+	struct inode inode = { world, dev, ino };
+	u64 key = ino ^ dev << 32;
+	u32 file = inode_table_match(&world->inodes, key, is_inode, &inode);
 
-	if (world->nr_files * 2 >= world->file_index_size && !grow_file_index(world))
-		return 0;
-	slot = (u32)inode_hash(dev, ino) & (world->file_index_size - 1);
-	while ((file = world->file_index[slot])) {
-		if (world->files[file].dev == dev && world->files[file].ino == ino)
-			return file;
-		slot = (slot + 1) & (world->file_index_size - 1);
-	}
+	if (file)
+		return file;
 	file = file_new(world, false, false);
 	if (!file)
 		return 0;
 	world->files[file].dev = dev;
 	world->files[file].ino = ino;
-	world->file_index[slot] = file;
+	if (inode_table_add(&world->inodes, key, file))
+		world_set_out_of_memory(world);
 	return file;
 }
 

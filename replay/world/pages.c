@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "replay/world/world.h"
 
 #define CHUNK_PAGES 512
@@ -17,51 +18,21 @@ struct page_chunk {
 
 static struct page_chunk *chunk_find(const struct world *world, u64 number)
 {
-	u32 mask = world->chunks_size - 1;
-	struct page_chunk *chunk;
-
 	if (world->last_chunk && world->last_chunk->number == number)
 		return world->last_chunk;
-	if (!world->chunks_size)
-		return NULL;
-	for (u32 i = (u32)world_hash(number) & mask; (chunk = world->chunks[i]); i = (i + 1) & mask)
-		if (chunk->number == number)
-			return chunk;
-	return NULL;
-}
-
-static void chunk_insert(struct page_chunk **table, u32 size, struct page_chunk *chunk)
-{
-	u32 i = (u32)world_hash(chunk->number) & (size - 1);
-
-	while (table[i])
-		i = (i + 1) & (size - 1);
-	table[i] = chunk;
+	return chunk_table_find(&world->chunks, number);
 }
 
 static struct page_chunk *chunk_make(struct world *world, u64 number)
 {
-	struct page_chunk *chunk;
+	struct page_chunk *chunk = calloc(1, sizeof(*chunk));
 
-	if (world->nr_chunks * 2 >= world->chunks_size) {
-		u32 size = world->chunks_size ? world->chunks_size * 2 : 1024;
-		struct page_chunk **table = world_calloc(world, size, sizeof(*table));
-
-		if (!table)
-			return NULL;
-		for (u32 i = 0; i < world->chunks_size; i++)
-			if (world->chunks[i])
-				chunk_insert(table, size, world->chunks[i]);
-		free(world->chunks);
-		world->chunks = table;
-		world->chunks_size = size;
-	}
-	chunk = world_calloc(world, 1, sizeof(*chunk));
-	if (!chunk)
+	if (!chunk || chunk_table_add(&world->chunks, number, chunk)) {
+		free(chunk);
+		world_set_out_of_memory(world);
 		return NULL;
+	}
 	chunk->number = number;
-	chunk_insert(world->chunks, world->chunks_size, chunk);
-	world->nr_chunks++;
 	return chunk;
 }
 
@@ -159,15 +130,9 @@ size_t rmap_collect(struct world *world, u64 pfn, const struct world_map **maps)
 		return 0;
 	for (node = page->next; node; node = world->nodes[node].next)
 		nr++;
-	if (nr + 1 > world->collected_size) {
-		struct world_map *collected = realloc(world->collected, 2 * (nr + 1) * sizeof(*collected));
-
-		if (!collected) {
-			world_set_out_of_memory(world);
-			return 0;
-		}
-		world->collected = collected;
-		world->collected_size = 2 * (nr + 1);
+	if (array_grow(world->collected, world->collected_room, nr + 1)) {
+		world_set_out_of_memory(world);
+		return 0;
 	}
 	world->collected[0] = (struct world_map){ page->vpn, page->mm - 1, 0 };
 	nr = 1;

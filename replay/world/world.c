@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "engine/ops.h"
 
 struct world *world_create(u32 page_shift)
@@ -33,26 +34,26 @@ void world_destroy(struct world *world)
 	for (u32 i = 0; i < world->nr_mms; i++) {
 		if (!world->mms[i])
 			continue;
-		free(world->mms[i]->leaves);
+		leaf_table_free(&world->mms[i]->leaves);
 		free(world->mms[i]->vmas);
 		free(world->mms[i]);
 	}
 	for (size_t i = 0; i < world->nr_slabs; i++)
 		free(world->slabs[i]);
-	for (u32 i = 0; i < world->chunks_size; i++)
-		free(world->chunks[i]);
-	for (u32 i = 0; i < world->blocks_size; i++)
-		free(world->blocks[i]);
+	for (u32 i = 0; i < world->chunks.size; i++)
+		free(world->chunks.slots[i].value);
+	for (u32 i = 0; i < world->blocks.size; i++)
+		free(world->blocks.slots[i].value);
 	free(world->mms);
 	free(world->slabs);
 	free(world->sorted);
-	free(world->chunks);
+	chunk_table_free(&world->chunks);
 	free(world->nodes);
 	free(world->collected);
 	free(world->slots);
 	free(world->files);
-	free(world->file_index);
-	free(world->blocks);
+	inode_table_free(&world->inodes);
+	block_table_free(&world->blocks);
 	free(world);
 }
 
@@ -77,39 +78,26 @@ void *world_calloc(struct world *world, size_t nr, size_t size)
 
 bool world_grow(struct world *world, void **array, size_t element, u32 *size, u64 need)
 {
-	u64 wanted = *size ? *size : 16;
-	void *bigger;
+	size_t room = *size;
 
-	if (need <= *size)
+	if (need <= room)
 		return true;
-	while (wanted < need)
-		wanted *= 2;
-	bigger = wanted <= UINT32_MAX ? realloc(*array, wanted * element) : NULL;
-	if (!bigger) {
+	if (need > UINT32_MAX / 2 || array_grow_bytes(array, &room, need, element)) {
 		world->out_of_memory = true;
 		return false;
 	}
-	memset((char *)bigger + *size * element, 0, (wanted - *size) * element);
-	*array = bigger;
-	*size = (u32)wanted;
+	memset((char *)*array + *size * element, 0, (room - *size) * element);
+	*size = (u32)room;
 	return true;
 }
-
 
 void *world_slab(struct world *world, size_t nr, size_t size)
 {
 	void *slab;
 
-	if (world->nr_slabs == world->slabs_size) {
-		size_t wanted = world->slabs_size ? world->slabs_size * 2 : 64;
-		void **slabs = realloc(world->slabs, wanted * sizeof(*slabs));
-
-		if (!slabs) {
-			world->out_of_memory = true;
-			return NULL;
-		}
-		world->slabs = slabs;
-		world->slabs_size = wanted;
+	if (array_grow(world->slabs, world->slabs_room, world->nr_slabs + 1)) {
+		world->out_of_memory = true;
+		return NULL;
 	}
 	slab = world_calloc(world, nr, size);
 	if (slab)
@@ -152,29 +140,14 @@ static void leaf_free(struct world *world, struct world_leaf *leaf)
 
 static struct world_leaf *leaf_find(struct world_mm *mm, u64 number)
 {
-	u32 mask = mm->leaves_size - 1;
 	struct world_leaf *leaf = mm->last_leaf;
 
 	if (leaf && leaf->number == number)
 		return leaf;
-	if (!mm->leaves_size)
-		return NULL;
-	for (u32 i = (u32)world_hash(number) & mask; (leaf = mm->leaves[i]); i = (i + 1) & mask) {
-		if (leaf->number == number) {
-			mm->last_leaf = leaf;
-			return leaf;
-		}
-	}
-	return NULL;
-}
-
-static void leaf_insert(struct world_leaf **table, u32 size, struct world_leaf *leaf)
-{
-	u32 i = (u32)world_hash(leaf->number) & (size - 1);
-
-	while (table[i])
-		i = (i + 1) & (size - 1);
-	table[i] = leaf;
+	leaf = leaf_table_find(&mm->leaves, number);
+	if (leaf)
+		mm->last_leaf = leaf;
+	return leaf;
 }
 
 static struct world_leaf *leaf_make(struct world *world, struct world_mm *mm, u64 number)
@@ -183,24 +156,14 @@ static struct world_leaf *leaf_make(struct world *world, struct world_mm *mm, u6
 
 	if (leaf)
 		return leaf;
-	if (mm->nr_leaves * 2 >= mm->leaves_size) {
-		u32 size = mm->leaves_size ? mm->leaves_size * 2 : 16;
-		struct world_leaf **table = world_calloc(world, size, sizeof(*table));
-
-		if (!table)
-			return NULL;
-		for (u32 i = 0; i < mm->leaves_size; i++)
-			if (mm->leaves[i])
-				leaf_insert(table, size, mm->leaves[i]);
-		free(mm->leaves);
-		mm->leaves = table;
-		mm->leaves_size = size;
-	}
 	leaf = leaf_alloc(world, number);
 	if (!leaf)
 		return NULL;
-	leaf_insert(mm->leaves, mm->leaves_size, leaf);
-	mm->nr_leaves++;
+	if (leaf_table_add(&mm->leaves, number, leaf)) {
+		leaf_free(world, leaf);
+		world->out_of_memory = true;
+		return NULL;
+	}
 	mm->last_leaf = leaf;
 	return leaf;
 }
@@ -241,8 +204,8 @@ static void release_pte(struct world *world, struct world_mm *mm, u64 vpn, world
 
 void world_mm_clear(struct world *world, struct world_mm *mm)
 {
-	for (u32 i = 0; i < mm->leaves_size; i++) {
-		struct world_leaf *leaf = mm->leaves[i];
+	for (u32 i = 0; i < mm->leaves.size; i++) {
+		struct world_leaf *leaf = mm->leaves.slots[i].value;
 
 		if (!leaf)
 			continue;
@@ -254,9 +217,7 @@ void world_mm_clear(struct world *world, struct world_mm *mm)
 		}
 		leaf_free(world, leaf);
 	}
-	free(mm->leaves);
-	mm->leaves = NULL;
-	mm->leaves_size = mm->nr_leaves = 0;
+	leaf_table_free(&mm->leaves);
 	mm->last_leaf = NULL;
 	memset(mm->counted, 0, sizeof(mm->counted));
 	mm->doubtful = 0;
@@ -364,14 +325,14 @@ void world_walk(struct world_mm *mm, u64 start, u64 end, world_visit visit, void
 		return;
 	first = start / WORLD_LEAF_PTES;
 	last = (end - 1) / WORLD_LEAF_PTES;
-	if (last - first < mm->leaves_size) {
+	if (last - first < mm->leaves.size) {
 		for (u64 number = first; number <= last; number++)
 			if ((leaf = leaf_find(mm, number)))
 				walk_leaf(leaf, start, end, visit, context);
 		return;
 	}
-	for (u32 i = 0; i < mm->leaves_size; i++)
-		if ((leaf = mm->leaves[i]) && leaf->number >= first && leaf->number <= last)
+	for (u32 i = 0; i < mm->leaves.size; i++)
+		if ((leaf = mm->leaves.slots[i].value) && leaf->number >= first && leaf->number <= last)
 			walk_leaf(leaf, start, end, visit, context);
 }
 
@@ -388,18 +349,12 @@ void world_walk_sorted(struct world *world, struct world_mm *mm, u64 start, u64 
 
 	if (start >= end)
 		return;
-	if (world->sorted_size < mm->nr_leaves) {
-		struct world_leaf **sorted = realloc(world->sorted, mm->nr_leaves * sizeof(*sorted));
-
-		if (!sorted) {
-			world->out_of_memory = true;
-			return;
-		}
-		world->sorted = sorted;
-		world->sorted_size = mm->nr_leaves;
+	if (array_grow(world->sorted, world->sorted_room, mm->leaves.nr)) {
+		world->out_of_memory = true;
+		return;
 	}
-	for (u32 i = 0; i < mm->leaves_size; i++) {
-		struct world_leaf *leaf = mm->leaves[i];
+	for (u32 i = 0; i < mm->leaves.size; i++) {
+		struct world_leaf *leaf = mm->leaves.slots[i].value;
 
 		if (leaf && leaf->number >= start / WORLD_LEAF_PTES && leaf->number <= (end - 1) / WORLD_LEAF_PTES)
 			world->sorted[nr++] = leaf;

@@ -8,6 +8,7 @@
 #ifndef REFOLD_REPLAY_WORLD_WORLD_H
 #define REFOLD_REPLAY_WORLD_WORLD_H
 
+#include "base/table.h"
 #include "base/types.h"
 #include "traces/record.h"
 
@@ -104,6 +105,8 @@ struct world_vma {
 
 struct task;
 
+DEFINE_TABLE(leaf_table, u64, struct world_leaf *);
+
 struct world_mm {
 	u32 id;			/* number in operations; never reused */
 	u32 users;		/* tasks that run in it */
@@ -117,8 +120,7 @@ struct world_mm {
 	u32 mm_id;		/* rss_stat's name of it, if bound */
 	u64 pointer;		/* khugepaged's name of it, 0: not known */
 	/* Page table: leaves by number, open addressing. */
-	struct world_leaf **leaves;
-	u32 leaves_size, nr_leaves;
+	struct leaf_table leaves;
 	struct world_leaf *last_leaf;
 	/* VMAs in address order. */
 	struct world_vma **vmas;
@@ -285,6 +287,10 @@ void cache_merge(struct world *world, u32 from, u32 to);
 struct page_chunk;	/* pages.c */
 struct cache_block;	/* page_cache.c */
 
+DEFINE_TABLE(chunk_table, u64, struct page_chunk *);
+DEFINE_TABLE(inode_table, u64, u32);		/* number of the file */
+DEFINE_TABLE(block_table, u64, struct cache_block *);
+
 struct world {
 	u32 page_shift;
 	bool out_of_memory;
@@ -295,17 +301,15 @@ struct world {
 	struct world_leaf *free_leaves;
 	struct world_vma *free_vmas;
 	void **slabs;
-	size_t nr_slabs, slabs_size;
+	size_t nr_slabs, slabs_room;
 	struct world_leaf **sorted;
-	size_t sorted_size;
-	/* Page frames: chunks of 512, open addressing by pfn / 512. */
-	struct page_chunk **chunks;
-	u32 nr_chunks, chunks_size;
+	size_t sorted_room;
+	struct chunk_table chunks;	/* page frames by 512 */
 	struct page_chunk *last_chunk;
 	struct world_map *nodes;
 	u32 nr_nodes, nodes_size, free_node;
 	struct world_map *collected;
-	size_t collected_size;
+	size_t collected_room;
 	u64 invented;
 	/* Swap. */
 	struct world_slot *slots;
@@ -313,10 +317,8 @@ struct world {
 	/* Files. */
 	struct world_file *files;
 	u32 nr_files, files_size;
-	u32 *file_index;
-	u32 file_index_size;
-	struct cache_block **blocks;
-	u32 nr_blocks, blocks_size;
+	struct inode_table inodes;
+	struct block_table blocks;
 	struct cache_block *last_block;
 };
 
@@ -325,11 +327,5 @@ void *world_slab(struct world *world, size_t nr, size_t size);
 void *world_calloc(struct world *world, size_t nr, size_t size);
 /* Make *array hold at least need elements; false (and out of memory) if that fails. */
 bool world_grow(struct world *world, void **array, size_t element, u32 *size, u64 need);
-
-static inline u64 world_hash(u64 key)
-{
-	key *= 0x9e3779b97f4a7c15ull;
-	return key ^ key >> 32;
-}
 
 #endif
