@@ -2,8 +2,8 @@
 /*
  * State found when a recording was attached (RF_OP_LOAD): entries are set as they were found, and counted apart, since
  * they were made before the recording began. How they had come about, folded or not, nothing tells: whole blocks are
- * born folded, as the faults that most likely made them would have left them. An entry that turns out never to have been
- * there is taken away in the same way.
+ * born folded, as the faults that most likely made them would have left them. An entry that turns out never to have
+ * been there is taken away in the same way.
  */
 #include "engine/operations.h"
 #include "engine/pgtable.h"

@@ -134,7 +134,7 @@ void tlb_flush_mmu(struct mmu_gather *tlb)
 
 void tlb_finish_mmu(struct mmu_gather *tlb)
 {
-	/* Somebody else may have changed entries here and not flushed yet: flush everything, even if nothing was done. */
+	/* Somebody else may have changed entries here and not flushed yet: flush everything, whatever was done. */
 	if (tlb->mm->tlb_flush_nested) {
 		tlb->fullmm = true;
 		reset_range(tlb);

@@ -24,7 +24,7 @@ enum rf_shape {
 	RF_SHAPE_MOVE,		/* [addr, end), which goes to addr2, and nr: how long it is there */
 	RF_SHAPE_MOVE_END,	/* [addr, end), which is to end at addr2 */
 	RF_SHAPE_BYTES,		/* [addr, end), not aligned */
-	RF_SHAPE_FAULT,		/* addr, which was touched or is where a run of nr pages begins; pfn, and order of the folio */
+	RF_SHAPE_FAULT,		/* addr, touched or where a run of nr pages begins; pfn, and order of the folio */
 	RF_SHAPE_FAULT_HUGE,	/* addr, in a huge page; pfn; order: log2 of its size in bytes */
 	RF_SHAPE_RUN,		/* nr pages at addr, pfn, order of the folio */
 	RF_SHAPE_MARK,		/* aux and nr; of no address space */
@@ -72,7 +72,8 @@ enum rf_shape {
 	/* hugetlb_fault(): the huge page around addr; order: log2 of its size in bytes */         \
 	X(FAULT_HUGETLB, fault_hugetlb, FAULT_HUGE, as_is, fault_hugetlb)                          \
 	/* --- get_user_pages(): what it faults in comes first, as FAULT_* with RF_OP_POPULATE --- */ \
-	/* __get_user_pages() of what pages [addr, end) touches; nr: so many base pages hold the array of one call, 0: all at once */ \
+	/* __get_user_pages() of what pages [addr, end) touches; nr: so many base pages hold the array of one call, */ \
+	/* 0: all at once */                                                                       \
 	X(GUP_SLOW, gup_slow, BYTES, as_is, gup_slow)                                              \
 	/* gup_fast() of [addr, end); what it does not get, __get_user_pages() does */             \
 	X(GUP_FAST, gup_fast, BYTES, as_is, gup_fast)                                              \
@@ -143,7 +144,7 @@ enum rf_why {
 };
 
 /* rf_op.flags */
-#define RF_OP_WRITE	0x0001	/* FAULT_*, GUP_*: a write access; MIGRATE_IN: the new entry is writable; RECLAIM_FLUSH: see there */
+#define RF_OP_WRITE	0x0001	/* FAULT_*, GUP_*: a write access; MIGRATE_IN: the entry is writable; RECLAIM_FLUSH: above */
 #define RF_OP_POPULATE	0x0002	/* FAULT_*: by GUP, MAP_POPULATE, mlock... */
 #define RF_OP_SHMEM	0x0004	/* FAULT_FILE: shmem page */
 #define RF_OP_FIRST	0x0008	/* FAULT_FILE: first run of this fault (a fault-around has several) */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Recordings on machines with larger pages: ranges, and which operation is rescaled how. See rescale.h for the rules. */
+/* Recordings on machines with larger pages: ranges, and which operation is rescaled how. rescale.h has the rules. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -7,6 +7,12 @@
 #include "engine/rescale.h"
 
 #define ACCESS_FLAGS (RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC)
+
+/* Does a mapped page of the granule at addr lie outside [start, end)? */
+static bool has_others(const struct rescaling *r, u64 addr, u64 start, u64 end)
+{
+	return rescale_mapped(r, addr) & ~rescale_pages_in(r, addr, start, end);
+}
 
 /* Granules of which no mapped page lies outside [start, end). */
 static struct range owned(const struct rescaling *r, u64 start, u64 end)
@@ -16,9 +22,9 @@ static struct range owned(const struct rescaling *r, u64 start, u64 end)
 
 	if (range.start != start || range.end != end)
 		count_inexact(r, RF_INEXACT_ranges_rounded);
-	if (rescale_mapped(r, last) & ~rescale_pages_in(r, last, start, end))
+	if (has_others(r, last, start, end))
 		range.end = last;
-	if (!range_empty(range) && rescale_mapped(r, range.start) & ~rescale_pages_in(r, range.start, start, end))
+	if (!range_empty(range) && has_others(r, range.start, start, end))
 		range.start += granule_size(r);
 	if (range_empty(range))
 		count_inexact(r, RF_INEXACT_ranges_left_out);
@@ -64,11 +70,11 @@ static int claim(const struct rescaling *r, u64 start, u64 end, u16 vm_flags, st
 	last = range->end - granule_size(r);
 	if (range->start != start || range->end != end)
 		count_inexact(r, RF_INEXACT_ranges_rounded);
-	if (rescale_mapped(r, last) & ~rescale_pages_in(r, last, start, end)) {
+	if (has_others(r, last, start, end)) {
 		err = share_granule(r, last, vm_flags);
 		range->end = last;
 	}
-	if (!err && !range_empty(*range) && rescale_mapped(r, range->start) & ~rescale_pages_in(r, range->start, start, end)) {
+	if (!err && !range_empty(*range) && has_others(r, range->start, start, end)) {
 		err = share_granule(r, range->start, vm_flags);
 		range->start += granule_size(r);
 	}
