@@ -265,7 +265,7 @@ struct arch_flush {
 struct arch_ops {
 	const char *name;
 	const char *const *machines;		/* those it stands for, as uname has them; ended by NULL */
-	const struct arch_geometry *geometries;	/* from small base pages, the default, to large; ended by a page_shift of 0 */
+	const struct arch_geometry *geometries;	/* from the smallest base pages, the default; ended by a page_shift of 0 */
 	const struct knob *const *knobs;	/* tables of those that mean something on it; ended by NULL */
 	const struct arch_assumption *assumptions; /* ended by one without name; NULL: none */
 

@@ -29,7 +29,8 @@ struct knob {
 #define KNOB_DEFER_UNMAP_FLUSH \
 	{ "defer_unmap_flush", KNOB_BOOL, "reclaim waits for its flushes once per batch", ARCH_KNOB(defer_unmap_flush) }
 #define KNOB_FLUSH_CEILING \
-	{ "flush_ceiling", NULL, "more pages than this are flushed as the whole address space", ARCH_KNOB(flush_ceiling) }
+	{ "flush_ceiling", NULL, "more pages than this are flushed as the whole address space", \
+	  ARCH_KNOB(flush_ceiling) }
 #define KNOB_KPTI \
 	{ "kpti", KNOB_BOOL, "kernel page-table isolation: each TLB invalidation is issued twice", ARCH_KNOB(kpti) }
 

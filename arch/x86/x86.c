@@ -82,8 +82,8 @@ static const struct arch_geometry geometries[] = {
 static const struct knob own_knobs[] = {
 	KNOB_DEFER_UNMAP_FLUSH,
 	KNOB_FLUSH_CEILING,
-	{ "invlpgb", KNOB_BOOL, "flushes of processes that run on several CPUs are broadcast, without IPI (6.15, on AMD)",
-	  ARCH_KNOB(invlpgb) },
+	{ "invlpgb", KNOB_BOOL,
+	  "flushes of processes that run on several CPUs are broadcast, without IPI (6.15, on AMD)", ARCH_KNOB(invlpgb) },
 	{ "invlpgb_count_max", NULL, "pages that one broadcast invalidates at most", ARCH_KNOB(invlpgb_count_max) },
 	KNOB_KPTI,
 	{ 0 },
