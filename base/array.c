@@ -27,3 +27,16 @@ int array_enlarge(void *array, size_t *room, size_t need, size_t element)
 	*room = wanted;
 	return 0;
 }
+
+int array_enlarge_zeroed(void *array, size_t *room, size_t need, size_t element)
+{
+	size_t before = *room;
+	char *start;
+
+	if (array_grow_bytes(array, room, need, element))
+		return -ENOMEM;
+	memcpy(&start, array, sizeof(start));
+	if (*room > before)
+		memset(start + before * element, 0, (*room - before) * element);
+	return 0;
+}

@@ -9,6 +9,7 @@
 #include "base/types.h"
 
 int array_enlarge(void *array, size_t *room, size_t need, size_t element);
+int array_enlarge_zeroed(void *array, size_t *room, size_t need, size_t element);
 
 /*
  * Have a (a pointer to elements, NULL while there are none) hold at least need elements; room, a size_t, says how many
@@ -16,6 +17,8 @@ int array_enlarge(void *array, size_t *room, size_t need, size_t element);
  * initialised. 0, or -ENOMEM: then a and room are as before. Evaluates its arguments once each, but a twice.
  */
 #define array_grow(a, room, need) array_grow_bytes(&(a), &(room), need, sizeof(*(a)))
+/* The same where all up to room are in use, and what is new is to be zero. */
+#define array_grow_zeroed(a, room, need) array_enlarge_zeroed(&(a), &(room), need, sizeof(*(a)))
 
 static inline int array_grow_bytes(void *array, size_t *room, size_t need, size_t element)
 {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "engine/account.h"
 
 #define NOBODY UINT32_MAX
@@ -18,9 +19,10 @@ struct accounts {
 	struct arch_counters before[RF_NR_ROWS];	/* of the rows touched */
 	u64 operations_before[RF_NR_ROWS];
 	struct rf_account *list;	/* those that did anything since they were taken */
-	u32 nr, max;
+	u32 nr;
+	size_t room;
 	u32 *places;			/* in the list, + 1, by number of the address space; 0: not there */
-	u32 nr_places;
+	size_t nr_places;
 };
 
 int rf_machine_account(struct rf_machine *machine)
@@ -41,30 +43,12 @@ void accounts_destroy(struct accounts *accounts)
 	free(accounts);
 }
 
-static bool grow(void **array, u32 *size, u32 wanted, size_t one)
-{
-	u32 bigger = *size ? *size : 64;
-	char *new;
-
-	if (wanted <= *size)
-		return true;
-	while (bigger < wanted)
-		bigger *= 2;
-	new = realloc(*array, bigger * one);
-	if (!new)
-		return false;
-	memset(new + *size * one, 0, (bigger - *size) * one);
-	*array = new;
-	*size = bigger;
-	return true;
-}
-
 static struct rf_account *account_of(struct accounts *accounts, u32 mm)
 {
-	if (!grow((void **)&accounts->places, &accounts->nr_places, mm + 1, sizeof(*accounts->places)))
+	if (array_grow_zeroed(accounts->places, accounts->nr_places, mm + 1ul))
 		return NULL;
 	if (!accounts->places[mm]) {
-		if (!grow((void **)&accounts->list, &accounts->max, accounts->nr + 1, sizeof(*accounts->list)))
+		if (array_grow(accounts->list, accounts->room, accounts->nr + 1ul))
 			return NULL;
 		accounts->list[accounts->nr] = (struct rf_account){ .mm = mm };
 		accounts->places[mm] = ++accounts->nr;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "engine/operations.h"
 #include "engine/pgtable.h"
 #include "engine/readers.h"
@@ -65,20 +66,15 @@ struct huge_page *huge_page_next(struct mm *mm, u64 addr)
 static struct huge_page *huge_page_insert(struct mm *mm, u64 addr, const struct arch_huge_size *size)
 {
 	pte_t *entries = calloc(size->entries, sizeof(*entries));
-	struct huge_page *pages = mm->huge_pages;
-	u32 index = huge_page_index(mm, addr), max = mm->max_huge_pages;
+	u32 index = huge_page_index(mm, addr);
+	struct huge_page *pages;
 
-	if (entries && mm->nr_huge_pages == max) {
-		max = max ? 2 * max : 16;
-		pages = realloc(pages, max * sizeof(*pages));
-	}
-	if (!entries || !pages) {
+	if (!entries || array_grow(mm->huge_pages, mm->max_huge_pages, mm->nr_huge_pages + 1ul)) {
 		free(entries);
 		mm->machine->error = -ENOMEM;
 		return NULL;
 	}
-	mm->huge_pages = pages;
-	mm->max_huge_pages = max;
+	pages = mm->huge_pages;
 	memmove(&pages[index + 1], &pages[index], (mm->nr_huge_pages - index) * sizeof(*pages));
 	mm->nr_huge_pages++;
 	pages[index] = (struct huge_page){ .addr = addr, .size = size, .entries = entries };

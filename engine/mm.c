@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "engine/account.h"
 #include "engine/hugetlb.h"
 #include "engine/pgtable.h"
@@ -17,21 +18,7 @@ struct mm *machine_mm(struct rf_machine *machine, u32 id)
 
 static int mm_table_grow(struct rf_machine *machine, u32 id)
 {
-	u32 max = machine->max_mms ? machine->max_mms : 64, i;
-	struct mm **mms;
-
-	while (max <= id)
-		max *= 2;
-	if (max == machine->max_mms)
-		return 0;
-	mms = realloc(machine->mms, max * sizeof(struct mm *));
-	if (!mms)
-		return -ENOMEM;
-	for (i = machine->max_mms; i < max; i++)
-		mms[i] = NULL;
-	machine->mms = mms;
-	machine->max_mms = max;
-	return 0;
+	return array_grow_zeroed(machine->mms, machine->max_mms, id + 1ul);
 }
 
 /* Structures of dead mms are used again, with their array of VMAs. */

@@ -30,14 +30,16 @@ struct mm {
 	struct rf_machine *machine;
 	u32 id;
 	struct vm_area *vmas;		/* ordered by address, no overlap */
-	u32 nr_vmas, max_vmas;
+	size_t max_vmas;
+	u32 nr_vmas;
 	u32 last_vma;			/* where the last lookup ended */
 	bool tlb_flush_nested;		/* of the operation in progress: RF_OP_NESTED */
 	struct directory *root;
 	u64 cached_pmd_index;		/* addr >> pmd_shift of cached_pmd */
 	pmd_t *cached_pmd;
 	struct huge_page *huge_pages;	/* of hugetlb, in order of address (hugetlb.c) */
-	u32 nr_huge_pages, max_huge_pages;
+	size_t max_huge_pages;
+	u32 nr_huge_pages;
 	struct mm *next_free;
 };
 
@@ -48,7 +50,7 @@ struct rf_machine {
 	enum rf_row row;		/* where work is counted now; arch.counters of the operation's mm point there,
 					 * or to stats.loaded: dispatch.c sets both, machine_set_row() in between */
 	struct mm **mms;		/* by the tracker's number */
-	u32 max_mms;
+	size_t max_mms;
 	struct mm *free_mms;
 	struct table_pool *tables;
 	struct arch_batches *load_batches;	/* of RF_OP_LOAD: nobody asks for them */

@@ -30,7 +30,8 @@ struct rescale_edge {
 
 struct rescale_edges {
 	struct rescale_edge *list;	/* by granule */
-	u32 nr, max;
+	u32 nr;
+	size_t room;
 };
 
 struct rescale {
@@ -38,7 +39,7 @@ struct rescale {
 	unsigned int page_shift;	/* of a granule */
 	unsigned int shift;		/* log2 of pages in a granule, at most 4 */
 	struct rescale_edges *mms;	/* by number of the mm */
-	u32 max_mms;
+	size_t max_mms;
 	bool owes_first;		/* the first run of a fault mapped nothing: the next one begins it */
 	u64 owed_address;
 };

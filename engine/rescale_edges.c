@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "engine/rescale.h"
 
 static u16 all_pages(const struct rescale *rescale)
@@ -66,16 +67,9 @@ static int set_mapped(const struct rescaling *r, u64 addr, u16 pages)
 			remove_edges(edges, index, index + 1);
 		return 0;
 	}
-	if (!there && edges->nr == edges->max) {
-		u32 max = edges->max ? edges->max * 2 : 32;
-		struct rescale_edge *list = realloc(edges->list, max * sizeof(*list));
-
-		if (!list)
-			return -ENOMEM;
-		edges->list = list;
-		edges->max = max;
-	}
 	if (!there) {
+		if (array_grow(edges->list, edges->room, edges->nr + 1ul))
+			return -ENOMEM;
 		memmove(&edges->list[index + 1], &edges->list[index], (edges->nr - index) * sizeof(*edges->list));
 		edges->nr++;
 	}
@@ -123,20 +117,7 @@ int rescale_note_pages(const struct rescaling *r, u64 start, u64 end, bool mappe
 
 int rescale_make_room(struct rescale *rescale, u32 id)
 {
-	u32 max = rescale->max_mms ? rescale->max_mms : 64;
-	struct rescale_edges *mms;
-
-	while (max <= id)
-		max *= 2;
-	if (max == rescale->max_mms)
-		return 0;
-	mms = realloc(rescale->mms, max * sizeof(*mms));
-	if (!mms)
-		return -ENOMEM;
-	memset(mms + rescale->max_mms, 0, (max - rescale->max_mms) * sizeof(*mms));
-	rescale->mms = mms;
-	rescale->max_mms = max;
-	return 0;
+	return array_grow_zeroed(rescale->mms, rescale->max_mms, id + 1ul);
 }
 
 void rescale_forget_edges(struct rescale *rescale, u32 id)
@@ -153,11 +134,10 @@ int rescale_copy_edges(struct rescale *rescale, u32 parent, u32 child)
 	rescale_forget_edges(rescale, child);
 	if (!from->nr)
 		return 0;
-	to->list = malloc(from->nr * sizeof(*to->list));
-	if (!to->list)
+	if (array_grow(to->list, to->room, from->nr))
 		return -ENOMEM;
 	memcpy(to->list, from->list, from->nr * sizeof(*to->list));
-	to->nr = to->max = from->nr;
+	to->nr = from->nr;
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "engine/huge_mm.h"
 #include "engine/pgtable.h"
 
@@ -45,19 +46,7 @@ struct vm_area *vma_lookup(struct mm *mm, u64 addr)
 
 static int vma_make_room(struct mm *mm, u32 nr)
 {
-	struct vm_area *vmas;
-	u32 max = mm->max_vmas ? mm->max_vmas : 32;
-
-	while (max < mm->nr_vmas + nr)
-		max *= 2;
-	if (max == mm->max_vmas)
-		return 0;
-	vmas = realloc(mm->vmas, max * sizeof(*vmas));
-	if (!vmas)
-		return -ENOMEM;
-	mm->vmas = vmas;
-	mm->max_vmas = max;
-	return 0;
+	return array_grow(mm->vmas, mm->max_vmas, mm->nr_vmas + (size_t)nr);
 }
 
 static int vma_insert_at(struct mm *mm, u32 index, const struct vm_area *vma)

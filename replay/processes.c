@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 /* ---- processes --------------------------------------------------------------------- */
 
 int rf_processes_start(struct rf_processes *processes)
@@ -26,15 +28,8 @@ u32 rf_process_add(struct rf_processes *processes, u32 pid, const char *command,
 {
 	struct rf_process *process;
 
-	if (processes->nr == processes->max) {
-		u32 max = processes->max ? processes->max * 2 : 64;
-
-		process = realloc(processes->list, max * sizeof(*process));
-		if (!process)
-			return 0;
-		processes->list = process;
-		processes->max = max;
-	}
+	if (array_grow(processes->list, processes->room, processes->nr + 1ul))
+		return 0;
 	process = &processes->list[processes->nr];
 	*process = (struct rf_process){ .pid = pid, .begin = time };
 	strncpy(process->command, command, sizeof(process->command) - 1);
@@ -43,18 +38,8 @@ u32 rf_process_add(struct rf_processes *processes, u32 pid, const char *command,
 
 int rf_process_owns(struct rf_processes *processes, u32 process, u32 mm)
 {
-	u32 nr = processes->nr_mms ? processes->nr_mms : 64, *of_mm;
-
-	if (mm >= processes->nr_mms) {
-		while (nr <= mm)
-			nr *= 2;
-		of_mm = realloc(processes->of_mm, nr * sizeof(*of_mm));
-		if (!of_mm)
-			return -ENOMEM;
-		memset(of_mm + processes->nr_mms, 0, (nr - processes->nr_mms) * sizeof(*of_mm));
-		processes->of_mm = of_mm;
-		processes->nr_mms = nr;
-	}
+	if (array_grow_zeroed(processes->of_mm, processes->nr_mms, mm + 1ul))
+		return -ENOMEM;
 	processes->of_mm[mm] = process;
 	return 0;
 }

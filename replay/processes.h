@@ -16,9 +16,10 @@ struct rf_process {
 
 struct rf_processes {
 	struct rf_process *list;	/* [0] has pid 0 */
-	u32 nr, max;
+	u32 nr;
+	size_t room;
 	u32 *of_mm;		/* by the tracker's number of the address space; what is beyond belongs to [0] */
-	u32 nr_mms;
+	size_t nr_mms;
 };
 
 /* -ENOMEM or 0. */

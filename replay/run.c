@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "engine/machine.h"
 #include "replay/run.h"
 #include "replay/tracker/tracker.h"
@@ -35,7 +36,8 @@ struct worker {
 	int error;
 	struct rf_stats *begin;	/* as counted when the open window began */
 	struct rf_window_policy *windows;	/* of those that have ended, by number */
-	u32 nr_windows, max_windows;
+	u32 nr_windows;
+	size_t windows_room;
 	bool accounts;		/* are kept by the machine */
 	struct rf_ledger ledger;	/* all that were taken */
 };
@@ -101,15 +103,8 @@ static int end_window(struct worker *worker)
 {
 	struct rf_window_policy *window;
 
-	if (worker->nr_windows == worker->max_windows) {
-		u32 max = worker->max_windows ? worker->max_windows * 2 : 16;
-
-		window = realloc(worker->windows, max * sizeof(*window));
-		if (!window)
-			return -ENOMEM;
-		worker->windows = window;
-		worker->max_windows = max;
-	}
+	if (array_grow(worker->windows, worker->windows_room, worker->nr_windows + 1ul))
+		return -ENOMEM;
 	window = &worker->windows[worker->nr_windows];
 	if (rf_counted_between(&window->counted, worker->begin, rf_machine_stats(worker->machine)))
 		return -ENOMEM;

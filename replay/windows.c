@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "traces/merge.h"
 
 #define DEFAULT_BEGIN "WL BEGIN (.*)"
@@ -181,15 +182,8 @@ static s64 begin_window(struct rf_windows *windows, const char *label, u64 time,
 		windows->left_out++;
 		return -1;
 	}
-	if (windows->nr == windows->max) {
-		u32 max = windows->max ? windows->max * 2 : 16;
-
-		window = realloc(windows->windows, max * sizeof(*window));
-		if (!window)
-			return -ENOMEM;
-		windows->windows = window;
-		windows->max = max;
-	}
+	if (array_grow(windows->windows, windows->room, windows->nr + 1ul))
+		return -ENOMEM;
 	window = &windows->windows[windows->nr];
 	*window = (struct rf_window){ .occurrence = 1, .begin = time };
 	strcpy(window->label, label);

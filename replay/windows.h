@@ -64,7 +64,8 @@ struct rf_windows {
 	bool every_mark;		/* begins a window: no mark matches, and none was asked to */
 	bool open;			/* the last one */
 	struct rf_window *windows;
-	u32 nr, max;
+	u32 nr;
+	size_t room;
 	u64 left_out;
 };
 

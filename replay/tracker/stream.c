@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "replay/tracker/tracking.h"
 
 static size_t read_more(struct rf_tracker *tracker)
@@ -22,15 +23,8 @@ static size_t read_more(struct rf_tracker *tracker)
 		tracker->nr -= tracker->at;
 		tracker->at = 0;
 	}
-	if (tracker->nr + READ_AHEAD > tracker->size) {
-		size_t size = tracker->size * 2;
-		struct rf_record *records = realloc(tracker->records, size * sizeof(*records));
-
-		if (!records)
-			return 0;	/* less look-ahead, no error */
-		tracker->records = records;
-		tracker->size = size;
-	}
+	if (array_grow(tracker->records, tracker->size, tracker->nr + READ_AHEAD))
+		return 0;	/* less look-ahead, no error */
 	got = rf_merge_read(tracker->merge, tracker->records + tracker->nr, READ_AHEAD);
 	tracker->nr += got;
 	if (!got)

@@ -82,11 +82,10 @@ bool world_grow(struct world *world, void **array, size_t element, u32 *size, u6
 
 	if (need <= room)
 		return true;
-	if (need > UINT32_MAX / 2 || array_grow_bytes(array, &room, need, element)) {
+	if (need > UINT32_MAX / 2 || array_enlarge_zeroed(array, &room, need, element)) {
 		world->out_of_memory = true;
 		return false;
 	}
-	memset((char *)*array + *size * element, 0, (room - *size) * element);
 	*size = (u32)room;
 	return true;
 }

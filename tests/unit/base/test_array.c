@@ -50,6 +50,22 @@ static void grows_to_what_is_needed(void **state)
 	free(numbers);
 }
 
+static void zeroes_what_is_new(void **state)
+{
+	size_t room = 0;
+	u32 *numbers = NULL;
+
+	for (size_t need = 1; need < 3000; need += 7) {
+		assert_int_equal(array_grow_zeroed(numbers, room, need), 0);
+		for (size_t i = need > 7 ? need - 7 : 0; i < need; i++)
+			assert_int_equal(numbers[i], 0);
+		for (size_t i = 0; i < need; i++)
+			numbers[i] = ~0u;
+	}
+	assert_int_equal(array_grow_zeroed(numbers, room, SIZE_MAX / 2), -ENOMEM);
+	free(numbers);
+}
+
 static void needs_nothing(void **state)
 {
 	size_t room = 0;
@@ -82,7 +98,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keeps_what_is_there), cmocka_unit_test(grows_twofold),
-		cmocka_unit_test(grows_to_what_is_needed), cmocka_unit_test(needs_nothing),
+		cmocka_unit_test(grows_to_what_is_needed), cmocka_unit_test(zeroes_what_is_new),
+		cmocka_unit_test(needs_nothing),
 		cmocka_unit_test(refuses_what_overflows),
 	};
 
