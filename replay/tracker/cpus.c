@@ -6,7 +6,13 @@
  */
 #include "replay/tracker/cpus.h"
 
+#include "replay/tracker/tasks.h"
 #include "replay/tracker/tracking.h"
+
+/* Who runs on a CPU, as far as records tell: tid 0, nobody known. */
+struct tracker_cpu {
+	u32 tid, mm;
+};
 
 static void leave_cpu(struct rf_tracker *tracker, struct tracker_cpu *cpu)
 {

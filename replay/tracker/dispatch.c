@@ -3,7 +3,9 @@
 #include "replay/tracker/dispatch.h"
 
 #include "replay/tracker/cpus.h"
+#include "replay/tracker/effects/unmap.h"
 #include "replay/tracker/handlers.h"
+#include "replay/tracker/tasks.h"
 #include "replay/tracker/tracking.h"
 
 #define IN_TASK(handler) { .handle = handler }
@@ -74,7 +76,7 @@ static const struct {
 	[RF_SNAP_SWAP] = ALONE(on_snapshot),
 	[RF_SNAP_RSS] = ALONE(on_snapshot),
 	[RF_SNAP_END] = ALONE(on_snapshot),
-	[RF_CACHE_FILE] = UNUSED,	/* read before the first record: cache.c */
+	[RF_CACHE_FILE] = UNUSED,	/* read before the first record: stories/cache.c */
 	[RF_CACHE_RUN] = UNUSED,	/* likewise */
 	[RF_KERNEL_PAGE] = ALONE(on_kernel_page),
 	[RF_LOST] = ALONE(on_lost),

@@ -6,6 +6,7 @@
 
 #include "replay/tracker/handlers.h"
 #include "replay/tracker/stream.h"
+#include "replay/tracker/tasks.h"
 #include "replay/tracker/tracking.h"
 
 void on_kernel_page(struct rf_tracker *tracker, struct task *task, struct rf_record record)

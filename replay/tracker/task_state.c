@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* The transitions of a task's page fault and system call. */
-#include "replay/tracker/task_state.h"
-
 #include <string.h>
 
-#include "replay/tracker/tracking.h"
+#include "replay/tracker/tasks.h"
 
 /* ---- page faults ---------------------------------------------------------------- */
 

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
-/*
- * Threads, the process each belongs to, and the address space it runs in; and
- * the numbers rss_stat gives to address spaces.
- */
+/* Threads and the process each belongs to, and the numbers that rss_stat gives to address spaces. */
+#include "replay/tracker/tasks.h"
+
 #include <stdlib.h>
-#include <string.h>
 
 #include "replay/tracker/tracking.h"
 
@@ -31,55 +29,6 @@ struct task *task_get(struct rf_tracker *tracker, u32 tid)
 	return task;
 }
 
-void task_set_mm(struct rf_tracker *tracker, struct task *task, struct world_mm *mm)
-{
-	struct world_mm *left;
-
-	if (task->mm == mm && !task->lingers)
-		return;
-	left = task_leave_mm(task);
-	if (left)
-		end_mm(tracker, left, RF_WHY_NONE);
-	if (!mm)
-		return;
-	task->mm = mm;
-	task->mm_next = mm->tasks;
-	task->mm_link = &mm->tasks;
-	if (mm->tasks)
-		mm->tasks->mm_link = &task->mm_next;
-	mm->tasks = task;
-	mm->users++;
-}
-
-struct world_mm *task_leave_mm(struct task *task)
-{
-	struct world_mm *mm = task->mm;
-
-	if (!mm)
-		return NULL;
-	task_state_leaves_mm(task);
-	*task->mm_link = task->mm_next;
-	if (task->mm_next)
-		task->mm_next->mm_link = task->mm_link;
-	task->mm_next = NULL;
-	task->mm_link = NULL;
-	task->mm = NULL;
-	if (task->lingers) {
-		task->lingers = false;
-		return NULL;
-	}
-	return --mm->users ? NULL : mm;
-}
-
-bool task_linger(struct task *task)
-{
-	if (!task->mm || task->lingers || task->mm->users == 1)
-		return task->mm && !task->lingers;
-	task->mm->users--;
-	task->lingers = true;
-	return false;
-}
-
 void tasks_destroy(struct rf_tracker *tracker)
 {
 	for (u32 i = 0; i < tracker->tasks.size; i++) {
@@ -96,7 +45,7 @@ void tasks_destroy(struct rf_tracker *tracker)
 	mm_id_table_free(&tracker->mm_ids);
 }
 
-/* ---- mm_id ------------------------------------------------------------------- */
+/* ---- address spaces -------------------------------------------------------------------------- */
 
 struct world_mm *mm_by_id(struct rf_tracker *tracker, u32 mm_id)
 {

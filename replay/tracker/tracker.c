@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* The life of a tracker, and its run loop: records in merged time order, each to its handler. */
-#include "replay/tracker/tracker.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +7,12 @@
 #include "replay/tracker/dispatch.h"
 #include "replay/tracker/emit.h"
 #include "replay/tracker/kernel_pages.h"
+#include "replay/tracker/stories/cache.h"
+#include "replay/tracker/stories/fault.h"
+#include "replay/tracker/stories/marks.h"
+#include "replay/tracker/stories/snapshot.h"
 #include "replay/tracker/stream.h"
+#include "replay/tracker/tasks.h"
 #include "replay/tracker/tracking.h"
 #include "traces/capabilities.h"
 

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* Folios that a task allocated and that were not seen mapped yet. */
+#ifndef REFOLD_REPLAY_TRACKER_ALLOCS_H
+#define REFOLD_REPLAY_TRACKER_ALLOCS_H
+
+#include "base/types.h"
+#include "traces/record.h"
+
+struct task;
+struct task_alloc;
+
+/* User memory by its gfp flags; not zram's, nor a file being written. */
+static inline bool is_user_alloc(u64 gfp)
+{
+	return (gfp & (RF_GFP_MOVABLE | RF_GFP_HARDWALL | RF_GFP_WRITE)) == (RF_GFP_MOVABLE | RF_GFP_HARDWALL);
+}
+
+void push_alloc(struct task *task, u64 pfn, u32 order);
+/* The last allocation of that many pages, else the last one. False: none. */
+bool take_alloc(struct task *task, u64 pages, struct task_alloc *alloc);
+bool drop_alloc(struct task *task, u64 pfn);
+
+#endif

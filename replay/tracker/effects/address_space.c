@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+/* Who runs in an address space, and its end with the last of them. */
+#include "replay/tracker/effects/address_space.h"
+
+#include "engine/ops.h"
+#include "replay/tracker/emit.h"
+#include "replay/tracker/tasks.h"
+#include "replay/tracker/tracking.h"
+
+void task_set_mm(struct rf_tracker *tracker, struct task *task, struct world_mm *mm)
+{
+	struct world_mm *left;
+
+	if (task->mm == mm && !task->lingers)
+		return;
+	left = task_leave_mm(task);
+	if (left)
+		end_mm(tracker, left, RF_WHY_NONE);
+	if (!mm)
+		return;
+	task->mm = mm;
+	task->mm_next = mm->tasks;
+	task->mm_link = &mm->tasks;
+	if (mm->tasks)
+		mm->tasks->mm_link = &task->mm_next;
+	mm->tasks = task;
+	mm->users++;
+}
+
+struct world_mm *task_leave_mm(struct task *task)
+{
+	struct world_mm *mm = task->mm;
+
+	if (!mm)
+		return NULL;
+	task_state_leaves_mm(task);
+	*task->mm_link = task->mm_next;
+	if (task->mm_next)
+		task->mm_next->mm_link = task->mm_link;
+	task->mm_next = NULL;
+	task->mm_link = NULL;
+	task->mm = NULL;
+	if (task->lingers) {
+		task->lingers = false;
+		return NULL;
+	}
+	return --mm->users ? NULL : mm;
+}
+
+bool task_linger(struct task *task)
+{
+	if (!task->mm || task->lingers || task->mm->users == 1)
+		return task->mm && !task->lingers;
+	task->mm->users--;
+	task->lingers = true;
+	return false;
+}
+
+void end_mm(struct rf_tracker *tracker, struct world_mm *mm, u8 why)
+{
+	struct rf_op *op;
+
+	if (mm->known) {
+		op = emit(tracker, RF_OP_MM_EXIT, mm);
+		op->why = why ? why : RF_WHY_PROCESS_EXIT;
+	}
+	while (mm->tasks)
+		task_leave_mm(mm->tasks);
+	mm->dead = true;
+	world_mm_free(tracker->world, mm);
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Fault-around. The RSS change tells how many pages of the window it mapped, the page cache which they can have been.
+ */
+#include <string.h>
+
+#include "engine/ops.h"
+#include "replay/tracker/effects/file.h"
+#include "replay/tracker/effects/file_run.h"
+#include "replay/tracker/stream.h"
+#include "replay/tracker/tracking.h"
+
+/* A page added to the cache this short a time ago may not be uptodate yet. */
+#define READ_NS 20000000
+
+static bool is_recent_page(const struct rf_tracker *tracker, u64 pfn)
+{
+	const struct world_page *page = world_page_find(tracker->world, pfn);
+
+	return page && page->cached_at && (u32)(tracker->time >> 16) - page->cached_at < READ_NS >> 16;
+}
+
+/* One page of a fault-around window that might have been mapped. */
+struct candidate {
+	u64 vpn, index, pfn;
+	bool cached;
+	bool possible;		/* not known to be in the cache, nor not to be */
+};
+
+/* Which pages next_uptodate_folio() leaves out, as far as one can know. */
+enum skip { SKIP_NONE = 0, SKIP_READAHEAD = 1, SKIP_RECENT = 2, SKIP_BOTH = 3 };
+
+static bool is_skipped(const struct rf_tracker *tracker, const struct candidate *candidate, enum skip skip)
+{
+	const struct world_page *page;
+
+	if (!candidate->cached || !skip)
+		return false;
+	page = world_page_find(tracker->world, candidate->pfn);
+	return (skip & SKIP_READAHEAD && page && page->readahead) ||
+	       (skip & SKIP_RECENT && is_recent_page(tracker, candidate->pfn));
+}
+
+/* The reason that explains exactly how many were left out. */
+static enum skip choose_skip(const struct rf_tracker *tracker, const struct candidate *candidates, size_t nr,
+			     size_t left)
+{
+	for (enum skip skip = SKIP_READAHEAD; skip <= SKIP_BOTH; skip++) {
+		size_t skipped = 0;
+
+		for (size_t i = 0; i < nr; i++)
+			skipped += is_skipped(tracker, &candidates[i], skip);
+		if (skipped == left)
+			return skip;
+	}
+	return SKIP_NONE;
+}
+
+static size_t find_candidates(struct rf_tracker *tracker, struct world_mm *mm, const struct world_vma *vma, u64 first,
+			      u64 last, struct candidate *candidates, size_t *nr_cached)
+{
+	u64 start = vpn_of(tracker, vma->start), pages = vpn_of(tracker, vma->end) - start;
+	size_t nr = 0;
+
+	*nr_cached = 0;
+	first = max_u64(first, vma->pgoff);
+	for (u64 index = first; index <= last && index - vma->pgoff < pages && nr < WINDOW_MAX; index++) {
+		struct candidate *candidate = &candidates[nr];
+
+		candidate->vpn = start + (index - vma->pgoff);
+		candidate->index = index;
+		if (world_get(mm, candidate->vpn))
+			continue;
+		candidate->cached = cache_find(tracker->world, vma->file, index, &candidate->pfn);
+		candidate->possible = !candidate->cached && !cache_is_absent(tracker->world, vma->file, index);
+		*nr_cached += candidate->cached;
+		nr++;
+	}
+	return nr;
+}
+
+/* The folio behind an index, in indices; false: small, or not to be mapped whole from this VMA and page table. */
+static bool whole_folio(struct rf_tracker *tracker, const struct world_vma *vma, u64 index, u64 *first, u64 *last)
+{
+	u64 table = BIT_ULL(tracker->pmd_order), start = vpn_of(tracker, vma->start), pfn, vpn;
+	u32 order;
+
+	if (!cache_find(tracker->world, vma->file, index, &pfn))
+		return false;
+	order = folio_order(tracker->world, pfn);
+	if (!order || pfn - folio_head(pfn, order) > index)
+		return false;
+	*first = index - (pfn - folio_head(pfn, order));
+	*last = *first + BIT_ULL(order) - 1;
+	if (*first < vma->pgoff || start + (*last - vma->pgoff) >= vpn_of(tracker, vma->end))
+		return false;
+	vpn = start + (index - vma->pgoff);
+	return start + (*first - vma->pgoff) >= ALIGN_DOWN(vpn, table) &&
+	       start + (*last - vma->pgoff) < ALIGN_DOWN(vpn, table) + table;
+}
+
+/*
+ * Newer kernels map a large folio whole, even where it reaches beyond the fault-around window. Then more pages were
+ * mapped than the window holds, and the folios at its edges tell which.
+ */
+static void widen_window(struct rf_tracker *tracker, const struct world_vma *vma, u64 *first, u64 *last)
+{
+	u64 from, to;
+
+	if (whole_folio(tracker, vma, max_u64(*first, vma->pgoff), &from, &to))
+		*first = min_u64(*first, from);
+	if (whole_folio(tracker, vma, *last, &from, &to))
+		*last = max_u64(*last, to);
+}
+
+static void drop_candidate(struct candidate *candidates, size_t *nr, size_t *nr_cached, u64 vpn)
+{
+	for (size_t i = 0; i < *nr; i++) {
+		if (candidates[i].vpn != vpn)
+			continue;
+		*nr_cached -= candidates[i].cached;
+		--*nr;
+		memmove(&candidates[i], &candidates[i + 1], (*nr - i) * sizeof(*candidates));
+		return;
+	}
+}
+
+void map_file_range(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 fault_vpn, u32 tid,
+		    u64 first, u64 last, s64 delta, bool shmem, u16 op_flags)
+{
+	struct file_run run = { .tracker = tracker, .mm = mm, .fault_vpn = fault_vpn,
+			   .flags = op_flags | RF_OP_FIRST | RF_OP_FAULT_AROUND | (shmem ? RF_OP_SHMEM : 0) };
+	struct candidate candidates[WINDOW_MAX];
+	size_t nr_cached, nr, unknown = 0, possible = 0, mapped = 0;
+	enum skip skip = SKIP_NONE;
+	bool doubt = false;
+
+	if (!delta)
+		return;
+	nr = find_candidates(tracker, mm, vma, first, last, candidates, &nr_cached);
+	if (delta < 0)
+		delta = (s64)nr_cached;		/* no RSS change was recorded */
+	if ((size_t)delta > nr_cached) {
+		u64 from = first, to = last;
+		bool needed = (size_t)delta > nr;
+
+		/* What is not cached may explain as many; the wider window does only if it explains all. */
+		widen_window(tracker, vma, &from, &to);
+		nr = find_candidates(tracker, mm, vma, from, to, candidates, &nr_cached);
+		if (!needed && nr_cached != (size_t)delta)
+			nr = find_candidates(tracker, mm, vma, first, last, candidates, &nr_cached);
+	}
+	/* Its own page was left out (its read is under way) if the fault goes on with the page cache. */
+	if ((size_t)delta != nr_cached && tid && next_is(tracker, tid, RF_FILEMAP_FAULT))
+		drop_candidate(candidates, &nr, &nr_cached, fault_vpn);
+	if ((size_t)delta > nr_cached) {
+		unknown = (size_t)delta - nr_cached;
+		for (size_t i = 0; i < nr; i++)
+			possible += candidates[i].possible;
+		tracker->fidelity.inferred.fault_around_ambiguous += unknown != possible;
+	} else if ((size_t)delta < nr_cached) {
+		/* Locked, not uptodate or marked for readahead: left out by next_uptodate_folio(). */
+		skip = choose_skip(tracker, candidates, nr, nr_cached - (size_t)delta);
+		doubt = skip == SKIP_NONE;
+		tracker->fidelity.inferred.fault_around_ambiguous += doubt;
+	}
+	for (size_t i = 0; i < nr && delta; i++) {
+		struct candidate *candidate = &candidates[i];
+
+		if (!candidate->cached) {
+			if (!unknown || (possible >= unknown && !candidate->possible))
+				continue;
+			unknown--;
+			possible -= candidate->possible;
+			candidate->pfn = file_page(tracker, vma, candidate->vpn);
+		} else if (is_skipped(tracker, candidate, skip)) {
+			continue;
+		}
+		world_set(tracker->world, mm, candidate->vpn,
+			  file_pte(vma, candidate->pfn, shmem, false, doubt ? WORLD_DOUBT : 0));
+		file_run_add(&run, candidate->vpn, candidate->pfn);
+		mapped++;
+	}
+	file_run_end(&run);
+	if (mapped > (size_t)delta)
+		mm->doubts += (u32)(mapped - (size_t)delta);
+}

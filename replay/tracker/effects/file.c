@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+/* File pages that are mapped one at a time or folio by folio, shmem, and the kernel's own pages. */
+#include "replay/tracker/effects/file.h"
+
+#include "engine/ops.h"
+#include "replay/tracker/effects/file_run.h"
+#include "replay/tracker/emit.h"
+#include "replay/tracker/kernel_pages.h"
+#include "replay/tracker/tracking.h"
+
+static bool is_vdso(const struct world_vma *vma)
+{
+	return vma->name == RF_VMA_VDSO || vma->name == RF_VMA_VVAR || vma->name == RF_VMA_VVAR_VCLOCK;
+}
+
+/* A page of the kernel's own: of the vdso or its data. Linux 7.2 counts both like file pages, 6.18 only the first. */
+static bool vdso_page(const struct rf_tracker *tracker, const struct world_vma *vma, u64 vpn, u64 *pfn)
+{
+	static const u8 what_of_name[] = {
+		[RF_VMA_VDSO] = RF_KERNEL_PAGE_VDSO,
+		[RF_VMA_VVAR] = RF_KERNEL_PAGE_VVAR,
+		[RF_VMA_VVAR_VCLOCK] = RF_KERNEL_PAGE_VVAR_VCLOCK,
+	};
+
+	return is_vdso(vma) && kernel_page(tracker, what_of_name[vma->name], vpn - vpn_of(tracker, vma->start), pfn);
+}
+
+u64 file_page(struct rf_tracker *tracker, const struct world_vma *vma, u64 vpn)
+{
+	u64 pfn;
+
+	if (vdso_page(tracker, vma, vpn, &pfn))
+		return pfn;
+	if (vma_cache_find(tracker, vma, vpn, &pfn))
+		return pfn;
+	pfn = world_invent_pfn(tracker->world, 0);
+	if (vma->file)
+		vma_cache_set(tracker, vma, vpn, pfn);
+	tracker->fidelity.inferred.file_pfn_unknown++;
+	return pfn;
+}
+
+world_pte file_pte(const struct world_vma *vma, u64 pfn, bool shmem, bool write, u64 extra)
+{
+	enum world_kind kind = is_vdso(vma) ? WORLD_VDSO : shmem ? WORLD_SHMEM : WORLD_FILE;
+
+	/*
+	 * A shared page-cache page is mapped writable only for a write, after page_mkwrite(); shmem wants no notice
+	 * and gets the VMA's permissions at once.
+	 */
+	if ((vma->flags & (RF_VM_SHARED | RF_VM_WRITE)) == (RF_VM_SHARED | RF_VM_WRITE) && (write || shmem))
+		extra |= WORLD_WRITE;
+	return world_mkpte(kind, pfn, extra);
+}
+
+void file_run_end(struct file_run *run)
+{
+	struct rf_op *op;
+
+	if (!run->nr)
+		return;
+	op = emit(run->tracker, RF_OP_FAULT_FILE, run->mm);
+	op->addr = run->vpn << run->tracker->page_shift;
+	op->aux = run->fault_vpn << run->tracker->page_shift;
+	op->nr = run->nr;
+	op->pfn = run->pfn;
+	op->order = (u8)run->order;
+	op->flags = run->flags;
+	run->flags &= ~RF_OP_FIRST;
+	run->nr = 0;
+}
+
+void file_run_add(struct file_run *run, u64 vpn, u64 pfn)
+{
+	u32 order = folio_order(run->tracker->world, pfn);
+
+	if (run->nr && (vpn != run->vpn + run->nr || pfn != run->pfn + run->nr ||
+			folio_head(pfn, order) != folio_head(run->pfn, run->order)))
+		file_run_end(run);
+	if (!run->nr) {
+		run->vpn = vpn;
+		run->pfn = pfn;
+		run->order = order;
+	}
+	run->nr++;
+}
+
+void map_file_page(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, s64 nr, bool shmem,
+		   bool write, u16 op_flags)
+{
+	struct file_run run = { .tracker = tracker, .mm = mm, .fault_vpn = vpn,
+			   .flags = op_flags | RF_OP_FIRST | (shmem ? RF_OP_SHMEM : 0) | (write ? RF_OP_WRITE : 0) };
+	u64 pfn = file_page(tracker, vma, vpn), first = vpn, pages = 1;
+
+	if (nr > 1) {
+		u32 order = folio_order(tracker->world, pfn);
+		u64 before = pfn - folio_head(pfn, order), start = vpn_of(tracker, vma->start);
+
+		/* finish_fault(): the whole folio, as far as it lies in the VMA. */
+		first = vpn - min_u64(before, vpn - start);
+		pages = min_u64(BIT_ULL(order) - before + (vpn - first), vpn_of(tracker, vma->end) - first);
+		pages = min_u64(pages, (u64)nr);
+		if (first + pages <= vpn)
+			first = vpn, pages = 1;
+	}
+	for (u64 i = 0; i < pages; i++) {
+		u64 page = first == vpn && !i ? pfn : file_page(tracker, vma, first + i);
+
+		if (pages > 1 && world_pte_present(world_get(mm, first + i)))
+			continue;
+		world_set(tracker->world, mm, first + i, file_pte(vma, page, shmem, write, 0));
+		file_run_add(&run, first + i, page);
+	}
+	file_run_end(&run);
+}
+
+void shmem_add(struct rf_tracker *tracker, struct world_vma *vma, u64 vpn, u64 pfn, u32 order)
+{
+	u64 index = ALIGN_DOWN(world_vma_file_index(tracker->world, vma, vpn), BIT_ULL(order));
+
+	if (!vma->file)
+		vma->file = file_new(tracker->world, true, true);
+	folio_set(tracker->world, pfn, order);
+	for (u64 i = 0; i < BIT_ULL(order); i++)
+		cache_set(tracker->world, vma->file, index + i, pfn + i);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* File pages that are mapped, and which file it is that a VMA maps. */
+#ifndef REFOLD_REPLAY_TRACKER_EFFECTS_FILE_H
+#define REFOLD_REPLAY_TRACKER_EFFECTS_FILE_H
+
+#include "replay/tracker/tracking.h"
+#include "replay/world/world.h"
+
+struct rf_record;
+
+/* No fault-around window is larger, in pages. */
+#define WINDOW_MAX 512
+
+/* filemap_map_pages(): delta pages of [first, last] of the file. tid: of the faulting task; 0: GUP. */
+void map_file_range(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 fault_vpn, u32 tid,
+		    u64 first, u64 last, s64 delta, bool shmem, u16 op_flags);
+/* finish_fault(): the page at vpn, or the nr pages of its folio. */
+void map_file_page(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, s64 nr, bool shmem,
+		   bool write, u16 op_flags);
+/* A new shmem folio at vpn's place in the file. */
+void shmem_add(struct rf_tracker *tracker, struct world_vma *vma, u64 vpn, u64 pfn, u32 order);
+/* The page cache behind an entry of a VMA. */
+static inline bool vma_cache_find(const struct rf_tracker *tracker, const struct world_vma *vma, u64 vpn, u64 *pfn)
+{
+	return cache_find(tracker->world, vma->file, world_vma_file_index(tracker->world, vma, vpn), pfn);
+}
+static inline void vma_cache_set(const struct rf_tracker *tracker, const struct world_vma *vma, u64 vpn, u64 pfn)
+{
+	cache_set(tracker->world, vma->file, world_vma_file_index(tracker->world, vma, vpn), pfn);
+}
+
+/* The file a record is about. */
+u32 record_file(struct rf_tracker *tracker, const struct rf_record *record);
+/* The VMA's file is this one, whatever we thought. */
+void learn_file(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u32 file);
+void adopt_file(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, u32 file, u64 first, u64 last);
+struct world_vma *vma_by_file(const struct rf_tracker *tracker, struct world_mm *mm, u32 file, u64 index);
+
+#endif

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+/* Entries that reclaim, truncation or nobody told of took away, found through the reverse map. */
+#include "replay/tracker/effects/unmap.h"
+
+#include "engine/ops.h"
+#include "replay/tracker/emit.h"
+#include "replay/tracker/tracking.h"
+
+static void count_down(u32 *counter)
+{
+	if (*counter)
+		--*counter;
+}
+
+void swap_out(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte, u16 op_flags)
+{
+	u64 pfn = world_pte_pfn(pte);
+	u32 slot = slot_of(tracker->world, pfn);
+
+	if (!slot)
+		return;
+	emit_entry(tracker, RF_OP_UNMAP_SWAP, mm, vpn, slot, folio_order(tracker->world, pfn),
+		   op_flags | RF_OP_ANON | RF_OP_DEFERRED);
+	world_set(tracker->world, mm, vpn, world_mkpte(WORLD_SWAP, slot, pte & WORLD_EXCLUSIVE));
+	count_down(&mm->unmapped[RF_RSS_ANON]);
+	count_down(&mm->swapped);
+	owe_flush(tracker, mm);
+}
+
+/* Fault-around has left it out: taken back, at no cost. */
+static void never_mapped(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte)
+{
+	u64 pfn = world_pte_pfn(pte);
+
+	emit_entry(tracker, RF_OP_UNMAP_FILE, mm, vpn, pfn, folio_order(tracker->world, pfn),
+		   RF_OP_INFERRED | RF_OP_LOAD);
+	world_set(tracker->world, mm, vpn, 0);
+	count_down(&mm->doubts);
+}
+
+void unmap_one(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte, u16 op_flags)
+{
+	u64 pfn = world_pte_pfn(pte);
+
+	if (pte & WORLD_DOUBT) {
+		never_mapped(tracker, mm, vpn, pte);
+		return;
+	}
+	tracker->fidelity.inferred.unmapped_unseen++;
+	if (world_pte_kind(pte) == WORLD_ANON && mm->swapped) {
+		swap_out(tracker, mm, vpn, pte, op_flags);
+		return;
+	}
+	emit_entry(tracker, RF_OP_UNMAP_FILE, mm, vpn, pfn, folio_order(tracker->world, pfn),
+		   op_flags | RF_OP_DEFERRED | (world_pte_kind(pte) == WORLD_ANON ? RF_OP_ANON : 0));
+	world_set(tracker->world, mm, vpn, 0);
+	owe_flush(tracker, mm);
+	switch (world_pte_kind(pte)) {
+	case WORLD_ANON:
+		count_down(&mm->unmapped[RF_RSS_ANON]);
+		break;
+	case WORLD_FILE:
+	case WORLD_VDSO:
+		count_down(&mm->unmapped[RF_RSS_FILE]);
+		break;
+	case WORLD_SHMEM:
+		count_down(&mm->unmapped[RF_RSS_SHMEM]);
+		break;
+	default:
+		break;
+	}
+}
+
+void unmap_unseen(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte)
+{
+	unmap_one(tracker, mm, vpn, pte, RF_OP_INFERRED);
+}
+
+/* A page leaves the page cache: it was unmapped everywhere before. */
+void unmap_cache_page(struct rf_tracker *tracker, u64 pfn)
+{
+	const struct world_map *maps;
+	size_t nr = rmap_collect(tracker->world, pfn, &maps);
+
+	for (size_t i = 0; i < nr; i++) {
+		struct world_mm *mm = world_mm(tracker->world, maps[i].mm);
+		world_pte pte = mm ? world_get(mm, maps[i].vpn) : 0;
+		u32 member = world_pte_kind(pte) == WORLD_SHMEM ? RF_RSS_SHMEM : RF_RSS_FILE;
+
+		if (world_pte_kind(pte) != WORLD_FILE && world_pte_kind(pte) != WORLD_SHMEM)
+			continue;
+		emit_entry(tracker, RF_OP_UNMAP_FILE, mm, maps[i].vpn, pfn, folio_order(tracker->world, pfn),
+			   RF_OP_INFERRED | RF_OP_DEFERRED);
+		world_set(tracker->world, mm, maps[i].vpn, 0);
+		if (mm->unmapped[member])
+			mm->unmapped[member]--;
+	}
+}

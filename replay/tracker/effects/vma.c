@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+/*
+ * VMAs made, made up, grown and unmapped. Whoever unmaps has decided the open faults of other threads before
+ * (stories/settle.c): what they did belongs before it.
+ */
+#include "replay/tracker/effects/vma.h"
+
+#include <string.h>
+
+#include "engine/ops.h"
+#include "replay/tracker/emit.h"
+#include "replay/tracker/tasks.h"
+#include "replay/tracker/tracking.h"
+
+/*
+ * mm_tlb_flush_nested(): RF_OP_NESTED if another thread has a gather open. Only madvise() zaps beside a call that
+ * holds the address space for writing (under the lock of its VMA), and it does so from its first RSS change on.
+ */
+u16 nested_gather(const struct world_mm *mm, const struct task *task)
+{
+	const struct task *other;
+
+	for (other = mm->callers ? mm->tasks : NULL; other; other = other->mm_next)
+		if (other != task && other->call.kind == RF_SYS_MADVISE && other->call.stage == CALL_ZAPPED)
+			return RF_OP_NESTED;
+	return 0;
+}
+
+bool call_range(const struct rf_tracker *tracker, u64 start, u64 len, u64 *end)
+{
+	len = page_align(tracker, len);
+	if (start >= tracker->address_limit || len > tracker->address_limit - start ||
+	    start & (BIT_ULL(tracker->page_shift) - 1))
+		return false;
+	*end = start + len;
+	return true;
+}
+
+/* ---- made ------------------------------------------------------------------------------------ */
+
+struct world_vma *map_vma(struct rf_tracker *tracker, struct world_mm *mm, const struct world_vma *vma)
+{
+	u16 flags = vma->flags;
+	struct rf_op *op;
+
+	if (vma->start >= vma->end || vma->end > tracker->address_limit)
+		return NULL;
+	op = emit(tracker, RF_OP_MAP, mm);
+	op->addr = vma->start;
+	op->end = vma->end;
+	op->vm_flags = flags;
+	op->pgoff = vma->pgoff;
+	op->file = vma->file;
+	if (vma->implicit)
+		op->flags = RF_OP_INFERRED;
+	return world_vma_insert(tracker->world, mm, vma);
+}
+
+bool is_private_writable(const struct world_vma *vma)
+{
+	return (vma->flags & (RF_VM_WRITE | RF_VM_SHARED)) == RF_VM_WRITE;
+}
+
+/* ---- made up and grown ----------------------------------------------------------------------- */
+
+/* How far below the stack a fault may grow it. */
+#define STACK_GROWTH_MAX BIT_ULL(30)
+
+static struct world_vma *grow_stack(struct rf_tracker *tracker, struct world_mm *mm, u64 addr)
+{
+	struct world_vma *vma = world_vma_next(mm, addr, NULL);
+	u64 start = ALIGN_DOWN(addr, BIT_ULL(tracker->page_shift));
+	struct rf_op *op;
+
+	if (!vma || !(vma->flags & RF_VM_GROWSDOWN) || vma->end - addr > STACK_GROWTH_MAX)
+		return NULL;
+	op = emit(tracker, RF_OP_VMA_GROW, mm);
+	op->addr = start;
+	op->end = vma->start;
+	vma->pgoff -= (vma->start - start) >> tracker->page_shift;
+	vma->start = start;
+	return vma;
+}
+
+struct world_vma *fault_vma(struct rf_tracker *tracker, struct world_mm *mm, u64 addr)
+{
+	struct world_vma *vma = world_vma_find(mm, addr), guess;
+
+	if (!vma)
+		vma = grow_stack(tracker, mm, addr);
+	if (vma)
+		return vma;
+	memset(&guess, 0, sizeof(guess));
+	guess.start = ALIGN_DOWN(addr, BIT_ULL(tracker->page_shift));
+	guess.end = guess.start + BIT_ULL(tracker->page_shift);
+	guess.pgoff = vpn_of(tracker, addr);
+	guess.flags = RF_VM_READ | RF_VM_WRITE;
+	guess.implicit = true;
+	tracker->fidelity.inferred.vma_implicit++;
+	return map_vma(tracker, mm, &guess);
+}
+
+struct world_vma *written_vma(struct rf_tracker *tracker, struct world_mm *mm, u64 addr)
+{
+	struct world_vma *vma = world_vma_find(mm, addr);
+	u64 start = ALIGN_DOWN(addr, BIT_ULL(tracker->page_shift));
+	struct rf_op *op;
+
+	if (!vma || !vma->implicit || vma->flags & RF_VM_WRITE)
+		return vma;
+	op = emit(tracker, RF_OP_VMA_FLAGS, mm);
+	op->addr = start;
+	op->end = start + BIT_ULL(tracker->page_shift);
+	op->vm_flags = RF_VM_WRITE;
+	world_vma_set_flags(tracker->world, mm, op->addr, op->end, RF_VM_WRITE, 0);
+	return world_vma_find(mm, addr);
+}
+
+/* ---- unmapped -------------------------------------------------------------------------------- */
+
+void unmap_range(struct rf_tracker *tracker, struct world_mm *mm, const struct task *task, u64 start, u64 end, u8 why)
+{
+	struct rf_op *op;
+
+	if (start >= end)
+		return;
+	op = emit(tracker, RF_OP_MUNMAP, mm);
+	op->addr = start;
+	op->end = end;
+	op->why = why;
+	op->flags = nested_gather(mm, task);
+	world_vma_remove(tracker->world, mm, start, end);
+	world_zap(tracker->world, mm, vpn_of(tracker, start), vpn_of(tracker, end));
+}
+
+void zap_range(struct rf_tracker *tracker, struct task *task, u64 start, u64 end, u8 why)
+{
+	struct rf_op *op;
+
+	if (start >= end)
+		return;
+	op = emit(tracker, RF_OP_ZAP, task->mm);
+	op->addr = start;
+	op->end = end;
+	op->why = why;
+	op->flags = nested_gather(task->mm, task);
+	world_zap(tracker->world, task->mm, vpn_of(tracker, start), vpn_of(tracker, end));
+}

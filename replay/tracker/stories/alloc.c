@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+/* Page frames that are allocated or freed, some of them although the model still maps them. */
+#include "engine/ops.h"
+#include "replay/tracker/allocs.h"
+#include "replay/tracker/effects/anon.h"
+#include "replay/tracker/effects/unmap.h"
+#include "replay/tracker/handlers.h"
+#include "replay/tracker/stories/call.h"
+#include "replay/tracker/stories/fault.h"
+#include "replay/tracker/tasks.h"
+#include "replay/tracker/tracking.h"
+
+/*
+ * A page frame that the model maps somewhere was freed, or allocated anew. If reclaim is known to have taken pages of
+ * that address space, this is one of them. Otherwise an unmapping was missed, or a copy: the entry stays, because it
+ * is more likely to hold another page than none, but which page is not known any more.
+ */
+static void resolve_freed(struct rf_tracker *tracker, const struct task *task, u64 pfn, u64 *anomaly)
+{
+	const struct world_map *maps;
+	size_t nr = rmap_collect(tracker->world, pfn, &maps);
+
+	for (size_t i = 0; i < nr; i++) {
+		struct world_mm *mm = world_mm(tracker->world, maps[i].mm);
+		u64 vpn = maps[i].vpn;
+		world_pte pte = mm ? world_get(mm, vpn) : 0;
+		bool reclaimed;
+
+		if (!world_pte_mapped(pte) || world_pte_pfn(pte) != pfn)
+			continue;
+		/* A collapse frees the small pages before it says that it has succeeded. */
+		if (task->collapse_known && task->collapse_mm == mm->id &&
+		    vpn - task->collapse_vpn < BIT_ULL(tracker->pmd_order))
+			continue;
+		switch (world_pte_kind(pte)) {
+		case WORLD_ANON:
+			reclaimed = mm->swapped || (pte & WORLD_LAZYFREE && mm->unmapped[RF_RSS_ANON]);
+			break;
+		case WORLD_SHMEM:
+			reclaimed = mm->unmapped[RF_RSS_SHMEM];
+			break;
+		default:
+			reclaimed = mm->unmapped[RF_RSS_FILE];
+		}
+		if (reclaimed) {
+			unmap_one(tracker, mm, vpn, pte, anomaly == &tracker->fidelity.anomalies.free_of_mapped
+							 ? 0 : RF_OP_INFERRED);
+			continue;
+		}
+		++*anomaly;
+		world_set(tracker->world, mm, vpn, (pte & ~WORLD_PFN_MASK) | world_invent_pfn(tracker->world, 0));
+	}
+}
+
+static void resolve_folio(struct rf_tracker *tracker, const struct task *task, u64 pfn, u32 order, u64 *anomaly)
+{
+	for (u64 i = 0; i < BIT_ULL(order); i++) {
+		struct world_page *page = world_page_find(tracker->world, pfn + i);
+
+		if (!page)
+			continue;
+		if (page->mm)
+			resolve_freed(tracker, task, pfn + i, anomaly);
+		if (page->slot)
+			slot_page_freed(tracker->world, pfn + i);
+	}
+}
+
+/*
+ * Shared futexes hash the page behind the word, and get it with FOLL_WRITE: the only call of no other interest whose
+ * address we know. Anything else is found by the next fault or snapshot at its place.
+ */
+static void stray_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 order)
+{
+	struct world_vma *vma;
+	world_pte pte;
+	u64 vpn;
+
+	if (task->call.kind == RF_SYS_FUTEX && task->mm && task->mm->known && !order &&
+	    task->call.args[0] < tracker->address_limit) {
+		vpn = vpn_of(tracker, task->call.args[0]);
+		vma = world_vma_find(task->mm, task->call.args[0]);
+		pte = world_get(task->mm, vpn);
+		if (vma && !(vma->flags & RF_VM_SHARED) && vma->flags & RF_VM_WRITE && world_pte_present(pte) &&
+		    !(pte & WORLD_WRITE)) {
+			tracker->fidelity.inferred.gup++;
+			copy_page(tracker, task->mm, vma, vpn, pfn, RF_OP_POPULATE | RF_OP_INFERRED);
+			task->flush_due = true;
+			return;
+		}
+	}
+	push_alloc(task, pfn, order);
+}
+
+void on_page_alloc(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	u64 pfn = record.f[0], gfp = record.f[2];
+	u32 order = (u32)min_u64(record.f[1], WORLD_ORDER_MAX);
+
+	if (pfn >= WORLD_INVENTED_PFN)
+		return;		/* failed */
+	resolve_folio(tracker, task, pfn, order, &tracker->fidelity.anomalies.alloc_of_mapped);
+	if (!is_user_alloc(gfp))
+		return;
+	if (fault_is_open(&task->fault) && (fault_pending(&task->fault) || task->fault.swapped_in)) {
+		if (!fault_alloc(tracker, task, pfn, order))
+			push_alloc(task, pfn, order);
+		return;
+	}
+	if (!populate_alloc(tracker, task, pfn, order))
+		stray_alloc(tracker, task, pfn, order);
+}
+
+void on_page_free(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	u64 pfn = record.f[0];
+	u32 order = (u32)min_u64(record.f[1], WORLD_ORDER_MAX);
+
+	if (pfn >= WORLD_INVENTED_PFN || drop_alloc(task, pfn))
+		return;
+	/*
+	 * shrink_folio_list(): no page is freed that a TLB may still map. What only its freeing tells to have been
+	 * unmapped was in the same batch. Amid a migration somebody else's page is freed, by an interrupt.
+	 */
+	if (!tracker->freeing && !tracker->nr_migrations)
+		reclaim_flush(tracker);
+	fault_page_freed(tracker, task, pfn);
+	resolve_folio(tracker, task, pfn, order, &tracker->fidelity.anomalies.free_of_mapped);
+	tracker->freeing = tracker->nr_flush_mms && !tracker->nr_migrations;
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The page cache: what is in it at the start of the recording, from a layout that
+ * may have been taken at its end, and how it changes.
+ */
+#include "replay/tracker/stories/cache.h"
+
+#include <errno.h>
+
+#include "replay/tracker/allocs.h"
+#include "replay/tracker/effects/file.h"
+#include "replay/tracker/effects/unmap.h"
+#include "replay/tracker/handlers.h"
+#include "replay/tracker/stream.h"
+#include "replay/tracker/tasks.h"
+#include "replay/tracker/tracking.h"
+
+static bool is_power_of_2(u64 x)
+{
+	return x && !(x & (x - 1));
+}
+
+/*
+ * Whether the page at index gets PG_readahead when a fault at the task's FILEMAP_FAULT reads: at three quarters of a
+ * window that begins half a window before the fault (or at 0), do_sync_mmap_readahead(); at the first page of the next
+ * window, page_cache_async_ra(). How big windows are is not told, but it is a power of two.
+ */
+static bool is_readahead_mark(const struct task_fault *fault, u32 file, u64 index)
+{
+	u64 distance = index - fault->index;
+
+	if (!fault_is_open(fault) || fault->filemap == FILE_NOT_SEEN || fault->file != file || index <= fault->index)
+		return false;
+	if (fault->filemap == FILE_CACHED)
+		return !fault->reads;
+	if (distance >= 8 && is_power_of_2(distance))
+		return true;
+	return index % 3 == 0 && index >= 24 && is_power_of_2(index / 3) && fault->index < index / 3 * 2;
+}
+
+void on_cache_add(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	u32 file = record_file(tracker, &record), order = (u32)min_u64(record.f[4], WORLD_ORDER_MAX);
+	u64 index = record.f[2], pfn = record.f[3];
+	struct world_page *page;
+
+	if (!file || pfn >= WORLD_INVENTED_PFN)
+		return;
+	drop_alloc(task, pfn);
+	folio_set(tracker->world, pfn, order);
+	page = world_page(tracker->world, pfn);
+	if (page)
+		page->readahead = is_readahead_mark(&task->fault, file, index);
+	fault_reads_page(&task->fault);
+	for (u64 i = 0; i < BIT_ULL(order); i++) {
+		cache_set(tracker->world, file, index + i, pfn + i);
+		if ((page = world_page(tracker->world, pfn + i)))
+			page->cached_at = (u32)(tracker->time >> 16);
+	}
+}
+
+void on_cache_delete(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	u32 file = record_file(tracker, &record), order = (u32)min_u64(record.f[4], WORLD_ORDER_MAX);
+	u64 index = record.f[2], pfn = record.f[3], cached;
+
+	if (!file || pfn >= WORLD_INVENTED_PFN)
+		return;
+	for (u64 i = 0; i < BIT_ULL(order); i++) {
+		if (cache_find(tracker->world, file, index + i, &cached)) {
+			/* An invented page at this place was this one. */
+			if (!world_pfn_known(cached))
+				unmap_cache_page(tracker, cached);
+			cache_clear(tracker->world, file, index + i);
+		}
+		unmap_cache_page(tracker, pfn + i);
+	}
+}
+
+/* ---- the state at the start ------------------------------------------------------------------ */
+
+static void start_layout(struct rf_tracker *tracker, const struct rf_record *record)
+{
+	u32 file = record_file(tracker, record), order = (u32)min_u64(record->f[5], WORLD_ORDER_MAX);
+	u64 index = record->f[2], nr = record->f[3], pfn = record->f[4];
+
+	if (!file)
+		return;
+	if (record->kind == RF_CACHE_FILE) {
+		file_get(tracker->world, file)->layout_time = record->time;
+		return;
+	}
+	if (pfn >= WORLD_INVENTED_PFN || nr > BIT_ULL(order))
+		return;
+	folio_set(tracker->world, folio_head(pfn, order), order);
+	for (u64 i = 0; i < nr; i++)
+		cache_set(tracker->world, file, index + i, pfn + i);
+}
+
+/* The first event of an index tells what it held before, if the layout was taken later. */
+static void start_event(struct rf_tracker *tracker, const struct rf_record *record)
+{
+	u32 file = record_file(tracker, record), order = (u32)min_u64(record->f[4], WORLD_ORDER_MAX);
+	u64 index = record->f[2], pfn = record->f[3];
+	bool first = false;
+
+	if (!file || pfn >= WORLD_INVENTED_PFN || record->time >= file_get(tracker->world, file)->layout_time)
+		return;
+	for (u64 i = 0; i < BIT_ULL(order); i++) {
+		if (!cache_first_event(tracker->world, file, index + i))
+			continue;
+		if (record->kind == RF_CACHE_ADD) {
+			cache_clear(tracker->world, file, index + i);
+			continue;
+		}
+		cache_set(tracker->world, file, index + i, pfn + i);
+		first = true;
+	}
+	if (first)
+		folio_set(tracker->world, folio_head(pfn, order), order);
+}
+
+static int start_pass(struct rf_tracker *tracker, const u64 kinds[2],
+		      void (*visit)(struct rf_tracker *tracker, const struct rf_record *record), struct rf_error *err)
+{
+	struct rf_merge *merge = rf_merge_open(tracker->reader, kinds, err);
+	size_t nr;
+
+	if (!merge)
+		return -ENOMEM;
+	while ((nr = rf_merge_read(merge, tracker->records, READ_AHEAD))) {
+		for (size_t i = 0; i < nr; i++) {
+			u8 kind = tracker->records[i].kind;
+
+			/* A cursor picks frames, not records. */
+			if (kinds[kind / 64] >> kind % 64 & 1)
+				visit(tracker, &tracker->records[i]);
+		}
+	}
+	rf_merge_close(merge);
+	return 0;
+}
+
+int page_cache_start(struct rf_tracker *tracker, struct rf_error *err)
+{
+	static const u64 layouts[2] = { 0, BIT_ULL(RF_CACHE_FILE - 64) | BIT_ULL(RF_CACHE_RUN - 64) };
+	static const u64 events[2] = { BIT_ULL(RF_CACHE_ADD) | BIT_ULL(RF_CACHE_DELETE), 0 };
+	int ret = start_pass(tracker, layouts, start_layout, err);
+
+	if (!ret)
+		ret = start_pass(tracker, events, start_event, err);
+	cache_forget_events(tracker->world);
+	return ret;
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A system call in progress. What it unmaps is applied at its first RSS change, because other threads may map the range
+ * anew before it returns.
+ */
+#include "replay/tracker/stories/call.h"
+
+#include "engine/ops.h"
+#include "replay/tracker/abi.h"
+#include "replay/tracker/effects/vma.h"
+#include "replay/tracker/stories/fault.h"
+#include "replay/tracker/stories/rss.h"
+#include "replay/tracker/tasks.h"
+#include "replay/tracker/tracking.h"
+
+static void zap_madvise(struct rf_tracker *tracker, struct task *task)
+{
+	static const struct {
+		u64 advice;
+		u8 why;
+	} whys[] = {
+		{ MADV_DONTNEED, RF_WHY_DONTNEED }, { MADV_DONTNEED_LOCKED, RF_WHY_DONTNEED },
+		{ MADV_REMOVE, RF_WHY_REMOVE }, { MADV_GUARD_INSTALL, RF_WHY_GUARD },
+	};
+	u64 end;
+
+	for (size_t i = 0; i < ARRAY_SIZE(whys); i++) {
+		if (task->call.args[2] != whys[i].advice ||
+		    !call_range(tracker, task->call.args[0], task->call.args[1], &end) || task->call.args[0] == end)
+			continue;
+		settle_others(tracker, task->mm, task, tracker->time);
+		zap_range(tracker, task, task->call.args[0], end, whys[i].why);
+	}
+}
+
+static void zap_brk(struct rf_tracker *tracker, struct task *task)
+{
+	u64 old = page_align(tracker, task->mm->brk), new = page_align(tracker, task->call.args[0]);
+
+	if (task->mm->brk_known && new < old && new)
+		settle_unmap(tracker, task->mm, task, new, old, RF_WHY_BRK);
+}
+
+static void zap_mremap(struct rf_tracker *tracker, struct task *task)
+{
+	const u64 *args = task->call.args;
+	u64 old_end, new_end, fixed_end;
+
+	if (!call_range(tracker, args[0], args[1], &old_end) || !call_range(tracker, args[0], args[2], &new_end))
+		return;
+	if (args[3] & MREMAP_FIXED && call_range(tracker, args[4], args[2], &fixed_end) &&
+	    world_vma_overlaps(task->mm, args[4], fixed_end))
+		settle_unmap(tracker, task->mm, task, args[4], fixed_end, RF_WHY_MREMAP);
+	if (new_end < old_end)
+		settle_unmap(tracker, task->mm, task, new_end, old_end, RF_WHY_MREMAP);
+}
+
+/* shmdt(): every piece of the segment that was attached at addr. */
+static void zap_shmdt(struct rf_tracker *tracker, struct task *task)
+{
+	struct world_mm *mm = task->mm;
+	u64 addr = task->call.args[0], start;
+	struct world_vma *vma = world_vma_find(mm, addr);
+	u32 file, index;
+
+	if (!vma || !vma->file)
+		return;
+	file = vma->file;
+	start = vma->start - (vma->pgoff << tracker->page_shift);
+	for (world_vma_next(mm, start, &index); index < mm->nr_vmas;) {
+		vma = mm->vmas[index];
+		if (vma->file != file || vma->start - (vma->pgoff << tracker->page_shift) != start) {
+			index++;
+			continue;
+		}
+		settle_unmap(tracker, mm, task, vma->start, vma->end, RF_WHY_SHMDT);
+	}
+}
+
+void call_zap(struct rf_tracker *tracker, struct task *task)
+{
+	struct task_call *call = &task->call;
+	u64 end;
+
+	if (call->stage == CALL_ZAPPED)
+		return;
+	call_zapped(call);
+	switch (call->kind) {
+	case RF_SYS_MUNMAP:
+		if (call_range(tracker, call->args[0], call->args[1], &end))
+			settle_unmap(tracker, task->mm, task, call->args[0], end, RF_WHY_MUNMAP);
+		break;
+	case RF_SYS_MMAP:
+		if (call->args[3] & MAP_FIXED && call_range(tracker, call->args[0], call->args[1], &end) &&
+		    world_vma_overlaps(task->mm, call->args[0], end))
+			settle_unmap(tracker, task->mm, task, call->args[0], end, RF_WHY_MMAP_FIXED);
+		break;
+	case RF_SYS_MADVISE:
+		zap_madvise(tracker, task);
+		break;
+	case RF_SYS_BRK:
+		zap_brk(tracker, task);
+		break;
+	case RF_SYS_MREMAP:
+		zap_mremap(tracker, task);
+		break;
+	case RF_SYS_SHMDT:
+		zap_shmdt(tracker, task);
+		break;
+	}
+}
+
+bool advice_zaps(u64 advice)
+{
+	return advice == MADV_DONTNEED || advice == MADV_DONTNEED_LOCKED || advice == MADV_REMOVE ||
+	       advice == MADV_GUARD_INSTALL;
+}
+
+void call_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delta)
+{
+	struct task_call *call = &task->call;
+	bool zaps = delta < 0;
+
+	switch (call->kind) {
+	case RF_SYS_MUNMAP:
+	case RF_SYS_SHMDT:
+		zaps = true;	/* percpu counters of two threads may add up to anything */
+		break;
+	case RF_SYS_MADVISE:
+		zaps = advice_zaps(call->args[2]);
+		break;
+	case RF_SYS_MMAP:
+	case RF_SYS_BRK:
+	case RF_SYS_MREMAP:
+		break;
+	default:
+		zaps = false;
+	}
+	if (member == RF_RSS_SWAP && delta > 0) {
+		task->mm->swapped += (u32)delta;
+		return;
+	}
+	call_defers(task);
+	if (zaps) {
+		call_zap(tracker, task);
+	} else if (call_populates(task) &&
+		   (delta > 0 || (!delta && (member == RF_RSS_FILE || member == RF_RSS_SHMEM)))) {
+		populate_event(tracker, task, &(struct populate_event){
+			.what = POPULATE_RSS, .member = member, .delta = delta });
+	} else if (delta > 0) {
+		if (member == RF_RSS_ANON && call->kind != RF_SYS_MADVISE) {
+			tracker->fidelity.inferred.gup++;
+			mark_inexact(tracker, task->mm);
+		}
+	} else if (delta < 0 && (call->kind != RF_SYS_MADVISE || call->args[2] == MADV_PAGEOUT)) {
+		task->mm->unmapped[member] += (u32)-delta;
+	}
+}
+
+static void end_call(struct rf_tracker *tracker, struct task *task)
+{
+	bool was_in_call = task->call.kind;
+
+	call_over(task);
+	if (task->mm && was_in_call)
+		check_rss(tracker, task->mm);
+}
+
+void call_abandon(struct rf_tracker *tracker, struct task *task)
+{
+	populate_end(tracker, task, false);
+	end_call(tracker, task);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* System calls in progress, what they populate, and what each does when it returns. */
+#ifndef REFOLD_REPLAY_TRACKER_STORIES_CALL_H
+#define REFOLD_REPLAY_TRACKER_STORIES_CALL_H
+
+#include "replay/world/world.h"
+
+struct populate_event;
+struct rf_tracker;
+struct task;
+
+#define VM_ACCESS (RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC)
+
+/* ---- call.c ---- */
+
+/* Apply what the call in progress unmaps, once. */
+void call_zap(struct rf_tracker *tracker, struct task *task);
+bool advice_zaps(u64 advice);
+/* An RSS change inside a call, outside any fault. */
+void call_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delta);
+/* It is over, whether or not its return was told. */
+void call_abandon(struct rf_tracker *tracker, struct task *task);
+
+/* ---- populate.c ---- */
+
+bool call_populates(const struct task *task);
+void populate_begin(struct rf_tracker *tracker, struct task *task, u64 start, u64 end, bool write, bool zero);
+/* Apply now if the range is known, else keep. */
+void populate_event(struct rf_tracker *tracker, struct task *task, const struct populate_event *event);
+void populate_end(struct rf_tracker *tracker, struct task *task, bool succeeded);
+bool populate_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 order);
+
+/* ---- the returns ---- */
+
+u16 prot_flags(u64 prot);	/* RF_VM_* of PROT_* */
+void mmap_return(struct rf_tracker *tracker, struct task *task, u64 ret);
+void brk_return(struct rf_tracker *tracker, struct task *task, u64 ret);
+void shmat_return(struct rf_tracker *tracker, struct task *task, u64 ret);
+void remap_file_pages_return(struct rf_tracker *tracker, struct task *task);
+void mprotect_return(struct rf_tracker *tracker, struct task *task, s64 ret);
+void mlock_return(struct rf_tracker *tracker, struct task *task, bool ok);
+void mlockall_return(struct rf_tracker *tracker, struct task *task, bool ok);
+void mremap_return(struct rf_tracker *tracker, struct task *task, u64 ret);
+void madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret);
+void process_vm_return(struct rf_tracker *tracker, struct task *task, s64 ret);
+
+/* ---- madvise.c ---- */
+
+void pageout_begins(struct rf_tracker *tracker, struct task *task);
+/* Thread tid unmaps the entry at vpn for reclaim, splits the folio there, has split it: by its madvise(), if any. */
+void advice_unmaps(struct rf_tracker *tracker, u32 tid, const struct world_mm *mm, u64 vpn);
+void advice_splits(struct rf_tracker *tracker, u32 tid, const struct world_mm *mm, u64 vpn);
+void advice_has_split(struct rf_tracker *tracker, u32 tid, const struct world_mm *mm);
+
+#endif

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Was the page that a task allocated after a write fault the copy that the fault made? A copy of an anonymous page
+ * leaves no record but the allocation; a page reused leaves none at all, and then the allocation is for something else:
+ * write(2) to tmpfs, say.
+ */
+#include "replay/tracker/abi.h"
+#include "replay/tracker/allocs.h"
+#include "replay/tracker/stories/fault.h"
+#include "replay/tracker/stream.h"
+#include "replay/tracker/tasks.h"
+#include "replay/tracker/tracking.h"
+
+/* An allocation this soon after a fault is the fault's, unless the page was the task's alone. */
+#define COPY_NS 200000
+
+/*
+ * wp_page_copy() goes on with an RSS change (of what was not anonymous) and the flush of ptep_clear_flush(), where
+ * flushes are recorded.
+ */
+static bool is_flushed(struct rf_tracker *tracker, const struct task *task, world_pte old)
+{
+	const struct rf_record *next;
+	size_t i = 0;
+
+	while ((next = next_of(tracker, task->tid, &i))) {
+		switch (next->kind) {
+		case RF_TLB_FLUSH:
+			if (next->f[0] >= RF_TLB_LOCAL && next->f[0] <= RF_TLB_REMOTE_SEND && next->f[1] == 1)
+				return true;
+			break;
+		case RF_RSS_STAT:
+			if (next->f[1] && world_pte_kind(old) != WORLD_ANON)
+				return true;
+			break;
+		case RF_PAGE_ALLOC:
+			if (is_user_alloc(next->f[2]))
+				return false;
+			break;
+		case RF_PAGE_FREE:
+		case RF_SWAP_WRITE:
+		case RF_CACHE_DELETE:
+			break;	/* reclaim, to make room for the page */
+		default:
+			return false;
+		}
+	}
+	return true;		/* not in sight */
+}
+
+/* Does any address space but this map a page of the folio? */
+static bool folio_is_shared(struct rf_tracker *tracker, const struct world_mm *mm, u64 pfn, u32 order)
+{
+	const struct world_map *maps;
+
+	pfn = folio_head(pfn, order);
+	for (u64 i = 0; i < BIT_ULL(order); i++) {
+		size_t nr = rmap_collect(tracker->world, pfn + i, &maps);
+
+		for (size_t m = 0; m < nr; m++)
+			if (maps[m].mm != mm->id)
+				return true;
+	}
+	return false;
+}
+
+/* wp_can_reuse_anon_folio(): before 6.15 no large folio, unless the page is known to be exclusive. */
+bool is_reusable(struct rf_tracker *tracker, const struct world_mm *mm, world_pte pte)
+{
+	u64 pfn = world_pte_pfn(pte);
+	u32 order;
+
+	if (world_pte_kind(pte) != WORLD_ANON)
+		return false;
+	if (pte & WORLD_EXCLUSIVE)
+		return true;
+	order = folio_order(tracker->world, pfn);
+	return (!order || tracker->reuses_large) && !folio_is_shared(tracker, mm, pfn, order);
+}
+
+bool is_contended(struct rf_tracker *tracker, const struct task *task)
+{
+	const u16 access = RF_FAULT_PRESENT | RF_FAULT_WRITE;
+	world_pte pte = world_get(task->mm, task->fault.vpn);
+
+	if ((task->fault.flags & access) != access || world_pte_kind(pte) != WORLD_ANON)
+		return false;
+	if (!is_reusable(tracker, task->mm, pte))
+		return true;
+	for (u32 i = 0; i < tracker->tasks.size; i++) {
+		const struct task *other = tracker->tasks.slots[i].value;
+
+		if (other && other != task && other->fault.stage == FAULT_COPIED &&
+		    world_pte_pfn(other->fault.replaced) == world_pte_pfn(pte))
+			return true;
+	}
+	return false;
+}
+
+bool is_copied(struct rf_tracker *tracker, const struct task *task, world_pte old)
+{
+	if (tracker->have_flushes)
+		return is_flushed(tracker, task, old);
+	if (old & WORLD_EXCLUSIVE)
+		return false;
+	if (task->fault.contended)
+		return true;
+	return tracker->time - task->fault.time < COPY_NS || !is_reusable(tracker, task->mm, old);
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+/* A new program: its address space is built from the arguments up, and takes the place of the old one. */
+#include "replay/tracker/stories/exec.h"
+
+#include <string.h>
+
+#include "engine/ops.h"
+#include "replay/tracker/effects/address_space.h"
+#include "replay/tracker/emit.h"
+#include "replay/tracker/handlers.h"
+#include "replay/tracker/stories/fault.h"
+#include "replay/tracker/stories/fork.h"
+#include "replay/tracker/stories/processes.h"
+#include "replay/tracker/tasks.h"
+#include "replay/tracker/tracking.h"
+
+/* The argument pages, where __bprm_mm_init() put them: top down from the highest stack address there is. */
+static void emit_arguments(struct rf_tracker *tracker, const struct task_exec *exec, const struct world_mm *mm)
+{
+	u64 top = tracker->stack_top_max, page = BIT_ULL(tracker->page_shift), size = exec->nr * page;
+	struct rf_op *op;
+
+	op = emit(tracker, RF_OP_MAP, mm);
+	op->addr = top - max_u64(size, page);
+	op->end = top;
+	op->vm_flags = RF_VM_READ | RF_VM_WRITE | RF_VM_GROWSDOWN;
+	op->pgoff = vpn_of(tracker, op->addr);
+	for (u32 i = 0; i < exec->nr; i++) {
+		op = emit(tracker, RF_OP_FAULT_ANON, mm);
+		op->addr = top - (i + 1) * page;
+		op->pfn = exec->pages[i];
+		op->nr = 1;
+		op->flags = RF_OP_EXEC | RF_OP_WRITE | RF_OP_POPULATE;
+	}
+}
+
+/*
+ * The point of no return. exec_mmap() follows, but before it the kernel may still write to the old address space
+ * (mm_release() clears the tid): the first record about the new one tells that it is in place.
+ */
+void on_prepare_exec(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	fault_close(tracker, task);
+	task->exec.due = true;
+	/* de_thread(): a thread that is not the leader goes on under the leader's tid. */
+	if (task->pid && task->pid != task->tid) {
+		struct task *leader = task_get(tracker, task->pid);
+
+		if (leader)
+			leader->exec_from = task->tid;
+	}
+}
+
+/* setup_arg_pages(): stack_expand */
+#define STACK_FIRST_GROWTH (128 * 1024)
+
+/* setup_arg_pages(): the stack moves to its random place and grows to its first size. */
+void place_stack(struct rf_tracker *tracker, struct task *task, const struct world_vma *vma)
+{
+	u64 page = BIT_ULL(tracker->page_shift), top = tracker->stack_top_max;
+	struct task_exec *exec = &task->exec;
+	struct world_mm *mm = task->mm;
+	u64 size = max_u64(exec->nr, 1) * page, vpn;
+	struct world_vma *stack;
+	struct rf_op *op;
+
+	exec->stack_placed = true;
+	mm->settling = false;
+	op = emit(tracker, RF_OP_EXEC_STACK, mm);
+	op->addr = top - size;
+	op->end = top;
+	op->addr2 = vma->end;
+	if (vma->start < vma->end - size) {
+		op = emit(tracker, RF_OP_VMA_GROW, mm);
+		op->addr = vma->start;
+		op->end = vma->end - size;
+	}
+	world_vma_remove(tracker->world, mm, vma->start, vma->end);
+	stack = world_vma_insert(tracker->world, mm, vma);
+	if (stack)
+		stack->anon_vma = true;
+	vpn = vpn_of(tracker, vma->end);
+	for (u32 i = 0; i < exec->nr && vma->end - vma->start > i * page; i++) {
+		folio_set(tracker->world, exec->pages[i], 0);
+		world_set(tracker->world, mm, vpn - 1 - i,
+			  world_mkpte(WORLD_ANON, exec->pages[i], WORLD_WRITE | WORLD_EXCLUSIVE));
+	}
+}
+
+/* Where the stack lies without address space randomisation; with it nobody can tell, and the pages are written off. */
+static void guess_stack(struct rf_tracker *tracker, struct task *task)
+{
+	struct world_vma vma = { .end = tracker->stack_top_max, .name = RF_VMA_STACK };
+
+	vma.start = vma.end - max_u64(task->exec.nr, 1) * BIT_ULL(tracker->page_shift) - STACK_FIRST_GROWTH;
+	vma.pgoff = vpn_of(tracker, vma.start);
+	vma.flags = RF_VM_READ | RF_VM_WRITE | RF_VM_GROWSDOWN;
+	place_stack(tracker, task, &vma);
+}
+
+void exec_switch(struct rf_tracker *tracker, struct task *task)
+{
+	struct task_exec *exec = &task->exec;
+	struct world_mm *mm = exec->mm, *old;
+
+	fault_close(tracker, task);
+	if (!mm)
+		mm = world_mm_new(tracker->world);
+	if (!mm)
+		return;
+	exec->mm = NULL;
+	exec->building = exec->due = false;
+	exec->loading = true;
+	exec->stack_placed = false;
+	task->orphans = 0;
+	old = task_leave_mm(task);
+	if (old)
+		end_mm(tracker, old, RF_WHY_EXEC);
+	mm->known = true;
+	mm->settling = true;
+	mm_set_pid(tracker, mm, task->pid ? task->pid : task->tid);
+	tracker->fidelity.mms++;
+	emit(tracker, RF_OP_MM_NEW, mm);
+	emit_arguments(tracker, exec, mm);
+	task_set_mm(tracker, task, mm);
+	if (!tracker->have_side_band)
+		guess_stack(tracker, task);
+}
+
+/*
+ * Without sched_prepare_exec and side band the first RSS change of the new address space tells that it is in place; the
+ * fault it belongs to began there, not in the old one.
+ */
+void exec_enter(struct rf_tracker *tracker, struct task *task)
+{
+	struct task_fault fault = task->fault;
+
+	if (fault.stage == FAULT_OPEN)
+		fault_drop(task);
+	exec_switch(tracker, task);
+	if (fault.stage == FAULT_OPEN && task->mm)
+		fault_follows(task, &fault);
+}
+
+void exec_take_over(struct rf_tracker *tracker, struct task *task)
+{
+	struct task *from = task->exec_from ? task_find(tracker, task->exec_from) : NULL;
+	u64 *pages = task->exec.pages;
+	u32 size = task->exec.size;
+
+	task->exec_from = 0;
+	if (!from || from == task || !(from->exec.loading || from->exec.due))
+		return;
+	task_set_mm(tracker, task, from->mm);
+	task_set_mm(tracker, from, NULL);
+	task->exec = from->exec;
+	call_moves(from, task);
+	task->dead = false;
+	memset(&from->exec, 0, sizeof(from->exec));
+	from->exec.pages = pages;
+	from->exec.size = size;
+	from->dead = true;
+}
+
+void on_exec(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	u32 old_tid = (u32)record.f[0];
+
+	if (old_tid && old_tid != task->tid && !task->exec.loading) {
+		task->exec_from = old_tid;
+		exec_take_over(tracker, task);
+	}
+	/* No side band, or a kernel without sched_prepare_exec. */
+	if (!task->exec.loading)
+		exec_switch(tracker, task);
+	task->pid = task->tid;
+	if (task->mm)
+		mm_set_pid(tracker, task->mm, task->pid);
+}
+
+void exec_return(struct rf_tracker *tracker, struct task *task, s64 ret)
+{
+	(void)ret;
+	if (task->exec.mm)
+		world_mm_free(tracker->world, task->exec.mm);
+	task->exec.mm = NULL;
+	task->exec.building = task->exec.due = task->exec.loading = false;
+	if (task->child)
+		drop_child(tracker, task);
+}

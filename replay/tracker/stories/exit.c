@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+/* Threads that exit, and address spaces with the last of theirs. */
+#include "replay/tracker/stories/exit.h"
+
+#include "engine/ops.h"
+#include "replay/tracker/effects/address_space.h"
+#include "replay/tracker/handlers.h"
+#include "replay/tracker/stories/call.h"
+#include "replay/tracker/stories/fault.h"
+#include "replay/tracker/stories/fork.h"
+#include "replay/tracker/stories/processes.h"
+#include "replay/tracker/stories/snapshot.h"
+#include "replay/tracker/tasks.h"
+#include "replay/tracker/tracking.h"
+
+static void exit_mm(struct rf_tracker *tracker, struct task *task)
+{
+	struct world_mm *mm = task_leave_mm(task);
+
+	if (!mm->pid)
+		mm_set_pid(tracker, mm, task->pid ? task->pid : task->tid);
+	write_page_table(tracker, mm);
+	end_mm(tracker, mm, RF_WHY_PROCESS_EXIT);
+}
+
+/* The thread's part in its address space ends, and that of what it was doing. */
+static void leave(struct rf_tracker *tracker, struct task *task)
+{
+	fault_close(tracker, task);
+	call_abandon(tracker, task);
+	drop_child(tracker, task);
+	if (task->exec.mm) {
+		world_mm_free(tracker->world, task->exec.mm);
+		task->exec.mm = NULL;
+	}
+	task->exec.building = task->exec.due = task->exec.loading = false;
+	if (task_linger(task))
+		exit_mm(tracker, task);
+}
+
+/*
+ * Until 6.15 sched_process_exit comes after exit_mm(). The side band's exit stands in (exits_late); without one, as in
+ * an imported trace, the first pages that go tell of it.
+ */
+void exit_begins(struct rf_tracker *tracker, struct task *task)
+{
+	task->mm->rss_fresh = 0;	/* counts what is gone already */
+	leave(tracker, task);
+}
+
+static void exit_task(struct rf_tracker *tracker, struct task *task)
+{
+	leave(tracker, task);
+	task->dead = true;
+	if (task->orphans)
+		tracker->fidelity.anomalies.unknown_task++;
+	task->orphans = 0;
+}
+
+void on_sched_exit(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	if (!tracker->exits_late)
+		exit_task(tracker, task);
+}
+
+void on_side_band_exit(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	if (tracker->exits_late)
+		exit_task(tracker, task);
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Page faults. A FAULT record opens a window; what the kernel then says in the task's context tells what the fault did
+ * (inside_fault.c). Entries are set at the record that commits them (the RSS change; for a copy the allocation), not at
+ * the fault: that keeps threads of one address space in order.
+ */
+#include "replay/tracker/stories/fault.h"
+
+#include "replay/tracker/handlers.h"
+#include "replay/tracker/stories/call.h"
+#include "replay/tracker/tasks.h"
+#include "replay/tracker/tracking.h"
+
+/*
+ * Without an error code the model tells whether the entry was present, and then only a write can have faulted. A known
+ * write to a page-cache page that the model holds writable comes after writeback has cleaned it.
+ */
+static u16 flags_from_model(struct rf_tracker *tracker, struct task *task, u64 vpn, u16 flags)
+{
+	world_pte pte;
+
+	settle_others(tracker, task->mm, task, tracker->time);
+	pte = world_get(task->mm, vpn);
+	if (flags & RF_FAULT_WRITE && world_pte_kind(pte) == WORLD_FILE && pte & WORLD_WRITE)
+		check_write_protected(tracker, task->mm, vpn, pte);
+	flags &= ~RF_FAULT_PRESENT;
+	if (!(flags & RF_FAULT_WRITE_KNOWN))
+		flags &= ~RF_FAULT_WRITE;
+	if (!world_pte_present(pte))
+		return flags;
+	flags |= RF_FAULT_PRESENT;
+	if (!(flags & RF_FAULT_WRITE_KNOWN) && !(pte & WORLD_WRITE))
+		flags |= RF_FAULT_WRITE;
+	return flags;
+}
+
+/*
+ * The open fault has changed nothing and begins again: taken with faults disabled, or retried because its lock had to
+ * be dropped.
+ */
+static bool is_repeated(const struct task_fault *fault, u64 vpn, u16 flags)
+{
+	const u16 access = RF_FAULT_WRITE | (flags & RF_FAULT_UNKNOWN ? 0 : RF_FAULT_PRESENT);
+
+	if (fault->stage != FAULT_OPEN || fault_waits(fault) || fault->vpn != vpn)
+		return false;
+	if (flags & RF_FAULT_UNKNOWN && !(flags & RF_FAULT_WRITE_KNOWN))
+		return false;
+	return flags & RF_FAULT_RETRY || (fault->flags & access) == (flags & access);
+}
+
+void on_fault(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	u64 addr = record.f[0], vpn = vpn_of(tracker, addr);
+	u16 flags = (u16)record.f[1];
+	struct task_fault *fault = &task->fault;
+
+	if (task->mm && is_repeated(fault, vpn, flags)) {
+		fault_applied(fault);
+		fault_none(tracker, task);
+	}
+	fault_close(tracker, task);
+	task->nr_allocs = 0;
+	/* Back in user mode: a call whose return no record told is over. */
+	if (task->call.kind && !(flags & (RF_FAULT_KERNEL | RF_FAULT_UNKNOWN)))
+		call_abandon(tracker, task);
+	/* Remote: not this address space; what it does is seen otherwise, if at all. */
+	if (addr >= tracker->address_limit || flags & RF_FAULT_REMOTE)
+		return;
+	if (!task->mm) {
+		task->orphans++;
+		return;
+	}
+	if (!task->mm->known)
+		return;
+	if (flags & RF_FAULT_UNKNOWN)
+		flags = flags_from_model(tracker, task, vpn, flags);
+	else
+		check_fault(tracker, task, vpn, flags);
+	fault_begins(task, addr, vpn, flags, record.time);
+	fault_contends(fault, is_contended(tracker, task));
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+/* Records of file pages that are mapped, by a fault or by GUP. */
+#include "engine/ops.h"
+#include "replay/tracker/effects/file.h"
+#include "replay/tracker/effects/vma.h"
+#include "replay/tracker/handlers.h"
+#include "replay/tracker/stories/call.h"
+#include "replay/tracker/tasks.h"
+#include "replay/tracker/tracking.h"
+
+static void fault_map_pages(struct rf_tracker *tracker, struct task *task, u32 file, u64 first, u64 last)
+{
+	struct task_fault *fault = &task->fault;
+	struct world_mm *mm = task->mm;
+	struct world_vma *vma = fault_vma(tracker, mm, fault->addr);
+	s64 delta = fault_waits(fault) ? fault->delta : -1;
+	bool shmem = fault_waits(fault) && fault->member == RF_RSS_SHMEM;
+
+	if (!vma)
+		return;
+	if (vma->implicit && !vma->file) {
+		adopt_file(tracker, mm, fault->vpn, file, first, last);
+		vma = world_vma_find(mm, fault->addr);
+		if (!vma)
+			return;
+	}
+	learn_file(tracker, mm, vma, file);
+	fault_placed(task);
+	map_file_range(tracker, mm, vma, fault->vpn, task->tid, first, last, delta, shmem, 0);
+	if (world_pte_present(world_get(mm, fault->vpn)))
+		fault_applied(fault);
+}
+
+void on_map_pages(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	u32 file = record_file(tracker, &record);
+	u64 first = record.f[2], last = record.f[3];
+	struct world_vma *vma;
+
+	if (!task->mm || !task->mm->known || last < first)
+		return;
+	last = min_u64(last, first + WINDOW_MAX - 1);
+	if (fault_is_open(&task->fault) && task->fault.stage != FAULT_COPIED &&
+	    (fault_pending(&task->fault) || fault_waits(&task->fault))) {
+		fault_map_pages(tracker, task, file, first, last);
+		return;
+	}
+	if (call_populates(task)) {
+		populate_event(tracker, task, &(struct populate_event){
+			.what = POPULATE_MAP, .file = file, .index = first, .last = last });
+		return;
+	}
+	/* GUP in a call we do not follow, but the file tells the place. */
+	vma = vma_by_file(tracker, task->mm, file, first);
+	if (vma) {
+		tracker->fidelity.inferred.gup++;
+		map_file_range(tracker, task->mm, vma, vpn_of(tracker, vma->start) + first - vma->pgoff, 0,
+			       first, last,
+			       task->populate.delta_seen ? task->populate.delta : -1,
+			       task->populate.member == RF_RSS_SHMEM, RF_OP_POPULATE | RF_OP_INFERRED);
+		task->populate.delta_seen = false;
+	}
+}
+
+void on_filemap_fault(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	u32 file = record_file(tracker, &record);
+	struct task_fault *fault = &task->fault;
+	struct world_page *page;
+	struct world_vma *vma;
+	u64 pfn;
+
+	if (!task->mm || !task->mm->known)
+		return;
+	if (fault_pending(fault)) {
+		/* What fault-around did before is told; what is left of its RSS change was the page itself. */
+		fault_reaches_file(fault, file, record.f[2], cache_find(tracker->world, file, record.f[2], &pfn));
+		/* do_async_mmap_readahead() takes the mark away. */
+		if (fault->filemap == FILE_CACHED && (page = world_page_find(tracker->world, pfn)))
+			page->readahead = 0;
+		vma = fault_vma(tracker, task->mm, fault->addr);
+		if (vma && vma->implicit && !vma->file)
+			vma->pgoff = record.f[2];
+		if (vma)
+			learn_file(tracker, task->mm, vma, file);
+		return;
+	}
+	if (call_populates(task))
+		populate_event(tracker, task, &(struct populate_event){
+			.what = POPULATE_FILE, .file = file, .index = record.f[2] });
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+/* New threads and processes. */
+#include "replay/tracker/stories/fork.h"
+
+#include <string.h>
+
+#include "engine/ops.h"
+#include "replay/tracker/abi.h"
+#include "replay/tracker/effects/address_space.h"
+#include "replay/tracker/emit.h"
+#include "replay/tracker/handlers.h"
+#include "replay/tracker/stories/fault.h"
+#include "replay/tracker/stories/processes.h"
+#include "replay/tracker/stories/rss.h"
+#include "replay/tracker/stream.h"
+#include "replay/tracker/tasks.h"
+#include "replay/tracker/tracking.h"
+
+/*
+ * dup_mmap() ends with the last RSS change of the child inside the parent's clone: what other threads of the parent do
+ * after it is not copied. NEWTASK comes later, so look ahead.
+ */
+void find_fork_point(struct rf_tracker *tracker, struct task *task)
+{
+	u64 flags = task->call.args[0];
+	const struct rf_record *record;
+	u32 tid = task->tid;
+	u64 found = 0;
+
+	task->fork_at = 0;
+	if (!task->mm || !task->mm->known || (flags != RF_CLONE_UNKNOWN && flags & CLONE_VM))
+		return;
+	for (size_t i = 0; (record = look_ahead(tracker, i)); i++) {
+		if (record->tid != tid)
+			continue;
+		if (record->kind == RF_RSS_STAT && !record->f[1] && !mm_by_id(tracker, (u32)record->f[0]))
+			found = tracker->record + 1 + i;
+		else if (record->kind == RF_NEWTASK && !(record->f[1] & CLONE_VM))
+			task->fork_at = found;
+		if (record->kind == RF_NEWTASK || record->kind == RF_SYS_RET)
+			break;
+	}
+}
+
+void fork_mm(struct rf_tracker *tracker, struct task *task)
+{
+	struct world_mm *parent = task->mm, *child = task->child;
+	struct rf_op *op;
+
+	if (child->known || !parent || !parent->known)
+		return;
+	settle_others(tracker, parent, task, task->call.time);
+	op = emit(tracker, RF_OP_FORK, parent);
+	op->mm2 = child->id;
+	world_fork(tracker->world, parent, child);
+	tracker->fidelity.mms++;
+	tracker->fidelity.inexact_mms += child->inexact;
+}
+
+void drop_child(struct rf_tracker *tracker, struct task *task)
+{
+	if (!task->child)
+		return;
+	if (task->child->known)
+		end_mm(tracker, task->child, RF_WHY_PROCESS_EXIT);
+	else
+		world_mm_free(tracker->world, task->child);
+	task->child = NULL;
+}
+
+/* A tid that was used before: its structure starts anew, its buffers stay. */
+static void reset_task(struct rf_tracker *tracker, struct task *task)
+{
+	struct populate_event *queue = task->populate.queue;
+	u32 queue_size = task->populate.size, pages_size = task->exec.size, gups_size = task->gups_size, tid = task->tid;
+	u64 *pages = task->exec.pages;
+	struct task_gup *gups = task->gups;
+
+	drop_child(tracker, task);
+	task_set_mm(tracker, task, NULL);
+	if (task->exec.mm)
+		world_mm_free(tracker->world, task->exec.mm);
+	memset(task, 0, sizeof(*task));
+	task->tid = tid;
+	task->populate.queue = queue;
+	task->populate.size = queue_size;
+	task->exec.pages = pages;
+	task->exec.size = pages_size;
+	task->gups = gups;
+	task->gups_size = gups_size;
+}
+
+void on_newtask(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	u64 flags = record.f[1];
+	u32 tid = (u32)record.f[0];
+	struct task *child;
+
+	fault_close(tracker, task);
+	if (tid == task->tid || !tid)
+		return;
+	child = task_get(tracker, tid);
+	if (!child)
+		return;
+	reset_task(tracker, child);
+	child->stream = record.stream;
+	child->pid = flags & CLONE_THREAD ? task->pid : tid;
+	if (!(flags & CLONE_THREAD))
+		begin_process(tracker, task, child);
+	if (flags & CLONE_VM) {
+		task_set_mm(tracker, child, task->mm);
+		return;
+	}
+	if (task->mm && task->mm->known && !(task->child && task->child->known)) {
+		if (!task->child)
+			task->child = world_mm_new(tracker->world);
+		if (!task->child)
+			return;
+		tracker->fidelity.inferred.fork_point++;
+		fork_mm(tracker, task);
+	}
+	if (task->child) {
+		mm_set_pid(tracker, task->child, child->pid);
+		task_set_mm(tracker, child, task->child);
+		check_rss(tracker, task->child);
+		task->child = NULL;
+	}
+}

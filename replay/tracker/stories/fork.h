@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* New threads and processes. */
+#ifndef REFOLD_REPLAY_TRACKER_STORIES_FORK_H
+#define REFOLD_REPLAY_TRACKER_STORIES_FORK_H
+
+#include "base/types.h"
+
+struct rf_tracker;
+struct task;
+
+void find_fork_point(struct rf_tracker *tracker, struct task *task);
+void fork_mm(struct rf_tracker *tracker, struct task *task);
+/* The child in the making will not be. */
+void drop_child(struct rf_tracker *tracker, struct task *task);
+
+#endif

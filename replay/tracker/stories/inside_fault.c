@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+/* What the records inside an open fault tell: allocations, and the RSS change that commits it. */
+#include "engine/ops.h"
+#include "replay/tracker/allocs.h"
+#include "replay/tracker/effects/anon.h"
+#include "replay/tracker/effects/file.h"
+#include "replay/tracker/effects/unmap.h"
+#include "replay/tracker/effects/vma.h"
+#include "replay/tracker/stories/fault.h"
+#include "replay/tracker/stream.h"
+#include "replay/tracker/tasks.h"
+#include "replay/tracker/tracking.h"
+
+/*
+ * Only the model says that the entry holds a page of a file. Had it been there, a copy would say next that this page is
+ * gone; do_cow_fault(), which fills an empty entry, looks for it in the page cache, and may begin again for that.
+ */
+static bool was_empty(struct rf_tracker *tracker, const struct task *task)
+{
+	const struct task_fault *fault = &task->fault;
+	enum world_kind kind = world_pte_kind(world_get(task->mm, fault->vpn));
+	const struct rf_record *next;
+	size_t i = 0;
+
+	if (!(fault->flags & RF_FAULT_UNKNOWN) || fault->stage != FAULT_OPEN || (kind != WORLD_FILE && kind != WORLD_SHMEM))
+		return false;
+	next = next_of(tracker, task->tid, &i);
+	if (!next)
+		return false;
+	if (next->kind == RF_FAULT)
+		return vpn_of(tracker, next->f[0]) == fault->vpn;
+	return next->kind == RF_FILEMAP_FAULT ||
+	       (next->kind == RF_RSS_STAT && next->f[1] && next->f[2] == RF_RSS_ANON);
+}
+
+bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 order)
+{
+	struct task_fault *fault = &task->fault;
+	struct world_mm *mm = task->mm;
+	struct world_vma *vma;
+	world_pte pte;
+	bool may_copy;
+
+	if (!mm || fault->stage == FAULT_COPIED || order)
+		return false;
+	if (was_empty(tracker, task)) {
+		unmap_unseen(tracker, mm, fault->vpn, world_get(mm, fault->vpn));
+		fault_found_none(fault);
+		return false;
+	}
+	may_copy = !fault_pending(fault) ? fault->swapped_in
+				  : (fault->flags & RF_FAULT_PRESENT) &&
+					    (fault->flags & (RF_FAULT_WRITE | RF_FAULT_UNKNOWN));
+	if (!may_copy || (fault->swapped_in && !(fault->flags & (RF_FAULT_WRITE | RF_FAULT_UNKNOWN))))
+		return false;
+	vma = fault->flags & RF_FAULT_WRITE ? written_vma(tracker, mm, fault->addr)
+					    : world_vma_find(mm, fault->addr);
+	pte = fault->stage == FAULT_GUESSED ? fault->replaced : world_get(mm, fault->vpn);
+	if (!vma || !is_private_writable(vma) || !world_pte_present(world_get(mm, fault->vpn)) || pte & WORLD_WRITE)
+		return false;
+	if (!is_copied(tracker, task, pte))
+		return false;
+	fault_copied(fault, pte, pfn);
+	task->flush_due = true;
+	copy_page(tracker, mm, vma, fault->vpn, pfn, 0);
+	return true;
+}
+
+/* wp_page_copy() lost a race and threw its page away. */
+void fault_page_freed(struct rf_tracker *tracker, struct task *task, u64 pfn)
+{
+	struct task_fault *fault = &task->fault;
+	world_pte now;
+
+	if (fault->stage != FAULT_COPIED || fault->copied_pfn != pfn || !task->mm)
+		return;
+	now = world_get(task->mm, fault->vpn);
+	if (world_pte_kind(now) != WORLD_ANON || world_pte_pfn(now) != pfn)
+		return;
+	world_set(tracker->world, task->mm, fault->vpn, fault->replaced);
+	task->flush_due = false;
+}
+
+static void fault_anon(struct rf_tracker *tracker, struct task *task, s64 delta)
+{
+	struct task_fault *fault = &task->fault;
+	struct world_vma *vma = fault_vma(tracker, task->mm, fault->addr);
+	world_pte pte = world_get(task->mm, fault->vpn);
+	struct task_alloc alloc;
+	u16 flags = 0;
+
+	if (!vma)
+		return;
+	if (world_pte_kind(pte) == WORLD_SWAP) {
+		fault_swap_in(tracker, task, vma, pte, delta);
+		return;
+	}
+	if (!take_alloc(task, delta > 0 ? (u64)delta : 1, &alloc)) {
+		if (fault->stage == FAULT_COPIED || delta <= 0)
+			return;		/* the RSS side of a copy */
+		alloc.order = (u32)(63 - __builtin_clzll((u64)delta));
+		if (alloc.order > tracker->pmd_order)
+			alloc.order = tracker->pmd_order;
+		alloc.pfn = world_invent_pfn(tracker->world, alloc.order);
+		tracker->fidelity.inferred.order_from_rss++;
+		if (tracker->have_allocs)
+			tracker->fidelity.anomalies.rss_without_alloc++;
+		flags = RF_OP_INFERRED;
+	} else if (delta != (s64)BIT_ULL(alloc.order) && task->mm->users == 1) {
+		tracker->fidelity.anomalies.rss_order_mismatch++;
+	}
+	fault_applied(fault);
+	task->nr_allocs = 0;
+	set_anon(tracker, task->mm, vma, fault->vpn, alloc.pfn, alloc.order, flags);
+}
+
+static void fault_shmem(struct rf_tracker *tracker, struct task *task, s64 delta)
+{
+	struct task_fault *fault = &task->fault;
+	struct world_vma *vma = fault_vma(tracker, task->mm, fault->addr);
+	struct task_alloc alloc;
+	u64 pfn;
+
+	if (!vma)
+		return;
+	vma->flags |= RF_VM_SHMEM;
+	if (delta && take_alloc(task, (u64)delta, &alloc)) {
+		shmem_add(tracker, vma, fault->vpn, alloc.pfn, alloc.order);
+	} else if (!vma_cache_find(tracker, vma, fault->vpn, &pfn) || delta != 1) {
+		/* Fault-around over pages that are there, or a page that was there before the recording. */
+		fault_wait_for_place(task, RF_RSS_SHMEM, delta);
+		return;
+	}
+	fault_applied(fault);
+	map_file_page(tracker, task->mm, vma, fault->vpn, delta, true, fault->flags & RF_FAULT_WRITE, 0);
+}
+
+void fault_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delta)
+{
+	struct task_fault *fault = &task->fault;
+
+	switch (member) {
+	case RF_RSS_ANON:
+		/* 0: two threads' changes cancelled each other. */
+		if (delta > 0 || (!delta && task->mm->users > 1 && task->nr_allocs &&
+				  !(fault->flags & RF_FAULT_PRESENT)))
+			fault_anon(tracker, task, delta);
+		break;
+	case RF_RSS_FILE:
+		if (delta < 0 || fault->stage == FAULT_COPIED)
+			break;
+		/* After a read the fault is retried as a whole, and fault-around may now find the page. */
+		if (fault->filemap != FILE_NOT_SEEN && delta > 0 && !next_is(tracker, task->tid, RF_MAP_PAGES)) {
+			struct world_vma *vma = fault_vma(tracker, task->mm, fault->addr);
+
+			fault_applied(fault);
+			if (vma)
+				map_file_page(tracker, task->mm, vma, fault->vpn, delta, false,
+					      fault->flags & RF_FAULT_WRITE, 0);
+			break;
+		}
+		fault_wait_for_place(task, RF_RSS_FILE, delta);
+		break;
+	case RF_RSS_SHMEM:
+		if (delta >= 0 && fault->stage != FAULT_COPIED)
+			fault_shmem(tracker, task, delta);
+		break;
+	}
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Events of a stream are missing, for which the kernel had no room: what its tasks were doing is unknown, and so is what
+ * they changed.
+ */
+#include "replay/tracker/handlers.h"
+#include "replay/tracker/stories/call.h"
+#include "replay/tracker/stories/fault.h"
+#include "replay/tracker/tasks.h"
+#include "replay/tracker/tracking.h"
+
+void on_lost(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	const struct rf_stream_info *info = rf_reader_stream(tracker->reader, record.stream);
+	bool everywhere = info && info->source == RF_SOURCE_SYSTEM;
+
+	tracker->fidelity.anomalies.lost_events += record.f[0];
+	for (u32 i = 0; i < tracker->tasks.size; i++) {
+		struct task *other = tracker->tasks.slots[i].value;
+
+		if (!other || !other->mm)
+			continue;
+		/* Any task may have run on that CPU meanwhile, without a record left to tell. */
+		mark_inexact(tracker, other->mm);
+		if (everywhere || other->stream != record.stream)
+			continue;
+		fault_close(tracker, other);
+		call_abandon(tracker, other);
+		other->nr_allocs = 0;
+	}
+}

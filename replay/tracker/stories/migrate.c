@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+/* Pages that move, told by page frame and address, and found through the reverse map. */
+#include <string.h>
+
+#include "engine/ops.h"
+#include "replay/tracker/effects/file.h"
+#include "replay/tracker/effects/unmap.h"
+#include "replay/tracker/emit.h"
+#include "replay/tracker/handlers.h"
+#include "replay/tracker/stories/call.h"
+#include "replay/tracker/tasks.h"
+#include "replay/tracker/tracking.h"
+
+/* A migration entry waiting for its page to come back. */
+struct migration {
+	u64 vpn;
+	u64 pfn;		/* the old page */
+	u32 mm;
+};
+
+/* A large folio was split before it was migrated piece by piece; there is no event of its own. */
+static void learn_split(struct rf_tracker *tracker, u64 pfn, u32 order)
+{
+	u32 old = folio_order(tracker->world, pfn);
+	u64 head = folio_head(pfn, old);
+	const struct world_map *maps;
+	size_t nr;
+
+	tracker->fidelity.inferred.folio_split++;
+	nr = rmap_collect(tracker->world, pfn, &maps);
+	for (size_t i = 0; i < nr; i++) {
+		struct world_mm *mm = world_mm(tracker->world, maps[i].mm);
+		struct rf_op *op;
+
+		if (!mm)
+			continue;
+		op = emit(tracker, RF_OP_FOLIO_SPLIT, mm);
+		op->addr = (maps[i].vpn - (pfn - head)) << tracker->page_shift;
+		op->nr = (u32)BIT_ULL(old);
+		op->pfn = head;
+		op->order = (u8)order;
+		op->flags = RF_OP_INFERRED;
+	}
+	for (u64 i = 0; i < BIT_ULL(old); i += BIT_ULL(order))
+		folio_set(tracker->world, head + i, order);
+}
+
+static void migration_set(struct rf_tracker *tracker, u32 tid, u64 vpn, u64 pfn)
+{
+	const struct world_map *maps;
+	size_t nr = rmap_collect(tracker->world, pfn, &maps);
+
+	for (size_t i = 0; i < nr; i++) {
+		struct world_mm *mm = world_mm(tracker->world, maps[i].mm);
+		world_pte pte = mm ? world_get(mm, vpn) : 0;
+
+		/* One event an entry; forked processes have several at the same address. */
+		if (maps[i].vpn != vpn || !world_pte_mapped(pte) || pte & WORLD_MIGRATION)
+			continue;
+		if (!world_grow(tracker->world, (void **)&tracker->migrations, sizeof(*tracker->migrations),
+				&tracker->migrations_size, tracker->nr_migrations + 1ull))
+			return;
+		tracker->migrations[tracker->nr_migrations++] = (struct migration){ vpn, pfn, mm->id };
+		world_set_flags(mm, vpn, WORLD_MIGRATION, 0);
+		if (tracker->nr_migrations == 1)
+			advice_splits(tracker, tid, mm, vpn);
+		emit_entry(tracker, RF_OP_MIGRATE_OUT, mm, vpn, pfn, folio_order(tracker->world, pfn),
+			   RF_OP_DEFERRED | (world_pte_kind(pte) == WORLD_ANON ? RF_OP_ANON : 0));
+		owe_flush(tracker, mm);
+		return;
+	}
+}
+
+static bool is_followed(const struct rf_tracker *tracker, u64 pfn)
+{
+	return rmap_is_mapped(tracker->world, pfn);
+}
+
+void on_migration_set(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	u64 vpn = vpn_of(tracker, record.f[0]), pfn = record.f[1];
+	u64 nr = record.kind == RF_MIGRATION_PMD_SET ? BIT_ULL(tracker->pmd_order) : 1;
+	u32 order = nr > 1 ? tracker->pmd_order : (u32)record.f[2];
+
+	if (pfn >= WORLD_INVENTED_PFN || record.f[0] >= tracker->address_limit || !is_followed(tracker, pfn))
+		return;
+	if (order < folio_order(tracker->world, pfn) && order <= WORLD_ORDER_MAX)
+		learn_split(tracker, pfn, order);
+	for (u64 i = 0; i < nr; i++)
+		migration_set(tracker, record.tid, vpn + i, pfn + i);
+}
+
+/* Which entry at vpn comes back as pfn: the one that never left (it failed), else the one that left first. */
+static bool find_migration(struct rf_tracker *tracker, u64 vpn, u64 pfn, struct migration *found)
+{
+	u32 best = UINT32_MAX;
+
+	for (u32 i = 0; i < tracker->nr_migrations;) {
+		struct migration *migration = &tracker->migrations[i];
+		struct world_mm *mm = world_mm(tracker->world, migration->mm);
+		world_pte pte = mm ? world_get(mm, migration->vpn) : 0;
+
+		if (!(pte & WORLD_MIGRATION) || world_pte_pfn(pte) != migration->pfn) {
+			/* Unmapped meanwhile. */
+			tracker->nr_migrations--;
+			memmove(migration, migration + 1, (tracker->nr_migrations - i) * sizeof(*migration));
+			continue;
+		}
+		if (migration->vpn == vpn && (migration->pfn == pfn || best == UINT32_MAX)) {
+			best = i;
+			if (migration->pfn == pfn)
+				break;
+		}
+		i++;
+	}
+	if (best == UINT32_MAX)
+		return false;
+	*found = tracker->migrations[best];
+	tracker->nr_migrations--;
+	memmove(&tracker->migrations[best], &tracker->migrations[best + 1],
+		(tracker->nr_migrations - best) * sizeof(*found));
+	return true;
+}
+
+static void migration_remove(struct rf_tracker *tracker, u32 tid, u64 vpn, u64 pfn, u32 order, u64 flags)
+{
+	struct migration migration;
+	struct world_mm *mm;
+	struct world_vma *vma;
+	world_pte pte, new;
+	u64 old, cached;
+	u16 op_flags;
+
+	if (!find_migration(tracker, vpn, pfn, &migration)) {
+		/* It never left: the split of a folio mapped by a PMD makes migration entries without an event. */
+		if (order < folio_order(tracker->world, pfn) && is_followed(tracker, pfn))
+			learn_split(tracker, pfn, order);
+		return;
+	}
+	folio_set(tracker->world, folio_head(pfn, order), order);
+	mm = world_mm(tracker->world, migration.mm);
+	pte = world_get(mm, vpn);
+	old = migration.pfn;
+	new = world_mkpte(world_pte_kind(pte), pfn, pte & (WORLD_EXCLUSIVE | WORLD_LAZYFREE)) |
+	      (flags & RF_PTE_WRITE ? WORLD_WRITE : 0);
+	world_set(tracker->world, mm, vpn, new);
+	if (pfn != old && world_pte_kind(pte) != WORLD_ANON) {
+		vma = world_vma_find(mm, vpn << tracker->page_shift);
+		if (vma && vma_cache_find(tracker, vma, vpn, &cached) && cached == old)
+			vma_cache_set(tracker, vma, vpn, pfn);
+	}
+	op_flags = (world_pte_kind(pte) == WORLD_ANON ? RF_OP_ANON : 0) | (flags & RF_PTE_WRITE ? RF_OP_WRITE : 0) |
+		   (pte & WORLD_EXCLUSIVE ? RF_OP_EXCLUSIVE : 0);
+	emit_entry(tracker, RF_OP_MIGRATE_IN, mm, vpn, pfn, order, op_flags);
+	if (!tracker->nr_migrations)
+		advice_has_split(tracker, tid, mm);
+}
+
+/* The kernel tells compound_order() of the page: 0 for all pages of a folio but its first, which comes before them. */
+static u32 moved_order(struct rf_tracker *tracker, u64 pfn, u32 order)
+{
+	if (order) {
+		tracker->moved_pfn = folio_head(pfn, order);
+		tracker->moved_order = order;
+	} else if (pfn - tracker->moved_pfn >= BIT_ULL(tracker->moved_order)) {
+		tracker->moved_order = 0;
+	}
+	return tracker->moved_order;
+}
+
+void on_migration_remove(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	u64 vpn = vpn_of(tracker, record.f[0]), pfn = record.f[1];
+	u64 nr = record.kind == RF_MIGRATION_PMD_REMOVE ? BIT_ULL(tracker->pmd_order) : 1;
+	u32 order = tracker->pmd_order;
+
+	if (pfn >= WORLD_INVENTED_PFN)
+		return;
+	if (nr == 1)
+		order = moved_order(tracker, pfn, (u32)min_u64(record.f[2], WORLD_ORDER_MAX));
+	reclaim_flush(tracker);
+	for (u64 i = 0; i < nr; i++)
+		migration_remove(tracker, record.tid, vpn + i, pfn + i, order, nr > 1 ? record.f[2] : record.f[3]);
+}

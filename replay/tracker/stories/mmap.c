@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+/* mmap(), brk(), shmat() and remap_file_pages(), when they return: new VMAs. */
+#include "engine/ops.h"
+#include "replay/tracker/abi.h"
+#include "replay/tracker/effects/gup.h"
+#include "replay/tracker/effects/vma.h"
+#include "replay/tracker/emit.h"
+#include "replay/tracker/stories/call.h"
+#include "replay/tracker/stories/fault.h"
+#include "replay/tracker/tasks.h"
+#include "replay/tracker/tracking.h"
+
+u16 prot_flags(u64 prot)
+{
+	return (u16)((prot & PROT_READ ? RF_VM_READ : 0) | (prot & PROT_WRITE ? RF_VM_WRITE : 0) |
+		     (prot & PROT_EXEC ? RF_VM_EXEC : 0));
+}
+
+void mmap_return(struct rf_tracker *tracker, struct task *task, u64 ret)
+{
+	const struct task_call *call = &task->call;
+	u64 map_flags = call->args[3], end;
+	bool shared = map_flags & MAP_SHARED, anonymous = map_flags & MAP_ANONYMOUS;
+	struct world_vma vma = { .start = ret };
+	struct rf_op *op;
+
+	if (!call_range(tracker, ret, call->args[1], &end)) {
+		populate_end(tracker, task, false);
+		return;
+	}
+	vma.end = end;
+	vma.flags = prot_flags(call->args[2]) | (shared ? RF_VM_SHARED : 0) |
+		    (map_flags & MAP_GROWSDOWN ? RF_VM_GROWSDOWN : 0) | (map_flags & MAP_HUGETLB ? RF_VM_HUGETLB : 0) |
+		    (map_flags & MAP_LOCKED || task->mm->lock_future ? RF_VM_LOCKED : 0);
+	vma.pgoff = anonymous ? shared ? 0 : vpn_of(tracker, ret) : call->args[5] >> tracker->page_shift;
+	/* A file of hugetlbfs: only the side band tells. */
+	if (call->map_len)
+		vma.flags |= call->map_flags & RF_VM_HUGETLB;
+	if (vma.flags & RF_VM_HUGETLB) {
+		vma.huge_shift = (u8)huge_shift_of(tracker, anonymous ? map_flags >> MAP_HUGE_SHIFT & MAP_HUGE_MASK : 0);
+		vma.end = ret + ALIGN_UP(vma.end - ret, BIT_ULL(vma.huge_shift));
+	}
+	if (!anonymous || shared) {
+		/* The side band knows the file; without it the first event about the file will tell. */
+		vma.file = call->map_len ? call->map_file : 0;
+		if (!vma.file)
+			vma.file = file_new(tracker->world, true, shared && anonymous);
+		if (shared && anonymous && !(vma.flags & RF_VM_HUGETLB))
+			vma.flags |= RF_VM_SHMEM;
+	}
+	map_over(tracker, task->mm, &vma, RF_WHY_MMAP_FIXED);
+	if (vma.flags & RF_VM_LOCKED) {
+		op = emit(tracker, RF_OP_VMA_FLAGS, task->mm);
+		op->addr = vma.start;
+		op->end = vma.end;
+		op->vm_flags = RF_VM_LOCKED;
+	}
+	populate_begin(tracker, task, vma.start, vma.end, true, call_populates(task));
+	populate_end(tracker, task, true);
+}
+
+void brk_return(struct rf_tracker *tracker, struct task *task, u64 ret)
+{
+	struct world_mm *mm = task->mm;
+	u64 old = page_align(tracker, mm->brk), new = page_align(tracker, ret);
+	struct world_vma vma = { .flags = RF_VM_READ | RF_VM_WRITE, .name = RF_VMA_HEAP };
+
+	if (new > tracker->address_limit)
+		return;
+	if (mm->brk_known && new > old) {
+		vma.start = old;
+		vma.end = new;
+		vma.pgoff = vpn_of(tracker, old);
+		if (task->call.map_len)
+			vma.flags = task->call.map_flags & VM_ACCESS;
+		map_over(tracker, mm, &vma, RF_WHY_BRK);
+		if (mm->lock_future) {
+			populate_begin(tracker, task, old, new, true, true);
+			populate_end(tracker, task, true);
+		}
+	} else if (mm->brk_known && new < old) {
+		call_zap(tracker, task);
+	} else if (!mm->brk_known && task->call.map_len) {
+		/* Grown in the first brk() we see: the side band says to what. */
+		vma.start = task->call.map_addr;
+		vma.end = new;
+		vma.pgoff = vpn_of(tracker, vma.start);
+		vma.flags = task->call.map_flags & VM_ACCESS;
+		if (vma.start < vma.end && !world_vma_overlaps(mm, vma.start, vma.end))
+			map_over(tracker, mm, &vma, RF_WHY_BRK);
+	}
+	mm->brk = ret;
+	mm->brk_known = true;
+}
+
+/* do_shmat(): how long the segment is, only the side band tells. */
+void shmat_return(struct rf_tracker *tracker, struct task *task, u64 ret)
+{
+	const struct task_call *call = &task->call;
+	struct world_vma vma = { .start = ret, .flags = RF_VM_READ | RF_VM_SHARED | RF_VM_SHMEM };
+
+	if (!call->map_len || call->map_addr > ret || ret - call->map_addr >= call->map_len)
+		return;
+	vma.end = call->map_addr + call->map_len;
+	vma.file = call->map_file ? call->map_file : file_new(tracker->world, true, true);
+	vma.flags |= call->map_flags & VM_ACCESS;
+	map_over(tracker, task->mm, &vma, RF_WHY_MMAP_FIXED);
+}
+
+/* An old call, today emulated by mapping the same file over the range. */
+void remap_file_pages_return(struct rf_tracker *tracker, struct task *task)
+{
+	const u64 *args = task->call.args;
+	struct world_vma *old = world_vma_find(task->mm, args[0]), vma;
+	u64 end;
+
+	if (!old || !call_range(tracker, args[0], args[1], &end))
+		return;
+	vma = *old;
+	vma.start = args[0];
+	vma.end = end;
+	vma.pgoff = args[3];
+	map_over(tracker, task->mm, &vma, RF_WHY_MMAP_FIXED);
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+/* mremap(), when it returns; what it unmapped was applied before, see call.c. */
+#include "engine/ops.h"
+#include "replay/tracker/abi.h"
+#include "replay/tracker/effects/vma.h"
+#include "replay/tracker/emit.h"
+#include "replay/tracker/stories/call.h"
+#include "replay/tracker/stories/fault.h"
+#include "replay/tracker/tasks.h"
+#include "replay/tracker/tracking.h"
+
+static void expand_in_place(struct rf_tracker *tracker, struct world_mm *mm, u64 old_end, u64 new_end)
+{
+	struct world_vma *vma = world_vma_find(mm, old_end - 1), wider;
+	struct rf_op *op;
+
+	if (!vma || vma->end != old_end || world_vma_overlaps(mm, old_end, new_end))
+		return;
+	op = emit(tracker, RF_OP_VMA_EXPAND, mm);
+	op->addr = old_end;
+	op->end = new_end;
+	wider = *vma;
+	wider.end = new_end;
+	world_vma_remove(tracker->world, mm, vma->start, old_end);
+	world_vma_insert(tracker->world, mm, &wider);
+}
+
+/* old_len 0: a second mapping of shared memory, nothing moves. */
+static void duplicate(struct rf_tracker *tracker, struct world_mm *mm, u64 addr, u64 to, u64 to_end)
+{
+	struct world_vma *vma = world_vma_find(mm, addr), copy;
+
+	if (!vma)
+		return;
+	copy = *vma;
+	copy.pgoff = world_vma_file_index(tracker->world, vma, vpn_of(tracker, addr));
+	copy.start = to;
+	copy.end = to_end;
+	map_vma(tracker, mm, &copy);
+}
+
+/* The piece of the VMA at addr inside [addr, end), as it will be at its new place. */
+static struct world_vma moved_piece(const struct rf_tracker *tracker, const struct world_vma *vma, u64 addr, u64 end,
+				    u64 shift)
+{
+	struct world_vma piece = *vma;
+
+	piece.pgoff = world_vma_file_index(tracker->world, vma, vpn_of(tracker, addr));
+	piece.start = addr + shift;
+	piece.end = min_u64(vma->end, end) + shift;
+	/* copy_vma(): what was never faulted forgets where it was born. */
+	if (!piece.file && !piece.anon_vma)
+		piece.pgoff = vpn_of(tracker, piece.start);
+	return piece;
+}
+
+static void move_range(struct rf_tracker *tracker, struct world_mm *mm, u64 addr, u64 end, u64 to, u64 to_end,
+		       bool keep)
+{
+	u64 at = addr, shift = to - addr, next;
+	struct world_vma *vma, piece;
+	struct rf_op *op;
+
+	op = emit(tracker, RF_OP_MREMAP, mm);
+	op->addr = addr;
+	op->end = end;
+	op->addr2 = to;
+	op->nr = (u32)vpn_of(tracker, to_end - to);
+	op->flags = keep ? RF_OP_DONTUNMAP : 0;
+	while (at < end && (vma = world_vma_next(mm, at, NULL)) && vma->start < end) {
+		at = max_u64(at, vma->start);
+		next = min_u64(vma->end, end);
+		piece = moved_piece(tracker, vma, at, end, shift);
+		/* Growing: the last piece takes what is more. */
+		if (next == end)
+			piece.end = to_end;
+		if (!keep)
+			world_vma_remove(tracker->world, mm, at, next);
+		else if (vma->start == at && vma->end == next)
+			vma->anon_vma = false;	/* dontunmap_complete() */
+		world_vma_insert(tracker->world, mm, &piece);
+		at = next;
+	}
+	world_move(tracker->world, mm, vpn_of(tracker, addr), vpn_of(tracker, end), vpn_of(tracker, to));
+}
+
+void mremap_return(struct rf_tracker *tracker, struct task *task, u64 ret)
+{
+	struct world_mm *mm = task->mm;
+	u64 addr = task->call.args[0], flags = task->call.args[3];
+	u64 old_len = page_align(tracker, task->call.args[1]), new_len = page_align(tracker, task->call.args[2]);
+	u64 limit = tracker->address_limit, page = BIT_ULL(tracker->page_shift);
+
+	if (addr >= limit || ret >= limit || old_len > limit - addr || new_len > limit - addr ||
+	    new_len > limit - ret || (addr | ret) & (page - 1) || !new_len)
+		return;
+	settle_others(tracker, mm, task, tracker->time);
+	if (new_len < old_len && task->call.stage != CALL_ZAPPED)
+		settle_unmap(tracker, mm, task, addr + new_len, addr + old_len, RF_WHY_MREMAP);
+	if (ret == addr) {
+		if (new_len > old_len)
+			expand_in_place(tracker, mm, addr + old_len, addr + new_len);
+		return;
+	}
+	old_len = min_u64(old_len, new_len);
+	if (ret < addr + old_len && addr < ret + new_len)
+		return;		/* the kernel refuses to overlap */
+	if (world_vma_overlaps(mm, ret, ret + new_len))
+		settle_unmap(tracker, mm, task, ret, ret + new_len, RF_WHY_MREMAP);
+	if (!old_len)
+		duplicate(tracker, mm, addr, ret, ret + new_len);
+	else
+		move_range(tracker, mm, addr, addr + old_len, ret, ret + new_len, flags & MREMAP_DONTUNMAP);
+}

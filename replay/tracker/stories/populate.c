@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Pages that GUP faults in: MAP_POPULATE, mlock(), MADV_POPULATE_*. No fault
+ * record tells the address, but GUP walks its range upwards and leaves alone what
+ * is good already, so what is set next lies at the first entry that is not.
+ */
+#include "engine/ops.h"
+#include "replay/tracker/abi.h"
+#include "replay/tracker/allocs.h"
+#include "replay/tracker/effects/anon.h"
+#include "replay/tracker/effects/file.h"
+#include "replay/tracker/effects/gup.h"
+#include "replay/tracker/emit.h"
+#include "replay/tracker/stories/call.h"
+#include "replay/tracker/tasks.h"
+#include "replay/tracker/tracking.h"
+
+bool call_populates(const struct task *task)
+{
+	const struct task_call *call = &task->call;
+
+	switch (call->kind) {
+	case RF_SYS_MMAP:
+		return (call->args[3] & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE ||
+		       call->args[3] & MAP_LOCKED || (task->mm && task->mm->lock_future);
+	case RF_SYS_BRK:
+	case RF_SYS_MREMAP:
+		return true;	/* of a locked range; else nothing is set in them */
+	case RF_SYS_MLOCK:
+	case RF_SYS_MLOCKALL:
+		return true;
+	case RF_SYS_MADVISE:
+		return call->args[2] == MADV_POPULATE_READ || call->args[2] == MADV_POPULATE_WRITE;
+	default:
+		return false;
+	}
+}
+
+/* faultin_page() is asked to write where the VMA is private and writable: populate_vma_page_range(). */
+static bool wants_write(const struct task_populate *populate, const struct world_vma *vma)
+{
+	return populate->write && (vma->flags & (RF_VM_WRITE | RF_VM_SHARED)) == RF_VM_WRITE;
+}
+
+static bool is_good(const struct task_populate *populate, const struct world_vma *vma, world_pte pte)
+{
+	return world_pte_present(pte) && (!wants_write(populate, vma) || pte & WORLD_WRITE);
+}
+
+/* wp_can_reuse_anon_folio(): nobody else maps any page of it. */
+static bool is_ours_alone(const struct rf_tracker *tracker, const struct world_mm *mm, u64 pfn)
+{
+	u32 order = folio_order(tracker->world, pfn);
+	u64 head = folio_head(pfn, order);
+
+	for (u64 i = 0; i < BIT_ULL(order); i++) {
+		const struct world_page *page = world_page_find(tracker->world, head + i);
+
+		if (page && page->mm && (page->next || page->mm != mm->id + 1))
+			return false;
+	}
+	return true;
+}
+
+/* A write-protected page that is ours alone becomes writable without any event. */
+static bool reuse(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte)
+{
+	struct rf_op *op;
+
+	if (!world_pte_present(pte) || world_pte_kind(pte) != WORLD_ANON ||
+	    !is_ours_alone(tracker, mm, world_pte_pfn(pte)))
+		return false;
+	world_set_flags(mm, vpn, WORLD_WRITE | WORLD_EXCLUSIVE, 0);
+	tracker->fidelity.inferred.reuse++;
+	op = emit(tracker, RF_OP_FAULT_REUSE, mm);
+	op->addr = vpn << tracker->page_shift;
+	op->nr = 1;
+	op->flags = RF_OP_WRITE | RF_OP_POPULATE | RF_OP_INFERRED;
+	return true;
+}
+
+/* No call that returned has read more than this much of nothing. */
+#define FILL_PAGES_MAX BIT_ULL(22)
+
+/* Reading GUP over anonymous memory leaves the zero page, and no event. */
+static bool read_nothing(struct rf_tracker *tracker, struct task *task, struct world_vma *vma, world_pte pte)
+{
+	struct task_populate *populate = &task->populate;
+
+	if (pte || !populate->readers_zero || vma->file || vma->flags & (RF_VM_SHARED | RF_VM_SPECIAL) ||
+	    wants_write(populate, vma) ||
+	    populate->nr_zero >= FILL_PAGES_MAX)
+		return false;
+	populate->nr_zero++;
+	set_zero(tracker, task->mm, vma, populate->at, RF_OP_POPULATE);
+	return true;
+}
+
+/* The next entry GUP has work at, and its VMA; NULL: the range is done. */
+static struct world_vma *next_place(struct rf_tracker *tracker, struct task *task)
+{
+	struct task_populate *populate = &task->populate;
+
+	while (populate->at < populate->end) {
+		struct world_vma *vma = world_vma_next(task->mm, populate->at << tracker->page_shift, NULL);
+		u64 end;
+
+		if (!vma)
+			break;
+		populate->at = max_u64(populate->at, vpn_of(tracker, vma->start));
+		end = min_u64(vpn_of(tracker, vma->end), populate->end);
+		if (!(vma->flags & (RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC)) ||
+		    vma->flags & (RF_VM_PFNMAP | RF_VM_HUGETLB)) {
+			populate->at = vpn_of(tracker, vma->end);
+			continue;
+		}
+		for (; populate->at < end; populate->at++) {
+			world_pte pte = world_get(task->mm, populate->at);
+
+			if (!is_good(populate, vma, pte) && !reuse(tracker, task->mm, populate->at, pte) &&
+			    !read_nothing(tracker, task, vma, pte))
+				return vma;
+		}
+	}
+	return NULL;
+}
+
+static void out_of_range(struct rf_tracker *tracker)
+{
+	tracker->fidelity.anomalies.populate_out_of_range++;
+}
+
+/* An allocation without RSS change replaced an anonymous page that was not writable. */
+static void settle_copy(struct rf_tracker *tracker, struct task *task)
+{
+	struct task_alloc alloc;
+	struct world_vma *vma;
+	u64 at = task->populate.at;
+
+	if (!task->nr_allocs || task->allocs[0].order)
+		return;
+	vma = next_place(tracker, task);
+	if (vma && wants_write(&task->populate, vma) && world_pte_present(world_get(task->mm, task->populate.at)) &&
+	    take_alloc(task, 1, &alloc)) {
+		copy_page(tracker, task->mm, vma, task->populate.at, alloc.pfn, RF_OP_POPULATE);
+		return;
+	}
+	task->populate.at = at;
+}
+
+static void populate_anon(struct rf_tracker *tracker, struct task *task, s64 delta)
+{
+	struct task_populate *populate = &task->populate;
+	struct world_vma *vma = next_place(tracker, task);
+	struct task_alloc alloc;
+	world_pte pte;
+
+	if (!vma) {
+		out_of_range(tracker);
+		return;
+	}
+	pte = world_get(task->mm, populate->at);
+	if (!take_alloc(task, delta > 0 ? (u64)delta : 1, &alloc)) {
+		alloc.order = delta > 1 ? (u32)(63 - __builtin_clzll((u64)delta)) : 0;
+		if (alloc.order > tracker->pmd_order)
+			alloc.order = tracker->pmd_order;
+		alloc.pfn = world_invent_pfn(tracker->world, alloc.order);
+		tracker->fidelity.inferred.order_from_rss++;
+	}
+	task->nr_allocs = 0;
+	if (world_pte_kind(pte) == WORLD_SWAP) {
+		folio_set(tracker->world, alloc.pfn, alloc.order);
+		swap_in(tracker, task->mm, vma, populate->at, alloc.pfn, alloc.order, 1, RF_OP_POPULATE);
+	} else if (world_pte_present(pte) || vma->file) {
+		copy_page(tracker, task->mm, vma, populate->at, alloc.pfn, RF_OP_POPULATE);
+	} else {
+		set_anon(tracker, task->mm, vma, populate->at, alloc.pfn, alloc.order, RF_OP_POPULATE);
+	}
+	populate->file_seen = false;
+}
+
+/* A single file page, told by mm_filemap_fault or (shmem) by nothing but the count. */
+static void populate_file_page(struct rf_tracker *tracker, struct task *task, u8 member, s64 delta)
+{
+	struct world_vma *vma = next_place(tracker, task);
+	bool shmem = member == RF_RSS_SHMEM;
+	struct task_alloc alloc;
+
+	if (!vma) {
+		out_of_range(tracker);
+		return;
+	}
+	if (shmem && take_alloc(task, (u64)delta, &alloc))
+		shmem_add(tracker, vma, task->populate.at, alloc.pfn, alloc.order);
+	else if (task->populate.file_seen)
+		learn_file(tracker, task->mm, vma, task->populate.file);
+	task->populate.file_seen = false;
+	map_file_page(tracker, task->mm, vma, task->populate.at, delta, shmem, vma->flags & RF_VM_WRITE,
+		      RF_OP_POPULATE);
+}
+
+static void populate_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delta)
+{
+	struct task_populate *populate = &task->populate;
+	u64 pfn;
+	struct world_vma *vma;
+
+	if (member == RF_RSS_ANON) {
+		populate_anon(tracker, task, delta);
+	} else if (member == RF_RSS_SHMEM && (!task->nr_allocs || !delta)) {
+		vma = next_place(tracker, task);
+		/* One page that is there: a fault; several: fault-around, which tells its range next. */
+		if (vma && delta == 1 && vma_cache_find(tracker, vma, populate->at, &pfn)) {
+			populate_file_page(tracker, task, member, delta);
+			return;
+		}
+		populate->delta = delta;
+		populate->delta_seen = true;
+		populate->member = member;
+	} else if (member == RF_RSS_SHMEM || (populate->file_seen && delta)) {
+		populate_file_page(tracker, task, member, delta);
+	} else if (member == RF_RSS_FILE && delta > 0 && (vma = next_place(tracker, task)) &&
+		   vma->name == RF_VMA_VDSO) {
+		populate_file_page(tracker, task, member, delta);
+	} else if (member == RF_RSS_FILE) {
+		populate->delta = delta;
+		populate->delta_seen = true;
+		populate->member = member;
+	}
+}
+
+static void populate_map(struct rf_tracker *tracker, struct task *task, const struct populate_event *event)
+{
+	struct task_populate *populate = &task->populate;
+	struct world_vma *vma = next_place(tracker, task);
+
+	if (!vma) {
+		out_of_range(tracker);
+		return;
+	}
+	learn_file(tracker, task->mm, vma, event->file);
+	map_file_range(tracker, task->mm, vma, populate->at, 0, event->index, event->last,
+		       populate->delta_seen ? populate->delta : -1, populate->member == RF_RSS_SHMEM, RF_OP_POPULATE);
+	populate->delta_seen = false;
+	populate->file_seen = false;
+}
+
+static void apply(struct rf_tracker *tracker, struct task *task, const struct populate_event *event)
+{
+	switch (event->what) {
+	case POPULATE_ALLOC:
+		settle_copy(tracker, task);
+		push_alloc(task, event->index, (u32)event->last);
+		break;
+	case POPULATE_RSS:
+		populate_rss(tracker, task, event->member, event->delta);
+		break;
+	case POPULATE_MAP:
+		populate_map(tracker, task, event);
+		break;
+	case POPULATE_FILE:
+		task->populate.file_seen = true;
+		task->populate.file = event->file;
+		task->populate.index = event->index;
+		break;
+	}
+}
+
+void populate_event(struct rf_tracker *tracker, struct task *task, const struct populate_event *event)
+{
+	struct task_populate *populate = &task->populate;
+
+	if (populate->active) {
+		apply(tracker, task, event);
+		return;
+	}
+	if (world_grow(tracker->world, (void **)&populate->queue, sizeof(*populate->queue), &populate->size,
+		       populate->nr + 1ull))
+		populate->queue[populate->nr++] = *event;
+}
+
+bool populate_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 order)
+{
+	if (!task->mm || !task->mm->known || !call_populates(task))
+		return false;
+	populate_event(tracker, task, &(struct populate_event){ .what = POPULATE_ALLOC, .index = pfn, .last = order });
+	return true;
+}
+
+void populate_begin(struct rf_tracker *tracker, struct task *task, u64 start, u64 end, bool write, bool zero)
+{
+	struct task_populate *populate = &task->populate;
+	u32 nr = populate->nr;
+
+	populate->active = true;
+	populate->write = write;
+	populate->readers_zero = zero;
+	populate->start = populate->at = vpn_of(tracker, start);
+	populate->end = vpn_of(tracker, end);
+	populate->file_seen = false;
+	populate->delta_seen = false;
+	populate->nr = 0;
+	populate->nr_zero = 0;
+	if (nr)
+		task->nr_allocs = 0;
+	for (u32 i = 0; i < nr; i++)
+		apply(tracker, task, &populate->queue[i]);
+}
+
+/* What is left of the range needed no page: reused, read as zero, or not to be had. */
+static void pass_rest(struct rf_tracker *tracker, struct task *task)
+{
+	u64 left = FILL_PAGES_MAX;
+
+	while (left-- && next_place(tracker, task))
+		task->populate.at++;
+}
+
+void populate_end(struct rf_tracker *tracker, struct task *task, bool succeeded)
+{
+	struct task_populate *populate = &task->populate;
+
+	if (populate->active && task->mm && succeeded) {
+		settle_copy(tracker, task);
+		if (call_populates(task)) {
+			pass_rest(tracker, task);
+			gup_populates(tracker, task->mm, populate->start << tracker->page_shift,
+				      populate->end << tracker->page_shift, populate->write);
+		}
+	}
+	populate->active = false;
+	populate->nr = 0;
+	populate->delta_seen = false;
+}

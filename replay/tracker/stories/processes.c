@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Which process an address space belongs to, and what the process is called: for reports that count per process. A
+ * process keeps its number over execs, and begins with a clone that is no thread or with its first address space.
+ */
+#include "replay/tracker/stories/processes.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "replay/tracker/effects/address_space.h"
+#include "replay/tracker/handlers.h"
+#include "replay/tracker/tasks.h"
+#include "replay/tracker/tracking.h"
+
+void begin_process(struct rf_tracker *tracker, const struct task *parent, struct task *child)
+{
+	struct rf_processes *processes = tracker->options.processes;
+	const struct task *leader = parent->pid ? task_find(tracker, parent->pid) : parent;
+	char command[sizeof(processes->list->command)];
+
+	if (!processes)
+		return;
+	/* A copy: the list may move as it grows. */
+	strcpy(command, leader ? processes->list[leader->process].command : "");
+	child->process = rf_process_add(processes, child->pid, command, tracker->time);
+	if (!child->process)
+		tracker->error = -ENOMEM;
+}
+
+void mm_set_pid(struct rf_tracker *tracker, struct world_mm *mm, u32 pid)
+{
+	struct rf_processes *processes = tracker->options.processes;
+	struct task *leader;
+	u32 process;
+
+	mm->pid = pid;
+	if (!processes)
+		return;
+	leader = task_find(tracker, pid);
+	process = leader ? leader->process : 0;
+	if (!process)
+		process = rf_process_add(processes, pid, "", tracker->time);
+	if (leader)
+		leader->process = process;
+	if (!process || rf_process_owns(processes, process, mm->id))
+		tracker->error = -ENOMEM;
+}
+
+/* A thread that was there when the recording attached. */
+void on_process(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	struct world_mm *mm = mm_of_process(tracker, (u32)record.f[0]);
+
+	task->pid = (u32)record.f[0];
+	if (!task->mm && mm && mm->known)
+		task_set_mm(tracker, task, mm);
+}
+
+/* Names of threads are their own. */
+void on_comm(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	struct rf_processes *processes = tracker->options.processes;
+	char *command;
+
+	task = task_find(tracker, record.tid);
+	if (!processes || !task || (task->pid && task->pid != task->tid))
+		return;
+	if (!task->process)
+		task->process = rf_process_add(processes, task->tid, "", tracker->time);
+	if (!task->process) {
+		tracker->error = -ENOMEM;
+		return;
+	}
+	command = processes->list[task->process].command;
+	for (u32 i = 0; i < 16; i++) {
+		char c = (char)(record.f[i / 8] >> 8 * (i % 8));
+
+		command[i] = !c || (c >= ' ' && c <= '~') ? c : '?';
+	}
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* Which process an address space belongs to. */
+#ifndef REFOLD_REPLAY_TRACKER_STORIES_PROCESSES_H
+#define REFOLD_REPLAY_TRACKER_STORIES_PROCESSES_H
+
+#include "base/types.h"
+
+struct rf_tracker;
+struct task;
+struct world_mm;
+
+void begin_process(struct rf_tracker *tracker, const struct task *parent, struct task *child);
+void mm_set_pid(struct rf_tracker *tracker, struct world_mm *mm, u32 pid);
+
+#endif

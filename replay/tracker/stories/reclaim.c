@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+/* Reclaim, as far as records tell of it: folios on their way to swap. */
+#include "replay/tracker/effects/unmap.h"
+#include "replay/tracker/handlers.h"
+#include "replay/tracker/stories/call.h"
+#include "replay/tracker/tasks.h"
+#include "replay/tracker/tracking.h"
+
+/* mm_vmscan_write_folio: everything that mapped the folio was unmapped before. */
+void on_swap_write(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	u32 order = folio_order(tracker->world, record.f[0]);
+	u64 head = folio_head(record.f[0], order);
+	const struct world_map *maps;
+	size_t nr;
+
+	if (record.f[0] >= WORLD_INVENTED_PFN)
+		return;
+	for (u64 i = 0; i < BIT_ULL(order); i++) {
+		nr = rmap_collect(tracker->world, head + i, &maps);
+		for (size_t m = 0; m < nr; m++) {
+			struct world_mm *mm = world_mm(tracker->world, maps[m].mm);
+			world_pte pte = mm ? world_get(mm, maps[m].vpn) : 0;
+
+			if (mm)
+				advice_unmaps(tracker, record.tid, mm, maps[m].vpn);
+			/* Without the counter's word for it, the page was faulted in again since. */
+			if (world_pte_kind(pte) == WORLD_ANON && (mm->swapped || mm->inexact || mm->settling))
+				swap_out(tracker, mm, maps[m].vpn, pte, 0);
+			else if (world_pte_kind(pte) == WORLD_SHMEM && mm->unmapped[RF_RSS_SHMEM])
+				unmap_unseen(tracker, mm, maps[m].vpn, pte);
+		}
+	}
+	/* Before the write, pageout() completes the flushes: a store must not reach a page that is on its way out. */
+	reclaim_flush_dirty(tracker);
+}

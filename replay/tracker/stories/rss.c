@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+/* RSS counters: the change is the commit point of whatever the task is doing. */
+#include "replay/tracker/abi.h"
+#include "replay/tracker/allocs.h"
+#include "replay/tracker/handlers.h"
+#include "replay/tracker/stories/call.h"
+#include "replay/tracker/stories/exec.h"
+#include "replay/tracker/stories/exit.h"
+#include "replay/tracker/stories/fault.h"
+#include "replay/tracker/stories/fork.h"
+#include "replay/tracker/tasks.h"
+#include "replay/tracker/tracking.h"
+
+static bool forks(const struct task *task)
+{
+	return task->call.kind == RF_SYS_CLONE &&
+	       (task->call.args[0] == RF_CLONE_UNKNOWN || !(task->call.args[0] & CLONE_VM));
+}
+
+/* Whose counter is it? New address spaces are met here first: the child of a fork, the next one of an exec. */
+static struct world_mm *rss_mm(struct rf_tracker *tracker, struct task *task, u32 mm_id, bool curr)
+{
+	struct world_mm *mm;
+
+	if (task->exec_from && task->dead)
+		exec_take_over(tracker, task);
+	mm = mm_by_id(tracker, mm_id);
+	/* exec_mmap() is done: the new one is current, or the old one is being unmapped. */
+	if (task->exec.due && mm && mm == (curr ? task->exec.mm : task->mm))
+		exec_switch(tracker, task);
+	else if (task->exec.due && curr && mm != task->mm)
+		return NULL;
+	if (task->exec.loading && curr && !task->exec.stack_placed && task->mm->bound && mm != task->mm)
+		return NULL;
+	mm = mm_by_id(tracker, mm_id);
+
+	if (curr) {
+		/* The pointer behind the number may have been freed and used again: current->mm is a fact. */
+		if (task->mm && mm != task->mm)
+			mm_bind(tracker, task->mm, mm_id);
+		return task->mm;
+	}
+	if (mm)
+		return mm;
+	if (task->exec.building && task->exec.mm && !task->exec.mm->bound) {
+		mm_bind(tracker, task->exec.mm, mm_id);
+		return task->exec.mm;
+	}
+	if (forks(task) && !task->child) {
+		task->child = world_mm_new(tracker->world);
+		if (task->child)
+			mm_bind(tracker, task->child, mm_id);
+		return task->child;
+	}
+	return NULL;
+}
+
+/* A change nobody is waiting for: reclaim takes pages away, process_vm_writev() and its like give some. */
+static void stray_rss(struct rf_tracker *tracker, struct task *task, struct world_mm *mm, u8 member, s64 delta)
+{
+	struct task_alloc alloc;
+
+	if (delta < 0) {
+		/* Another thread's unmapping shows in everybody's counter. */
+		if (!mm->callers)
+			mm->unmapped[member] += (u32)-delta;
+		return;
+	}
+	if (!delta)
+		return;
+	if (member == RF_RSS_SWAP) {
+		mm->swapped += (u32)delta;
+	} else if (member == RF_RSS_ANON) {
+		/* Where it went is not told; the next fault or snapshot there finds it. */
+		tracker->fidelity.inferred.gup++;
+		mark_inexact(tracker, mm);
+		take_alloc(task, (u64)delta, &alloc);
+	} else {
+		task->populate.delta = delta;
+		task->populate.delta_seen = true;
+		task->populate.member = member;
+	}
+}
+
+static void exec_page(struct rf_tracker *tracker, struct task *task, u8 member, s64 delta)
+{
+	struct task_exec *exec = &task->exec;
+	struct task_alloc alloc;
+
+	if (member != RF_RSS_ANON || delta <= 0)
+		return;
+	if (!take_alloc(task, 1, &alloc))
+		alloc.pfn = world_invent_pfn(tracker->world, 0);
+	if (world_grow(tracker->world, (void **)&exec->pages, sizeof(*exec->pages), &exec->size, exec->nr + 1ull))
+		exec->pages[exec->nr++] = alloc.pfn;
+	task->nr_allocs = 0;
+}
+
+static s64 rss_delta(struct world_mm *mm, u8 member, s64 value)
+{
+	s64 before = mm->recorded[member];
+
+	/* Attached: the counter's value before is not known, what is mapped is the best guess. */
+	if (!(mm->rss_known & BIT(member)) && mm->settling)
+		before = mm->counted[member];
+	mm->recorded[member] = value;
+	mm->rss_known |= (u8)BIT(member);
+	mm->rss_fresh |= (u8)BIT(member);
+	return value - before;
+}
+
+/* wp_page_copy() uncounts a file page before it counts the copy; known as one already if the allocation was told. */
+static bool is_copied_page(const struct task *task, u8 member)
+{
+	const u8 access = RF_FAULT_PRESENT | RF_FAULT_WRITE;
+
+	return fault_pending(&task->fault) && (task->fault.flags & access) == access &&
+	       (member == RF_RSS_FILE || member == RF_RSS_SHMEM);
+}
+
+void on_rss_stat(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	bool curr = record.f[1];
+	u8 member = (u8)record.f[2];
+	struct world_mm *mm;
+	s64 delta;
+
+	if (record.f[2] >= RF_RSS_MEMBERS)
+		return;
+	mm = rss_mm(tracker, task, (u32)record.f[0], curr);
+	if (!mm)
+		return;
+	delta = rss_delta(mm, member, (s64)record.f[3]);
+	if (mm == task->child) {
+		if (tracker->record == task->fork_at)
+			fork_mm(tracker, task);
+		return;
+	}
+	if (mm == task->exec.mm && !curr) {
+		exec_page(tracker, task, member, delta);
+		return;
+	}
+	/* It is the task's own by now, which no record told. */
+	if (mm == task->exec.mm)
+		exec_enter(tracker, task);
+	if (!mm->known)
+		return;
+	/* With threads, the percpu counters of several changes add up: the allocation tells this one. */
+	if (mm == task->mm && mm->users > 1 && member == RF_RSS_ANON && fault_pending(&task->fault) &&
+	    task->nr_allocs && !(task->fault.flags & RF_FAULT_PRESENT)) {
+		fault_rss(tracker, task, member, delta > 0 ? delta : 0);
+		return;
+	}
+	if (mm == task->mm && fault_is_open(&task->fault) &&
+	    (fault_pending(&task->fault) || !task->call.kind || task->fault.swapped_in)) {
+		if (delta > 0 && member == RF_RSS_SWAP)
+			stray_rss(tracker, task, mm, member, delta);
+		else if (delta < 0 && is_copied_page(task, member))
+			return;
+		else if (delta < 0 && task->fault.stage != FAULT_COPIED && !(task->fault.swapped_in && member == RF_RSS_SWAP))
+			stray_rss(tracker, task, mm, member, delta);
+		else if (!fault_pending(&task->fault) && !task->fault.swapped_in &&
+			 task->fault.stage != FAULT_COPIED && delta > 0)
+			stray_rss(tracker, task, mm, member, delta);
+		else
+			fault_rss(tracker, task, member, delta);
+		return;
+	}
+	if (mm == task->mm && task->call.kind == RF_SYS_EXIT && delta < 0 && mm->users == 1) {
+		exit_begins(tracker, task);
+		return;
+	}
+	if (mm == task->mm && task->call.kind == RF_SYS_EXECVE && member == RF_RSS_ANON)
+		mm->arguments += delta;
+	else if (mm == task->mm && task->call.kind)
+		call_rss(tracker, task, member, delta);
+	else
+		stray_rss(tracker, task, mm, member, delta);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* RSS counters, as a check of what the model maps. */
+#ifndef REFOLD_REPLAY_TRACKER_STORIES_RSS_H
+#define REFOLD_REPLAY_TRACKER_STORIES_RSS_H
+
+#include "base/types.h"
+
+struct rf_tracker;
+struct world_mm;
+
+void check_rss(struct rf_tracker *tracker, struct world_mm *mm);
+
+#endif

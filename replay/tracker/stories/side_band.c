@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+/* The side band tells VMAs: those of a new program, and what a call in progress maps. */
+#include <string.h>
+
+#include "engine/ops.h"
+#include "replay/tracker/effects/gup.h"
+#include "replay/tracker/emit.h"
+#include "replay/tracker/handlers.h"
+#include "replay/tracker/stories/exec.h"
+#include "replay/tracker/stories/fault.h"
+#include "replay/tracker/tasks.h"
+#include "replay/tracker/tracking.h"
+
+#define VM_OF_RECORD(flags) ((u16)((flags) & RF_VM_RECORDED))
+
+static void grow_stack_to(struct rf_tracker *tracker, struct world_mm *mm, u64 start, u64 end)
+{
+	struct world_vma *vma = world_vma_find(mm, end - 1), *below;
+	struct rf_op *op;
+
+	if (!vma || !(vma->flags & RF_VM_GROWSDOWN) || start >= vma->start)
+		return;
+	below = world_vma_next(mm, start, NULL);
+	if (below != vma)
+		return;
+	op = emit(tracker, RF_OP_VMA_GROW, mm);
+	op->addr = start;
+	op->end = vma->start;
+	vma->pgoff -= vpn_of(tracker, vma->start - start);
+	vma->start = start;
+}
+
+/* A VMA of the new program. */
+static void exec_vma(struct rf_tracker *tracker, struct task *task, struct world_vma *vma)
+{
+	if (vma->name == RF_VMA_STACK) {
+		vma->flags |= RF_VM_GROWSDOWN;
+		if (!task->exec.stack_placed)
+			place_stack(tracker, task, vma);
+		else
+			grow_stack_to(tracker, task->mm, vma->start, vma->end);
+		return;
+	}
+	map_over(tracker, task->mm, vma, RF_WHY_MMAP_FIXED);
+}
+
+bool vma_of_record(struct rf_tracker *tracker, const struct rf_record *record, struct world_vma *vma)
+{
+	u64 addr = record->f[0], len = record->f[1], page = BIT_ULL(tracker->page_shift);
+
+	if ((addr | len) & (page - 1) || addr >= tracker->address_limit || len > tracker->address_limit - addr || !len)
+		return false;
+	memset(vma, 0, sizeof(*vma));
+	vma->start = addr;
+	vma->end = addr + len;
+	vma->pgoff = record->f[2];
+	vma->name = RF_VMA_NAME(record->f[5]);
+	vma->flags = VM_OF_RECORD(record->f[5]);
+	if (vma->flags & RF_VM_HUGETLB)
+		vma->huge_shift = (u8)huge_shift_of(tracker, RF_VMA_HUGE_SHIFT(record->f[5]));
+	switch (vma->name) {
+	case RF_VMA_VVAR:
+	case RF_VMA_VVAR_VCLOCK:
+		vma->flags |= RF_VM_PFNMAP | RF_VM_SPECIAL;
+		break;
+	case RF_VMA_VDSO:
+	case RF_VMA_VSYSCALL:
+		vma->flags |= RF_VM_SPECIAL;
+		break;
+	}
+	if (record->f[4])
+		vma->file = file_by_inode(tracker->world, record->f[3], record->f[4]);
+	else if (!(vma->flags & (RF_VM_SHARED | RF_VM_SPECIAL)))
+		vma->pgoff = vpn_of(tracker, addr);
+	return true;
+}
+
+void on_mmap2(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	struct world_vma vma;
+
+	if (task->exec_from && (!task->mm || task->dead))
+		exec_take_over(tracker, task);
+	if (task->exec.due)
+		exec_switch(tracker, task);
+	if (!task->mm || !task->mm->known || !vma_of_record(tracker, &record, &vma))
+		return;
+	if (task->exec.loading) {
+		exec_vma(tracker, task, &vma);
+		return;
+	}
+	switch (task->call.kind) {
+	case RF_SYS_MMAP:
+	case RF_SYS_BRK:
+	case RF_SYS_SHMAT:
+		call_maps(&task->call, &vma);
+		break;
+	default:
+		if (vma.name == RF_VMA_STACK)
+			grow_stack_to(tracker, task->mm, vma.start, vma.end);
+	}
+}

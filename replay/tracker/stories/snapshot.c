@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Snapshots. Those taken at attach are where the world of a running process begins: a fuzzy checkpoint, loaded when it
+ * was begun; what happened while it was taken is applied again, which converges for everything but mremap(). Those taken
+ * at the end are compared, see compare.c.
+ */
+#include "replay/tracker/stories/snapshot.h"
+
+#include "engine/ops.h"
+#include "replay/tracker/effects/address_space.h"
+#include "replay/tracker/effects/file.h"
+#include "replay/tracker/effects/gup.h"
+#include "replay/tracker/emit.h"
+#include "replay/tracker/handlers.h"
+#include "replay/tracker/stories/exec.h"
+#include "replay/tracker/stories/fault.h"
+#include "replay/tracker/stories/processes.h"
+#include "replay/tracker/tasks.h"
+#include "replay/tracker/tracking.h"
+
+static struct world_mm *snapshot_mm(struct rf_tracker *tracker, const struct snapshot *snapshot)
+{
+	return world_mm(tracker->world, snapshot->mm);
+}
+
+/* ---- loading --------------------------------------------------------------------------------- */
+
+static void load_begin(struct rf_tracker *tracker, struct snapshot *snapshot)
+{
+	struct task *leader = task_get(tracker, snapshot->pid);
+	struct world_mm *mm;
+
+	if (!leader || mm_of_process(tracker, snapshot->pid))
+		return;		/* we know it better: it began while we watched */
+	mm = world_mm_new(tracker->world);
+	if (!mm)
+		return;
+	mm->known = mm->settling = true;
+	leader->pid = snapshot->pid;
+	mm_set_pid(tracker, mm, snapshot->pid);
+	tracker->fidelity.mms++;
+	emit(tracker, RF_OP_MM_NEW, mm)->flags = RF_OP_LOAD;
+	for (u32 i = 0; i < tracker->tasks.size; i++) {
+		struct task *task = tracker->tasks.slots[i].value;
+
+		if (task && task->pid == snapshot->pid && !task->mm && !task->dead) {
+			task_set_mm(tracker, task, mm);
+			task->orphans = 0;
+		}
+	}
+	if (!leader->mm)
+		task_set_mm(tracker, leader, mm);
+	snapshot->mm = mm->id;
+	snapshot->loading = true;
+}
+
+static void load_vma(struct rf_tracker *tracker, struct world_mm *mm, const struct rf_record *record)
+{
+	struct world_vma vma;
+	struct rf_op *op;
+
+	if (!vma_of_record(tracker, record, &vma) || world_vma_overlaps(mm, vma.start, vma.end))
+		return;
+	if (vma.name == RF_VMA_STACK)
+		vma.flags |= RF_VM_GROWSDOWN;
+	if (vma.name == RF_VMA_HEAP) {
+		mm->brk = vma.end;
+		mm->brk_known = true;
+	}
+	op = emit(tracker, RF_OP_MAP, mm);
+	op->addr = vma.start;
+	op->end = vma.end;
+	op->vm_flags = vma.flags;
+	op->pgoff = vma.pgoff;
+	op->file = vma.file;
+	op->flags = RF_OP_LOAD;
+	world_vma_load(tracker->world, mm, &vma);
+}
+
+static enum world_kind kind_of(const struct world_vma *vma, u64 flags)
+{
+	if (flags & RF_PTE_ZERO)
+		return WORLD_ZERO;
+	if (vma && vma->name == RF_VMA_VDSO)
+		return WORLD_VDSO;
+	if (vma && vma->flags & RF_VM_PFNMAP)
+		return WORLD_SPECIAL;
+	if (flags & RF_PTE_ANON || !(flags & RF_PTE_FILE))
+		return WORLD_ANON;
+	return flags & RF_PTE_SWAPBACKED ? WORLD_SHMEM : WORLD_FILE;
+}
+
+/* Whether it is writable pagemap does not show; a private page may be where it is exclusive. */
+static u64 guess_flags(const struct world_vma *vma, enum world_kind kind, u64 flags)
+{
+	bool writable = vma && vma->flags & RF_VM_WRITE;
+
+	if (kind == WORLD_ANON && flags & RF_PTE_EXCLUSIVE)
+		return WORLD_EXCLUSIVE | WORLD_GUESSED | (writable ? WORLD_WRITE : 0);
+	if (kind == WORLD_SHMEM && writable && vma->flags & RF_VM_SHARED)
+		return WORLD_WRITE;
+	return 0;
+}
+
+/* Told page by page, mapped as a whole. */
+static void load_huge_pages(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma,
+			    const struct rf_record *record)
+{
+	u64 size = BIT_ULL(vma->huge_shift), addr = ALIGN_UP(record->f[0], size);
+	u64 end = min_u64(record->f[0] + (record->f[1] << tracker->page_shift), vma->end);
+
+	for (; addr < end; addr += size)
+		fault_hugetlb(tracker, mm, vma, addr,
+			      RF_OP_LOAD | RF_OP_INFERRED | (vma->flags & RF_VM_WRITE ? RF_OP_WRITE : 0));
+}
+
+static void load_ptes(struct rf_tracker *tracker, struct world_mm *mm, const struct rf_record *record)
+{
+	static const u8 op_of_kind[] = {
+		[WORLD_ANON] = RF_OP_FAULT_SWAP, [WORLD_FILE] = RF_OP_FAULT_FILE, [WORLD_SHMEM] = RF_OP_FAULT_FILE,
+		[WORLD_ZERO] = RF_OP_FAULT_ZERO, [WORLD_SPECIAL] = RF_OP_FAULT_FILE, [WORLD_VDSO] = RF_OP_FAULT_FILE,
+	};
+	u64 vpn = vpn_of(tracker, record->f[0]), nr = record->f[1], pfn = record->f[2], flags = record->f[4];
+	u32 order = (u32)min_u64(record->f[3], WORLD_ORDER_MAX);
+	struct world_vma *vma = world_vma_find(mm, record->f[0]);
+	enum world_kind kind = kind_of(vma, flags);
+	u64 guessed = guess_flags(vma, kind, flags), known;
+	struct rf_op *op;
+
+	if (record->f[0] >= tracker->address_limit || pfn >= WORLD_INVENTED_PFN || nr > BIT_ULL(20) ||
+	    flags & RF_PTE_GUARD)
+		return;
+	if (vma && vma->flags & RF_VM_HUGETLB) {
+		load_huge_pages(tracker, mm, vma, record);
+		return;
+	}
+	if (vma && kind == WORLD_ANON)
+		vma->anon_vma = true;
+	if (vma && kind == WORLD_SHMEM)
+		vma->flags |= RF_VM_SHMEM;
+	if (kind != WORLD_ZERO)
+		folio_set(tracker->world, folio_head(pfn, order), order);
+	for (u64 i = 0; i < nr; i++) {
+		world_set(tracker->world, mm, vpn + i, world_mkpte(kind, pfn + i, guessed));
+		if (vma && vma->file && (kind == WORLD_FILE || kind == WORLD_SHMEM) &&
+		    !vma_cache_find(tracker, vma, vpn + i, &known))
+			vma_cache_set(tracker, vma, vpn + i, pfn + i);
+	}
+	op = emit(tracker, kind == WORLD_ANON && flags & RF_PTE_PMD ? RF_OP_FAULT_ANON : op_of_kind[kind], mm);
+	op->addr = op->aux = record->f[0];
+	op->nr = (u32)nr;
+	op->pfn = pfn;
+	op->order = (u8)order;
+	op->flags = RF_OP_LOAD | RF_OP_INFERRED | (guessed & WORLD_WRITE ? RF_OP_WRITE : 0) |
+		    (guessed & WORLD_EXCLUSIVE ? RF_OP_EXCLUSIVE : 0) | (kind == WORLD_SHMEM ? RF_OP_SHMEM : 0);
+}
+
+static void load_swap(struct rf_tracker *tracker, struct world_mm *mm, const struct rf_record *record)
+{
+	u64 vpn = vpn_of(tracker, record->f[0]), nr = min_u64(record->f[1], BIT_ULL(20));
+	struct world_vma *vma = world_vma_find(mm, record->f[0]);
+
+	if (record->f[0] >= tracker->address_limit)
+		return;
+	if (vma)
+		vma->anon_vma = true;
+	for (u64 i = 0; i < nr; i++) {
+		u32 slot = slot_new(tracker->world);
+
+		if (!slot)
+			return;
+		world_set(tracker->world, mm, vpn + i, world_mkpte(WORLD_SWAP, slot, 0));
+		emit_entry(tracker, RF_OP_UNMAP_SWAP, mm, vpn + i, slot, 0, RF_OP_LOAD | RF_OP_ANON);
+	}
+}
+
+static void load_rss(struct world_mm *mm, const struct rf_record *record)
+{
+	static const u8 member_of_field[RF_RSS_MEMBERS] = { RF_RSS_FILE, RF_RSS_ANON, RF_RSS_SWAP, RF_RSS_SHMEM };
+
+	for (int i = 0; i < RF_RSS_MEMBERS; i++)
+		mm->recorded[member_of_field[i]] = (s64)record->f[i];
+	mm->rss_known = mm->rss_unbased = BIT(RF_RSS_MEMBERS) - 1;
+}
+
+/* ---- records --------------------------------------------------------------------------------- */
+
+static void snapshot_begin(struct rf_tracker *tracker, struct snapshot *snapshot, const struct rf_record *record)
+{
+	struct world_mm *mm;
+
+	*snapshot = (struct snapshot){
+		.open = true, .pid = (u32)record->f[0],
+		.differences = snapshot->differences, .differences_size = snapshot->differences_size,
+	};
+	tracker->fidelity.snapshots++;
+	if (record->f[1] == RF_SNAP_ATTACH) {
+		load_begin(tracker, snapshot);
+		return;
+	}
+	if (record->f[1] != RF_SNAP_EXIT && record->f[1] != RF_SNAP_STOP)
+		return;
+	mm = mm_of_process(tracker, snapshot->pid);
+	if (!mm || !mm->known)
+		return;
+	settle_others(tracker, mm, NULL, record->time);
+	snapshot->mm = mm->id;
+	snapshot->comparing = true;
+	tracker->fidelity.processes_compared++;
+}
+
+static void snapshot_end(struct rf_tracker *tracker, struct snapshot *snapshot, const struct rf_record *record)
+{
+	struct world_mm *mm = snapshot_mm(tracker, snapshot);
+
+	if (snapshot->comparing)
+		compare_end(tracker, snapshot, mm);
+	if (snapshot->loading && mm) {
+		mm->settling = false;
+		mm->rss_fresh = 0;
+		if (!record->f[1])
+			mark_inexact(tracker, mm);
+	}
+	snapshot->open = snapshot->loading = snapshot->comparing = false;
+}
+
+void on_snapshot(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	struct snapshot *snapshot;
+	struct world_mm *mm;
+
+	if (record.stream >= tracker->nr_streams)
+		return;
+	snapshot = &tracker->snapshots[record.stream];
+	if (record.kind == RF_SNAP_BEGIN) {
+		snapshot_begin(tracker, snapshot, &record);
+		return;
+	}
+	mm = snapshot->open ? snapshot_mm(tracker, snapshot) : NULL;
+	if (!mm)
+		return;
+	switch (record.kind) {
+	case RF_SNAP_VMA:
+		if (snapshot->loading)
+			load_vma(tracker, mm, &record);
+		break;
+	case RF_SNAP_PTE:
+		if (snapshot->loading)
+			load_ptes(tracker, mm, &record);
+		else if (snapshot->comparing)
+			compare_run(tracker, snapshot, &record);
+		break;
+	case RF_SNAP_SWAP:
+		if (snapshot->loading)
+			load_swap(tracker, mm, &record);
+		else if (snapshot->comparing)
+			compare_swap(tracker, snapshot, &record);
+		break;
+	case RF_SNAP_RSS:
+		if (snapshot->loading)
+			load_rss(mm, &record);
+		break;
+	case RF_SNAP_END:
+		snapshot_end(tracker, snapshot, &record);
+		break;
+	}
+}

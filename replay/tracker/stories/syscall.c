@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+/*
+ * System calls that change VMAs and entries: their entry and their return, when it is known to have succeeded. What
+ * happens between the two is in call.c and populate.c.
+ */
+#include "replay/tracker/abi.h"
+#include "replay/tracker/effects/unmap.h"
+#include "replay/tracker/effects/vma.h"
+#include "replay/tracker/handlers.h"
+#include "replay/tracker/stories/call.h"
+#include "replay/tracker/stories/exec.h"
+#include "replay/tracker/stories/fault.h"
+#include "replay/tracker/stories/fork.h"
+#include "replay/tracker/tasks.h"
+#include "replay/tracker/tracking.h"
+
+static bool failed(s64 ret)
+{
+	return ret < 0 && ret > -4096;
+}
+
+/* ---- entry ----------------------------------------------------------------------------------- */
+
+static void madvise_entry(struct rf_tracker *tracker, struct task *task)
+{
+	u64 start = task->call.args[0], advice = task->call.args[2], end;
+
+	if (!call_range(tracker, start, task->call.args[1], &end))
+		return;
+	if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE) {
+		populate_begin(tracker, task, start, end, advice == MADV_POPULATE_WRITE, advice == MADV_POPULATE_READ);
+	} else if (advice == MADV_PAGEOUT) {
+		pageout_begins(tracker, task);
+	}
+}
+
+static bool may_unmap(u8 kind)
+{
+	return kind == RF_SYS_MMAP || kind == RF_SYS_MUNMAP || kind == RF_SYS_MADVISE || kind == RF_SYS_BRK ||
+	       kind == RF_SYS_MREMAP || kind == RF_SYS_SHMDT;
+}
+
+void on_call(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	struct task_call *call = &task->call;
+
+	fault_close(tracker, task);
+	if (call->kind)
+		call_abandon(tracker, task);
+	task->nr_allocs = 0;
+	task->flush_due = false;
+	call_begins(task, &record, may_unmap(record.kind));
+	if (record.kind != RF_SYS_PROCESS_VM)
+		task->nr_gups = 0;
+	switch (record.kind) {
+	case RF_SYS_EXECVE:
+		task->exec.building = true;
+		task->exec.nr = 0;
+		if (task->exec.mm)
+			world_mm_free(tracker->world, task->exec.mm);
+		task->exec.mm = world_mm_new(tracker->world);
+		break;
+	case RF_SYS_CLONE:
+		find_fork_point(tracker, task);
+		break;
+	case RF_SYS_MLOCK:
+		if (task->mm && task->mm->known && !(call->args[2] & MLOCK_ONFAULT))
+			populate_begin(tracker, task, call->args[0],
+				       page_align(tracker, call->args[0] % BIT_ULL(tracker->page_shift) +
+							   call->args[1]) +
+					       ALIGN_DOWN(call->args[0], BIT_ULL(tracker->page_shift)),
+				       true, true);
+		break;
+	case RF_SYS_MLOCKALL:
+		if (task->mm && task->mm->known && call->args[0] & MCL_CURRENT && !(call->args[0] & MCL_ONFAULT))
+			populate_begin(tracker, task, 0, tracker->address_limit, true, true);
+		break;
+	case RF_SYS_MADVISE:
+		if (task->mm && task->mm->known)
+			madvise_entry(tracker, task);
+		break;
+	}
+}
+
+/* ---- return ---------------------------------------------------------------------------------- */
+
+static void msync_return(struct rf_tracker *tracker, struct task *task)
+{
+	u64 start = task->call.args[0], end;
+
+	if (task->call.args[2] & MS_SYNC && call_range(tracker, start, task->call.args[1], &end))
+		write_back(tracker, task->mm, start, end);
+}
+
+static void return_of(struct rf_tracker *tracker, struct task *task, s64 ret)
+{
+	bool ok = !failed(ret);
+
+	switch (task->call.kind) {
+	case RF_SYS_MMAP:
+		if (ok)
+			mmap_return(tracker, task, (u64)ret);
+		break;
+	case RF_SYS_MUNMAP:
+	case RF_SYS_SHMDT:
+		if (ok)
+			call_zap(tracker, task);
+		break;
+	case RF_SYS_BRK:
+		brk_return(tracker, task, (u64)ret);
+		break;
+	case RF_SYS_MPROTECT:
+		mprotect_return(tracker, task, ret);
+		break;
+	case RF_SYS_MREMAP:
+		if (ok)
+			mremap_return(tracker, task, (u64)ret);
+		break;
+	case RF_SYS_MADVISE:
+		if (ok && advice_zaps(task->call.args[2]))
+			call_zap(tracker, task);
+		madvise_return(tracker, task, ret);
+		break;
+	case RF_SYS_MLOCK:
+	case RF_SYS_MUNLOCK:
+		mlock_return(tracker, task, ok);
+		break;
+	case RF_SYS_MLOCKALL:
+	case RF_SYS_MUNLOCKALL:
+		mlockall_return(tracker, task, ok);
+		break;
+	case RF_SYS_SHMAT:
+		if (ok)
+			shmat_return(tracker, task, (u64)ret);
+		break;
+	case RF_SYS_PROCESS_VM:
+		process_vm_return(tracker, task, ret);
+		break;
+	case RF_SYS_MSYNC:
+		if (ok)
+			msync_return(tracker, task);
+		break;
+	case RF_SYS_REMAP_FILE_PAGES:
+		if (ok)
+			remap_file_pages_return(tracker, task);
+		break;
+	}
+}
+
+void on_return(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	s64 ret = (s64)record.f[1];
+
+	fault_close(tracker, task);
+	if (record.f[0] == RF_SYS_EXECVE)
+		exec_return(tracker, task, ret);
+	if (task->call.kind == record.f[0] && task->mm && task->mm->known)
+		return_of(tracker, task, ret);
+	if (record.f[0] == RF_SYS_PROCESS_VM)
+		task->nr_gups = 0;
+	call_abandon(tracker, task);
+	task->nr_allocs = 0;
+	task->flush_due = false;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* Threads: what each is known to be in the middle of. And the numbers that rss_stat gives to address spaces. */
+#ifndef REFOLD_REPLAY_TRACKER_TASKS_H
+#define REFOLD_REPLAY_TRACKER_TASKS_H
+
+#include "replay/tracker/task_state.h"
+#include "replay/world/world.h"
+
+struct rf_tracker;
+
+/* A folio allocated by a task, not yet seen mapped. */
+struct task_alloc {
+	u64 pfn;
+	u32 order;
+};
+
+#define TASK_ALLOCS 16
+
+enum populate_what { POPULATE_ALLOC, POPULATE_RSS, POPULATE_MAP, POPULATE_FILE };
+
+/* What a populating call did, kept until its range is known. */
+struct populate_event {
+	u8 what;
+	u8 member;		/* RSS */
+	u32 file;		/* MAP, FILE */
+	s64 delta;		/* RSS */
+	u64 index, last;	/* MAP, FILE; ALLOC: pfn, order */
+};
+
+/* Pages set by GUP, in address order. */
+struct task_populate {
+	bool active;		/* the range is known */
+	bool write;		/* faults as for write where the VMA is private and writable */
+	bool readers_zero;	/* holes of anonymous memory get the zero page without an event */
+	u64 start, end, at;	/* vpns */
+	u64 nr_zero;		/* zero pages set without an event */
+	bool file_seen;
+	u32 file;
+	u64 index;
+	bool delta_seen;	/* of file pages, waiting for POPULATE_MAP */
+	s64 delta;
+	u8 member;
+	struct populate_event *queue;
+	u32 nr, size;
+};
+
+/* An iovec of the process_vm call in progress, or about to begin. */
+struct task_gup {
+	u64 addr, len;
+	u32 pid;
+	bool write;
+};
+
+/* An exec from its entry to its return. */
+struct task_exec {
+	bool building;		/* between entry and point of no return */
+	bool due;		/* behind it, the old mm still in place */
+	bool loading;		/* the new mm is in place, its VMAs are coming */
+	bool stack_placed;
+	struct world_mm *mm;	/* the new one while building */
+	u64 *pages;		/* argument pages, top down */
+	u32 nr, size;
+};
+
+struct task {
+	u32 tid;
+	u32 pid;		/* thread group, 0: not known */
+	u32 process;		/* of a leader: its number in the list of processes, 0: none yet */
+	bool dead;
+	bool lingers;		/* dead, but mm_release() may still touch mm; not one of mm->users */
+	struct world_mm *mm;	/* NULL: none, or not known */
+	struct task *mm_next, **mm_link;	/* other tasks of mm */
+	u16 stream;		/* where its last record came from */
+	u16 cpu;		/* and on which CPU */
+	bool flush_due;		/* a COW was applied, its TLB flush is to come */
+	struct task_alloc allocs[TASK_ALLOCS];
+	u32 nr_allocs;
+	struct task_fault fault;
+	struct task_call call;
+	struct task_populate populate;
+	struct task_gup *gups;
+	u32 nr_gups, gups_size;
+	struct task_exec exec;
+	struct world_mm *child;	/* fork in progress */
+	u64 fork_at;		/* number of the record that ends dup_mmap(), 0: not known */
+	u32 exec_from;		/* the thread of the group that is in exec and will take this tid */
+	u64 orphans;		/* faults without a known mm */
+	bool collapse_known;
+	u32 collapse_mm;
+	u64 collapse_vpn, collapse_pfn;
+};
+
+struct task *task_get(struct rf_tracker *tracker, u32 tid);	/* made if new; NULL: out of memory */
+struct task *task_find(struct rf_tracker *tracker, u32 tid);
+void tasks_destroy(struct rf_tracker *tracker);
+struct world_mm *mm_by_id(struct rf_tracker *tracker, u32 mm_id);	/* live ones only */
+void mm_bind(struct rf_tracker *tracker, struct world_mm *mm, u32 mm_id);
+struct world_mm *mm_of_process(struct rf_tracker *tracker, u32 pid);
+/* Its page table is not known any more in all its parts. */
+void mark_inexact(struct rf_tracker *tracker, struct world_mm *mm);
+
+#endif
