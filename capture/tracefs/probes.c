@@ -6,6 +6,7 @@
 #include "capture/tracefs/probes.h"
 
 #include <errno.h>
+#include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,20 @@
 
 #define GROUP_PREFIX "refold_"
 #define RECORDER_COMM "refold-capture"
+
+/* Not tracefs_tracing_dir_is_mounted(), which leaks the path it finds (libtracefs 1.6.4). */
+bool rf_tracefs_is_mounted(void)
+{
+	FILE *mounts = setmntent("/proc/self/mounts", "re");
+	bool found = false;
+	struct mntent *entry;
+
+	while (mounts && !found && (entry = getmntent(mounts)))
+		found = !strcmp(entry->mnt_type, "tracefs");
+	if (mounts)
+		endmntent(mounts);
+	return found;
+}
 
 bool rf_tracefs_has(const char *file)
 {
@@ -69,8 +84,7 @@ static int remove_probes(bool own)
 	struct tracefs_dynevent **probes;
 	int removed = 0;
 
-	/* Looking for the file would mount tracefs. */
-	if (tracefs_tracing_dir_is_mounted(false, NULL) <= 0 || !rf_tracefs_has("kprobe_events"))
+	if (!rf_tracefs_is_mounted() || !rf_tracefs_has("kprobe_events"))
 		return 0;
 	probes = tracefs_dynevent_get_all(TRACEFS_DYNEVENT_KPROBE, NULL);
 	for (int i = 0; probes && probes[i]; i++) {

@@ -10,6 +10,8 @@
 #include "base/error.h"
 #include "traces/events/events.h"
 
+/* tracefs is mounted somewhere. Most calls of libtracefs would mount it where it is not. */
+bool rf_tracefs_is_mounted(void);
 /* tracefs has this file at its top. */
 bool rf_tracefs_has(const char *file);
 /* The directory of an event below "events": its system, or, of a kprobe, the group of this process. */

@@ -52,7 +52,7 @@ int rf_tracefs_check(struct rf_error *err)
 				    "record from the host");
 
 	/* tracefs_tracing_dir() alone would mount tracefs where it is not; that is for the user to decide. */
-	if (tracefs_tracing_dir_is_mounted(false, NULL) <= 0 || !tracefs_tracing_dir())
+	if (!rf_tracefs_is_mounted() || !tracefs_tracing_dir())
 		return rf_error_set(err, -ENOENT, RF_NO_OFFSET,
 				    "tracefs is not mounted: run \"mount -t tracefs nodev "
 				    "/sys/kernel/tracing\" as root");
