@@ -43,7 +43,8 @@ json_t *rf_capabilities_json(const struct rf_capabilities *capabilities)
 
 struct rf_capabilities rf_reader_capabilities(const struct rf_reader *reader)
 {
-	struct rf_capabilities capabilities = rf_capabilities_of_release(rf_reader_header_string(reader, RF_HEADER_KERNEL, ""));
+	const char *release = rf_reader_header_string(reader, RF_HEADER_KERNEL, "");
+	struct rf_capabilities capabilities = rf_capabilities_of_release(release);
 	const json_t *told = rf_reader_header_value(reader, RF_HEADER_CAPABILITIES);
 
 	for (size_t i = 0; i < RF_NR_CAPABILITIES; i++) {

@@ -46,7 +46,7 @@ struct rf_snapshotter {
 
 void rf_snapshot_emit(struct rf_snapshotter *s, u8 kind, const u64 f[RF_RECORD_FIELDS]);
 
-/* The populated parts of one VMA; scan: s->scan tells which these are. Where the address space is gone, complete ends. */
+/* The populated parts of one VMA; scan: s->scan tells which. Where the address space is gone, complete ends. */
 void rf_snapshot_entries(struct rf_snapshotter *s, u64 start, u64 end, bool scan);
 
 #endif
