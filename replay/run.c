@@ -431,6 +431,11 @@ int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const str
 	if (!ring)
 		return -ENOMEM;
 	options.context = ring;
+	if (run->operations) {
+		run->operations->page_shift = run->page_size ? (u32)__builtin_ctzll(run->page_size) : 12;
+		options.explain = rf_operations_write;
+		options.explain_context = run->operations;
+	}
 	tracker = rf_tracker_create(reader, &options, err);
 	ret = tracker ? track(tracker, run, err) : -ENOMEM;
 	machine_error = ring_stop(ring);

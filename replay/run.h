@@ -10,6 +10,7 @@
 
 #include "engine/policy/policy.h"
 #include "engine/stats.h"
+#include "replay/operations.h"
 #include "replay/tracker/fidelity.h"
 #include "replay/windows.h"
 
@@ -33,6 +34,7 @@ struct rf_run_options {
 	void (*progress)(void *context, u64 records);	/* so many more are done; NULL: nobody waits */
 	void *progress_context;
 	FILE *page_tables;				/* as in struct rf_tracker_options */
+	struct rf_operations *operations;		/* NULL, or where they are written */
 	const struct rf_window_patterns *patterns;	/* NULL: no windows */
 	bool processes;					/* count each process, too */
 	u64 page_size;					/* of the trace; 0: those of the policies */

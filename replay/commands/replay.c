@@ -28,6 +28,8 @@ static const char help[] =
 	"  -q, --quiet             neither table nor progress line\n"
 	"      --max-loss N        exit with 4 if more than N events were lost while recording (default: any number)\n"
 	"      --page-tables FILE  write each process's page tables as rebuilt, when it exits (TSV)\n"
+	"      --operations FILE   write what core mm did, operation by operation, and the records that told of it\n"
+	"      --only mm=N,addr=A-B,op=NAME  of --operations those on one address space, in a range, of a kind\n"
 	"      --processes         count each process, too: in the report, in the table, in each window of the report\n"
 	"      --readers           add a table of who read entries: each place in core mm, its calls and loads\n"
 	"      --windows           add a table of the windows: phases of the recording, between marks in it\n"
@@ -46,9 +48,11 @@ struct arguments {
 	int nr_policies;
 	const char *output;
 	const char *page_tables;
+	const char *operations;
+	struct rf_operations_filter only;
 	const char *window_begin, *window_end;
 	struct rf_window_patterns patterns;
-	bool json, quiet, limited, readers, windows, processes;
+	bool json, quiet, limited, filtered, readers, windows, processes;
 	u64 max_loss;
 };
 
@@ -63,9 +67,20 @@ static int add_policies(struct arguments *arguments, const char *list)
 	return 0;
 }
 
+static int set_only(struct arguments *arguments, const char *text)
+{
+	struct rf_error err;
+
+	arguments->filtered = true;
+	return rf_operations_parse_only(&arguments->only, text, &err)
+		       ? rf_command_usage("replay", "--only: %s", err.message) : 0;
+}
+
 enum {
 	OPTION_MAX_LOSS = 256,
 	OPTION_PAGE_TABLES,
+	OPTION_OPERATIONS,
+	OPTION_ONLY,
 	OPTION_PROCESSES,
 	OPTION_READERS,
 	OPTION_WINDOWS,
@@ -81,6 +96,8 @@ static const struct option options[] = {
 	{ "help", no_argument, NULL, 'h' },
 	{ "max-loss", required_argument, NULL, OPTION_MAX_LOSS },
 	{ "page-tables", required_argument, NULL, OPTION_PAGE_TABLES },
+	{ "operations", required_argument, NULL, OPTION_OPERATIONS },
+	{ "only", required_argument, NULL, OPTION_ONLY },
 	{ "processes", no_argument, NULL, OPTION_PROCESSES },
 	{ "readers", no_argument, NULL, OPTION_READERS },
 	{ "windows", no_argument, NULL, OPTION_WINDOWS },
@@ -112,6 +129,11 @@ static int take_option(struct arguments *arguments, int option, char **argv)
 	case OPTION_PAGE_TABLES:
 		arguments->page_tables = optarg;
 		return 0;
+	case OPTION_OPERATIONS:
+		arguments->operations = optarg;
+		return 0;
+	case OPTION_ONLY:
+		return set_only(arguments, optarg);
 	case OPTION_PROCESSES:
 		arguments->processes = true;
 		return 0;
@@ -151,6 +173,8 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 	arguments->nr_traces = argc - optind;
 	if (!arguments->nr_traces)
 		return rf_command_usage("replay", "no trace named");
+	if (arguments->filtered && !arguments->operations)
+		return rf_command_usage("replay", "--only says which operations --operations FILE gets; name that, too");
 	return arguments->nr_policies ? 0 : add_policies(arguments, DEFAULT_POLICIES);
 }
 
@@ -231,15 +255,22 @@ static int replay_trace(const char *path, struct rf_results *results, struct rf_
 	return code;
 }
 
+/* What is written, each but for the table only if it is asked for. */
+struct outputs {
+	FILE *report, *page_tables;
+	struct rf_operations operations;
+};
+
 /* Damage does not stop the run, failures do. */
-static int replay_traces(const struct arguments *arguments, struct rf_results *results, FILE *page_tables, u64 total,
-			 const struct rf_report_parts *parts)
+static int replay_traces(const struct arguments *arguments, struct rf_results *results, struct outputs *outputs,
+			 u64 total, const struct rf_report_parts *parts)
 {
 	struct rf_progress progress;
 	struct rf_run_options run = {
 		.progress = rf_progress_add,
 		.progress_context = &progress,
-		.page_tables = page_tables,
+		.page_tables = outputs->page_tables,
+		.operations = outputs->operations.out ? &outputs->operations : NULL,
 		.patterns = &arguments->patterns,
 		.processes = arguments->processes,
 	};
@@ -247,6 +278,8 @@ static int replay_traces(const struct arguments *arguments, struct rf_results *r
 
 	rf_progress_begin(&progress, !arguments->quiet, total);
 	for (i = 0; i < arguments->nr_traces; i++) {
+		if (run.operations)
+			fprintf(run.operations->out, "# %s\n", arguments->traces[i]);
 		one = replay_trace(arguments->traces[i], results, &run, parts);
 		if (one != RF_EXIT_DONE)
 			code = one;
@@ -298,7 +331,7 @@ static void forget(struct rf_report_parts *parts)
 }
 
 /* Replay and write, all files being open. */
-static int replay(const struct arguments *arguments, FILE *output, FILE *page_tables, u64 total)
+static int replay(const struct arguments *arguments, struct outputs *outputs, u64 total)
 {
 	struct rf_results results;
 	struct rf_report_parts parts = {
@@ -311,14 +344,14 @@ static int replay(const struct arguments *arguments, FILE *output, FILE *page_ta
 		forget(&parts);
 		return rf_command_errno("replay", "cannot begin", ENOMEM);
 	}
-	code = replay_traces(arguments, &results, page_tables, total, &parts);
+	code = replay_traces(arguments, &results, outputs, total, &parts);
 	if (code != RF_EXIT_DONE && code != RF_EXIT_DAMAGED) {
 		forget(&parts);
 		rf_results_free(&results);
 		return code;
 	}
 	report = rf_report_build(&parts, &results);
-	written = write_report(arguments, output, report);
+	written = write_report(arguments, outputs->report, report);
 	if (code == RF_EXIT_DONE)
 		code = check_loss(arguments, report);
 	json_decref(report);
@@ -326,24 +359,28 @@ static int replay(const struct arguments *arguments, FILE *output, FILE *page_ta
 	return written == RF_EXIT_DONE ? code : written;
 }
 
+/* False: it was asked for, and cannot be. */
+static bool open_output(FILE **file, const char *path)
+{
+	if (path)
+		*file = rf_output_open(path);
+	return !path || *file;
+}
+
 /* Everything is in order: open the files to write, and go. */
 static int begin(const struct arguments *arguments, u64 total)
 {
-	FILE *output = NULL, *page_tables = NULL;
+	struct outputs outputs = { .operations.only = arguments->only };
 	int code;
 
-	if (arguments->page_tables) {
-		page_tables = rf_output_open(arguments->page_tables);
-		if (!page_tables)
-			return RF_EXIT_FAILED;
-	}
-	if (arguments->output) {
-		output = rf_output_open(arguments->output);
-		if (!output)
-			return RF_EXIT_FAILED;
-	}
-	code = replay(arguments, output, page_tables, total);
-	if (page_tables && rf_output_close(page_tables, arguments->page_tables) != RF_EXIT_DONE)
+	if (!open_output(&outputs.page_tables, arguments->page_tables) ||
+	    !open_output(&outputs.operations.out, arguments->operations) ||
+	    !open_output(&outputs.report, arguments->output))
+		return RF_EXIT_FAILED;
+	code = replay(arguments, &outputs, total);
+	if (outputs.page_tables && rf_output_close(outputs.page_tables, arguments->page_tables) != RF_EXIT_DONE)
+		code = RF_EXIT_FAILED;
+	if (outputs.operations.out && rf_output_close(outputs.operations.out, arguments->operations) != RF_EXIT_DONE)
 		code = RF_EXIT_FAILED;
 	return code;
 }

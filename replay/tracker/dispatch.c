@@ -4,6 +4,7 @@
 
 #include "replay/tracker/cpus.h"
 #include "replay/tracker/effects/unmap.h"
+#include "replay/tracker/emit.h"
 #include "replay/tracker/handlers.h"
 #include "replay/tracker/tasks.h"
 #include "replay/tracker/tracking.h"
@@ -94,6 +95,8 @@ void dispatch(struct rf_tracker *tracker, const struct rf_record *record)
 		tracker->fidelity.anomalies.unordered_record++;
 	else
 		tracker->time = record->time;
+	if (tracker->causes)
+		cause_begins(tracker, record);
 	if (tracker->freeing && kind != RF_PAGE_FREE) {
 		tracker->freeing = false;
 		reclaim_flush(tracker);

@@ -5,17 +5,36 @@
 #include <string.h>
 
 #include "replay/tracker/cpus.h"
+#include "replay/tracker/tasks.h"
 #include "replay/tracker/tracking.h"
 
 void flush_ops(struct rf_tracker *tracker)
 {
 	int ret = 0;
 
+	if (tracker->causes)
+		tracker->options.explain(tracker->options.explain_context, tracker->ops, tracker->causes,
+					 tracker->nr_ops);
 	if (tracker->nr_ops && tracker->options.sink)
 		ret = tracker->options.sink(tracker->options.context, tracker->ops, tracker->nr_ops);
 	if (ret && !tracker->error)
 		tracker->error = ret;
 	tracker->nr_ops = 0;
+}
+
+void cause_begins(struct rf_tracker *tracker, const struct rf_record *record)
+{
+	const struct task *task = task_find(tracker, record->tid);
+	struct rf_cause *cause = &tracker->cause;
+
+	*cause = (struct rf_cause){ .told = { tracker->record, *record } };
+	if (!task)
+		return;
+	if (fault_is_open(&task->fault) &&
+	    (fault_pending(&task->fault) || task->fault.swapped_in || !task->call.kind))
+		cause->began = task->fault_told;
+	else if (task->call.kind)
+		cause->began = task->call_told;
 }
 
 struct rf_op *emit(struct rf_tracker *tracker, u8 kind, const struct world_mm *mm)
@@ -24,6 +43,8 @@ struct rf_op *emit(struct rf_tracker *tracker, u8 kind, const struct world_mm *m
 
 	if (tracker->nr_ops == OPS_A_BLOCK)
 		flush_ops(tracker);
+	if (tracker->causes)
+		tracker->causes[tracker->nr_ops] = tracker->cause;
 	op = &tracker->ops[tracker->nr_ops++];
 	memset(op, 0, sizeof(*op));
 	op->kind = kind;
@@ -44,6 +65,8 @@ void emit_entry(struct rf_tracker *tracker, u8 kind, const struct world_mm *mm, 
 		    op->nr < BIT_ULL(order) && op->addr + ((u64)op->nr << tracker->page_shift) == addr &&
 		    op->pfn + op->nr == pfn) {
 			op->nr++;
+			if (tracker->causes)
+				tracker->causes[tracker->nr_ops - 1].last = tracker->record;
 			return;
 		}
 	}

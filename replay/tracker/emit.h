@@ -6,6 +6,7 @@
 #include "engine/ops.h"
 #include "replay/world/world.h"
 
+struct rf_record;
 struct rf_tracker;
 
 #define OPS_A_BLOCK 4096
@@ -17,6 +18,8 @@ struct rf_op *emit(struct rf_tracker *tracker, u8 kind, const struct world_mm *m
  * entry before: pfn and addr in sequence, same folio.
  */
 void emit_entry(struct rf_tracker *tracker, u8 kind, const struct world_mm *mm, u64 vpn, u64 pfn, u32 order, u16 flags);
+/* What the record leads to is caused by it, and by the fault or call that its thread is in. */
+void cause_begins(struct rf_tracker *tracker, const struct rf_record *record);
 /* Those emitted so far go to the sink. */
 void flush_ops(struct rf_tracker *tracker);
 

@@ -4,6 +4,7 @@
 #define REFOLD_REPLAY_TRACKER_TASKS_H
 
 #include "replay/tracker/task_state.h"
+#include "replay/tracker/tracker.h"
 #include "replay/world/world.h"
 
 struct rf_tracker;
@@ -77,6 +78,7 @@ struct task {
 	u32 nr_allocs;
 	struct task_fault fault;
 	struct task_call call;
+	struct rf_told fault_told, call_told;	/* their records, if somebody asks for causes */
 	struct task_populate populate;
 	struct task_gup *gups;
 	u32 nr_gups, gups_size;

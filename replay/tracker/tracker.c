@@ -65,7 +65,10 @@ static int tracker_init(struct rf_tracker *tracker, struct rf_error *err)
 	tracker->records = malloc(tracker->size * sizeof(*tracker->records));
 	tracker->ops = malloc(OPS_A_BLOCK * sizeof(*tracker->ops));
 	tracker->snapshots = calloc(tracker->nr_streams + 1, sizeof(*tracker->snapshots));
-	if (!tracker->world || !tracker->records || !tracker->ops || !tracker->snapshots)
+	if (tracker->options.explain)
+		tracker->causes = malloc(OPS_A_BLOCK * sizeof(*tracker->causes));
+	if (!tracker->world || !tracker->records || !tracker->ops || !tracker->snapshots ||
+	    (tracker->options.explain && !tracker->causes))
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	ret = read_kernel_pages(tracker, err);
 	if (!ret)
@@ -98,6 +101,7 @@ struct rf_tracker *rf_tracker_create(struct rf_reader *reader, const struct rf_t
 /* What is only known once nothing more can come. */
 static void finish(struct rf_tracker *tracker)
 {
+	tracker->cause = (struct rf_cause){ 0 };
 	for (u32 i = 0; i < tracker->tasks.size; i++) {
 		struct task *task = tracker->tasks.slots[i].value;
 
@@ -160,5 +164,6 @@ void rf_tracker_destroy(struct rf_tracker *tracker)
 	free(tracker->cpus);
 	free(tracker->records);
 	free(tracker->ops);
+	free(tracker->causes);
 	free(tracker);
 }

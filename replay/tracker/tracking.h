@@ -42,6 +42,8 @@ struct rf_tracker {
 	/* Operations. */
 	struct rf_op *ops;
 	size_t nr_ops;
+	struct rf_cause *causes;	/* of each; NULL: nobody asks */
+	struct rf_cause cause;		/* of those that the record in progress leads to */
 	struct task_table tasks;
 	struct mm_id_table mm_ids;
 	struct migration *migrations;

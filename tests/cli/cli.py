@@ -9,6 +9,7 @@ usage: cli.py REFOLD SCHEMA [unittest arguments]
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -289,6 +290,51 @@ class CommandLine(unittest.TestCase):
         output = self.directory / "tables.tsv"
         refold("replay", self.trace, "-q", "--page-tables", output)
         self.assertIn("400000000000", output.read_text())
+
+    def operations(self, *arguments):
+        done = refold("replay", self.trace, "-q", "--operations", "-", *arguments)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout.splitlines()
+
+    def test_operations(self):
+        """Each with its records, which are those of the sorted dump at the lines they name."""
+        lines = self.operations()
+        records = refold("dump", "--sorted", self.trace).stdout.splitlines()
+        self.assertEqual(lines[0], f"# {self.trace}")
+        operations = [line for line in lines[1:] if not line.startswith("\t")]
+        told = [re.fullmatch(r"\t(in|by) (\d+): (.*)", line) for line in lines if line.startswith("\t")]
+        self.assertTrue(all(told))
+        for one in told:
+            self.assertEqual(records[int(one[2]) - 1], one[3])
+        self.assertEqual(sum(one[1] == "by" for one in told), len(operations))
+        first = next(i for i, line in enumerate(lines) if " fault_anon " in line)
+        self.assertRegex(lines[first], r"^\d+ fault_anon mm=0 addr=0x400000000000 nr=16 pfn=0x100000 order=4 flags=write$")
+        self.assertRegex(lines[first + 1], r"^\tin \d+: \d+ tid=100 fault addr=0x400000000000 flags=0x2$")
+        self.assertRegex(lines[first + 2], r"^\tby \d+: \d+ tid=100 rss_stat mm_id=7 curr=1 member=1 pages=16$")
+        fork = next(i for i, line in enumerate(lines) if " fork " in line)
+        self.assertIn(" tid=100 clone ", lines[fork + 1])
+
+    def test_only(self):
+        def names(*only):
+            return [line.split()[1] for line in self.operations("--only", *only) if line[0] not in "\t#"]
+
+        every = names("addr=0-0xffffffffffffffff")
+        self.assertEqual(names("op=fork"), ["fork"])
+        self.assertEqual(set(names("op=fork,op=mm_exit")), {"fork", "mm_exit"})
+        self.assertEqual(names("mm=0,op=fork") + names("mm=1,op=fork"), ["fork"])
+        self.assertLess(len(names("mm=1")), len(every))
+        self.assertEqual(names("op=fault_anon,addr=0x40000000ffff"), ["fault_anon"])
+        self.assertEqual(names("op=fault_anon,addr=0x40000000ffff-0x400000010001"), ["fault_anon"] * 2)
+        self.assertEqual(names("op=fault_anon,addr=0x300000000000"), [])
+        self.assertEqual(names("op=map,addr=0x400000100000-0x400000100001"), ["map"])
+
+    def test_bad_only(self):
+        for only, said in (("op=forks", "window"), ("op=", "fork"), ("mm=x", "mm=x"), ("mm=-1", "mm=-1"),
+                           ("addr=2-1", "addr=2-1"), ("addr=", "addr="), ("addr=0x1-z", "0x1-z"), ("", "addr=ADDRESS"),
+                           ("mm=1,", "mm=NUMBER"), ("tid=3", "'tid=3'")):
+            self.fails(2, "--only", said, run=refold("replay", self.trace, "--operations", "-", "--only", only))
+        self.fails(2, "--operations FILE", run=refold("replay", self.trace, "--only", "mm=0"))
+        self.fails(1, "nowhere/ops", run=refold("replay", self.trace, "--operations", "nowhere/ops"))
 
     # ---- results ----
 

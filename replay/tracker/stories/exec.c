@@ -155,6 +155,7 @@ void exec_take_over(struct rf_tracker *tracker, struct task *task)
 	task_set_mm(tracker, from, NULL);
 	task->exec = from->exec;
 	call_moves(from, task);
+	task->call_told = from->call_told;
 	task->dead = false;
 	memset(&from->exec, 0, sizeof(from->exec));
 	from->exec.pages = pages;

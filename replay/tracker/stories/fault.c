@@ -78,5 +78,7 @@ void on_fault(struct rf_tracker *tracker, struct task *task, struct rf_record re
 	else
 		check_fault(tracker, task, vpn, flags);
 	fault_begins(task, addr, vpn, flags, record.time);
+	if (tracker->causes)
+		task->fault_told = (struct rf_told){ tracker->record, record };
 	fault_contends(fault, is_contended(tracker, task));
 }

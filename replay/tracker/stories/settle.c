@@ -112,15 +112,12 @@ static u16 fault_access(const struct task_fault *fault, const struct world_vma *
 	return fault->flags & RF_FAULT_WRITE ? RF_OP_WRITE : 0;
 }
 
-/* Nothing more will tell what the fault did. */
-static void settle(struct rf_tracker *tracker, struct task *task)
+static void settle_open(struct rf_tracker *tracker, struct task *task)
 {
 	struct task_fault *fault = &task->fault;
 	struct world_vma *vma;
 	world_pte pte;
 
-	if (fault->stage != FAULT_OPEN || !task->mm)
-		return;
 	fault_applied(fault);
 	vma = world_vma_find(task->mm, fault->addr);
 	if (vma && vma->flags & RF_VM_HUGETLB) {
@@ -154,6 +151,19 @@ static void settle(struct rf_tracker *tracker, struct task *task)
 		fault_none(tracker, task);
 	else
 		settle_missing(tracker, task, vma, pte);
+}
+
+/* Nothing more will tell what the fault did. */
+static void settle(struct rf_tracker *tracker, struct task *task)
+{
+	struct rf_told began;
+
+	if (task->fault.stage != FAULT_OPEN || !task->mm)
+		return;
+	began = tracker->cause.began;
+	tracker->cause.began = task->fault_told;
+	settle_open(tracker, task);
+	tracker->cause.began = began;
 }
 
 void fault_drop(struct task *task)

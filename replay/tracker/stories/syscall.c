@@ -50,6 +50,8 @@ void on_call(struct rf_tracker *tracker, struct task *task, struct rf_record rec
 	task->nr_allocs = 0;
 	task->flush_due = false;
 	call_begins(task, &record, may_unmap(record.kind));
+	if (tracker->causes)
+		task->call_told = (struct rf_told){ tracker->record, record };
 	if (record.kind != RF_SYS_PROCESS_VM)
 		task->nr_gups = 0;
 	switch (record.kind) {
