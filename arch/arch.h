@@ -265,7 +265,8 @@ struct arch_flush {
 struct arch_ops {
 	const char *name;
 	const char *const *machines;		/* those it stands for, as uname has them; ended by NULL */
-	const struct arch_geometry *geometries;	/* from the smallest base pages, the default; ended by a page_shift of 0 */
+	/* From the smallest base pages, the default; ended by a page_shift of 0. */
+	const struct arch_geometry *geometries;
 	const struct knob *const *knobs;	/* tables of those that mean something on it; ended by NULL */
 	const struct arch_assumption *assumptions; /* ended by one without name; NULL: none */
 
@@ -290,7 +291,10 @@ struct arch_ops {
 	void (*wrprotect_ptes)(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr);
 	/* Widen A/D/write to entry's; dirty: flush as the architecture does. Returns whether anything changed. */
 	bool (*ptep_set_access_flags)(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t entry, bool dirty);
-	/* The flush of pmdp_set_access_flags(), for a write fault on the huge page at addr; the caller changes the entry. */
+	/*
+	 * The flush of pmdp_set_access_flags() for a write fault on the huge page at addr; the caller changes the
+	 * entry.
+	 */
 	void (*flush_pmd_access)(struct arch_mm *mm, u64 addr);
 	bool (*test_and_clear_young_ptes)(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr);
 	bool (*clear_flush_young_ptes)(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr);

@@ -8,7 +8,7 @@
  * DEFINE_TABLE(name, key, value) defines struct name, which is empty when all zero, and
  *
  *   value name_find(table, key)			0: it is not there
- *   value name_match(table, key, same, context)	of several with this key, the first of which same(context, value)
+ *   value name_match(table, key, same, context)	of several with this key, the first with same(context, value)
  *   int name_set(table, key, value)			replaces what is there; 0 or -ENOMEM
  *   int name_add(table, key, value)			beside what is there under this key; 0 or -ENOMEM
  *   int name_reserve(table, nr)			has room for nr in all; 0 or -ENOMEM

@@ -260,8 +260,8 @@ static void print_event(FILE *out, const struct rf_event *event, const struct rf
 {
 	static const char *const whose[RF_INSTANCES] = { "recorded tasks", "whole system" };
 
-	fprintf(out, "%-5s %s:%s (%s)\n      %s\n", verdict_names[event_verdict(event, status)], event->system, event->name,
-		whose[event->instance], event->why);
+	fprintf(out, "%-5s %s:%s (%s)\n      %s\n", verdict_names[event_verdict(event, status)], event->system,
+		event->name, whose[event->instance], event->why);
 	if (status->replaced)
 		fprintf(out, "      %s; another stands in\n", status->reason);
 	else if (status->state == RF_EVENT_SPARE)

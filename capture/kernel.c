@@ -113,7 +113,9 @@ void rf_kernel_capabilities(struct rf_capabilities *capabilities)
 {
 	static const char btf[] = "/sys/kernel/btf/vmlinux";
 
-	/* struct folio has got this with the taking over of large ones; "folio" tells that there is something to ask. */
+	/*
+	 * struct folio has got this with the taking over of large ones; "folio" tells that there is something to ask.
+	 */
 	if (rf_btf_has_name(btf, "folio"))
 		capabilities->has[RF_REUSES_LARGE_FOLIOS] = rf_btf_has_name(btf, "_mm_id_mapcount");
 }

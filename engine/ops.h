@@ -144,7 +144,7 @@ enum rf_why {
 };
 
 /* rf_op.flags */
-#define RF_OP_WRITE	0x0001	/* FAULT_*, GUP_*: a write access; MIGRATE_IN: the entry is writable; RECLAIM_FLUSH: above */
+#define RF_OP_WRITE	0x0001	/* FAULT_*, GUP_*: a write access; MIGRATE_IN: writable; RECLAIM_FLUSH: above */
 #define RF_OP_POPULATE	0x0002	/* FAULT_*: by GUP, MAP_POPULATE, mlock... */
 #define RF_OP_SHMEM	0x0004	/* FAULT_FILE: shmem page */
 #define RF_OP_FIRST	0x0008	/* FAULT_FILE: first run of this fault (a fault-around has several) */

@@ -58,7 +58,7 @@ struct race_policy {
 	bool compare_ignores_ad;	/* the comparisons of both leave out accessed and dirty */
 	bool bbml3;			/* folds and unfolds do not flush */
 	u8 max_passes;			/* of RACE_GET_BOUNDED; at least 1 */
-	u32 requires;			/* BIT(enum race_check) that its walkers need, promised by their getters or not */
+	u32 requires;			/* BIT(enum race_check) that its walkers need, promised by getters or not */
 };
 
 struct race_name {
@@ -74,7 +74,8 @@ extern const struct race_name race_getters[RACE_NR_GETTERS];
 
 /* race_checks[] says each as a sentence. */
 enum race_check {
-	RACE_R1, RACE_R2, RACE_R2_WHOLE, RACE_R3, RACE_R3_QUIET, RACE_R3_PAIRS, RACE_R3_COMPARE, RACE_R4, RACE_R4_STRICT,
+	RACE_R1, RACE_R2, RACE_R2_WHOLE, RACE_R3, RACE_R3_QUIET, RACE_R3_PAIRS, RACE_R3_COMPARE, RACE_R4,
+	RACE_R4_STRICT,
 	RACE_R4_ENDS, RACE_R5, RACE_R5_BLOCK, RACE_R6, RACE_A, RACE_I19, RACE_I20,
 	RACE_NR_CHECKS
 };

@@ -225,8 +225,9 @@ static json_t *json_schedule(const struct race_pair *pair, enum race_check check
 	unsigned int step;
 
 	for (step = 0; race_tell(&pair->setup, schedule, step, &told); step++)
-		json_array_append_new(steps, json_pack("{s:s, s:s, s:s, s:s}", "actor", told.actor, "access", told.access,
-						       "entries", told.entries, "conclusion", told.conclusion));
+		json_array_append_new(steps,
+				      json_pack("{s:s, s:s, s:s, s:s}", "actor", told.actor, "access", told.access,
+						"entries", told.entries, "conclusion", told.conclusion));
 	return json_pack("{s:i, s:i, s:o}", "entry", (int)race_schedule_target(&pair->setup, schedule), "steps",
 			 (int)schedule->nr, "schedule", steps);
 }

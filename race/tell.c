@@ -64,7 +64,8 @@ static void tell_conclusion(const struct race_event *event, char *text, size_t s
 	static const char *const verdicts[] = {
 		[RACE_STARTS_AGAIN] = "starts again",
 		[RACE_WAITS] = "starts again, and will until somebody else moves",
-		[RACE_BELIEVES] = "believes it", [RACE_ACTS] = "equal: acts", [RACE_REFAULTS] = "not equal: faults again",
+		[RACE_BELIEVES] = "believes it", [RACE_ACTS] = "equal: acts",
+		[RACE_REFAULTS] = "not equal: faults again",
 		[RACE_KEEPS_PIN] = "equal: keeps the pin", [RACE_FALLS_BACK] = "falls back to the lock",
 	};
 	struct rf_line line;

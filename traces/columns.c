@@ -268,8 +268,9 @@ static const char *open_kind_column(struct kind_columns *columns, u8 part, const
 	struct varint_column *column;
 
 	if (part == PART_TIMES)
-		return columns->time.high || !times_fit(data, bytes, nr, &columns->time) ? "a column of times is damaged" :
-											   NULL;
+		return columns->time.high || !times_fit(data, bytes, nr, &columns->time)
+			       ? "a column of times is damaged"
+			       : NULL;
 	if (!columns->time.high || part != PART_FIELDS + columns->nr_fields || columns->nr_fields >= RF_RECORD_FIELDS)
 		return "columns in wrong order";
 	if (!varints_fit(data, bytes, nr))

@@ -237,7 +237,8 @@ static bool open_by_index(struct rf_reader *reader, struct window *window, u64 d
 	       index_apply(reader, data, size, data_offset, offset, &header);
 	free(data);
 	data = good ? unpack_small(window, header.end_offset, FRAME_UNPACKED_MAX, &packed, &size, &why) : NULL;
-	good = data && header.end_offset + packed == offset && !reader_add_end(reader, data, size, &missing, &why) && !missing;
+	good = data && header.end_offset + packed == offset && !reader_add_end(reader, data, size, &missing, &why) &&
+	       !missing;
 	free(data);
 	if (!good)
 		forget_frames(reader);

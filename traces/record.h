@@ -58,7 +58,8 @@ struct rf_record {
 	X(SYS_MUNLOCK, 23, "munlock", "addr/a len/x")                                              \
 	X(SYS_MLOCKALL, 24, "mlockall", "flags/x")                                                 \
 	X(SYS_MUNLOCKALL, 25, "munlockall", "")                                                    \
-	X(SYS_CLONE, 26, "clone", "flags/x")     /* clone; fork and vfork as their clone flags; clone3: RF_CLONE_UNKNOWN */ \
+	/* clone; fork and vfork as their clone flags; clone3: RF_CLONE_UNKNOWN */        \
+	X(SYS_CLONE, 26, "clone", "flags/x")                                              \
 	X(SYS_EXECVE, 27, "execve", "")          /* execve and execveat */                          \
 	X(SYS_PROCESS_MADVISE, 28, "process_madvise", "pidfd/d vec/a vlen/d advice/d")             \
 	X(SYS_SHMAT, 29, "shmat", "shmid/d addr/a flags/x")                                        \
@@ -72,7 +73,7 @@ struct rf_record {
 	X(SYS_RET, 47, "sys_ret", "call/d ret/s")             /* call: kind of the entry record */  \
 	/* --- tasks --- */                                                                        \
 	X(NEWTASK, 48, "newtask", "child/d flags/x")          /* task_newtask: clone flags */       \
-	X(PREPARE_EXEC, 49, "prepare_exec", "")               /* point of no return: the new mm is installed after this */ \
+	X(PREPARE_EXEC, 49, "prepare_exec", "") /* point of no return: the new mm is installed after this */ \
 	X(EXEC, 50, "exec", "old_tid/d")                      /* sched_process_exec */              \
 	X(EXIT, 51, "exit_task", "group_dead/d")              /* sched_process_exit */              \
 	/* --- what other tasks or kernel threads do to page tables --- */                         \
@@ -94,20 +95,24 @@ struct rf_record {
 	X(TASK_EXIT, 83, "task_exit", "pid/d")                                                     \
 	X(PROCESS, 84, "process", "pid/d")                    /* tid belongs to this process: read at attach */ \
 	/* --- snapshots: SNAP_BEGIN, then VMA/PTE/SWAP in address order, then SNAP_END --- */     \
-	X(SNAP_BEGIN, 96, "snap_begin", "pid/d why/d threads/d")      /* why: RF_SNAP_*; time: before the first read */ \
+	X(SNAP_BEGIN, 96, "snap_begin", "pid/d why/d threads/d") /* why: RF_SNAP_*; time: before the first read */ \
 	X(SNAP_VMA, 97, "snap_vma", "addr/a len/x pgoff/d dev/x ino/d flags/x") /* the same */ \
-	X(SNAP_PTE, 98, "snap_pte", "addr/a nr/d pfn/p order/d flags/x")  /* a run inside one folio; flags: RF_PTE_* */ \
+	X(SNAP_PTE, 98, "snap_pte", "addr/a nr/d pfn/p order/d flags/x") /* a run in one folio; flags: RF_PTE_* */ \
 	X(SNAP_SWAP, 99, "snap_swap", "addr/a nr/d entry/x")          /* consecutive slots */       \
 	X(SNAP_RSS, 100, "snap_rss", "file/s anon/s swap/s shmem/s")  /* pages */                    \
-	X(SNAP_END, 101, "snap_end", "pid/d complete/d stopped/d")    /* stopped: the process could not run meanwhile; time: after the last read */ \
+	/* stopped: the process could not run meanwhile; time: after the last read */      \
+	X(SNAP_END, 101, "snap_end", "pid/d complete/d stopped/d")                         \
 	X(CACHE_FILE, 104, "cache_file", "dev/x ino/d pages/d")       /* layout of one file, CACHE_RUNs follow */ \
 	X(CACHE_RUN, 105, "cache_run", "dev/x ino/d index/d nr/d pfn/p order/d") /* inside one folio */ \
 	X(KERNEL_PAGE, 106, "kernel_page", "what/d index/d pfn/p")    /* RF_KERNEL_PAGE_*: zero page, vdso pages */ \
 	/* --- the recording itself --- */                                                         \
 	X(LOST, 112, "lost", "events/d")     /* so many events of this stream are missing before this time */ \
 	X(MARKER, 113, "marker", "w0/w w1/w w2/w w3/w w4/w w5/w")     /* trace_marker text, first 48 bytes */ \
-	X(MARKER_MORE, 114, "marker_more", "w0/w w1/w w2/w w3/w w4/w w5/w") /* the next 48 of the MARKER just before: its thread, its time */ \
-	X(GUP, 115, "gup", "pid/d addr/a len/x flags/x")     /* get_user_pages() of the thread's memory (pid 0), or, by the process_vm call that follows, of pid's; flags: RF_GUP_* */
+	/* the next 48 of the MARKER just before: its thread, its time */                   \
+	X(MARKER_MORE, 114, "marker_more", "w0/w w1/w w2/w w3/w w4/w w5/w")                \
+	/* get_user_pages() of the thread's memory (pid 0), or, by the process_vm call */  \
+	/* that follows, of pid's; flags: RF_GUP_* */                                      \
+	X(GUP, 115, "gup", "pid/d addr/a len/x flags/x")
 
 enum rf_record_kind {
 #define X(symbol, number, name, fields) RF_##symbol = number,
@@ -120,17 +125,20 @@ enum rf_record_kind {
 #define RF_MARK_RECORDS		4
 #define RF_MARK_BYTES		(RF_MARK_RECORDS * RF_RECORD_FIELDS * 8)
 
-/* FAULT.flags. Where the architecture gives no error code, RF_FAULT_UNKNOWN is set and PRESENT/WRITE are not meaningful. */
+/*
+ * FAULT.flags. Where the architecture gives no error code, RF_FAULT_UNKNOWN is set and PRESENT/WRITE are not
+ * meaningful.
+ */
 #define RF_FAULT_PRESENT	0x01	/* the entry was present: a protection fault */
 #define RF_FAULT_WRITE		0x02
 #define RF_FAULT_KERNEL		0x04	/* taken in kernel mode, on a user address */
 #define RF_FAULT_EXEC		0x08
 #define RF_FAULT_UNKNOWN	0x10	/* no error code: only the address is a fact */
 #define RF_FAULT_WRITE_KNOWN	0x20	/* with UNKNOWN: WRITE is a fact all the same (handle_mm_fault flags) */
-#define RF_FAULT_RETRY		0x40	/* the task's last fault once more, its locks having been dropped (FAULT_FLAG_TRIED) */
+#define RF_FAULT_RETRY		0x40	/* the task's last fault once more, its locks dropped (FAULT_FLAG_TRIED) */
 #define RF_FAULT_REMOTE		0x80	/* on another address space: exec arguments, ptrace (FAULT_FLAG_REMOTE) */
 #define RF_FAULT_UNSHARE	0x100	/* a read that takes a private copy: GUP for reading (FAULT_FLAG_UNSHARE) */
-#define RF_FAULT_VMA_LOCK	0x200	/* tried under the mapping's lock alone; the same again without this is its retry */
+#define RF_FAULT_VMA_LOCK	0x200	/* under the mapping's lock alone; the same again without this is its retry */
 #define RF_FAULT_GUP		0x400	/* no exception: get_user_pages() and its like, for the kernel */
 
 /* RSS_STAT.member: the kernel's own order. */
@@ -153,16 +161,21 @@ enum rf_rss_member { RF_RSS_FILE, RF_RSS_ANON, RF_RSS_SWAP, RF_RSS_SHMEM, RF_RSS
 
 /* SYS_*.prot and flags of mmap/mremap/madvise/clone carry the Linux ABI values of the generic (asm-generic) headers. */
 #define RF_CLONE_UNKNOWN	(~0ull)		/* clone3: the flags are behind a pointer; NEWTASK tells */
-#define RF_EXIT_UNKNOWN		(~0ull)		/* EXIT.group_dead before Linux 6.16, where EXIT comes after the end of the address space */
+/* EXIT.group_dead before Linux 6.16, where EXIT comes after the end of the address space. */
+#define RF_EXIT_UNKNOWN		(~0ull)
 
 /* MMAP2.flags, SNAP_VMA.flags: RF_VM_* of base/vm_flags.h, and above them */
 #define RF_VMA_MERGEABLE	0x02000		/* mg */
 #define RF_VMA_NAME(flags)	(((flags) >> 16) & 0xf)
 #define RF_VMA_NAME_SHIFT	16
-#define RF_VMA_HUGE_SHIFT(flags) (((flags) >> 20) & 0x3f) /* HUGETLB: log2 of the huge page's size in bytes; 0: not known */
+/* HUGETLB: log2 of the huge page's size in bytes; 0: not known. */
+#define RF_VMA_HUGE_SHIFT(flags) (((flags) >> 20) & 0x3f)
 #define RF_VMA_HUGE_SHIFT_SHIFT	20
 _Static_assert(!(RF_VMA_MERGEABLE & RF_VM_RECORDED), "one bit, one meaning");
-enum rf_vma_name { RF_VMA_PLAIN, RF_VMA_HEAP, RF_VMA_STACK, RF_VMA_VDSO, RF_VMA_VVAR, RF_VMA_VVAR_VCLOCK, RF_VMA_VSYSCALL, RF_VMA_OTHER };
+enum rf_vma_name {
+	RF_VMA_PLAIN, RF_VMA_HEAP, RF_VMA_STACK, RF_VMA_VDSO, RF_VMA_VVAR, RF_VMA_VVAR_VCLOCK, RF_VMA_VSYSCALL,
+	RF_VMA_OTHER,
+};
 
 /* SNAP_PTE.flags, MIGRATION_*.flags. */
 #define RF_PTE_WRITE		0x001	/* MIGRATION_*: known; SNAP_PTE: never set, pagemap does not tell */
@@ -182,7 +195,10 @@ enum rf_vma_name { RF_VMA_PLAIN, RF_VMA_HEAP, RF_VMA_STACK, RF_VMA_VDSO, RF_VMA_
 enum rf_snap_why { RF_SNAP_ATTACH, RF_SNAP_EXIT, RF_SNAP_STOP, RF_SNAP_EXEC };
 
 /* KERNEL_PAGE.what */
-enum rf_kernel_page { RF_KERNEL_PAGE_ZERO, RF_KERNEL_PAGE_HUGE_ZERO, RF_KERNEL_PAGE_VDSO, RF_KERNEL_PAGE_VVAR, RF_KERNEL_PAGE_VVAR_VCLOCK };
+enum rf_kernel_page {
+	RF_KERNEL_PAGE_ZERO, RF_KERNEL_PAGE_HUGE_ZERO, RF_KERNEL_PAGE_VDSO, RF_KERNEL_PAGE_VVAR,
+	RF_KERNEL_PAGE_VVAR_VCLOCK,
+};
 
 /* How a field is printed and packed. */
 enum rf_field_class { RF_FIELD_DECIMAL, RF_FIELD_SIGNED, RF_FIELD_HEX, RF_FIELD_ADDR, RF_FIELD_PFN, RF_FIELD_TEXT };

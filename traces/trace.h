@@ -85,7 +85,7 @@ struct rf_frame_info {
 	u32 records;
 	u16 stream;
 	u64 first_time, last_time;	/* smallest and largest */
-	u64 lost;		/* events lost in this stream just before this frame, frames that are missing included */
+	u64 lost;		/* events lost in this stream just before this frame, missing frames included */
 	u64 kinds[2];		/* bitmap of the record kinds inside: bit (kind) */
 };
 

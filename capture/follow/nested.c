@@ -142,7 +142,7 @@ static u32 read_iovecs(const struct seccomp_notif *notification, struct rf_neste
 	return bytes > 0 ? (u32)((size_t)bytes / sizeof(*iovecs)) : 0;
 }
 
-/* Tell the recorder, and wait until it has done its part. No answer in time, or no recorder: the kernel has the last word. */
+/* Tell the recorder, and wait until it has done its part. No answer in time, or no recorder: the kernel decides. */
 static void ask_recorder(int socket, const struct seccomp_notif *notification)
 {
 	static struct rf_nested_request request;

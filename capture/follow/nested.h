@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tracers inside the recorded tree, and what else of it has to be asked before it happens. A task has one tracer; while that is us, a debugger's ptrace(2) fails. So
- * COMMAND runs under a seccomp filter that reports the three requests by which a task gets a tracer (TRACEME,
- * ATTACH, SEIZE) before they happen; we let the task in question go, then the request proceeds and succeeds.
+ * Tracers inside the recorded tree, and what else of it has to be asked before it happens. A task has one tracer; while
+ * that is us, a debugger's ptrace(2) fails. So COMMAND runs under a seccomp filter that reports the three requests by
+ * which a task gets a tracer (TRACEME, ATTACH, SEIZE) before they happen; we let the task in question go, then the
+ * request proceeds and succeeds.
  *
  * The filter outlives the recorder, and without anybody listening to it those requests would fail (ENOSYS). So
  * the listener is the keeper: a process of its own with nothing but two descriptors, that asks the recorder as

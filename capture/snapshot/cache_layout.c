@@ -88,7 +88,8 @@ static int add_page(struct rf_cache_layout *l, u64 index, const u64 *words, size
 		consecutive++;
 	rf_folio_find(&l->folios, pfn, consecutive, &folio);
 	*run = (struct rf_record){
-		.time = l->time, .kind = RF_CACHE_RUN, .f = { rf_device_below(l->dev), l->ino, index, 1, pfn, folio.order },
+		.time = l->time, .kind = RF_CACHE_RUN,
+		.f = { rf_device_below(l->dev), l->ino, index, 1, pfn, folio.order },
 	};
 	l->run_end_pfn = folio.head + BIT_ULL(folio.order);
 	return 0;

@@ -19,7 +19,8 @@ static void flush_run(struct rf_snapshotter *s)
 	struct run *run = &s->run;
 
 	if (run->kind == RF_SNAP_PTE)
-		rf_snapshot_emit(s, RF_SNAP_PTE, (u64[RF_RECORD_FIELDS]){ run->addr, run->nr, run->first, run->order, run->flags });
+		rf_snapshot_emit(s, RF_SNAP_PTE,
+				 (u64[RF_RECORD_FIELDS]){ run->addr, run->nr, run->first, run->order, run->flags });
 	else if (run->kind == RF_SNAP_SWAP)
 		rf_snapshot_emit(s, RF_SNAP_SWAP, (u64[RF_RECORD_FIELDS]){ run->addr, run->nr, run->first });
 	s->totals.ptes += run->nr;

@@ -83,7 +83,8 @@ static void find_huge_zero_page(struct rf_own_memory *own, struct rf_folio_reade
 	    rf_own_memory_pagemap(own, page + size - own->page_size, &word, 1) == 1 && (word & RF_PAGEMAP_PRESENT)) {
 		rf_folio_find(reader, RF_PAGEMAP_PFN(word), 1, &folio);
 		if (folio.flags & RF_KPF_ZERO_PAGE)
-			add(found, RF_KERNEL_PAGE_HUGE_ZERO, 0, ALIGN_DOWN(RF_PAGEMAP_PFN(word), size / own->page_size));
+			add(found, RF_KERNEL_PAGE_HUGE_ZERO, 0,
+			    ALIGN_DOWN(RF_PAGEMAP_PFN(word), size / own->page_size));
 	}
 	munmap(area, 2 * size);
 }

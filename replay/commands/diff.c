@@ -68,8 +68,8 @@ static void compare_policies(const struct arguments *arguments, const json_t *in
 	json_t *comparison = rf_diff_policies(in_a, in_b);
 
 	json_object_set_new(comparison, "windows",
-			    rf_diff_windows(arguments->sides[0].report, rf_json_string(in_a, "name"), arguments->sides[1].report,
-					    rf_json_string(in_b, "name")));
+			    rf_diff_windows(arguments->sides[0].report, rf_json_string(in_a, "name"),
+					    arguments->sides[1].report, rf_json_string(in_b, "name")));
 	json_array_append_new(comparisons, comparison);
 }
 
@@ -118,7 +118,8 @@ static bool any_difference(const json_t *diff)
 	if (json_array_size(json_object_get(diff, "world")))
 		return true;
 	json_array_foreach(json_object_get(diff, "comparisons"), i, one)
-		if (json_array_size(json_object_get(one, "changes")) || json_array_size(json_object_get(one, "windows")))
+		if (json_array_size(json_object_get(one, "changes")) ||
+		    json_array_size(json_object_get(one, "windows")))
 			return true;
 	return false;
 }

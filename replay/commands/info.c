@@ -76,10 +76,10 @@ static json_t *json_streams(struct rf_reader *reader, const struct totals *total
 		const struct rf_stream_info *info = rf_reader_stream(reader, i);
 		const struct stream_totals *stream = &totals->streams[i];
 
-		json_array_append_new(list, json_pack("{s:s, s:i, s:I, s:I, s:I}", "source", rf_source_names[info->source],
-						      "cpu", (int)info->cpu, "frames", (json_int_t)stream->frames,
-						      "records", (json_int_t)stream->records, "lost_events",
-						      (json_int_t)stream->lost));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:i, s:I, s:I, s:I}", "source", rf_source_names[info->source],
+						"cpu", (int)info->cpu, "frames", (json_int_t)stream->frames, "records",
+						(json_int_t)stream->records, "lost_events", (json_int_t)stream->lost));
 	}
 	return list;
 }

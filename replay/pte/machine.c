@@ -175,7 +175,8 @@ pte_t *pte_entries(struct pte_step *step, enum script_mm mm, u64 addr, u64 nr)
 		     (unsigned long long)addr);
 		return NULL;
 	}
-	if ((index & (table_entries(machine) - 1)) + nr > table_entries(machine) && step->line->command != SCRIPT_DUMP) {
+	if ((index & (table_entries(machine) - 1)) + nr > table_entries(machine) &&
+	    step->line->command != SCRIPT_DUMP) {
 		fail(step, "%llu pages at %#llx are not in one page table", (unsigned long long)nr,
 		     (unsigned long long)addr);
 		return NULL;

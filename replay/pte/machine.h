@@ -39,7 +39,7 @@ struct pte_machine;
 
 struct pte_machine *pte_machine_create(const struct rf_policy *policy);
 void pte_machine_destroy(struct pte_machine *machine);
-/* Carry out a line. Operations fill *outcome; it is valid until the next call. -EINVAL: it breaks the helper's contract. */
+/* Carry out a line. Operations fill *outcome, valid until the next call. -EINVAL: it breaks the helper's contract. */
 int pte_machine_run(struct pte_machine *machine, const struct script_line *line, unsigned int line_number,
 		    struct pte_outcome *outcome, struct rf_error *err);
 const struct rf_policy *pte_machine_policy(const struct pte_machine *machine);

@@ -7,7 +7,8 @@ page says.
     adding.py TOY [--prove]
 
 A toy is a directory tests/adding/TOY with two files. Its page is docs/adding-a-TOY.md or docs/adding-an-TOY.md, where
-one line reads "Places: N" (or "Places: N, ..."). To add a toy: write the three files, name it in tests/adding/meson.build.
+one line reads "Places: N" (or "Places: N, ..."). To add a toy: write the three files, name it in
+tests/adding/meson.build.
 
 edits: what the page tells to do. Each edit is one place, and so is a new file.
 
@@ -18,8 +19,8 @@ edits: what the page tells to do. Each edit is one place, and so is a new file.
     +	tabs are kept
 
   "after TEXT", "before TEXT", "instead of TEXT": the one line of the file that is TEXT, or else contains it. "end":
-  after the last line. A file that does not exist is made of the lines that follow it. Anything but one such line is an error: when
-  somebody rewords it, the page is to be looked at, too.
+  after the last line. A file that does not exist is made of the lines that follow it. Anything but one such line
+  is an error: when somebody rewords it, the page is to be looked at, too.
 
 check: run by sh in the copy, where build/replay/refold is built ($REFOLD, $BUILD); more can be built there
   (ninja -C $BUILD engine/libengine.a). Its exit code decides. It must fail without the edits: --prove tries that first.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What the tree says of its own files is so: each section of a document that anything cites is there, each document that
-anything names, each file, function and link that a document names, each manual page.
+"""What the tree says of its own files is so: each section of a document that anything cites is there, each document
+that anything names, each file, function and link that a document names, each manual page.
 
     citations.py SOURCE_ROOT
 """
@@ -39,7 +39,8 @@ SUFFIX = re.compile(r'\.(?:c|h|py|md|json|sh|build|ini|bash)$')
 # Files that commands in documents write, that a reader makes, or that lie in a recording made by somebody else.
 MADE = {'report.json', 'refold-report.json', 'trace.dat', 'meson_options.txt', 'A.json', 'B.json', 'operations.txt'}
 # The kernel has an arch/ as well, with these in it; NAME and TOY stand for what a reader or a test calls its own.
-ELSEWHERE = re.compile(r'^arch/[\w{},*]+/(?:include|mm|kernel|Kconfig)\b|^(?:mm|fs|include|kernel|tools)/|\b(?:NAME|TOY)\b')
+ELSEWHERE = re.compile(r'^arch/[\w{},*]+/(?:include|mm|kernel|Kconfig)\b|^(?:mm|fs|include|kernel|tools)/|'
+                       r'\b(?:NAME|TOY)\b')
 # Documents that speak of the kernel's files by their bare names.
 OF_THE_KERNEL = {'docs/kernel-model.md', 'docs/reconstruct.md', 'docs/lockless-walkers.md', 'docs/comparison.md'}
 

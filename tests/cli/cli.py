@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-The command line of refold as a user meets it: exit codes, one-line errors that name the file and say what to do, results
-kept when the input is damaged, and no output lost without notice.
+The command line of refold as a user meets it: exit codes, one-line errors that name the file and say what to do,
+results kept when the input is damaged, and no output lost without notice.
 
 usage: cli.py REFOLD SCHEMA [unittest arguments]
 """
@@ -510,8 +510,8 @@ class CommandLine(unittest.TestCase):
         marks = (self.BEFORE_FORK, "WL BEGIN fork"), (self.AFTER_CHILD, "WL END fork")
         a, b = self.directory / "wa.json", self.directory / "wb.json"
         refold("replay", self.marked("wa.mmt.zst", *marks), "-q", "-p", "linux-6.12", "-o", a)
-        refold("replay", self.marked("wb.mmt.zst", (self.AFTER_MMAP, "WL BEGIN touch"), *marks), "-q", "-p", "linux-6.12",
-               "-o", b)
+        refold("replay", self.marked("wb.mmt.zst", (self.AFTER_MMAP, "WL BEGIN touch"), *marks), "-q", "-p",
+               "linux-6.12", "-o", b)
         windows = json.loads(refold("diff", "-j", a, b).stdout)["comparisons"][0]["windows"]
         self.assertEqual(windows, [{"label": "touch", "occurrence": 1, "only_in": "b", "changes": []}])
         self.assertIn("window touch: only in b\n", refold("diff", a, b).stdout)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """
-Check a document against a JSON Schema, as far as replay/report/report.schema.json uses the language: so that the tests need no
-package. Where python3-jsonschema is installed it judges too, and an unknown keyword is an error, never ignored.
+Check a document against a JSON Schema, as far as replay/report/report.schema.json uses the language: so that the
+tests need no package. Where python3-jsonschema is installed it judges too, and an unknown keyword is an error, never
+ignored.
 """
 
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "null": type(None)}

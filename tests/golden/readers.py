@@ -16,7 +16,8 @@ ENTRIES = 16
 LOCKLESS = {"fault_entry", "pte_range_none", "gup_fast", "khugepaged_swapin", "swap_readahead"}
 RFC = LOCKLESS | {"gup_fast_recheck"}
 # These use accessed and dirty bits: no policy converts them.
-NEEDED = {"fork", "madvise", "batch_merge", "remove_migration", "mkclean", "khugepaged_scan", "khugepaged_isolate", "gup_slow", "gup_hugetlb"}
+NEEDED = {"fork", "madvise", "batch_merge", "remove_migration", "mkclean", "khugepaged_scan", "khugepaged_isolate",
+          "gup_slow", "gup_hugetlb"}
 
 
 def price(policy, site):

@@ -29,7 +29,8 @@ READ, WRITE = 1, 2
 USER_GFP = 0x1 | 0x2 | 0x8 | 0x10 | 0x20    # movable, hardwall, zeroed, compound, highmem
 ANON, SWAPENTS = 1, 2
 SWAPBACKED_ANON, EXCLUSIVE = 0x880, 0x4    # of a page in a snapshot
-CALLS = {"mmap": 16, "process_vm": 34, "munmap": 17, "mprotect": 18, "mremap": 19, "madvise": 20, "clone": 26, "exit": 35}
+CALLS = {"mmap": 16, "process_vm": 34, "munmap": 17, "mprotect": 18, "mremap": 19, "madvise": 20, "clone": 26,
+         "exit": 35}
 DONTNEED, POPULATE_WRITE = 4, 23
 MAP_HUGETLB, MAP_HUGE_SHIFT = 0x40000, 26
 HEX = {"flags", "gfp", "prot"}

@@ -83,7 +83,8 @@ def main():
             machine.skip(f'only {huge} of 3 huge pages of 2M could be had')
         report = replay(programs, record(programs, directory, gigantic), directory)
     fidelity = report['fidelity']
-    machine.require(not fidelity['fault_checks_bad'] and not fidelity['extra'] and not fidelity['anomalies']['lost_events'],
+    bad = fidelity['fault_checks_bad'] or fidelity['extra'] or fidelity['anomalies']['lost_events']
+    machine.require(not bad,
                     f'the replay is not faithful: {fidelity}')
     seen = {(window['label'], policy['name']): policy['operations'].get('gup_slow')
             for window in report['windows'] for policy in window['policies']}

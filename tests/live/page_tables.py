@@ -6,7 +6,7 @@ PAGE = 4096
 
 
 def load(path):
-    """{pid: {addr: (pfn, head, order)}}; (None, None, None) for swap entries. Of a pid written twice the last counts."""
+    """{pid: {addr: (pfn, head, order)}}; (None, None, None) for swap entries. Of a pid written twice, the last one."""
     processes = {}
     entries = None
     with open(path, encoding='utf-8', errors='replace') as file:

@@ -178,7 +178,8 @@ def attach(bench):
 
     def wait_rounds(number):
         rounds = machine.read(said).count('round')
-        machine.wait_for(lambda: machine.read(said).count('round') >= rounds + number, f'{number} rounds of the program')
+        machine.wait_for(lambda: machine.read(said).count('round') >= rounds + number,
+                         f'{number} rounds of the program')
 
     wait_rounds(1)
     recorder = bench.start_recording('-p', str(target.pid))

@@ -193,7 +193,9 @@ int rf_decoder_learn(struct rf_decoder *decoder, size_t number, const char *form
 	struct tep_event *known = NULL;
 	int ret;
 
-	/* A print fmt that cannot be parsed does not matter: the fields are known by then. A probe may have any name. */
+	/*
+	 * A print fmt that cannot be parsed does not matter: the fields are known by then. A probe may have any name.
+	 */
 	tep_parse_format(decoder->tep, &known, format, strlen(format), event->system);
 	if (!known || known->id <= 0 || known->id >= MAX_EVENT_IDS)
 		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "its format cannot be read");
@@ -221,7 +223,9 @@ struct rf_capabilities rf_decoder_capabilities(const struct rf_decoder *decoder)
 {
 	struct rf_capabilities capabilities = rf_capabilities_of_release(decoder->kernel->release);
 
-	/* One change moved sched_process_exit before exit_mm() and gave it group_dead, which is optional in our table. */
+	/*
+	 * One change moved sched_process_exit before exit_mm() and gave it group_dead, which is optional in our table.
+	 */
 	for (size_t i = 0; i < rf_nr_events; i++)
 		if (rf_events[i].kind == RF_EXIT && rf_decoder_knows(decoder, i))
 			capabilities.has[RF_EXIT_AFTER_MM] = decoder->layouts[i].loads[0].rule == RF_RULE_VALUE;

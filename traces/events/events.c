@@ -46,9 +46,10 @@ const struct rf_event rf_events[] = {
 	  "faults the kernel takes on user memory: read(2) into a fresh buffer",
 	  "pages first touched by system calls are missed", NULL },
 	/*
-	 * arm64, among others, has neither. A kprobe sees what both see, and the faults that get_user_pages() takes; not
-	 * those without a mapping, which change nothing. Where there are no kprobes, perf's software event page-faults
-	 * stands in for all three: it is in no tracing instance, so not in this table, but in rf_fault_sources[].
+	 * arm64, among others, has neither. A kprobe sees what both see, and the faults that get_user_pages() takes;
+	 * not those without a mapping, which change nothing. Where there are no kprobes, perf's software event
+	 * page-faults stands in for all three: it is in no tracing instance, so not in this table, but in
+	 * rf_fault_sources[].
 	 */
 	{ "kprobes", "handle_mm_fault", RF_FAULT, TASK, STAND_IN, NULL,
 	  { LOAD("addr|address"), RULE("flags", FAULT_MM) },
@@ -227,7 +228,9 @@ const struct rf_event rf_events[] = {
 	{ "ftrace", "print", RF_MARKER, TASK, EXTRA, NULL,
 	  { TEXT("buf", 0), TEXT("buf", 1), TEXT("buf", 2), TEXT("buf", 3), TEXT("buf", 4), TEXT("buf", 5) },
 	  "marks written to trace_marker (into instances since Linux 6.16)", "a kprobe on vfs_write() stands in", NULL },
-	/* Before Linux 6.16 marks are in the top-level buffer only, which is not ours. So we look where they are written. */
+	/*
+	 * Before Linux 6.16 marks are in the top-level buffer only, which is not ours. So we look where they come from.
+	 */
 	{ "kprobes", "vfs_write", RF_MARKER, TASK, STAND_IN, "ino == $MARKER_INO && dev == $MARKER_DEV",
 	  { TEXT("text/count", 0), TEXT("text/count", 1), TEXT("text/count", 2), TEXT("text/count", 3),
 	    TEXT("text/count", 4), TEXT("text/count", 5) },

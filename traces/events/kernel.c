@@ -15,7 +15,9 @@ void rf_kernel_describe(struct rf_kernel *kernel, const char *release, const cha
 	snprintf(kernel->machine, sizeof(kernel->machine), "%s", machine);
 	kernel->page_shift = (u32)__builtin_ctz(page_size);
 	if (!strcmp(machine, "x86_64")) {
-		/* Without five levels; with them bits above these are 0 as long as there is less than 64 TiB of memory. */
+		/*
+		 * Without five levels; with them bits above these are 0 as long as there is less than 64 TiB of memory.
+		 */
 		kernel->isa = RF_ISA_X86;
 		kernel->physical_bits = 46;
 	} else if (!strcmp(machine, "aarch64")) {

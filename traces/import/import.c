@@ -277,7 +277,8 @@ static bool same_file(const struct rf_import_options *options)
 
 int rf_import(const struct rf_import_options *options, struct rf_import_result *result, struct rf_error *err)
 {
-	struct outcome *outcome = mmap(NULL, sizeof(*outcome), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct outcome *outcome =
+		mmap(NULL, sizeof(*outcome), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct stat written;
 	int status = 0, ret;
 	pid_t child;

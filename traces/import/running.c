@@ -115,7 +115,8 @@ static int add_threads(struct importing *importing, int stream, struct rf_error 
 		const struct import_process *process = task->process ? &importing->processes[task->process - 1] : NULL;
 
 		if (process && !process->left_out)
-			ret = add(importing, stream, RF_PROCESS, task->tid, (u64[RF_RECORD_FIELDS]){ process->pid }, err);
+			ret = add(importing, stream, RF_PROCESS, task->tid, (u64[RF_RECORD_FIELDS]){ process->pid },
+				  err);
 	}
 	return ret;
 }

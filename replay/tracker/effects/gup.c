@@ -14,7 +14,9 @@
 
 u32 huge_shift_of(const struct rf_tracker *tracker, u64 told)
 {
-	/* Without a word about it: the default size, which is what a PMD maps unless the command line says otherwise. */
+	/*
+	 * Without a word about it: the default size, which is what a PMD maps unless the command line says otherwise.
+	 */
 	return told >= tracker->page_shift && told < 57 ? (u32)told : tracker->page_shift + tracker->pmd_order;
 }
 

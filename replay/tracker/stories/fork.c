@@ -72,7 +72,8 @@ void drop_child(struct rf_tracker *tracker, struct task *task)
 static void reset_task(struct rf_tracker *tracker, struct task *task)
 {
 	struct populate_event *queue = task->populate.queue;
-	u32 queue_size = task->populate.size, pages_size = task->exec.size, gups_size = task->gups_size, tid = task->tid;
+	u32 queue_size = task->populate.size, pages_size = task->exec.size, gups_size = task->gups_size;
+	u32 tid = task->tid;
 	u64 *pages = task->exec.pages;
 	struct task_gup *gups = task->gups;
 

@@ -30,7 +30,10 @@ void on_gup(struct rf_tracker *tracker, struct task *task, struct rf_record reco
 				 addr, addr + len, record.f[3] & RF_GUP_WRITE, 0);
 		return;
 	}
-	/* Before the call of process_vm_readv() that it belongs to, which may fail. The return of the one before is lost. */
+	/*
+	 * Before the call of process_vm_readv() that it belongs to, which may fail. The return of the one before is
+	 * lost.
+	 */
 	if (task->call.kind == RF_SYS_PROCESS_VM) {
 		call_abandon(tracker, task);
 		task->nr_gups = 0;

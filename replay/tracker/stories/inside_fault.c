@@ -22,7 +22,8 @@ static bool was_empty(struct rf_tracker *tracker, const struct task *task)
 	const struct rf_record *next;
 	size_t i = 0;
 
-	if (!(fault->flags & RF_FAULT_UNKNOWN) || fault->stage != FAULT_OPEN || (kind != WORLD_FILE && kind != WORLD_SHMEM))
+	if (!(fault->flags & RF_FAULT_UNKNOWN) || fault->stage != FAULT_OPEN ||
+	    (kind != WORLD_FILE && kind != WORLD_SHMEM))
 		return false;
 	next = next_of(tracker, task->tid, &i);
 	if (!next)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Events of a stream are missing, for which the kernel had no room: what its tasks were doing is unknown, and so is what
- * they changed.
+ * Events of a stream are missing, for which the kernel had no room: what its tasks were doing is unknown, and so is
+ * what they changed.
  */
 #include "replay/tracker/handlers.h"
 #include "replay/tracker/stories/call.h"

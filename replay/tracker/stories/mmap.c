@@ -37,7 +37,8 @@ void mmap_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 	if (call->map_len)
 		vma.flags |= call->map_flags & RF_VM_HUGETLB;
 	if (vma.flags & RF_VM_HUGETLB) {
-		vma.huge_shift = (u8)huge_shift_of(tracker, anonymous ? map_flags >> MAP_HUGE_SHIFT & MAP_HUGE_MASK : 0);
+		vma.huge_shift =
+			(u8)huge_shift_of(tracker, anonymous ? map_flags >> MAP_HUGE_SHIFT & MAP_HUGE_MASK : 0);
 		vma.end = ret + ALIGN_UP(vma.end - ret, BIT_ULL(vma.huge_shift));
 	}
 	if (!anonymous || shared) {

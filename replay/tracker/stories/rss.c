@@ -157,7 +157,8 @@ void on_rss_stat(struct rf_tracker *tracker, struct task *task, struct rf_record
 			stray_rss(tracker, task, mm, member, delta);
 		else if (delta < 0 && is_copied_page(task, member))
 			return;
-		else if (delta < 0 && task->fault.stage != FAULT_COPIED && !(task->fault.swapped_in && member == RF_RSS_SWAP))
+		else if (delta < 0 && task->fault.stage != FAULT_COPIED &&
+			 !(task->fault.swapped_in && member == RF_RSS_SWAP))
 			stray_rss(tracker, task, mm, member, delta);
 		else if (!fault_pending(&task->fault) && !task->fault.swapped_in &&
 			 task->fault.stage != FAULT_COPIED && delta > 0)

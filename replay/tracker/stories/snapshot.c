@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Snapshots. Those taken at attach are where the world of a running process begins: a fuzzy checkpoint, loaded when it
- * was begun; what happened while it was taken is applied again, which converges for everything but mremap(). Those taken
- * at the end are compared, see compare.c.
+ * was begun; what happened while it was taken is applied again, which converges for everything but mremap(). Those
+ * taken at the end are compared, see compare.c.
  */
 #include "replay/tracker/stories/snapshot.h"
 

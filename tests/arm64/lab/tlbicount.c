@@ -217,7 +217,9 @@ static void on_dsb(unsigned int cpu, void *userdata)
 
 static void tlbi_name(uint16_t operation, char *name, size_t size)
 {
-	static const char *const by_address[8] = { "vmalle1", "vae1", "aside1", "vaae1", "?4", "vale1", "?6", "vaale1" };
+	static const char *const by_address[8] = {
+		"vmalle1", "vae1", "aside1", "vaae1", "?4", "vale1", "?6", "vaale1"
+	};
 	static const char *const by_range[8] = { "?0", "rvae1", "?2", "rvaae1", "?4", "rvale1", "?6", "rvaale1" };
 	static const char *const scopes[8] = { "?", "os", "is", "is", "?", "os", "", "" };
 	unsigned int crm = operation >> 3 & 15, op2 = operation & 7;

@@ -89,7 +89,8 @@ static void test_ptep_get(void **state)
 static void test_early_getter_positions(void **state)
 {
 	static const struct { u64 young, dirty; s64 loads; } cases[] = {
-		{ 1 << 5, 0, 1 + 16 }, { 0, 1 << 5, 1 + 6 + 11 }, { 1 << 5, 1 << 9, 1 + 10 }, { 1 << 9, 1 << 5, 1 + 11 },
+		{ 1 << 5, 0, 1 + 16 }, { 0, 1 << 5, 1 + 6 + 11 }, { 1 << 5, 1 << 9, 1 + 10 },
+		{ 1 << 9, 1 << 5, 1 + 11 },
 		{ 1 << 15, 1 << 15, 1 + 17 }, { 1 << 3, 1 << 3, 1 + 5 }, { 0, 1 << 15, 1 + 17 }, { 1 << 15, 0, 1 + 16 },
 		{ 1 | 1 << 7, 1 << 7, 1 + 8 },
 	};
@@ -244,7 +245,9 @@ static void test_zap_per_pte(void **state)
 	static const struct { const char *spec; struct expected e; } cases[] = {
 		{ "contpte-v3", { 1536, 512, 1024, 33, 33, 66, 0, 32, 0, 0 } },
 		{ "linux-6.12", { 1536, 512, 1024, 33, 33, 66, 0, 32, 0, 0 } },
-		/* 512 pages are too many without ranges: flush_tlb_mm() waits, and until 7.2 its caller does once more. */
+		/*
+		 * 512 pages are too many without ranges: flush_tlb_mm() waits, and until 7.2 its caller does once more.
+		 */
 		{ "linux-6.12+tlbi=single", { 1536, 512, 1024, 33, 513, 67, 0, 32, 0, 0 } },
 		{ "linux-7.3+tlbi=single", { 1088, 512, 1024, 33, 513, 66, 0, 32, 0, 0 } },
 		{ "linux-7.3", { 1088, 512, 1024, 33, 33, 66, 0, 32, 0, 0 } },
@@ -299,7 +302,8 @@ static void test_mremap_destination(void **state)
 	/* One page off: the gate never opens. */
 	f = fixture_new("linux-6.12");
 	for (j = 0; j < 512; j++)
-		f->ops->set_ptes(&f->mm, fixture_addr(f, j + 1), &f->table[j + 1], fixture_pte(0x100000 + j, 4, RW_YD), 1);
+		f->ops->set_ptes(&f->mm, fixture_addr(f, j + 1), &f->table[j + 1], fixture_pte(0x100000 + j, 4, RW_YD),
+				 1);
 	expect(f, "not congruent", (struct expected){ 512, 512, 0, 0, 0, 0, 0, 0, 0, 0 });
 }
 
@@ -320,7 +324,8 @@ static void test_no_fold(void **state)
 
 	f = fixture_new("linux-6.12");
 	for (j = 0; j < 16; j++)
-		f->ops->set_ptes(&f->mm, fixture_addr(f, j), &f->table[j], fixture_pte(0x100000 + j, 4, YD | PTE_SPECIAL), 1);
+		f->ops->set_ptes(&f->mm, fixture_addr(f, j), &f->table[j],
+				 fixture_pte(0x100000 + j, 4, YD | PTE_SPECIAL), 1);
 	expect(f, "special", (struct expected){ 16, 16, 0, 0, 0, 0, 0, 0, 0, 0 });
 
 	f = fixture_new("linux-6.12");
@@ -355,7 +360,8 @@ static void test_write_fault_reuse(void **state)
 		f = mapped(cases[i].spec, 16, 4, YD);
 		for (j = 0; j < 16; j++) {
 			entry = pte_mkdirty(pte_mkwrite(f->table[j]));
-			assert_true(f->ops->ptep_set_access_flags(&f->mm, fixture_addr(f, j), &f->table[j], entry, true));
+			assert_true(
+				f->ops->ptep_set_access_flags(&f->mm, fixture_addr(f, j), &f->table[j], entry, true));
 		}
 		assert_int_equal(f->live, 0);
 		assert_int_equal(f->counters.tlbi_local, cases[i].local);
@@ -435,7 +441,9 @@ static void test_young(void **state)
 	expect(f, "6.12 one small page", (struct expected){ 2, 0, 1, 0, 0, 0, 0, 0, 0, 0 });
 }
 
-/* try_to_unmap_one() over a 64K folio: read, clear, note the flush, write the swap entry; one DSB for all at the end. */
+/*
+ * try_to_unmap_one() over a 64K folio: read, clear, note the flush, write the swap entry; one DSB for all at the end.
+ */
 static void test_swap_out(void **state)
 {
 	static const struct { const char *spec; struct expected e; } cases[] = {

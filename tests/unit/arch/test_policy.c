@@ -5,8 +5,10 @@
 static void test_names(void **state)
 {
 	static const char *const wanted[] = {
-		"linux-6.8", "generic-batch", "contpte-v1", "contpte-v2", "contpte-v3", "contpte-v3-noopt", "contpte-v4",
-		"contpte-v5-basic", "contpte-v5-batch", "contpte-v5-fold", "linux-6.9", "norecency-rfc", "norecency-full",
+		"linux-6.8", "generic-batch", "contpte-v1", "contpte-v2", "contpte-v3", "contpte-v3-noopt",
+		"contpte-v4",
+		"contpte-v5-basic", "contpte-v5-batch", "contpte-v5-fold", "linux-6.9", "norecency-rfc",
+		"norecency-full",
 		"linux-6.12", "linux-6.17", "linux-7.2", "linux-7.3", "x86-6.18",
 	};
 	const struct rf_policy *policy;
@@ -268,12 +270,14 @@ static void test_backends(void **state)
 	for (ops = arch_list; *ops; ops++) {
 		assert_ptr_equal(arch_by_name((*ops)->name), *ops);
 		/* No hook may be NULL; merges_vmas is last. */
-		for (hook = (const void *const *)&(*ops)->ptep_get; hook < (const void *const *)&(*ops)->merges_vmas; hook++)
+		for (hook = (const void *const *)&(*ops)->ptep_get; hook < (const void *const *)&(*ops)->merges_vmas;
+		     hook++)
 			assert_non_null(*hook);
 		assert_non_null((*ops)->knobs);
 		assert_true((*ops)->geometries->page_shift);
 		for (geometry = (*ops)->geometries; geometry->page_shift; geometry++)
-			assert_true(geometry->page_shift == 12 || geometry->page_shift == 14 || geometry->page_shift == 16);
+			assert_true(geometry->page_shift == 12 || geometry->page_shift == 14 ||
+				    geometry->page_shift == 16);
 		/* Nobody else stands for its machines. */
 		for (machine = (*ops)->machines; *machine; machine++)
 			for (other = arch_list; *other; other++)

@@ -214,7 +214,8 @@ static unsigned int run_length(const struct world *w, unsigned int index)
 	for (i = 1; index + i < ENTRIES; i++)
 		if (!pte_present(table[index + i]) || pte_pfn(table[index + i]) != pte_pfn(table[index]) + i ||
 		    pte_folio_pfn(table[index + i]) != pte_folio_pfn(table[index]) ||
-		    (table[index + i].val ^ table[index].val) & (PTE_PROTNONE | PTE_VALID | PTE_WRITE | PTE_UFFD | PTE_SPECIAL | PTE_ANON))
+		    (table[index + i].val ^ table[index].val) &
+			    (PTE_PROTNONE | PTE_VALID | PTE_WRITE | PTE_UFFD | PTE_SPECIAL | PTE_ANON))
 			break;
 	return i;
 }
@@ -366,7 +367,8 @@ static void call_clear_bits(struct world *w, unsigned int index)
 	switch (kind) {
 	case 0:
 		begin(w, "clear_young_dirty_ptes", index, nr, -1, -1, 0);
-		ops->clear_young_dirty_ptes(&w->f->mm, fixture_addr(w->f, index), &w->f->table[index], nr, young, dirty);
+		ops->clear_young_dirty_ptes(&w->f->mm, fixture_addr(w->f, index), &w->f->table[index], nr, young,
+					    dirty);
 		break;
 	default:
 		young = true;
@@ -456,7 +458,8 @@ static void one_step(struct world *w)
 {
 	static void (*const calls[])(struct world *, unsigned int) = {
 		call_set, call_set, call_set, call_set_ascending, call_set_ascending, call_swap, call_clear, call_clear,
-		call_wrprotect, call_access, call_access, call_clear_bits, call_mprotect, call_mprotect, call_clear_flush,
+		call_wrprotect, call_access, call_access, call_clear_bits, call_mprotect, call_mprotect,
+		call_clear_flush,
 		call_hardware, call_hardware, call_hardware, call_read, call_read,
 	};
 	s64 live = w->f->live;

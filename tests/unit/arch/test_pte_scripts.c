@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * refold pte against the kernels' own code: tests/golden/pte/CASE.ops are scripts, CASE.POLICY.jsonl what the contpte code
- * of 6.12.107 and 7.3.4 answered when it was compiled into a program that counts. Compared byte for byte. Also what the
- * command says to scripts that are wrong.
+ * refold pte against the kernels' own code: tests/golden/pte/CASE.ops are scripts, CASE.POLICY.jsonl what the contpte
+ * code of 6.12.107 and 7.3.4 answered when it was compiled into a program that counts. Compared byte for byte. Also
+ * what the command says to scripts that are wrong.
  */
 #include <glob.h>
 #include <unistd.h>

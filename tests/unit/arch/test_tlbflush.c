@@ -14,7 +14,8 @@ static void flush_range(struct fixture *f, u64 start, u64 pages, u64 stride, enu
 static void test_range_instructions(void **state)
 {
 	static const struct { u64 pages, tlbi; } worked[] = {
-		{ 1, 1 }, { 2, 1 }, { 3, 2 }, { 15, 2 }, { 16, 1 }, { 17, 2 }, { 31, 2 }, { 32, 1 }, { 63, 2 }, { 64, 1 },
+		{ 1, 1 }, { 2, 1 }, { 3, 2 }, { 15, 2 }, { 16, 1 }, { 17, 2 }, { 31, 2 }, { 32, 1 }, { 63, 2 },
+		{ 64, 1 },
 		{ 100, 2 }, { 127, 3 }, { 128, 1 }, { 255, 3 }, { 511, 3 }, { 512, 1 }, { 513, 2 }, { 1000, 2 },
 		{ 2047, 3 }, { 4095, 4 }, { 65536, 1 }, { 131073, 2 }, { 262144, 1 }, { 2097151, 5 }, { 2097152, 1 },
 	};
@@ -291,8 +292,8 @@ static void test_arm64_needs_flush(void **state)
 }
 
 /*
- * tlb:tlb_flush on 6.18 for mprotect of ten touched private pages: one local flush of ten pages for RW to RO, RO to RW, RW
- * to RX, RX to R, R to RX, RX to NONE; none for NONE to RW.
+ * tlb:tlb_flush on 6.18 for mprotect of ten touched private pages: one local flush of ten pages for RW to RO, RO to RW,
+ * RW to RX, RX to R, R to RX, RX to NONE; none for NONE to RW.
  */
 static void test_x86_needs_flush(void **state)
 {

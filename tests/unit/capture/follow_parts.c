@@ -335,7 +335,8 @@ static int part_process_vm(void)
 		return 1;
 	if (process_vm_writev(getpid(), &local, 1, remote, 1, 0) != 1000)
 		return 2;
-	if (process_vm_readv(getpid(), &local, 1, remote, 0, 0) || process_vm_readv(getpid(), &local, 1, NULL, 1, 0) >= 0)
+	if (process_vm_readv(getpid(), &local, 1, remote, 0, 0) ||
+	    process_vm_readv(getpid(), &local, 1, NULL, 1, 0) >= 0)
 		return 3;
 	return process_vm_readv(getpid(), &local, 1, remote, 5000, 0) >= 0;
 }

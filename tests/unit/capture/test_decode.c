@@ -310,7 +310,8 @@ static void test_large_physical_addresses(void **state)
 		assert_int_equal(decode(decoder, &e).f[1], pfn);
 		assert_int_equal(decode(decoder, &e).f[3], RF_PTE_WRITE);
 		rf_decoder_destroy(decoder);
-		decoder = decoder_of(cases[i].kernel, "set_migration_pte", MIGRATION_FORMAT("set_migration_pte", "711"));
+		decoder =
+			decoder_of(cases[i].kernel, "set_migration_pte", MIGRATION_FORMAT("set_migration_pte", "711"));
 		e = event(711, 1);
 		put(&e, 16, pfn << 12 | 30 << 6, 8);
 		assert_int_equal(decode(decoder, &e).f[1], pfn);

@@ -48,8 +48,9 @@ static void test_keys_are_listed(void **state)
 {
 	pid_t pids[] = { 7, 8 };
 	struct rf_pid_list list = { pids, 2, 2 };
-	json_t *header = header_of((struct rf_header_facts){ .mode = "command", .command = "a.out", .pid = 7, .pids = &list,
-							     .snapshots = true }), *value;
+	struct rf_header_facts facts = { .mode = "command", .command = "a.out", .pid = 7, .pids = &list,
+					 .snapshots = true };
+	json_t *header = header_of(facts), *value;
 	const char *name;
 
 	json_object_foreach(header, name, value)

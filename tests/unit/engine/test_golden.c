@@ -303,7 +303,7 @@ static void test_swap_out(void **state)
 	rf_machine_destroy(machine);
 }
 
-/* ---- a huge page is split (4.9): entry by entry until v4, so that each block is folded where nobody can see it ---- */
+/* ---- a huge page is split (4.9): entry by entry until v4, so that each block is folded where nobody sees it ---- */
 
 static void test_split(void **state)
 {
@@ -359,8 +359,8 @@ static void test_gather_pages(void **state)
 static void test_one_gigabyte(void **state)
 {
 	/*
-	 * 262144 / 9698 pages; 16384 / 4849 runs. Where a run is cut by what room is left, its block is unfolded: 9698 is
-	 * 606 * 16 + 2, so that every eighth time it is not.
+	 * 262144 / 9698 pages; 16384 / 4849 runs. Where a run is cut by what room is left, its block is unfolded: 9698
+	 * is 606 * 16 + 2, so that every eighth time it is not.
 	 */
 	static const struct { const char *policy; u64 forced, unfold; } lines[] = {
 		{ "linux-6.8", 27, 0 }, { "contpte-v3", 27, 24 }, { "contpte-v4", 27, 24 }, { "linux-6.9", 3, 0 },

@@ -7,7 +7,8 @@
 
 #define HUGE_BASE (1ull << 40)
 
-static struct rf_machine *machine_with_huge_page(const char *policy, const char *knobs, unsigned int shift, u16 vm_flags)
+static struct rf_machine *machine_with_huge_page(const char *policy, const char *knobs, unsigned int shift,
+						 u16 vm_flags)
 {
 	struct rf_machine *machine = machine_of(policy, knobs);
 
@@ -104,7 +105,9 @@ static void test_partial_range(void **state)
 	rf_machine_destroy(machine);
 }
 
-/* process_vm_readv() has room for the pointers to 1024 pages, and calls GUP anew for the next 4M: each time it looks. */
+/*
+ * process_vm_readv() has room for the pointers to 1024 pages, and calls GUP anew for the next 4M: each time it looks.
+ */
 static void test_calls_for_parts(void **state)
 {
 	struct rf_machine *machine = machine_with_huge_page("gup-old", "", 30, 0);

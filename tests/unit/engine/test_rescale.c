@@ -260,8 +260,8 @@ static void test_parts_of_any_operation(void **state)
 		map_anon(m, 0, BASE, K(64));
 		write_page(m, BASE);
 		before = rf_machine_lookup(m, 0, BASE);
-		run(m, .kind = kind, .addr = BASE + K(4), .end = BASE + K(8), .addr2 = BASE + M(1), .nr = 1, .pfn = 0x9001,
-		    .vm_flags = RF_VM_READ);
+		run(m, .kind = kind, .addr = BASE + K(4), .end = BASE + K(8), .addr2 = BASE + M(1), .nr = 1,
+		    .pfn = 0x9001, .vm_flags = RF_VM_READ);
 		if (rf_machine_lookup(m, 0, BASE).val != before.val)
 			fail_msg("%s takes all of the granule", rf_op_names[kind]);
 		end(m);

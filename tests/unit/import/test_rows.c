@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The event table as an import uses it. The kernel's filters are applied there by hand (traces/import/convert.c), record by
- * record: a row with a filter that is not among those would let through what live recordings never hold.
+ * The event table as an import uses it. The kernel's filters are applied there by hand (traces/import/convert.c),
+ * record by record: a row with a filter that is not among those would let through what live recordings never hold.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -180,8 +180,8 @@ static void test_conforms(void **state)
 	for (ops = list; *ops; ops++)
 		for (seed = 1; seed <= 5; seed++)
 			if (!passes(*ops, seed, &failure))
-				fail_msg("%s, seed %llu: %s: %s", (*ops)->name, (unsigned long long)seed, failure.oracle,
-					 failure.text);
+				fail_msg("%s, seed %llu: %s: %s", (*ops)->name, (unsigned long long)seed,
+					 failure.oracle, failure.text);
 }
 
 static void forgetful_wrprotect(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr)

@@ -99,7 +99,9 @@ static void test_invented_dirty(void **state)
 
 static void test_what_walkers_rely_on(void **state)
 {
-	/* Looking again with ptep_get() gathers from what is no block any more; with the lockless getter it does not. */
+	/*
+	 * Looking again with ptep_get() gathers from what is no block any more; with the lockless getter it does not.
+	 */
 	assert_true(failing(&linux_6_12, RACE_REPLACE, RACE_GUP_FAST) & BIT(RACE_R5_BLOCK));
 	assert_false(failing(&linux_7_3, RACE_REPLACE, RACE_GUP_FAST) & BIT(RACE_R5_BLOCK));
 	/* What norecency does not know, its comparisons leave out. */

@@ -33,7 +33,8 @@ static json_t *trace_of_kernel(const char *kernel)
 {
 	return json_pack("{s:s, s:b, s:i, s:i, s:I, s:i, s:i, s:[], s:s, s:s, s:s, s:i, s:i, s:[], s:{}}", "name", "t.mmt.zst",
 			 "complete", 1, "records", 1234567, "lost_events", 0, "duration_ns", (json_int_t)2500000000,
-			 "bytes", 99, "damaged_frames", 0, "damage", "end", "command", "kernel", kernel, "arch", "x86_64",
+			 "bytes", 99, "damaged_frames", 0, "damage", "end", "command", "kernel", kernel,
+			 "arch", "x86_64",
 			 "page_size_bytes", 4096, "cpus", 2, "missing_events", "records_by_kind");
 }
 
@@ -57,7 +58,8 @@ static json_t *report_of(json_t *traces)
 		stats->rows[RF_ROW_cow].pte_loads = 21;
 		stats->batches.calls[ARCH_HELPER_set_ptes][16] = 4;
 		stats->batches.calls[ARCH_HELPER_set_ptes][1] = 2;
-		stats->readers[RF_SITE_fault_entry] = (struct rf_reader_counters){ .calls = 10, .blocks = 10, .loads = i ? 48 : 180, .lines = 20 };
+		stats->readers[RF_SITE_fault_entry] =
+			(struct rf_reader_counters){ .calls = 10, .blocks = 10, .loads = i ? 48 : 180, .lines = 20 };
 		stats->live_block_time = 1000000;
 		stats->peak_live_blocks = 9;
 	}
@@ -229,8 +231,8 @@ static void test_warning_of_damage(void **state)
 	warnings = rf_report_warnings(report);
 	assert_non_null(strstr(json_string_value(json_array_get(warnings, 0)), "t.mmt.zst has no end"));
 	json_decref(warnings);
-	json_array_append_new(json_object_get(trace, "damage"),
-			      json_pack("{s:s, s:i, s:s}", "file", "t.mmt.zst", "offset_bytes", 77, "reason", "bad sum"));
+	json_array_append_new(json_object_get(trace, "damage"), json_pack("{s:s, s:i, s:s}", "file", "t.mmt.zst",
+									  "offset_bytes", 77, "reason", "bad sum"));
 	warnings = rf_report_warnings(report);
 	assert_non_null(strstr(json_string_value(json_array_get(warnings, 0)), "damaged at byte 77 (bad sum)"));
 	json_decref(warnings);

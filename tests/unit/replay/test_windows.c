@@ -92,8 +92,9 @@ static void marks_begin_and_end_windows(void **context)
 	assert_string_equal(WINDOWS(NULL, NULL, false, "WL BEGIN a/b", "hello", "WL END a/b", "WL BEGIN c", "WL END c"),
 			    "a/b#1[1,3)mark c#1[4,5)mark");
 	/* The same label again, and one that the recording ends. */
-	assert_string_equal(WINDOWS(NULL, NULL, false, "WL BEGIN a", "WL END a", "WL BEGIN a", "WL END a", "WL BEGIN a"),
-			    "a#1[1,2)mark a#2[3,4)mark a#3[5,6)recording");
+	assert_string_equal(
+		WINDOWS(NULL, NULL, false, "WL BEGIN a", "WL END a", "WL BEGIN a", "WL END a", "WL BEGIN a"),
+		"a#1[1,2)mark a#2[3,4)mark a#3[5,6)recording");
 	/* A begin ends the one before; an end of another label, or without a window, ends nothing. */
 	assert_string_equal(WINDOWS(NULL, NULL, false, "WL END x", "WL BEGIN a", "WL BEGIN b", "WL END a", "WL END b",
 				    "WL END b"),
