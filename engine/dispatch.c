@@ -8,6 +8,7 @@
 
 #include "engine/account.h"
 #include "engine/dispatch.h"
+#include "engine/machine.h"
 #include "engine/operations.h"
 
 static void (*const functions[RF_NR_OPS])(struct mm *mm, const struct rf_op *op) = {
@@ -33,8 +34,9 @@ static bool is_fault(enum rf_shape shape)
 	return shape == RF_SHAPE_FAULT || shape == RF_SHAPE_FAULT_HUGE;
 }
 
-static enum rf_row row_of_op(const struct rf_op *op, enum rf_shape shape)
+enum rf_row rf_op_row(const struct rf_op *op)
 {
+	const enum rf_shape shape = rf_op_shapes[op->kind];
 	static const enum rf_row rows[RF_NR_OPS] = {
 #define X(symbol, name, shape, pages, row) RF_ROW_##row,
 		RF_OPS(X)
@@ -188,7 +190,7 @@ int machine_run_op(struct rf_machine *machine, const struct rf_op *op)
 	}
 	if (shape == RF_SHAPE_MARK)
 		return 0;
-	machine->row = row_of_op(op, shape);
+	machine->row = rf_op_row(op);
 	if (machine->accounts && account_op(machine, op->mm, machine->row))
 		return -ENOMEM;
 	if (!(op->flags & RF_OP_LOAD))

@@ -30,6 +30,9 @@ int rf_machine_recorded_pages(struct rf_machine *machine, unsigned int page_shif
  */
 int rf_machine_run(struct rf_machine *machine, const struct rf_op *ops, size_t nr);
 
+/* Where an operation counts; not if it sets up what was found at attach (RF_OP_LOAD). */
+enum rf_row rf_op_row(const struct rf_op *op);
+
 /* Count per address space as well, from now on. -ENOMEM or 0. */
 int rf_machine_account(struct rf_machine *machine);
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+#include "engine/machine.h"
 #include "traces/trace.h"
 
 /* ---- names -------------------------------------------------------------------- */
@@ -30,13 +32,6 @@ static const struct name vm_flags[] = {
 	{ RF_VM_HUGEPAGE, "hugepage" }, { RF_VM_NOHUGEPAGE, "nohugepage" }, { RF_VM_LOCKED, "locked" },
 	{ RF_VM_UFFD, "uffd" }, { RF_VM_HUGETLB, "hugetlb" }, { RF_VM_PFNMAP, "pfnmap" }, { RF_VM_SHMEM, "shmem" },
 	{ RF_VM_SPECIAL, "special" },
-};
-
-static const char *const whys[] = {
-	[RF_WHY_MUNMAP] = "munmap", [RF_WHY_BRK] = "brk", [RF_WHY_MMAP_FIXED] = "mmap_fixed",
-	[RF_WHY_MREMAP] = "mremap", [RF_WHY_SHMDT] = "shmdt", [RF_WHY_DONTNEED] = "dontneed",
-	[RF_WHY_GUARD] = "guard", [RF_WHY_REMOVE] = "remove", [RF_WHY_TRUNCATE] = "truncate",
-	[RF_WHY_OTHER] = "other", [RF_WHY_PROCESS_EXIT] = "process_exit", [RF_WHY_EXEC] = "exec",
 };
 
 /* ---- the filter --------------------------------------------------------------- */
@@ -76,23 +71,45 @@ static int take_addr(struct rf_operations_filter *only, const char *value, const
 	return 0;
 }
 
-static int take_op(struct rf_operations_filter *only, const char *value, const char *end, struct rf_error *err)
+/* A bit for the name that value is. */
+static int take_name(u64 *bits, const char *key, const char *const *names, u32 nr, const char *value, const char *end,
+		     struct rf_error *err)
 {
-	char all[1024];
-	size_t length = 0;
+	size_t length = (size_t)(end - value);
+	char word[32], all[sizeof(err->message)];
+	unsigned int least = ~0u;
+	struct rf_line list;
+	u32 closest = 0;
 
-	for (u32 kind = 0; kind < RF_NR_OPS; kind++) {
-		if (strlen(rf_op_names[kind]) == (size_t)(end - value) &&
-		    !memcmp(rf_op_names[kind], value, (size_t)(end - value))) {
-			only->kinds |= BIT_ULL(kind);
+	snprintf(word, sizeof(word), "%.*s", (int)length, value);
+	rf_line_begin(&list, all, sizeof(all));
+	for (u32 i = 0; i < nr; i++) {
+		unsigned int distance = rf_distance(word, names[i]);
+
+		if (strlen(names[i]) == length && !memcmp(names[i], value, length)) {
+			*bits |= BIT_ULL(i);
 			return 0;
 		}
-		if (length < sizeof(all))
-			length += (size_t)snprintf(all + length, sizeof(all) - length, "%s%s", kind ? ", " : "",
-						   rf_op_names[kind]);
+		if (distance < least) {
+			least = distance;
+			closest = i;
+		}
+		rf_line_add(&list, "%s%s", i ? ", " : "", names[i]);
 	}
-	return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "op=%.*s is none of %s",
-			    (int)min_u64((u64)(end - value), 24), value, all);
+	if (length && least <= 3)
+		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "there is no %s=%s; did you mean %s?", key, word,
+				    names[closest]);
+	return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "%s=%s is none of %.*s", key, word, 320, all);
+}
+
+static int take_op(struct rf_operations_filter *only, const char *value, const char *end, struct rf_error *err)
+{
+	return take_name(&only->kinds, "op", rf_op_names, RF_NR_OPS, value, end, err);
+}
+
+static int take_row(struct rf_operations_filter *only, const char *value, const char *end, struct rf_error *err)
+{
+	return take_name(&only->rows, "row", rf_row_names, RF_NR_ROWS, value, end, err);
 }
 
 int rf_operations_parse_only(struct rf_operations_filter *only, const char *text, struct rf_error *err)
@@ -101,7 +118,7 @@ int rf_operations_parse_only(struct rf_operations_filter *only, const char *text
 		const char *key;
 		int (*take)(struct rf_operations_filter *only, const char *value, const char *end,
 			    struct rf_error *err);
-	} keys[] = { { "mm=", take_mm }, { "addr=", take_addr }, { "op=", take_op } };
+	} keys[] = { { "mm=", take_mm }, { "addr=", take_addr }, { "op=", take_op }, { "row=", take_row } };
 	const char *end;
 	size_t i;
 	int ret;
@@ -112,7 +129,7 @@ int rf_operations_parse_only(struct rf_operations_filter *only, const char *text
 			;
 		if (i == ARRAY_SIZE(keys))
 			return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "'%.*s' is none of mm=NUMBER, "
-					    "addr=ADDRESS[-END], op=NAME", (int)(end - text), text);
+					    "addr=ADDRESS[-END], op=NAME, row=NAME", (int)(end - text), text);
 		ret = keys[i].take(only, text + strlen(keys[i].key), end, err);
 		if (ret || !*end)
 			return ret;
@@ -137,11 +154,20 @@ static bool touches(const struct rf_operations *operations, const struct rf_op *
 	return op->kind == RF_OP_MREMAP && op->addr2 < only->end && only->start < op->addr2 + pages;
 }
 
+/* In a row of the report. */
+static bool is_counted(const struct rf_op *op)
+{
+	return op->kind != RF_OP_WINDOW && !(op->flags & RF_OP_LOAD);
+}
+
 static bool is_wanted(const struct rf_operations *operations, const struct rf_op *op)
 {
 	const struct rf_operations_filter *only = &operations->only;
 
+	if (op->kind == RF_OP_WINDOW && !only->kinds)
+		return true;
 	return (!only->one_mm || op->mm == only->mm) && (!only->kinds || only->kinds & BIT_ULL(op->kind)) &&
+	       (!only->rows || (is_counted(op) && only->rows & BIT_ULL(rf_op_row(op)))) &&
 	       (!only->in_range || touches(operations, op));
 }
 
@@ -161,7 +187,12 @@ static void put_names(FILE *out, const char *key, const struct name *names, size
 
 static void put_op(FILE *out, const struct rf_op *op)
 {
-	fprintf(out, "%" PRIu64 " %s mm=%" PRIu32, op->time, rf_op_names[op->kind], op->mm);
+	fprintf(out, "%" PRIu64 " %s", op->time, rf_op_names[op->kind]);
+	if (op->kind == RF_OP_WINDOW) {
+		fprintf(out, " window=%" PRIu64 " %s\n", op->aux, op->nr ? "begins" : "ends");
+		return;
+	}
+	fprintf(out, " mm=%" PRIu32, op->mm);
 	if (op->addr)
 		fprintf(out, " addr=0x%" PRIx64, op->addr);
 	if (op->end)
@@ -189,14 +220,11 @@ static void put_op(FILE *out, const struct rf_op *op)
 	case RF_OP_VMA_FLAGS:
 		put_names(out, " clear=", vm_flags, ARRAY_SIZE(vm_flags), (u32)op->aux);
 		break;
-	case RF_OP_WINDOW:
-		fprintf(out, " window=%" PRIu64, op->aux);
-		break;
 	}
 	put_names(out, " vm=", vm_flags, ARRAY_SIZE(vm_flags), op->vm_flags);
 	put_names(out, " flags=", op_flags, ARRAY_SIZE(op_flags), op->flags);
-	if (op->why)
-		fprintf(out, " why=%s", whys[op->why]);
+	if (is_counted(op))
+		fprintf(out, " row=%s", rf_row_names[rf_op_row(op)]);
 	if (op->remote_cpus)
 		fputs(" remote", out);
 	putc('\n', out);

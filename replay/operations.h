@@ -17,10 +17,10 @@ struct rf_operations_filter {
 	bool one_mm, in_range;
 	u32 mm;
 	u64 start, end;		/* bytes */
-	u64 kinds;		/* a bit an operation; 0: any */
+	u64 kinds, rows;	/* a bit an operation, a row of the report; 0: any */
 };
 
-_Static_assert(RF_NR_OPS <= 64, "a bit for each operation");
+_Static_assert(RF_NR_OPS <= 64 && RF_NR_ROWS <= 64, "a bit for each");
 
 struct rf_operations {
 	FILE *out;
@@ -28,7 +28,7 @@ struct rf_operations {
 	u32 page_shift;		/* of the trace being replayed */
 };
 
-/* "mm=N,addr=A-B,op=NAME", each optional, op repeatable. -EINVAL: err says which key, and what it can be. */
+/* "mm=N,addr=A-B,op=NAME,row=NAME", each optional, op and row repeatable. -EINVAL: err says which key, and what it can be. */
 int rf_operations_parse_only(struct rf_operations_filter *only, const char *text, struct rf_error *err);
 /* rf_op_explainer of the tracker; context: struct rf_operations. */
 void rf_operations_write(void *context, const struct rf_op *ops, const struct rf_cause *causes, size_t nr);

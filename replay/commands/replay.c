@@ -29,7 +29,7 @@ static const char help[] =
 	"      --max-loss N        exit with 4 if more than N events were lost while recording (default: any number)\n"
 	"      --page-tables FILE  write each process's page tables as rebuilt, when it exits (TSV)\n"
 	"      --operations FILE   write what core mm did, operation by operation, and the records that told of it\n"
-	"      --only mm=N,addr=A-B,op=NAME  of --operations those on one address space, in a range, of a kind\n"
+	"      --only LIST         of these some: mm=N,addr=FROM-TO,op=NAME,row=NAME\n"
 	"      --processes         count each process, too: in the report, in the table, in each window of the report\n"
 	"      --readers           add a table of who read entries: each place in core mm, its calls and loads\n"
 	"      --windows           add a table of the windows: phases of the recording, between marks in it\n"

@@ -6,6 +6,7 @@ results kept when the input is damaged, and no output lost without notice.
 
 usage: cli.py REFOLD SCHEMA [unittest arguments]
 """
+import collections
 import json
 import os
 import pathlib
@@ -308,11 +309,19 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(records[int(one[2]) - 1], one[3])
         self.assertEqual(sum(one[1] == "by" for one in told), len(operations))
         first = next(i for i, line in enumerate(lines) if " fault_anon " in line)
-        self.assertRegex(lines[first], r"^\d+ fault_anon mm=0 addr=0x400000000000 nr=16 pfn=0x100000 order=4 flags=write$")
+        self.assertRegex(lines[first], r"^\d+ fault_anon mm=0 addr=0x400000000000 nr=16 pfn=0x100000 order=4 flags=write row=fault_anon$")
         self.assertRegex(lines[first + 1], r"^\tin \d+: \d+ tid=100 fault addr=0x400000000000 flags=0x2$")
         self.assertRegex(lines[first + 2], r"^\tby \d+: \d+ tid=100 rss_stat mm_id=7 curr=1 member=1 pages=16$")
         fork = next(i for i, line in enumerate(lines) if " fork " in line)
         self.assertIn(" tid=100 clone ", lines[fork + 1])
+
+    def test_operations_are_counted(self):
+        """Of every sample: each row has as many operations as the report counts in it."""
+        output = self.directory / "operations.txt"
+        for trace in sorted((GOLDEN.parent.parent / "traces" / "samples").glob("*.zst")):
+            counted = self.report(trace, "-p", "linux-7.3", "--operations", output)["policies"][0]["operations"]
+            rows = collections.Counter(re.findall(r"^\d.* row=(\w+)", output.read_text(), re.M))
+            self.assertEqual(rows, {row: one["operations"] for row, one in counted.items() if one["operations"]})
 
     def test_only(self):
         def names(*only):
@@ -326,10 +335,12 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(names("op=fault_anon,addr=0x40000000ffff"), ["fault_anon"])
         self.assertEqual(names("op=fault_anon,addr=0x40000000ffff-0x400000010001"), ["fault_anon"] * 2)
         self.assertEqual(names("op=fault_anon,addr=0x300000000000"), [])
+        self.assertEqual(names("row=fork"), ["fork"])
+        self.assertEqual(names("row=zap_exit,row=fork"), names("op=fork,op=mm_exit"))
         self.assertEqual(names("op=map,addr=0x400000100000-0x400000100001"), ["map"])
 
     def test_bad_only(self):
-        for only, said in (("op=forks", "window"), ("op=", "fork"), ("mm=x", "mm=x"), ("mm=-1", "mm=-1"),
+        for only, said in (("op=forks", "fork?"), ("row=kow", "cow?"), ("row=nonsense", "zap_munmap"), ("op=", "fork"), ("mm=x", "mm=x"), ("mm=-1", "mm=-1"),
                            ("addr=2-1", "addr=2-1"), ("addr=", "addr="), ("addr=0x1-z", "0x1-z"), ("", "addr=ADDRESS"),
                            ("mm=1,", "mm=NUMBER"), ("tid=3", "'tid=3'")):
             self.fails(2, "--only", said, run=refold("replay", self.trace, "--operations", "-", "--only", only))
