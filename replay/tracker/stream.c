@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Records in, in merged time order, and what comes after the one in progress: look-ahead reads further records into
- * the same buffer, which may move. That is why records go from here by value.
+ * the same buffer, which may move. That is why handlers get a record by value.
  */
 #include "replay/tracker/stream.h"
 
@@ -32,15 +32,14 @@ static size_t read_more(struct rf_tracker *tracker)
 	return got;
 }
 
-bool take_record(struct rf_tracker *tracker, struct rf_record *record)
+const struct rf_record *take_record(struct rf_tracker *tracker)
 {
 	if (tracker->at == tracker->nr) {
 		tracker->at = tracker->nr = 0;
 		if (!read_more(tracker))
-			return false;
+			return NULL;
 	}
-	*record = tracker->records[tracker->at++];
-	return true;
+	return &tracker->records[tracker->at++];
 }
 
 const struct rf_record *look_ahead(struct rf_tracker *tracker, size_t i)

@@ -11,8 +11,8 @@ struct rf_tracker;
 #define READ_AHEAD 4096
 #define LOOK_AHEAD_MAX 262144
 
-/* The next record becomes the one in progress. False: there are no more. */
-bool take_record(struct rf_tracker *tracker, struct rf_record *record);
+/* The next record becomes the one in progress. NULL: there are no more. Valid until the next look ahead. */
+const struct rf_record *take_record(struct rf_tracker *tracker);
 /* The i-th record after the one in progress, or NULL: end, or too far. Valid until the next look ahead. */
 const struct rf_record *look_ahead(struct rf_tracker *tracker, size_t i);
 /* The task's next record from the i-th ahead on, NULL: not in sight. Valid until the next look ahead. */

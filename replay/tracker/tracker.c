@@ -117,13 +117,13 @@ static void finish(struct rf_tracker *tracker)
 
 s64 rf_tracker_run(struct rf_tracker *tracker, size_t max, struct rf_error *err)
 {
-	struct rf_record record;
+	const struct rf_record *record;
 	size_t done = 0;
 
-	while (done < max && !tracker->error && take_record(tracker, &record)) {
+	while (done < max && !tracker->error && (record = take_record(tracker))) {
 		tracker->record++;
-		tracker->kinds[record.kind % RF_RECORD_KIND_MAX]++;
-		dispatch(tracker, &record);
+		tracker->kinds[record->kind % RF_RECORD_KIND_MAX]++;
+		dispatch(tracker, record);
 		done++;
 	}
 	if (!done && !tracker->error)
