@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "engine/ops.h"
+#include "engine/stats.h"
 #include "replay/tracker/tracker.h"
 
 /* Which operations are written; those of zero: all. */
@@ -28,7 +29,10 @@ struct rf_operations {
 	u32 page_shift;		/* of the trace being replayed */
 };
 
-/* "mm=N,addr=A-B,op=NAME,row=NAME", each optional, op and row repeatable. -EINVAL: err says which key, and what it can be. */
+/*
+ * "mm=N,addr=A-B,op=NAME,row=NAME", each optional, op and row repeatable. -EINVAL: err says which key, and what it can
+ * be.
+ */
 int rf_operations_parse_only(struct rf_operations_filter *only, const char *text, struct rf_error *err);
 /* rf_op_explainer of the tracker; context: struct rf_operations. */
 void rf_operations_write(void *context, const struct rf_op *ops, const struct rf_cause *causes, size_t nr);

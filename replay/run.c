@@ -35,7 +35,7 @@ struct worker {
 	u64 consumed;		/* blocks; under the ring's lock */
 	int error;
 	struct rf_stats *begin;	/* as counted when the open window began */
-	struct rf_window_policy *windows;	/* of those that have ended, by number */
+	struct rf_window_counts *windows;	/* of those that have ended, by number */
 	u32 nr_windows;
 	size_t windows_room;
 	bool accounts;		/* are kept by the machine */
@@ -101,7 +101,7 @@ static int begin_window(struct worker *worker)
 /* Windows end in the order of their numbers, because the next begin ends the one before. */
 static int end_window(struct worker *worker)
 {
-	struct rf_window_policy *window;
+	struct rf_window_counts *window;
 
 	if (array_grow(worker->windows, worker->windows_room, worker->nr_windows + 1ul))
 		return -ENOMEM;
@@ -221,7 +221,7 @@ static void ring_free(struct ring *ring, size_t nr_machines)
 		struct worker *worker = &ring->workers[i];
 
 		while (worker->nr_windows)
-			rf_window_policy_free(&worker->windows[--worker->nr_windows]);
+			rf_window_counts_free(&worker->windows[--worker->nr_windows]);
 		free(worker->windows);
 		free(worker->begin);
 		free(worker->ledger.accounts);
@@ -341,20 +341,20 @@ static void add_fidelity(struct rf_fidelity *sum, const struct rf_fidelity *fide
  */
 static int collect_windows(struct rf_results *results, struct ring *ring)
 {
-	struct rf_windows *windows = &results->windows;
-	u32 i;
+	u32 nr = results->windows.nr, i;
+	struct rf_window_counts *counts;
 	size_t k;
 
-	for (i = 0; i < windows->nr; i++) {
-		struct rf_window_policy *policies = calloc(results->nr_policies, sizeof(*policies));
-
-		if (!policies)
-			return -ENOMEM;
-		windows->windows[i].policies = policies;
-		for (k = 0; k < results->nr_policies; k++) {
-			policies[k] = ring->workers[k].windows[i];
-			ring->workers[k].windows[i] = (struct rf_window_policy){ 0 };
-			rf_ledger_sort(&policies[k].processes, &results->processes);
+	if (!nr)
+		return 0;
+	counts = results->window_counts = calloc(nr * results->nr_policies, sizeof(*counts));
+	if (!counts)
+		return -ENOMEM;
+	for (i = 0; i < nr; i++) {
+		for (k = 0; k < results->nr_policies; k++, counts++) {
+			*counts = ring->workers[k].windows[i];
+			ring->workers[k].windows[i] = (struct rf_window_counts){ 0 };
+			rf_ledger_sort(&counts->processes, &results->processes);
 		}
 	}
 	return 0;
@@ -391,7 +391,11 @@ static void forget_parts(struct rf_results *results)
 {
 	size_t k;
 
-	rf_windows_free(&results->windows, results->nr_policies);
+	for (k = 0; results->window_counts && k < results->windows.nr * results->nr_policies; k++)
+		rf_window_counts_free(&results->window_counts[k]);
+	free(results->window_counts);
+	results->window_counts = NULL;
+	rf_windows_free(&results->windows);
 	rf_processes_free(&results->processes);
 	for (k = 0; k < results->nr_policies; k++) {
 		free(results->ledgers[k].accounts);

@@ -10,9 +10,12 @@
 
 #include "engine/policy/policy.h"
 #include "engine/stats.h"
+#include "replay/counted.h"
+#include "replay/ledger.h"
 #include "replay/operations.h"
 #include "replay/tracker/fidelity.h"
-#include "replay/windows.h"
+#include "replay/tracker/process_list.h"
+#include "replay/tracker/windows.h"
 
 /* What the replays of one report add up to; a second trace adds to the first. */
 struct rf_results {
@@ -23,6 +26,7 @@ struct rf_results {
 	/* Of the last trace: */
 	u64 kinds[RF_RECORD_KIND_MAX];	/* records by kind */
 	struct rf_windows windows;
+	struct rf_window_counts *window_counts;	/* one per policy, of each window in turn */
 	struct rf_processes processes;	/* empty unless they are counted */
 	struct rf_ledger *ledgers;	/* one per policy: what each process counted */
 };

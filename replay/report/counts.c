@@ -156,8 +156,8 @@ json_t *policy_object(const struct rf_policy *policy, const struct rf_stats *sta
 
 /* ---- processes and windows ------------------------------------------------------ */
 
-/* window: NULL for the whole trace. */
-static json_t *process_object(const struct rf_results *results, const struct rf_window *window, u32 number,
+/* counts: of a window, one per policy; NULL: of the whole trace. */
+static json_t *process_object(const struct rf_results *results, const struct rf_window_counts *counts, u32 number,
 			      u64 first_time)
 {
 	static const struct rf_account nothing;
@@ -166,7 +166,7 @@ static json_t *process_object(const struct rf_results *results, const struct rf_
 	size_t k;
 
 	for (k = 0; k < results->nr_policies; k++) {
-		const struct rf_ledger *ledger = window ? &window->policies[k].processes : &results->ledgers[k];
+		const struct rf_ledger *ledger = counts ? &counts[k].processes : &results->ledgers[k];
 		const struct rf_account *account = rf_ledger_find(ledger, number);
 
 		if (!account)
@@ -182,14 +182,14 @@ static json_t *process_object(const struct rf_results *results, const struct rf_
 }
 
 /* All machines had the same operations, so the first one's ledger names everybody. */
-static json_t *window_processes(const struct rf_window *window, const struct rf_results *results, u64 first_time)
+static json_t *window_processes(const struct rf_window_counts *counts, const struct rf_results *results, u64 first_time)
 {
-	const struct rf_ledger *first = &window->policies[0].processes;
+	const struct rf_ledger *first = &counts[0].processes;
 	json_t *list = json_array();
 	u32 i;
 
 	for (i = 0; i < first->nr; i++)
-		json_array_append_new(list, process_object(results, window, first->accounts[i].mm, first_time));
+		json_array_append_new(list, process_object(results, counts, first->accounts[i].mm, first_time));
 	return list;
 }
 
@@ -206,14 +206,15 @@ static const char *window_end_name(enum rf_window_end end)
 	return "recording";
 }
 
-static json_t *window_object(const struct rf_window *window, const struct rf_results *results, u64 first_time,
-			     struct rf_stats *scratch)
+static json_t *window_object(u32 number, const struct rf_results *results, u64 first_time, struct rf_stats *scratch)
 {
+	const struct rf_window_counts *counts = &results->window_counts[number * results->nr_policies];
+	const struct rf_window *window = &results->windows.windows[number];
 	json_t *object = json_object(), *policies = json_array();
 	size_t k;
 
 	for (k = 0; k < results->nr_policies; k++) {
-		rf_counted_expand(&window->policies[k].counted, scratch);
+		rf_counted_expand(&counts[k].counted, scratch);
 		json_array_append_new(policies, counted_object(&results->policies[k], scratch, false));
 	}
 	rf_json_set_string(object, "label", window->label);
@@ -223,7 +224,7 @@ static json_t *window_object(const struct rf_window *window, const struct rf_res
 	rf_json_set_string(object, "ended_by", window_end_name(window->ended_by));
 	json_object_set_new(object, "records_by_kind", records_by_kind(window->kinds));
 	json_object_set_new(object, "policies", policies);
-	json_object_set_new(object, "processes", window_processes(window, results, first_time));
+	json_object_set_new(object, "processes", window_processes(counts, results, first_time));
 	return object;
 }
 
@@ -237,7 +238,7 @@ void rf_report_add_parts(const struct rf_report_parts *parts, const char *path, 
 	u32 i;
 
 	for (i = 0; i < results->windows.nr; i++) {
-		part = window_object(&results->windows.windows[i], results, first_time, &scratch);
+		part = window_object(i, results, first_time, &scratch);
 		rf_json_set_string(part, "trace", base_name(path));
 		json_array_append_new(parts->windows, part);
 	}

@@ -11,8 +11,8 @@
 
 #include "engine/ops.h"
 #include "replay/tracker/fidelity.h"
-#include "replay/processes.h"
-#include "replay/windows.h"
+#include "replay/tracker/process_list.h"
+#include "replay/tracker/windows.h"
 #include "traces/trace.h"
 
 struct rf_tracker;

@@ -340,7 +340,8 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(names("op=map,addr=0x400000100000-0x400000100001"), ["map"])
 
     def test_bad_only(self):
-        for only, said in (("op=forks", "fork?"), ("row=kow", "cow?"), ("row=nonsense", "zap_munmap"), ("op=", "fork"), ("mm=x", "mm=x"), ("mm=-1", "mm=-1"),
+        for only, said in (("op=forks", "fork?"), ("row=kow", "cow?"), ("row=nonsense", "zap_munmap"), ("op=", "fork"),
+                           ("mm=x", "mm=x"), ("mm=-1", "mm=-1"),
                            ("addr=2-1", "addr=2-1"), ("addr=", "addr="), ("addr=0x1-z", "0x1-z"), ("", "addr=ADDRESS"),
                            ("mm=1,", "mm=NUMBER"), ("tid=3", "'tid=3'")):
             self.fails(2, "--only", said, run=refold("replay", self.trace, "--operations", "-", "--only", only))

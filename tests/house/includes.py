@@ -57,12 +57,6 @@ LIBRARIES = {
     'jansson.h': 'base traces traces/events traces/import engine/policy race replay/report replay/commands',
 }
 
-# Includes that break a rule and are still there: (file, header). One that is not there any more is a fault too.
-EXCEPTIONS = {
-    ('replay/tracker/tracker.h', 'replay/processes.h'),
-    ('replay/tracker/tracker.h', 'replay/windows.h'),
-}
-
 TRACES = shutil.ignore_patterns('*.zst')    # what no copy needs
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"(?P<own>[^"]+)"|<(?P<library>[^>]+)>)', re.MULTILINE)
 
@@ -99,19 +93,16 @@ def fault_of(root, path, own, library):
 
 
 def faults(root):
-    found, needed = [], set()
+    found = []
     for path, text in sources(root):
         if row_of(os.path.dirname(path)) not in ROOMS:
             found.append(f'{path}: its folder has no row in {os.path.basename(__file__)}')
             continue
         for include in INCLUDE.finditer(text):
             fault = fault_of(root, path, include['own'], include['library'])
-            if fault and (path, include['own']) in EXCEPTIONS:
-                needed.add((path, include['own']))
-            elif fault:
+            if fault:
                 line = 1 + text.count('\n', 0, include.start(include.lastgroup))
                 found.append(f'{path}:{line}: {fault}')
-    found += [f'{path} does not include {header}: no exception' for path, header in sorted(EXCEPTIONS - needed)]
     return found
 
 
@@ -150,9 +141,6 @@ def notices(root):
             new = [fault for fault in faults(copy) if fault not in before]
             if not any(fault.startswith(path) and expected in fault for fault in new):
                 missed.append(f'not noticed: {what} ({new})')
-    EXCEPTIONS.add(('base/error.c', 'engine/machine.h'))
-    if 'base/error.c does not include engine/machine.h: no exception' not in faults(root):
-        missed.append('not noticed: an exception that nobody needs')
     return missed
 
 

@@ -79,7 +79,7 @@ static const char *windows_of(const char *begin, const char *end, bool every_mar
 					 window->label, window->occurrence, (unsigned long long)window->begin,
 					 (unsigned long long)window->end, whys[window->ended_by]);
 	}
-	rf_windows_free(&windows, 0);
+	rf_windows_free(&windows);
 	rf_window_patterns_free(&patterns);
 	return line;
 }
@@ -154,7 +154,7 @@ static void too_many_are_counted(void **context)
 	assert_int_equal(windows.left_out, 3);
 	assert_int_equal(windows.windows[7].kinds[RF_FAULT], 1);
 	assert_int_equal(windows.windows[7].kinds[RF_MARKER], 0);
-	rf_windows_free(&windows, 0);
+	rf_windows_free(&windows);
 	rf_window_patterns_free(&patterns);
 }
 

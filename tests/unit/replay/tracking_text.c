@@ -99,7 +99,7 @@ struct result *track_on(const char *kernel, const char *records)
 		;
 	result.fidelity = *rf_tracker_fidelity(tracker);
 	rf_tracker_destroy(tracker);
-	rf_windows_free(&windows, 0);
+	rf_windows_free(&windows);
 	rf_window_patterns_free(&patterns);
 	rf_reader_close(reader);
 	unlink(path);

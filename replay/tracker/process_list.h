@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Whose address space is it? The tracker tells processes and which address space belongs to which; machines count per
- * address space; here the two come together, for a whole trace and for each of its windows.
- */
-#ifndef REFOLD_REPLAY_PROCESSES_H
-#define REFOLD_REPLAY_PROCESSES_H
+/* The processes of a trace, and which address space belongs to which, as the tracker tells them. */
+#ifndef REFOLD_REPLAY_TRACKER_PROCESS_LIST_H
+#define REFOLD_REPLAY_TRACKER_PROCESS_LIST_H
 
-#include "engine/machine.h"
+#include "base/types.h"
 
 struct rf_process {
 	u32 pid;		/* 0: whatever belongs to no process that is known */
@@ -34,18 +31,5 @@ static inline u32 rf_process_of(const struct rf_processes *processes, u32 mm)
 {
 	return mm < processes->nr_mms ? processes->of_mm[mm] : 0;
 }
-
-/* Accounts collected over time. */
-struct rf_ledger {
-	struct rf_account *accounts;	/* by address space; after rf_ledger_sort() by process, and mm is the process */
-	u32 nr, max;
-};
-
-/* Append. -ENOMEM or 0. */
-int rf_ledger_add(struct rf_ledger *ledger, const struct rf_account *accounts, u32 nr);
-/* Add up what belongs to the same process, in the order of processes. */
-void rf_ledger_sort(struct rf_ledger *ledger, const struct rf_processes *processes);
-/* The account of a process in a sorted ledger, NULL: it did nothing. */
-const struct rf_account *rf_ledger_find(const struct rf_ledger *ledger, u32 process);
 
 #endif

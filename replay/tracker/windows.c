@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Which marks begin and end a window, and what is kept of each.
+ * Which marks begin and end a window.
  */
-#include "replay/windows.h"
+#include "replay/tracker/windows.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -138,21 +138,8 @@ int rf_windows_start(struct rf_windows *windows, const struct rf_window_patterns
 	return ret;
 }
 
-void rf_window_policy_free(struct rf_window_policy *policy)
+void rf_windows_free(struct rf_windows *windows)
 {
-	free(policy->counted.numbers);
-	free(policy->processes.accounts);
-}
-
-void rf_windows_free(struct rf_windows *windows, size_t nr_policies)
-{
-	for (u32 i = 0; i < windows->nr; i++) {
-		struct rf_window_policy *policies = windows->windows[i].policies;
-
-		for (size_t k = 0; policies && k < nr_policies; k++)
-			rf_window_policy_free(&policies[k]);
-		free(policies);
-	}
 	free(windows->windows);
 	*windows = (struct rf_windows){ .patterns = windows->patterns };
 }
@@ -228,46 +215,4 @@ int rf_windows_mark(struct rf_windows *windows, const char *text, u64 time, cons
 s64 rf_windows_finish(struct rf_windows *windows, u64 time, const u64 *kinds)
 {
 	return end_window(windows, RF_WINDOW_END_RECORDING, time, kinds);
-}
-
-/* ---- what was counted ---------------------------------------------------------------- */
-
-#define NUMBERS (sizeof(struct rf_stats) / sizeof(u64))
-#define AT(member) (offsetof(struct rf_stats, member) / sizeof(u64))
-
-_Static_assert(NUMBERS * sizeof(u64) == sizeof(struct rf_stats), "every member is a number");
-
-static u64 difference(const struct rf_stats *begin, const struct rf_stats *end, size_t i)
-{
-	if (i == AT(peak_live_blocks))
-		return 0;
-	return ((const u64 *)end)[i] - (i == AT(live_blocks) ? 0 : ((const u64 *)begin)[i]);
-}
-
-int rf_counted_between(struct rf_counted *counted, const struct rf_stats *begin, const struct rf_stats *end)
-{
-	u32 nr = 0;
-
-	for (size_t i = 0; i < NUMBERS; i++)
-		nr += difference(begin, end, i) != 0;
-	counted->nr = 0;
-	counted->numbers = malloc(nr ? nr * sizeof(*counted->numbers) : 1);
-	if (!counted->numbers)
-		return -ENOMEM;
-	for (size_t i = 0; i < NUMBERS; i++) {
-		u64 value = difference(begin, end, i);
-
-		if (!value)
-			continue;
-		counted->numbers[counted->nr].at = (u32)i;
-		counted->numbers[counted->nr++].value = value;
-	}
-	return 0;
-}
-
-void rf_counted_expand(const struct rf_counted *counted, struct rf_stats *stats)
-{
-	memset(stats, 0, sizeof(*stats));
-	for (u32 i = 0; i < counted->nr; i++)
-		((u64 *)stats)[counted->numbers[i].at] = counted->numbers[i].value;
 }

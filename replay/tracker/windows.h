@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Windows: the named phases of a recording, between marks that the recorded program or its user wrote to trace_marker.
- * Two patterns tell which marks begin and end one. A window holds what each machine counted in it, and which records
- * it saw; what was not counted takes no memory.
+ * Two patterns tell which marks begin and end one. A window tells which records it saw; the driver keeps what was counted.
  */
-#ifndef REFOLD_REPLAY_WINDOWS_H
-#define REFOLD_REPLAY_WINDOWS_H
+#ifndef REFOLD_REPLAY_TRACKER_WINDOWS_H
+#define REFOLD_REPLAY_TRACKER_WINDOWS_H
 
 #include <regex.h>
 
-#include "engine/stats.h"
-#include "replay/processes.h"
 #include "traces/trace.h"
 
 /* Of one trace; those after them are counted and left out. */
@@ -28,25 +25,6 @@ int rf_window_patterns_compile(struct rf_window_patterns *patterns, const char *
 			       struct rf_error *err);
 void rf_window_patterns_free(struct rf_window_patterns *patterns);
 
-/* The numbers of a struct rf_stats that are not 0. */
-struct rf_counted {
-	u32 nr;
-	struct {
-		u32 at;
-		u64 value;
-	} *numbers;
-};
-
-/* What was counted between two moments, and the live blocks at the second; peaks are left out. -ENOMEM or 0. */
-int rf_counted_between(struct rf_counted *counted, const struct rf_stats *begin, const struct rf_stats *end);
-void rf_counted_expand(const struct rf_counted *counted, struct rf_stats *stats);
-
-/* What one machine counted in a window; processes: only if they are counted. */
-struct rf_window_policy {
-	struct rf_counted counted;
-	struct rf_ledger processes;
-};
-
 enum rf_window_end { RF_WINDOW_END_RECORDING, RF_WINDOW_END_MARK, RF_WINDOW_END_NEXT };
 
 struct rf_window {
@@ -55,7 +33,6 @@ struct rf_window {
 	u64 begin, end;			/* times */
 	enum rf_window_end ended_by;
 	u64 kinds[RF_RECORD_KIND_MAX];	/* records inside, by kind; no marks */
-	struct rf_window_policy *policies;	/* one per policy; the driver's */
 };
 
 /* All windows of one trace, in order. One is open at most: the next begin ends it. */
@@ -72,8 +49,7 @@ struct rf_windows {
 /* reader: marks are read to learn whether any matches; NULL: taken as if one did. patterns: kept, not copied. */
 int rf_windows_start(struct rf_windows *windows, const struct rf_window_patterns *patterns, struct rf_reader *reader,
 		     struct rf_error *err);
-void rf_windows_free(struct rf_windows *windows, size_t nr_policies);
-void rf_window_policy_free(struct rf_window_policy *policy);
+void rf_windows_free(struct rf_windows *windows);
 
 /* The text of a mark: records[0] is the MARKER, the nr - 1 others its MARKER_MOREs. NUL-terminated, printable. */
 void rf_mark_text(const struct rf_record *records, size_t nr, char text[RF_MARK_BYTES + 1]);
