@@ -16,7 +16,7 @@ struct tracker_cpu {
 
 static void leave_cpu(struct rf_tracker *tracker, struct tracker_cpu *cpu)
 {
-	struct world_mm *mm = cpu->tid ? world_mm(tracker->world, cpu->mm) : NULL;
+	struct tracked_mm *mm = cpu->tid ? tracked_mm(tracker->world, cpu->mm) : NULL;
 
 	if (mm)
 		mm->cpus--;
@@ -36,20 +36,20 @@ void cpu_seen(struct rf_tracker *tracker, struct task *task, const struct rf_rec
 	if (task->cpu != info->cpu && tracker->cpus[task->cpu].tid == task->tid)
 		leave_cpu(tracker, &tracker->cpus[task->cpu]);
 	task->cpu = info->cpu;
-	if (!task->mm || (cpu->tid == task->tid && cpu->mm == task->mm->id))
+	if (!task->mm || (cpu->tid == task->tid && cpu->mm == task->mm->world.id))
 		return;
 	leave_cpu(tracker, cpu);
 	cpu->tid = task->tid;
-	cpu->mm = task->mm->id;
+	cpu->mm = task->mm->world.id;
 	task->mm->cpus++;
 }
 
-bool mm_runs_elsewhere(const struct rf_tracker *tracker, const struct world_mm *mm)
+bool mm_runs_elsewhere(const struct rf_tracker *tracker, const struct tracked_mm *mm)
 {
 	const struct tracker_cpu *now;
 
 	if (!mm->cpus)
 		return false;
 	now = &tracker->cpus[tracker->cpu_now];
-	return mm->cpus > (now->tid && now->mm == mm->id);
+	return mm->cpus > (now->tid && now->mm == mm->world.id);
 }

@@ -8,11 +8,11 @@
 struct rf_record;
 struct rf_tracker;
 struct task;
-struct world_mm;
+struct tracked_mm;
 
 /* A record of this task was made on its CPU. */
 void cpu_seen(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
 /* Do CPUs other than that of the record in progress run it? */
-bool mm_runs_elsewhere(const struct rf_tracker *tracker, const struct world_mm *mm);
+bool mm_runs_elsewhere(const struct rf_tracker *tracker, const struct tracked_mm *mm);
 
 #endif

@@ -37,7 +37,7 @@ void cause_begins(struct rf_tracker *tracker, const struct rf_record *record)
 		cause->began = task->call_told;
 }
 
-struct rf_op *emit(struct rf_tracker *tracker, u8 kind, const struct world_mm *mm)
+struct rf_op *emit(struct rf_tracker *tracker, u8 kind, const struct tracked_mm *mm)
 {
 	struct rf_op *op;
 
@@ -48,20 +48,21 @@ struct rf_op *emit(struct rf_tracker *tracker, u8 kind, const struct world_mm *m
 	op = &tracker->ops[tracker->nr_ops++];
 	memset(op, 0, sizeof(*op));
 	op->kind = kind;
-	op->mm = mm->id;
+	op->mm = mm->world.id;
 	op->time = tracker->time;
 	op->remote_cpus = mm_runs_elsewhere(tracker, mm);
 	return op;
 }
 
-void emit_entry(struct rf_tracker *tracker, u8 kind, const struct world_mm *mm, u64 vpn, u64 pfn, u32 order, u16 flags)
+void emit_entry(struct rf_tracker *tracker, u8 kind, const struct tracked_mm *mm, u64 vpn, u64 pfn, u32 order,
+		u16 flags)
 {
 	u64 addr = vpn << tracker->page_shift;
 	struct rf_op *op;
 
 	if (tracker->nr_ops) {
 		op = &tracker->ops[tracker->nr_ops - 1];
-		if (op->kind == kind && op->mm == mm->id && op->flags == flags && op->order == order &&
+		if (op->kind == kind && op->mm == mm->world.id && op->flags == flags && op->order == order &&
 		    op->nr < BIT_ULL(order) && op->addr + ((u64)op->nr << tracker->page_shift) == addr &&
 		    op->pfn + op->nr == pfn) {
 			op->nr++;

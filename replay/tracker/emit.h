@@ -4,7 +4,7 @@
 #define REFOLD_REPLAY_TRACKER_EMIT_H
 
 #include "engine/ops.h"
-#include "replay/world/world.h"
+#include "replay/tracker/tracked_mm.h"
 
 struct rf_record;
 struct rf_tracker;
@@ -12,12 +12,13 @@ struct rf_tracker;
 #define OPS_A_BLOCK 4096
 
 /* A new operation on mm, zeroed but for kind, mm and time. Valid until the next. */
-struct rf_op *emit(struct rf_tracker *tracker, u8 kind, const struct world_mm *mm);
+struct rf_op *emit(struct rf_tracker *tracker, u8 kind, const struct tracked_mm *mm);
 /*
  * Like emit() for one entry at vpn of a run, or lengthens the last operation if that is the same kind of work on the
  * entry before: pfn and addr in sequence, same folio.
  */
-void emit_entry(struct rf_tracker *tracker, u8 kind, const struct world_mm *mm, u64 vpn, u64 pfn, u32 order, u16 flags);
+void emit_entry(struct rf_tracker *tracker, u8 kind, const struct tracked_mm *mm, u64 vpn, u64 pfn, u32 order,
+		u16 flags);
 /* What the record leads to is caused by it, and by the fault or call that its thread is in. */
 void cause_begins(struct rf_tracker *tracker, const struct rf_record *record);
 /* Those emitted so far go to the sink. */

@@ -47,17 +47,17 @@ void tasks_destroy(struct rf_tracker *tracker)
 
 /* ---- address spaces -------------------------------------------------------------------------- */
 
-struct world_mm *mm_by_id(struct rf_tracker *tracker, u32 mm_id)
+struct tracked_mm *mm_by_id(struct rf_tracker *tracker, u32 mm_id)
 {
 	u32 number = mm_id_table_find(&tracker->mm_ids, mm_id);
-	struct world_mm *mm = number ? world_mm(tracker->world, number - 1) : NULL;
+	struct tracked_mm *mm = number ? tracked_mm(tracker->world, number - 1) : NULL;
 
 	return mm && !mm->dead && mm->bound && mm->mm_id == mm_id ? mm : NULL;
 }
 
-void mm_bind(struct rf_tracker *tracker, struct world_mm *mm, u32 mm_id)
+void mm_bind(struct rf_tracker *tracker, struct tracked_mm *mm, u32 mm_id)
 {
-	if (mm_id_table_set(&tracker->mm_ids, mm_id, mm->id + 1)) {
+	if (mm_id_table_set(&tracker->mm_ids, mm_id, mm->world.id + 1)) {
 		world_set_out_of_memory(tracker->world);
 		return;
 	}
@@ -65,7 +65,7 @@ void mm_bind(struct rf_tracker *tracker, struct world_mm *mm, u32 mm_id)
 	mm->bound = true;
 }
 
-struct world_mm *mm_of_process(struct rf_tracker *tracker, u32 pid)
+struct tracked_mm *mm_of_process(struct rf_tracker *tracker, u32 pid)
 {
 	struct task *leader = task_find(tracker, pid);
 
@@ -81,7 +81,7 @@ struct world_mm *mm_of_process(struct rf_tracker *tracker, u32 pid)
 	return NULL;
 }
 
-void mark_inexact(struct rf_tracker *tracker, struct world_mm *mm)
+void mark_inexact(struct rf_tracker *tracker, struct tracked_mm *mm)
 {
 	if (!mm || mm->inexact || !mm->known)
 		return;

@@ -4,8 +4,8 @@
 #define REFOLD_REPLAY_TRACKER_TASKS_H
 
 #include "replay/tracker/task_state.h"
+#include "replay/tracker/tracked_mm.h"
 #include "replay/tracker/tracker.h"
-#include "replay/world/world.h"
 
 struct rf_tracker;
 
@@ -58,7 +58,7 @@ struct task_exec {
 	bool due;		/* behind it, the old mm still in place */
 	bool loading;		/* the new mm is in place, its VMAs are coming */
 	bool stack_placed;
-	struct world_mm *mm;	/* the new one while building */
+	struct tracked_mm *mm;	/* the new one while building */
 	u64 *pages;		/* argument pages, top down */
 	u32 nr, size;
 };
@@ -69,7 +69,7 @@ struct task {
 	u32 process;		/* of a leader: its number in the list of processes, 0: none yet */
 	bool dead;
 	bool lingers;		/* dead, but mm_release() may still touch mm; not one of mm->users */
-	struct world_mm *mm;	/* NULL: none, or not known */
+	struct tracked_mm *mm;	/* NULL: none, or not known */
 	struct task *mm_next, **mm_link;	/* other tasks of mm */
 	u16 stream;		/* where its last record came from */
 	u16 cpu;		/* and on which CPU */
@@ -83,7 +83,7 @@ struct task {
 	struct task_gup *gups;
 	u32 nr_gups, gups_size;
 	struct task_exec exec;
-	struct world_mm *child;	/* fork in progress */
+	struct tracked_mm *child;	/* fork in progress */
 	u64 fork_at;		/* number of the record that ends dup_mmap(), 0: not known */
 	u32 exec_from;		/* the thread of the group that is in exec and will take this tid */
 	u64 orphans;		/* faults without a known mm */
@@ -95,10 +95,10 @@ struct task {
 struct task *task_get(struct rf_tracker *tracker, u32 tid);	/* made if new; NULL: out of memory */
 struct task *task_find(struct rf_tracker *tracker, u32 tid);
 void tasks_destroy(struct rf_tracker *tracker);
-struct world_mm *mm_by_id(struct rf_tracker *tracker, u32 mm_id);	/* live ones only */
-void mm_bind(struct rf_tracker *tracker, struct world_mm *mm, u32 mm_id);
-struct world_mm *mm_of_process(struct rf_tracker *tracker, u32 pid);
+struct tracked_mm *mm_by_id(struct rf_tracker *tracker, u32 mm_id);	/* live ones only */
+void mm_bind(struct rf_tracker *tracker, struct tracked_mm *mm, u32 mm_id);
+struct tracked_mm *mm_of_process(struct rf_tracker *tracker, u32 pid);
 /* Its page table is not known any more in all its parts. */
-void mark_inexact(struct rf_tracker *tracker, struct world_mm *mm);
+void mark_inexact(struct rf_tracker *tracker, struct tracked_mm *mm);
 
 #endif

@@ -60,7 +60,7 @@ static int tracker_init(struct rf_tracker *tracker, struct rf_error *err)
 
 	learn_header(tracker);
 	tracker->nr_streams = rf_reader_nr_streams(tracker->reader);
-	tracker->world = world_create(tracker->page_shift);
+	tracker->world = world_create(tracker->page_shift, sizeof(struct tracked_mm));
 	tracker->size = 4 * READ_AHEAD;
 	tracker->records = malloc(tracker->size * sizeof(*tracker->records));
 	tracker->ops = malloc(OPS_A_BLOCK * sizeof(*tracker->ops));

@@ -71,8 +71,4 @@ void world_fork(struct world *world, struct world_mm *parent, struct world_mm *c
 		fork.vma = vma;
 		world_walk(parent, vma->start >> world->page_shift, vma->end >> world->page_shift, fork_pte, &fork);
 	}
-	child->known = true;
-	child->brk = parent->brk;
-	child->brk_known = parent->brk_known;
-	child->inexact = parent->inexact;
 }

@@ -12,13 +12,14 @@
 #include "base/array.h"
 #include "engine/ops.h"
 
-struct world *world_create(u32 page_shift)
+struct world *world_create(u32 page_shift, size_t mm_size)
 {
 	struct world *world = calloc(1, sizeof(*world));
 
 	if (!world)
 		return NULL;
 	world->page_shift = page_shift;
+	world->mm_size = mm_size;
 	world->invented = WORLD_INVENTED_PFN;
 	/* Index 0 of each table means "none". */
 	world->nr_nodes = 1;
@@ -175,7 +176,7 @@ struct world_mm *world_mm_new(struct world *world)
 
 	if (!world_grow(world, (void **)&world->mms, sizeof(*world->mms), &world->mms_size, world->nr_mms + 1ull))
 		return NULL;
-	mm = world_calloc(world, 1, sizeof(*mm));
+	mm = world_calloc(world, 1, world->mm_size);
 	if (!mm)
 		return NULL;
 	mm->id = world->nr_mms;

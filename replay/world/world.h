@@ -103,50 +103,19 @@ struct world_vma {
 	bool implicit;		/* made up by a fault where no VMA was known */
 };
 
-struct task;
-
 DEFINE_TABLE(leaf_table, u64, struct world_leaf *);
 
+/* What is mapped in an address space. First member of what the user of the world keeps of one: see world_create(). */
 struct world_mm {
 	u32 id;			/* number in operations; never reused */
-	u32 users;		/* tasks that run in it */
-	u32 cpus;		/* CPUs that run it, as far as records tell */
-	u32 pid;		/* of the process, for the page-table listing */
-	bool known;		/* its page table is being rebuilt */
-	bool dead;		/* exit_mmap() is done */
-	bool inexact;
-	bool bound;
-	bool settling;			/* its attach snapshot is still being taken: nothing can be checked */
-	u32 mm_id;		/* rss_stat's name of it, if bound */
-	u64 pointer;		/* khugepaged's name of it, 0: not known */
 	/* Page table: leaves by number, open addressing. */
 	struct leaf_table leaves;
 	struct world_leaf *last_leaf;
 	/* VMAs in address order. */
 	struct world_vma **vmas;
 	u32 nr_vmas, vmas_size, last_vma;
-	s64 counted[RF_RSS_MEMBERS];	/* by what is mapped */
-	s64 recorded[RF_RSS_MEMBERS];	/* by the last rss_stat */
-	s64 arguments;			/* of these, anonymous: acct_arg_size() of an exec, no pages */
-	s64 bias[RF_RSS_MEMBERS];	/* known difference: each divergence counts once */
-	u8 rss_known;			/* members with a rss_stat */
-	u8 rss_unbased;			/* attached: members whose first check only tells the bias */
-	u8 rss_fresh;			/* members with a rss_stat not yet checked */
-	u8 rss_doubts[RF_RSS_MEMBERS];	/* checks in a row that failed by the same difference */
-	s64 rss_difference[RF_RSS_MEMBERS];
-	u32 callers;			/* tasks inside a system call that may unmap */
-	u32 deferred;			/* tasks between an rss_stat and the record that places it */
-	u32 unmapped[RF_RSS_MEMBERS];	/* reclaim took so many, of pages not told yet */
+	s64 counted[RF_RSS_MEMBERS];	/* entries by the RSS counter that has them */
 	u32 doubtful;			/* entries with WORLD_DOUBT */
-	u32 doubts;			/* of these so many are not there */
-	u32 swapped;			/* so many of them went to swap */
-	bool flush_due;			/* reclaim or migration unmapped entries and owes a flush */
-	u64 brk;
-	bool brk_known;
-	bool lock_future;		/* mlockall(MCL_FUTURE): new mappings are populated */
-	struct task *tasks;		/* that run in it */
-	u64 reused_vpn[4], reused_time[4];	/* recent write faults, to know a racing second one */
-	u8 reused_next;
 };
 
 /* One place a page is mapped at. */
@@ -185,7 +154,8 @@ struct world;
 
 /* ---- world.c: address spaces and their entries -------------------------- */
 
-struct world *world_create(u32 page_shift);
+/* mm_size: bytes of the user's structure that begins with a struct world_mm; world_mm_new() makes one, zeroed. */
+struct world *world_create(u32 page_shift, size_t mm_size);
 void world_destroy(struct world *world);
 /* Lack of memory is remembered here and ends the replay; callers need not look at each call. */
 bool world_out_of_memory(const struct world *world);
@@ -293,6 +263,7 @@ DEFINE_TABLE(block_table, u64, struct cache_block *);
 
 struct world {
 	u32 page_shift;
+	size_t mm_size;
 	bool out_of_memory;
 	/* Address spaces by number. */
 	struct world_mm **mms;

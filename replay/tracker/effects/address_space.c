@@ -7,9 +7,9 @@
 #include "replay/tracker/tasks.h"
 #include "replay/tracker/tracking.h"
 
-void task_set_mm(struct rf_tracker *tracker, struct task *task, struct world_mm *mm)
+void task_set_mm(struct rf_tracker *tracker, struct task *task, struct tracked_mm *mm)
 {
-	struct world_mm *left;
+	struct tracked_mm *left;
 
 	if (task->mm == mm && !task->lingers)
 		return;
@@ -27,9 +27,9 @@ void task_set_mm(struct rf_tracker *tracker, struct task *task, struct world_mm 
 	mm->users++;
 }
 
-struct world_mm *task_leave_mm(struct task *task)
+struct tracked_mm *task_leave_mm(struct task *task)
 {
-	struct world_mm *mm = task->mm;
+	struct tracked_mm *mm = task->mm;
 
 	if (!mm)
 		return NULL;
@@ -56,7 +56,7 @@ bool task_linger(struct task *task)
 	return false;
 }
 
-void end_mm(struct rf_tracker *tracker, struct world_mm *mm, u8 why)
+void end_mm(struct rf_tracker *tracker, struct tracked_mm *mm, u8 why)
 {
 	struct rf_op *op;
 
@@ -67,5 +67,5 @@ void end_mm(struct rf_tracker *tracker, struct world_mm *mm, u8 why)
 	while (mm->tasks)
 		task_leave_mm(mm->tasks);
 	mm->dead = true;
-	world_mm_free(tracker->world, mm);
+	world_mm_free(tracker->world, &mm->world);
 }

@@ -3,17 +3,17 @@
 #ifndef REFOLD_REPLAY_TRACKER_EFFECTS_ADDRESS_SPACE_H
 #define REFOLD_REPLAY_TRACKER_EFFECTS_ADDRESS_SPACE_H
 
-#include "replay/world/world.h"
+#include "replay/tracker/tracked_mm.h"
 
 struct rf_tracker;
 struct task;
 
-void task_set_mm(struct rf_tracker *tracker, struct task *task, struct world_mm *mm);
+void task_set_mm(struct rf_tracker *tracker, struct task *task, struct tracked_mm *mm);
 /* Leave the address space. The last one out gets it back, to end it. */
-struct world_mm *task_leave_mm(struct task *task);
+struct tracked_mm *task_leave_mm(struct task *task);
 /* The thread is dying: it does not count any more. True if it was the last; then it still has to leave. */
 bool task_linger(struct task *task);
 /* exit_mmap(); why: enum rf_why, 0: its process exits. */
-void end_mm(struct rf_tracker *tracker, struct world_mm *mm, u8 why);
+void end_mm(struct rf_tracker *tracker, struct tracked_mm *mm, u8 why);
 
 #endif

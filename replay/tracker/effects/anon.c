@@ -11,7 +11,7 @@
 /* How long after another thread's effect a fault on the same entry may still be a loser of the same race. */
 #define RACE_NS 100000
 
-void note_recent(const struct rf_tracker *tracker, struct world_mm *mm, u64 vpn)
+void note_recent(const struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn)
 {
 	if (mm->users < 2)
 		return;
@@ -20,7 +20,7 @@ void note_recent(const struct rf_tracker *tracker, struct world_mm *mm, u64 vpn)
 	mm->reused_next = (u8)((mm->reused_next + 1) % ARRAY_SIZE(mm->reused_vpn));
 }
 
-bool was_recent(const struct rf_tracker *tracker, const struct world_mm *mm, u64 vpn)
+bool was_recent(const struct rf_tracker *tracker, const struct tracked_mm *mm, u64 vpn)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(mm->reused_vpn); i++)
 		if (mm->reused_vpn[i] == vpn && tracker->time - mm->reused_time[i] < RACE_NS)
@@ -29,8 +29,8 @@ bool was_recent(const struct rf_tracker *tracker, const struct world_mm *mm, u64
 }
 
 /* A folio is mapped whole only where its VMA holds all of it: more of a VMA that no record told. */
-static struct world_vma *widen_implicit(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn,
-					u64 base, u64 nr)
+static struct world_vma *widen_implicit(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma,
+					u64 vpn, u64 base, u64 nr)
 {
 	struct world_vma piece = *vma;
 
@@ -38,17 +38,17 @@ static struct world_vma *widen_implicit(struct rf_tracker *tracker, struct world
 		piece.start = at << tracker->page_shift;
 		piece.end = (at + 1) << tracker->page_shift;
 		piece.pgoff = at;
-		if (!world_vma_overlaps(mm, piece.start, piece.end))
+		if (!world_vma_overlaps(&mm->world, piece.start, piece.end))
 			map_vma(tracker, mm, &piece);
 	}
-	return world_vma_find(mm, vpn << tracker->page_shift);
+	return world_vma_find(&mm->world, vpn << tracker->page_shift);
 }
 
-void set_anon(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, u64 pfn, u32 order,
+void set_anon(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 vpn, u64 pfn, u32 order,
 	      u16 op_flags)
 {
 	u64 nr = BIT_ULL(order), base = ALIGN_DOWN(vpn, nr), flags = WORLD_EXCLUSIVE;
-	bool replaces = world_pte_present(world_get(mm, vpn));
+	bool replaces = world_pte_present(world_get(&mm->world, vpn));
 	struct rf_op *op;
 
 	if (order && vma->implicit && !vma->file)
@@ -59,7 +59,7 @@ void set_anon(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma 
 		flags |= WORLD_WRITE;
 	folio_set(tracker->world, pfn, order);
 	for (u64 i = 0; i < nr; i++)
-		world_set(tracker->world, mm, base + i, world_mkpte(WORLD_ANON, pfn + i, flags));
+		world_set(tracker->world, &mm->world, base + i, world_mkpte(WORLD_ANON, pfn + i, flags));
 	vma->anon_vma = true;
 	note_recent(tracker, mm, vpn);
 	/* do_cow_fault(), do_huge_zero_wp_pmd(); else do_anonymous_page(). */
@@ -71,13 +71,13 @@ void set_anon(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma 
 	op->flags = op_flags | RF_OP_WRITE;
 }
 
-void copy_page(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, u64 pfn, u16 op_flags)
+void copy_page(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 vpn, u64 pfn, u16 op_flags)
 {
 	u64 flags = WORLD_EXCLUSIVE | (vma->flags & RF_VM_WRITE ? WORLD_WRITE : 0);
 	struct rf_op *op;
 
 	folio_set(tracker->world, pfn, 0);
-	world_set(tracker->world, mm, vpn, world_mkpte(WORLD_ANON, pfn, flags));
+	world_set(tracker->world, &mm->world, vpn, world_mkpte(WORLD_ANON, pfn, flags));
 	vma->anon_vma = true;
 	note_recent(tracker, mm, vpn);
 	op = emit(tracker, RF_OP_FAULT_COW, mm);
@@ -88,18 +88,18 @@ void copy_page(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma
 }
 
 /* do_huge_pmd_anonymous_page() for a read: the huge zero page, where the table is empty and the VMA may be huge. */
-static bool may_be_huge_zero(struct rf_tracker *tracker, struct world_mm *mm, const struct world_vma *vma, u64 vpn)
+static bool may_be_huge_zero(struct rf_tracker *tracker, struct tracked_mm *mm, const struct world_vma *vma, u64 vpn)
 {
 	u64 nr = BIT_ULL(tracker->pmd_order), base = ALIGN_DOWN(vpn, nr), pfn;
 	bool wanted = tracker->thp_always ? !(vma->flags & RF_VM_NOHUGEPAGE)
 					  : tracker->thp_madvise && (vma->flags & RF_VM_HUGEPAGE);
 
 	return wanted && !vma->file && base >= vpn_of(tracker, vma->start) &&
-	       base + nr <= vpn_of(tracker, vma->end) && world_range_none(mm, base, nr) &&
+	       base + nr <= vpn_of(tracker, vma->end) && world_range_none(&mm->world, base, nr) &&
 	       kernel_page(tracker, RF_KERNEL_PAGE_HUGE_ZERO, 0, &pfn);
 }
 
-void set_zero(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, u16 op_flags)
+void set_zero(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 vpn, u16 op_flags)
 {
 	u64 pfn = 0, nr = 1, base = vpn;
 	struct rf_op *op;
@@ -111,7 +111,7 @@ void set_zero(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma 
 		kernel_page(tracker, RF_KERNEL_PAGE_HUGE_ZERO, 0, &pfn);
 	}
 	for (u64 i = 0; i < nr; i++)
-		world_set(tracker->world, mm, base + i, world_mkpte(WORLD_ZERO, nr > 1 ? pfn + i : pfn, 0));
+		world_set(tracker->world, &mm->world, base + i, world_mkpte(WORLD_ZERO, nr > 1 ? pfn + i : pfn, 0));
 	tracker->fidelity.inferred.zero_page++;
 	op = emit(tracker, RF_OP_FAULT_ZERO, mm);
 	op->addr = base << tracker->page_shift;
@@ -121,11 +121,11 @@ void set_zero(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma 
 	op->flags = op_flags | RF_OP_INFERRED;
 }
 
-void swap_in(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, u64 pfn, u32 order,
+void swap_in(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 vpn, u64 pfn, u32 order,
 	     u64 nr, u16 op_flags)
 {
 	u64 base = nr > 1 ? vpn - (pfn & (nr - 1)) : vpn, first = nr > 1 ? ALIGN_DOWN(pfn, nr) : pfn;
-	world_pte old = world_get(mm, vpn);
+	world_pte old = world_get(&mm->world, vpn);
 	u64 flags = 0;
 	struct rf_op *op;
 
@@ -137,10 +137,10 @@ void swap_in(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *
 		op_flags &= ~RF_OP_WRITE;	/* stays read-only; a copy may follow */
 	}
 	for (u64 i = 0; i < nr; i++) {
-		old = world_get(mm, base + i);
+		old = world_get(&mm->world, base + i);
 		if (world_pte_kind(old) == WORLD_SWAP)
 			slot_set_cached(tracker->world, (u32)world_pte_pfn(old), first + i);
-		world_set(tracker->world, mm, base + i, world_mkpte(WORLD_ANON, first + i, flags));
+		world_set(tracker->world, &mm->world, base + i, world_mkpte(WORLD_ANON, first + i, flags));
 	}
 	vma->anon_vma = true;
 	note_recent(tracker, mm, vpn);

@@ -3,20 +3,21 @@
 #ifndef REFOLD_REPLAY_TRACKER_EFFECTS_ANON_H
 #define REFOLD_REPLAY_TRACKER_EFFECTS_ANON_H
 
-#include "replay/world/world.h"
+#include "replay/tracker/tracked_mm.h"
 
 struct rf_tracker;
 
 /* Put a new anonymous folio at vpn, by fault or GUP. */
-void set_anon(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, u64 pfn, u32 order,
+void set_anon(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 vpn, u64 pfn, u32 order,
 	      u16 op_flags);
-void copy_page(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, u64 pfn, u16 op_flags);
-void set_zero(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, u16 op_flags);
+void copy_page(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 vpn, u64 pfn,
+	       u16 op_flags);
+void set_zero(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 vpn, u16 op_flags);
 /* The nr pages of a folio around pfn, for the swap entries around vpn. */
-void swap_in(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, u64 pfn, u32 order,
+void swap_in(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 vpn, u64 pfn, u32 order,
 	     u64 nr, u16 op_flags);
 /* Remember that an entry was just set, for the losers of a race. */
-void note_recent(const struct rf_tracker *tracker, struct world_mm *mm, u64 vpn);
-bool was_recent(const struct rf_tracker *tracker, const struct world_mm *mm, u64 vpn);
+void note_recent(const struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn);
+bool was_recent(const struct rf_tracker *tracker, const struct tracked_mm *mm, u64 vpn);
 
 #endif

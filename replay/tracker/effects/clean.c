@@ -6,12 +6,12 @@
 #include "replay/tracker/tracking.h"
 
 /* page_mkclean_one() */
-void make_clean(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte, u16 op_flags)
+void make_clean(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, world_pte pte, u16 op_flags)
 {
 	u64 pfn = world_pte_pfn(pte);
 
 	emit_entry(tracker, RF_OP_MKCLEAN, mm, vpn, pfn, folio_order(tracker->world, pfn), op_flags);
-	world_set_flags(mm, vpn, 0, WORLD_WRITE);
+	world_set_flags(&mm->world, vpn, 0, WORLD_WRITE);
 }
 
 /* folio_mkclean(): every shared mapping of the page. */
@@ -21,8 +21,8 @@ static void clean_page(struct rf_tracker *tracker, u64 pfn)
 	size_t nr = rmap_collect(tracker->world, pfn, &maps);
 
 	for (size_t i = 0; i < nr; i++) {
-		struct world_mm *mm = world_mm(tracker->world, maps[i].mm);
-		world_pte pte = mm ? world_get(mm, maps[i].vpn) : 0;
+		struct tracked_mm *mm = tracked_mm(tracker->world, maps[i].mm);
+		world_pte pte = mm ? world_get(&mm->world, maps[i].vpn) : 0;
 
 		if (world_pte_kind(pte) == WORLD_FILE && pte & WORLD_WRITE)
 			make_clean(tracker, mm, maps[i].vpn, pte, 0);
@@ -33,18 +33,18 @@ static void clean_page(struct rf_tracker *tracker, u64 pfn)
  * Dirty pages of a shared file mapping are those that are writable: the first write to a clean one faults. Folios are
  * written back whole.
  */
-void write_back(struct rf_tracker *tracker, struct world_mm *mm, u64 start, u64 end)
+void write_back(struct rf_tracker *tracker, struct tracked_mm *mm, u64 start, u64 end)
 {
 	struct world_vma *vma;
 	u64 vpn, last, pfn;
 
-	for (; start < end && (vma = world_vma_next(mm, start, NULL)) && vma->start < end; start = vma->end) {
+	for (; start < end && (vma = world_vma_next(&mm->world, start, NULL)) && vma->start < end; start = vma->end) {
 		if ((vma->flags & (RF_VM_SHARED | RF_VM_SHMEM | RF_VM_HUGETLB)) != RF_VM_SHARED)
 			continue;
 		vpn = vpn_of(tracker, max_u64(start, vma->start));
 		last = vpn_of(tracker, min_u64(end, vma->end));
 		for (; vpn < last; vpn++) {
-			world_pte pte = world_get(mm, vpn);
+			world_pte pte = world_get(&mm->world, vpn);
 			u32 order;
 
 			if (world_pte_kind(pte) != WORLD_FILE)

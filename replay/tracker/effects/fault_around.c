@@ -56,7 +56,7 @@ static enum skip choose_skip(const struct rf_tracker *tracker, const struct cand
 	return SKIP_NONE;
 }
 
-static size_t find_candidates(struct rf_tracker *tracker, struct world_mm *mm, const struct world_vma *vma, u64 first,
+static size_t find_candidates(struct rf_tracker *tracker, struct tracked_mm *mm, const struct world_vma *vma, u64 first,
 			      u64 last, struct candidate *candidates, size_t *nr_cached)
 {
 	u64 start = vpn_of(tracker, vma->start), pages = vpn_of(tracker, vma->end) - start;
@@ -69,7 +69,7 @@ static size_t find_candidates(struct rf_tracker *tracker, struct world_mm *mm, c
 
 		candidate->vpn = start + (index - vma->pgoff);
 		candidate->index = index;
-		if (world_get(mm, candidate->vpn))
+		if (world_get(&mm->world, candidate->vpn))
 			continue;
 		candidate->cached = cache_find(tracker->world, vma->file, index, &candidate->pfn);
 		candidate->possible = !candidate->cached && !cache_is_absent(tracker->world, vma->file, index);
@@ -125,7 +125,7 @@ static void drop_candidate(struct candidate *candidates, size_t *nr, size_t *nr_
 	}
 }
 
-void map_file_range(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 fault_vpn, u32 tid,
+void map_file_range(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 fault_vpn, u32 tid,
 		    u64 first, u64 last, s64 delta, bool shmem, u16 op_flags)
 {
 	struct file_run run = { .tracker = tracker, .mm = mm, .fault_vpn = fault_vpn,
@@ -176,7 +176,7 @@ void map_file_range(struct rf_tracker *tracker, struct world_mm *mm, struct worl
 		} else if (is_skipped(tracker, candidate, skip)) {
 			continue;
 		}
-		world_set(tracker->world, mm, candidate->vpn,
+		world_set(tracker->world, &mm->world, candidate->vpn,
 			  file_pte(vma, candidate->pfn, shmem, false, doubt ? WORLD_DOUBT : 0));
 		file_run_add(&run, candidate->vpn, candidate->pfn);
 		mapped++;

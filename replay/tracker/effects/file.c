@@ -85,8 +85,8 @@ void file_run_add(struct file_run *run, u64 vpn, u64 pfn)
 	run->nr++;
 }
 
-void map_file_page(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, s64 nr, bool shmem,
-		   bool write, u16 op_flags)
+void map_file_page(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 vpn, s64 nr,
+		   bool shmem, bool write, u16 op_flags)
 {
 	struct file_run run = { .tracker = tracker, .mm = mm, .fault_vpn = vpn,
 			   .flags = op_flags | RF_OP_FIRST | (shmem ? RF_OP_SHMEM : 0) | (write ? RF_OP_WRITE : 0) };
@@ -106,9 +106,9 @@ void map_file_page(struct rf_tracker *tracker, struct world_mm *mm, struct world
 	for (u64 i = 0; i < pages; i++) {
 		u64 page = first == vpn && !i ? pfn : file_page(tracker, vma, first + i);
 
-		if (pages > 1 && world_pte_present(world_get(mm, first + i)))
+		if (pages > 1 && world_pte_present(world_get(&mm->world, first + i)))
 			continue;
-		world_set(tracker->world, mm, first + i, file_pte(vma, page, shmem, write, 0));
+		world_set(tracker->world, &mm->world, first + i, file_pte(vma, page, shmem, write, 0));
 		file_run_add(&run, first + i, page);
 	}
 	file_run_end(&run);

@@ -3,8 +3,8 @@
 #ifndef REFOLD_REPLAY_TRACKER_EFFECTS_FILE_H
 #define REFOLD_REPLAY_TRACKER_EFFECTS_FILE_H
 
+#include "replay/tracker/tracked_mm.h"
 #include "replay/tracker/tracking.h"
-#include "replay/world/world.h"
 
 struct rf_record;
 
@@ -12,11 +12,11 @@ struct rf_record;
 #define WINDOW_MAX 512
 
 /* filemap_map_pages(): delta pages of [first, last] of the file. tid: of the faulting task; 0: GUP. */
-void map_file_range(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 fault_vpn, u32 tid,
+void map_file_range(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 fault_vpn, u32 tid,
 		    u64 first, u64 last, s64 delta, bool shmem, u16 op_flags);
 /* finish_fault(): the page at vpn, or the nr pages of its folio. */
-void map_file_page(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn, s64 nr, bool shmem,
-		   bool write, u16 op_flags);
+void map_file_page(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 vpn, s64 nr,
+		   bool shmem, bool write, u16 op_flags);
 /* A new shmem folio at vpn's place in the file. */
 void shmem_add(struct rf_tracker *tracker, struct world_vma *vma, u64 vpn, u64 pfn, u32 order);
 /* The page cache behind an entry of a VMA. */
@@ -32,8 +32,8 @@ static inline void vma_cache_set(const struct rf_tracker *tracker, const struct 
 /* The file a record is about. */
 u32 record_file(struct rf_tracker *tracker, const struct rf_record *record);
 /* The VMA's file is this one, whatever we thought. */
-void learn_file(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u32 file);
-void adopt_file(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, u32 file, u64 first, u64 last);
-struct world_vma *vma_by_file(const struct rf_tracker *tracker, struct world_mm *mm, u32 file, u64 index);
+void learn_file(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u32 file);
+void adopt_file(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, u32 file, u64 first, u64 last);
+struct world_vma *vma_by_file(const struct rf_tracker *tracker, struct tracked_mm *mm, u32 file, u64 index);
 
 #endif

@@ -3,14 +3,14 @@
 #ifndef REFOLD_REPLAY_TRACKER_EFFECTS_FILE_RUN_H
 #define REFOLD_REPLAY_TRACKER_EFFECTS_FILE_RUN_H
 
-#include "replay/world/world.h"
+#include "replay/tracker/tracked_mm.h"
 
 struct rf_tracker;
 
 /* A run under construction: consecutive pages of one folio. */
 struct file_run {
 	struct rf_tracker *tracker;
-	struct world_mm *mm;
+	struct tracked_mm *mm;
 	u64 vpn, pfn, fault_vpn;
 	u32 nr, order;
 	u16 flags;

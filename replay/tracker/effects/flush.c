@@ -5,20 +5,20 @@
 #include "replay/tracker/emit.h"
 #include "replay/tracker/tracking.h"
 
-void owe_flush(struct rf_tracker *tracker, struct world_mm *mm)
+void owe_flush(struct rf_tracker *tracker, struct tracked_mm *mm)
 {
 	if (mm->flush_due || !world_grow(tracker->world, (void **)&tracker->flush_mms, sizeof(u32),
 					 &tracker->flush_mms_size, tracker->nr_flush_mms + 1ull))
 		return;
 	mm->flush_due = true;
-	tracker->flush_mms[tracker->nr_flush_mms++] = mm->id;
+	tracker->flush_mms[tracker->nr_flush_mms++] = mm->world.id;
 }
 
 /* try_to_unmap_flush_dirty(): if a store may still reach one of the pages; that was decided by each machine. */
 void reclaim_flush_dirty(struct rf_tracker *tracker)
 {
 	for (u32 i = 0; i < tracker->nr_flush_mms; i++) {
-		struct world_mm *mm = world_mm(tracker->world, tracker->flush_mms[i]);
+		struct tracked_mm *mm = tracked_mm(tracker->world, tracker->flush_mms[i]);
 
 		if (mm && mm->flush_due)
 			emit(tracker, RF_OP_RECLAIM_FLUSH, mm)->flags = RF_OP_WRITE;
@@ -28,7 +28,7 @@ void reclaim_flush_dirty(struct rf_tracker *tracker)
 void reclaim_flush(struct rf_tracker *tracker)
 {
 	for (u32 i = 0; i < tracker->nr_flush_mms; i++) {
-		struct world_mm *mm = world_mm(tracker->world, tracker->flush_mms[i]);
+		struct tracked_mm *mm = tracked_mm(tracker->world, tracker->flush_mms[i]);
 
 		if (!mm || !mm->flush_due)
 			continue;

@@ -20,7 +20,7 @@ u32 huge_shift_of(const struct rf_tracker *tracker, u64 told)
 	return told >= tracker->page_shift && told < 57 ? (u32)told : tracker->page_shift + tracker->pmd_order;
 }
 
-void fault_hugetlb(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 addr, u16 op_flags)
+void fault_hugetlb(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 addr, u16 op_flags)
 {
 	struct rf_op *op = emit(tracker, RF_OP_FAULT_HUGETLB, mm);
 
@@ -32,7 +32,7 @@ void fault_hugetlb(struct rf_tracker *tracker, struct world_mm *mm, struct world
 }
 
 /* What GUP finds missing, it faults in. */
-static void gup_faults_hugetlb(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 start,
+static void gup_faults_hugetlb(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 start,
 			       u64 end, bool write)
 {
 	u64 size = BIT_ULL(vma->huge_shift), left = GUP_HUGE_PAGES_MAX, addr;
@@ -47,13 +47,13 @@ static bool is_gettable(const struct world_vma *vma)
 	return vma->flags & (RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC) && !(vma->flags & (RF_VM_PFNMAP | RF_VM_SPECIAL));
 }
 
-void emit_gup(struct rf_tracker *tracker, struct world_mm *mm, u8 kind, u64 start, u64 end, bool write,
+void emit_gup(struct rf_tracker *tracker, struct tracked_mm *mm, u8 kind, u64 start, u64 end, bool write,
 		     u32 array_pages)
 {
 	struct rf_op *op;
 
 	for (u64 at = start; at < end;) {
-		struct world_vma *vma = world_vma_next(mm, at, NULL);
+		struct world_vma *vma = world_vma_next(&mm->world, at, NULL);
 
 		if (!vma || vma->start >= end)
 			break;
@@ -69,10 +69,10 @@ void emit_gup(struct rf_tracker *tracker, struct world_mm *mm, u8 kind, u64 star
 }
 
 /* populate_vma_page_range(): each mapping by its own rules. */
-void gup_populates(struct rf_tracker *tracker, struct world_mm *mm, u64 start, u64 end, bool write)
+void gup_populates(struct rf_tracker *tracker, struct tracked_mm *mm, u64 start, u64 end, bool write)
 {
 	for (u64 at = start; at < end;) {
-		struct world_vma *vma = world_vma_next(mm, at, NULL);
+		struct world_vma *vma = world_vma_next(&mm->world, at, NULL);
 		bool writes;
 
 		if (!vma || vma->start >= end)

@@ -12,7 +12,7 @@ static void count_down(u32 *counter)
 		--*counter;
 }
 
-void swap_out(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte, u16 op_flags)
+void swap_out(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, world_pte pte, u16 op_flags)
 {
 	u64 pfn = world_pte_pfn(pte);
 	u32 slot = slot_of(tracker->world, pfn);
@@ -21,24 +21,24 @@ void swap_out(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pt
 		return;
 	emit_entry(tracker, RF_OP_UNMAP_SWAP, mm, vpn, slot, folio_order(tracker->world, pfn),
 		   op_flags | RF_OP_ANON | RF_OP_DEFERRED);
-	world_set(tracker->world, mm, vpn, world_mkpte(WORLD_SWAP, slot, pte & WORLD_EXCLUSIVE));
+	world_set(tracker->world, &mm->world, vpn, world_mkpte(WORLD_SWAP, slot, pte & WORLD_EXCLUSIVE));
 	count_down(&mm->unmapped[RF_RSS_ANON]);
 	count_down(&mm->swapped);
 	owe_flush(tracker, mm);
 }
 
 /* Fault-around has left it out: taken back, at no cost. */
-static void never_mapped(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte)
+static void never_mapped(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, world_pte pte)
 {
 	u64 pfn = world_pte_pfn(pte);
 
 	emit_entry(tracker, RF_OP_UNMAP_FILE, mm, vpn, pfn, folio_order(tracker->world, pfn),
 		   RF_OP_INFERRED | RF_OP_LOAD);
-	world_set(tracker->world, mm, vpn, 0);
+	world_set(tracker->world, &mm->world, vpn, 0);
 	count_down(&mm->doubts);
 }
 
-void unmap_one(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte, u16 op_flags)
+void unmap_one(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, world_pte pte, u16 op_flags)
 {
 	u64 pfn = world_pte_pfn(pte);
 
@@ -53,7 +53,7 @@ void unmap_one(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_p
 	}
 	emit_entry(tracker, RF_OP_UNMAP_FILE, mm, vpn, pfn, folio_order(tracker->world, pfn),
 		   op_flags | RF_OP_DEFERRED | (world_pte_kind(pte) == WORLD_ANON ? RF_OP_ANON : 0));
-	world_set(tracker->world, mm, vpn, 0);
+	world_set(tracker->world, &mm->world, vpn, 0);
 	owe_flush(tracker, mm);
 	switch (world_pte_kind(pte)) {
 	case WORLD_ANON:
@@ -71,7 +71,7 @@ void unmap_one(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_p
 	}
 }
 
-void unmap_unseen(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte)
+void unmap_unseen(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, world_pte pte)
 {
 	unmap_one(tracker, mm, vpn, pte, RF_OP_INFERRED);
 }
@@ -83,15 +83,15 @@ void unmap_cache_page(struct rf_tracker *tracker, u64 pfn)
 	size_t nr = rmap_collect(tracker->world, pfn, &maps);
 
 	for (size_t i = 0; i < nr; i++) {
-		struct world_mm *mm = world_mm(tracker->world, maps[i].mm);
-		world_pte pte = mm ? world_get(mm, maps[i].vpn) : 0;
+		struct tracked_mm *mm = tracked_mm(tracker->world, maps[i].mm);
+		world_pte pte = mm ? world_get(&mm->world, maps[i].vpn) : 0;
 		u32 member = world_pte_kind(pte) == WORLD_SHMEM ? RF_RSS_SHMEM : RF_RSS_FILE;
 
 		if (world_pte_kind(pte) != WORLD_FILE && world_pte_kind(pte) != WORLD_SHMEM)
 			continue;
 		emit_entry(tracker, RF_OP_UNMAP_FILE, mm, maps[i].vpn, pfn, folio_order(tracker->world, pfn),
 			   RF_OP_INFERRED | RF_OP_DEFERRED);
-		world_set(tracker->world, mm, maps[i].vpn, 0);
+		world_set(tracker->world, &mm->world, maps[i].vpn, 0);
 		if (mm->unmapped[member])
 			mm->unmapped[member]--;
 	}

@@ -16,7 +16,7 @@
  * mm_tlb_flush_nested(): RF_OP_NESTED if another thread has a gather open. Only madvise() zaps beside a call that
  * holds the address space for writing (under the lock of its VMA), and it does so from its first RSS change on.
  */
-u16 nested_gather(const struct world_mm *mm, const struct task *task)
+u16 nested_gather(const struct tracked_mm *mm, const struct task *task)
 {
 	const struct task *other;
 
@@ -38,7 +38,7 @@ bool call_range(const struct rf_tracker *tracker, u64 start, u64 len, u64 *end)
 
 /* ---- made ------------------------------------------------------------------------------------ */
 
-struct world_vma *map_vma(struct rf_tracker *tracker, struct world_mm *mm, const struct world_vma *vma)
+struct world_vma *map_vma(struct rf_tracker *tracker, struct tracked_mm *mm, const struct world_vma *vma)
 {
 	u16 flags = vma->flags;
 	struct rf_op *op;
@@ -53,7 +53,7 @@ struct world_vma *map_vma(struct rf_tracker *tracker, struct world_mm *mm, const
 	op->file = vma->file;
 	if (vma->implicit)
 		op->flags = RF_OP_INFERRED;
-	return world_vma_insert(tracker->world, mm, vma);
+	return world_vma_insert(tracker->world, &mm->world, vma);
 }
 
 bool is_private_writable(const struct world_vma *vma)
@@ -66,9 +66,9 @@ bool is_private_writable(const struct world_vma *vma)
 /* How far below the stack a fault may grow it. */
 #define STACK_GROWTH_MAX BIT_ULL(30)
 
-static struct world_vma *grow_stack(struct rf_tracker *tracker, struct world_mm *mm, u64 addr)
+static struct world_vma *grow_stack(struct rf_tracker *tracker, struct tracked_mm *mm, u64 addr)
 {
-	struct world_vma *vma = world_vma_next(mm, addr, NULL);
+	struct world_vma *vma = world_vma_next(&mm->world, addr, NULL);
 	u64 start = ALIGN_DOWN(addr, BIT_ULL(tracker->page_shift));
 	struct rf_op *op;
 
@@ -82,9 +82,9 @@ static struct world_vma *grow_stack(struct rf_tracker *tracker, struct world_mm 
 	return vma;
 }
 
-struct world_vma *fault_vma(struct rf_tracker *tracker, struct world_mm *mm, u64 addr)
+struct world_vma *fault_vma(struct rf_tracker *tracker, struct tracked_mm *mm, u64 addr)
 {
-	struct world_vma *vma = world_vma_find(mm, addr), guess;
+	struct world_vma *vma = world_vma_find(&mm->world, addr), guess;
 
 	if (!vma)
 		vma = grow_stack(tracker, mm, addr);
@@ -100,9 +100,9 @@ struct world_vma *fault_vma(struct rf_tracker *tracker, struct world_mm *mm, u64
 	return map_vma(tracker, mm, &guess);
 }
 
-struct world_vma *written_vma(struct rf_tracker *tracker, struct world_mm *mm, u64 addr)
+struct world_vma *written_vma(struct rf_tracker *tracker, struct tracked_mm *mm, u64 addr)
 {
-	struct world_vma *vma = world_vma_find(mm, addr);
+	struct world_vma *vma = world_vma_find(&mm->world, addr);
 	u64 start = ALIGN_DOWN(addr, BIT_ULL(tracker->page_shift));
 	struct rf_op *op;
 
@@ -112,13 +112,13 @@ struct world_vma *written_vma(struct rf_tracker *tracker, struct world_mm *mm, u
 	op->addr = start;
 	op->end = start + BIT_ULL(tracker->page_shift);
 	op->vm_flags = RF_VM_WRITE;
-	world_vma_set_flags(tracker->world, mm, op->addr, op->end, RF_VM_WRITE, 0);
-	return world_vma_find(mm, addr);
+	world_vma_set_flags(tracker->world, &mm->world, op->addr, op->end, RF_VM_WRITE, 0);
+	return world_vma_find(&mm->world, addr);
 }
 
 /* ---- unmapped -------------------------------------------------------------------------------- */
 
-void unmap_range(struct rf_tracker *tracker, struct world_mm *mm, const struct task *task, u64 start, u64 end, u8 why)
+void unmap_range(struct rf_tracker *tracker, struct tracked_mm *mm, const struct task *task, u64 start, u64 end, u8 why)
 {
 	struct rf_op *op;
 
@@ -129,8 +129,8 @@ void unmap_range(struct rf_tracker *tracker, struct world_mm *mm, const struct t
 	op->end = end;
 	op->why = why;
 	op->flags = nested_gather(mm, task);
-	world_vma_remove(tracker->world, mm, start, end);
-	world_zap(tracker->world, mm, vpn_of(tracker, start), vpn_of(tracker, end));
+	world_vma_remove(tracker->world, &mm->world, start, end);
+	world_zap(tracker->world, &mm->world, vpn_of(tracker, start), vpn_of(tracker, end));
 }
 
 void zap_range(struct rf_tracker *tracker, struct task *task, u64 start, u64 end, u8 why)
@@ -144,5 +144,5 @@ void zap_range(struct rf_tracker *tracker, struct task *task, u64 start, u64 end
 	op->end = end;
 	op->why = why;
 	op->flags = nested_gather(task->mm, task);
-	world_zap(tracker->world, task->mm, vpn_of(tracker, start), vpn_of(tracker, end));
+	world_zap(tracker->world, &task->mm->world, vpn_of(tracker, start), vpn_of(tracker, end));
 }

@@ -3,23 +3,24 @@
 #ifndef REFOLD_REPLAY_TRACKER_EFFECTS_VMA_H
 #define REFOLD_REPLAY_TRACKER_EFFECTS_VMA_H
 
-#include "replay/world/world.h"
+#include "replay/tracker/tracked_mm.h"
 
 struct rf_tracker;
 struct task;
 
 /* What of [start, start + len) an address space can hold; a call's arguments may be anything. */
 bool call_range(const struct rf_tracker *tracker, u64 start, u64 len, u64 *end);
-u16 nested_gather(const struct world_mm *mm, const struct task *task);
+u16 nested_gather(const struct tracked_mm *mm, const struct task *task);
 /* A new VMA, where there is none. */
-struct world_vma *map_vma(struct rf_tracker *tracker, struct world_mm *mm, const struct world_vma *vma);
+struct world_vma *map_vma(struct rf_tracker *tracker, struct tracked_mm *mm, const struct world_vma *vma);
 bool is_private_writable(const struct world_vma *vma);
 /* The VMA that a fault at addr lies in: there, grown to there, or made up. NULL: an address that can have none. */
-struct world_vma *fault_vma(struct rf_tracker *tracker, struct world_mm *mm, u64 addr);
+struct world_vma *fault_vma(struct rf_tracker *tracker, struct tracked_mm *mm, u64 addr);
 /* The VMA of a page that a write fault changes; one that was made up is writable, as it turns out. NULL: none. */
-struct world_vma *written_vma(struct rf_tracker *tracker, struct world_mm *mm, u64 addr);
+struct world_vma *written_vma(struct rf_tracker *tracker, struct tracked_mm *mm, u64 addr);
 /* task: that does it, NULL: nobody's call. */
-void unmap_range(struct rf_tracker *tracker, struct world_mm *mm, const struct task *task, u64 start, u64 end, u8 why);
+void unmap_range(struct rf_tracker *tracker, struct tracked_mm *mm, const struct task *task, u64 start, u64 end,
+		 u8 why);
 void zap_range(struct rf_tracker *tracker, struct task *task, u64 start, u64 end, u8 why);
 
 #endif

@@ -6,7 +6,7 @@
 #include "replay/tracker/emit.h"
 #include "replay/tracker/tracking.h"
 
-void learn_file(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u32 file)
+void learn_file(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u32 file)
 {
 	const struct world_file *known = file_get(tracker->world, vma->file);
 	u32 old = vma->file;
@@ -22,9 +22,9 @@ void learn_file(struct rf_tracker *tracker, struct world_mm *mm, struct world_vm
 		return;
 	}
 	/* Every piece of that mapping, and whatever else was made from the same descriptor. */
-	for (u32 i = 0; i < mm->nr_vmas; i++)
-		if (mm->vmas[i]->file == old)
-			mm->vmas[i]->file = file;
+	for (u32 i = 0; i < mm->world.nr_vmas; i++)
+		if (mm->world.vmas[i]->file == old)
+			mm->world.vmas[i]->file = file;
 }
 
 #define FAULT_AROUND 16
@@ -43,21 +43,21 @@ static u64 window_base(u64 vpn, u64 first, u64 last)
 }
 
 /* A page whose VMA was made up turns out to map a file: make up the neighbours the window tells of. */
-void adopt_file(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, u32 file, u64 first, u64 last)
+void adopt_file(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, u32 file, u64 first, u64 last)
 {
 	struct world_vma piece = { .file = file, .flags = RF_VM_READ | RF_VM_EXEC, .implicit = true };
 	u64 around = FAULT_AROUND, base = window_base(vpn, first, last);
 	struct rf_op *op;
 
-	world_zap(tracker->world, mm, vpn, vpn + 1);
-	world_vma_remove(tracker->world, mm, vpn << tracker->page_shift, (vpn + 1) << tracker->page_shift);
+	world_zap(tracker->world, &mm->world, vpn, vpn + 1);
+	world_vma_remove(tracker->world, &mm->world, vpn << tracker->page_shift, (vpn + 1) << tracker->page_shift);
 	for (u64 index = first; index <= last && index - first < around; index++) {
 		u64 at = base + index - first;
 
 		piece.start = at << tracker->page_shift;
 		piece.end = piece.start + BIT_ULL(tracker->page_shift);
 		piece.pgoff = index;
-		if (world_vma_overlaps(mm, piece.start, piece.end))
+		if (world_vma_overlaps(&mm->world, piece.start, piece.end))
 			continue;
 		if (at != vpn) {
 			map_vma(tracker, mm, &piece);
@@ -68,17 +68,17 @@ void adopt_file(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, u32 fi
 		op->end = piece.end;
 		op->vm_flags = piece.flags;
 		op->aux = RF_VM_WRITE;
-		world_vma_insert(tracker->world, mm, &piece);
+		world_vma_insert(tracker->world, &mm->world, &piece);
 	}
 }
 
 /* The only VMA that maps this index of the file, or NULL. */
-struct world_vma *vma_by_file(const struct rf_tracker *tracker, struct world_mm *mm, u32 file, u64 index)
+struct world_vma *vma_by_file(const struct rf_tracker *tracker, struct tracked_mm *mm, u32 file, u64 index)
 {
 	struct world_vma *found = NULL;
 
-	for (u32 i = 0; i < mm->nr_vmas; i++) {
-		struct world_vma *vma = mm->vmas[i];
+	for (u32 i = 0; i < mm->world.nr_vmas; i++) {
+		struct world_vma *vma = mm->world.vmas[i];
 		u64 pages = (vma->end - vma->start) >> tracker->page_shift;
 
 		if (vma->file != file || index < vma->pgoff || index - vma->pgoff >= pages)

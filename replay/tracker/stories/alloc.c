@@ -21,15 +21,15 @@ static void resolve_freed(struct rf_tracker *tracker, const struct task *task, u
 	size_t nr = rmap_collect(tracker->world, pfn, &maps);
 
 	for (size_t i = 0; i < nr; i++) {
-		struct world_mm *mm = world_mm(tracker->world, maps[i].mm);
+		struct tracked_mm *mm = tracked_mm(tracker->world, maps[i].mm);
 		u64 vpn = maps[i].vpn;
-		world_pte pte = mm ? world_get(mm, vpn) : 0;
+		world_pte pte = mm ? world_get(&mm->world, vpn) : 0;
 		bool reclaimed;
 
 		if (!world_pte_mapped(pte) || world_pte_pfn(pte) != pfn)
 			continue;
 		/* A collapse frees the small pages before it says that it has succeeded. */
-		if (task->collapse_known && task->collapse_mm == mm->id &&
+		if (task->collapse_known && task->collapse_mm == mm->world.id &&
 		    vpn - task->collapse_vpn < BIT_ULL(tracker->pmd_order))
 			continue;
 		switch (world_pte_kind(pte)) {
@@ -48,7 +48,8 @@ static void resolve_freed(struct rf_tracker *tracker, const struct task *task, u
 			continue;
 		}
 		++*anomaly;
-		world_set(tracker->world, mm, vpn, (pte & ~WORLD_PFN_MASK) | world_invent_pfn(tracker->world, 0));
+		world_set(tracker->world, &mm->world, vpn,
+			  (pte & ~WORLD_PFN_MASK) | world_invent_pfn(tracker->world, 0));
 	}
 }
 
@@ -79,8 +80,8 @@ static void stray_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, 
 	if (task->call.kind == RF_SYS_FUTEX && task->mm && task->mm->known && !order &&
 	    task->call.args[0] < tracker->address_limit) {
 		vpn = vpn_of(tracker, task->call.args[0]);
-		vma = world_vma_find(task->mm, task->call.args[0]);
-		pte = world_get(task->mm, vpn);
+		vma = world_vma_find(&task->mm->world, task->call.args[0]);
+		pte = world_get(&task->mm->world, vpn);
 		if (vma && !(vma->flags & RF_VM_SHARED) && vma->flags & RF_VM_WRITE && world_pte_present(pte) &&
 		    !(pte & WORLD_WRITE)) {
 			tracker->fidelity.inferred.gup++;

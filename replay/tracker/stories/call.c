@@ -49,7 +49,7 @@ static void zap_mremap(struct rf_tracker *tracker, struct task *task)
 	if (!call_range(tracker, args[0], args[1], &old_end) || !call_range(tracker, args[0], args[2], &new_end))
 		return;
 	if (args[3] & MREMAP_FIXED && call_range(tracker, args[4], args[2], &fixed_end) &&
-	    world_vma_overlaps(task->mm, args[4], fixed_end))
+	    world_vma_overlaps(&task->mm->world, args[4], fixed_end))
 		settle_unmap(tracker, task->mm, task, args[4], fixed_end, RF_WHY_MREMAP);
 	if (new_end < old_end)
 		settle_unmap(tracker, task->mm, task, new_end, old_end, RF_WHY_MREMAP);
@@ -58,17 +58,17 @@ static void zap_mremap(struct rf_tracker *tracker, struct task *task)
 /* shmdt(): every piece of the segment that was attached at addr. */
 static void zap_shmdt(struct rf_tracker *tracker, struct task *task)
 {
-	struct world_mm *mm = task->mm;
+	struct tracked_mm *mm = task->mm;
 	u64 addr = task->call.args[0], start;
-	struct world_vma *vma = world_vma_find(mm, addr);
+	struct world_vma *vma = world_vma_find(&mm->world, addr);
 	u32 file, index;
 
 	if (!vma || !vma->file)
 		return;
 	file = vma->file;
 	start = vma->start - (vma->pgoff << tracker->page_shift);
-	for (world_vma_next(mm, start, &index); index < mm->nr_vmas;) {
-		vma = mm->vmas[index];
+	for (world_vma_next(&mm->world, start, &index); index < mm->world.nr_vmas;) {
+		vma = mm->world.vmas[index];
 		if (vma->file != file || vma->start - (vma->pgoff << tracker->page_shift) != start) {
 			index++;
 			continue;
@@ -92,7 +92,7 @@ void call_zap(struct rf_tracker *tracker, struct task *task)
 		break;
 	case RF_SYS_MMAP:
 		if (call->args[3] & MAP_FIXED && call_range(tracker, call->args[0], call->args[1], &end) &&
-		    world_vma_overlaps(task->mm, call->args[0], end))
+		    world_vma_overlaps(&task->mm->world, call->args[0], end))
 			settle_unmap(tracker, task->mm, task, call->args[0], end, RF_WHY_MMAP_FIXED);
 		break;
 	case RF_SYS_MADVISE:

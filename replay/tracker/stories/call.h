@@ -3,7 +3,7 @@
 #ifndef REFOLD_REPLAY_TRACKER_STORIES_CALL_H
 #define REFOLD_REPLAY_TRACKER_STORIES_CALL_H
 
-#include "replay/world/world.h"
+#include "replay/tracker/tracked_mm.h"
 
 struct populate_event;
 struct rf_tracker;
@@ -48,8 +48,8 @@ void process_vm_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 
 void pageout_begins(struct rf_tracker *tracker, struct task *task);
 /* Thread tid unmaps the entry at vpn for reclaim, splits the folio there, has split it: by its madvise(), if any. */
-void advice_unmaps(struct rf_tracker *tracker, u32 tid, const struct world_mm *mm, u64 vpn);
-void advice_splits(struct rf_tracker *tracker, u32 tid, const struct world_mm *mm, u64 vpn);
-void advice_has_split(struct rf_tracker *tracker, u32 tid, const struct world_mm *mm);
+void advice_unmaps(struct rf_tracker *tracker, u32 tid, const struct tracked_mm *mm, u64 vpn);
+void advice_splits(struct rf_tracker *tracker, u32 tid, const struct tracked_mm *mm, u64 vpn);
+void advice_has_split(struct rf_tracker *tracker, u32 tid, const struct tracked_mm *mm);
 
 #endif

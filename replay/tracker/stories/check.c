@@ -13,7 +13,7 @@
 #include "replay/tracker/tracking.h"
 
 /* The model held the entry empty, the hardware found it present: something no record told, most often GUP. */
-static void adopt_unseen(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma, u64 vpn)
+static void adopt_unseen(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 vpn)
 {
 	if (vma->flags & (RF_VM_SPECIAL | RF_VM_PFNMAP | RF_VM_HUGETLB))
 		return;
@@ -24,12 +24,12 @@ static void adopt_unseen(struct rf_tracker *tracker, struct world_mm *mm, struct
 		set_anon(tracker, mm, vma, vpn, world_invent_pfn(tracker->world, 0), 0,
 			 RF_OP_POPULATE | RF_OP_INFERRED);
 	/* Whatever it is, it was not writable: the fault says so. */
-	world_set_flags(mm, vpn, 0, WORLD_WRITE);
+	world_set_flags(&mm->world, vpn, 0, WORLD_WRITE);
 }
 
-bool check_write_protected(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte)
+bool check_write_protected(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, world_pte pte)
 {
-	const struct world_vma *vma = world_vma_find(mm, vpn << tracker->page_shift);
+	const struct world_vma *vma = world_vma_find(&mm->world, vpn << tracker->page_shift);
 	bool explained = false;
 
 	if (was_recent(tracker, mm, vpn))
@@ -41,18 +41,18 @@ bool check_write_protected(struct rf_tracker *tracker, struct world_mm *mm, u64 
 		tracker->fidelity.inferred.mkclean++;
 		explained = true;
 	}
-	world_set_flags(mm, vpn, 0, WORLD_WRITE | WORLD_GUESSED | (pte & WORLD_GUESSED ? WORLD_EXCLUSIVE : 0));
+	world_set_flags(&mm->world, vpn, 0, WORLD_WRITE | WORLD_GUESSED | (pte & WORLD_GUESSED ? WORLD_EXCLUSIVE : 0));
 	return explained;
 }
 
 static bool check_present(struct rf_tracker *tracker, struct task *task, struct world_vma *vma, u64 vpn, bool write)
 {
-	struct world_mm *mm = task->mm;
-	world_pte pte = world_get(mm, vpn);
+	struct tracked_mm *mm = task->mm;
+	world_pte pte = world_get(&mm->world, vpn);
 
 	if (!world_pte_present(pte)) {
 		settle_others(tracker, mm, task, tracker->time);
-		pte = world_get(mm, vpn);
+		pte = world_get(&mm->world, vpn);
 	}
 	if (!world_pte_present(pte)) {
 		if (vma)
@@ -65,8 +65,8 @@ static bool check_present(struct rf_tracker *tracker, struct task *task, struct 
 static bool check_missing(struct rf_tracker *tracker, struct task *task, u64 vpn)
 {
 	static const u8 member_of_kind[] = { [WORLD_ANON] = RF_RSS_ANON, [WORLD_SHMEM] = RF_RSS_SHMEM };
-	struct world_mm *mm = task->mm;
-	world_pte pte = world_get(mm, vpn);
+	struct tracked_mm *mm = task->mm;
+	world_pte pte = world_get(&mm->world, vpn);
 	enum world_kind kind = world_pte_kind(pte);
 	bool reclaimed;
 
@@ -80,7 +80,7 @@ static bool check_missing(struct rf_tracker *tracker, struct task *task, u64 vpn
 
 void check_fault(struct rf_tracker *tracker, struct task *task, u64 vpn, u16 flags)
 {
-	struct world_vma *vma = world_vma_find(task->mm, vpn << tracker->page_shift);
+	struct world_vma *vma = world_vma_find(&task->mm->world, vpn << tracker->page_shift);
 	bool ok;
 
 	if (task->mm->settling || !vma || vma->implicit)

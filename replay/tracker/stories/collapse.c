@@ -20,14 +20,14 @@ static void collapse_place(struct rf_tracker *tracker, struct task *task, u64 pf
 	bool own = task->call.kind == RF_SYS_MADVISE && task->mm, found = false;
 	u32 order = pfn < WORLD_INVENTED_PFN ? folio_order(tracker->world, pfn) : 0;
 	u64 head = folio_head(pfn, order);
-	struct world_mm *mm;
+	struct tracked_mm *mm;
 
 	for (u64 page = head; pfn < WORLD_INVENTED_PFN && page < head + BIT_ULL(order); page++) {
 		const struct world_map *maps;
 		size_t nr = rmap_collect(tracker->world, page, &maps);
 
 		for (size_t i = 0; i < nr; i++) {
-			mm = world_mm(tracker->world, maps[i].mm);
+			mm = tracked_mm(tracker->world, maps[i].mm);
 			if (!mm || (found && !(own && mm == task->mm) && !(pointer && mm->pointer == pointer)))
 				continue;
 			found = true;
@@ -44,20 +44,20 @@ static void collapse_place(struct rf_tracker *tracker, struct task *task, u64 pf
 static void learn_pointer(struct rf_tracker *tracker, u64 pfn, u64 pointer)
 {
 	const struct world_map *maps;
-	struct world_mm *mm;
+	struct tracked_mm *mm;
 
 	if (pfn >= WORLD_INVENTED_PFN || !pointer || rmap_collect(tracker->world, pfn, &maps) != 1)
 		return;
-	mm = world_mm(tracker->world, maps[0].mm);
+	mm = tracked_mm(tracker->world, maps[0].mm);
 	if (mm)
 		mm->pointer = pointer;
 }
 
 static void collapse(struct rf_tracker *tracker, struct task *task)
 {
-	struct world_mm *mm = world_mm(tracker->world, task->collapse_mm);
+	struct tracked_mm *mm = tracked_mm(tracker->world, task->collapse_mm);
 	u64 nr = BIT_ULL(tracker->pmd_order), vpn = task->collapse_vpn, flags = WORLD_EXCLUSIVE;
-	struct world_vma *vma = mm ? world_vma_find(mm, vpn << tracker->page_shift) : NULL;
+	struct world_vma *vma = mm ? world_vma_find(&mm->world, vpn << tracker->page_shift) : NULL;
 	struct task_alloc alloc;
 	struct rf_op *op;
 
@@ -72,7 +72,7 @@ static void collapse(struct rf_tracker *tracker, struct task *task)
 	if (vma->flags & RF_VM_WRITE)
 		flags |= WORLD_WRITE;
 	for (u64 i = 0; i < nr; i++)
-		world_set(tracker->world, mm, vpn + i, world_mkpte(WORLD_ANON, alloc.pfn + i, flags));
+		world_set(tracker->world, &mm->world, vpn + i, world_mkpte(WORLD_ANON, alloc.pfn + i, flags));
 	op = emit(tracker, RF_OP_COLLAPSE, mm);
 	op->addr = vpn << tracker->page_shift;
 	op->pfn = alloc.pfn;

@@ -31,12 +31,12 @@ static void note_extra(void *context, u64 vpn, world_pte pte)
 }
 
 /* Everything from where the comparison stands to vpn is empty in the snapshot. */
-static void skip_to(struct rf_tracker *tracker, struct snapshot *snapshot, struct world_mm *mm, u64 vpn)
+static void skip_to(struct rf_tracker *tracker, struct snapshot *snapshot, struct tracked_mm *mm, u64 vpn)
 {
 	struct extra extra = { tracker, snapshot };
 
 	if (vpn > snapshot->at)
-		world_walk_sorted(tracker->world, mm, snapshot->at, vpn, note_extra, &extra);
+		world_walk_sorted(tracker->world, &mm->world, snapshot->at, vpn, note_extra, &extra);
 	snapshot->at = max_u64(snapshot->at, vpn);
 }
 
@@ -50,7 +50,7 @@ static bool run_of(struct rf_tracker *tracker, const struct rf_record *record, u
 void compare_run(struct rf_tracker *tracker, struct snapshot *snapshot, const struct rf_record *record)
 {
 	struct rf_fidelity *fidelity = &tracker->fidelity;
-	struct world_mm *mm = world_mm(tracker->world, snapshot->mm);
+	struct tracked_mm *mm = tracked_mm(tracker->world, snapshot->mm);
 	u64 vpn, nr, nr_right = 0, pfn = record->f[2];
 	const struct world_vma *vma;
 	u32 order = (u32)record->f[3];
@@ -58,13 +58,13 @@ void compare_run(struct rf_tracker *tracker, struct snapshot *snapshot, const st
 	if (!run_of(tracker, record, &vpn, &nr) || record->f[4] & RF_PTE_GUARD)
 		return;
 	/* Of huge pages of hugetlb nothing tells the page frame: they are not in this world. */
-	vma = mm ? world_vma_find(mm, record->f[0]) : NULL;
+	vma = mm ? world_vma_find(&mm->world, record->f[0]) : NULL;
 	if (vma && vma->flags & RF_VM_HUGETLB)
 		return;
 	skip_to(tracker, snapshot, mm, vpn);
 	fidelity->ptes += nr;
 	for (u64 i = 0; i < nr; i++) {
-		world_pte pte = world_get(mm, vpn + i);
+		world_pte pte = world_get(&mm->world, vpn + i);
 
 		if (!world_pte_present(pte))
 			differs(tracker, snapshot, vpn + i, pte, MISSING);
@@ -83,7 +83,7 @@ void compare_run(struct rf_tracker *tracker, struct snapshot *snapshot, const st
 
 void compare_swap(struct rf_tracker *tracker, struct snapshot *snapshot, const struct rf_record *record)
 {
-	struct world_mm *mm = world_mm(tracker->world, snapshot->mm);
+	struct tracked_mm *mm = tracked_mm(tracker->world, snapshot->mm);
 	u64 vpn, nr;
 
 	if (!run_of(tracker, record, &vpn, &nr))
@@ -91,7 +91,7 @@ void compare_swap(struct rf_tracker *tracker, struct snapshot *snapshot, const s
 	skip_to(tracker, snapshot, mm, vpn);
 	tracker->fidelity.swap_ptes += nr;
 	for (u64 i = 0; i < nr; i++) {
-		world_pte pte = world_get(mm, vpn + i);
+		world_pte pte = world_get(&mm->world, vpn + i);
 
 		if (world_pte_kind(pte) == WORLD_SWAP || pte & WORLD_MIGRATION) {
 			tracker->fidelity.swap_present++;
@@ -104,14 +104,14 @@ void compare_swap(struct rf_tracker *tracker, struct snapshot *snapshot, const s
 	snapshot->at = max_u64(snapshot->at, vpn + nr);
 }
 
-void compare_end(struct rf_tracker *tracker, struct snapshot *snapshot, struct world_mm *mm)
+void compare_end(struct rf_tracker *tracker, struct snapshot *snapshot, struct tracked_mm *mm)
 {
 	struct rf_fidelity *fidelity = &tracker->fidelity;
 	if (mm)
 		skip_to(tracker, snapshot, mm, vpn_of(tracker, tracker->address_limit));
 	for (u32 i = 0; i < snapshot->nr_differences; i++) {
 		const struct difference *difference = &snapshot->differences[i];
-		bool changed = !mm || world_get(mm, difference->vpn) != difference->pte;
+		bool changed = !mm || world_get(&mm->world, difference->vpn) != difference->pte;
 
 		switch (difference->what) {
 		case MISSING:

@@ -49,7 +49,7 @@ static bool is_flushed(struct rf_tracker *tracker, const struct task *task, worl
 }
 
 /* Does any address space but this map a page of the folio? */
-static bool folio_is_shared(struct rf_tracker *tracker, const struct world_mm *mm, u64 pfn, u32 order)
+static bool folio_is_shared(struct rf_tracker *tracker, const struct tracked_mm *mm, u64 pfn, u32 order)
 {
 	const struct world_map *maps;
 
@@ -58,14 +58,14 @@ static bool folio_is_shared(struct rf_tracker *tracker, const struct world_mm *m
 		size_t nr = rmap_collect(tracker->world, pfn + i, &maps);
 
 		for (size_t m = 0; m < nr; m++)
-			if (maps[m].mm != mm->id)
+			if (maps[m].mm != mm->world.id)
 				return true;
 	}
 	return false;
 }
 
 /* wp_can_reuse_anon_folio(): before 6.15 no large folio, unless the page is known to be exclusive. */
-bool is_reusable(struct rf_tracker *tracker, const struct world_mm *mm, world_pte pte)
+bool is_reusable(struct rf_tracker *tracker, const struct tracked_mm *mm, world_pte pte)
 {
 	u64 pfn = world_pte_pfn(pte);
 	u32 order;
@@ -81,7 +81,7 @@ bool is_reusable(struct rf_tracker *tracker, const struct world_mm *mm, world_pt
 bool is_contended(struct rf_tracker *tracker, const struct task *task)
 {
 	const u16 access = RF_FAULT_PRESENT | RF_FAULT_WRITE;
-	world_pte pte = world_get(task->mm, task->fault.vpn);
+	world_pte pte = world_get(&task->mm->world, task->fault.vpn);
 
 	if ((task->fault.flags & access) != access || world_pte_kind(pte) != WORLD_ANON)
 		return false;

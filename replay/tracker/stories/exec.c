@@ -15,7 +15,7 @@
 #include "replay/tracker/tracking.h"
 
 /* The argument pages, where __bprm_mm_init() put them: top down from the highest stack address there is. */
-static void emit_arguments(struct rf_tracker *tracker, const struct task_exec *exec, const struct world_mm *mm)
+static void emit_arguments(struct rf_tracker *tracker, const struct task_exec *exec, const struct tracked_mm *mm)
 {
 	u64 top = tracker->stack_top_max, page = BIT_ULL(tracker->page_shift), size = exec->nr * page;
 	struct rf_op *op;
@@ -59,7 +59,7 @@ void place_stack(struct rf_tracker *tracker, struct task *task, const struct wor
 {
 	u64 page = BIT_ULL(tracker->page_shift), top = tracker->stack_top_max;
 	struct task_exec *exec = &task->exec;
-	struct world_mm *mm = task->mm;
+	struct tracked_mm *mm = task->mm;
 	u64 size = max_u64(exec->nr, 1) * page, vpn;
 	struct world_vma *stack;
 	struct rf_op *op;
@@ -75,14 +75,14 @@ void place_stack(struct rf_tracker *tracker, struct task *task, const struct wor
 		op->addr = vma->start;
 		op->end = vma->end - size;
 	}
-	world_vma_remove(tracker->world, mm, vma->start, vma->end);
-	stack = world_vma_insert(tracker->world, mm, vma);
+	world_vma_remove(tracker->world, &mm->world, vma->start, vma->end);
+	stack = world_vma_insert(tracker->world, &mm->world, vma);
 	if (stack)
 		stack->anon_vma = true;
 	vpn = vpn_of(tracker, vma->end);
 	for (u32 i = 0; i < exec->nr && vma->end - vma->start > i * page; i++) {
 		folio_set(tracker->world, exec->pages[i], 0);
-		world_set(tracker->world, mm, vpn - 1 - i,
+		world_set(tracker->world, &mm->world, vpn - 1 - i,
 			  world_mkpte(WORLD_ANON, exec->pages[i], WORLD_WRITE | WORLD_EXCLUSIVE));
 	}
 }
@@ -101,11 +101,11 @@ static void guess_stack(struct rf_tracker *tracker, struct task *task)
 void exec_switch(struct rf_tracker *tracker, struct task *task)
 {
 	struct task_exec *exec = &task->exec;
-	struct world_mm *mm = exec->mm, *old;
+	struct tracked_mm *mm = exec->mm, *old;
 
 	fault_close(tracker, task);
 	if (!mm)
-		mm = world_mm_new(tracker->world);
+		mm = tracked_mm_new(tracker->world);
 	if (!mm)
 		return;
 	exec->mm = NULL;
@@ -183,7 +183,7 @@ void exec_return(struct rf_tracker *tracker, struct task *task, s64 ret)
 {
 	(void)ret;
 	if (task->exec.mm)
-		world_mm_free(tracker->world, task->exec.mm);
+		world_mm_free(tracker->world, &task->exec.mm->world);
 	task->exec.mm = NULL;
 	task->exec.building = task->exec.due = task->exec.loading = false;
 	if (task->child)

@@ -15,7 +15,7 @@
 
 static void exit_mm(struct rf_tracker *tracker, struct task *task)
 {
-	struct world_mm *mm = task_leave_mm(task);
+	struct tracked_mm *mm = task_leave_mm(task);
 
 	if (!mm->pid)
 		mm_set_pid(tracker, mm, task->pid ? task->pid : task->tid);
@@ -30,7 +30,7 @@ static void leave(struct rf_tracker *tracker, struct task *task)
 	call_abandon(tracker, task);
 	drop_child(tracker, task);
 	if (task->exec.mm) {
-		world_mm_free(tracker->world, task->exec.mm);
+		world_mm_free(tracker->world, &task->exec.mm->world);
 		task->exec.mm = NULL;
 	}
 	task->exec.building = task->exec.due = task->exec.loading = false;

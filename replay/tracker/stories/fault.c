@@ -20,7 +20,7 @@ static u16 flags_from_model(struct rf_tracker *tracker, struct task *task, u64 v
 	world_pte pte;
 
 	settle_others(tracker, task->mm, task, tracker->time);
-	pte = world_get(task->mm, vpn);
+	pte = world_get(&task->mm->world, vpn);
 	if (flags & RF_FAULT_WRITE && world_pte_kind(pte) == WORLD_FILE && pte & WORLD_WRITE)
 		check_write_protected(tracker, task->mm, vpn, pte);
 	flags &= ~RF_FAULT_PRESENT;

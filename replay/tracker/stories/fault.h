@@ -3,7 +3,7 @@
 #ifndef REFOLD_REPLAY_TRACKER_STORIES_FAULT_H
 #define REFOLD_REPLAY_TRACKER_STORIES_FAULT_H
 
-#include "replay/world/world.h"
+#include "replay/tracker/tracked_mm.h"
 
 struct rf_tracker;
 struct task;
@@ -18,12 +18,12 @@ void fault_close(struct rf_tracker *tracker, struct task *task);
 /* Decide open faults of all threads: a window begins or ends, and what happened before belongs before. */
 void settle_all(struct rf_tracker *tracker);
 /* Decide open faults of other threads that began before time, because something depends on them now. */
-void settle_others(struct rf_tracker *tracker, struct world_mm *mm, const struct task *except, u64 time);
+void settle_others(struct rf_tracker *tracker, struct tracked_mm *mm, const struct task *except, u64 time);
 /* unmap_range() depends on them. */
-void settle_unmap(struct rf_tracker *tracker, struct world_mm *mm, const struct task *task, u64 start, u64 end,
+void settle_unmap(struct rf_tracker *tracker, struct tracked_mm *mm, const struct task *task, u64 start, u64 end,
 		  u8 why);
 /* A new VMA, over whatever is there. */
-struct world_vma *map_over(struct rf_tracker *tracker, struct world_mm *mm, const struct world_vma *vma, u8 why);
+struct world_vma *map_over(struct rf_tracker *tracker, struct tracked_mm *mm, const struct world_vma *vma, u8 why);
 
 /* ---- inside_fault.c, swap.c ---- */
 
@@ -40,13 +40,13 @@ bool is_copied(struct rf_tracker *tracker, const struct task *task, world_pte ol
 /* The page was not the task's alone when its fault began: what it allocates then is a copy, however late. */
 bool is_contended(struct rf_tracker *tracker, const struct task *task);
 /* A write fault on it takes the page over, without a copy. */
-bool is_reusable(struct rf_tracker *tracker, const struct world_mm *mm, world_pte pte);
+bool is_reusable(struct rf_tracker *tracker, const struct tracked_mm *mm, world_pte pte);
 
 /* ---- check.c ---- */
 
 /* Count whether the fault is one the model expects, and repair the model. */
 void check_fault(struct rf_tracker *tracker, struct task *task, u64 vpn, u16 flags);
 /* A write faulted on an entry that the model holds writable. True: explained. */
-bool check_write_protected(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte);
+bool check_write_protected(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, world_pte pte);
 
 #endif

@@ -11,7 +11,7 @@
 static void fault_map_pages(struct rf_tracker *tracker, struct task *task, u32 file, u64 first, u64 last)
 {
 	struct task_fault *fault = &task->fault;
-	struct world_mm *mm = task->mm;
+	struct tracked_mm *mm = task->mm;
 	struct world_vma *vma = fault_vma(tracker, mm, fault->addr);
 	s64 delta = fault_waits(fault) ? fault->delta : -1;
 	bool shmem = fault_waits(fault) && fault->member == RF_RSS_SHMEM;
@@ -20,14 +20,14 @@ static void fault_map_pages(struct rf_tracker *tracker, struct task *task, u32 f
 		return;
 	if (vma->implicit && !vma->file) {
 		adopt_file(tracker, mm, fault->vpn, file, first, last);
-		vma = world_vma_find(mm, fault->addr);
+		vma = world_vma_find(&mm->world, fault->addr);
 		if (!vma)
 			return;
 	}
 	learn_file(tracker, mm, vma, file);
 	fault_placed(task);
 	map_file_range(tracker, mm, vma, fault->vpn, task->tid, first, last, delta, shmem, 0);
-	if (world_pte_present(world_get(mm, fault->vpn)))
+	if (world_pte_present(world_get(&mm->world, fault->vpn)))
 		fault_applied(fault);
 }
 

@@ -44,15 +44,19 @@ void find_fork_point(struct rf_tracker *tracker, struct task *task)
 
 void fork_mm(struct rf_tracker *tracker, struct task *task)
 {
-	struct world_mm *parent = task->mm, *child = task->child;
+	struct tracked_mm *parent = task->mm, *child = task->child;
 	struct rf_op *op;
 
 	if (child->known || !parent || !parent->known)
 		return;
 	settle_others(tracker, parent, task, task->call.time);
 	op = emit(tracker, RF_OP_FORK, parent);
-	op->mm2 = child->id;
-	world_fork(tracker->world, parent, child);
+	op->mm2 = child->world.id;
+	world_fork(tracker->world, &parent->world, &child->world);
+	child->known = true;
+	child->brk = parent->brk;
+	child->brk_known = parent->brk_known;
+	child->inexact = parent->inexact;
 	tracker->fidelity.mms++;
 	tracker->fidelity.inexact_mms += child->inexact;
 }
@@ -64,7 +68,7 @@ void drop_child(struct rf_tracker *tracker, struct task *task)
 	if (task->child->known)
 		end_mm(tracker, task->child, RF_WHY_PROCESS_EXIT);
 	else
-		world_mm_free(tracker->world, task->child);
+		world_mm_free(tracker->world, &task->child->world);
 	task->child = NULL;
 }
 
@@ -80,7 +84,7 @@ static void reset_task(struct rf_tracker *tracker, struct task *task)
 	drop_child(tracker, task);
 	task_set_mm(tracker, task, NULL);
 	if (task->exec.mm)
-		world_mm_free(tracker->world, task->exec.mm);
+		world_mm_free(tracker->world, &task->exec.mm->world);
 	memset(task, 0, sizeof(*task));
 	task->tid = tid;
 	task->populate.queue = queue;
@@ -114,7 +118,7 @@ void on_newtask(struct rf_tracker *tracker, struct task *task, struct rf_record 
 	}
 	if (task->mm && task->mm->known && !(task->child && task->child->known)) {
 		if (!task->child)
-			task->child = world_mm_new(tracker->world);
+			task->child = tracked_mm_new(tracker->world);
 		if (!task->child)
 			return;
 		tracker->fidelity.inferred.fork_point++;

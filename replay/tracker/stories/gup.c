@@ -55,7 +55,7 @@ void process_vm_return(struct rf_tracker *tracker, struct task *task, s64 ret)
 
 	for (u32 i = 0; i < task->nr_gups && left; i++) {
 		const struct task_gup *gup = &task->gups[i];
-		struct world_mm *mm = mm_of_process(tracker, gup->pid);
+		struct tracked_mm *mm = mm_of_process(tracker, gup->pid);
 		u64 len = min_u64(gup->len, left);
 
 		left -= len;

@@ -18,7 +18,7 @@
 static bool was_empty(struct rf_tracker *tracker, const struct task *task)
 {
 	const struct task_fault *fault = &task->fault;
-	enum world_kind kind = world_pte_kind(world_get(task->mm, fault->vpn));
+	enum world_kind kind = world_pte_kind(world_get(&task->mm->world, fault->vpn));
 	const struct rf_record *next;
 	size_t i = 0;
 
@@ -37,7 +37,7 @@ static bool was_empty(struct rf_tracker *tracker, const struct task *task)
 bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 order)
 {
 	struct task_fault *fault = &task->fault;
-	struct world_mm *mm = task->mm;
+	struct tracked_mm *mm = task->mm;
 	struct world_vma *vma;
 	world_pte pte;
 	bool may_copy;
@@ -45,7 +45,7 @@ bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 ord
 	if (!mm || fault->stage == FAULT_COPIED || order)
 		return false;
 	if (was_empty(tracker, task)) {
-		unmap_unseen(tracker, mm, fault->vpn, world_get(mm, fault->vpn));
+		unmap_unseen(tracker, mm, fault->vpn, world_get(&mm->world, fault->vpn));
 		fault_found_none(fault);
 		return false;
 	}
@@ -55,9 +55,10 @@ bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 ord
 	if (!may_copy || (fault->swapped_in && !(fault->flags & (RF_FAULT_WRITE | RF_FAULT_UNKNOWN))))
 		return false;
 	vma = fault->flags & RF_FAULT_WRITE ? written_vma(tracker, mm, fault->addr)
-					    : world_vma_find(mm, fault->addr);
-	pte = fault->stage == FAULT_GUESSED ? fault->replaced : world_get(mm, fault->vpn);
-	if (!vma || !is_private_writable(vma) || !world_pte_present(world_get(mm, fault->vpn)) || pte & WORLD_WRITE)
+					    : world_vma_find(&mm->world, fault->addr);
+	pte = fault->stage == FAULT_GUESSED ? fault->replaced : world_get(&mm->world, fault->vpn);
+	if (!vma || !is_private_writable(vma) || !world_pte_present(world_get(&mm->world, fault->vpn)) ||
+	    pte & WORLD_WRITE)
 		return false;
 	if (!is_copied(tracker, task, pte))
 		return false;
@@ -75,10 +76,10 @@ void fault_page_freed(struct rf_tracker *tracker, struct task *task, u64 pfn)
 
 	if (fault->stage != FAULT_COPIED || fault->copied_pfn != pfn || !task->mm)
 		return;
-	now = world_get(task->mm, fault->vpn);
+	now = world_get(&task->mm->world, fault->vpn);
 	if (world_pte_kind(now) != WORLD_ANON || world_pte_pfn(now) != pfn)
 		return;
-	world_set(tracker->world, task->mm, fault->vpn, fault->replaced);
+	world_set(tracker->world, &task->mm->world, fault->vpn, fault->replaced);
 	task->flush_due = false;
 }
 
@@ -86,7 +87,7 @@ static void fault_anon(struct rf_tracker *tracker, struct task *task, s64 delta)
 {
 	struct task_fault *fault = &task->fault;
 	struct world_vma *vma = fault_vma(tracker, task->mm, fault->addr);
-	world_pte pte = world_get(task->mm, fault->vpn);
+	world_pte pte = world_get(&task->mm->world, fault->vpn);
 	struct task_alloc alloc;
 	u16 flags = 0;
 

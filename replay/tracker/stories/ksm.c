@@ -13,5 +13,5 @@ void on_ksm_merge(struct rf_tracker *tracker, struct task *task, struct rf_recor
 	if (record.f[3])
 		return;
 	for (size_t i = 0; i < nr; i++)
-		mark_inexact(tracker, world_mm(tracker->world, maps[i].mm));
+		mark_inexact(tracker, tracked_mm(tracker->world, maps[i].mm));
 }

@@ -50,13 +50,13 @@ static void list_pte(void *context, u64 vpn, world_pte pte)
 	listing->nr++;
 }
 
-void write_page_table(struct rf_tracker *tracker, struct world_mm *mm)
+void write_page_table(struct rf_tracker *tracker, struct tracked_mm *mm)
 {
 	struct listing listing = { .tracker = tracker };
 
 	if (!tracker->options.page_tables || !mm->known)
 		return;
 	fprintf(tracker->options.page_tables, "P\t%u\t%" PRIu64 "\n", mm->pid, tracker->time);
-	world_walk_sorted(tracker->world, mm, 0, vpn_of(tracker, tracker->address_limit), list_pte, &listing);
+	world_walk_sorted(tracker->world, &mm->world, 0, vpn_of(tracker, tracker->address_limit), list_pte, &listing);
 	list_run(&listing);
 }

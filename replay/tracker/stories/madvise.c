@@ -17,7 +17,7 @@
 #include "replay/tracker/tasks.h"
 #include "replay/tracker/tracking.h"
 
-static struct task *task_in_advice(struct rf_tracker *tracker, u32 tid, const struct world_mm *mm)
+static struct task *task_in_advice(struct rf_tracker *tracker, u32 tid, const struct tracked_mm *mm)
 {
 	struct task *task = task_find(tracker, tid);
 
@@ -60,7 +60,7 @@ static void pageout_ends(struct rf_tracker *tracker, struct task *task)
 }
 
 /* reclaim_pages() follows the walk over a page table. */
-void advice_unmaps(struct rf_tracker *tracker, u32 tid, const struct world_mm *mm, u64 vpn)
+void advice_unmaps(struct rf_tracker *tracker, u32 tid, const struct tracked_mm *mm, u64 vpn)
 {
 	struct task *task = task_in_advice(tracker, tid, mm);
 	u64 start;
@@ -73,7 +73,7 @@ void advice_unmaps(struct rf_tracker *tracker, u32 tid, const struct world_mm *m
 }
 
 /* split_folio() begins; the walk has read the first entry of the folio, under the range, and stands there. */
-void advice_splits(struct rf_tracker *tracker, u32 tid, const struct world_mm *mm, u64 vpn)
+void advice_splits(struct rf_tracker *tracker, u32 tid, const struct tracked_mm *mm, u64 vpn)
 {
 	struct task *task = task_in_advice(tracker, tid, mm);
 	u64 start;
@@ -88,7 +88,7 @@ void advice_splits(struct rf_tracker *tracker, u32 tid, const struct world_mm *m
 	call_walked(&task->call, vpn);
 }
 
-void advice_has_split(struct rf_tracker *tracker, u32 tid, const struct world_mm *mm)
+void advice_has_split(struct rf_tracker *tracker, u32 tid, const struct tracked_mm *mm)
 {
 	struct rf_op *op;
 
@@ -110,7 +110,7 @@ static const struct {
 
 struct advise {
 	struct rf_tracker *tracker;
-	struct world_mm *mm;
+	struct tracked_mm *mm;
 };
 
 /* madvise_free_pte_range(): swap entries go at once, pages when memory is short. */
@@ -119,9 +119,9 @@ static void free_pte(void *context, u64 vpn, world_pte pte)
 	struct advise *advise = context;
 
 	if (world_pte_kind(pte) == WORLD_SWAP)
-		world_set(advise->tracker->world, advise->mm, vpn, 0);
+		world_set(advise->tracker->world, &advise->mm->world, vpn, 0);
 	else if (world_pte_kind(pte) == WORLD_ANON)
-		world_set_flags(advise->mm, vpn, WORLD_LAZYFREE, 0);
+		world_set_flags(&advise->mm->world, vpn, WORLD_LAZYFREE, 0);
 }
 
 static void unguard_pte(void *context, u64 vpn, world_pte pte)
@@ -129,28 +129,28 @@ static void unguard_pte(void *context, u64 vpn, world_pte pte)
 	struct advise *advise = context;
 
 	if (world_pte_kind(pte) == WORLD_GUARD)
-		world_set(advise->tracker->world, advise->mm, vpn, 0);
+		world_set(advise->tracker->world, &advise->mm->world, vpn, 0);
 }
 
 /* A marker in each entry; a terabyte of them is not worth modelling. */
 #define GUARD_PAGES_MAX 65536
 
-static void install_guards(struct rf_tracker *tracker, struct world_mm *mm, u64 start, u64 end)
+static void install_guards(struct rf_tracker *tracker, struct tracked_mm *mm, u64 start, u64 end)
 {
 	struct world_vma *vma;
 
 	if (end - start > GUARD_PAGES_MAX)
 		return;
 	for (u64 vpn = start; vpn < end; vpn++) {
-		vma = world_vma_find(mm, vpn << tracker->page_shift);
+		vma = world_vma_find(&mm->world, vpn << tracker->page_shift);
 		if (!vma)
 			continue;
 		vma->anon_vma = true;
-		world_set(tracker->world, mm, vpn, world_mkpte(WORLD_GUARD, 0, 0));
+		world_set(tracker->world, &mm->world, vpn, world_mkpte(WORLD_GUARD, 0, 0));
 	}
 }
 
-static void advise_ptes(struct rf_tracker *tracker, struct world_mm *mm, u64 advice, u64 start, u64 end)
+static void advise_ptes(struct rf_tracker *tracker, struct tracked_mm *mm, u64 advice, u64 start, u64 end)
 {
 	struct advise advise = { tracker, mm };
 	u64 first = vpn_of(tracker, start), last = vpn_of(tracker, end);
@@ -158,7 +158,7 @@ static void advise_ptes(struct rf_tracker *tracker, struct world_mm *mm, u64 adv
 
 	switch (advice) {
 	case MADV_FREE:
-		world_walk(mm, first, last, free_pte, &advise);
+		world_walk(&mm->world, first, last, free_pte, &advise);
 		op = emit(tracker, RF_OP_MADV_FREE, mm);
 		break;
 	case MADV_COLD:
@@ -168,7 +168,7 @@ static void advise_ptes(struct rf_tracker *tracker, struct world_mm *mm, u64 adv
 		install_guards(tracker, mm, first, last);
 		return;
 	case MADV_GUARD_REMOVE:
-		world_walk(mm, first, last, unguard_pte, &advise);
+		world_walk(&mm->world, first, last, unguard_pte, &advise);
 		return;
 	default:
 		return;
@@ -179,7 +179,7 @@ static void advise_ptes(struct rf_tracker *tracker, struct world_mm *mm, u64 adv
 
 void madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret)
 {
-	struct world_mm *mm = task->mm;
+	struct tracked_mm *mm = task->mm;
 	u64 start = task->call.args[0], advice = task->call.args[2];
 	u64 len = page_align(tracker, task->call.args[1]), limit = tracker->address_limit, end;
 	struct rf_op *op;
@@ -203,7 +203,7 @@ void madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret)
 		op->end = end;
 		op->vm_flags = flag_advice[i].set;
 		op->aux = flag_advice[i].clear;
-		world_vma_set_flags(tracker->world, mm, start, end, flag_advice[i].set, flag_advice[i].clear);
+		world_vma_set_flags(tracker->world, &mm->world, start, end, flag_advice[i].set, flag_advice[i].clear);
 	}
 	advise_ptes(tracker, mm, advice, start, end);
 }

@@ -18,7 +18,7 @@
 
 static void emit_window(struct rf_tracker *tracker, s64 window, bool begins)
 {
-	static const struct world_mm none;
+	static const struct tracked_mm none;
 	struct rf_op *op;
 
 	if (window < 0)

@@ -29,7 +29,7 @@ static void learn_split(struct rf_tracker *tracker, u64 pfn, u32 order)
 	tracker->fidelity.inferred.folio_split++;
 	nr = rmap_collect(tracker->world, pfn, &maps);
 	for (size_t i = 0; i < nr; i++) {
-		struct world_mm *mm = world_mm(tracker->world, maps[i].mm);
+		struct tracked_mm *mm = tracked_mm(tracker->world, maps[i].mm);
 		struct rf_op *op;
 
 		if (!mm)
@@ -51,8 +51,8 @@ static void migration_set(struct rf_tracker *tracker, u32 tid, u64 vpn, u64 pfn)
 	size_t nr = rmap_collect(tracker->world, pfn, &maps);
 
 	for (size_t i = 0; i < nr; i++) {
-		struct world_mm *mm = world_mm(tracker->world, maps[i].mm);
-		world_pte pte = mm ? world_get(mm, vpn) : 0;
+		struct tracked_mm *mm = tracked_mm(tracker->world, maps[i].mm);
+		world_pte pte = mm ? world_get(&mm->world, vpn) : 0;
 
 		/* One event an entry; forked processes have several at the same address. */
 		if (maps[i].vpn != vpn || !world_pte_mapped(pte) || pte & WORLD_MIGRATION)
@@ -60,8 +60,8 @@ static void migration_set(struct rf_tracker *tracker, u32 tid, u64 vpn, u64 pfn)
 		if (!world_grow(tracker->world, (void **)&tracker->migrations, sizeof(*tracker->migrations),
 				&tracker->migrations_size, tracker->nr_migrations + 1ull))
 			return;
-		tracker->migrations[tracker->nr_migrations++] = (struct migration){ vpn, pfn, mm->id };
-		world_set_flags(mm, vpn, WORLD_MIGRATION, 0);
+		tracker->migrations[tracker->nr_migrations++] = (struct migration){ vpn, pfn, mm->world.id };
+		world_set_flags(&mm->world, vpn, WORLD_MIGRATION, 0);
 		if (tracker->nr_migrations == 1)
 			advice_splits(tracker, tid, mm, vpn);
 		emit_entry(tracker, RF_OP_MIGRATE_OUT, mm, vpn, pfn, folio_order(tracker->world, pfn),
@@ -97,8 +97,8 @@ static bool find_migration(struct rf_tracker *tracker, u64 vpn, u64 pfn, struct 
 
 	for (u32 i = 0; i < tracker->nr_migrations;) {
 		struct migration *migration = &tracker->migrations[i];
-		struct world_mm *mm = world_mm(tracker->world, migration->mm);
-		world_pte pte = mm ? world_get(mm, migration->vpn) : 0;
+		struct tracked_mm *mm = tracked_mm(tracker->world, migration->mm);
+		world_pte pte = mm ? world_get(&mm->world, migration->vpn) : 0;
 
 		if (!(pte & WORLD_MIGRATION) || world_pte_pfn(pte) != migration->pfn) {
 			/* Unmapped meanwhile. */
@@ -125,7 +125,7 @@ static bool find_migration(struct rf_tracker *tracker, u64 vpn, u64 pfn, struct 
 static void migration_remove(struct rf_tracker *tracker, u32 tid, u64 vpn, u64 pfn, u32 order, u64 flags)
 {
 	struct migration migration;
-	struct world_mm *mm;
+	struct tracked_mm *mm;
 	struct world_vma *vma;
 	world_pte pte, new;
 	u64 old, cached;
@@ -138,14 +138,14 @@ static void migration_remove(struct rf_tracker *tracker, u32 tid, u64 vpn, u64 p
 		return;
 	}
 	folio_set(tracker->world, folio_head(pfn, order), order);
-	mm = world_mm(tracker->world, migration.mm);
-	pte = world_get(mm, vpn);
+	mm = tracked_mm(tracker->world, migration.mm);
+	pte = world_get(&mm->world, vpn);
 	old = migration.pfn;
 	new = world_mkpte(world_pte_kind(pte), pfn, pte & (WORLD_EXCLUSIVE | WORLD_LAZYFREE)) |
 	      (flags & RF_PTE_WRITE ? WORLD_WRITE : 0);
-	world_set(tracker->world, mm, vpn, new);
+	world_set(tracker->world, &mm->world, vpn, new);
 	if (pfn != old && world_pte_kind(pte) != WORLD_ANON) {
-		vma = world_vma_find(mm, vpn << tracker->page_shift);
+		vma = world_vma_find(&mm->world, vpn << tracker->page_shift);
 		if (vma && vma_cache_find(tracker, vma, vpn, &cached) && cached == old)
 			vma_cache_set(tracker, vma, vpn, pfn);
 	}

@@ -62,7 +62,7 @@ void mmap_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 
 void brk_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 {
-	struct world_mm *mm = task->mm;
+	struct tracked_mm *mm = task->mm;
 	u64 old = page_align(tracker, mm->brk), new = page_align(tracker, ret);
 	struct world_vma vma = { .flags = RF_VM_READ | RF_VM_WRITE, .name = RF_VMA_HEAP };
 
@@ -87,7 +87,7 @@ void brk_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 		vma.end = new;
 		vma.pgoff = vpn_of(tracker, vma.start);
 		vma.flags = task->call.map_flags & VM_ACCESS;
-		if (vma.start < vma.end && !world_vma_overlaps(mm, vma.start, vma.end))
+		if (vma.start < vma.end && !world_vma_overlaps(&mm->world, vma.start, vma.end))
 			map_over(tracker, mm, &vma, RF_WHY_BRK);
 	}
 	mm->brk = ret;
@@ -112,7 +112,7 @@ void shmat_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 void remap_file_pages_return(struct rf_tracker *tracker, struct task *task)
 {
 	const u64 *args = task->call.args;
-	struct world_vma *old = world_vma_find(task->mm, args[0]), vma;
+	struct world_vma *old = world_vma_find(&task->mm->world, args[0]), vma;
 	u64 end;
 
 	if (!old || !call_range(tracker, args[0], args[1], &end))

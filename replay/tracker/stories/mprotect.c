@@ -13,7 +13,7 @@
 
 struct protect {
 	struct rf_tracker *tracker;
-	struct world_mm *mm;
+	struct tracked_mm *mm;
 	const struct world_vma *vma;
 };
 
@@ -26,21 +26,21 @@ static void protect_pte(void *context, u64 vpn, world_pte pte)
 	if (!world_pte_mapped(pte))
 		return;
 	if (!(flags & RF_VM_WRITE)) {
-		world_set_flags(protect->mm, vpn, 0, WORLD_WRITE);
+		world_set_flags(&protect->mm->world, vpn, 0, WORLD_WRITE);
 		return;
 	}
 	/* can_change_pte_writable(): our own anonymous page, or shared memory that wants no notice. */
 	if (flags & RF_VM_SHARED ? world_pte_kind(pte) == WORLD_SHMEM : pte & WORLD_EXCLUSIVE)
-		world_set_flags(protect->mm, vpn, WORLD_WRITE, 0);
+		world_set_flags(&protect->mm->world, vpn, WORLD_WRITE, 0);
 }
 
 /* The call succeeded, so all of the range is mapped, although nobody told by what. */
-static void fill_holes(struct rf_tracker *tracker, struct world_mm *mm, u64 start, u64 end, u16 flags)
+static void fill_holes(struct rf_tracker *tracker, struct tracked_mm *mm, u64 start, u64 end, u16 flags)
 {
 	struct world_vma hole = { .flags = flags, .implicit = true }, *next;
 
 	for (; start < end; start = next ? next->end : end) {
-		next = world_vma_next(mm, start, NULL);
+		next = world_vma_next(&mm->world, start, NULL);
 		hole.start = start;
 		hole.end = next ? min_u64(next->start, end) : end;
 		hole.pgoff = vpn_of(tracker, start);
@@ -48,13 +48,13 @@ static void fill_holes(struct rf_tracker *tracker, struct world_mm *mm, u64 star
 			continue;
 		tracker->fidelity.inferred.vma_implicit++;
 		map_vma(tracker, mm, &hole);
-		next = world_vma_next(mm, hole.end - 1, NULL);
+		next = world_vma_next(&mm->world, hole.end - 1, NULL);
 	}
 }
 
 void mprotect_return(struct rf_tracker *tracker, struct task *task, s64 ret)
 {
-	struct world_mm *mm = task->mm;
+	struct tracked_mm *mm = task->mm;
 	struct protect protect = { tracker, mm, NULL };
 	u64 start = task->call.args[0], end, at;
 	u16 flags = prot_flags(task->call.args[2]);
@@ -66,7 +66,7 @@ void mprotect_return(struct rf_tracker *tracker, struct task *task, s64 ret)
 	if (!ret && !tracker->have_side_band)
 		fill_holes(tracker, mm, start, end, flags);
 	/* -ENOMEM: everything up to the first hole was done. */
-	for (at = start; at < end && (vma = world_vma_find(mm, at)); at = vma->end)
+	for (at = start; at < end && (vma = world_vma_find(&mm->world, at)); at = vma->end)
 		;
 	end = min_u64(at, end);
 	if (start >= end)
@@ -77,16 +77,17 @@ void mprotect_return(struct rf_tracker *tracker, struct task *task, s64 ret)
 	op->end = end;
 	op->vm_flags = flags;
 	op->flags = nested_gather(mm, task);
-	world_vma_set_flags(tracker->world, mm, start, end, flags, VM_ACCESS);
-	for (at = start; at < end && (vma = world_vma_find(mm, at)); at = vma->end) {
+	world_vma_set_flags(tracker->world, &mm->world, start, end, flags, VM_ACCESS);
+	for (at = start; at < end && (vma = world_vma_find(&mm->world, at)); at = vma->end) {
 		protect.vma = vma;
-		world_walk(mm, vpn_of(tracker, at), vpn_of(tracker, min_u64(vma->end, end)), protect_pte, &protect);
+		world_walk(&mm->world, vpn_of(tracker, at), vpn_of(tracker, min_u64(vma->end, end)), protect_pte,
+			   &protect);
 	}
 }
 
 /* ---- mlock ----------------------------------------------------------------------------------- */
 
-static void set_locked(struct rf_tracker *tracker, struct world_mm *mm, u64 start, u64 end, bool locked)
+static void set_locked(struct rf_tracker *tracker, struct tracked_mm *mm, u64 start, u64 end, bool locked)
 {
 	struct rf_op *op;
 
@@ -97,7 +98,8 @@ static void set_locked(struct rf_tracker *tracker, struct world_mm *mm, u64 star
 	op->end = end;
 	op->vm_flags = locked ? RF_VM_LOCKED : 0;
 	op->aux = locked ? 0 : RF_VM_LOCKED;
-	world_vma_set_flags(tracker->world, mm, start, end, locked ? RF_VM_LOCKED : 0, locked ? 0 : RF_VM_LOCKED);
+	world_vma_set_flags(tracker->world, &mm->world, start, end, locked ? RF_VM_LOCKED : 0,
+			    locked ? 0 : RF_VM_LOCKED);
 }
 
 void mlock_return(struct rf_tracker *tracker, struct task *task, bool ok)

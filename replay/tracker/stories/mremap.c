@@ -9,26 +9,26 @@
 #include "replay/tracker/tasks.h"
 #include "replay/tracker/tracking.h"
 
-static void expand_in_place(struct rf_tracker *tracker, struct world_mm *mm, u64 old_end, u64 new_end)
+static void expand_in_place(struct rf_tracker *tracker, struct tracked_mm *mm, u64 old_end, u64 new_end)
 {
-	struct world_vma *vma = world_vma_find(mm, old_end - 1), wider;
+	struct world_vma *vma = world_vma_find(&mm->world, old_end - 1), wider;
 	struct rf_op *op;
 
-	if (!vma || vma->end != old_end || world_vma_overlaps(mm, old_end, new_end))
+	if (!vma || vma->end != old_end || world_vma_overlaps(&mm->world, old_end, new_end))
 		return;
 	op = emit(tracker, RF_OP_VMA_EXPAND, mm);
 	op->addr = old_end;
 	op->end = new_end;
 	wider = *vma;
 	wider.end = new_end;
-	world_vma_remove(tracker->world, mm, vma->start, old_end);
-	world_vma_insert(tracker->world, mm, &wider);
+	world_vma_remove(tracker->world, &mm->world, vma->start, old_end);
+	world_vma_insert(tracker->world, &mm->world, &wider);
 }
 
 /* old_len 0: a second mapping of shared memory, nothing moves. */
-static void duplicate(struct rf_tracker *tracker, struct world_mm *mm, u64 addr, u64 to, u64 to_end)
+static void duplicate(struct rf_tracker *tracker, struct tracked_mm *mm, u64 addr, u64 to, u64 to_end)
 {
-	struct world_vma *vma = world_vma_find(mm, addr), copy;
+	struct world_vma *vma = world_vma_find(&mm->world, addr), copy;
 
 	if (!vma)
 		return;
@@ -54,7 +54,7 @@ static struct world_vma moved_piece(const struct rf_tracker *tracker, const stru
 	return piece;
 }
 
-static void move_range(struct rf_tracker *tracker, struct world_mm *mm, u64 addr, u64 end, u64 to, u64 to_end,
+static void move_range(struct rf_tracker *tracker, struct tracked_mm *mm, u64 addr, u64 end, u64 to, u64 to_end,
 		       bool keep)
 {
 	u64 at = addr, shift = to - addr, next;
@@ -67,7 +67,7 @@ static void move_range(struct rf_tracker *tracker, struct world_mm *mm, u64 addr
 	op->addr2 = to;
 	op->nr = (u32)vpn_of(tracker, to_end - to);
 	op->flags = keep ? RF_OP_DONTUNMAP : 0;
-	while (at < end && (vma = world_vma_next(mm, at, NULL)) && vma->start < end) {
+	while (at < end && (vma = world_vma_next(&mm->world, at, NULL)) && vma->start < end) {
 		at = max_u64(at, vma->start);
 		next = min_u64(vma->end, end);
 		piece = moved_piece(tracker, vma, at, end, shift);
@@ -75,18 +75,18 @@ static void move_range(struct rf_tracker *tracker, struct world_mm *mm, u64 addr
 		if (next == end)
 			piece.end = to_end;
 		if (!keep)
-			world_vma_remove(tracker->world, mm, at, next);
+			world_vma_remove(tracker->world, &mm->world, at, next);
 		else if (vma->start == at && vma->end == next)
 			vma->anon_vma = false;	/* dontunmap_complete() */
-		world_vma_insert(tracker->world, mm, &piece);
+		world_vma_insert(tracker->world, &mm->world, &piece);
 		at = next;
 	}
-	world_move(tracker->world, mm, vpn_of(tracker, addr), vpn_of(tracker, end), vpn_of(tracker, to));
+	world_move(tracker->world, &mm->world, vpn_of(tracker, addr), vpn_of(tracker, end), vpn_of(tracker, to));
 }
 
 void mremap_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 {
-	struct world_mm *mm = task->mm;
+	struct tracked_mm *mm = task->mm;
 	u64 addr = task->call.args[0], flags = task->call.args[3];
 	u64 old_len = page_align(tracker, task->call.args[1]), new_len = page_align(tracker, task->call.args[2]);
 	u64 limit = tracker->address_limit, page = BIT_ULL(tracker->page_shift);
@@ -105,7 +105,7 @@ void mremap_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 	old_len = min_u64(old_len, new_len);
 	if (ret < addr + old_len && addr < ret + new_len)
 		return;		/* the kernel refuses to overlap */
-	if (world_vma_overlaps(mm, ret, ret + new_len))
+	if (world_vma_overlaps(&mm->world, ret, ret + new_len))
 		settle_unmap(tracker, mm, task, ret, ret + new_len, RF_WHY_MREMAP);
 	if (!old_len)
 		duplicate(tracker, mm, addr, ret, ret + new_len);

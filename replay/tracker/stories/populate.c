@@ -48,7 +48,7 @@ static bool is_good(const struct task_populate *populate, const struct world_vma
 }
 
 /* wp_can_reuse_anon_folio(): nobody else maps any page of it. */
-static bool is_ours_alone(const struct rf_tracker *tracker, const struct world_mm *mm, u64 pfn)
+static bool is_ours_alone(const struct rf_tracker *tracker, const struct tracked_mm *mm, u64 pfn)
 {
 	u32 order = folio_order(tracker->world, pfn);
 	u64 head = folio_head(pfn, order);
@@ -56,21 +56,21 @@ static bool is_ours_alone(const struct rf_tracker *tracker, const struct world_m
 	for (u64 i = 0; i < BIT_ULL(order); i++) {
 		const struct world_page *page = world_page_find(tracker->world, head + i);
 
-		if (page && page->mm && (page->next || page->mm != mm->id + 1))
+		if (page && page->mm && (page->next || page->mm != mm->world.id + 1))
 			return false;
 	}
 	return true;
 }
 
 /* A write-protected page that is ours alone becomes writable without any event. */
-static bool reuse(struct rf_tracker *tracker, struct world_mm *mm, u64 vpn, world_pte pte)
+static bool reuse(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, world_pte pte)
 {
 	struct rf_op *op;
 
 	if (!world_pte_present(pte) || world_pte_kind(pte) != WORLD_ANON ||
 	    !is_ours_alone(tracker, mm, world_pte_pfn(pte)))
 		return false;
-	world_set_flags(mm, vpn, WORLD_WRITE | WORLD_EXCLUSIVE, 0);
+	world_set_flags(&mm->world, vpn, WORLD_WRITE | WORLD_EXCLUSIVE, 0);
 	tracker->fidelity.inferred.reuse++;
 	op = emit(tracker, RF_OP_FAULT_REUSE, mm);
 	op->addr = vpn << tracker->page_shift;
@@ -102,7 +102,7 @@ static struct world_vma *next_place(struct rf_tracker *tracker, struct task *tas
 	struct task_populate *populate = &task->populate;
 
 	while (populate->at < populate->end) {
-		struct world_vma *vma = world_vma_next(task->mm, populate->at << tracker->page_shift, NULL);
+		struct world_vma *vma = world_vma_next(&task->mm->world, populate->at << tracker->page_shift, NULL);
 		u64 end;
 
 		if (!vma)
@@ -115,7 +115,7 @@ static struct world_vma *next_place(struct rf_tracker *tracker, struct task *tas
 			continue;
 		}
 		for (; populate->at < end; populate->at++) {
-			world_pte pte = world_get(task->mm, populate->at);
+			world_pte pte = world_get(&task->mm->world, populate->at);
 
 			if (!is_good(populate, vma, pte) && !reuse(tracker, task->mm, populate->at, pte) &&
 			    !read_nothing(tracker, task, vma, pte))
@@ -140,8 +140,8 @@ static void settle_copy(struct rf_tracker *tracker, struct task *task)
 	if (!task->nr_allocs || task->allocs[0].order)
 		return;
 	vma = next_place(tracker, task);
-	if (vma && wants_write(&task->populate, vma) && world_pte_present(world_get(task->mm, task->populate.at)) &&
-	    take_alloc(task, 1, &alloc)) {
+	if (vma && wants_write(&task->populate, vma) &&
+	    world_pte_present(world_get(&task->mm->world, task->populate.at)) && take_alloc(task, 1, &alloc)) {
 		copy_page(tracker, task->mm, vma, task->populate.at, alloc.pfn, RF_OP_POPULATE);
 		return;
 	}
@@ -159,7 +159,7 @@ static void populate_anon(struct rf_tracker *tracker, struct task *task, s64 del
 		out_of_range(tracker);
 		return;
 	}
-	pte = world_get(task->mm, populate->at);
+	pte = world_get(&task->mm->world, populate->at);
 	if (!take_alloc(task, delta > 0 ? (u64)delta : 1, &alloc)) {
 		alloc.order = delta > 1 ? (u32)(63 - __builtin_clzll((u64)delta)) : 0;
 		if (alloc.order > tracker->pmd_order)

@@ -28,7 +28,7 @@ void begin_process(struct rf_tracker *tracker, const struct task *parent, struct
 		tracker->error = -ENOMEM;
 }
 
-void mm_set_pid(struct rf_tracker *tracker, struct world_mm *mm, u32 pid)
+void mm_set_pid(struct rf_tracker *tracker, struct tracked_mm *mm, u32 pid)
 {
 	struct rf_processes *processes = tracker->options.processes;
 	struct task *leader;
@@ -43,14 +43,14 @@ void mm_set_pid(struct rf_tracker *tracker, struct world_mm *mm, u32 pid)
 		process = rf_process_add(processes, pid, "", tracker->time);
 	if (leader)
 		leader->process = process;
-	if (!process || rf_process_owns(processes, process, mm->id))
+	if (!process || rf_process_owns(processes, process, mm->world.id))
 		tracker->error = -ENOMEM;
 }
 
 /* A thread that was there when the recording attached. */
 void on_process(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
-	struct world_mm *mm = mm_of_process(tracker, (u32)record.f[0]);
+	struct tracked_mm *mm = mm_of_process(tracker, (u32)record.f[0]);
 
 	task->pid = (u32)record.f[0];
 	if (!task->mm && mm && mm->known)

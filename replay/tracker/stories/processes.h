@@ -7,9 +7,9 @@
 
 struct rf_tracker;
 struct task;
-struct world_mm;
+struct tracked_mm;
 
 void begin_process(struct rf_tracker *tracker, const struct task *parent, struct task *child);
-void mm_set_pid(struct rf_tracker *tracker, struct world_mm *mm, u32 pid);
+void mm_set_pid(struct rf_tracker *tracker, struct tracked_mm *mm, u32 pid);
 
 #endif

@@ -19,8 +19,8 @@ void on_swap_write(struct rf_tracker *tracker, struct task *task, struct rf_reco
 	for (u64 i = 0; i < BIT_ULL(order); i++) {
 		nr = rmap_collect(tracker->world, head + i, &maps);
 		for (size_t m = 0; m < nr; m++) {
-			struct world_mm *mm = world_mm(tracker->world, maps[m].mm);
-			world_pte pte = mm ? world_get(mm, maps[m].vpn) : 0;
+			struct tracked_mm *mm = tracked_mm(tracker->world, maps[m].mm);
+			world_pte pte = mm ? world_get(&mm->world, maps[m].vpn) : 0;
 
 			if (mm)
 				advice_unmaps(tracker, record.tid, mm, maps[m].vpn);

@@ -18,9 +18,9 @@ static bool forks(const struct task *task)
 }
 
 /* Whose counter is it? New address spaces are met here first: the child of a fork, the next one of an exec. */
-static struct world_mm *rss_mm(struct rf_tracker *tracker, struct task *task, u32 mm_id, bool curr)
+static struct tracked_mm *rss_mm(struct rf_tracker *tracker, struct task *task, u32 mm_id, bool curr)
 {
-	struct world_mm *mm;
+	struct tracked_mm *mm;
 
 	if (task->exec_from && task->dead)
 		exec_take_over(tracker, task);
@@ -47,7 +47,7 @@ static struct world_mm *rss_mm(struct rf_tracker *tracker, struct task *task, u3
 		return task->exec.mm;
 	}
 	if (forks(task) && !task->child) {
-		task->child = world_mm_new(tracker->world);
+		task->child = tracked_mm_new(tracker->world);
 		if (task->child)
 			mm_bind(tracker, task->child, mm_id);
 		return task->child;
@@ -56,7 +56,7 @@ static struct world_mm *rss_mm(struct rf_tracker *tracker, struct task *task, u3
 }
 
 /* A change nobody is waiting for: reclaim takes pages away, process_vm_writev() and its like give some. */
-static void stray_rss(struct rf_tracker *tracker, struct task *task, struct world_mm *mm, u8 member, s64 delta)
+static void stray_rss(struct rf_tracker *tracker, struct task *task, struct tracked_mm *mm, u8 member, s64 delta)
 {
 	struct task_alloc alloc;
 
@@ -96,13 +96,13 @@ static void exec_page(struct rf_tracker *tracker, struct task *task, u8 member, 
 	task->nr_allocs = 0;
 }
 
-static s64 rss_delta(struct world_mm *mm, u8 member, s64 value)
+static s64 rss_delta(struct tracked_mm *mm, u8 member, s64 value)
 {
 	s64 before = mm->recorded[member];
 
 	/* Attached: the counter's value before is not known, what is mapped is the best guess. */
 	if (!(mm->rss_known & BIT(member)) && mm->settling)
-		before = mm->counted[member];
+		before = mm->world.counted[member];
 	mm->recorded[member] = value;
 	mm->rss_known |= (u8)BIT(member);
 	mm->rss_fresh |= (u8)BIT(member);
@@ -122,7 +122,7 @@ void on_rss_stat(struct rf_tracker *tracker, struct task *task, struct rf_record
 {
 	bool curr = record.f[1];
 	u8 member = (u8)record.f[2];
-	struct world_mm *mm;
+	struct tracked_mm *mm;
 	s64 delta;
 
 	if (record.f[2] >= RF_RSS_MEMBERS)

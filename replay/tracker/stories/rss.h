@@ -6,8 +6,8 @@
 #include "base/types.h"
 
 struct rf_tracker;
-struct world_mm;
+struct tracked_mm;
 
-void check_rss(struct rf_tracker *tracker, struct world_mm *mm);
+void check_rss(struct rf_tracker *tracker, struct tracked_mm *mm);
 
 #endif

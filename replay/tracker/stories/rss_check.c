@@ -5,11 +5,11 @@
 #include "replay/tracker/tracking.h"
 
 /* Fault-around mapped some of the entries marked as in doubt, not all; the difference tells how many. */
-static bool is_in_doubt(struct world_mm *mm, u32 member, s64 difference)
+static bool is_in_doubt(struct tracked_mm *mm, u32 member, s64 difference)
 {
 	if (member != RF_RSS_FILE && member != RF_RSS_SHMEM)
 		return false;
-	mm->doubts = (u32)min_u64(mm->doubts, mm->doubtful);
+	mm->doubts = (u32)min_u64(mm->doubts, mm->world.doubtful);
 	if (difference >= 0 || -difference > (s64)mm->doubts)
 		return false;
 	mm->doubts = (u32)-difference;
@@ -18,7 +18,7 @@ static bool is_in_doubt(struct world_mm *mm, u32 member, s64 difference)
 
 #define DOUBTS 3
 
-static bool is_certain(struct world_mm *mm, u32 member, s64 difference)
+static bool is_certain(struct tracked_mm *mm, u32 member, s64 difference)
 {
 	if (mm->rss_difference[member] != difference)
 		mm->rss_doubts[member] = 0;
@@ -31,7 +31,7 @@ static bool is_certain(struct world_mm *mm, u32 member, s64 difference)
  * (deferred), and minus what reclaim is known to have taken from pages not told yet. A difference counts once: it
  * becomes the bias from then on. With threads a difference may be an effect still to come; one that stays counts.
  */
-void check_rss(struct rf_tracker *tracker, struct world_mm *mm)
+void check_rss(struct rf_tracker *tracker, struct tracked_mm *mm)
 {
 	if (!mm->rss_fresh || mm->deferred || mm->callers || !mm->known || mm->settling)
 		return;
@@ -40,9 +40,9 @@ void check_rss(struct rf_tracker *tracker, struct world_mm *mm)
 
 		if (!(mm->rss_fresh & BIT(member)))
 			continue;
-		expected = mm->counted[member] - (s64)mm->unmapped[member];
+		expected = mm->world.counted[member] - (s64)mm->unmapped[member];
 		if (member == RF_RSS_SWAP)
-			expected = mm->counted[member] + (s64)mm->swapped;
+			expected = mm->world.counted[member] + (s64)mm->swapped;
 		if (member == RF_RSS_ANON)
 			expected += mm->arguments;
 		difference = mm->recorded[member] - expected;

@@ -42,7 +42,7 @@ static void settle_write(struct rf_tracker *tracker, struct task *task, struct w
 		copy_page(tracker, task->mm, vma, fault->vpn, world_invent_pfn(tracker->world, 0), RF_OP_INFERRED);
 		return;
 	}
-	world_set_flags(task->mm, fault->vpn,
+	world_set_flags(&task->mm->world, fault->vpn,
 			WORLD_WRITE | (vma->flags & RF_VM_SHARED ? 0 : WORLD_EXCLUSIVE), WORLD_LAZYFREE);
 	note_recent(tracker, task->mm, fault->vpn);
 	tracker->fidelity.inferred.reuse++;
@@ -69,7 +69,7 @@ static void settle_special(struct rf_tracker *tracker, struct task *task, struct
 	}
 	if (!kernel_page(tracker, what_of_name[vma->name], index, &pfn))
 		pfn = world_invent_pfn(tracker->world, 0);	/* pagemap hides it; nothing depends on it */
-	world_set(tracker->world, task->mm, fault->vpn, world_mkpte(WORLD_SPECIAL, pfn, 0));
+	world_set(tracker->world, &task->mm->world, fault->vpn, world_mkpte(WORLD_SPECIAL, pfn, 0));
 	op = emit(tracker, RF_OP_FAULT_FILE, task->mm);
 	op->addr = op->aux = fault->vpn << tracker->page_shift;
 	op->nr = 1;
@@ -119,7 +119,7 @@ static void settle_open(struct rf_tracker *tracker, struct task *task)
 	world_pte pte;
 
 	fault_applied(fault);
-	vma = world_vma_find(task->mm, fault->addr);
+	vma = world_vma_find(&task->mm->world, fault->addr);
 	if (vma && vma->flags & RF_VM_HUGETLB) {
 		fault_hugetlb(tracker, task->mm, vma, fault->addr, fault_access(fault, vma));
 		return;
@@ -137,14 +137,14 @@ static void settle_open(struct rf_tracker *tracker, struct task *task)
 	}
 	if (!vma && !(fault->flags & RF_FAULT_PRESENT)) {
 		/* The stack grows by a read too; anything else is a wild address, or the VMA was never told. */
-		vma = world_vma_next(task->mm, fault->addr, NULL);
+		vma = world_vma_next(&task->mm->world, fault->addr, NULL);
 		if (!tracker->have_side_band ||
 		    (vma && vma->flags & RF_VM_GROWSDOWN && vma->start - fault->addr < BIT_ULL(20)))
 			vma = fault_vma(tracker, task->mm, fault->addr);
 		else
 			vma = NULL;
 	}
-	pte = world_get(task->mm, fault->vpn);
+	pte = world_get(&task->mm->world, fault->vpn);
 	if (fault->flags & RF_FAULT_PRESENT && fault->flags & RF_FAULT_WRITE)
 		settle_write(tracker, task, written_vma(tracker, task->mm, fault->addr), pte);
 	else if (fault->flags & RF_FAULT_PRESENT)
@@ -180,8 +180,8 @@ void fault_close(struct rf_tracker *tracker, struct task *task)
 	settle(tracker, task);
 	/* A swap-in for write that stayed read-only and copied nothing ended in do_wp_page() reusing the page. */
 	if (task->mm && fault->swapped_in && fault->flags & RF_FAULT_WRITE && fault->stage != FAULT_COPIED &&
-	    world_pte_kind(world_get(task->mm, fault->vpn)) == WORLD_ANON)
-		world_set_flags(task->mm, fault->vpn, WORLD_WRITE | WORLD_EXCLUSIVE, 0);
+	    world_pte_kind(world_get(&task->mm->world, fault->vpn)) == WORLD_ANON)
+		world_set_flags(&task->mm->world, fault->vpn, WORLD_WRITE | WORLD_EXCLUSIVE, 0);
 	fault_over(task);
 	if (task->mm)
 		check_rss(tracker, task->mm);
@@ -206,15 +206,15 @@ static void settle_early(struct rf_tracker *tracker, struct task *task)
 	if (fault_waits(fault) || fault->filemap != FILE_NOT_SEEN || tracker->time - fault->time < IN_FLIGHT_NS)
 		return;
 	/* A huge page of hugetlb is in no counter: its fault leaves no other record. */
-	vma = world_vma_find(task->mm, fault->addr);
+	vma = world_vma_find(&task->mm->world, fault->addr);
 	if (access != (RF_FAULT_PRESENT | RF_FAULT_WRITE) && access && !(vma && vma->flags & RF_VM_HUGETLB))
 		return;
-	replaced = world_get(task->mm, fault->vpn);
+	replaced = world_get(&task->mm->world, fault->vpn);
 	settle(tracker, task);
 	fault_guessed(fault, replaced);
 }
 
-void settle_others(struct rf_tracker *tracker, struct world_mm *mm, const struct task *except, u64 time)
+void settle_others(struct rf_tracker *tracker, struct tracked_mm *mm, const struct task *except, u64 time)
 {
 	if (mm->users < 2 && (!except || except->mm == mm))
 		return;
@@ -227,11 +227,11 @@ void settle_others(struct rf_tracker *tracker, struct world_mm *mm, const struct
 static bool is_silent(struct rf_tracker *tracker, const struct task *task)
 {
 	const u8 access = RF_FAULT_PRESENT | RF_FAULT_WRITE;
-	const struct world_vma *vma = world_vma_find(task->mm, task->fault.addr);
+	const struct world_vma *vma = world_vma_find(&task->mm->world, task->fault.addr);
 
 	if ((task->fault.flags & access) != access || !tracker->have_allocs || (vma && vma->flags & RF_VM_SHARED))
 		return true;
-	return is_reusable(tracker, task->mm, world_get(task->mm, task->fault.vpn));
+	return is_reusable(tracker, task->mm, world_get(&task->mm->world, task->fault.vpn));
 }
 
 void settle_all(struct rf_tracker *tracker)
@@ -246,7 +246,7 @@ void settle_all(struct rf_tracker *tracker)
 
 /* ---- what depends on it ---------------------------------------------------------------------- */
 
-void settle_unmap(struct rf_tracker *tracker, struct world_mm *mm, const struct task *task, u64 start, u64 end,
+void settle_unmap(struct rf_tracker *tracker, struct tracked_mm *mm, const struct task *task, u64 start, u64 end,
 		  u8 why)
 {
 	if (start >= end)
@@ -256,9 +256,9 @@ void settle_unmap(struct rf_tracker *tracker, struct world_mm *mm, const struct 
 }
 
 /* The kernel unmaps what MAP_FIXED hits, entries or not. */
-struct world_vma *map_over(struct rf_tracker *tracker, struct world_mm *mm, const struct world_vma *vma, u8 why)
+struct world_vma *map_over(struct rf_tracker *tracker, struct tracked_mm *mm, const struct world_vma *vma, u8 why)
 {
-	if (vma->end <= tracker->address_limit && world_vma_overlaps(mm, vma->start, vma->end))
+	if (vma->end <= tracker->address_limit && world_vma_overlaps(&mm->world, vma->start, vma->end))
 		settle_unmap(tracker, mm, NULL, vma->start, vma->end, why);
 	return map_vma(tracker, mm, vma);
 }

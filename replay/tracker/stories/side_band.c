@@ -13,14 +13,14 @@
 
 #define VM_OF_RECORD(flags) ((u16)((flags) & RF_VM_RECORDED))
 
-static void grow_stack_to(struct rf_tracker *tracker, struct world_mm *mm, u64 start, u64 end)
+static void grow_stack_to(struct rf_tracker *tracker, struct tracked_mm *mm, u64 start, u64 end)
 {
-	struct world_vma *vma = world_vma_find(mm, end - 1), *below;
+	struct world_vma *vma = world_vma_find(&mm->world, end - 1), *below;
 	struct rf_op *op;
 
 	if (!vma || !(vma->flags & RF_VM_GROWSDOWN) || start >= vma->start)
 		return;
-	below = world_vma_next(mm, start, NULL);
+	below = world_vma_next(&mm->world, start, NULL);
 	if (below != vma)
 		return;
 	op = emit(tracker, RF_OP_VMA_GROW, mm);

@@ -18,9 +18,9 @@
 #include "replay/tracker/tasks.h"
 #include "replay/tracker/tracking.h"
 
-static struct world_mm *snapshot_mm(struct rf_tracker *tracker, const struct snapshot *snapshot)
+static struct tracked_mm *snapshot_mm(struct rf_tracker *tracker, const struct snapshot *snapshot)
 {
-	return world_mm(tracker->world, snapshot->mm);
+	return tracked_mm(tracker->world, snapshot->mm);
 }
 
 /* ---- loading --------------------------------------------------------------------------------- */
@@ -28,11 +28,11 @@ static struct world_mm *snapshot_mm(struct rf_tracker *tracker, const struct sna
 static void load_begin(struct rf_tracker *tracker, struct snapshot *snapshot)
 {
 	struct task *leader = task_get(tracker, snapshot->pid);
-	struct world_mm *mm;
+	struct tracked_mm *mm;
 
 	if (!leader || mm_of_process(tracker, snapshot->pid))
 		return;		/* we know it better: it began while we watched */
-	mm = world_mm_new(tracker->world);
+	mm = tracked_mm_new(tracker->world);
 	if (!mm)
 		return;
 	mm->known = mm->settling = true;
@@ -50,16 +50,16 @@ static void load_begin(struct rf_tracker *tracker, struct snapshot *snapshot)
 	}
 	if (!leader->mm)
 		task_set_mm(tracker, leader, mm);
-	snapshot->mm = mm->id;
+	snapshot->mm = mm->world.id;
 	snapshot->loading = true;
 }
 
-static void load_vma(struct rf_tracker *tracker, struct world_mm *mm, const struct rf_record *record)
+static void load_vma(struct rf_tracker *tracker, struct tracked_mm *mm, const struct rf_record *record)
 {
 	struct world_vma vma;
 	struct rf_op *op;
 
-	if (!vma_of_record(tracker, record, &vma) || world_vma_overlaps(mm, vma.start, vma.end))
+	if (!vma_of_record(tracker, record, &vma) || world_vma_overlaps(&mm->world, vma.start, vma.end))
 		return;
 	if (vma.name == RF_VMA_STACK)
 		vma.flags |= RF_VM_GROWSDOWN;
@@ -74,7 +74,7 @@ static void load_vma(struct rf_tracker *tracker, struct world_mm *mm, const stru
 	op->pgoff = vma.pgoff;
 	op->file = vma.file;
 	op->flags = RF_OP_LOAD;
-	world_vma_load(tracker->world, mm, &vma);
+	world_vma_load(tracker->world, &mm->world, &vma);
 }
 
 static enum world_kind kind_of(const struct world_vma *vma, u64 flags)
@@ -103,7 +103,7 @@ static u64 guess_flags(const struct world_vma *vma, enum world_kind kind, u64 fl
 }
 
 /* Told page by page, mapped as a whole. */
-static void load_huge_pages(struct rf_tracker *tracker, struct world_mm *mm, struct world_vma *vma,
+static void load_huge_pages(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma,
 			    const struct rf_record *record)
 {
 	u64 size = BIT_ULL(vma->huge_shift), addr = ALIGN_UP(record->f[0], size);
@@ -114,7 +114,7 @@ static void load_huge_pages(struct rf_tracker *tracker, struct world_mm *mm, str
 			      RF_OP_LOAD | RF_OP_INFERRED | (vma->flags & RF_VM_WRITE ? RF_OP_WRITE : 0));
 }
 
-static void load_ptes(struct rf_tracker *tracker, struct world_mm *mm, const struct rf_record *record)
+static void load_ptes(struct rf_tracker *tracker, struct tracked_mm *mm, const struct rf_record *record)
 {
 	static const u8 op_of_kind[] = {
 		[WORLD_ANON] = RF_OP_FAULT_SWAP, [WORLD_FILE] = RF_OP_FAULT_FILE, [WORLD_SHMEM] = RF_OP_FAULT_FILE,
@@ -122,7 +122,7 @@ static void load_ptes(struct rf_tracker *tracker, struct world_mm *mm, const str
 	};
 	u64 vpn = vpn_of(tracker, record->f[0]), nr = record->f[1], pfn = record->f[2], flags = record->f[4];
 	u32 order = (u32)min_u64(record->f[3], WORLD_ORDER_MAX);
-	struct world_vma *vma = world_vma_find(mm, record->f[0]);
+	struct world_vma *vma = world_vma_find(&mm->world, record->f[0]);
 	enum world_kind kind = kind_of(vma, flags);
 	u64 guessed = guess_flags(vma, kind, flags), known;
 	struct rf_op *op;
@@ -141,7 +141,7 @@ static void load_ptes(struct rf_tracker *tracker, struct world_mm *mm, const str
 	if (kind != WORLD_ZERO)
 		folio_set(tracker->world, folio_head(pfn, order), order);
 	for (u64 i = 0; i < nr; i++) {
-		world_set(tracker->world, mm, vpn + i, world_mkpte(kind, pfn + i, guessed));
+		world_set(tracker->world, &mm->world, vpn + i, world_mkpte(kind, pfn + i, guessed));
 		if (vma && vma->file && (kind == WORLD_FILE || kind == WORLD_SHMEM) &&
 		    !vma_cache_find(tracker, vma, vpn + i, &known))
 			vma_cache_set(tracker, vma, vpn + i, pfn + i);
@@ -155,10 +155,10 @@ static void load_ptes(struct rf_tracker *tracker, struct world_mm *mm, const str
 		    (guessed & WORLD_EXCLUSIVE ? RF_OP_EXCLUSIVE : 0) | (kind == WORLD_SHMEM ? RF_OP_SHMEM : 0);
 }
 
-static void load_swap(struct rf_tracker *tracker, struct world_mm *mm, const struct rf_record *record)
+static void load_swap(struct rf_tracker *tracker, struct tracked_mm *mm, const struct rf_record *record)
 {
 	u64 vpn = vpn_of(tracker, record->f[0]), nr = min_u64(record->f[1], BIT_ULL(20));
-	struct world_vma *vma = world_vma_find(mm, record->f[0]);
+	struct world_vma *vma = world_vma_find(&mm->world, record->f[0]);
 
 	if (record->f[0] >= tracker->address_limit)
 		return;
@@ -169,12 +169,12 @@ static void load_swap(struct rf_tracker *tracker, struct world_mm *mm, const str
 
 		if (!slot)
 			return;
-		world_set(tracker->world, mm, vpn + i, world_mkpte(WORLD_SWAP, slot, 0));
+		world_set(tracker->world, &mm->world, vpn + i, world_mkpte(WORLD_SWAP, slot, 0));
 		emit_entry(tracker, RF_OP_UNMAP_SWAP, mm, vpn + i, slot, 0, RF_OP_LOAD | RF_OP_ANON);
 	}
 }
 
-static void load_rss(struct world_mm *mm, const struct rf_record *record)
+static void load_rss(struct tracked_mm *mm, const struct rf_record *record)
 {
 	static const u8 member_of_field[RF_RSS_MEMBERS] = { RF_RSS_FILE, RF_RSS_ANON, RF_RSS_SWAP, RF_RSS_SHMEM };
 
@@ -187,7 +187,7 @@ static void load_rss(struct world_mm *mm, const struct rf_record *record)
 
 static void snapshot_begin(struct rf_tracker *tracker, struct snapshot *snapshot, const struct rf_record *record)
 {
-	struct world_mm *mm;
+	struct tracked_mm *mm;
 
 	*snapshot = (struct snapshot){
 		.open = true, .pid = (u32)record->f[0],
@@ -204,14 +204,14 @@ static void snapshot_begin(struct rf_tracker *tracker, struct snapshot *snapshot
 	if (!mm || !mm->known)
 		return;
 	settle_others(tracker, mm, NULL, record->time);
-	snapshot->mm = mm->id;
+	snapshot->mm = mm->world.id;
 	snapshot->comparing = true;
 	tracker->fidelity.processes_compared++;
 }
 
 static void snapshot_end(struct rf_tracker *tracker, struct snapshot *snapshot, const struct rf_record *record)
 {
-	struct world_mm *mm = snapshot_mm(tracker, snapshot);
+	struct tracked_mm *mm = snapshot_mm(tracker, snapshot);
 
 	if (snapshot->comparing)
 		compare_end(tracker, snapshot, mm);
@@ -227,7 +227,7 @@ static void snapshot_end(struct rf_tracker *tracker, struct snapshot *snapshot, 
 void on_snapshot(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
 	struct snapshot *snapshot;
-	struct world_mm *mm;
+	struct tracked_mm *mm;
 
 	if (record.stream >= tracker->nr_streams)
 		return;

@@ -3,7 +3,7 @@
 #ifndef REFOLD_REPLAY_TRACKER_STORIES_SNAPSHOT_H
 #define REFOLD_REPLAY_TRACKER_STORIES_SNAPSHOT_H
 
-#include "replay/world/world.h"
+#include "replay/tracker/tracked_mm.h"
 
 struct rf_record;
 struct rf_tracker;
@@ -28,7 +28,7 @@ struct snapshot {
 void compare_run(struct rf_tracker *tracker, struct snapshot *snapshot, const struct rf_record *record);
 void compare_swap(struct rf_tracker *tracker, struct snapshot *snapshot, const struct rf_record *record);
 /* mm: NULL if it ended meanwhile. */
-void compare_end(struct rf_tracker *tracker, struct snapshot *snapshot, struct world_mm *mm);
-void write_page_table(struct rf_tracker *tracker, struct world_mm *mm);
+void compare_end(struct rf_tracker *tracker, struct snapshot *snapshot, struct tracked_mm *mm);
+void write_page_table(struct rf_tracker *tracker, struct tracked_mm *mm);
 
 #endif

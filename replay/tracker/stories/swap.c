@@ -32,13 +32,14 @@ static struct window window_around(u64 vpn, u64 pages, int mode)
 }
 
 /* The slots of the window's entries that are not cached; more than max: too many. */
-static u32 find_slots(struct rf_tracker *tracker, struct world_mm *mm, const struct window *window, u32 *slots, u32 max)
+static u32 find_slots(struct rf_tracker *tracker, struct tracked_mm *mm, const struct window *window, u32 *slots,
+		      u32 max)
 {
 	u32 nr = 0;
 	u64 pfn;
 
 	for (u64 vpn = window->first; vpn < window->last; vpn++) {
-		world_pte pte = world_get(mm, vpn);
+		world_pte pte = world_get(&mm->world, vpn);
 
 		if (world_pte_kind(pte) != WORLD_SWAP || slot_cached(tracker->world, (u32)world_pte_pfn(pte), &pfn))
 			continue;

@@ -59,8 +59,8 @@ void on_call(struct rf_tracker *tracker, struct task *task, struct rf_record rec
 		task->exec.building = true;
 		task->exec.nr = 0;
 		if (task->exec.mm)
-			world_mm_free(tracker->world, task->exec.mm);
-		task->exec.mm = world_mm_new(tracker->world);
+			world_mm_free(tracker->world, &task->exec.mm->world);
+		task->exec.mm = tracked_mm_new(tracker->world);
 		break;
 	case RF_SYS_CLONE:
 		find_fork_point(tracker, task);
