@@ -5,7 +5,7 @@
 #include "replay/tracker/cpus.h"
 #include "replay/tracker/effects/unmap.h"
 #include "replay/tracker/emit.h"
-#include "replay/tracker/handlers.h"
+#include "replay/tracker/stories/handlers.h"
 #include "replay/tracker/tasks.h"
 #include "replay/tracker/tracking.h"
 
@@ -79,7 +79,7 @@ static const struct {
 	[RF_SNAP_END] = ALONE(on_snapshot),
 	[RF_CACHE_FILE] = UNUSED,	/* read before the first record: stories/cache.c */
 	[RF_CACHE_RUN] = UNUSED,	/* likewise */
-	[RF_KERNEL_PAGE] = ALONE(on_kernel_page),
+	[RF_KERNEL_PAGE] = UNUSED,	/* likewise: kernel_pages.c */
 	[RF_LOST] = ALONE(on_lost),
 	[RF_MARKER] = ALONE(on_mark),
 	[RF_MARKER_MORE] = UNUSED,	/* read with its MARKER */

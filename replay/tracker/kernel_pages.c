@@ -4,20 +4,19 @@
 
 #include <errno.h>
 
-#include "replay/tracker/handlers.h"
 #include "replay/tracker/stream.h"
 #include "replay/tracker/tasks.h"
 #include "replay/tracker/tracking.h"
 
-void on_kernel_page(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+static void learn(struct rf_tracker *tracker, const struct rf_record *record)
 {
-	u64 what = record.f[0], index = record.f[1];
+	u64 what = record->f[0], index = record->f[1];
 
 	if (what >= ARRAY_SIZE(tracker->kernel_pages) || index > 4096)
 		return;
 	if (world_grow(tracker->world, (void **)&tracker->kernel_pages[what], sizeof(u64),
 		       &tracker->kernel_pages_size[what], index + 1))
-		tracker->kernel_pages[what][index] = (record.f[2] & WORLD_PFN_MASK) + 1;
+		tracker->kernel_pages[what][index] = (record->f[2] & WORLD_PFN_MASK) + 1;
 }
 
 bool kernel_page(const struct rf_tracker *tracker, u32 what, u64 index, u64 *pfn)
@@ -40,7 +39,7 @@ int read_kernel_pages(struct rf_tracker *tracker, struct rf_error *err)
 	while ((nr = rf_merge_read(merge, tracker->records, READ_AHEAD)))
 		for (size_t i = 0; i < nr; i++)
 			if (tracker->records[i].kind == RF_KERNEL_PAGE)
-				on_kernel_page(tracker, NULL, tracker->records[i]);
+				learn(tracker, &tracker->records[i]);
 	rf_merge_close(merge);
 	return 0;
 }

@@ -3,9 +3,9 @@
 #ifndef REFOLD_REPLAY_TRACKER_TASKS_H
 #define REFOLD_REPLAY_TRACKER_TASKS_H
 
+#include "replay/tracker/options.h"
 #include "replay/tracker/task_state.h"
 #include "replay/tracker/tracked_mm.h"
-#include "replay/tracker/tracker.h"
 
 struct rf_tracker;
 

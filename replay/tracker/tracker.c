@@ -13,6 +13,7 @@
 #include "replay/tracker/stories/snapshot.h"
 #include "replay/tracker/stream.h"
 #include "replay/tracker/tasks.h"
+#include "replay/tracker/tracker.h"
 #include "replay/tracker/tracking.h"
 #include "traces/capabilities.h"
 

@@ -7,44 +7,11 @@
 #ifndef REFOLD_REPLAY_TRACKER_TRACKER_H
 #define REFOLD_REPLAY_TRACKER_TRACKER_H
 
-#include <stdio.h>
-
-#include "engine/ops.h"
 #include "replay/tracker/fidelity.h"
-#include "replay/tracker/process_list.h"
-#include "replay/tracker/windows.h"
+#include "replay/tracker/options.h"
 #include "traces/trace.h"
 
 struct rf_tracker;
-
-/* Takes a block of operations; called in order. A negative errno stops the tracker. */
-typedef int (*rf_op_sink)(void *context, const struct rf_op *ops, size_t nr);
-
-/* A record by its number in merged order, from 1: the lines of refold dump --sorted. */
-struct rf_told {
-	u64 number;		/* 0: none */
-	struct rf_record record;
-};
-
-/* Why there is an operation. */
-struct rf_cause {
-	struct rf_told began;	/* the fault or system call that it is a part of */
-	struct rf_told told;	/* the record that told of it; none: the trace ended */
-	u64 last;		/* number of the record that told of its last entry, if that is another one; else 0 */
-};
-
-/* Takes the causes of a block of operations, before the sink has it. */
-typedef void (*rf_op_explainer)(void *context, const struct rf_op *ops, const struct rf_cause *causes, size_t nr);
-
-struct rf_tracker_options {
-	rf_op_sink sink;	/* NULL: rebuild the world only */
-	void *context;
-	rf_op_explainer explain;	/* NULL: nobody asks for causes */
-	void *explain_context;
-	FILE *page_tables;	/* NULL, or where each process's rebuilt page table is written as it exits (TSV) */
-	struct rf_processes *processes;	/* NULL, or where processes and their address spaces are noted */
-	struct rf_windows *windows;	/* NULL, or where marks go; RF_OP_WINDOW tells which windows begin and end */
-};
 
 struct rf_tracker *rf_tracker_create(struct rf_reader *reader, const struct rf_tracker_options *options,
 				     struct rf_error *err);

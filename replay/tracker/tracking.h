@@ -6,8 +6,10 @@
 #ifndef REFOLD_REPLAY_TRACKER_TRACKING_H
 #define REFOLD_REPLAY_TRACKER_TRACKING_H
 
-#include "replay/tracker/tracker.h"
+#include "replay/tracker/fidelity.h"
+#include "replay/tracker/options.h"
 #include "replay/world/world.h"
+#include "traces/trace.h"
 
 struct migration;
 struct snapshot;

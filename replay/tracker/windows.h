@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Windows: the named phases of a recording, between marks that the recorded program or its user wrote to trace_marker.
- * Two patterns tell which marks begin and end one. A window tells which records it saw; the driver keeps what was counted.
+ * Two patterns tell which marks begin and end one. A window tells which records it saw; what machines counted in it is
+ * the driver's.
  */
 #ifndef REFOLD_REPLAY_TRACKER_WINDOWS_H
 #define REFOLD_REPLAY_TRACKER_WINDOWS_H

@@ -4,9 +4,9 @@
 #include "replay/tracker/allocs.h"
 #include "replay/tracker/effects/anon.h"
 #include "replay/tracker/effects/unmap.h"
-#include "replay/tracker/handlers.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/fault.h"
+#include "replay/tracker/stories/handlers.h"
 #include "replay/tracker/tasks.h"
 #include "replay/tracker/tracking.h"
 

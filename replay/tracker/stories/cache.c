@@ -10,7 +10,7 @@
 #include "replay/tracker/allocs.h"
 #include "replay/tracker/effects/file.h"
 #include "replay/tracker/effects/unmap.h"
-#include "replay/tracker/handlers.h"
+#include "replay/tracker/stories/handlers.h"
 #include "replay/tracker/stream.h"
 #include "replay/tracker/tasks.h"
 #include "replay/tracker/tracking.h"

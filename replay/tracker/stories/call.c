@@ -6,8 +6,8 @@
 #include "replay/tracker/stories/call.h"
 
 #include "engine/ops.h"
-#include "replay/tracker/abi.h"
 #include "replay/tracker/effects/vma.h"
+#include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/rss.h"
 #include "replay/tracker/tasks.h"

@@ -4,8 +4,8 @@
  * leaves no record but the allocation; a page reused leaves none at all, and then the allocation is for something else:
  * write(2) to tmpfs, say.
  */
-#include "replay/tracker/abi.h"
 #include "replay/tracker/allocs.h"
+#include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stream.h"
 #include "replay/tracker/tasks.h"

@@ -4,10 +4,10 @@
 
 #include "engine/ops.h"
 #include "replay/tracker/effects/address_space.h"
-#include "replay/tracker/handlers.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/fork.h"
+#include "replay/tracker/stories/handlers.h"
 #include "replay/tracker/stories/processes.h"
 #include "replay/tracker/stories/snapshot.h"
 #include "replay/tracker/tasks.h"

@@ -6,8 +6,8 @@
  */
 #include "replay/tracker/stories/fault.h"
 
-#include "replay/tracker/handlers.h"
 #include "replay/tracker/stories/call.h"
+#include "replay/tracker/stories/handlers.h"
 #include "replay/tracker/tasks.h"
 #include "replay/tracker/tracking.h"
 

@@ -3,8 +3,8 @@
 #include "engine/ops.h"
 #include "replay/tracker/effects/file.h"
 #include "replay/tracker/effects/vma.h"
-#include "replay/tracker/handlers.h"
 #include "replay/tracker/stories/call.h"
+#include "replay/tracker/stories/handlers.h"
 #include "replay/tracker/tasks.h"
 #include "replay/tracker/tracking.h"
 

@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "engine/ops.h"
-#include "replay/tracker/abi.h"
 #include "replay/tracker/effects/address_space.h"
 #include "replay/tracker/emit.h"
-#include "replay/tracker/handlers.h"
+#include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/fault.h"
+#include "replay/tracker/stories/handlers.h"
 #include "replay/tracker/stories/processes.h"
 #include "replay/tracker/stories/rss.h"
 #include "replay/tracker/stream.h"

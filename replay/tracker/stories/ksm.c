@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Pages that KSM merges. */
-#include "replay/tracker/handlers.h"
+#include "replay/tracker/stories/handlers.h"
 #include "replay/tracker/tasks.h"
 #include "replay/tracker/tracking.h"
 

@@ -9,10 +9,10 @@
 #include <errno.h>
 
 #include "engine/ops.h"
-#include "replay/tracker/abi.h"
 #include "replay/tracker/effects/unmap.h"
 #include "replay/tracker/effects/vma.h"
 #include "replay/tracker/emit.h"
+#include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/tasks.h"
 #include "replay/tracker/tracking.h"

@@ -6,8 +6,8 @@
 #include "replay/tracker/effects/file.h"
 #include "replay/tracker/effects/unmap.h"
 #include "replay/tracker/emit.h"
-#include "replay/tracker/handlers.h"
 #include "replay/tracker/stories/call.h"
+#include "replay/tracker/stories/handlers.h"
 #include "replay/tracker/tasks.h"
 #include "replay/tracker/tracking.h"
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* mmap(), brk(), shmat() and remap_file_pages(), when they return: new VMAs. */
 #include "engine/ops.h"
-#include "replay/tracker/abi.h"
 #include "replay/tracker/effects/gup.h"
 #include "replay/tracker/effects/vma.h"
 #include "replay/tracker/emit.h"
+#include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/tasks.h"

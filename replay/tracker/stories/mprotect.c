@@ -3,9 +3,9 @@
 #include <errno.h>
 
 #include "engine/ops.h"
-#include "replay/tracker/abi.h"
 #include "replay/tracker/effects/vma.h"
 #include "replay/tracker/emit.h"
+#include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/tasks.h"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* mremap(), when it returns; what it unmapped was applied before, see call.c. */
 #include "engine/ops.h"
-#include "replay/tracker/abi.h"
 #include "replay/tracker/effects/vma.h"
 #include "replay/tracker/emit.h"
+#include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/tasks.h"

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "replay/tracker/effects/address_space.h"
-#include "replay/tracker/handlers.h"
+#include "replay/tracker/stories/handlers.h"
 #include "replay/tracker/tasks.h"
 #include "replay/tracker/tracking.h"
 

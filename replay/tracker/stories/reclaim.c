@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Reclaim, as far as records tell of it: folios on their way to swap. */
 #include "replay/tracker/effects/unmap.h"
-#include "replay/tracker/handlers.h"
 #include "replay/tracker/stories/call.h"
+#include "replay/tracker/stories/handlers.h"
 #include "replay/tracker/tasks.h"
 #include "replay/tracker/tracking.h"
 

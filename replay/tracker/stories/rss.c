@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /* RSS counters: the change is the commit point of whatever the task is doing. */
-#include "replay/tracker/abi.h"
 #include "replay/tracker/allocs.h"
-#include "replay/tracker/handlers.h"
+#include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/exec.h"
 #include "replay/tracker/stories/exit.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/fork.h"
+#include "replay/tracker/stories/handlers.h"
 #include "replay/tracker/tasks.h"
 #include "replay/tracker/tracking.h"
 

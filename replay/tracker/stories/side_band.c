@@ -5,9 +5,9 @@
 #include "engine/ops.h"
 #include "replay/tracker/effects/gup.h"
 #include "replay/tracker/emit.h"
-#include "replay/tracker/handlers.h"
 #include "replay/tracker/stories/exec.h"
 #include "replay/tracker/stories/fault.h"
+#include "replay/tracker/stories/handlers.h"
 #include "replay/tracker/tasks.h"
 #include "replay/tracker/tracking.h"
 

@@ -3,14 +3,14 @@
  * System calls that change VMAs and entries: their entry and their return, when it is known to have succeeded. What
  * happens between the two is in call.c and populate.c.
  */
-#include "replay/tracker/abi.h"
 #include "replay/tracker/effects/unmap.h"
 #include "replay/tracker/effects/vma.h"
-#include "replay/tracker/handlers.h"
+#include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/exec.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/fork.h"
+#include "replay/tracker/stories/handlers.h"
 #include "replay/tracker/tasks.h"
 #include "replay/tracker/tracking.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The TLB flushes that the kernel reported, by cause. */
-#include "replay/tracker/abi.h"
-#include "replay/tracker/handlers.h"
+#include "replay/tracker/stories/abi.h"
+#include "replay/tracker/stories/handlers.h"
 #include "replay/tracker/tasks.h"
 #include "replay/tracker/tracking.h"
 

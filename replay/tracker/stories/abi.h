@@ -3,8 +3,8 @@
  * Arguments of system calls as Linux's asm-generic headers number them: records
  * carry these values whatever machine they come from or are replayed on.
  */
-#ifndef REFOLD_REPLAY_TRACKER_ABI_H
-#define REFOLD_REPLAY_TRACKER_ABI_H
+#ifndef REFOLD_REPLAY_TRACKER_STORIES_ABI_H
+#define REFOLD_REPLAY_TRACKER_STORIES_ABI_H
 
 #define PROT_READ		0x1
 #define PROT_WRITE		0x2

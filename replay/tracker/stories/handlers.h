@@ -3,8 +3,8 @@
  * The handlers of records, a row each in dispatch.c. A record comes by value: looking ahead moves the buffer it was
  * read into. task: the record's, or NULL where the row says that its context does not matter.
  */
-#ifndef REFOLD_REPLAY_TRACKER_HANDLERS_H
-#define REFOLD_REPLAY_TRACKER_HANDLERS_H
+#ifndef REFOLD_REPLAY_TRACKER_STORIES_HANDLERS_H
+#define REFOLD_REPLAY_TRACKER_STORIES_HANDLERS_H
 
 #include "traces/record.h"
 
@@ -38,7 +38,6 @@ record_handler on_comm;
 record_handler on_side_band_exit;
 record_handler on_process;
 record_handler on_snapshot;
-record_handler on_kernel_page;
 record_handler on_lost;
 record_handler on_mark;
 record_handler on_gup;
