@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "replay/tracker/process_list.h"
+#include "replay/tracker/ground/process_list.h"
 
 static int by_number(const void *a, const void *b)
 {

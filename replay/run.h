@@ -13,9 +13,9 @@
 #include "replay/counted.h"
 #include "replay/ledger.h"
 #include "replay/operations.h"
-#include "replay/tracker/fidelity.h"
-#include "replay/tracker/process_list.h"
-#include "replay/tracker/windows.h"
+#include "replay/tracker/ground/fidelity.h"
+#include "replay/tracker/ground/process_list.h"
+#include "replay/tracker/ground/windows.h"
 
 /* What the replays of one report add up to; a second trace adds to the first. */
 struct rf_results {

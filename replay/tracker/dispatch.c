@@ -2,12 +2,12 @@
 /* Each record to the function that knows its meaning. A new kind of record is a row here. */
 #include "replay/tracker/dispatch.h"
 
-#include "replay/tracker/cpus.h"
 #include "replay/tracker/effects/unmap.h"
-#include "replay/tracker/emit.h"
+#include "replay/tracker/ground/cpus.h"
+#include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/handlers.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 #define IN_TASK(handler) { .handle = handler }
 #define ALONE(handler) { .handle = handler, .alone = true }

@@ -5,16 +5,16 @@
 #include <string.h>
 
 #include "replay/tracker/dispatch.h"
-#include "replay/tracker/emit.h"
-#include "replay/tracker/kernel_pages.h"
+#include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/kernel_pages.h"
+#include "replay/tracker/ground/stream.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/cache.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/marks.h"
 #include "replay/tracker/stories/snapshot.h"
-#include "replay/tracker/stream.h"
-#include "replay/tracker/tasks.h"
 #include "replay/tracker/tracker.h"
-#include "replay/tracker/tracking.h"
 #include "traces/capabilities.h"
 
 static bool kinds_have(const u64 kinds[2], u32 kind)

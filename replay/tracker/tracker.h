@@ -7,8 +7,8 @@
 #ifndef REFOLD_REPLAY_TRACKER_TRACKER_H
 #define REFOLD_REPLAY_TRACKER_TRACKER_H
 
-#include "replay/tracker/fidelity.h"
-#include "replay/tracker/options.h"
+#include "replay/tracker/ground/fidelity.h"
+#include "replay/tracker/ground/options.h"
 #include "traces/trace.h"
 
 struct rf_tracker;

@@ -3,9 +3,9 @@
 #include "replay/tracker/effects/address_space.h"
 
 #include "engine/ops.h"
-#include "replay/tracker/emit.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
+#include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 
 void task_set_mm(struct rf_tracker *tracker, struct task *task, struct tracked_mm *mm)
 {

@@ -4,9 +4,9 @@
 
 #include "engine/ops.h"
 #include "replay/tracker/effects/vma.h"
-#include "replay/tracker/emit.h"
-#include "replay/tracker/kernel_pages.h"
-#include "replay/tracker/tracking.h"
+#include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/kernel_pages.h"
+#include "replay/tracker/ground/tracking.h"
 
 /* How long after another thread's effect a fault on the same entry may still be a loser of the same race. */
 #define RACE_NS 100000

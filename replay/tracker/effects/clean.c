@@ -2,8 +2,8 @@
 /* Writeback: entries of shared file mappings that are clean and read-only afterwards. */
 #include "engine/ops.h"
 #include "replay/tracker/effects/unmap.h"
-#include "replay/tracker/emit.h"
-#include "replay/tracker/tracking.h"
+#include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/tracking.h"
 
 /* page_mkclean_one() */
 void make_clean(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, world_pte pte, u16 op_flags)

@@ -7,8 +7,8 @@
 #include "engine/ops.h"
 #include "replay/tracker/effects/file.h"
 #include "replay/tracker/effects/file_run.h"
-#include "replay/tracker/stream.h"
-#include "replay/tracker/tracking.h"
+#include "replay/tracker/ground/stream.h"
+#include "replay/tracker/ground/tracking.h"
 
 /* A page added to the cache this short a time ago may not be uptodate yet. */
 #define READ_NS 20000000

@@ -4,9 +4,9 @@
 
 #include "engine/ops.h"
 #include "replay/tracker/effects/file_run.h"
-#include "replay/tracker/emit.h"
-#include "replay/tracker/kernel_pages.h"
-#include "replay/tracker/tracking.h"
+#include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/kernel_pages.h"
+#include "replay/tracker/ground/tracking.h"
 
 static bool is_vdso(const struct world_vma *vma)
 {

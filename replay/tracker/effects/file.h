@@ -3,8 +3,8 @@
 #ifndef REFOLD_REPLAY_TRACKER_EFFECTS_FILE_H
 #define REFOLD_REPLAY_TRACKER_EFFECTS_FILE_H
 
-#include "replay/tracker/tracked_mm.h"
-#include "replay/tracker/tracking.h"
+#include "replay/tracker/ground/tracked_mm.h"
+#include "replay/tracker/ground/tracking.h"
 
 struct rf_record;
 

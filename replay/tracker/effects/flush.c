@@ -2,8 +2,8 @@
 /* TLB flushes that unmapping for reclaim or migration puts off. */
 #include "engine/ops.h"
 #include "replay/tracker/effects/unmap.h"
-#include "replay/tracker/emit.h"
-#include "replay/tracker/tracking.h"
+#include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/tracking.h"
 
 void owe_flush(struct rf_tracker *tracker, struct tracked_mm *mm)
 {

@@ -6,8 +6,8 @@
 #include "replay/tracker/effects/gup.h"
 
 #include "engine/ops.h"
-#include "replay/tracker/emit.h"
-#include "replay/tracker/tracking.h"
+#include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/tracking.h"
 
 /* No machine has more huge pages; what a damaged trace claims is cut. */
 #define GUP_HUGE_PAGES_MAX BIT_ULL(22)

@@ -3,8 +3,8 @@
 #include "replay/tracker/effects/unmap.h"
 
 #include "engine/ops.h"
-#include "replay/tracker/emit.h"
-#include "replay/tracker/tracking.h"
+#include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/tracking.h"
 
 static void count_down(u32 *counter)
 {

@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "engine/ops.h"
-#include "replay/tracker/emit.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
+#include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 
 /*
  * mm_tlb_flush_nested(): RF_OP_NESTED if another thread has a gather open. Only madvise() zaps beside a call that

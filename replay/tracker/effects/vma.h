@@ -3,7 +3,7 @@
 #ifndef REFOLD_REPLAY_TRACKER_EFFECTS_VMA_H
 #define REFOLD_REPLAY_TRACKER_EFFECTS_VMA_H
 
-#include "replay/tracker/tracked_mm.h"
+#include "replay/tracker/ground/tracked_mm.h"
 
 struct rf_tracker;
 struct task;

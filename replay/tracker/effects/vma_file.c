@@ -3,8 +3,8 @@
 #include "engine/ops.h"
 #include "replay/tracker/effects/file.h"
 #include "replay/tracker/effects/vma.h"
-#include "replay/tracker/emit.h"
-#include "replay/tracker/tracking.h"
+#include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/tracking.h"
 
 void learn_file(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u32 file)
 {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 /* Page frames that are allocated or freed, some of them although the model still maps them. */
 #include "engine/ops.h"
-#include "replay/tracker/allocs.h"
 #include "replay/tracker/effects/anon.h"
 #include "replay/tracker/effects/unmap.h"
+#include "replay/tracker/ground/allocs.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/handlers.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 /*
  * A page frame that the model maps somewhere was freed, or allocated anew. If reclaim is known to have taken pages of

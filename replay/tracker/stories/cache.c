@@ -7,13 +7,13 @@
 
 #include <errno.h>
 
-#include "replay/tracker/allocs.h"
 #include "replay/tracker/effects/file.h"
 #include "replay/tracker/effects/unmap.h"
+#include "replay/tracker/ground/allocs.h"
+#include "replay/tracker/ground/stream.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/handlers.h"
-#include "replay/tracker/stream.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 static bool is_power_of_2(u64 x)
 {

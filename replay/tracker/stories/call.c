@@ -7,11 +7,11 @@
 
 #include "engine/ops.h"
 #include "replay/tracker/effects/vma.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/rss.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 static void zap_madvise(struct rf_tracker *tracker, struct task *task)
 {

@@ -3,7 +3,7 @@
 #ifndef REFOLD_REPLAY_TRACKER_STORIES_CALL_H
 #define REFOLD_REPLAY_TRACKER_STORIES_CALL_H
 
-#include "replay/tracker/tracked_mm.h"
+#include "replay/tracker/ground/tracked_mm.h"
 
 struct populate_event;
 struct rf_tracker;

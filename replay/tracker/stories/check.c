@@ -8,9 +8,9 @@
 #include "replay/tracker/effects/anon.h"
 #include "replay/tracker/effects/file.h"
 #include "replay/tracker/effects/unmap.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/fault.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 /* The model held the entry empty, the hardware found it present: something no record told, most often GUP. */
 static void adopt_unseen(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 vpn)

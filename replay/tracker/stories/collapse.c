@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* khugepaged, and madvise() on its behalf. */
 #include "engine/ops.h"
-#include "replay/tracker/allocs.h"
-#include "replay/tracker/emit.h"
+#include "replay/tracker/ground/allocs.h"
+#include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/handlers.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 /* enum scan_result */
 #define SCAN_SUCCEED 1

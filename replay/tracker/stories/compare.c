@@ -4,8 +4,8 @@
  * lies between them and is mapped in the model only is extra.
  */
 #include "engine/ops.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/snapshot.h"
-#include "replay/tracker/tracking.h"
 
 enum { MISSING, OTHER_PFN, OTHER_ORDER, EXTRA, SWAP_MISSING };
 

@@ -4,12 +4,12 @@
  * leaves no record but the allocation; a page reused leaves none at all, and then the allocation is for something else:
  * write(2) to tmpfs, say.
  */
-#include "replay/tracker/allocs.h"
+#include "replay/tracker/ground/allocs.h"
+#include "replay/tracker/ground/stream.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/fault.h"
-#include "replay/tracker/stream.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 /* An allocation this soon after a fault is the fault's, unless the page was the task's alone. */
 #define COPY_NS 200000

@@ -6,13 +6,13 @@
 
 #include "engine/ops.h"
 #include "replay/tracker/effects/address_space.h"
-#include "replay/tracker/emit.h"
+#include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/fork.h"
 #include "replay/tracker/stories/handlers.h"
 #include "replay/tracker/stories/processes.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 /* The argument pages, where __bprm_mm_init() put them: top down from the highest stack address there is. */
 static void emit_arguments(struct rf_tracker *tracker, const struct task_exec *exec, const struct tracked_mm *mm)

@@ -4,14 +4,14 @@
 
 #include "engine/ops.h"
 #include "replay/tracker/effects/address_space.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/fork.h"
 #include "replay/tracker/stories/handlers.h"
 #include "replay/tracker/stories/processes.h"
 #include "replay/tracker/stories/snapshot.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 static void exit_mm(struct rf_tracker *tracker, struct task *task)
 {

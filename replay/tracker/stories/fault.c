@@ -6,10 +6,10 @@
  */
 #include "replay/tracker/stories/fault.h"
 
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/handlers.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 /*
  * Without an error code the model tells whether the entry was present, and then only a write can have faulted. A known

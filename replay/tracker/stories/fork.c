@@ -6,15 +6,15 @@
 
 #include "engine/ops.h"
 #include "replay/tracker/effects/address_space.h"
-#include "replay/tracker/emit.h"
+#include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/stream.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/handlers.h"
 #include "replay/tracker/stories/processes.h"
 #include "replay/tracker/stories/rss.h"
-#include "replay/tracker/stream.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 /*
  * dup_mmap() ends with the last RSS change of the child inside the parent's clone: what other threads of the parent do

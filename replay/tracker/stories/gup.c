@@ -5,11 +5,11 @@
  */
 #include "engine/ops.h"
 #include "replay/tracker/effects/gup.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/handlers.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 /* How many pages the array of page pointers has that process_vm_rw() allocates at most: PVM_MAX_KMALLOC_PAGES. */
 #define PROCESS_VM_ARRAY_PAGES 2

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 /* What the records inside an open fault tell: allocations, and the RSS change that commits it. */
 #include "engine/ops.h"
-#include "replay/tracker/allocs.h"
 #include "replay/tracker/effects/anon.h"
 #include "replay/tracker/effects/file.h"
 #include "replay/tracker/effects/unmap.h"
 #include "replay/tracker/effects/vma.h"
+#include "replay/tracker/ground/allocs.h"
+#include "replay/tracker/ground/stream.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/fault.h"
-#include "replay/tracker/stream.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 /*
  * Only the model says that the entry holds a page of a file. Had it been there, a copy would say next that this page is

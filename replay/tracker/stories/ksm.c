@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Pages that KSM merges. */
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/handlers.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 /* Which entry now maps the shared page is not told. */
 void on_ksm_merge(struct rf_tracker *tracker, struct task *task, struct rf_record record)

@@ -2,8 +2,8 @@
 /* The listing of a rebuilt page table, for an independent witness to compare with. */
 #include <inttypes.h>
 
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/snapshot.h"
-#include "replay/tracker/tracking.h"
 
 struct listing {
 	struct rf_tracker *tracker;

@@ -3,11 +3,11 @@
  * Events of a stream are missing, for which the kernel had no room: what its tasks were doing is unknown, and so is
  * what they changed.
  */
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/handlers.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 void on_lost(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {

@@ -11,11 +11,11 @@
 #include "engine/ops.h"
 #include "replay/tracker/effects/unmap.h"
 #include "replay/tracker/effects/vma.h"
-#include "replay/tracker/emit.h"
+#include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/call.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 static struct task *task_in_advice(struct rf_tracker *tracker, u32 tid, const struct tracked_mm *mm)
 {

@@ -9,12 +9,12 @@
 
 #include "engine/ops.h"
 #include "replay/tracker/effects/unmap.h"
-#include "replay/tracker/emit.h"
+#include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/stream.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/handlers.h"
-#include "replay/tracker/stream.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 static void emit_window(struct rf_tracker *tracker, s64 window, bool begins)
 {

@@ -5,11 +5,11 @@
 #include "engine/ops.h"
 #include "replay/tracker/effects/file.h"
 #include "replay/tracker/effects/unmap.h"
-#include "replay/tracker/emit.h"
+#include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/handlers.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 /* A migration entry waiting for its page to come back. */
 struct migration {

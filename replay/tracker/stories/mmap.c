@@ -3,12 +3,12 @@
 #include "engine/ops.h"
 #include "replay/tracker/effects/gup.h"
 #include "replay/tracker/effects/vma.h"
-#include "replay/tracker/emit.h"
+#include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/fault.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 u16 prot_flags(u64 prot)
 {

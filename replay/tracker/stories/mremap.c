@@ -2,12 +2,12 @@
 /* mremap(), when it returns; what it unmapped was applied before, see call.c. */
 #include "engine/ops.h"
 #include "replay/tracker/effects/vma.h"
-#include "replay/tracker/emit.h"
+#include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/fault.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 static void expand_in_place(struct rf_tracker *tracker, struct tracked_mm *mm, u64 old_end, u64 new_end)
 {

@@ -5,15 +5,15 @@
  * is good already, so what is set next lies at the first entry that is not.
  */
 #include "engine/ops.h"
-#include "replay/tracker/allocs.h"
 #include "replay/tracker/effects/anon.h"
 #include "replay/tracker/effects/file.h"
 #include "replay/tracker/effects/gup.h"
-#include "replay/tracker/emit.h"
+#include "replay/tracker/ground/allocs.h"
+#include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/call.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 bool call_populates(const struct task *task)
 {

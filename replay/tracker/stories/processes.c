@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "replay/tracker/effects/address_space.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/handlers.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 void begin_process(struct rf_tracker *tracker, const struct task *parent, struct task *child)
 {

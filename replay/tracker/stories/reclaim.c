@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* Reclaim, as far as records tell of it: folios on their way to swap. */
 #include "replay/tracker/effects/unmap.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/handlers.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 /* mm_vmscan_write_folio: everything that mapped the folio was unmapped before. */
 void on_swap_write(struct rf_tracker *tracker, struct task *task, struct rf_record record)

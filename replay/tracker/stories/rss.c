@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* RSS counters: the change is the commit point of whatever the task is doing. */
-#include "replay/tracker/allocs.h"
+#include "replay/tracker/ground/allocs.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/exec.h"
@@ -8,8 +10,6 @@
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/fork.h"
 #include "replay/tracker/stories/handlers.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 static bool forks(const struct task *task)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* What the kernel counted against what the model maps. */
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/rss.h"
 #include "replay/tracker/stories/snapshot.h"
-#include "replay/tracker/tracking.h"
 
 /* Fault-around mapped some of the entries marked as in doubt, not all; the difference tells how many. */
 static bool is_in_doubt(struct tracked_mm *mm, u32 member, s64 difference)

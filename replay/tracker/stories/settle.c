@@ -8,12 +8,12 @@
 #include "replay/tracker/effects/file.h"
 #include "replay/tracker/effects/gup.h"
 #include "replay/tracker/effects/vma.h"
-#include "replay/tracker/emit.h"
-#include "replay/tracker/kernel_pages.h"
+#include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/kernel_pages.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/rss.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 void fault_none(struct rf_tracker *tracker, struct task *task)
 {

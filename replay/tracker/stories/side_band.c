@@ -4,12 +4,12 @@
 
 #include "engine/ops.h"
 #include "replay/tracker/effects/gup.h"
-#include "replay/tracker/emit.h"
+#include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/exec.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/handlers.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 #define VM_OF_RECORD(flags) ((u16)((flags) & RF_VM_RECORDED))
 

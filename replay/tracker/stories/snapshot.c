@@ -10,13 +10,13 @@
 #include "replay/tracker/effects/address_space.h"
 #include "replay/tracker/effects/file.h"
 #include "replay/tracker/effects/gup.h"
-#include "replay/tracker/emit.h"
+#include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/exec.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/handlers.h"
 #include "replay/tracker/stories/processes.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 static struct tracked_mm *snapshot_mm(struct rf_tracker *tracker, const struct snapshot *snapshot)
 {

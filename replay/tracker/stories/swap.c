@@ -4,11 +4,11 @@
  * cached.
  */
 #include "engine/ops.h"
-#include "replay/tracker/allocs.h"
 #include "replay/tracker/effects/anon.h"
+#include "replay/tracker/ground/allocs.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/fault.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 /*
  * swap_vma_readahead() reads the swap entries around the fault, upwards: as many pages as it allocates are the entries

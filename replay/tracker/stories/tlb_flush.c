@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* The TLB flushes that the kernel reported, by cause. */
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/handlers.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
 
 static u64 *flush_cause(struct rf_tracker *tracker, const struct task *task)
 {

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "replay/tracker/fidelity.h"
+#include "replay/tracker/ground/fidelity.h"
 
 #define BASE 0x400000000000ull
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which CPUs run an address space. */
-#ifndef REFOLD_REPLAY_TRACKER_CPUS_H
-#define REFOLD_REPLAY_TRACKER_CPUS_H
+#ifndef REFOLD_REPLAY_TRACKER_GROUND_CPUS_H
+#define REFOLD_REPLAY_TRACKER_GROUND_CPUS_H
 
 #include "base/types.h"
 

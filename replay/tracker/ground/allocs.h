@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Folios that a task allocated and that were not seen mapped yet. */
-#ifndef REFOLD_REPLAY_TRACKER_ALLOCS_H
-#define REFOLD_REPLAY_TRACKER_ALLOCS_H
+#ifndef REFOLD_REPLAY_TRACKER_GROUND_ALLOCS_H
+#define REFOLD_REPLAY_TRACKER_GROUND_ALLOCS_H
 
 #include "base/types.h"
 #include "traces/record.h"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* Threads and the process each belongs to, and the numbers that rss_stat gives to address spaces. */
-#include "replay/tracker/tasks.h"
+#include "replay/tracker/ground/tasks.h"
 
 #include <stdlib.h>
 
-#include "replay/tracker/tracking.h"
+#include "replay/tracker/ground/tracking.h"
 
 struct task *task_find(struct rf_tracker *tracker, u32 tid)
 {

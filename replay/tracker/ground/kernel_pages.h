@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Page frames that are the kernel's own: the zero pages, the vdso and its data. */
-#ifndef REFOLD_REPLAY_TRACKER_KERNEL_PAGES_H
-#define REFOLD_REPLAY_TRACKER_KERNEL_PAGES_H
+#ifndef REFOLD_REPLAY_TRACKER_GROUND_KERNEL_PAGES_H
+#define REFOLD_REPLAY_TRACKER_GROUND_KERNEL_PAGES_H
 
 #include "base/error.h"
 #include "traces/record.h"

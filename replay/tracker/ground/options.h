@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* What a tracker is asked for: operations and their causes, page tables, processes, windows. */
-#ifndef REFOLD_REPLAY_TRACKER_OPTIONS_H
-#define REFOLD_REPLAY_TRACKER_OPTIONS_H
+#ifndef REFOLD_REPLAY_TRACKER_GROUND_OPTIONS_H
+#define REFOLD_REPLAY_TRACKER_GROUND_OPTIONS_H
 
 #include <stdio.h>
 
 #include "engine/ops.h"
-#include "replay/tracker/process_list.h"
-#include "replay/tracker/windows.h"
+#include "replay/tracker/ground/process_list.h"
+#include "replay/tracker/ground/windows.h"
 #include "traces/record.h"
 
 /* Takes a block of operations; called in order. A negative errno stops the tracker. */

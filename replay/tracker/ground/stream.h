@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Records in, and a look at those to come. */
-#ifndef REFOLD_REPLAY_TRACKER_STREAM_H
-#define REFOLD_REPLAY_TRACKER_STREAM_H
+#ifndef REFOLD_REPLAY_TRACKER_GROUND_STREAM_H
+#define REFOLD_REPLAY_TRACKER_GROUND_STREAM_H
 
 #include "traces/merge.h"
 #include "traces/record.h"

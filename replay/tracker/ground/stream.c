@@ -3,13 +3,13 @@
  * Records in, in merged time order, and what comes after the one in progress: look-ahead reads further records into
  * the same buffer, which may move. That is why handlers get a record by value.
  */
-#include "replay/tracker/stream.h"
+#include "replay/tracker/ground/stream.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
-#include "replay/tracker/tracking.h"
+#include "replay/tracker/ground/tracking.h"
 
 static size_t read_more(struct rf_tracker *tracker)
 {

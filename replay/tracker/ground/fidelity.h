@@ -4,8 +4,8 @@
  * counters. Each counter is a row: a key of the report's "fidelity" and its meaning, as the schema and refold-report(5)
  * give it; see Faithfulness in the README.
  */
-#ifndef REFOLD_REPLAY_TRACKER_FIDELITY_H
-#define REFOLD_REPLAY_TRACKER_FIDELITY_H
+#ifndef REFOLD_REPLAY_TRACKER_GROUND_FIDELITY_H
+#define REFOLD_REPLAY_TRACKER_GROUND_FIDELITY_H
 
 #include "base/types.h"
 

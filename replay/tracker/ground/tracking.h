@@ -3,11 +3,11 @@
  * The tracker's own state. What happens in the world is told by records to the stories (stories/), which change it by
  * effects (effects/); both stand on what is declared beside this: tasks, records in, operations out.
  */
-#ifndef REFOLD_REPLAY_TRACKER_TRACKING_H
-#define REFOLD_REPLAY_TRACKER_TRACKING_H
+#ifndef REFOLD_REPLAY_TRACKER_GROUND_TRACKING_H
+#define REFOLD_REPLAY_TRACKER_GROUND_TRACKING_H
 
-#include "replay/tracker/fidelity.h"
-#include "replay/tracker/options.h"
+#include "replay/tracker/ground/fidelity.h"
+#include "replay/tracker/ground/options.h"
 #include "replay/world/world.h"
 #include "traces/trace.h"
 

@@ -4,10 +4,10 @@
  * recorded, so a CPU runs the thread that its last record came from, until it is seen with a thread of another address
  * space or the thread is seen elsewhere. A CPU that sleeps since is not told from one that computes.
  */
-#include "replay/tracker/cpus.h"
+#include "replay/tracker/ground/cpus.h"
 
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 
 /* Who runs on a CPU, as far as records tell: tid 0, nobody known. */
 struct tracker_cpu {

@@ -3,8 +3,8 @@
  * How far a task's page fault and system call have come. Whatever changes the two structures is a function here, so
  * that every transition has a name and one place.
  */
-#ifndef REFOLD_REPLAY_TRACKER_TASK_STATE_H
-#define REFOLD_REPLAY_TRACKER_TASK_STATE_H
+#ifndef REFOLD_REPLAY_TRACKER_GROUND_TASK_STATE_H
+#define REFOLD_REPLAY_TRACKER_GROUND_TASK_STATE_H
 
 #include "replay/world/world.h"
 #include "traces/record.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The processes of a trace, and whose each address space is. */
-#include "replay/tracker/process_list.h"
+#include "replay/tracker/ground/process_list.h"
 
 #include <errno.h>
 #include <stdlib.h>

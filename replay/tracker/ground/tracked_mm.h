@@ -3,8 +3,8 @@
  * An address space as the tracker follows it: what the recorded world knows of one (VMAs, page table), and what only
  * the tracker asks: whose it is, what of it is still to come, what the kernel counted. World functions take its world.
  */
-#ifndef REFOLD_REPLAY_TRACKER_TRACKED_MM_H
-#define REFOLD_REPLAY_TRACKER_TRACKED_MM_H
+#ifndef REFOLD_REPLAY_TRACKER_GROUND_TRACKED_MM_H
+#define REFOLD_REPLAY_TRACKER_GROUND_TRACKED_MM_H
 
 #include "replay/world/world.h"
 

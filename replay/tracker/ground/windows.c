@@ -2,7 +2,7 @@
 /*
  * Which marks begin and end a window.
  */
-#include "replay/tracker/windows.h"
+#include "replay/tracker/ground/windows.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* Folios that a task allocated and that were not seen mapped yet. */
-#include "replay/tracker/allocs.h"
+#include "replay/tracker/ground/allocs.h"
 
 #include <string.h>
 
-#include "replay/tracker/tasks.h"
+#include "replay/tracker/ground/tasks.h"
 
 void push_alloc(struct task *task, u64 pfn, u32 order)
 {

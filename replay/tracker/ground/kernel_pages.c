@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* Page frames that are the kernel's own: the zero pages, the vdso and its data. They are constants of a boot. */
-#include "replay/tracker/kernel_pages.h"
+#include "replay/tracker/ground/kernel_pages.h"
 
 #include <errno.h>
 
-#include "replay/tracker/stream.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
+#include "replay/tracker/ground/stream.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 
 static void learn(struct rf_tracker *tracker, const struct rf_record *record)
 {

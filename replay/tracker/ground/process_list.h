@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The processes of a trace, and which address space belongs to which, as the tracker tells them. */
-#ifndef REFOLD_REPLAY_TRACKER_PROCESS_LIST_H
-#define REFOLD_REPLAY_TRACKER_PROCESS_LIST_H
+#ifndef REFOLD_REPLAY_TRACKER_GROUND_PROCESS_LIST_H
+#define REFOLD_REPLAY_TRACKER_GROUND_PROCESS_LIST_H
 
 #include "base/types.h"
 

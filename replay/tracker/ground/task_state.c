@@ -2,7 +2,7 @@
 /* The transitions of a task's page fault and system call. */
 #include <string.h>
 
-#include "replay/tracker/tasks.h"
+#include "replay/tracker/ground/tasks.h"
 
 /* ---- page faults ---------------------------------------------------------------- */
 

@@ -4,8 +4,8 @@
  * Two patterns tell which marks begin and end one. A window tells which records it saw; what machines counted in it is
  * the driver's.
  */
-#ifndef REFOLD_REPLAY_TRACKER_WINDOWS_H
-#define REFOLD_REPLAY_TRACKER_WINDOWS_H
+#ifndef REFOLD_REPLAY_TRACKER_GROUND_WINDOWS_H
+#define REFOLD_REPLAY_TRACKER_GROUND_WINDOWS_H
 
 #include <regex.h>
 

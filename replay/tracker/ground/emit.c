@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* Operations out: gathered in a block, and handed to the sink when it is full or the tracker pauses. */
-#include "replay/tracker/emit.h"
+#include "replay/tracker/ground/emit.h"
 
 #include <string.h>
 
-#include "replay/tracker/cpus.h"
-#include "replay/tracker/tasks.h"
-#include "replay/tracker/tracking.h"
+#include "replay/tracker/ground/cpus.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
 
 void flush_ops(struct rf_tracker *tracker)
 {

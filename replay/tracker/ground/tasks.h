@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Threads: what each is known to be in the middle of. And the numbers that rss_stat gives to address spaces. */
-#ifndef REFOLD_REPLAY_TRACKER_TASKS_H
-#define REFOLD_REPLAY_TRACKER_TASKS_H
+#ifndef REFOLD_REPLAY_TRACKER_GROUND_TASKS_H
+#define REFOLD_REPLAY_TRACKER_GROUND_TASKS_H
 
-#include "replay/tracker/options.h"
-#include "replay/tracker/task_state.h"
-#include "replay/tracker/tracked_mm.h"
+#include "replay/tracker/ground/options.h"
+#include "replay/tracker/ground/task_state.h"
+#include "replay/tracker/ground/tracked_mm.h"
 
 struct rf_tracker;
 

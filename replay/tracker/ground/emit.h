@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Operations out: what core mm did, in the order in which it did it. */
-#ifndef REFOLD_REPLAY_TRACKER_EMIT_H
-#define REFOLD_REPLAY_TRACKER_EMIT_H
+#ifndef REFOLD_REPLAY_TRACKER_GROUND_EMIT_H
+#define REFOLD_REPLAY_TRACKER_GROUND_EMIT_H
 
 #include "engine/ops.h"
-#include "replay/tracker/tracked_mm.h"
+#include "replay/tracker/ground/tracked_mm.h"
 
 struct rf_record;
 struct rf_tracker;
