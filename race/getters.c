@@ -5,17 +5,6 @@
  */
 #include "race/scene.h"
 
-const struct race_name race_getters[RACE_NR_GETTERS] = {
-	[RACE_GET_ONE] = { "one", "one load" },
-	[RACE_GET_ALL] = { "all", "A/D of all entries, unchecked" },
-	[RACE_GET_EARLY] = { "early", "entries until A and D are known, unchecked" },
-	[RACE_GET_CHECKED] = { "checked", "A/D of all entries; starts again if one does not fit" },
-	[RACE_GET_CHECKED_EARLY] = { "checked-early", "entries until A and D are known; starts again if one does not fit" },
-	[RACE_GET_BOUNDED] = { "bounded", "as checked, but gives up A/D after some passes" },
-	[RACE_GET_TORN] = { "torn", "wrong: the page of one load, all else of another" },
-	[RACE_GET_NOTHING] = { "nothing", "wrong: no second read" },
-};
-
 static bool stops_early(enum race_getter getter)
 {
 	return getter == RACE_GET_EARLY || getter == RACE_GET_CHECKED_EARLY;

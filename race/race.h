@@ -35,7 +35,7 @@ enum race_reader {
 	RACE_NR_READERS
 };
 
-/* How an entry of a folded block is read, load by load; race_getters[] has a row for each. */
+/* How an entry of a folded block is read, load by load: getters.c. */
 enum race_getter {
 	RACE_GET_ONE,		/* one load: norecency, or a getter that does not gather */
 	RACE_GET_ALL,		/* ptep_get(): gathers A/D from all entries, checks nothing */
@@ -68,7 +68,6 @@ struct race_name {
 
 extern const struct race_name race_writers[RACE_NR_WRITERS];
 extern const struct race_name race_readers[RACE_NR_READERS];
-extern const struct race_name race_getters[RACE_NR_GETTERS];
 
 /* ---- what is checked ------------------------------------------------------ */
 

@@ -12,8 +12,6 @@
 #include "traces/reader.h"
 
 #define WINDOW_BYTES (256u << 10)
-#define SKIPPABLE_MASK 0xfffffff0u
-#define SKIPPABLE_MAGIC 0x184d2a50u
 #define ZSTD_HEADER_BYTES 18		/* at most */
 
 const u8 *window_at(struct window *window, u64 offset, size_t wanted, size_t *available)

@@ -15,16 +15,6 @@ extern const struct arch_huge_size arm64_huge_sizes[];
 
 /* ---- tlbflush.c ---- */
 
-/* All that one flush call issues. */
-struct arm64_flush_cost {
-	u64 tlbi_va, tlbi_range, tlbi_asid, tlbi_repeat, tlbi_local, tlbi_walk, pages;
-	u64 dsb_ishst, dsb_ish, dsb_nsh;
-};
-
-/* Pure: the cost of a flush (NULL: flush_tlb_mm) under these knobs. Also says what another CPU would pay. */
-void arm64_flush_cost(const struct arch_knobs *knobs, const struct arch_geometry *geometry,
-		      const struct arch_flush *flush, struct arm64_flush_cost *cost);
-
 void arm64_flush_tlb_range(struct arch_mm *mm, const struct arch_flush *flush);
 void arm64_flush_tlb_mm(struct arch_mm *mm);
 void arm64_tlb_flush(struct arch_mm *mm, const struct arch_flush *flush, bool fullmm, bool freed_tables);

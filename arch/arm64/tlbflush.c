@@ -13,8 +13,14 @@
 /* FEAT_LPA2: the base of a range instruction is in units of 64K. */
 #define LPA2_RANGE_ALIGN 0x10000
 
+/* All that one flush call issues. */
+struct flush_cost {
+	u64 tlbi_va, tlbi_range, tlbi_asid, tlbi_repeat, tlbi_local, tlbi_walk, pages;
+	u64 dsb_ishst, dsb_ish, dsb_nsh;
+};
+
 /* __tlbi_sync_s1ish(): completion, and what the repeat-TLBI erratum's newer work-around adds to it. */
-static void cost_sync(const struct arch_knobs *knobs, struct arm64_flush_cost *cost)
+static void cost_sync(const struct arch_knobs *knobs, struct flush_cost *cost)
 {
 	cost->dsb_ish++;
 	if (knobs->repeat_tlbi == REPEAT_TLBI_NEW) {
@@ -24,7 +30,7 @@ static void cost_sync(const struct arch_knobs *knobs, struct arm64_flush_cost *c
 }
 
 /* Every TLBI for a user ASID is also issued for its kernel half under KPTI; the old erratum form repeats each. */
-static void cost_repeats(const struct arch_knobs *knobs, bool local, struct arm64_flush_cost *cost)
+static void cost_repeats(const struct arch_knobs *knobs, bool local, struct flush_cost *cost)
 {
 	u64 issued;
 
@@ -38,7 +44,7 @@ static void cost_repeats(const struct arch_knobs *knobs, bool local, struct arm6
 	}
 }
 
-static void cost_mm(const struct arch_knobs *knobs, struct arm64_flush_cost *cost)
+static void cost_mm(const struct arch_knobs *knobs, struct flush_cost *cost)
 {
 	cost->dsb_ishst = 1;
 	cost->tlbi_asid = 1;
@@ -63,7 +69,7 @@ static bool range_exceeds_limit(const struct arch_knobs *knobs, const struct arc
 
 /* __flush_tlb_range_op(): from the largest scale down, an odd page last. */
 static void cost_range_op(const struct arch_knobs *knobs, const struct arch_geometry *geometry, u64 start, u64 pages,
-			  u64 stride, struct arm64_flush_cost *cost)
+			  u64 stride, struct flush_cost *cost)
 {
 	u64 stride_pages = stride >> geometry->page_shift, units;
 	int scale = 3;
@@ -89,8 +95,9 @@ static void cost_range_op(const struct arch_knobs *knobs, const struct arch_geom
 	}
 }
 
-void arm64_flush_cost(const struct arch_knobs *knobs, const struct arch_geometry *geometry,
-		      const struct arch_flush *flush, struct arm64_flush_cost *cost)
+/* The cost of a flush (NULL: flush_tlb_mm) under these knobs. Also says what another CPU would pay. */
+static void count_cost(const struct arch_knobs *knobs, const struct arch_geometry *geometry,
+		       const struct arch_flush *flush, struct flush_cost *cost)
 {
 	bool local;
 	u64 start, end;
@@ -125,7 +132,7 @@ void arm64_flush_cost(const struct arch_knobs *knobs, const struct arch_geometry
 		cost_sync(knobs, cost);
 }
 
-static void account(struct arch_counters *c, const struct arm64_flush_cost *cost)
+static void account(struct arch_counters *c, const struct flush_cost *cost)
 {
 	c->tlbi += cost->tlbi_va + cost->tlbi_range + cost->tlbi_asid + cost->tlbi_repeat;
 	c->tlbi_va += cost->tlbi_va;
@@ -143,11 +150,11 @@ static void account(struct arch_counters *c, const struct arm64_flush_cost *cost
 
 static void flush_call(struct arch_mm *mm, const struct arch_flush *flush)
 {
-	struct arm64_flush_cost cost;
+	struct flush_cost cost;
 
 	if (unlikely(mm->observer))
 		mm->observer->flush(mm->observer, flush);
-	arm64_flush_cost(mm->knobs, mm->geometry, flush, &cost);
+	count_cost(mm->knobs, mm->geometry, flush, &cost);
 	account(mm->counters, &cost);
 	mm->counters->flush_calls++;
 }
@@ -195,7 +202,7 @@ void arm64_tlbbatch_add_pending(struct arch_mm *mm, u64 addr, unsigned int nr)
 
 void arm64_tlbbatch_flush(struct arch_mm *mm)
 {
-	struct arm64_flush_cost cost = { 0 };
+	struct flush_cost cost = { 0 };
 
 	cost_sync(mm->knobs, &cost);
 	account(mm->counters, &cost);

@@ -42,7 +42,6 @@ struct rf_tracees {
 struct rf_tracee *rf_tracee_find(struct rf_tracees *tracees, pid_t tid);
 /* The same by the number that caller, a thread maybe in another PID namespace, calls it by. */
 struct rf_tracee *rf_tracee_find_as(struct rf_tracees *tracees, pid_t caller, pid_t tid);
-struct rf_traced_process *rf_traced_process_find(struct rf_tracees *tracees, pid_t pid);
 /*
  * The thread that has just reported a stop, known or new. A report of an exited or unknown leader of a living
  * process means that another of its threads has executed a program and taken over the leader's id. NULL: out of

@@ -149,13 +149,6 @@ bool rmap_is_mapped(const struct world *world, u64 pfn)
 	return page && page->mm;
 }
 
-bool rmap_is_shared(const struct world *world, u64 pfn)
-{
-	const struct world_page *page = world_page_find(world, pfn);
-
-	return page && page->mm && page->next;
-}
-
 void folio_set(struct world *world, u64 pfn, u32 order)
 {
 	struct world_page *page;

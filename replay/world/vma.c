@@ -168,7 +168,8 @@ struct world_vma *world_vma_load(struct world *world, struct world_mm *mm, const
 	return world_vma_insert(world, mm, &vma);
 }
 
-void world_vma_split(struct world *world, struct world_mm *mm, u64 addr)
+/* Make addr a boundary. */
+static void world_vma_split(struct world *world, struct world_mm *mm, u64 addr)
 {
 	struct world_vma *vma, upper;
 	u32 index;

@@ -68,7 +68,7 @@ void world_set_out_of_memory(struct world *world)
 	world->out_of_memory = true;
 }
 
-void *world_calloc(struct world *world, size_t nr, size_t size)
+static void *world_calloc(struct world *world, size_t nr, size_t size)
 {
 	void *memory = calloc(nr, size);
 
@@ -189,11 +189,6 @@ struct world_mm *world_mm(const struct world *world, u32 id)
 	return id < world->nr_mms ? world->mms[id] : NULL;
 }
 
-u32 world_nr_mms(const struct world *world)
-{
-	return world->nr_mms;
-}
-
 static void release_pte(struct world *world, struct world_mm *mm, u64 vpn, world_pte pte)
 {
 	if (world_pte_mapped(pte))
@@ -202,7 +197,8 @@ static void release_pte(struct world *world, struct world_mm *mm, u64 vpn, world
 		slot_put(world, (u32)world_pte_pfn(pte));
 }
 
-void world_mm_clear(struct world *world, struct world_mm *mm)
+/* Drop every entry and VMA. */
+static void world_mm_clear(struct world *world, struct world_mm *mm)
 {
 	for (u32 i = 0; i < mm->leaves.size; i++) {
 		struct world_leaf *leaf = mm->leaves.slots[i].value;
@@ -290,11 +286,6 @@ void world_set_flags(struct world_mm *mm, u64 vpn, u64 set, u64 clear)
 
 	if (leaf && leaf->ptes[vpn % WORLD_LEAF_PTES])
 		leaf->ptes[vpn % WORLD_LEAF_PTES] = (leaf->ptes[vpn % WORLD_LEAF_PTES] & ~clear) | set;
-}
-
-bool world_has_leaf(struct world_mm *mm, u64 vpn)
-{
-	return leaf_find(mm, vpn / WORLD_LEAF_PTES) != NULL;
 }
 
 bool world_range_none(struct world_mm *mm, u64 vpn, u64 nr)

@@ -163,9 +163,6 @@ void world_set_out_of_memory(struct world *world);
 
 struct world_mm *world_mm_new(struct world *world);
 struct world_mm *world_mm(const struct world *world, u32 id);	/* NULL: gone */
-u32 world_nr_mms(const struct world *world);
-/* Drop every entry and VMA. */
-void world_mm_clear(struct world *world, struct world_mm *mm);
 void world_mm_free(struct world *world, struct world_mm *mm);
 
 world_pte world_get(struct world_mm *mm, u64 vpn);
@@ -173,7 +170,6 @@ world_pte world_get(struct world_mm *mm, u64 vpn);
 world_pte world_set(struct world *world, struct world_mm *mm, u64 vpn, world_pte pte);
 /* Change flags of the entry at vpn only. */
 void world_set_flags(struct world_mm *mm, u64 vpn, u64 set, u64 clear);
-bool world_has_leaf(struct world_mm *mm, u64 vpn);
 bool world_range_none(struct world_mm *mm, u64 vpn, u64 nr);
 
 /* Each entry of [start, end) that is not none; the callback may change or clear it. Order only within a leaf. */
@@ -197,8 +193,6 @@ struct world_vma *world_vma_next(struct world_mm *mm, u64 addr, u32 *index);
 struct world_vma *world_vma_insert(struct world *world, struct world_mm *mm, const struct world_vma *vma);
 /* The same for what the kernel itself keeps apart: it must differ in something we do not see. */
 struct world_vma *world_vma_load(struct world *world, struct world_mm *mm, const struct world_vma *vma);
-/* Make addr a boundary. */
-void world_vma_split(struct world *world, struct world_mm *mm, u64 addr);
 void world_vma_remove(struct world *world, struct world_mm *mm, u64 start, u64 end);
 bool world_vma_overlaps(struct world_mm *mm, u64 start, u64 end);
 void world_vma_set_flags(struct world *world, struct world_mm *mm, u64 start, u64 end, u16 set, u16 clear);
@@ -214,7 +208,6 @@ void rmap_remove(struct world *world, u64 pfn, struct world_mm *mm, u64 vpn);
 /* Where pfn is mapped, copied to an array that lives until the next call. */
 size_t rmap_collect(struct world *world, u64 pfn, const struct world_map **maps);
 bool rmap_is_mapped(const struct world *world, u64 pfn);
-bool rmap_is_shared(const struct world *world, u64 pfn);
 void folio_set(struct world *world, u64 pfn, u32 order);	/* the folio that starts at pfn */
 u32 folio_order(const struct world *world, u64 pfn);
 static inline u64 folio_head(u64 pfn, u32 order)
@@ -295,7 +288,6 @@ struct world {
 
 /* nr objects at once, for a pool to cut up; freed with the world. */
 void *world_slab(struct world *world, size_t nr, size_t size);
-void *world_calloc(struct world *world, size_t nr, size_t size);
 /* Make *array hold at least need elements; false (and out of memory) if that fails. */
 bool world_grow(struct world *world, void **array, size_t element, u32 *size, u64 need);
 
