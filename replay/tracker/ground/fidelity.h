@@ -51,9 +51,7 @@
 	X(rss_without_alloc, "An RSS counter that grew where nothing was allocated.") \
 	X(alloc_of_mapped, "A page allocated that was mapped.") \
 	X(free_of_mapped, "A page freed that was mapped.") \
-	X(unknown_mm, "A record of an address space that no record began.") \
 	X(unknown_task, "A task with faults whose address space was never known.") \
-	X(migration_unknown, "A migration of a page that was not known.") \
 	X(collapse_without_alloc, "A collapse into a huge page that nobody had allocated.") \
 	X(rss_order_mismatch, "An RSS counter that grew by another number of pages than the folio has, in a fault.") \
 	X(file_mismatch, "A fault on another file than is mapped there.") \
