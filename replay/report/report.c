@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The report as JSON. Keys are the names that arch/counters.h, engine/stats.h and replay/tracker/fidelity.h give their
- * counters: a counter added there is in the report, and in refold-report(5)'s schema by its test.
+ * The report as JSON. Keys are the names that arch/counters.h, engine/stats.h and replay/tracker/ground/fidelity.h give
+ * their counters: a counter added there is in the report, and in refold-report(5)'s schema by its test.
  */
 #include <errno.h>
 #include <stdlib.h>

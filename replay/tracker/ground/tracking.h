@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The tracker's own state. What happens in the world is told by records to the stories (stories/), which change it by
- * effects (effects/); both stand on what is declared beside this: tasks, records in, operations out.
+ * effects (effects/); both stand on this ground: tasks, records in, operations out.
  */
 #ifndef REFOLD_REPLAY_TRACKER_GROUND_TRACKING_H
 #define REFOLD_REPLAY_TRACKER_GROUND_TRACKING_H
