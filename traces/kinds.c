@@ -16,7 +16,7 @@ int main(void)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		printf(kinds[i].fields[0] ? "| %u | `%s` | `%s` |\n" : "| %u | `%s` | %s |\n", kinds[i].number, kinds[i].name,
-		       kinds[i].fields);
+		printf(kinds[i].fields[0] ? "| %u | `%s` | `%s` |\n" : "| %u | `%s` | %s |\n", kinds[i].number,
+		       kinds[i].name, kinds[i].fields);
 	return 0;
 }
