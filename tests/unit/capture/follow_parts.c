@@ -117,9 +117,12 @@ static void catch(int signal)
 /* Handlers run, job control works as seen by the parent, fatal signals are told as such. */
 static int part_signals(void)
 {
-	int status, ok = 0;
+	int status, ok = 0, seen[2];
+	char byte = 0;
 	pid_t pid;
 
+	if (pipe(seen))
+		return 1;
 	signal(SIGUSR1, catch);
 	for (int i = 0; i < 100; i++)
 		raise(SIGUSR1);
@@ -128,15 +131,19 @@ static int part_signals(void)
 	if (!pid) {
 		setpgid(0, 0);		/* in an orphaned group SIGTSTP would do nothing */
 		raise(SIGSTOP);
-		raise(SIGTSTP);
+		/* A stop takes back that it was continued, if nobody has seen that yet. */
+		if (read(seen[0], &byte, 1) == 1)
+			raise(SIGTSTP);
 		abort();
 	}
 	for (int i = 0; i < 2; i++) {
 		ok += waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status);
 		nap(30);
 		kill(pid, SIGCONT);
-		if (i == 0)
+		if (i == 0) {
 			ok += waitpid(pid, &status, WCONTINUED) == pid && WIFCONTINUED(status);
+			ok += write(seen[1], &byte, 1) == 1;
+		}
 	}
 	waitpid(pid, &status, 0);
 	ok += WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
@@ -149,7 +156,7 @@ static int part_signals(void)
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
 	ok += WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-	return ok == 6 ? 0 : 1;
+	return ok == 7 ? 0 : 1;
 }
 
 /* TRACEME, then an exec and a system call seen by the nested tracer. */
