@@ -68,8 +68,9 @@ void fault_guessed(struct task_fault *fault, world_pte replaced)
 	fault->replaced = replaced;
 }
 
-void fault_copied(struct task_fault *fault, world_pte replaced, u64 pfn)
+void fault_copied(struct task_fault *fault, world_pte replaced, u64 pfn, u64 time)
 {
+	fault->copied_at = time;
 	fault->stage = FAULT_COPIED;
 	fault->replaced = replaced;
 	fault->copied_pfn = pfn;
@@ -85,14 +86,6 @@ void fault_over(struct task *task)
 {
 	fault_placed(task);
 	task->fault.stage = FAULT_NONE;
-}
-
-void fault_follows(struct task *task, const struct task_fault *fault)
-{
-	task->fault = *fault;
-	fault_found_none(&task->fault);
-	if (fault->wait == WAIT_COUNTED)
-		task->mm->deferred++;
 }
 
 /* ---- system calls --------------------------------------------------------------- */

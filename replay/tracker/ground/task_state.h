@@ -49,6 +49,7 @@ struct task_fault {
 	u32 reads;		/* pages added to the cache since */
 	u32 file;
 	world_pte replaced;	/* what guess or COW replaced, in case it was neither */
+	u64 copied_at;		/* when the page of the COW was allocated */
 	u64 copied_pfn;
 };
 
@@ -81,12 +82,10 @@ void fault_placed(struct task *task);
 /* What it does is applied: as the records tell, as a guess that replaced an entry, as a COW into pfn, as a swap-in. */
 void fault_applied(struct task_fault *fault);
 void fault_guessed(struct task_fault *fault, world_pte replaced);
-void fault_copied(struct task_fault *fault, world_pte replaced, u64 pfn);
+void fault_copied(struct task_fault *fault, world_pte replaced, u64 pfn, u64 time);
 void fault_swapped_in(struct task_fault *fault);
 /* The task goes on. */
 void fault_over(struct task *task);
-/* It turns out to have begun in the address space that the task is in now. */
-void fault_follows(struct task *task, const struct task_fault *fault);
 
 /* ---- a system call, from entry to return ---- */
 

@@ -13,6 +13,8 @@
 
 /* An allocation this soon after a fault is the fault's, unless the page was the task's alone. */
 #define COPY_NS 200000
+/* If others had the page when the fault began, and have gone since: the fault waits no longer for a page of its own. */
+#define CONTENDED_NS 10000000
 
 /*
  * wp_page_copy() goes on with an RSS change (of what was not anonymous) and the flush of ptep_clear_flush(), where
@@ -90,7 +92,9 @@ bool is_contended(struct rf_tracker *tracker, const struct task *task)
 	for (u32 i = 0; i < tracker->tasks.size; i++) {
 		const struct task *other = tracker->tasks.slots[i].value;
 
+		/* It allocates the copy, then lets go of the page. */
 		if (other && other != task && other->fault.stage == FAULT_COPIED &&
+		    tracker->time - other->fault.copied_at < COPY_NS &&
 		    world_pte_pfn(other->fault.replaced) == world_pte_pfn(pte))
 			return true;
 	}
@@ -103,7 +107,7 @@ bool is_copied(struct rf_tracker *tracker, const struct task *task, world_pte ol
 		return is_flushed(tracker, task, old);
 	if (old & WORLD_EXCLUSIVE)
 		return false;
-	if (task->fault.contended)
+	if (!is_reusable(tracker, task->mm, old))
 		return true;
-	return tracker->time - task->fault.time < COPY_NS || !is_reusable(tracker, task->mm, old);
+	return tracker->time - task->fault.time < (task->fault.contended ? CONTENDED_NS : COPY_NS);
 }

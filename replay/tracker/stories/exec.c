@@ -7,6 +7,7 @@
 #include "engine/ops.h"
 #include "replay/tracker/effects/address_space.h"
 #include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/stream.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/fault.h"
@@ -127,19 +128,79 @@ void exec_switch(struct rf_tracker *tracker, struct task *task)
 		guess_stack(tracker, task);
 }
 
-/*
- * Without sched_prepare_exec and side band the first RSS change of the new address space tells that it is in place; the
- * fault it belongs to began there, not in the old one.
- */
-void exec_enter(struct rf_tracker *tracker, struct task *task)
-{
-	struct task_fault fault = task->fault;
+struct exec_scan {
+	u32 tid;
+	u64 fault;		/* number of the record that opened its last fault, 0: none */
+	u64 vpn;
+};
 
-	if (fault.stage == FAULT_OPEN)
-		fault_drop(task);
+/* What the record says of the task's last fault: not remote, and not one tried again. */
+static void scan_fault(const struct rf_tracker *tracker, struct exec_scan *scan, const struct rf_record *record,
+		       u64 number)
+{
+	u64 vpn = vpn_of(tracker, record->f[0]);
+
+	if (record->f[1] & RF_FAULT_REMOTE)
+		scan->fault = 0;
+	else if (!scan->fault || scan->vpn != vpn)
+		scan->fault = number;
+	scan->vpn = vpn;
+}
+
+/*
+ * Where the new address space is in place no record tells but sched_prepare_exec and the side band. Without them an RSS
+ * change of the current address space does, if it bears the number of the one that the arguments went to; the fault it
+ * belongs to, of the ELF loader, began there as well. What comes before it is the old one's.
+ */
+void find_exec_point(struct rf_tracker *tracker, struct task *task)
+{
+	struct exec_scan scans[2] = { { .tid = task->tid }, { .tid = task->pid ? task->pid : task->tid } };
+	const struct rf_record *record;
+	u64 mm_id = ~0ull;
+
+	task->exec_at = 0;
+	for (size_t i = 0; (record = look_ahead(tracker, i)); i++) {
+		u64 number = tracker->record + 1 + i;
+		struct exec_scan *scan = record->tid == scans[0].tid ? &scans[0] : &scans[1];
+		struct task *task_then;
+
+		if (record->tid != scan->tid)
+			continue;
+		if (record->kind == RF_MMAP2 || record->kind == RF_EXEC ||
+		    (record->kind == RF_SYS_RET && scan == &scans[0]))
+			return;
+		if (record->kind == RF_FAULT)
+			scan_fault(tracker, scan, record, number);
+		if (record->kind != RF_RSS_STAT)
+			continue;
+		if (!record->f[1]) {
+			scan->fault = 0;
+			if (mm_id == ~0ull && record->f[2] == RF_RSS_ANON && !mm_by_id(tracker, (u32)record->f[0]))
+				mm_id = record->f[0];
+			continue;
+		}
+		if (record->f[0] != mm_id)
+			continue;
+		task_then = task_get(tracker, scan->tid);
+		if (!task_then)
+			return;
+		task_then->exec_at = scan->fault ? scan->fault : number;
+		if (task_then != task)
+			task_then->exec_from = task->tid;	/* de_thread() comes before */
+		return;
+	}
+}
+
+void exec_arrives(struct rf_tracker *tracker, struct task *task)
+{
+	struct task *from = task->exec_from ? task_find(tracker, task->exec_from) : task;
+
+	task->exec_at = 0;
+	if (!from || !from->exec.building)
+		return;
+	from->exec.due = true;
+	exec_take_over(tracker, task);
 	exec_switch(tracker, task);
-	if (fault.stage == FAULT_OPEN && task->mm)
-		fault_follows(task, &fault);
 }
 
 void exec_take_over(struct rf_tracker *tracker, struct task *task)

@@ -13,7 +13,10 @@ struct task;
 void exec_take_over(struct rf_tracker *tracker, struct task *task);
 /* exec_mmap(): leave the old address space for the one built so far. */
 void exec_switch(struct rf_tracker *tracker, struct task *task);
-void exec_enter(struct rf_tracker *tracker, struct task *task);
+/* An exec begins: foresee which record is the first about its new address space, task->exec_at. */
+void find_exec_point(struct rf_tracker *tracker, struct task *task);
+/* The record in progress is that one. */
+void exec_arrives(struct rf_tracker *tracker, struct task *task);
 void exec_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 void place_stack(struct rf_tracker *tracker, struct task *task, const struct world_vma *vma);
 /* MMAP2 and SNAP_VMA have the same fields. */

@@ -9,6 +9,7 @@
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/call.h"
+#include "replay/tracker/stories/exec.h"
 #include "replay/tracker/stories/handlers.h"
 
 /*
@@ -55,6 +56,8 @@ void on_fault(struct rf_tracker *tracker, struct task *task, struct rf_record re
 	u16 flags = (u16)record.f[1];
 	struct task_fault *fault = &task->fault;
 
+	if (tracker->record == task->exec_at)
+		exec_arrives(tracker, task);
 	if (task->mm && is_repeated(fault, vpn, flags)) {
 		fault_applied(fault);
 		fault_none(tracker, task);

@@ -11,8 +11,6 @@ struct task;
 /* ---- settle.c ---- */
 
 void fault_none(struct rf_tracker *tracker, struct task *task);
-/* Forget an open fault that changed nothing yet. */
-void fault_drop(struct task *task);
 /* The task goes on: what its open fault did is final. */
 void fault_close(struct rf_tracker *tracker, struct task *task);
 /* Decide open faults of all threads: a window begins or ends, and what happened before belongs before. */

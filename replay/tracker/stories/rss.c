@@ -26,7 +26,7 @@ static struct tracked_mm *rss_mm(struct rf_tracker *tracker, struct task *task, 
 		exec_take_over(tracker, task);
 	mm = mm_by_id(tracker, mm_id);
 	/* exec_mmap() is done: the new one is current, or the old one is being unmapped. */
-	if (task->exec.due && mm && mm == (curr ? task->exec.mm : task->mm))
+	if (mm && (curr ? mm == task->exec.mm : task->exec.due && mm == task->mm))
 		exec_switch(tracker, task);
 	else if (task->exec.due && curr && mm != task->mm)
 		return NULL;
@@ -127,6 +127,8 @@ void on_rss_stat(struct rf_tracker *tracker, struct task *task, struct rf_record
 
 	if (record.f[2] >= RF_RSS_MEMBERS)
 		return;
+	if (tracker->record == task->exec_at)
+		exec_arrives(tracker, task);
 	mm = rss_mm(tracker, task, (u32)record.f[0], curr);
 	if (!mm)
 		return;
@@ -140,9 +142,6 @@ void on_rss_stat(struct rf_tracker *tracker, struct task *task, struct rf_record
 		exec_page(tracker, task, member, delta);
 		return;
 	}
-	/* It is the task's own by now, which no record told. */
-	if (mm == task->exec.mm)
-		exec_enter(tracker, task);
 	if (!mm->known)
 		return;
 	/* With threads, the percpu counters of several changes add up: the allocation tells this one. */

@@ -166,11 +166,6 @@ static void settle(struct rf_tracker *tracker, struct task *task)
 	tracker->cause.began = began;
 }
 
-void fault_drop(struct task *task)
-{
-	fault_over(task);
-}
-
 void fault_close(struct rf_tracker *tracker, struct task *task)
 {
 	struct task_fault *fault = &task->fault;

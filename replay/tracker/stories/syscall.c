@@ -61,6 +61,7 @@ void on_call(struct rf_tracker *tracker, struct task *task, struct rf_record rec
 		if (task->exec.mm)
 			world_mm_free(tracker->world, &task->exec.mm->world);
 		task->exec.mm = tracked_mm_new(tracker->world);
+		find_exec_point(tracker, task);
 		break;
 	case RF_SYS_CLONE:
 		find_fork_point(tracker, task);
