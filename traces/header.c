@@ -61,6 +61,16 @@ json_t *rf_header_get(const json_t *header, enum rf_header_key key)
 	return is_of_type(value, keys[key].type) ? value : NULL;
 }
 
+bool rf_clock_is_nanoseconds(const char *name)
+{
+	static const char *const others[] = { "counter", "uptime", "x86-tsc", "ppc-tb", "s390-tod" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (!strcmp(name, others[i]))
+			return false;
+	return true;
+}
+
 char *rf_header_text(const json_t *header)
 {
 	return json_dumps(header, JSON_SORT_KEYS | JSON_COMPACT);

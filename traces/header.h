@@ -60,6 +60,9 @@ void rf_header_set_truth(json_t *header, enum rf_header_key key, bool value);
 /* The value of a key, borrowed; NULL where it is absent or of another type. */
 json_t *rf_header_get(const json_t *header, enum rf_header_key key);
 
+/* Does a clock of tracefs count nanoseconds? counter, uptime and those of a CPU (x86-tsc, ...) count something else. */
+bool rf_clock_is_nanoseconds(const char *name);
+
 /* Canonical JSON text (sorted keys, no spaces), to be freed; NULL: out of memory. */
 char *rf_header_text(const json_t *header);
 

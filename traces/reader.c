@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "traces/foreign.h"
 #include "traces/reader.h"
 
 #define FORMAT_PREFIX "refold-trace/"
@@ -264,7 +265,7 @@ static int check_format(struct rf_reader *reader, struct rf_error *err)
 static int open_header(struct rf_reader *reader, struct window *window, u64 *data_offset, struct rf_error *err)
 {
 	size_t available, packed, size;
-	const u8 *bytes = window_at(window, 0, 4, &available);
+	const u8 *bytes = window_at(window, 0, RF_FOREIGN_BYTES, &available);
 	const char *why;
 	u8 *text;
 	int ret;
@@ -273,8 +274,11 @@ static int open_header(struct rf_reader *reader, struct window *window, u64 *dat
 		return rf_error_set(err, -EIO, 0, "cannot read: %s", strerror(errno));
 	if (!reader->file_bytes)
 		return rf_error_set(err, -EPROTO, 0, "the file is empty: no trace was written to it");
-	if (available < 4 || load_u32(bytes) != ZSTD_MAGIC)
-		return rf_error_set(err, -EPROTO, 0, "not a Refold trace (a trace starts with a zstd frame)");
+	if (available < 4 || load_u32(bytes) != ZSTD_MAGIC) {
+		why = rf_foreign_file(bytes, min_u64(available, RF_FOREIGN_BYTES));
+		return rf_error_set(err, -EPROTO, 0, "not a Refold trace, but %s",
+				    why ? why : "something else (a trace starts with a zstd frame)");
+	}
 	text = unpack_small(window, 0, HEADER_UNPACKED_MAX, &packed, &size, &why);
 	if (!text)
 		return rf_error_set(err, -EBADMSG, 0,

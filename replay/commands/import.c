@@ -21,8 +21,12 @@ static int import(const struct rf_import_options *options)
 {
 	struct rf_import_result result;
 	struct rf_error err = { 0 };
-	int ret = rf_import(options, &result, &err);
+	int ret;
 
+	if (options->machine && !rf_import_machine(options->machine))
+		return rf_command_usage("import", "--arch %s: no machine that can be replayed; aarch64, x86_64, riscv64, "
+					"ppc64le and loongarch64 can", options->machine);
+	ret = rf_import(options, &result, &err);
 	for (u32 i = 0; i < result.nr_warnings; i++)
 		fprintf(stderr, "refold: %s: warning: %s\n", options->input, result.warnings[i]);
 	if (result.lost)

@@ -178,6 +178,18 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 	return arguments->nr_policies ? 0 : add_policies(arguments, DEFAULT_POLICIES);
 }
 
+/* Imports were once made of any clock; what is close in time is told apart by time. */
+static int check_clock(const char *path, const struct rf_reader *reader)
+{
+	const char *clock = rf_reader_header_string(reader, RF_HEADER_CLOCK, "unknown");
+
+	if (rf_clock_is_nanoseconds(clock))
+		return RF_EXIT_DONE;
+	fprintf(stderr, "refold: %s: its times are of clock %s, which does not count nanoseconds: record again with "
+		"clock mono\n", path, clock);
+	return RF_EXIT_FAILED;
+}
+
 /*
  * Open every trace once: what cannot be read is told now, but for a damaged one, which gets a report. A policy may have
  * larger pages than a trace, and the report says what that leaves open; it cannot have smaller ones, because nothing
@@ -187,7 +199,7 @@ static int check_traces(const struct arguments *arguments, u64 *total_records)
 {
 	struct rf_reader *reader;
 	struct rf_error err;
-	int trace, policy;
+	int trace, policy, code;
 	u64 page_size;
 
 	for (trace = 0; trace < arguments->nr_traces; trace++) {
@@ -198,7 +210,10 @@ static int check_traces(const struct arguments *arguments, u64 *total_records)
 			return rf_command_error(arguments->traces[trace], &err);
 		*total_records += rf_reader_summary(reader)->records;
 		page_size = rf_reader_header_u64(reader, RF_HEADER_PAGE_SIZE, 4096);
+		code = check_clock(arguments->traces[trace], reader);
 		rf_reader_close(reader);
+		if (code != RF_EXIT_DONE)
+			return code;
 		for (policy = 0; policy < arguments->nr_policies; policy++)
 			if (1ull << arguments->policies[policy].geometry.page_shift < page_size)
 				return rf_command_usage("replay",
@@ -312,10 +327,16 @@ static int write_report(const struct arguments *arguments, FILE *output, const j
 	return code;
 }
 
-static int check_loss(const struct arguments *arguments, const json_t *report)
+static int check_result(const struct arguments *arguments, const json_t *report)
 {
 	u64 lost = json_integer_value(json_object_get(json_object_get(report, "trace"), "lost_events"));
+	const char *nothing = rf_report_nothing(report);
 
+	if (nothing) {
+		fprintf(stderr, "refold: %s: nothing was replayed: %s\n",
+			arguments->nr_traces == 1 ? arguments->traces[0] : "all traces", nothing);
+		return RF_EXIT_FAILED;
+	}
 	if (!arguments->limited || lost <= arguments->max_loss)
 		return RF_EXIT_DONE;
 	fprintf(stderr, "refold: %llu events were lost, --max-loss allows %llu; record again with a larger buffer\n",
@@ -353,7 +374,7 @@ static int replay(const struct arguments *arguments, struct outputs *outputs, u6
 	report = rf_report_build(&parts, &results);
 	written = write_report(arguments, outputs->report, report);
 	if (code == RF_EXIT_DONE)
-		code = check_loss(arguments, report);
+		code = check_result(arguments, report);
 	json_decref(report);
 	rf_results_free(&results);
 	return written == RF_EXIT_DONE ? code : written;

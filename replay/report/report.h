@@ -37,6 +37,9 @@ void rf_report_add_parts(const struct rf_report_parts *parts, const char *path, 
 json_t *rf_report_build(const struct rf_report_parts *parts, const struct rf_results *results);
 
 /* What a reader must know before he believes a number, worst first: an array of sentences, empty if all is well. */
+/* Why nothing was counted, as the rest of a sentence; NULL: something was. */
+const char *rf_report_nothing(const json_t *report);
+
 json_t *rf_report_warnings(const json_t *report);
 
 /* Read a report. NULL with err: not JSON, not a report, or one of a newer schema. */

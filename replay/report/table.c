@@ -314,7 +314,7 @@ void rf_table_write(const json_t *report, FILE *out)
 	const json_t *policies = json_object_get(report, "policies");
 
 	table_head(report, out);
-	if (!json_array_size(policies))
+	if (!json_array_size(policies) || rf_report_nothing(report))
 		return;
 	print_totals(out, policies);
 	print_operations(out, policies);

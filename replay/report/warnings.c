@@ -118,10 +118,13 @@ static void warn_of_anomalies(json_t *list, const json_t *policies)
 
 json_t *rf_report_warnings(const json_t *report)
 {
+	const char *nothing = rf_report_nothing(report);
 	json_t *list = json_array();
 
 	warn_of_damage(list, report);
 	warn_of_losses(list, report);
+	if (nothing)
+		warn(list, "nothing was replayed: %s", nothing);
 	warn_of_poor_fidelity(list, json_object_get(report, "fidelity"));
 	warn_of_anomalies(list, json_object_get(report, "policies"));
 	warn_of_windows(list, report);

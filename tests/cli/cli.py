@@ -180,6 +180,42 @@ class CommandLine(unittest.TestCase):
                 self.assertIn(run.returncode, (1, 3))
                 self.fails(run.returncode, path, run=run)
 
+    def test_files_of_other_tools(self):
+        """What it is, and the command to run next."""
+        report = self.directory / "some-report.json"
+        refold("replay", "-q", self.trace, "-o", report)
+        packet = b"\x0a\x05\x08\x01\x10\x02\x18"
+        for content, *said in (
+                (b"\x17\x08\x44tracing7\0" + bytes(90), "trace.dat", "refold import"),
+                (b"PERFILE2" + bytes(96), "perf.data", "refold-capture"),
+                (b"\x1f\x8b\x08" + bytes(30), "gzip", "gunzip"), (b"\xfd7zXZ\0" + bytes(30), "xz", "unxz"),
+                (b"cpus=2\n          sh-1234  [000] 12345.678901: rss_stat: mm_id=1\n", "trace-cmd report", "trace.dat"),
+                (b"          sh-1234  [000] d..2. 12345.678901: rss_stat: mm_id=1\n", "trace-cmd report", "trace.dat"),
+                (b"sh  1234 [001] 12345.678901: kmem:rss_stat: mm_id=1\n", "perf script", "trace.dat"),
+                (b"# tracer: nop\n#\n", "tracefs", "trace-cmd"), (packet * 6, "Perfetto", "refold-capture"),
+                (report.read_bytes(), "report", "refold diff"), (self.text.encode(), "text", "refold assemble")):
+            path = self.file("other.mmt.zst", content)
+            for command in ("replay", "info", "dump"):
+                self.fails(1, path, "not a Refold trace", *said, run=refold(command, path))
+
+    def test_nothing_to_replay(self):
+        """Why, instead of an empty table; and no success."""
+        head = 'header {"clock":"mono"}\nstream 0 source=task cpu=0\nframe stream=0\n'
+        for records, why in (("", "there is no record"), ("1 tid=5 rss_stat mm_id=1 curr=1 member=1 pages=1\n", "no page faults"),
+                             ("1 tid=5 fault addr=0x1000 flags=0x3\n", "no rss_stat")):
+            path = assemble(head + records, self.directory / "nothing.mmt.zst")
+            run = refold("replay", path)
+            self.assertEqual(run.returncode, 1, run.stderr)
+            self.assertIn(f"{path}: nothing was replayed: ", run.stderr)
+            self.assertIn(why, run.stderr)
+            self.assertIn("nothing was replayed", run.stdout)
+            self.assertNotIn("linux-6.12", run.stdout.partition("\nassumed")[0])
+
+    def test_clock_that_counts_no_time(self):
+        path = assemble(self.text.replace('{"arch"', '{"clock": "counter", "arch"'), self.directory / "counter.mmt.zst")
+        self.assertIn("counter", refold("info", path).stdout)
+        self.fails(1, path, "clock counter", run=refold("replay", path))
+
     def compressed(self, name, content):
         plain = self.file(name + ".plain", content)
         subprocess.run(["zstd", "-q", "-f", "--check", plain, "-o", self.directory / name], check=True)

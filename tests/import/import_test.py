@@ -54,6 +54,8 @@ EVENTS = [
     Event("syscalls", "sys_exit_clone3", 67, ["int __syscall_nr", "long ret"]),
     Event("syscalls", "sys_enter_futex", 68, ["int __syscall_nr", "u64 uaddr", "u64 op"]),
     Event("syscalls", "sys_enter_execve", 69, ["int __syscall_nr", "u64 filename"]),
+    Event("syscalls", "sys_enter_mprotect", 70, ["int __syscall_nr", "u64 start", "u64 len", "u64 prot"]),
+    Event("syscalls", "sys_exit_mprotect", 71, ["int __syscall_nr", "long ret"]),
     Event("pf", "fault", 1700, ["unsigned long __probe_ip", "u64 addr", "u32 flags"]),
     Event("mine", "other_fault", 1701, ["unsigned long __probe_ip", "u64 address", "u32 flags"]),
 ]
@@ -216,7 +218,7 @@ class Import(unittest.TestCase):
     def test_marks(self):
         dat = TraceDat(EVENTS)
         text = "WL BEGIN " + "long/label/" * 5
-        dat.add(0, 1, "rss_stat", 9, mm_id=1, curr=1)
+        dat.add(0, 1, "page_fault_user", 9, address=0x7f0000001234, error_code=7)
         dat.add(0, 2, "print", 9, buf=text + "\n")
         mark, more = self.lines(dat.version_7())["source=task cpu=0"][1:]
         self.assertEqual("".join(re.findall(r'="([^"]*)"', mark + more)), text)
@@ -256,6 +258,7 @@ class Import(unittest.TestCase):
 
     def test_children_of_clone3(self):
         dat = TraceDat(EVENTS)
+        dat.add(0, 9, "page_fault_user", 5, address=0x7f0000001234, error_code=7)
         dat.add(0, 10, "sys_enter_clone3", 5, __syscall_nr=435)         # a thread
         dat.add(0, 11, "sched_process_fork", 5, parent_pid=5, child_pid=6)
         dat.add(0, 12, "sys_exit_clone3", 5, ret=6)
@@ -322,14 +325,6 @@ class Import(unittest.TestCase):
         self.fails(dat.version_7(), 1, "fields addr and flags", options=["--fault-event", "kmem:rss_stat"])
         self.fails(dat.version_7(), 2, "SYSTEM:NAME", options=["--fault-event", "fault"])
 
-    def test_without_faults(self):
-        dat = TraceDat([event for event in EVENTS if event.system not in ("pf", "mine", "exceptions")])
-        dat.add(0, 1, "rss_stat", 5, mm_id=1, curr=1, member=1, size=4096)
-        self.assertIn("page_fault_user was not recorded: no page table can be rebuilt",
-                      self.run_import(dat.version_7()))
-        self.lines(dat.version_7())
-        self.assertEqual(self.header["faults"], "none")
-
     # ---- what cannot be imported ----
 
     def test_of_no_use(self):
@@ -338,6 +333,51 @@ class Import(unittest.TestCase):
         dat.add(0, 1, "sched_switch", 1, prev_pid=1, next_pid=2)
         self.fails(dat.version_7(), 1, "none of its 1 events", "refold-import")
         self.assertFalse(self.output.exists())
+
+    def test_without_essential_events(self):
+        """Not recorded at all; or, as a format alone does not tell, pages that came and went without a fault."""
+        for system, name, missing in (("kmem", "rss_stat", "kmem:rss_stat"),
+                                      ("syscalls", "sys_enter_mprotect", "syscalls:sys_enter_mprotect"),
+                                      ("sched", "sched_process_exec", "sched:sched_process_exec")):
+            dat = self.arm64()
+            dat.events = [event for event in EVENTS if (event.system, event.name) != (system, name)]
+            self.fails(dat.version_7(), 1, "without", missing, "refold-import(1)")
+            self.assertFalse(self.output.exists())
+        for events in (EVENTS, [event for event in EVENTS if event.system not in ("pf", "mine", "exceptions")]):
+            dat = TraceDat(events)
+            dat.add(0, 1, "rss_stat", 5, mm_id=1, curr=1, member=1, size=4096)
+            self.fails(dat.version_7(), 1, "without exceptions:page_fault_user")
+
+    def test_clocks(self):
+        for clock in ("x86-tsc", "counter", "uptime"):
+            self.fails(self.arm64(clock=clock).version_7(), 1, f"clock {clock}", "-C mono")
+            self.fails(self.arm64(clock=clock).version_6(), 1, f"clock {clock}", "-C mono")
+        for clock in ("local", "global", "boot", "tai", "mono_raw", "perf"):
+            self.run_import(self.arm64(clock=clock).version_7())
+
+    def test_clock_converted(self):
+        """trace-cmd record -C tsc2nsec: cycles, and how to make nanoseconds of them; here two of one."""
+        self.run_import(self.arm64(clock="x86-tsc", tsc2nsec=(2 << 10, 10, 0)).version_7())
+        times = re.findall(r"^(\d+) tid=", refold("dump", self.output).stdout, re.MULTILINE)
+        self.assertEqual((min(times), max(times)), ("2000", "4800"))
+
+    def test_machines(self):
+        for said, machine in (("arm64", "aarch64"), ("amd64", "x86_64"), ("riscv64", "riscv64")):
+            self.lines(self.arm64(machine="").version_7(), "--arch", said)
+            self.assertEqual(self.header["arch"], machine)
+        self.fails(self.arm64(machine="").version_7(), 2, "--arch nonsense", "aarch64", options=("--arch", "nonsense"))
+        self.fails(self.arm64().version_7(), 1, "from aarch64", options=("--arch", "x86_64"))
+        self.lines(self.arm64().version_7(), "--arch", "arm64")
+
+    def test_foreign_known(self):
+        """Files of other tools are called what they are, with the command to run next."""
+        self.run_import(self.arm64().version_7())
+        for content, *said in (
+                (self.output.read_bytes(), "zstd", "refold replay"), (b"PERFILE2" + bytes(96), "perf.data"),
+                (b"\x1f\x8b\x08" + bytes(30), "gzip"), (b"\xfd7zXZ\0" + bytes(30), "xz"),
+                (b"cpus=2\n     sh-12  [000] 1.5: rss_stat: mm_id=1\n", "trace-cmd report"),
+                (b"sh  1234 [001] 12345.678901: kmem:rss_stat: mm_id=1\n", "perf script")):
+            self.fails(content, 1, "not a trace.dat", *said)
 
     def test_foreign(self):
         self.fails(b"", 1, "not a trace.dat")

@@ -117,12 +117,14 @@ class Buffer:
 
 
 class TraceDat:
-    def __init__(self, events, machine="aarch64", release="6.12.0-test", page_size=4096, clock="mono", cpus=2):
+    def __init__(self, events, machine="aarch64", release="6.12.0-test", page_size=4096, clock="mono", cpus=2,
+                 tsc2nsec=None):
         self.events, self.machine, self.release = events, machine, release
         self.page_size, self.cpus = page_size, cpus
         self.buffers = [Buffer("", clock, cpus, page_size)]
         self.by_name = {event.name: event for event in events}
         self.endian, self.long_size = 0, 8
+        self.tsc2nsec = tsc2nsec        # (mult, shift, offset)
 
     def add(self, cpu, time, name, tid, /, **values):
         self.buffers[0].add(cpu, time, self.by_name[name], tid, **values)
@@ -136,6 +138,8 @@ class TraceDat:
             yield 5, f"Linux host {self.release} {self.machine}".encode() + b"\0"
         yield 8, struct.pack("<I", self.cpus)
         yield 9, b"3.1.6 test\0"
+        if self.tsc2nsec:
+            yield 14, struct.pack("<IIQ", *self.tsc2nsec)
 
     def header_info(self):
         return b"".join(name + b"\0" + struct.pack("<Q", len(text)) + text.encode()

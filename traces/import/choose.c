@@ -161,6 +161,43 @@ static void warn_of_missing(struct importing *importing)
 		import_warn(importing, "system calls that were not recorded: %s: what they change is missed", calls);
 }
 
+static u64 count_of_kind(const struct importing *importing, u8 kind)
+{
+	u64 count = 0;
+
+	for (size_t i = 0; i < rf_nr_events; i++)
+		if (rf_events[i].kind == kind && importing->rows[i].used)
+			count += count_of(importing, importing->rows[i].format);
+	return count;
+}
+
+/* No format of it in the file, or none that tells enough; or pages came and went without a fault, so it was not on. */
+static bool is_essential_missing(const struct importing *importing, size_t i)
+{
+	const struct import_row *row = &importing->rows[i];
+
+	if (rf_events[i].need != RF_NEED_ESSENTIAL || row->spare || row->replaced)
+		return false;
+	return !row->used || (rf_events[i].kind == RF_FAULT && count_of_kind(importing, RF_RSS_STAT) &&
+			      !count_of_kind(importing, RF_FAULT));
+}
+
+/* What a recording cannot do without: a replay of it would say nothing, or be wrong everywhere. */
+static int check_essential(struct importing *importing, struct rf_error *err)
+{
+	char names[200];
+	struct rf_line line;
+
+	rf_line_begin(&line, names, sizeof(names));
+	for (size_t i = 0; i < rf_nr_events; i++)
+		if (is_essential_missing(importing, i) && !(i && rf_events[i].name == rf_events[i - 1].name))
+			rf_line_add(&line, "%s%s:%s", line.used ? ", " : "", rf_events[i].system, rf_events[i].name);
+	if (!line.used)
+		return 0;
+	return rf_error_set(err, -EPROTO, RF_NO_OFFSET, "without %s a replay would be wrong everywhere: record "
+			    "again, as refold-import(1) says", names);
+}
+
 int import_choose(struct importing *importing, struct rf_error *err)
 {
 	int ret = find_faults(importing, err);
@@ -185,6 +222,8 @@ int import_choose(struct importing *importing, struct rf_error *err)
 		return rf_error_set(err, -EPROTO, RF_NO_OFFSET,
 				    "none of its %llu events tells anything about page tables; refold-import(1) says "
 				    "what to record", (unsigned long long)importing->result->events);
-	warn_of_missing(importing);
-	return 0;
+	ret = check_essential(importing, err);
+	if (!ret)
+		warn_of_missing(importing);
+	return ret;
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The header of an imported trace: that of a live recording as far as a trace.dat tells. */
+#include <string.h>
+
 #include "traces/events/header.h"
 #include "traces/import/importing.h"
 
@@ -15,14 +17,34 @@ static void add_events(json_t *header, const struct importing *importing)
 	}
 }
 
-/* As a live recording names it; "none": nothing tells them. */
+/* Those a backend may stand for: 64 bits, little-endian. */
+const char *rf_import_machine(const char *name)
+{
+	static const struct {
+		const char *name, *machine;
+	} machines[] = {
+		{ "aarch64", "aarch64" }, { "arm64", "aarch64" },
+		{ "x86_64", "x86_64" }, { "x86-64", "x86_64" }, { "amd64", "x86_64" },
+		{ "riscv64", "riscv64" }, { "riscv", "riscv64" },
+		{ "ppc64le", "ppc64le" }, { "ppc64el", "ppc64le" }, { "powerpc64le", "ppc64le" },
+		{ "loongarch64", "loongarch64" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(machines); i++)
+		if (!strcmp(machines[i].name, name))
+			return machines[i].machine;
+	return NULL;
+}
+
+/* As a live recording names it. */
 static const char *fault_source(const struct importing *importing)
 {
+	enum rf_fault_source source = RF_FAULTS_TRACEPOINT;
+
 	for (size_t i = 0; i < rf_nr_events; i++)
-		if (rf_events[i].kind == RF_FAULT && importing->rows[i].used)
-			return rf_fault_sources[rf_events[i].need == RF_NEED_STAND_IN ? RF_FAULTS_KPROBE :
-											RF_FAULTS_TRACEPOINT].name;
-	return "none";
+		if (rf_events[i].kind == RF_FAULT && rf_events[i].need == RF_NEED_STAND_IN && importing->rows[i].used)
+			source = RF_FAULTS_KPROBE;
+	return rf_fault_sources[source].name;
 }
 
 char *import_header(const struct importing *importing)

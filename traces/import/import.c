@@ -21,6 +21,7 @@
 #include <trace-cmd.h>
 #include <unistd.h>
 
+#include "traces/header.h"
 #include "traces/import/importing.h"
 
 #define ZSTD_LEVEL 3
@@ -129,14 +130,29 @@ static int convert_event(struct pass *pass, const struct tep_record *record)
 
 static int describe_machine(struct importing *importing, struct rf_error *err)
 {
-	const char *machine = importing->options->machine ? importing->options->machine : importing->dat.machine;
+	const char *machine = importing->dat.machine;
 
 	if (!*machine)
+		machine = importing->options->machine ? rf_import_machine(importing->options->machine) : NULL;
+	else if (importing->options->machine && strcmp(machine, rf_import_machine(importing->options->machine)))
+		return rf_error_set(err, -EPROTO, RF_NO_OFFSET, "it says that it is from %s: leave out --arch %s",
+				    machine, importing->options->machine);
+	if (!machine)
 		return rf_error_set(err, -EPROTO, RF_NO_OFFSET,
 				    "it does not tell what machine it is from: name that with --arch");
 	rf_kernel_describe(&importing->kernel, importing->dat.release, machine, importing->dat.page_size);
 	importing->decoder = rf_decoder_create(&importing->kernel, err);
 	return importing->decoder ? 0 : -ENOMEM;
+}
+
+/* The order of what happens within microseconds tells things apart: times must be times. */
+static int check_clock(const struct rf_dat *dat, struct rf_error *err)
+{
+	if (rf_clock_is_nanoseconds(dat->clock) || dat->converts_clock)
+		return 0;
+	return rf_error_set(err, -EPROTO, RF_NO_OFFSET, "its times are of clock %s, which does not count nanoseconds: "
+			    "record again with trace-cmd record -C mono%s", dat->clock,
+			    strcmp(dat->clock, "x86-tsc") ? "" : ", or with -C tsc2nsec");
 }
 
 /* What is wrong is the file we write. */
@@ -215,6 +231,8 @@ static int convert(struct importing *importing, struct rf_error *err)
 {
 	int ret = rf_dat_read(importing->options->input, &importing->dat, err);
 
+	if (!ret)
+		ret = check_clock(&importing->dat, err);
 	if (!ret)
 		ret = describe_machine(importing, err);
 	if (!ret)

@@ -11,7 +11,7 @@
 struct rf_import_options {
 	const char *input, *output;
 	const char *fault_event;	/* "SYSTEM:NAME" of a probe on handle_mm_fault(); NULL: find it */
-	const char *machine;		/* as uname -m, for files that do not tell; NULL: the file tells */
+	const char *machine;		/* of rf_import_machine(), for files that do not tell; NULL: the file tells */
 };
 
 #define RF_IMPORT_WARNINGS 32
@@ -26,6 +26,9 @@ struct rf_import_result {
 	u32 nr_warnings;
 	char warnings[RF_IMPORT_WARNINGS][400];	/* what is less than it could be; one line each */
 };
+
+/* A machine as uname -m says it, whatever people call it (arm64, amd64); NULL: none that can be replayed. */
+const char *rf_import_machine(const char *name);
 
 /* -EBADMSG: the file is damaged; -EPROTO: nothing we could import. */
 int rf_import(const struct rf_import_options *options, struct rf_import_result *result, struct rf_error *err);

@@ -17,6 +17,7 @@
 #include <zstd.h>
 
 #include "base/array.h"
+#include "traces/foreign.h"
 
 /* Hostile files must not ask for absurd memory. */
 #define SECTION_MAX (256u << 20)
@@ -29,6 +30,7 @@ enum option {
 	OPTION_UNAME = 5,
 	OPTION_CPUCOUNT = 8,
 	OPTION_VERSION = 9,
+	OPTION_TSC2NSEC = 14,
 	OPTION_FTRACE_EVENTS = 17,
 	OPTION_EVENT_FORMATS = 18,
 };
@@ -235,6 +237,9 @@ static void read_option(struct rf_dat *dat, u64 option, struct piece piece)
 	case OPTION_CLOCK:
 		read_clock(dat, line);
 		break;
+	case OPTION_TSC2NSEC:
+		dat->converts_clock = true;
+		break;
 	case OPTION_UNAME:
 		read_uname(dat, line);
 		break;
@@ -394,6 +399,14 @@ static int read_version_7(struct reading *reading)
 
 /* ---- the file ------------------------------------------------------------------------ */
 
+static int not_a_trace_dat(struct reading *reading)
+{
+	const char *what = rf_foreign_file(reading->file.data, min_u64(reading->file.size, RF_FOREIGN_BYTES));
+
+	return rf_error_set(reading->err, -EPROTO, RF_NO_OFFSET, "not a trace.dat of trace-cmd%s%s",
+			    what ? ", but " : "", what ? what : "");
+}
+
 static int read_file(struct reading *reading)
 {
 	struct piece *file = &reading->file;
@@ -402,7 +415,7 @@ static int read_file(struct reading *reading)
 	u64 big_endian, long_size;
 
 	if (!magic || memcmp(magic, "\x17\x08\x44tracing", 10))
-		return rf_error_set(reading->err, -EPROTO, RF_NO_OFFSET, "not a trace.dat of trace-cmd");
+		return not_a_trace_dat(reading);
 	dat->version = (u32)strtoul(take_string(file), NULL, 10);
 	big_endian = take_number(file, 1);
 	long_size = take_number(file, 1);

@@ -23,6 +23,7 @@ struct rf_dat {
 	char machine[65];	/* as uname -m, empty: not told */
 	char clock[32];		/* empty: not told */
 	bool mixed_clocks;	/* its buffers have several */
+	bool converts_clock;	/* libtracecmd makes nanoseconds of it: trace-cmd -C tsc2nsec */
 	u32 cpus;		/* 0: not told */
 	char tool[65];		/* version of trace-cmd, empty: not told */
 	struct rf_dat_format *formats;
