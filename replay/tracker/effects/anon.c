@@ -11,19 +11,20 @@
 /* How long after another thread's effect a fault on the same entry may still be a loser of the same race. */
 #define RACE_NS 100000
 
-void note_recent(const struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn)
+void note_recent(const struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, u64 nr)
 {
 	if (mm->users < 2)
 		return;
-	mm->reused_vpn[mm->reused_next] = vpn;
-	mm->reused_time[mm->reused_next] = tracker->time;
-	mm->reused_next = (u8)((mm->reused_next + 1) % ARRAY_SIZE(mm->reused_vpn));
+	mm->recent[mm->recent_next].vpn = vpn;
+	mm->recent[mm->recent_next].nr = nr;
+	mm->recent[mm->recent_next].time = tracker->time;
+	mm->recent_next = (u8)((mm->recent_next + 1) % ARRAY_SIZE(mm->recent));
 }
 
 bool was_recent(const struct rf_tracker *tracker, const struct tracked_mm *mm, u64 vpn)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(mm->reused_vpn); i++)
-		if (mm->reused_vpn[i] == vpn && tracker->time - mm->reused_time[i] < RACE_NS)
+	for (size_t i = 0; i < ARRAY_SIZE(mm->recent); i++)
+		if (vpn - mm->recent[i].vpn < mm->recent[i].nr && tracker->time - mm->recent[i].time < RACE_NS)
 			return true;
 	return false;
 }
@@ -61,7 +62,7 @@ void set_anon(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vm
 	for (u64 i = 0; i < nr; i++)
 		world_set(tracker->world, &mm->world, base + i, world_mkpte(WORLD_ANON, pfn + i, flags));
 	vma->anon_vma = true;
-	note_recent(tracker, mm, vpn);
+	note_recent(tracker, mm, base, nr);
 	/* do_cow_fault(), do_huge_zero_wp_pmd(); else do_anonymous_page(). */
 	op = emit(tracker, vma->file || replaces ? RF_OP_FAULT_COW : RF_OP_FAULT_ANON, mm);
 	op->addr = (op->kind == RF_OP_FAULT_COW && !order ? vpn : base) << tracker->page_shift;
@@ -79,7 +80,7 @@ void copy_page(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_v
 	folio_set(tracker->world, pfn, 0);
 	world_set(tracker->world, &mm->world, vpn, world_mkpte(WORLD_ANON, pfn, flags));
 	vma->anon_vma = true;
-	note_recent(tracker, mm, vpn);
+	note_recent(tracker, mm, vpn, 1);
 	op = emit(tracker, RF_OP_FAULT_COW, mm);
 	op->addr = vpn << tracker->page_shift;
 	op->pfn = pfn;
@@ -112,6 +113,7 @@ void set_zero(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vm
 	}
 	for (u64 i = 0; i < nr; i++)
 		world_set(tracker->world, &mm->world, base + i, world_mkpte(WORLD_ZERO, nr > 1 ? pfn + i : pfn, 0));
+	note_recent(tracker, mm, base, nr);
 	tracker->fidelity.inferred.zero_page++;
 	op = emit(tracker, RF_OP_FAULT_ZERO, mm);
 	op->addr = base << tracker->page_shift;
@@ -143,7 +145,7 @@ void swap_in(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma
 		world_set(tracker->world, &mm->world, base + i, world_mkpte(WORLD_ANON, first + i, flags));
 	}
 	vma->anon_vma = true;
-	note_recent(tracker, mm, vpn);
+	note_recent(tracker, mm, base, nr);
 	op = emit(tracker, RF_OP_FAULT_SWAP, mm);
 	op->addr = base << tracker->page_shift;
 	op->pfn = first;

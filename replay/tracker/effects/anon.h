@@ -16,8 +16,8 @@ void set_zero(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vm
 /* The nr pages of a folio around pfn, for the swap entries around vpn. */
 void swap_in(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 vpn, u64 pfn, u32 order,
 	     u64 nr, u16 op_flags);
-/* Remember that an entry was just set, for the losers of a race. */
-void note_recent(const struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn);
+/* Remember that nr entries were just set, for the losers of a race: the RSS change comes before the entries do. */
+void note_recent(const struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, u64 nr);
 bool was_recent(const struct rf_tracker *tracker, const struct tracked_mm *mm, u64 vpn);
 
 #endif

@@ -3,6 +3,7 @@
 #include "replay/tracker/effects/file.h"
 
 #include "engine/ops.h"
+#include "replay/tracker/effects/anon.h"
 #include "replay/tracker/effects/file_run.h"
 #include "replay/tracker/ground/emit.h"
 #include "replay/tracker/ground/kernel_pages.h"
@@ -59,6 +60,7 @@ void file_run_end(struct file_run *run)
 
 	if (!run->nr)
 		return;
+	note_recent(run->tracker, run->mm, run->vpn, run->nr);
 	op = emit(run->tracker, RF_OP_FAULT_FILE, run->mm);
 	op->addr = run->vpn << run->tracker->page_shift;
 	op->aux = run->fault_vpn << run->tracker->page_shift;

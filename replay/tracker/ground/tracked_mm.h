@@ -45,8 +45,10 @@ struct tracked_mm {
 	u32 swapped;			/* so many of them went to swap */
 	u32 doubts;			/* of world.doubtful so many are not there */
 	bool flush_due;			/* reclaim or migration unmapped entries and owes a flush */
-	u64 reused_vpn[4], reused_time[4];	/* recent write faults, to know a racing second one */
-	u8 reused_next;
+	struct {
+		u64 vpn, nr, time;
+	} recent[8];			/* what faults set of late, to know the losers of a race */
+	u8 recent_next;
 };
 
 /* NULL stays NULL, as world_mm() says it of an address space that is gone. */

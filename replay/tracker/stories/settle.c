@@ -44,7 +44,7 @@ static void settle_write(struct rf_tracker *tracker, struct task *task, struct w
 	}
 	world_set_flags(&task->mm->world, fault->vpn,
 			WORLD_WRITE | (vma->flags & RF_VM_SHARED ? 0 : WORLD_EXCLUSIVE), WORLD_LAZYFREE);
-	note_recent(tracker, task->mm, fault->vpn);
+	note_recent(tracker, task->mm, fault->vpn, 1);
 	tracker->fidelity.inferred.reuse++;
 	op = emit(tracker, RF_OP_FAULT_REUSE, task->mm);
 	op->addr = fault->vpn << tracker->page_shift;
