@@ -56,8 +56,9 @@ static void warn_of_losses(json_t *list, const json_t *report)
 		warn(list, "%llu events were lost beside %llu that were recorded: counts are too low and may be wrong",
 		     (unsigned long long)lost, (unsigned long long)rf_json_number(trace, "records"));
 	if (inexact)
-		warn(list, "%llu of %llu address spaces are inexact: events were lost or their snapshot is torn",
-		     (unsigned long long)inexact, (unsigned long long)rf_json_number(fidelity, "mms"));
+		warn(list, "%llu of %llu address spaces are inexact: %ssnapshots are torn, or what was done to them is not "
+		     "told", (unsigned long long)inexact, (unsigned long long)rf_json_number(fidelity, "mms"),
+		     lost ? "events were lost, " : "");
 }
 
 static void warn_of_poor_fidelity(json_t *list, const json_t *fidelity)

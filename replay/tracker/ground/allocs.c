@@ -38,6 +38,14 @@ bool take_alloc(struct task *task, u64 pages, struct task_alloc *alloc)
 	return true;
 }
 
+bool has_alloc(const struct task *task, u32 order)
+{
+	for (u32 i = 0; i < task->nr_allocs; i++)
+		if (task->allocs[i].order == order)
+			return true;
+	return false;
+}
+
 bool drop_alloc(struct task *task, u64 pfn)
 {
 	for (u32 i = 0; i < task->nr_allocs; i++) {

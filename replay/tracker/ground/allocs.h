@@ -18,6 +18,7 @@ static inline bool is_user_alloc(u64 gfp)
 void push_alloc(struct task *task, u64 pfn, u32 order);
 /* The last allocation of that many pages, else the last one. False: none. */
 bool take_alloc(struct task *task, u64 pages, struct task_alloc *alloc);
+bool has_alloc(const struct task *task, u32 order);
 bool drop_alloc(struct task *task, u64 pfn);
 
 #endif

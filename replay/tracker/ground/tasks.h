@@ -91,6 +91,7 @@ struct task {
 	bool collapse_known;
 	u32 collapse_mm;
 	u64 collapse_vpn, collapse_pfn;
+	u32 collapse_swapped;	/* number + 1 of the mm whose swap entries it has filled, 0: none */
 };
 
 struct task *task_get(struct rf_tracker *tracker, u32 tid);	/* made if new; NULL: out of memory */

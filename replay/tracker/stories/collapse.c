@@ -5,6 +5,7 @@
 #include "replay/tracker/ground/emit.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/stories/collapse.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/handlers.h"
 
@@ -53,6 +54,19 @@ static void learn_pointer(struct rf_tracker *tracker, u64 pfn, u64 pointer)
 		mm->pointer = pointer;
 }
 
+/*
+ * The huge page is allocated first. Then pages come back from swap, and each hole and each zero page is counted when it
+ * is filled: what all of this has set is told at the end, by the collapse.
+ */
+bool collapse_rss(struct rf_tracker *tracker, struct task *task, const struct tracked_mm *mm, u8 member, s64 delta)
+{
+	if (mm == task->mm || !(task->collapse_known || has_alloc(task, tracker->pmd_order)))
+		return false;
+	if (member == RF_RSS_SWAP && delta < 0)
+		task->collapse_swapped = mm->world.id + 1;
+	return true;
+}
+
 static void collapse(struct rf_tracker *tracker, struct task *task)
 {
 	struct tracked_mm *mm = tracked_mm(tracker->world, task->collapse_mm);
@@ -99,7 +113,10 @@ void on_collapse(struct rf_tracker *tracker, struct task *task, struct rf_record
 			collapse_place(tracker, task, task->collapse_pfn, record.f[0]);
 		if (record.f[1] == SCAN_SUCCEED && task->collapse_known)
 			collapse(tracker, task);
+		else if (task->collapse_swapped)	/* pages came back, nobody knows where */
+			mark_inexact(tracker, tracked_mm(tracker->world, task->collapse_swapped - 1));
 		task->collapse_known = false;
+		task->collapse_swapped = 0;
 		task->nr_allocs = 0;
 		break;
 	}

@@ -5,6 +5,7 @@
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/call.h"
+#include "replay/tracker/stories/collapse.h"
 #include "replay/tracker/stories/exec.h"
 #include "replay/tracker/stories/exit.h"
 #include "replay/tracker/stories/fault.h"
@@ -60,6 +61,8 @@ static void stray_rss(struct rf_tracker *tracker, struct task *task, struct trac
 {
 	struct task_alloc alloc;
 
+	if (collapse_rss(tracker, task, mm, member, delta))
+		return;
 	if (delta < 0) {
 		/* Another thread's unmapping shows in everybody's counter. */
 		if (!mm->callers)
