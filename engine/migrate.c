@@ -36,11 +36,6 @@ static pte_t migrated_pte(const struct vm_area *vma, pte_t entry, u64 pfn, unsig
 	return pte_write(entry) ? pte_mkwrite(pte) : pte;
 }
 
-static bool covers_leaf(struct mm *mm, const struct rf_op *op, pmd_t *pmd)
-{
-	return pmd && pmd_leaf(*pmd) && op->nr == ptrs_per_pte(mm) && !(op->addr & (pmd_size(mm) - 1));
-}
-
 /* A run that migrates at once: what batch_migrate stands for. */
 static u32 migrate_run(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 max_nr, u64 pfn, bool defer)
 {

@@ -96,7 +96,7 @@ enum rf_shape {
 	/* --- done to the mm by others (or by madvise, migrate_pages...), found through the reverse map --- */ \
 	/* try_to_unmap(): nr entries at addr become swap slots pfn...; order of the folio */      \
 	X(UNMAP_SWAP, unmap_swap, RUN, run, unmap_swap)                                            \
-	/* try_to_unmap() of clean file or lazyfree pages: nr entries at addr vanish */            \
+	/* try_to_unmap() of clean file or lazyfree pages: nr entries at addr vanish; RF_OP_WRITE: none, dirty */ \
 	X(UNMAP_FILE, unmap_file, RUN, run, unmap_file)                                            \
 	/* try_to_migrate(): nr entries at addr become migration entries of pfn... */              \
 	X(MIGRATE_OUT, migrate_out, RUN, run, migrate)                                             \
@@ -144,7 +144,7 @@ enum rf_why {
 };
 
 /* rf_op.flags */
-#define RF_OP_WRITE	0x0001	/* FAULT_*, GUP_*: a write access; MIGRATE_IN: writable; RECLAIM_FLUSH: above */
+#define RF_OP_WRITE	0x0001	/* FAULT_*, GUP_*: a write access; MIGRATE_IN: writable; others: above */
 #define RF_OP_POPULATE	0x0002	/* FAULT_*: by GUP, MAP_POPULATE, mlock... */
 #define RF_OP_SHMEM	0x0004	/* FAULT_FILE: shmem page */
 #define RF_OP_FIRST	0x0008	/* FAULT_FILE: first run of this fault (a fault-around has several) */

@@ -58,6 +58,12 @@ pte_t *rmap_pte(struct mm *mm, u64 addr)
 	return pte_offset(mm, pmd, addr);
 }
 
+/* The operation is about all that the leaf at its address maps. */
+bool covers_leaf(struct mm *mm, const struct rf_op *op, const pmd_t *pmd)
+{
+	return pmd && pmd_leaf(*pmd) && op->nr == ptrs_per_pte(mm) && !(op->addr & (pmd_size(mm) - 1));
+}
+
 /* Walks go from VMA to VMA and from table to table: no run is longer. */
 u32 rmap_run_limit(struct mm *mm, u64 addr, u32 left)
 {
@@ -163,9 +169,59 @@ void op_unmap_swap(struct mm *mm, const struct rf_op *op)
 	try_to_unmap(mm, op);
 }
 
+/*
+ * A leaf goes as a whole, flushed at once: a file's because splitting one unmaps it, a lazily freed one since 6.11
+ * (unmap_huge_pmd_locked()), which is put back if it is dirty again.
+ */
+static bool unmap_leaf(struct mm *mm, const struct rf_op *op)
+{
+	pmd_t *pmd = pmd_offset(mm, op->addr);
+	pte_t leaf;
+
+	if (!covers_leaf(mm, op, pmd) || !pte_present(pmd_pte(*pmd)))
+		return false;
+	leaf = pmd_pte(*pmd);
+	pmd->val = 0;
+	flush_pmd_tlb_range(mm, op->addr, op->addr + pmd_size(mm));
+	if (op->flags & RF_OP_WRITE)
+		set_pmd_leaf(pmd, pte_mkdirty(leaf));
+	return true;
+}
+
+/* A lazily freed folio that is dirty again: what is cleared first, an entry or a run, is set again, and that was it. */
+static void set_back(struct mm *mm, const struct rf_op *op)
+{
+	u32 max_nr = rmap_run_limit(mm, op->addr, op->nr), nr = 1;
+	pte_t *ptep = rmap_pte(mm, op->addr), pte;
+	struct exclusive_run exclusive;
+	struct pte_batch seen = { 0 };
+
+	if (!ptep)
+		return;
+	if (pte_write(*ptep))	/* by hardware, so it costs nothing */
+		*ptep = pte_mkyoung(pte_mkdirty(*ptep));
+	rmap_walk_reads(mm, op->addr, ptep, true);
+	pte = read_pte(mm, op->addr, ptep, RF_SITE_rmap_unmap);
+	if (!pte_present(pte)) {
+		count_anomaly(mm->machine, RF_ANOMALY_missing_pte);
+		return;
+	}
+	if (unmaps_in_runs(mm, op, pte))
+		nr = folio_pte_batch(mm, op->addr, ptep, pte, max_nr, FPB_RESPECT_WRITE | FPB_NORECENCY, &seen);
+	exclusive_save(&exclusive, ptep, nr);
+	pte = unmap_clear_run(mm, op->addr, ptep, nr, defers_flush(mm, op));
+	mm->arch.ops->set_ptes(&mm->arch, op->addr, ptep, pte, nr);
+	exclusive_restore(&exclusive, ptep, nr);
+}
+
 void op_unmap_file(struct mm *mm, const struct rf_op *op)
 {
-	try_to_unmap(mm, op);
+	if (unmap_leaf(mm, op))
+		return;
+	if (op->flags & RF_OP_WRITE)
+		set_back(mm, op);
+	else
+		try_to_unmap(mm, op);
 }
 
 /* try_to_unmap_flush(), and try_to_unmap_flush_dirty(), which need not wait for entries nobody can write through. */

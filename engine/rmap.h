@@ -6,6 +6,8 @@
 #include "engine/mm.h"
 
 pte_t *rmap_pte(struct mm *mm, u64 addr);
+/* The operation is about all that the leaf at its address maps. */
+bool covers_leaf(struct mm *mm, const struct rf_op *op, const pmd_t *pmd);
 /* page_vma_mapped_walk() arrives at an entry; first: the one it takes the lock for. */
 void rmap_walk_reads(struct mm *mm, u64 addr, pte_t *ptep, bool first);
 /* Does a walk that has visited so many entries start anew at addr? */

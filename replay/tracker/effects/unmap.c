@@ -38,6 +38,12 @@ static void never_mapped(struct rf_tracker *tracker, struct tracked_mm *mm, u64 
 	count_down(&mm->doubts);
 }
 
+/* Lazily freed pages are discarded, if more than were swapped are gone. */
+static bool goes_to_swap(const struct tracked_mm *mm, world_pte pte)
+{
+	return mm->swapped && !(pte & WORLD_LAZYFREE && mm->unmapped[RF_RSS_ANON] > mm->swapped);
+}
+
 void unmap_one(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, world_pte pte, u16 op_flags)
 {
 	u64 pfn = world_pte_pfn(pte);
@@ -46,8 +52,8 @@ void unmap_one(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, world
 		never_mapped(tracker, mm, vpn, pte);
 		return;
 	}
-	tracker->fidelity.inferred.unmapped_unseen++;
-	if (world_pte_kind(pte) == WORLD_ANON && mm->swapped) {
+	tracker->fidelity.inferred.unmapped_unseen += !!(op_flags & RF_OP_INFERRED);
+	if (world_pte_kind(pte) == WORLD_ANON && goes_to_swap(mm, pte)) {
 		swap_out(tracker, mm, vpn, pte, op_flags);
 		return;
 	}

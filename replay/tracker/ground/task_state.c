@@ -123,6 +123,29 @@ void call_walked(struct task_call *call, u64 vpn)
 	call->walked = vpn;
 }
 
+void call_reclaimed(struct task_call *call, u64 vpn)
+{
+	call->reclaimed = max_u64(call->reclaimed, vpn);
+}
+
+void call_discarded(struct task_call *call, u64 vpn)
+{
+	call->discarded = vpn;
+}
+
+void call_unmaps(struct task_call *call, u32 member, u32 nr)
+{
+	call->unmapped[member] += nr;
+}
+
+void call_unmap_told(struct task_call *call, u32 member, u32 nr)
+{
+	call->unmapped[member] -= (u32)min_u64(call->unmapped[member], nr);
+	/* What goes to swap was counted down as ANON, too. */
+	if (member == RF_RSS_SWAP)
+		call_unmap_told(call, RF_RSS_ANON, nr);
+}
+
 void call_maps(struct task_call *call, const struct world_vma *vma)
 {
 	call->map_addr = vma->start;

@@ -100,7 +100,9 @@ struct task_call {
 	u8 kind;		/* of the entry record; 0: CALL_NONE */
 	bool deferred;		/* counted in mm->deferred: an RSS change was seen, its effect may come at the return */
 	bool counted;		/* in mm->callers */
-	u64 walked;		/* MADV_PAGEOUT: as far as its walk has come, a vpn */
+	/* MADV_PAGEOUT, vpns: so far has its walk come, is told what was unmapped, is settled what was discarded. */
+	u64 walked, reclaimed, discarded;
+	u32 unmapped[RF_RSS_MEMBERS];	/* pages by counter, SWAP: into swap; no record has told yet which */
 	/* MMAP2 told what it maps; length 0: did not. */
 	u64 map_addr, map_len;
 	u32 map_file;
@@ -114,6 +116,11 @@ void call_begins(struct task *task, const struct rf_record *record, bool may_unm
 void call_defers(struct task *task);
 void call_zapped(struct task_call *call);
 void call_walked(struct task_call *call, u64 vpn);
+void call_reclaimed(struct task_call *call, u64 vpn);	/* never back */
+void call_discarded(struct task_call *call, u64 vpn);
+/* nr pages of this counter were unmapped; are known. */
+void call_unmaps(struct task_call *call, u32 member, u32 nr);
+void call_unmap_told(struct task_call *call, u32 member, u32 nr);
 void call_maps(struct task_call *call, const struct world_vma *vma);
 void call_over(struct task *task);
 /* The call of one thread goes on under another's tid: de_thread(). */

@@ -123,9 +123,10 @@ void on_page_free(struct rf_tracker *tracker, struct task *task, struct rf_recor
 	 * shrink_folio_list(): no page is freed that a TLB may still map. What only its freeing tells to have been
 	 * unmapped was in the same batch. Amid a migration somebody else's page is freed, by an interrupt.
 	 */
-	if (!tracker->freeing && !tracker->nr_migrations)
+	if (!tracker->freeing && !pageout_discards(tracker, task, &record) && !tracker->nr_migrations)
 		reclaim_flush(tracker);
 	fault_page_freed(tracker, task, pfn);
+	pageout_tells(tracker, record.tid, pfn, order);
 	resolve_folio(tracker, task, pfn, order, &tracker->fidelity.anomalies.free_of_mapped);
 	tracker->freeing = tracker->nr_flush_mms && !tracker->nr_migrations;
 }

@@ -6,6 +6,7 @@
 #include "replay/tracker/ground/tracked_mm.h"
 
 struct populate_event;
+struct rf_record;
 struct rf_tracker;
 struct task;
 
@@ -44,11 +45,17 @@ void mremap_return(struct rf_tracker *tracker, struct task *task, u64 ret);
 void madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 void process_vm_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 
-/* ---- madvise.c ---- */
+/* ---- pageout.c ---- */
 
 void pageout_begins(struct rf_tracker *tracker, struct task *task);
-/* Thread tid unmaps the entry at vpn for reclaim, splits the folio there, has split it: by its madvise(), if any. */
-void advice_unmaps(struct rf_tracker *tracker, u32 tid, const struct tracked_mm *mm, u64 vpn);
+void pageout_ends(struct rf_tracker *tracker, struct task *task);
+/* An RSS change inside a call: what an MADV_PAGEOUT unmaps. */
+void pageout_rss(struct task *task, u8 member, s64 delta);
+/* Thread tid has unmapped the folio at head for reclaim, by its madvise(), if any: before its entries are changed. */
+void pageout_tells(struct rf_tracker *tracker, u32 tid, u64 head, u32 order);
+/* The first PAGE_FREE of several in a row. True: of pages that an MADV_PAGEOUT discards, not unmapped before. */
+bool pageout_discards(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
+/* Thread tid splits the folio that is mapped at vpn, has split it. */
 void advice_splits(struct rf_tracker *tracker, u32 tid, const struct tracked_mm *mm, u64 vpn);
 void advice_has_split(struct rf_tracker *tracker, u32 tid, const struct tracked_mm *mm);
 

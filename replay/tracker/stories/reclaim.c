@@ -16,19 +16,18 @@ void on_swap_write(struct rf_tracker *tracker, struct task *task, struct rf_reco
 
 	if (record.f[0] >= WORLD_INVENTED_PFN)
 		return;
+	pageout_tells(tracker, record.tid, head, order);
 	for (u64 i = 0; i < BIT_ULL(order); i++) {
 		nr = rmap_collect(tracker->world, head + i, &maps);
 		for (size_t m = 0; m < nr; m++) {
 			struct tracked_mm *mm = tracked_mm(tracker->world, maps[m].mm);
 			world_pte pte = mm ? world_get(&mm->world, maps[m].vpn) : 0;
 
-			if (mm)
-				advice_unmaps(tracker, record.tid, mm, maps[m].vpn);
 			/* Without the counter's word for it, the page was faulted in again since. */
 			if (world_pte_kind(pte) == WORLD_ANON && (mm->swapped || mm->inexact || mm->settling))
 				swap_out(tracker, mm, maps[m].vpn, pte, 0);
 			else if (world_pte_kind(pte) == WORLD_SHMEM && mm->unmapped[RF_RSS_SHMEM])
-				unmap_unseen(tracker, mm, maps[m].vpn, pte);
+				unmap_one(tracker, mm, maps[m].vpn, pte, 0);
 		}
 	}
 	/* Before the write, pageout() completes the flushes: a store must not reach a page that is on its way out. */
