@@ -95,6 +95,7 @@ void dispatch(struct rf_tracker *tracker, const struct rf_record *record)
 		tracker->fidelity.anomalies.unordered_record++;
 	else
 		tracker->time = record->time;
+	tracker->tid_now = record->tid;
 	if (tracker->causes)
 		cause_begins(tracker, record);
 	if (tracker->freeing && kind != RF_PAGE_FREE) {

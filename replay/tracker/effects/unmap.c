@@ -82,8 +82,7 @@ void unmap_unseen(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, wo
 	unmap_one(tracker, mm, vpn, pte, RF_OP_INFERRED);
 }
 
-/* A page leaves the page cache: it was unmapped everywhere before. */
-void unmap_cache_page(struct rf_tracker *tracker, u64 pfn)
+void unmap_cache_page(struct rf_tracker *tracker, u64 pfn, u16 op_flags)
 {
 	const struct world_map *maps;
 	size_t nr = rmap_collect(tracker->world, pfn, &maps);
@@ -91,14 +90,14 @@ void unmap_cache_page(struct rf_tracker *tracker, u64 pfn)
 	for (size_t i = 0; i < nr; i++) {
 		struct tracked_mm *mm = tracked_mm(tracker->world, maps[i].mm);
 		world_pte pte = mm ? world_get(&mm->world, maps[i].vpn) : 0;
-		u32 member = world_pte_kind(pte) == WORLD_SHMEM ? RF_RSS_SHMEM : RF_RSS_FILE;
 
 		if (world_pte_kind(pte) != WORLD_FILE && world_pte_kind(pte) != WORLD_SHMEM)
 			continue;
 		emit_entry(tracker, RF_OP_UNMAP_FILE, mm, maps[i].vpn, pfn, folio_order(tracker->world, pfn),
-			   RF_OP_INFERRED | RF_OP_DEFERRED);
+			   op_flags | RF_OP_DEFERRED);
 		world_set(tracker->world, &mm->world, maps[i].vpn, 0);
-		if (mm->unmapped[member])
-			mm->unmapped[member]--;
+		count_down(&mm->unmapped[world_pte_kind(pte) == WORLD_SHMEM ? RF_RSS_SHMEM : RF_RSS_FILE]);
+		if (!(op_flags & RF_OP_INFERRED))
+			owe_flush(tracker, mm);
 	}
 }

@@ -12,7 +12,8 @@ void swap_out(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, world_
 void unmap_one(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, world_pte pte, u16 op_flags);
 /* An entry the kernel must have unmapped unseen. */
 void unmap_unseen(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, world_pte pte);
-void unmap_cache_page(struct rf_tracker *tracker, u64 pfn);
+/* A page leaves the page cache: it was unmapped everywhere before. RF_OP_INFERRED: nobody knows when. */
+void unmap_cache_page(struct rf_tracker *tracker, u64 pfn, u16 op_flags);
 
 /* Unmapping for reclaim or migration puts off its flush; try_to_unmap_flush() makes up for it. */
 void owe_flush(struct rf_tracker *tracker, struct tracked_mm *mm);

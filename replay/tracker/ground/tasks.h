@@ -88,6 +88,7 @@ struct task {
 	u32 exec_from;		/* the thread of the group that is in exec and will take this tid */
 	u64 exec_at;		/* number of the first record about the new address space of an exec, 0: not known */
 	u64 orphans;		/* faults without a known mm */
+	bool unmapping;		/* it has unmapped pages of somebody's since it last took one out of the page cache */
 	bool collapse_known;
 	u32 collapse_mm;
 	u64 collapse_vpn, collapse_pfn;

@@ -59,8 +59,10 @@ struct rf_tracker {
 	struct tracker_cpu *cpus;	/* by number; cpus.c */
 	u32 nr_cpus;
 	u16 cpu_now;		/* of the record in progress */
+	u32 tid_now;
 	u32 *flush_mms;		/* numbers of those with flush_due */
 	u32 nr_flush_mms, flush_mms_size;
+	u32 flush_tid;		/* who owes the flushes: unmapped last */
 	bool freeing;		/* pages are being freed whose flush is still owed */
 };
 

@@ -112,21 +112,31 @@ void on_page_alloc(struct rf_tracker *tracker, struct task *task, struct rf_reco
 		stray_alloc(tracker, task, pfn, order);
 }
 
+/* What one task frees says nothing of what another has unmapped, if that is still at it and its frees are recorded. */
+static bool others_owe_flush(struct rf_tracker *tracker, u32 tid)
+{
+	const struct task *owner = tracker->nr_flush_mms ? task_find(tracker, tracker->flush_tid) : NULL;
+
+	return owner && owner->tid != tid && owner->mm && (owner->call.kind || fault_is_open(&owner->fault));
+}
+
 void on_page_free(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
 	u64 pfn = record.f[0];
 	u32 order = (u32)min_u64(record.f[1], WORLD_ORDER_MAX);
+	bool others;
 
 	if (pfn >= WORLD_INVENTED_PFN || drop_alloc(task, pfn))
 		return;
+	others = tracker->nr_migrations || others_owe_flush(tracker, record.tid);
 	/*
 	 * shrink_folio_list(): no page is freed that a TLB may still map. What only its freeing tells to have been
 	 * unmapped was in the same batch. Amid a migration somebody else's page is freed, by an interrupt.
 	 */
-	if (!tracker->freeing && !pageout_discards(tracker, task, &record) && !tracker->nr_migrations)
+	if (!tracker->freeing && !pageout_discards(tracker, task, &record) && !others)
 		reclaim_flush(tracker);
 	fault_page_freed(tracker, task, pfn);
 	pageout_tells(tracker, record.tid, pfn, order);
 	resolve_folio(tracker, task, pfn, order, &tracker->fidelity.anomalies.free_of_mapped);
-	tracker->freeing = tracker->nr_flush_mms && !tracker->nr_migrations;
+	tracker->freeing |= tracker->nr_flush_mms && !others;
 }

@@ -13,6 +13,7 @@
 #include "replay/tracker/ground/stream.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/handlers.h"
 
 static bool is_power_of_2(u64 x)
@@ -59,21 +60,38 @@ void on_cache_add(struct rf_tracker *tracker, struct task *task, struct rf_recor
 	}
 }
 
+/*
+ * Reclaim takes pages out of the page cache as it unmaps them, and flushes later for many. So does MADV_PAGEOUT, a task
+ * that makes room in a fault, and a thread without memory of its own that has just unmapped something. Truncation
+ * unmaps all that it will delete first, and has flushed it.
+ */
+static u16 when_unmapped(const struct task *task)
+{
+	if (!task)
+		return RF_OP_INFERRED;
+	return pages_out(task) || fault_is_open(&task->fault) || (!task->mm && task->unmapping) ? 0 : RF_OP_INFERRED;
+}
+
 void on_cache_delete(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
 	u32 file = record_file(tracker, &record), order = (u32)min_u64(record.f[4], WORLD_ORDER_MAX);
 	u64 index = record.f[2], pfn = record.f[3], cached;
 
+	u16 op_flags = when_unmapped(task = task_find(tracker, record.tid));
+
+	if (task)
+		task->unmapping = false;
 	if (!file || pfn >= WORLD_INVENTED_PFN)
 		return;
+	pageout_tells(tracker, record.tid, pfn, order);
 	for (u64 i = 0; i < BIT_ULL(order); i++) {
 		if (cache_find(tracker->world, file, index + i, &cached)) {
 			/* An invented page at this place was this one. */
 			if (!world_pfn_known(cached))
-				unmap_cache_page(tracker, cached);
+				unmap_cache_page(tracker, cached, op_flags);
 			cache_clear(tracker->world, file, index + i);
 		}
-		unmap_cache_page(tracker, pfn + i);
+		unmap_cache_page(tracker, pfn + i, op_flags);
 	}
 }
 

@@ -47,6 +47,7 @@ void process_vm_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 
 /* ---- pageout.c ---- */
 
+bool pages_out(const struct task *task);	/* it is inside an MADV_PAGEOUT */
 void pageout_begins(struct rf_tracker *tracker, struct task *task);
 void pageout_ends(struct rf_tracker *tracker, struct task *task);
 /* An RSS change inside a call: what an MADV_PAGEOUT unmaps. */

@@ -19,7 +19,7 @@
 #include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/call.h"
 
-static bool pages_out(const struct task *task)
+bool pages_out(const struct task *task)
 {
 	return task && task->mm && task->call.kind == RF_SYS_MADVISE && task->call.args[2] == MADV_PAGEOUT;
 }

@@ -64,6 +64,7 @@ static void stray_rss(struct rf_tracker *tracker, struct task *task, struct trac
 	if (collapse_rss(tracker, task, mm, member, delta))
 		return;
 	if (delta < 0) {
+		task->unmapping = true;
 		/* Another thread's unmapping shows in everybody's counter. */
 		if (!mm->callers)
 			mm->unmapped[member] += (u32)-delta;
