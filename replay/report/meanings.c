@@ -58,9 +58,11 @@ int main(void)
 	TABLE("machine_anomalies", RF_ANOMALIES)
 	TABLE("reader", RF_READER_COUNTERS)
 	TABLE("fidelity", RF_FIDELITY)
+	TABLE("tlb_flushes_recorded", RF_RECORDED_FLUSHES)
+#undef X
+#define X(name, effect, meaning) put(table, #name, meaning);
 	TABLE("inferred", RF_INFERENCES)
 	TABLE("anomalies", RF_TRACKER_ANOMALIES)
-	TABLE("tlb_flushes_recorded", RF_RECORDED_FLUSHES)
 #undef TABLE
 #undef X
 	json_object_set_new(tables, "sites", site_table());

@@ -209,10 +209,10 @@ static json_t *fidelity_section(const struct rf_fidelity *fidelity)
 #define X(name, meaning) rf_json_set_count(section, #name, fidelity->name);
 	RF_FIDELITY(X)
 #undef X
-#define X(name, meaning) rf_json_set_count(inferred, #name, fidelity->inferred.name);
+#define X(name, effect, meaning) rf_json_set_count(inferred, #name, fidelity->inferred.name);
 	RF_INFERENCES(X)
 #undef X
-#define X(name, meaning) rf_json_set_count(anomalies, #name, fidelity->anomalies.name);
+#define X(name, effect, meaning) rf_json_set_count(anomalies, #name, fidelity->anomalies.name);
 	RF_TRACKER_ANOMALIES(X)
 #undef X
 #define X(name, meaning) rf_json_set_count(flushes, #name, fidelity->tlb_flushes_recorded.name);

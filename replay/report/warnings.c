@@ -56,9 +56,8 @@ static void warn_of_losses(json_t *list, const json_t *report)
 		warn(list, "%llu events were lost beside %llu that were recorded: counts are too low and may be wrong",
 		     (unsigned long long)lost, (unsigned long long)rf_json_number(trace, "records"));
 	if (inexact)
-		warn(list, "%llu of %llu address spaces are inexact: %ssnapshots are torn, or what was done to them is not "
-		     "told", (unsigned long long)inexact, (unsigned long long)rf_json_number(fidelity, "mms"),
-		     lost ? "events were lost, " : "");
+		warn(list, "%llu of %llu address spaces are marked: they cannot be relied on",
+		     (unsigned long long)inexact, (unsigned long long)rf_json_number(fidelity, "mms"));
 }
 
 static void warn_of_poor_fidelity(json_t *list, const json_t *fidelity)

@@ -7,6 +7,7 @@
 #include "replay/tracker/ground/emit.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 #include "replay/tracker/stories/handlers.h"
 
 #define IN_TASK(handler) { .handle = handler }
@@ -92,7 +93,7 @@ void dispatch(struct rf_tracker *tracker, const struct rf_record *record)
 	struct task *task = NULL;
 
 	if (record->time < tracker->time)
-		tracker->fidelity.anomalies.unordered_record++;
+		mark_mm(tracker, NULL, RF_REASON_unordered_record);
 	else
 		tracker->time = record->time;
 	tracker->tid_now = record->tid;

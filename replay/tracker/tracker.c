@@ -10,6 +10,7 @@
 #include "replay/tracker/ground/stream.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 #include "replay/tracker/stories/cache.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/marks.h"
@@ -110,7 +111,7 @@ static void finish(struct rf_tracker *tracker)
 			continue;
 		fault_close(tracker, task);
 		if (task->orphans)
-			tracker->fidelity.anomalies.unknown_task++;
+			mark_mm(tracker, NULL, RF_REASON_unknown_task);
 		task->orphans = 0;
 	}
 	end_windows(tracker);
@@ -166,5 +167,6 @@ void rf_tracker_destroy(struct rf_tracker *tracker)
 	free(tracker->records);
 	free(tracker->ops);
 	free(tracker->causes);
+	rf_trust_free(&tracker->trust);
 	free(tracker);
 }

@@ -9,6 +9,7 @@
 #include "replay/tracker/effects/file_run.h"
 #include "replay/tracker/ground/stream.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 
 /* A page added to the cache this short a time ago may not be uptodate yet. */
 #define READ_NS 20000000
@@ -157,12 +158,14 @@ void map_file_range(struct rf_tracker *tracker, struct tracked_mm *mm, struct wo
 		unknown = (size_t)delta - nr_cached;
 		for (size_t i = 0; i < nr; i++)
 			possible += candidates[i].possible;
-		tracker->fidelity.inferred.fault_around_ambiguous += unknown != possible;
+		if (unknown != possible)
+			mark_mm(tracker, mm, RF_REASON_fault_around_ambiguous);
 	} else if ((size_t)delta < nr_cached) {
 		/* Locked, not uptodate or marked for readahead: left out by next_uptodate_folio(). */
 		skip = choose_skip(tracker, candidates, nr, nr_cached - (size_t)delta);
 		doubt = skip == SKIP_NONE;
-		tracker->fidelity.inferred.fault_around_ambiguous += doubt;
+		if (doubt)
+			mark_mm(tracker, mm, RF_REASON_fault_around_ambiguous);
 	}
 	for (size_t i = 0; i < nr && delta; i++) {
 		struct candidate *candidate = &candidates[i];

@@ -8,6 +8,7 @@
 #include "replay/tracker/ground/emit.h"
 #include "replay/tracker/ground/kernel_pages.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 
 static bool is_vdso(const struct world_vma *vma)
 {
@@ -37,7 +38,6 @@ u64 file_page(struct rf_tracker *tracker, const struct world_vma *vma, u64 vpn)
 	pfn = world_invent_pfn(tracker->world, 0);
 	if (vma->file)
 		vma_cache_set(tracker, vma, vpn, pfn);
-	tracker->fidelity.inferred.file_pfn_unknown++;
 	return pfn;
 }
 
@@ -76,6 +76,8 @@ void file_run_add(struct file_run *run, u64 vpn, u64 pfn)
 {
 	u32 order = folio_order(run->tracker->world, pfn);
 
+	if (!world_pfn_known(pfn))
+		mark_mm(run->tracker, run->mm, RF_REASON_file_pfn_unknown);
 	if (run->nr && (vpn != run->vpn + run->nr || pfn != run->pfn + run->nr ||
 			folio_head(pfn, order) != folio_head(run->pfn, run->order)))
 		file_run_end(run);

@@ -5,6 +5,7 @@
 #include "engine/ops.h"
 #include "replay/tracker/ground/emit.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 
 static void count_down(u32 *counter)
 {
@@ -52,7 +53,8 @@ void unmap_one(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, world
 		never_mapped(tracker, mm, vpn, pte);
 		return;
 	}
-	tracker->fidelity.inferred.unmapped_unseen += !!(op_flags & RF_OP_INFERRED);
+	if (op_flags & RF_OP_INFERRED)
+		mark_mm(tracker, mm, RF_REASON_unmapped_unseen);
 	if (world_pte_kind(pte) == WORLD_ANON && goes_to_swap(mm, pte)) {
 		swap_out(tracker, mm, vpn, pte, op_flags);
 		return;

@@ -11,6 +11,7 @@
 #include "replay/tracker/ground/emit.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 
 /*
  * mm_tlb_flush_nested(): RF_OP_NESTED if another thread has a gather open. Only madvise() zaps beside a call that
@@ -96,7 +97,7 @@ struct world_vma *fault_vma(struct rf_tracker *tracker, struct tracked_mm *mm, u
 	guess.pgoff = vpn_of(tracker, addr);
 	guess.flags = RF_VM_READ | RF_VM_WRITE;
 	guess.implicit = true;
-	tracker->fidelity.inferred.vma_implicit++;
+	mark_mm(tracker, mm, RF_REASON_vma_implicit);
 	return map_vma(tracker, mm, &guess);
 }
 

@@ -5,6 +5,7 @@
 #include "replay/tracker/effects/vma.h"
 #include "replay/tracker/ground/emit.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 
 void learn_file(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u32 file)
 {
@@ -16,7 +17,7 @@ void learn_file(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_
 	if (known && known->provisional)
 		cache_merge(tracker->world, old, file);
 	else if (old || !vma->implicit)
-		tracker->fidelity.anomalies.file_mismatch++;
+		mark_mm(tracker, mm, RF_REASON_file_mismatch);
 	if (!old) {
 		vma->file = file;
 		return;

@@ -27,37 +27,40 @@
 	X(rss_checks_ok, "RSS counters that agree with the rebuilt page table.") \
 	X(rss_checks_bad, "RSS counters that do not.") \
 	/* --- */ \
-	X(inexact_mms, "Address spaces touched by lost events, torn snapshots, or pages pinned at unknown addresses.") \
+	X(inexact_mms, "Address spaces that are marked: see trust.") \
 	X(mms, "Address spaces seen.") \
 	X(tasks, "Tasks seen.")
 
-/* "inferred": facts that were inferred instead of recorded, by kind. */
+/*
+ * "inferred": facts that were inferred instead of recorded, by kind; and what each does to the trust in an address
+ * space (trust.h): CERTAIN could not be otherwise.
+ */
 #define RF_INFERENCES(X) \
-	X(vma_implicit, "A fault where no VMA was known.") \
-	X(file_pfn_unknown, "A file page mapped whose page frame no record tells.") \
-	X(fault_around_ambiguous, "How many pages were mapped around a fault is known, which of the window is not.") \
-	X(zero_page, "An anonymous read fault without any event.") \
-	X(reuse, "A write fault on a present entry without allocation.") \
-	X(gup, "A user page allocated outside of any fault or populating call.") \
-	X(mkclean, "A write fault on an entry that was held writable.") \
-	X(folio_split, "A split that a later record shows.") \
-	X(swap_in_from_cache, "A swap-in without allocation.") \
-	X(unmapped_unseen, "An entry that was gone without a record that said so.") \
-	X(order_from_rss, "A folio's order taken from the change of the RSS.") \
-	X(fork_point, "A fork whose end of dup_mmap() was not in sight.")
+	X(vma_implicit, MARKS, "A fault where no VMA was known.") \
+	X(file_pfn_unknown, MARKS, "A file page mapped whose page frame no record tells.") \
+	X(fault_around_ambiguous, MARKS, "How many pages were mapped around a fault is known, which of the window is not.") \
+	X(zero_page, CERTAIN, "An anonymous read fault without any event.") \
+	X(reuse, CERTAIN, "A write fault on a present entry without allocation.") \
+	X(gup, CERTAIN, "A user page allocated outside of any fault or populating call.") \
+	X(mkclean, CERTAIN, "A write fault on an entry that was held writable.") \
+	X(folio_split, CERTAIN, "A split that a later record shows.") \
+	X(swap_in_from_cache, CERTAIN, "A swap-in without allocation.") \
+	X(unmapped_unseen, MARKS, "An entry that was gone without a record that said so.") \
+	X(order_from_rss, MARKS, "A folio's order taken from the change of the RSS.") \
+	X(fork_point, MARKS, "A fork whose end of dup_mmap() was not in sight.")
 
 /* "anomalies": what contradicts the model, by kind; each is a reason to look. */
 #define RF_TRACKER_ANOMALIES(X) \
-	X(rss_without_alloc, "An RSS counter that grew where nothing was allocated.") \
-	X(alloc_of_mapped, "A page allocated that was mapped.") \
-	X(free_of_mapped, "A page freed that was mapped.") \
-	X(unknown_task, "A task with faults whose address space was never known.") \
-	X(collapse_without_alloc, "A collapse into a huge page that nobody had allocated.") \
-	X(rss_order_mismatch, "An RSS counter that grew by another number of pages than the folio has, in a fault.") \
-	X(file_mismatch, "A fault on another file than is mapped there.") \
-	X(populate_out_of_range, "A page populated outside of the range of the call.") \
-	X(lost_events, "Events that were lost.") \
-	X(unordered_record, "A record older than the one before it.")
+	X(rss_without_alloc, MARKS, "An RSS counter that grew where nothing was allocated.") \
+	X(alloc_of_mapped, MARKS, "A page allocated that was mapped.") \
+	X(free_of_mapped, MARKS, "A page freed that was mapped.") \
+	X(unknown_task, DOUBTS, "A task with faults whose address space was never known.") \
+	X(collapse_without_alloc, MARKS, "A collapse into a huge page that nobody had allocated.") \
+	X(rss_order_mismatch, MARKS, "An RSS counter that grew by another number of pages than the folio has, in a fault.") \
+	X(file_mismatch, MARKS, "A fault on another file than is mapped there.") \
+	X(populate_out_of_range, MARKS, "A page populated outside of the range of the call.") \
+	X(lost_events, CERTAIN, "Events that were lost.") \
+	X(unordered_record, DOUBTS, "A record older than the one before it.")
 
 /* "tlb_flushes_recorded": flushes that the recorded kernel reported (x86: tlb:tlb_flush), by what they were seen in. */
 #define RF_RECORDED_FLUSHES(X) \
@@ -78,14 +81,16 @@ struct rf_fidelity {
 #define X(name, meaning) u64 name;
 	RF_FIDELITY(X)
 	struct {
+		RF_RECORDED_FLUSHES(X)
+	} tlb_flushes_recorded;
+#undef X
+#define X(name, effect, meaning) u64 name;
+	struct {
 		RF_INFERENCES(X)
 	} inferred;
 	struct {
 		RF_TRACKER_ANOMALIES(X)
 	} anomalies;
-	struct {
-		RF_RECORDED_FLUSHES(X)
-	} tlb_flushes_recorded;
 #undef X
 };
 

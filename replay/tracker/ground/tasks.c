@@ -80,11 +80,3 @@ struct tracked_mm *mm_of_process(struct rf_tracker *tracker, u32 pid)
 	}
 	return NULL;
 }
-
-void mark_inexact(struct rf_tracker *tracker, struct tracked_mm *mm)
-{
-	if (!mm || mm->inexact || !mm->known)
-		return;
-	mm->inexact = true;
-	tracker->fidelity.inexact_mms++;
-}

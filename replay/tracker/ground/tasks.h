@@ -101,7 +101,5 @@ void tasks_destroy(struct rf_tracker *tracker);
 struct tracked_mm *mm_by_id(struct rf_tracker *tracker, u32 mm_id);	/* live ones only */
 void mm_bind(struct rf_tracker *tracker, struct tracked_mm *mm, u32 mm_id);
 struct tracked_mm *mm_of_process(struct rf_tracker *tracker, u32 pid);
-/* Its page table is not known any more in all its parts. */
-void mark_inexact(struct rf_tracker *tracker, struct tracked_mm *mm);
 
 #endif

@@ -20,7 +20,8 @@ struct tracked_mm {
 	/* How far it is known. */
 	bool known;		/* its page table is being rebuilt */
 	bool dead;		/* exit_mmap() is done */
-	bool inexact;		/* the page table is not known any more in all its parts: mark_inexact() */
+	bool uncounted;		/* its RSS counters are not known any more: events were lost, or its snapshot is torn */
+	u32 marked;		/* mark_mm(): its place in the list of marked ones + 1, 0: it is not */
 	bool settling;		/* its attach snapshot is still being taken: nothing can be checked */
 	bool bound;		/* mm_id is known */
 	u32 mm_id;		/* rss_stat's name of it */

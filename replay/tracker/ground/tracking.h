@@ -8,6 +8,7 @@
 
 #include "replay/tracker/ground/fidelity.h"
 #include "replay/tracker/ground/options.h"
+#include "replay/tracker/ground/trust.h"
 #include "replay/world/world.h"
 #include "traces/trace.h"
 
@@ -24,6 +25,7 @@ struct rf_tracker {
 	struct rf_reader *reader;
 	struct world *world;
 	struct rf_fidelity fidelity;
+	struct rf_trust trust;
 	u32 page_shift;
 	u64 address_limit;	/* user addresses are below */
 	u64 stack_top_max;

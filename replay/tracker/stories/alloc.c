@@ -6,6 +6,7 @@
 #include "replay/tracker/ground/allocs.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/handlers.h"
@@ -15,7 +16,7 @@
  * that address space, this is one of them. Otherwise an unmapping was missed, or a copy: the entry stays, because it
  * is more likely to hold another page than none, but which page is not known any more.
  */
-static void resolve_freed(struct rf_tracker *tracker, const struct task *task, u64 pfn, u64 *anomaly)
+static void resolve_freed(struct rf_tracker *tracker, const struct task *task, u64 pfn, enum rf_reason reason)
 {
 	const struct world_map *maps;
 	size_t nr = rmap_collect(tracker->world, pfn, &maps);
@@ -43,17 +44,17 @@ static void resolve_freed(struct rf_tracker *tracker, const struct task *task, u
 			reclaimed = mm->unmapped[RF_RSS_FILE];
 		}
 		if (reclaimed) {
-			unmap_one(tracker, mm, vpn, pte, anomaly == &tracker->fidelity.anomalies.free_of_mapped
-							 ? 0 : RF_OP_INFERRED);
+			unmap_one(tracker, mm, vpn, pte, reason == RF_REASON_free_of_mapped ? 0 : RF_OP_INFERRED);
 			continue;
 		}
-		++*anomaly;
+		mark_mm(tracker, mm, reason);
 		world_set(tracker->world, &mm->world, vpn,
 			  (pte & ~WORLD_PFN_MASK) | world_invent_pfn(tracker->world, 0));
 	}
 }
 
-static void resolve_folio(struct rf_tracker *tracker, const struct task *task, u64 pfn, u32 order, u64 *anomaly)
+static void resolve_folio(struct rf_tracker *tracker, const struct task *task, u64 pfn, u32 order,
+			  enum rf_reason reason)
 {
 	for (u64 i = 0; i < BIT_ULL(order); i++) {
 		struct world_page *page = world_page_find(tracker->world, pfn + i);
@@ -61,7 +62,7 @@ static void resolve_folio(struct rf_tracker *tracker, const struct task *task, u
 		if (!page)
 			continue;
 		if (page->mm)
-			resolve_freed(tracker, task, pfn + i, anomaly);
+			resolve_freed(tracker, task, pfn + i, reason);
 		if (page->slot)
 			slot_page_freed(tracker->world, pfn + i);
 	}
@@ -100,7 +101,7 @@ void on_page_alloc(struct rf_tracker *tracker, struct task *task, struct rf_reco
 
 	if (pfn >= WORLD_INVENTED_PFN)
 		return;		/* failed */
-	resolve_folio(tracker, task, pfn, order, &tracker->fidelity.anomalies.alloc_of_mapped);
+	resolve_folio(tracker, task, pfn, order, RF_REASON_alloc_of_mapped);
 	if (!is_user_alloc(gfp))
 		return;
 	if (fault_is_open(&task->fault) && (fault_pending(&task->fault) || task->fault.swapped_in)) {
@@ -137,6 +138,6 @@ void on_page_free(struct rf_tracker *tracker, struct task *task, struct rf_recor
 		reclaim_flush(tracker);
 	fault_page_freed(tracker, task, pfn);
 	pageout_tells(tracker, record.tid, pfn, order);
-	resolve_folio(tracker, task, pfn, order, &tracker->fidelity.anomalies.free_of_mapped);
+	resolve_folio(tracker, task, pfn, order, RF_REASON_free_of_mapped);
 	tracker->freeing |= tracker->nr_flush_mms && !others;
 }

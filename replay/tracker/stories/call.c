@@ -9,6 +9,7 @@
 #include "replay/tracker/effects/vma.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 #include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/rss.h"
@@ -151,7 +152,7 @@ void call_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delt
 	} else if (delta > 0) {
 		if (member == RF_RSS_ANON && call->kind != RF_SYS_MADVISE) {
 			tracker->fidelity.inferred.gup++;
-			mark_inexact(tracker, task->mm);
+			mark_mm(tracker, task->mm, RF_REASON_gup_unplaced);
 		}
 	} else if (delta < 0 && (call->kind != RF_SYS_MADVISE || call->args[2] == MADV_PAGEOUT)) {
 		task->mm->unmapped[member] += (u32)-delta;

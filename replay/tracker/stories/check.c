@@ -10,6 +10,7 @@
 #include "replay/tracker/effects/unmap.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 #include "replay/tracker/stories/fault.h"
 
 /* The model held the entry empty, the hardware found it present: something no record told, most often GUP. */
@@ -95,5 +96,5 @@ void check_fault(struct rf_tracker *tracker, struct task *task, u64 vpn, u16 fla
 	if (ok)
 		tracker->fidelity.fault_checks_ok++;
 	else
-		tracker->fidelity.fault_checks_bad++;
+		mark_mm(tracker, task->mm, RF_REASON_fault_differs);
 }

@@ -5,6 +5,7 @@
 #include "replay/tracker/ground/emit.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 #include "replay/tracker/stories/collapse.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/handlers.h"
@@ -78,7 +79,7 @@ static void collapse(struct rf_tracker *tracker, struct task *task)
 	if (!vma)
 		return;
 	if (!take_alloc(task, nr, &alloc) || alloc.order != tracker->pmd_order) {
-		tracker->fidelity.anomalies.collapse_without_alloc++;
+		mark_mm(tracker, mm, RF_REASON_collapse_without_alloc);
 		alloc.pfn = world_invent_pfn(tracker->world, tracker->pmd_order);
 	}
 	settle_others(tracker, mm, NULL, tracker->time);
@@ -114,7 +115,8 @@ void on_collapse(struct rf_tracker *tracker, struct task *task, struct rf_record
 		if (record.f[1] == SCAN_SUCCEED && task->collapse_known)
 			collapse(tracker, task);
 		else if (task->collapse_swapped)	/* pages came back, nobody knows where */
-			mark_inexact(tracker, tracked_mm(tracker->world, task->collapse_swapped - 1));
+			mark_mm(tracker, tracked_mm(tracker->world, task->collapse_swapped - 1),
+				RF_REASON_pages_untold);
 		task->collapse_known = false;
 		task->collapse_swapped = 0;
 		task->nr_allocs = 0;

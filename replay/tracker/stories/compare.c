@@ -5,6 +5,7 @@
  */
 #include "engine/ops.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 #include "replay/tracker/stories/snapshot.h"
 
 enum { MISSING, OTHER_PFN, OTHER_ORDER, EXTRA, SWAP_MISSING };
@@ -113,6 +114,8 @@ void compare_end(struct rf_tracker *tracker, struct snapshot *snapshot, struct t
 		const struct difference *difference = &snapshot->differences[i];
 		bool changed = !mm || world_get(&mm->world, difference->vpn) != difference->pte;
 
+		if (!changed)
+			mark_mm(tracker, mm, RF_REASON_snapshot_differs);
 		switch (difference->what) {
 		case MISSING:
 			fidelity->ptes -= changed;

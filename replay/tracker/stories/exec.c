@@ -10,6 +10,7 @@
 #include "replay/tracker/ground/stream.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/fork.h"
 #include "replay/tracker/stories/handlers.h"
@@ -117,10 +118,9 @@ void exec_switch(struct rf_tracker *tracker, struct task *task)
 	old = task_leave_mm(task);
 	if (old)
 		end_mm(tracker, old, RF_WHY_EXEC);
-	mm->known = true;
+	mm_becomes_known(tracker, mm);
 	mm->settling = true;
 	mm_set_pid(tracker, mm, task->pid ? task->pid : task->tid);
-	tracker->fidelity.mms++;
 	emit(tracker, RF_OP_MM_NEW, mm);
 	emit_arguments(tracker, exec, mm);
 	task_set_mm(tracker, task, mm);

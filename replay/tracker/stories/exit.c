@@ -6,6 +6,7 @@
 #include "replay/tracker/effects/address_space.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/fork.h"
@@ -53,7 +54,7 @@ static void exit_task(struct rf_tracker *tracker, struct task *task)
 	leave(tracker, task);
 	task->dead = true;
 	if (task->orphans)
-		tracker->fidelity.anomalies.unknown_task++;
+		mark_mm(tracker, NULL, RF_REASON_unknown_task);
 	task->orphans = 0;
 }
 

@@ -10,6 +10,7 @@
 #include "replay/tracker/ground/stream.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 #include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/handlers.h"
@@ -53,12 +54,12 @@ void fork_mm(struct rf_tracker *tracker, struct task *task)
 	op = emit(tracker, RF_OP_FORK, parent);
 	op->mm2 = child->world.id;
 	world_fork(tracker->world, &parent->world, &child->world);
-	child->known = true;
+	mm_becomes_known(tracker, child);
 	child->brk = parent->brk;
 	child->brk_known = parent->brk_known;
-	child->inexact = parent->inexact;
-	tracker->fidelity.mms++;
-	tracker->fidelity.inexact_mms += child->inexact;
+	child->uncounted = parent->uncounted;
+	if (parent->marked)
+		mark_mm(tracker, child, RF_REASON_forked);
 }
 
 void drop_child(struct rf_tracker *tracker, struct task *task)
@@ -121,8 +122,12 @@ void on_newtask(struct rf_tracker *tracker, struct task *task, struct rf_record 
 			task->child = tracked_mm_new(tracker->world);
 		if (!task->child)
 			return;
-		tracker->fidelity.inferred.fork_point++;
 		fork_mm(tracker, task);
+		/* A single thread does nothing between dup_mmap() and here. */
+		if (task->mm->users > 1)
+			mark_mm(tracker, task->child, RF_REASON_fork_point);
+		else
+			tracker->fidelity.inferred.fork_point++;
 	}
 	if (task->child) {
 		mm_set_pid(tracker, task->child, child->pid);

@@ -9,6 +9,7 @@
 #include "replay/tracker/ground/stream.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 #include "replay/tracker/stories/fault.h"
 
 /*
@@ -104,12 +105,12 @@ static void fault_anon(struct rf_tracker *tracker, struct task *task, s64 delta)
 		if (alloc.order > tracker->pmd_order)
 			alloc.order = tracker->pmd_order;
 		alloc.pfn = world_invent_pfn(tracker->world, alloc.order);
-		tracker->fidelity.inferred.order_from_rss++;
+		mark_mm(tracker, task->mm, RF_REASON_order_from_rss);
 		if (tracker->have_allocs)
-			tracker->fidelity.anomalies.rss_without_alloc++;
+			mark_mm(tracker, task->mm, RF_REASON_rss_without_alloc);
 		flags = RF_OP_INFERRED;
 	} else if (delta != (s64)BIT_ULL(alloc.order) && task->mm->users == 1) {
-		tracker->fidelity.anomalies.rss_order_mismatch++;
+		mark_mm(tracker, task->mm, RF_REASON_rss_order_mismatch);
 	}
 	fault_applied(fault);
 	task->nr_allocs = 0;

@@ -2,6 +2,7 @@
 /* Pages that KSM merges. */
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 #include "replay/tracker/stories/handlers.h"
 
 /* Which entry now maps the shared page is not told. */
@@ -13,5 +14,5 @@ void on_ksm_merge(struct rf_tracker *tracker, struct task *task, struct rf_recor
 	if (record.f[3])
 		return;
 	for (size_t i = 0; i < nr; i++)
-		mark_inexact(tracker, tracked_mm(tracker->world, maps[i].mm));
+		mark_mm(tracker, tracked_mm(tracker->world, maps[i].mm), RF_REASON_ksm_merged);
 }

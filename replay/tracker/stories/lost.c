@@ -5,6 +5,7 @@
  */
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/handlers.h"
@@ -21,7 +22,8 @@ void on_lost(struct rf_tracker *tracker, struct task *task, struct rf_record rec
 		if (!other || !other->mm)
 			continue;
 		/* Any task may have run on that CPU meanwhile, without a record left to tell. */
-		mark_inexact(tracker, other->mm);
+		other->mm->uncounted = true;
+		mark_mm(tracker, other->mm, RF_REASON_loss);
 		if (everywhere || other->stream != record.stream)
 			continue;
 		fault_close(tracker, other);

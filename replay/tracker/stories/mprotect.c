@@ -7,6 +7,7 @@
 #include "replay/tracker/ground/emit.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 #include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/fault.h"
@@ -46,7 +47,7 @@ static void fill_holes(struct rf_tracker *tracker, struct tracked_mm *mm, u64 st
 		hole.pgoff = vpn_of(tracker, start);
 		if (hole.start >= hole.end)
 			continue;
-		tracker->fidelity.inferred.vma_implicit++;
+		mark_mm(tracker, mm, RF_REASON_vma_implicit);
 		map_vma(tracker, mm, &hole);
 		next = world_vma_next(&mm->world, hole.end - 1, NULL);
 	}

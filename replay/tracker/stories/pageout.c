@@ -230,7 +230,7 @@ static void settle_discards(struct rf_tracker *tracker, struct task *task, u64 v
 	if (rest.folios == 1 && gone < rest.pages)
 		rest.gone = gone;
 	else if (gone)
-		mark_inexact(tracker, task->mm);
+		mark_mm(tracker, task->mm, RF_REASON_pages_untold);
 	world_walk_sorted(tracker->world, mm, start, vpn, keep_pte, &rest);
 }
 
@@ -316,7 +316,7 @@ static void settle_rest(struct rf_tracker *tracker, struct task *task)
 		if (found == left)
 			unmap_rest(tracker, task, kept_counters[i], start, end);
 		else if (found)
-			mark_inexact(tracker, task->mm);
+			mark_mm(tracker, task->mm, RF_REASON_pages_untold);
 	}
 }
 

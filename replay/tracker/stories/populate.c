@@ -12,6 +12,7 @@
 #include "replay/tracker/ground/emit.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 #include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/call.h"
 
@@ -125,9 +126,9 @@ static struct world_vma *next_place(struct rf_tracker *tracker, struct task *tas
 	return NULL;
 }
 
-static void out_of_range(struct rf_tracker *tracker)
+static void out_of_range(struct rf_tracker *tracker, const struct task *task)
 {
-	tracker->fidelity.anomalies.populate_out_of_range++;
+	mark_mm(tracker, task->mm, RF_REASON_populate_out_of_range);
 }
 
 /* An allocation without RSS change replaced an anonymous page that was not writable. */
@@ -156,7 +157,7 @@ static void populate_anon(struct rf_tracker *tracker, struct task *task, s64 del
 	world_pte pte;
 
 	if (!vma) {
-		out_of_range(tracker);
+		out_of_range(tracker, task);
 		return;
 	}
 	pte = world_get(&task->mm->world, populate->at);
@@ -165,7 +166,7 @@ static void populate_anon(struct rf_tracker *tracker, struct task *task, s64 del
 		if (alloc.order > tracker->pmd_order)
 			alloc.order = tracker->pmd_order;
 		alloc.pfn = world_invent_pfn(tracker->world, alloc.order);
-		tracker->fidelity.inferred.order_from_rss++;
+		mark_mm(tracker, task->mm, RF_REASON_order_from_rss);
 	}
 	task->nr_allocs = 0;
 	if (world_pte_kind(pte) == WORLD_SWAP) {
@@ -187,7 +188,7 @@ static void populate_file_page(struct rf_tracker *tracker, struct task *task, u8
 	struct task_alloc alloc;
 
 	if (!vma) {
-		out_of_range(tracker);
+		out_of_range(tracker, task);
 		return;
 	}
 	if (shmem && take_alloc(task, (u64)delta, &alloc))
@@ -235,7 +236,7 @@ static void populate_map(struct rf_tracker *tracker, struct task *task, const st
 	struct world_vma *vma = next_place(tracker, task);
 
 	if (!vma) {
-		out_of_range(tracker);
+		out_of_range(tracker, task);
 		return;
 	}
 	learn_file(tracker, task->mm, vma, event->file);

@@ -24,7 +24,7 @@ void on_swap_write(struct rf_tracker *tracker, struct task *task, struct rf_reco
 			world_pte pte = mm ? world_get(&mm->world, maps[m].vpn) : 0;
 
 			/* Without the counter's word for it, the page was faulted in again since. */
-			if (world_pte_kind(pte) == WORLD_ANON && (mm->swapped || mm->inexact || mm->settling))
+			if (world_pte_kind(pte) == WORLD_ANON && (mm->swapped || mm->uncounted || mm->settling))
 				swap_out(tracker, mm, maps[m].vpn, pte, 0);
 			else if (world_pte_kind(pte) == WORLD_SHMEM && mm->unmapped[RF_RSS_SHMEM])
 				unmap_one(tracker, mm, maps[m].vpn, pte, 0);

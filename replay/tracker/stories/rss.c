@@ -3,6 +3,7 @@
 #include "replay/tracker/ground/allocs.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 #include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/collapse.h"
@@ -77,7 +78,7 @@ static void stray_rss(struct rf_tracker *tracker, struct task *task, struct trac
 	} else if (member == RF_RSS_ANON) {
 		/* Where it went is not told; the next fault or snapshot there finds it. */
 		tracker->fidelity.inferred.gup++;
-		mark_inexact(tracker, mm);
+		mark_mm(tracker, mm, RF_REASON_gup_unplaced);
 		take_alloc(task, (u64)delta, &alloc);
 	} else {
 		task->populate.delta = delta;
@@ -93,8 +94,10 @@ static void exec_page(struct rf_tracker *tracker, struct task *task, u8 member, 
 
 	if (member != RF_RSS_ANON || delta <= 0)
 		return;
-	if (!take_alloc(task, 1, &alloc))
+	if (!take_alloc(task, 1, &alloc)) {
 		alloc.pfn = world_invent_pfn(tracker->world, 0);
+		mark_mm(tracker, exec->mm, RF_REASON_page_unknown);
+	}
 	if (world_grow(tracker->world, (void **)&exec->pages, sizeof(*exec->pages), &exec->size, exec->nr + 1ull))
 		exec->pages[exec->nr++] = alloc.pfn;
 	task->nr_allocs = 0;

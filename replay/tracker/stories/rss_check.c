@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* What the kernel counted against what the model maps. */
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 #include "replay/tracker/stories/rss.h"
 #include "replay/tracker/stories/snapshot.h"
 
@@ -60,7 +61,7 @@ void check_rss(struct rf_tracker *tracker, struct tracked_mm *mm)
 		} else {
 			mm->bias[member] = difference;
 			mm->rss_doubts[member] = 0;
-			tracker->fidelity.rss_checks_bad++;
+			mark_mm(tracker, mm, RF_REASON_rss_differs);
 		}
 	}
 	mm->rss_fresh = 0;

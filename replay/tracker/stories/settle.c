@@ -12,6 +12,7 @@
 #include "replay/tracker/ground/kernel_pages.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/rss.h"
 
@@ -39,6 +40,7 @@ static void settle_write(struct rf_tracker *tracker, struct task *task, struct w
 			fault_none(tracker, task);
 			return;
 		}
+		mark_mm(tracker, task->mm, RF_REASON_page_unknown);
 		copy_page(tracker, task->mm, vma, fault->vpn, world_invent_pfn(tracker->world, 0), RF_OP_INFERRED);
 		return;
 	}

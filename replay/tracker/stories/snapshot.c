@@ -13,6 +13,7 @@
 #include "replay/tracker/ground/emit.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 #include "replay/tracker/stories/exec.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/handlers.h"
@@ -35,10 +36,10 @@ static void load_begin(struct rf_tracker *tracker, struct snapshot *snapshot)
 	mm = tracked_mm_new(tracker->world);
 	if (!mm)
 		return;
-	mm->known = mm->settling = true;
+	mm->settling = true;
+	mm_becomes_known(tracker, mm);
 	leader->pid = snapshot->pid;
 	mm_set_pid(tracker, mm, snapshot->pid);
-	tracker->fidelity.mms++;
 	emit(tracker, RF_OP_MM_NEW, mm)->flags = RF_OP_LOAD;
 	for (u32 i = 0; i < tracker->tasks.size; i++) {
 		struct task *task = tracker->tasks.slots[i].value;
@@ -218,8 +219,10 @@ static void snapshot_end(struct rf_tracker *tracker, struct snapshot *snapshot, 
 	if (snapshot->loading && mm) {
 		mm->settling = false;
 		mm->rss_fresh = 0;
-		if (!record->f[1])
-			mark_inexact(tracker, mm);
+		if (!record->f[1]) {
+			mm->uncounted = true;
+			mark_mm(tracker, mm, RF_REASON_snapshot_torn);
+		}
 	}
 	snapshot->open = snapshot->loading = snapshot->comparing = false;
 }

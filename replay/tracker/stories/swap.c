@@ -8,6 +8,7 @@
 #include "replay/tracker/ground/allocs.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 #include "replay/tracker/stories/fault.h"
 
 /*
@@ -104,6 +105,7 @@ void fault_swap_in(struct rf_tracker *tracker, struct task *task, struct world_v
 		/* Read ahead by an earlier fault: cached, but nobody told as which page. */
 		alloc.order = 0;
 		alloc.pfn = world_invent_pfn(tracker->world, 0);
+		mark_mm(tracker, task->mm, RF_REASON_page_unknown);
 		tracker->fidelity.inferred.swap_in_from_cache++;
 	}
 	folio_set(tracker->world, alloc.pfn, alloc.order);

@@ -219,7 +219,7 @@ static void test_warnings(void **state)
 	expect_warning("fidelity", "ptes", 0, "no final snapshot");
 	expect_warning("fidelity", "fault_checks_bad", 1, "98.03 % of the faults");
 	expect_warning("fidelity", "rss_checks_bad", 1, "RSS counters");
-	expect_warning("fidelity", "inexact_mms", 1, "1 of 0 address spaces are inexact");
+	expect_warning("fidelity", "inexact_mms", 1, "1 of 0 address spaces are marked");
 	expect_warning("trace", "lost_events", 5, "5 events were lost");
 }
 
