@@ -17,23 +17,25 @@ struct advise_state {
 	struct mmu_gather tlb;
 	const struct vm_area *vma;
 	enum advice advice;
+	u64 unused, unused_end;		/* nobody can have used what lies here */
 };
 
 /*
  * Hardware sets A and D without anybody being told. That a page is advised again is taken to mean that it was used in
- * between, and written to if it could be: allocators do not free twice what nobody touched. No access of the kernel's,
- * so nothing is counted.
+ * between, and written to if it could be, unless there was no time for it: allocators do not free twice what nobody
+ * touched. No access of the kernel's, so nothing is counted.
  */
-static void assume_used(pte_t *ptep, u64 max_nr)
+static void assume_used(const struct advise_state *state, u64 addr, pte_t *ptep, u64 max_nr)
 {
-	u64 size = 1ull << pte_folio_order(*ptep), pfn = pte_pfn(*ptep), nr, i;
+	u64 size = 1ull << pte_folio_order(*ptep), pfn = pte_pfn(*ptep), page = page_size(state->tlb.mm), nr, i;
 
 	/* A block of PROT_NONE may be valid, and still nobody can use it (kernel-model.md C4). */
 	if (!(ptep->val & PTE_ANON) || !pte_valid(*ptep) || (ptep->val & PTE_PROTNONE) || pte_young(*ptep))
 		return;
 	nr = min_u64(size - (pfn & (size - 1)), max_nr);
 	for (i = 0; i < nr && pte_valid(ptep[i]) && !pte_young(ptep[i]) && pte_pfn(ptep[i]) == pfn + i; i++)
-		ptep[i] = pte_mkyoung(pte_write(ptep[i]) ? pte_mkdirty(ptep[i]) : ptep[i]);
+		if (addr + i * page < state->unused || addr + (i + 1) * page > state->unused_end)
+			ptep[i] = pte_mkyoung(pte_write(ptep[i]) ? pte_mkdirty(ptep[i]) : ptep[i]);
 }
 
 static bool advice_changes(const struct advise_state *state, pte_t pte)
@@ -107,7 +109,7 @@ static void advise_pte_range(struct advise_state *state, pmd_t *pmd, u64 addr, u
 			continue;
 		nr = 1;
 		if (state->advice != ADVICE_PAGEOUT)
-			assume_used(ptep, max_nr);
+			assume_used(state, addr, ptep, max_nr);
 		pte = read_pte(mm, addr, ptep, RF_SITE_madvise);
 		if (!pte_present(pte)) {
 			if (state->advice != ADVICE_FREE || is_migration_entry(pte) || is_guard_marker(pte))
@@ -133,7 +135,8 @@ static void advise_huge_pmd(struct advise_state *state, pmd_t *pmd, u64 addr)
 	pte_t pte;
 
 	pte = pmd_pte(*pmd);
-	assume_used(&pte, 1);
+	if (addr < state->unused || addr + pmd_size(mm) > state->unused_end)
+		assume_used(state, addr, &pte, 1);
 	if (!pte_present(pte) || pte_special(pte) || !advice_changes(state, pte))
 		return;
 	flush_pmd_tlb_range(mm, addr, addr + pmd_size(mm));	/* pmdp_invalidate() */
@@ -169,7 +172,7 @@ static void advise_vma(struct advise_state *state, u64 addr, u64 end)
 
 static void advise(struct mm *mm, const struct rf_op *op, enum advice advice)
 {
-	struct advise_state state = { .advice = advice };
+	struct advise_state state = { .advice = advice, .unused = op->addr2, .unused_end = op->aux };
 	bool one_gather = advice == ADVICE_FREE && mm_knobs(mm)->madvise_one_gather;
 	u32 i;
 

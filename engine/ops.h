@@ -89,7 +89,9 @@ enum rf_shape {
 	X(MREMAP, mremap, MOVE, mremap, mremap)                                                    \
 	/* mremap in place: the VMA that ends at addr now ends at end */                           \
 	X(VMA_EXPAND, vma_expand, RANGE, expand, vma)                                              \
+	/* of the range, [addr2, aux) was advised just before, and not used since */               \
 	X(MADV_FREE, madv_free, RANGE, range, madv_free)                                           \
+	/* likewise */                                                                             \
 	X(MADV_COLD, madv_cold, RANGE, range, madv_cold)                                           \
 	/* the advice itself, table by table; what it reclaims follows as UNMAP_* */               \
 	X(MADV_PAGEOUT, madv_pageout, RANGE, range, madv_pageout)                                  \
@@ -180,7 +182,7 @@ struct rf_op {
 	u64 addr, end;
 	u64 pfn;		/* first page of the run, or swap slot */
 	union {
-		u64 addr2;	/* MREMAP, EXEC_STACK: the new address */
+		u64 addr2;	/* MREMAP, EXEC_STACK: the new address; MADV_FREE, MADV_COLD: above */
 		u64 mm2;	/* FORK: the child */
 		u64 file;	/* MAP: identity of the file, 0: anonymous */
 	};

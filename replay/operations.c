@@ -211,6 +211,11 @@ static void put_op(FILE *out, const struct rf_op *op)
 	case RF_OP_EXEC_STACK:
 		fprintf(out, " to=0x%" PRIx64, op->addr2);
 		break;
+	case RF_OP_MADV_FREE:
+	case RF_OP_MADV_COLD:
+		if (op->aux)
+			fprintf(out, " unused=0x%" PRIx64 "-0x%" PRIx64, op->addr2, op->aux);
+		break;
 	case RF_OP_MAP:
 		fprintf(out, " file=%" PRIu64 " pgoff=0x%" PRIx64, op->file, op->pgoff);
 		break;

@@ -8,11 +8,12 @@ takes it, which begins with comments:
   # what happens, what the kernel does and why
   # expected {"LABEL": {"tlbi": {"va": 2}, "dsb": {"ish": 1}}, ...}
 
-expected names every window that is compared, with all its counts but faults, as tests/arm64/counts.py has them
-(QUANTITIES); what is not named is 0. It is worked out by hand or counted on a kernel, never written by a program. The
-policy is the kernel of the trace's header on a CPU with range TLBI; a line `# policy NAME` says another. No case has
-anomalies or faults that the model did not expect, but for those that a line says, with how many of each. Address spaces
-may be marked, unless a line says how many are: most cases have made-up VMAs.
+expected, which may stand on several lines, names every window that is compared, with all its counts but faults, as
+tests/arm64/counts.py has them (QUANTITIES); what is not named is 0. It is worked out by hand or counted on a kernel,
+never written by a program. The policy is the kernel of the trace's header on a CPU with range TLBI; a line
+`# policy NAME` says another. No case has anomalies or faults that the model did not expect, but for those that a line
+says, with how many of each. Address spaces may be marked, unless a line says how many are: most cases have made-up
+VMAs.
 
   # fidelity {"inexact_mms": 1, "anomalies": {"no_vma": 1}}
 
@@ -40,17 +41,17 @@ class Case:
         text = path.read_text(encoding='utf-8')
         comments = [line[1:].strip() for line in text.splitlines() if line.startswith('#')]
         self.path = path
-        self.expected = json.loads(self.said(comments, 'expected'))
-        self.fidelity = json.loads(self.said(comments, 'fidelity', '{}'))
-        self.policy = self.said(comments, 'policy', '')
+        expected = [json.loads(line) for line in self.said(comments, 'expected')]
+        if not expected:
+            sys.exit(f'{path}: no line "# expected ..."')
+        self.expected = {label: window for line in expected for label, window in line.items()}
+        self.fidelity = json.loads(*self.said(comments, 'fidelity') or ['{}'])
         header = json.loads(re.search(r'^header (.*)$', text, re.MULTILINE)[1])
-        self.policy = self.policy or replays.policy(refold, header['kernel'], 'range')
+        self.policy, = self.said(comments, 'policy') or [replays.policy(refold, header['kernel'], 'range')]
 
-    def said(self, comments, word, otherwise=None):
-        found = [line.removeprefix(word + ' ') for line in comments if line.startswith(word + ' ')]
-        if len(found) > 1 or (not found and otherwise is None):
-            sys.exit(f'{self.path}: {len(found)} lines "# {word} ..."')
-        return found[0] if found else otherwise
+    @staticmethod
+    def said(comments, word):
+        return [line.removeprefix(word + ' ') for line in comments if line.startswith(word + ' ')]
 
     def report(self, refold):
         with tempfile.TemporaryDirectory() as directory:

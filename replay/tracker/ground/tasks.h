@@ -63,6 +63,12 @@ struct task_exec {
 	u32 nr, size;
 };
 
+/* Memory that the task has called cold or free, and cannot have used since. */
+struct task_advised {
+	u64 start, end;		/* end 0: none */
+	u64 time;		/* of the last such call's return */
+};
+
 struct task {
 	u32 tid;
 	u32 pid;		/* thread group, 0: not known */
@@ -80,6 +86,7 @@ struct task {
 	struct task_call call;
 	struct rf_told fault_told, call_told;	/* their records, if somebody asks for causes */
 	struct task_populate populate;
+	struct task_advised advised;
 	struct task_gup *gups;
 	u32 nr_gups, gups_size;
 	struct task_exec exec;

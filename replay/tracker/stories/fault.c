@@ -64,6 +64,7 @@ void on_fault(struct rf_tracker *tracker, struct task *task, struct rf_record re
 	}
 	fault_close(tracker, task);
 	task->nr_allocs = 0;
+	task->advised.end = 0;
 	/* Back in user mode: a call whose return no record told is over. */
 	if (task->call.kind && !(flags & (RF_FAULT_KERNEL | RF_FAULT_UNKNOWN)))
 		call_abandon(tracker, task);

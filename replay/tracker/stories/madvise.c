@@ -63,8 +63,31 @@ static void install_guards(struct rf_tracker *tracker, struct tracked_mm *mm, u6
 	}
 }
 
-static void advise_ptes(struct rf_tracker *tracker, struct tracked_mm *mm, u64 advice, u64 start, u64 end)
+/* From one call to the next a task has used its memory if it took this long, or left a record. */
+#define ADVISED_AGAIN_NS 100000
+
+/*
+ * What was advised by the same task's last call, no other thread being there, is not young or dirty again. What it
+ * advises call by call without anything else adds up, as far as it is one range.
+ */
+static void advised_again(const struct rf_tracker *tracker, struct task *task, struct rf_op *op)
 {
+	struct task_advised *advised = &task->advised;
+	bool again = advised->end && task->mm->users == 1 && task->call.time - advised->time < ADVISED_AGAIN_NS;
+
+	if (again && op->addr < advised->end && advised->start < op->end) {
+		op->addr2 = max_u64(op->addr, advised->start);
+		op->aux = min_u64(op->end, advised->end);
+	}
+	again = again && op->addr <= advised->end && advised->start <= op->end;
+	advised->start = again ? min_u64(op->addr, advised->start) : op->addr;
+	advised->end = again ? max_u64(op->end, advised->end) : op->end;
+	advised->time = tracker->time;
+}
+
+static void advise_ptes(struct rf_tracker *tracker, struct task *task, u64 advice, u64 start, u64 end)
+{
+	struct tracked_mm *mm = task->mm;
 	struct advise advise = { tracker, mm };
 	u64 first = vpn_of(tracker, start), last = vpn_of(tracker, end);
 	struct rf_op *op;
@@ -88,6 +111,7 @@ static void advise_ptes(struct rf_tracker *tracker, struct tracked_mm *mm, u64 a
 	}
 	op->addr = start;
 	op->end = end;
+	advised_again(tracker, task, op);
 }
 
 void madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret)
@@ -116,5 +140,5 @@ void madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret)
 		op->aux = flag_advice[i].clear;
 		world_vma_set_flags(tracker->world, &mm->world, start, end, flag_advice[i].set, flag_advice[i].clear);
 	}
-	advise_ptes(tracker, mm, advice, start, end);
+	advise_ptes(tracker, task, advice, start, end);
 }

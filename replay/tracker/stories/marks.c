@@ -50,8 +50,10 @@ void on_mark(struct rf_tracker *tracker, struct task *task, struct rf_record rec
 	s64 ended, begun;
 
 	task = task_find(tracker, record.tid);
-	if (task)
+	if (task) {
 		fault_close(tracker, task);
+		task->advised.end = 0;
+	}
 	if (!tracker->options.windows)
 		return;
 	mark_text(tracker, &record, text);
