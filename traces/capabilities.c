@@ -12,6 +12,7 @@ static const struct {
 } rows[RF_NR_CAPABILITIES] = {
 	[RF_EXIT_AFTER_MM] = { "exit_after_mm", { 0, 0 }, { 6, 16 } },
 	[RF_REUSES_LARGE_FOLIOS] = { "reuses_large_folios", { 6, 15 }, { 0, 0 } },
+	[RF_MOVES_SEVERAL_VMAS] = { "moves_several_vmas", { 6, 17 }, { 0, 0 } },
 };
 
 static bool is_before(unsigned int major, unsigned int minor, const u16 release[2])

@@ -32,6 +32,7 @@ static void learn_header(struct rf_tracker *tracker)
 	const char *thp = json_string_value(json_object_get(rf_reader_header_value(reader, RF_HEADER_THP), "enabled"));
 
 	tracker->reuses_large = capabilities.has[RF_REUSES_LARGE_FOLIOS];
+	tracker->moves_several = capabilities.has[RF_MOVES_SEVERAL_VMAS];
 	tracker->page_shift = 12;
 	for (u32 shift = 12; shift <= 16; shift++)
 		if (page_size == BIT_ULL(shift))

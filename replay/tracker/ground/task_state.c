@@ -146,6 +146,11 @@ void call_unmap_told(struct task_call *call, u32 member, u32 nr)
 		call_unmap_told(call, RF_RSS_ANON, nr);
 }
 
+void call_moved(struct task_call *call)
+{
+	call->moved = true;
+}
+
 void call_maps(struct task_call *call, const struct world_vma *vma)
 {
 	call->map_addr = vma->start;

@@ -100,6 +100,7 @@ struct task_call {
 	u8 kind;		/* of the entry record; 0: CALL_NONE */
 	bool deferred;		/* counted in mm->deferred: an RSS change was seen, its effect may come at the return */
 	bool counted;		/* in mm->callers */
+	bool moved;		/* mremap() of several VMAs: they are at their new place */
 	/* MADV_PAGEOUT, vpns: so far has its walk come, is told what was unmapped, is settled what was discarded. */
 	u64 walked, reclaimed, discarded;
 	u32 unmapped[RF_RSS_MEMBERS];	/* pages by counter, SWAP: into swap; no record has told yet which */
@@ -121,6 +122,7 @@ void call_discarded(struct task_call *call, u64 vpn);
 /* nr pages of this counter were unmapped; are known. */
 void call_unmaps(struct task_call *call, u32 member, u32 nr);
 void call_unmap_told(struct task_call *call, u32 member, u32 nr);
+void call_moved(struct task_call *call);
 void call_maps(struct task_call *call, const struct world_vma *vma);
 void call_over(struct task *task);
 /* The call of one thread goes on under another's tid: de_thread(). */

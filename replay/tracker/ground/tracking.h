@@ -32,6 +32,7 @@ struct rf_tracker {
 	bool have_allocs, have_flushes, have_side_band;
 	bool exits_late;	/* RF_EXIT_AFTER_MM, and TASK_EXIT is recorded, which is the moment */
 	bool reuses_large;	/* RF_REUSES_LARGE_FOLIOS */
+	bool moves_several;	/* RF_MOVES_SEVERAL_VMAS */
 	bool thp_always, thp_madvise;	/* 2M pages at fault */
 	u32 pmd_order;
 	u64 time;

@@ -47,7 +47,8 @@ static void zap_mremap(struct rf_tracker *tracker, struct task *task)
 	const u64 *args = task->call.args;
 	u64 old_end, new_end, fixed_end;
 
-	if (!call_range(tracker, args[0], args[1], &old_end) || !call_range(tracker, args[0], args[2], &new_end))
+	if (!call_range(tracker, args[0], args[1], &old_end) || !call_range(tracker, args[0], args[2], &new_end) ||
+	    mremap_several(tracker, task))
 		return;
 	if (args[3] & MREMAP_FIXED && call_range(tracker, args[4], args[2], &fixed_end) &&
 	    world_vma_overlaps(&task->mm->world, args[4], fixed_end))

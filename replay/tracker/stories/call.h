@@ -42,6 +42,8 @@ void mprotect_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 void mlock_return(struct rf_tracker *tracker, struct task *task, bool ok);
 void mlockall_return(struct rf_tracker *tracker, struct task *task, bool ok);
 void mremap_return(struct rf_tracker *tracker, struct task *task, u64 ret);
+/* Is it of several VMAs? Then all of it is done at its first RSS change. */
+bool mremap_several(struct rf_tracker *tracker, struct task *task);
 void madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 void process_vm_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* mremap(), when it returns; what it unmapped was applied before, see call.c. */
+/* mremap(), when it returns; what it unmapped, and all it did to several VMAs, was applied before, see call.c. */
 #include "engine/ops.h"
 #include "replay/tracker/effects/vma.h"
 #include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/stream.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/abi.h"
@@ -84,6 +85,63 @@ static void move_range(struct rf_tracker *tracker, struct tracked_mm *mm, u64 ad
 	world_move(tracker->world, &mm->world, vpn_of(tracker, addr), vpn_of(tracker, end), vpn_of(tracker, to));
 }
 
+/* ---- several VMAs ---------------------------------------------------------------------------- */
+
+/* A VMA of the range, as far as it lies in it. Several that were made up are one that no record told. */
+static bool next_part(const struct rf_tracker *tracker, struct tracked_mm *mm, u64 *start, u64 *part_end, u64 end)
+{
+	struct world_vma *vma = world_vma_next(&mm->world, *start, NULL), *next;
+
+	if (!vma || vma->start >= end)
+		return false;
+	*start = max_u64(*start, vma->start);
+	while (vma->implicit && (next = world_vma_find(&mm->world, vma->end)) && next->implicit)
+		vma = next;
+	*part_end = min_u64(vma->end, end);
+	return true;
+}
+
+/* Until the call returns nobody else changes its VMAs; so that it succeeded can be told at its first RSS change. */
+static bool succeeds(struct rf_tracker *tracker, const struct task *task)
+{
+	const struct rf_record *record;
+
+	for (size_t i = 0; (record = look_ahead(tracker, i)); i++)
+		if (record->tid == task->tid && record->kind == RF_SYS_RET)
+			return record->f[1] == task->call.args[4];
+	return true;
+}
+
+/*
+ * remap_move(): each VMA is a move of its own, which unmaps its own target, moves, and unmaps the old place; gaps
+ * between them are left alone on both sides.
+ */
+bool mremap_several(struct rf_tracker *tracker, struct task *task)
+{
+	struct tracked_mm *mm = task->mm;
+	const u64 *args = task->call.args;
+	u64 end, to_end, part = args[0], part_end, shift = args[4] - args[0];
+
+	if (task->call.moved)
+		return true;
+	if (!tracker->moves_several || !(args[3] & MREMAP_FIXED) ||
+	    page_align(tracker, args[1]) != page_align(tracker, args[2]) ||
+	    !call_range(tracker, args[0], args[1], &end) || !call_range(tracker, args[4], args[1], &to_end) ||
+	    (args[4] < end && args[0] < to_end) || !next_part(tracker, mm, &part, &part_end, end) ||
+	    part != args[0] || part_end == end || !succeeds(tracker, task))
+		return false;
+	call_moved(&task->call);
+	settle_others(tracker, mm, task, tracker->time);
+	for (; next_part(tracker, mm, &part, &part_end, end); part = part_end) {
+		if (world_vma_overlaps(&mm->world, part + shift, part_end + shift))
+			settle_unmap(tracker, mm, task, part + shift, part_end + shift, RF_WHY_MREMAP);
+		move_range(tracker, mm, part, part_end, part + shift, part_end + shift, args[3] & MREMAP_DONTUNMAP);
+	}
+	return true;
+}
+
+/* ---- the return ------------------------------------------------------------------------------ */
+
 void mremap_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 {
 	struct tracked_mm *mm = task->mm;
@@ -92,7 +150,7 @@ void mremap_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 	u64 limit = tracker->address_limit, page = BIT_ULL(tracker->page_shift);
 
 	if (addr >= limit || ret >= limit || old_len > limit - addr || new_len > limit - addr ||
-	    new_len > limit - ret || (addr | ret) & (page - 1) || !new_len)
+	    new_len > limit - ret || (addr | ret) & (page - 1) || !new_len || mremap_several(tracker, task))
 		return;
 	settle_others(tracker, mm, task, tracker->time);
 	if (new_len < old_len && task->call.stage != CALL_ZAPPED)

@@ -162,19 +162,21 @@ static void test_capabilities(void **state)
 {
 	static const struct {
 		const char *header;
-		bool exit_after_mm, reuses_large_folios;
+		bool exit_after_mm, reuses_large_folios, moves_several_vmas;
 	} cases[] = {
-		{ "{}", false, false },
-		{ "{\"kernel\":\"none\"}", false, false },
-		{ "{\"kernel\":\"5.10.0-33-amd64\"}", true, false },
-		{ "{\"kernel\":\"6.14.9\"}", true, false },
-		{ "{\"kernel\":\"6.15\"}", true, true },
-		{ "{\"kernel\":\"6.16.0-rc1\"}", false, true },
-		{ "{\"kernel\":\"7.0.0\"}", false, true },
-		{ "{\"kernel\":\"6.14.9\",\"capabilities\":{\"reuses_large_folios\":true}}", true, true },
-		{ "{\"kernel\":\"6.14.9\",\"capabilities\":{\"exit_after_mm\":false,\"x\":1}}", false, false },
-		{ "{\"kernel\":\"6.14.9\",\"capabilities\":{\"exit_after_mm\":0}}", true, false },
-		{ "{\"kernel\":\"6.14.9\",\"capabilities\":7}", true, false },
+		{ "{}", false, false, false },
+		{ "{\"kernel\":\"none\"}", false, false, false },
+		{ "{\"kernel\":\"5.10.0-33-amd64\"}", true, false, false },
+		{ "{\"kernel\":\"6.14.9\"}", true, false, false },
+		{ "{\"kernel\":\"6.15\"}", true, true, false },
+		{ "{\"kernel\":\"6.16.0-rc1\"}", false, true, false },
+		{ "{\"kernel\":\"6.17.3\"}", false, true, true },
+		{ "{\"kernel\":\"7.0.0\"}", false, true, true },
+		{ "{\"kernel\":\"6.14.9\",\"capabilities\":{\"reuses_large_folios\":true}}", true, true, false },
+		{ "{\"kernel\":\"6.14.9\",\"capabilities\":{\"moves_several_vmas\":true}}", true, false, true },
+		{ "{\"kernel\":\"6.14.9\",\"capabilities\":{\"exit_after_mm\":false,\"x\":1}}", false, false, false },
+		{ "{\"kernel\":\"6.14.9\",\"capabilities\":{\"exit_after_mm\":0}}", true, false, false },
+		{ "{\"kernel\":\"6.14.9\",\"capabilities\":7}", true, false, false },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -189,6 +191,7 @@ static void test_capabilities(void **state)
 		capabilities = rf_reader_capabilities(reader);
 		assert_int_equal(capabilities.has[RF_EXIT_AFTER_MM], cases[i].exit_after_mm);
 		assert_int_equal(capabilities.has[RF_REUSES_LARGE_FOLIOS], cases[i].reuses_large_folios);
+		assert_int_equal(capabilities.has[RF_MOVES_SEVERAL_VMAS], cases[i].moves_several_vmas);
 		rf_reader_close(reader);
 		remove_path(path);
 	}
