@@ -139,7 +139,8 @@ static void advise_huge_pmd(struct advise_state *state, pmd_t *pmd, u64 addr)
 		assume_used(state, addr, &pte, 1);
 	if (!pte_present(pte) || pte_special(pte) || !advice_changes(state, pte))
 		return;
-	flush_pmd_tlb_range(mm, addr, addr + pmd_size(mm));	/* pmdp_invalidate() */
+	if (state->advice != ADVICE_COLD || !mm_knobs(mm)->madv_cold_pmd_young)
+		flush_pmd_tlb_range(mm, addr, addr + pmd_size(mm));	/* pmdp_invalidate() */
 	pte = pte_mkold(pte);
 	if (state->advice == ADVICE_FREE)
 		pte = pte_mkclean(pte);

@@ -4,7 +4,7 @@
 Boot real arm64 kernels in an emulator, record workloads with refold-capture inside while the emulator counts, replay
 the recordings outside, and compare each window.
 
-    live.py --build DIR --source DIR [--keep DIR] [--kernels sid,trixie] [--cpus range,norange] [--modes 64K]
+    live.py --build DIR --source DIR [--keep DIR] [--kernels sid,trixie,backports] [--cpus range,norange] [--modes 64K]
             [--workloads LIST] [-v]
 
 What it needs comes from Debian (lab/packages.py) and stays in ${XDG_CACHE_HOME:-~/.cache}/refold-arm64. Exit code 77,
@@ -35,6 +35,7 @@ SKIPPED = 77
 KERNELS = {
     'sid': ('sid', 'linux-image-cloud-arm64'),
     'trixie': ('trixie', 'linux-image-cloud-arm64'),
+    'backports': ('trixie-backports', 'linux-image-cloud-arm64'),
     'trixie-16k': ('trixie', 'linux-image-arm64-16k'),
 }
 WORKLOADS = ('anon', 'anon_read', 'fork_exit', 'cow_child_all', 'cow_child_1per64k', 'cow_parent_all',
@@ -134,7 +135,7 @@ def arguments_of():
     parser.add_argument('--build', required=True, type=pathlib.Path)
     parser.add_argument('--source', required=True, type=pathlib.Path)
     parser.add_argument('--keep', type=pathlib.Path)
-    parser.add_argument('--kernels', default='sid,trixie')
+    parser.add_argument('--kernels', default='sid,trixie,backports')
     parser.add_argument('--cpus', default='range,norange')
     parser.add_argument('--modes', default='64K')
     parser.add_argument('--workloads', default=','.join(WORKLOADS))

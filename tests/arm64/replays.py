@@ -20,9 +20,12 @@ CPUS = {
 
 
 def kernel_policy(refold, release):
-    """The named point of a kernel release, and whether it is known: the newest that is not newer."""
+    """The named point of a kernel release, and whether it is known: of just that one, or the newest that is not newer."""
     listed = subprocess.run([refold, 'policies'], stdout=subprocess.PIPE, text=True, check=True).stdout
-    named = re.findall(r'^linux-(\d+)\.(\d+)\b', listed, re.MULTILINE)
+    exact = 'linux-' + re.match(r'[\d.]*\d', release).group()
+    if re.search(rf'^{re.escape(exact)} ', listed, re.MULTILINE):
+        return exact, True
+    named = re.findall(r'^linux-(\d+)\.(\d+) ', listed, re.MULTILINE)
     points = sorted({tuple(map(int, version)) for version in named})
     version = tuple(map(int, re.match(r'(\d+)\.(\d+)', release).groups()))
     older = [point for point in points if point <= version]

@@ -295,8 +295,8 @@ static void test_v5_stages(void **state)
 static void test_protnone(void **state)
 {
 	static const struct { const char *spec; u64 bits, born, dsb; } cases[] = {
-		{ "linux-6.12", PTE_CONT | PTE_VALID, 1, 16 }, { "linux-6.17", PTE_CONT, 0, 0 },
-		{ "linux-7.2", PTE_CONT, 0, 0 }, { "linux-7.3", 0, 0, 0 },
+		{ "linux-6.12.107", PTE_CONT | PTE_VALID, 1, 16 }, { "linux-6.12", 0, 0, 0 },
+		{ "linux-6.17", PTE_CONT, 0, 0 }, { "linux-7.2", PTE_CONT, 0, 0 }, { "linux-7.3", 0, 0, 0 },
 	};
 	struct fixture *f;
 	size_t i;

@@ -52,7 +52,7 @@ static void compare(const char *script, const char *policy, char *got, char *wan
 
 static void test_scripts(void **state)
 {
-	static const char *const policies[] = { "linux-6.12", "linux-7.3" };
+	static const char *const policies[] = { "linux-6.12.107", "linux-7.3" };
 	char pattern[4096], expected[4096], output[] = "/tmp/refold-test-XXXXXX", *got, *wanted;
 	unsigned int compared = 0;
 	glob_t scripts;

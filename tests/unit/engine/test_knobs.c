@@ -27,6 +27,7 @@ static void touch(struct rf_machine *machine)
 	fault_anon(machine, 0, BASE + M(10), M(2), 4, PFN + 0x18000);
 	run(machine, .kind = RF_OP_FAULT_ANON, .addr = BASE + M(6), .pfn = PFN + 0x20000, .order = 9,
 	    .flags = RF_OP_WRITE);
+	run(machine, .kind = RF_OP_MADV_COLD, .addr = BASE + M(6), .end = BASE + M(8));
 	zap(machine, BASE + K(68), K(4));
 }
 
