@@ -8,6 +8,7 @@
 #include "replay/tracker/effects/anon.h"
 #include "replay/tracker/effects/file.h"
 #include "replay/tracker/effects/unmap.h"
+#include "replay/tracker/ground/stream.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/ground/trust.h"
@@ -63,6 +64,32 @@ static bool check_present(struct rf_tracker *tracker, struct task *task, struct 
 	return !write || !(pte & WORLD_WRITE) || check_write_protected(tracker, mm, vpn, pte);
 }
 
+/*
+ * The entry was there by the time the kernel looked: a fault that maps something changes a counter. Between the fault
+ * and its record the CPU may have been somewhere else, a virtual one for milliseconds.
+ */
+static bool changes_nothing(struct rf_tracker *tracker, const struct task *task)
+{
+	const struct rf_record *next;
+	size_t i = 0;
+
+	while ((next = next_of(tracker, task->tid, &i))) {
+		switch (next->kind) {
+		case RF_RSS_STAT:
+			if (next->f[1])
+				return false;
+			break;
+		case RF_PAGE_ALLOC:
+		case RF_PAGE_FREE:
+		case RF_TLB_FLUSH:
+			break;
+		default:
+			return true;
+		}
+	}
+	return false;		/* not in sight */
+}
+
 static bool check_missing(struct rf_tracker *tracker, struct task *task, u64 vpn)
 {
 	static const u8 member_of_kind[] = { [WORLD_ANON] = RF_RSS_ANON, [WORLD_SHMEM] = RF_RSS_SHMEM };
@@ -75,6 +102,8 @@ static bool check_missing(struct rf_tracker *tracker, struct task *task, u64 vpn
 		return true;
 	reclaimed = pte & WORLD_DOUBT ||
 		    (kind < ARRAY_SIZE(member_of_kind) && mm->unmapped[member_of_kind[kind]]);
+	if (!reclaimed && mm->users > 1 && changes_nothing(tracker, task))
+		return true;
 	unmap_unseen(tracker, mm, vpn, pte);
 	return reclaimed;
 }
