@@ -115,6 +115,13 @@ static void migrate_in_one(struct mm *mm, const struct vm_area *vma, const struc
 		return;
 	rmap_walk_reads(mm, addr, ptep, rmap_walk_begins(mm, addr, i));
 	entry = read_pte(mm, addr, ptep, RF_SITE_remove_migration);
+	if (op->flags & RF_OP_ZERO) {
+		/* Of a folio that a PMD mapped, the split has put the pages back already. */
+		if (pte_present(entry))
+			mm->arch.ops->pte_clear(&mm->arch, addr, ptep);
+		set_pte_at(mm, addr, ptep, mk_pte(vma, 0, 0, PTE_SPECIAL));
+		return;
+	}
 	if (!is_migration_entry(entry)) {
 		count_anomaly(mm->machine, pte_present(entry) ? RF_ANOMALY_mapped_twice : RF_ANOMALY_missing_pte);
 		if (entry.val)

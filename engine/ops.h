@@ -102,7 +102,7 @@ enum rf_shape {
 	X(UNMAP_FILE, unmap_file, RUN, run, unmap_file)                                            \
 	/* try_to_migrate(): nr entries at addr become migration entries of pfn... */              \
 	X(MIGRATE_OUT, migrate_out, RUN, run, migrate)                                             \
-	/* remove_migration_ptes(): nr entries at addr map pfn... again, folio of order */         \
+	/* remove_migration_ptes(): nr entries at addr map pfn... again, folio of order; RF_OP_ZERO: the zero page */ \
 	X(MIGRATE_IN, migrate_in, RUN, run, migrate)                                               \
 	/* try_to_unmap_flush(): end of a batch of UNMAP_* or MIGRATE_OUT; RF_OP_WRITE: ..._dirty() */ \
 	X(RECLAIM_FLUSH, reclaim_flush, MM, as_is, reclaim_flush)                                  \
@@ -160,6 +160,7 @@ enum rf_why {
 #define RF_OP_NESTED	0x0800	/* another thread was inside an mmu_gather on this mm: mm_tlb_flush_nested() */
 #define RF_OP_DONTUNMAP	0x2000	/* MREMAP: the old VMAs stay, empty, and so do their tables */
 #define RF_OP_RELOCK	0x4000	/* FOLIO_SPLIT: madvise() has split a folio and takes the page-table lock again */
+#define RF_OP_ZERO	0x8000	/* MIGRATE_IN: of a split, and pages of zeroes: try_to_map_unused_to_zeropage() */
 #define RF_OP_LOAD	0x1000	/* state found at attach: set it, count it apart (load.c). Anonymous pages come as
 				 * FAULT_SWAP, whole PMDs of them as FAULT_ANON, swap entries as UNMAP_SWAP. UNMAP_FILE
 				 * takes back an entry that was never there */

@@ -186,6 +186,7 @@ static int emit(const struct rescaling *r, const struct run *run)
 	op.nr = run->nr;
 	op.pfn = pfn_here(r, run->addr);
 	op.order = large ? order_here(r) : 0;
+	op.flags &= ~RF_OP_ZERO;	/* nobody knows of the granule's other pages */
 	if (op.kind == RF_OP_FAULT_ANON)	/* a loaded leaf, which is none here */
 		op.kind = RF_OP_FAULT_SWAP;
 	return machine_run_op(r->machine, &op);

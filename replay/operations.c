@@ -23,7 +23,7 @@ static const struct name op_flags[] = {
 	{ RF_OP_FAULT_AROUND, "fault_around" }, { RF_OP_EXCLUSIVE, "exclusive" }, { RF_OP_INFERRED, "inferred" },
 	{ RF_OP_DEFERRED, "deferred" }, { RF_OP_CACHED, "cached" }, { RF_OP_EXEC, "exec" }, { RF_OP_ANON, "anon" },
 	{ RF_OP_NESTED, "nested" }, { RF_OP_LOAD, "load" }, { RF_OP_DONTUNMAP, "dontunmap" },
-	{ RF_OP_RELOCK, "relock" },
+	{ RF_OP_RELOCK, "relock" }, { RF_OP_ZERO, "zero" },
 };
 
 static const struct name vm_flags[] = {

@@ -4,10 +4,15 @@
  * constants of a boot with no event of their own, so this process looks at its own copies.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "capture/snapshot/pagemap.h"
@@ -30,22 +35,53 @@ static void add(struct found *found, enum rf_kernel_page what, u64 index, u64 pf
 	};
 }
 
-/* Read-fault one page of anonymous memory: do_anonymous_page() maps the zero page, unless mm_forbids_zeropage(). */
-static void find_zero_page(struct rf_own_memory *own, struct rf_folio_reader *reader, struct found *found)
+/* The page frame behind page, if it is the zero page. */
+static bool add_zero_page(struct rf_own_memory *own, struct rf_folio_reader *reader, const char *page,
+			  struct found *found)
 {
-	char *page = mmap(NULL, own->page_size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct rf_folio folio;
 	u64 word;
 
-	if (page == MAP_FAILED)
+	if (rf_own_memory_pagemap(own, page, &word, 1) != 1 || !(word & RF_PAGEMAP_PRESENT))
+		return false;
+	rf_folio_find(reader, RF_PAGEMAP_PFN(word), 1, &folio);
+	if (folio.flags & RF_KPF_ZERO_PAGE)
+		add(found, RF_KERNEL_PAGE_ZERO, 0, RF_PAGEMAP_PFN(word));
+	return folio.flags & RF_KPF_ZERO_PAGE;
+}
+
+/* mfill_atomic_pte_zeropage() puts it there by order. */
+static bool order_zero_page(char *page, size_t size)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register area = { .range = { (uintptr_t)page, size }, .mode = UFFDIO_REGISTER_MODE_MISSING };
+	struct uffdio_zeropage zero = { .range = area.range };
+	int uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	bool done;
+
+	if (uffd < 0)
+		return false;
+	done = !ioctl(uffd, UFFDIO_API, &api) && !ioctl(uffd, UFFDIO_REGISTER, &area) &&
+	       !ioctl(uffd, UFFDIO_ZEROPAGE, &zero);
+	close(uffd);
+	return done;
+}
+
+/*
+ * Read-fault one page of anonymous memory: do_anonymous_page() maps the zero page, unless mm_forbids_zeropage(). Some
+ * guests' kernels do not there, but where a folio is split all the same: they map it when told to.
+ */
+static void find_zero_page(struct rf_own_memory *own, struct rf_folio_reader *reader, struct found *found)
+{
+	char *pages = mmap(NULL, 2 * own->page_size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *ordered = pages + own->page_size;
+
+	if (pages == MAP_FAILED)
 		return;
-	if (!rf_own_memory_touch(own, page) && rf_own_memory_pagemap(own, page, &word, 1) == 1 &&
-	    (word & RF_PAGEMAP_PRESENT)) {
-		rf_folio_find(reader, RF_PAGEMAP_PFN(word), 1, &folio);
-		if (folio.flags & RF_KPF_ZERO_PAGE)
-			add(found, RF_KERNEL_PAGE_ZERO, 0, RF_PAGEMAP_PFN(word));
-	}
-	munmap(page, own->page_size);
+	if ((rf_own_memory_touch(own, pages) || !add_zero_page(own, reader, pages, found)) &&
+	    order_zero_page(ordered, own->page_size))
+		add_zero_page(own, reader, ordered, found);
+	munmap(pages, 2 * own->page_size);
 }
 
 static u64 pmd_size(void)

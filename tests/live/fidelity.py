@@ -20,15 +20,18 @@ FAULT_AROUND_PAGES = 16     # 64K, the kernel's default
 SMALL_SHARE, FEW = 0.001, 4
 # Rows of the x86 machine that the kernel's own tlb:tlb_flush events can check.
 FLUSH_ROWS = {'cow': 'cow', 'zap_munmap': 'munmap', 'mprotect': 'mprotect', 'zap_brk': 'brk'}
+# What an madvise() may do, and the flushes of its reclaim.
+ADVICE_ROWS = ('zap_dontneed', 'madv_free', 'madv_cold', 'madv_pageout', 'unmap_file', 'unmap_swap', 'reclaim_flush')
 
 
 class Workload:
     """A command to record. exact: every PTE must be right (but see check_entries()); else all but SMALL_SHARE of them.
-    swaps: some must be in swap at exit. flushes: check FLUSH_ROWS."""
+    swaps: some must be in swap at exit. flushes: check FLUSH_ROWS; advice_flushes: and those of madvise()."""
 
     exact = True
     swaps = False
     flushes = False
+    advice_flushes = False
 
     def __init__(self, programs, directory):
         self.programs = programs
@@ -153,8 +156,39 @@ class Press(Workload):
         return ['/bin/sh', '-c', f'echo $$ >{self.procs}; exec "$0" 64', self.binary('press')]
 
 
+class SplitZeroes(Workload):
+    def command(self):
+        return [self.binary('split_zeroes')]
+
+
+class FaultRace(Workload):
+    def command(self):
+        return [self.binary('fault_race')]
+
+
+class CollapseHoles(Workload):
+    """khugepaged in a hurry."""
+
+    def prepare(self):
+        self.cleanup.enter_context(machine.setting(f'{machine.THP}/enabled', 'madvise'))
+        for name, value in (('scan_sleep_millisecs', 100), ('pages_to_scan', 65536)):
+            self.cleanup.enter_context(machine.setting(f'{machine.THP}/khugepaged/{name}', value))
+
+    def command(self):
+        return [self.binary('collapse_holes')]
+
+
+class PageoutFile(Workload):
+    flushes = True
+    advice_flushes = True
+
+    def command(self):
+        return [self.binary('pageout_file')]
+
+
 WORKLOADS = {'vmops': Vmops, 'gcc': Gcc, 'python': Python, 'mtmalloc': Mtmalloc, 'redis': Redis, 'sort': Sort,
-             'fresh': Fresh, 'reread': Reread, 'press': Press}
+             'fresh': Fresh, 'reread': Reread, 'press': Press, 'split_zeroes': SplitZeroes, 'fault_race': FaultRace,
+             'collapse_holes': CollapseHoles, 'pageout_file': PageoutFile}
 
 
 def check_entries(entries, workload, report, problems):
@@ -226,7 +260,7 @@ def against_own_snapshots(workload, problems):
     print(f'anomalies: {fidelity["anomalies"]}')
     check_entries(fidelity, workload, report, problems)
     if workload.flushes and platform.machine() == 'x86_64':
-        check_flushes(report, problems)
+        check_flushes(report, workload, problems)
     check_facts(report, problems)
     check_schema(programs, report)
     replay(programs, trace, second)
@@ -235,11 +269,14 @@ def against_own_snapshots(workload, problems):
             problems.append('two replays of one trace differ')
 
 
-def check_flushes(report, problems):
+def check_flushes(report, workload, problems):
     recorded = report['fidelity']['tlb_flushes_recorded']
     operations = next(policy for policy in report['policies'] if policy['name'] == 'x86-6.18')['operations']
-    for row, cause in FLUSH_ROWS.items():
-        predicted = operations.get(row, {}).get('flush_calls', 0)
+    rows = {cause: [row] for row, cause in FLUSH_ROWS.items()}
+    if workload.advice_flushes:
+        rows['madvise'] = ADVICE_ROWS
+    for cause, names in rows.items():
+        predicted = sum(operations.get(row, {}).get('flush_calls', 0) for row in names)
         print(f'TLB flushes, {cause}: predicted {predicted}, recorded {recorded[cause]}')
         if predicted != recorded[cause]:
             problems.append(f'TLB flushes of {cause}: predicted {predicted}, the kernel did {recorded[cause]}')

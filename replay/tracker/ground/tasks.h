@@ -69,6 +69,13 @@ struct task_advised {
 	u64 time;		/* of the last such call's return */
 };
 
+/* A folio of mm whose pages come back from a split, which no record announced. */
+struct task_remap {
+	u32 mm;			/* number */
+	u64 next, end;		/* vpns: of these nothing is told yet */
+	s64 zeroes;		/* pages counted down before it was known which folio */
+};
+
 struct task {
 	u32 tid;
 	u32 pid;		/* thread group, 0: not known */
@@ -95,6 +102,7 @@ struct task {
 	u32 exec_from;		/* the thread of the group that is in exec and will take this tid */
 	u64 exec_at;		/* number of the first record about the new address space of an exec, 0: not known */
 	u64 orphans;		/* faults without a known mm */
+	struct task_remap remap;
 	bool unmapping;		/* it has unmapped pages of somebody's since it last took one out of the page cache */
 	bool collapse_known;
 	u32 collapse_mm;

@@ -10,13 +10,15 @@
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/handlers.h"
+#include "replay/tracker/stories/split.h"
 
 /*
  * A page frame that the model maps somewhere was freed, or allocated anew. If reclaim is known to have taken pages of
  * that address space, this is one of them. Otherwise an unmapping was missed, or a copy: the entry stays, because it
  * is more likely to hold another page than none, but which page is not known any more.
  */
-static void resolve_freed(struct rf_tracker *tracker, const struct task *task, u64 pfn, enum rf_reason reason)
+static void resolve_freed(struct rf_tracker *tracker, const struct task *task, u64 pfn, u32 order,
+			  enum rf_reason reason)
 {
 	const struct world_map *maps;
 	size_t nr = rmap_collect(tracker->world, pfn, &maps);
@@ -47,6 +49,8 @@ static void resolve_freed(struct rf_tracker *tracker, const struct task *task, u
 			unmap_one(tracker, mm, vpn, pte, reason == RF_REASON_free_of_mapped ? 0 : RF_OP_INFERRED);
 			continue;
 		}
+		if (split_frees(tracker, mm, vpn, order))
+			continue;
 		mark_mm(tracker, mm, reason);
 		world_set(tracker->world, &mm->world, vpn,
 			  (pte & ~WORLD_PFN_MASK) | world_invent_pfn(tracker->world, 0));
@@ -62,7 +66,7 @@ static void resolve_folio(struct rf_tracker *tracker, const struct task *task, u
 		if (!page)
 			continue;
 		if (page->mm)
-			resolve_freed(tracker, task, pfn + i, reason);
+			resolve_freed(tracker, task, pfn + i, order, reason);
 		if (page->slot)
 			slot_page_freed(tracker->world, pfn + i);
 	}

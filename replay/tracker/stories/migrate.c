@@ -6,16 +6,19 @@
 #include "replay/tracker/effects/file.h"
 #include "replay/tracker/effects/unmap.h"
 #include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/kernel_pages.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/handlers.h"
+#include "replay/tracker/stories/split.h"
 
 /* A migration entry waiting for its page to come back. */
 struct migration {
 	u64 vpn;
 	u64 pfn;		/* the old page */
 	u32 mm;
+	u32 tid;		/* who moves it */
 };
 
 /* A large folio was split before it was migrated piece by piece; there is no event of its own. */
@@ -60,7 +63,7 @@ static void migration_set(struct rf_tracker *tracker, u32 tid, u64 vpn, u64 pfn)
 		if (!world_grow(tracker->world, (void **)&tracker->migrations, sizeof(*tracker->migrations),
 				&tracker->migrations_size, tracker->nr_migrations + 1ull))
 			return;
-		tracker->migrations[tracker->nr_migrations++] = (struct migration){ vpn, pfn, mm->world.id };
+		tracker->migrations[tracker->nr_migrations++] = (struct migration){ vpn, pfn, mm->world.id, tid };
 		world_set_flags(&mm->world, vpn, WORLD_MIGRATION, 0);
 		if (tracker->nr_migrations == 1)
 			advice_splits(tracker, tid, mm, vpn);
@@ -90,6 +93,115 @@ void on_migration_set(struct rf_tracker *tracker, struct task *task, struct rf_r
 		migration_set(tracker, record.tid, vpn + i, pfn + i);
 }
 
+static void forget_migration(struct rf_tracker *tracker, u32 at)
+{
+	tracker->nr_migrations--;
+	memmove(&tracker->migrations[at], &tracker->migrations[at + 1],
+		(tracker->nr_migrations - at) * sizeof(*tracker->migrations));
+}
+
+/* ---- pages of zeroes ------------------------------------------------------------------------- */
+
+/* try_to_map_unused_to_zeropage(): remap_page() of a split counts them down, and has no event for them. */
+static void map_zero_page(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn)
+{
+	u64 zero = 0, pfn = world_pte_pfn(world_get(&mm->world, vpn));
+
+	kernel_page(tracker, RF_KERNEL_PAGE_ZERO, 0, &zero);
+	emit_entry(tracker, RF_OP_MIGRATE_IN, mm, vpn, pfn, folio_order(tracker->world, pfn), RF_OP_ANON | RF_OP_ZERO);
+	world_set(tracker->world, &mm->world, vpn, world_mkpte(WORLD_ZERO, zero, 0));
+}
+
+/* The first of the pages that the task is moving in mm. */
+static bool first_is_zero(struct rf_tracker *tracker, const struct task *task, struct tracked_mm *mm)
+{
+	for (u32 i = 0; i < tracker->nr_migrations; i++) {
+		struct migration migration = tracker->migrations[i];
+		world_pte pte = world_get(&mm->world, migration.vpn);
+
+		if (migration.tid != task->tid || migration.mm != mm->world.id || !(pte & WORLD_MIGRATION) ||
+		    world_pte_kind(pte) != WORLD_ANON)
+			continue;
+		forget_migration(tracker, i);
+		map_zero_page(tracker, mm, migration.vpn);
+		if (!tracker->nr_migrations)
+			advice_has_split(tracker, task->tid, mm);
+		return true;
+	}
+	return false;
+}
+
+bool split_rss(struct rf_tracker *tracker, struct task *task, struct tracked_mm *mm, u8 member, s64 delta)
+{
+	struct task_remap *remap = &task->remap;
+
+	if (member != RF_RSS_ANON || delta >= 0 || remap->mm != mm->world.id)
+		*remap = (struct task_remap){ .mm = mm->world.id };
+	if (member != RF_RSS_ANON || delta >= 0)
+		return false;
+	for (; delta; delta++) {
+		if (first_is_zero(tracker, task, mm))
+			continue;
+		if (remap->next == remap->end) {
+			remap->zeroes -= delta;
+			return false;
+		}
+		map_zero_page(tracker, mm, remap->next++);
+	}
+	return true;
+}
+
+/*
+ * The split of a folio that a PMD maps makes migration entries without an event. All its pages come back in order: a
+ * record of one tells which folio it is, RSS changes just before it were of the pages below.
+ */
+static void remapped(struct rf_tracker *tracker, struct task *task, u64 vpn, u64 pfn, u32 order)
+{
+	u32 old = folio_order(tracker->world, pfn);
+	struct task_remap *remap = &task->remap;
+	u64 below = pfn - folio_head(pfn, old);
+	const struct world_map *maps;
+	struct tracked_mm *mm;
+
+	if (order >= old) {
+		if (remap->next <= vpn && vpn < remap->end)
+			remap->next = vpn + 1;
+		return;
+	}
+	/* Of several address spaces nothing tells whose change was of which page. */
+	if (rmap_collect(tracker->world, pfn, &maps) == 1 && maps[0].vpn == vpn && !order) {
+		mm = tracked_mm(tracker->world, maps[0].mm);
+		learn_split(tracker, pfn, order);
+		if (remap->mm == mm->world.id && below && remap->zeroes >= (s64)below) {
+			for (u64 i = vpn - below; i < vpn; i++)
+				map_zero_page(tracker, mm, i);
+			mm->unmapped[RF_RSS_ANON] -= (u32)min_u64(mm->unmapped[RF_RSS_ANON], below);
+			call_unmap_told(&task->call, RF_RSS_ANON, (u32)below);
+		}
+		*remap = (struct task_remap){ .mm = mm->world.id, .next = vpn + 1, .end = vpn - below + BIT_ULL(old) };
+		return;
+	}
+	learn_split(tracker, pfn, order);
+}
+
+bool split_frees(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, u32 order)
+{
+	world_pte pte = world_get(&mm->world, vpn);
+	u64 pfn = world_pte_pfn(pte);
+
+	if (world_pte_kind(pte) != WORLD_ANON)
+		return false;
+	if (!(pte & WORLD_MIGRATION)) {
+		if (folio_order(tracker->world, pfn) <= order)
+			return false;
+		learn_split(tracker, pfn, order);
+	}
+	map_zero_page(tracker, mm, vpn);
+	return true;
+}
+
+/* ---- back from migration --------------------------------------------------------------------- */
+
 /* Which entry at vpn comes back as pfn: the one that never left (it failed), else the one that left first. */
 static bool find_migration(struct rf_tracker *tracker, u64 vpn, u64 pfn, struct migration *found)
 {
@@ -101,9 +213,7 @@ static bool find_migration(struct rf_tracker *tracker, u64 vpn, u64 pfn, struct 
 		world_pte pte = mm ? world_get(&mm->world, migration->vpn) : 0;
 
 		if (!(pte & WORLD_MIGRATION) || world_pte_pfn(pte) != migration->pfn) {
-			/* Unmapped meanwhile. */
-			tracker->nr_migrations--;
-			memmove(migration, migration + 1, (tracker->nr_migrations - i) * sizeof(*migration));
+			forget_migration(tracker, i);	/* unmapped meanwhile */
 			continue;
 		}
 		if (migration->vpn == vpn && (migration->pfn == pfn || best == UINT32_MAX)) {
@@ -116,9 +226,7 @@ static bool find_migration(struct rf_tracker *tracker, u64 vpn, u64 pfn, struct 
 	if (best == UINT32_MAX)
 		return false;
 	*found = tracker->migrations[best];
-	tracker->nr_migrations--;
-	memmove(&tracker->migrations[best], &tracker->migrations[best + 1],
-		(tracker->nr_migrations - best) * sizeof(*found));
+	forget_migration(tracker, best);
 	return true;
 }
 
@@ -127,14 +235,15 @@ static void migration_remove(struct rf_tracker *tracker, u32 tid, u64 vpn, u64 p
 	struct migration migration;
 	struct tracked_mm *mm;
 	struct world_vma *vma;
+	struct task *task;
 	world_pte pte, new;
 	u64 old, cached;
 	u16 op_flags;
 
 	if (!find_migration(tracker, vpn, pfn, &migration)) {
-		/* It never left: the split of a folio mapped by a PMD makes migration entries without an event. */
-		if (order < folio_order(tracker->world, pfn) && is_followed(tracker, pfn))
-			learn_split(tracker, pfn, order);
+		task = task_get(tracker, tid);
+		if (task && is_followed(tracker, pfn))
+			remapped(tracker, task, vpn, pfn, order);
 		return;
 	}
 	folio_set(tracker->world, folio_head(pfn, order), order);

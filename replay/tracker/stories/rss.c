@@ -12,6 +12,7 @@
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/fork.h"
 #include "replay/tracker/stories/handlers.h"
+#include "replay/tracker/stories/split.h"
 
 static bool forks(const struct task *task)
 {
@@ -149,7 +150,7 @@ void on_rss_stat(struct rf_tracker *tracker, struct task *task, struct rf_record
 		exec_page(tracker, task, member, delta);
 		return;
 	}
-	if (!mm->known)
+	if (!mm->known || split_rss(tracker, task, mm, member, delta))
 		return;
 	/* With threads, the percpu counters of several changes add up: the allocation tells this one. */
 	if (mm == task->mm && mm->users > 1 && member == RF_RSS_ANON && fault_pending(&task->fault) &&

@@ -51,6 +51,7 @@ void on_call(struct rf_tracker *tracker, struct task *task, struct rf_record rec
 	task->flush_due = false;
 	if (record.kind != RF_SYS_MADVISE || (record.f[2] != MADV_FREE && record.f[2] != MADV_COLD))
 		task->advised.end = 0;
+	task->remap = (struct task_remap){ 0 };
 	call_begins(task, &record, may_unmap(record.kind));
 	if (tracker->causes)
 		task->call_told = (struct rf_told){ tracker->record, record };
