@@ -6,6 +6,8 @@
 #ifndef REFOLD_BASE_VM_FLAGS_H
 #define REFOLD_BASE_VM_FLAGS_H
 
+#include "base/types.h"
+
 #define RF_VM_READ	0x0001
 #define RF_VM_WRITE	0x0002
 #define RF_VM_EXEC	0x0004
@@ -21,5 +23,37 @@
 #define RF_VM_PFNMAP	0x1000		/* pf, mm: no folios behind it */
 
 #define RF_VM_RECORDED	0x1fff		/* all of them */
+
+/*
+ * Attributes: what else keeps mappings apart (is_mergeable_vma(), vma_policy()), a word of its own beside the flags;
+ * on disk both are in one. Keys, contexts, policies and names are numbers that only tell them apart; 0: none.
+ */
+#define RF_ATTRIBUTE_MERGEABLE	0x2000		/* mg of VmFlags */
+#define RF_ATTRIBUTE_DONTDUMP	0x4000		/* dd */
+#define RF_ATTRIBUTE_RAND_READ	0x8000		/* rr */
+#define RF_ATTRIBUTE_SEQ_READ	BIT_ULL(26)	/* sr */
+#define RF_ATTRIBUTE_LOCKONFAULT BIT_ULL(27)	/* lf: locked, but populate_vma_page_range() leaves it alone */
+#define RF_ATTRIBUTE_NORESERVE	BIT_ULL(28)	/* nr: never charged to the commit limit */
+#define RF_ATTRIBUTE_UFFD_MISSING BIT_ULL(29)	/* um */
+#define RF_ATTRIBUTE_UFFD_WP	BIT_ULL(30)	/* uw */
+#define RF_ATTRIBUTE_UFFD_MINOR	BIT_ULL(31)	/* ui */
+#define RF_ATTRIBUTE_PKEY	(0xfull << 36)	/* protection key */
+#define RF_ATTRIBUTE_PKEY_SHIFT	36
+#define RF_ATTRIBUTE_CONTEXT	(0xfull << 40)	/* the userfaultfd */
+#define RF_ATTRIBUTE_CONTEXT_SHIFT 40
+#define RF_ATTRIBUTE_POLICY	(0x3ffull << 44) /* mbind() */
+#define RF_ATTRIBUTE_POLICY_SHIFT 44
+#define RF_ATTRIBUTE_NAME	(0x3ffull << 54) /* PR_SET_VMA_ANON_NAME */
+#define RF_ATTRIBUTE_NAME_SHIFT	54
+
+/* All that userfaultfd says of a mapping. */
+#define RF_ATTRIBUTES_UFFD	(RF_ATTRIBUTE_UFFD_MISSING | RF_ATTRIBUTE_UFFD_WP | RF_ATTRIBUTE_UFFD_MINOR | \
+				 RF_ATTRIBUTE_CONTEXT)
+/* What dup_mmap() does not hand on, beside RF_VM_LOCKED and RF_VM_UFFD. */
+#define RF_ATTRIBUTES_NOT_FORKED (RF_ATTRIBUTES_UFFD | RF_ATTRIBUTE_LOCKONFAULT)
+
+#define RF_ATTRIBUTES_RECORDED	(RF_ATTRIBUTE_MERGEABLE | RF_ATTRIBUTE_DONTDUMP | RF_ATTRIBUTE_RAND_READ | \
+				 RF_ATTRIBUTE_SEQ_READ | RF_ATTRIBUTE_LOCKONFAULT | RF_ATTRIBUTE_NORESERVE | \
+				 RF_ATTRIBUTE_UFFD_MISSING | RF_ATTRIBUTE_UFFD_WP | RF_ATTRIBUTE_UFFD_MINOR)
 
 #endif

@@ -6,9 +6,11 @@
 #include "capture/kernel.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -109,6 +111,30 @@ out:
 	return found;
 }
 
+/* mm_forbids_zeropage(): two pages that were only read are one, unless this kernel has been told to do without. */
+static bool is_without_zero_page(void)
+{
+	size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
+	u64 words[2] = { 0 }, at;
+	volatile char *pages;
+	int fd;
+
+	pages = mmap(NULL, 2 * page_size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (pages == MAP_FAILED)
+		return false;
+	madvise((void *)(uintptr_t)pages, 2 * page_size, MADV_NOHUGEPAGE);
+	(void)pages[0];
+	(void)pages[page_size];
+	at = (uintptr_t)pages / page_size * sizeof(words[0]);
+	fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && pread(fd, words, sizeof(words), (off_t)at) != sizeof(words))
+		words[0] = words[1] = 0;
+	if (fd >= 0)
+		close(fd);
+	munmap((void *)(uintptr_t)pages, 2 * page_size);
+	return words[0] != words[1];
+}
+
 void rf_kernel_capabilities(struct rf_capabilities *capabilities)
 {
 	static const char btf[] = "/sys/kernel/btf/vmlinux";
@@ -118,6 +144,7 @@ void rf_kernel_capabilities(struct rf_capabilities *capabilities)
 	 */
 	if (rf_btf_has_name(btf, "folio"))
 		capabilities->has[RF_REUSES_LARGE_FOLIOS] = rf_btf_has_name(btf, "_mm_id_mapcount");
+	capabilities->has[RF_NO_ZERO_PAGE] = is_without_zero_page();
 }
 
 static void add_setting(json_t *object, const char *key, const char *path)

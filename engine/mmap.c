@@ -6,8 +6,10 @@
 #include "engine/vma.h"
 
 /* accountable_mapping(), and the charge that mprotect() makes later. */
-static u32 account_flag(u32 flags)
+static u32 account_flag(u32 flags, u64 attributes)
 {
+	if (attributes & RF_ATTRIBUTE_NORESERVE)
+		return 0;
 	return (flags & (RF_VM_WRITE | RF_VM_SHARED | RF_VM_HUGETLB)) == RF_VM_WRITE ? VM_ACCOUNT : 0;
 }
 
@@ -18,7 +20,8 @@ void op_map(struct mm *mm, const struct rf_op *op)
 		.end = op->end,
 		.pgoff = op->pgoff,
 		.file = op->file,
-		.flags = op->vm_flags | account_flag(op->vm_flags),
+		.attributes = op->attributes,
+		.flags = op->vm_flags | account_flag(op->vm_flags, op->attributes),
 	};
 	u32 index = vma_find(mm, op->addr);
 
@@ -40,8 +43,12 @@ void op_vma_flags(struct mm *mm, const struct rf_op *op)
 	mm_error(mm, err);
 	if (err)
 		return;
-	for (i = vma_find(mm, op->addr); i < mm->nr_vmas && mm->vmas[i].start < op->end; i++)
-		mm->vmas[i].flags = (mm->vmas[i].flags & ~(u32)(op->aux & 0xffff)) | op->vm_flags;
+	for (i = vma_find(mm, op->addr); i < mm->nr_vmas && mm->vmas[i].start < op->end; i++) {
+		struct vm_area *vma = &mm->vmas[i];
+
+		vma->flags = (vma->flags & ~(u32)(op->aux & 0xffff)) | op->vm_flags;
+		vma->attributes = (vma->attributes & ~op->attributes_clear) | op->attributes;
+	}
 	vma_merge_range(mm, op->addr, op->end);
 }
 

@@ -172,12 +172,16 @@ void op_mprotect(struct mm *mm, const struct rf_op *op)
 		struct vm_area *vma = &mm->vmas[i];
 		u32 flags = (vma->flags & ~access) | (op->vm_flags & access);
 
-		if (flags == vma->flags)	/* mprotect_fixup() has nothing to do */
+		u64 attributes = (vma->attributes & ~op->attributes_clear) | op->attributes;
+
+		if (flags == vma->flags && attributes == vma->attributes) /* mprotect_fixup() has nothing to do */
 			continue;
 		/* A private mapping that becomes writable is charged, and stays so. */
-		if ((flags & (RF_VM_WRITE | RF_VM_SHARED | RF_VM_HUGETLB)) == RF_VM_WRITE)
+		if ((flags & (RF_VM_WRITE | RF_VM_SHARED | RF_VM_HUGETLB)) == RF_VM_WRITE &&
+		    !(attributes & RF_ATTRIBUTE_NORESERVE))
 			flags |= VM_ACCOUNT;
 		vma->flags = flags;
+		vma->attributes = attributes;
 		change_protection(&tlb, vma, vma->start, vma->end);
 	}
 	tlb_finish_mmu(&tlb);

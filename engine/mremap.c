@@ -207,9 +207,12 @@ static void forget_anon_vmas(struct mm *mm, u64 start, u64 end)
 {
 	u32 i;
 
-	for (i = vma_find(mm, start); i < mm->nr_vmas && mm->vmas[i].start < end; i++)
-		if (mm->vmas[i].start >= start && mm->vmas[i].end <= end)
+	for (i = vma_find(mm, start); i < mm->nr_vmas && mm->vmas[i].start < end; i++) {
+		if (mm->vmas[i].start >= start && mm->vmas[i].end <= end) {
 			mm->vmas[i].anon_vma = 0;
+			mm->vmas[i].anon_chain_shared = false;
+		}
+	}
 }
 
 /*

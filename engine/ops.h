@@ -48,9 +48,9 @@ enum rf_shape {
 	/* setup_arg_pages(): the stack of [addr, end) moves to end at addr2 */                    \
 	X(EXEC_STACK, exec_stack, MOVE_END, exec_stack, exec)                                      \
 	/* --- VMAs, no page-table work of their own --- */                                        \
-	/* new VMA [addr, end): vm_flags, pgoff, file; the range is empty */                       \
+	/* new VMA [addr, end): vm_flags, attributes, pgoff, file; the range is empty */           \
 	X(MAP, map, RANGE, map, vma)                                                               \
-	/* set (vm_flags) and clear (aux) flags in [addr, end) */                                  \
+	/* set (vm_flags, attributes) and clear (aux, attributes_clear) flags and attributes in [addr, end) */ \
 	X(VMA_FLAGS, vma_flags, RANGE, range, vma)                                                 \
 	/* expand_stack(): the VMA that starts at end now starts at addr */                        \
 	X(VMA_GROW, vma_grow, RANGE, grow, vma)                                                    \
@@ -83,7 +83,7 @@ enum rf_shape {
 	/* entries of [addr, end) go, VMAs stay; why: RF_WHY_DONTNEED... */                        \
 	X(ZAP, zap, RANGE, range, zap_other)                                                       \
 	/* --- changing --- */                                                                     \
-	/* [addr, end) gets vm_flags' READ/WRITE/EXEC */                                           \
+	/* [addr, end) gets vm_flags' READ/WRITE/EXEC; attributes set and cleared as above */      \
 	X(MPROTECT, mprotect, RANGE, mprotect, mprotect)                                           \
 	/* VMAs and entries of [addr, end) move to addr2; the moved area is nr pages long afterwards */ \
 	X(MREMAP, mremap, MOVE, mremap, mremap)                                                    \
@@ -181,11 +181,15 @@ struct rf_op {
 	u32 nr;			/* pages */
 	u64 time;		/* ns; for time-weighted counters only */
 	u64 addr, end;
-	u64 pfn;		/* first page of the run, or swap slot */
+	union {
+		u64 pfn;	/* first page of the run, or swap slot */
+		u64 attributes;	/* MAP, VMA_FLAGS, MPROTECT: RF_ATTRIBUTE_* */
+	};
 	union {
 		u64 addr2;	/* MREMAP, EXEC_STACK: the new address; MADV_FREE, MADV_COLD: above */
 		u64 mm2;	/* FORK: the child */
 		u64 file;	/* MAP: identity of the file, 0: anonymous */
+		u64 attributes_clear;	/* VMA_FLAGS, MPROTECT */
 	};
 	union {
 		u64 aux;

@@ -165,6 +165,7 @@ static int map_instead_of_moving(const struct rescaling *r, struct range to)
 
 	if (vma) {
 		op.vm_flags = vma->flags & 0xffff;
+		op.attributes = vma->attributes;
 		op.file = vma->file;
 	}
 	return range_empty(to) ? 0 : machine_run_op(r->machine, &op);

@@ -85,7 +85,7 @@ static bool anon_vmas_mergeable(const struct vm_area *a, const struct vm_area *b
 static bool vmas_mergeable(const struct mm *mm, const struct vm_area *a, const struct vm_area *b)
 {
 	return a->end == b->start && a->flags == b->flags && !(a->flags & VM_NEVER_MERGED) && a->file == b->file &&
-	       a->pgoff + vma_pages(mm, a) == b->pgoff && anon_vmas_mergeable(a, b);
+	       a->attributes == b->attributes && a->pgoff + vma_pages(mm, a) == b->pgoff && anon_vmas_mergeable(a, b);
 }
 
 static void vma_join(struct mm *mm, u32 index)
@@ -166,10 +166,13 @@ int vma_split(struct mm *mm, u64 addr)
 	return 0;
 }
 
-/* anon_vma_compatible() */
+/* anon_vma_compatible() does not ask for names and userfaultfds. */
+#define ATTRIBUTES_OF_ANON_VMA (~(RF_ATTRIBUTE_NAME | RF_ATTRIBUTE_CONTEXT))
+
 static bool anon_vma_compatible(const struct mm *mm, const struct vm_area *a, const struct vm_area *b)
 {
 	return a->end == b->start && a->file == b->file && !((a->flags ^ b->flags) & ~(u32)VM_ACCESS_FLAGS) &&
+	       !((a->attributes ^ b->attributes) & ATTRIBUTES_OF_ANON_VMA) &&
 	       a->pgoff + vma_pages(mm, a) == b->pgoff;
 }
 
@@ -227,6 +230,7 @@ int vmas_duplicate(struct mm *child, struct mm *parent)
 			continue;
 		*vma = parent->vmas[i];
 		vma->flags &= ~(u32)(RF_VM_LOCKED | RF_VM_UFFD);
+		vma->attributes &= ~RF_ATTRIBUTES_NOT_FORKED;
 		if (vma->flags & RF_VM_WIPEONFORK) {
 			vma->anon_vma = 0;
 			vma->anon_chain_shared = false;

@@ -12,6 +12,7 @@ struct vm_area {
 	u64 start, end;
 	u64 pgoff;
 	u64 file;			/* 0: anonymous */
+	u64 attributes;			/* RF_ATTRIBUTE_* */
 	u32 flags;			/* RF_VM_*, VM_ACCOUNT */
 	u32 anon_vma;			/* 0: none yet */
 	bool anon_chain_shared;		/* anon_vma_chain is not singular: inherited by fork */

@@ -14,7 +14,7 @@
 /* ---- names -------------------------------------------------------------------- */
 
 struct name {
-	u32 value;
+	u64 value;
 	const char *name;
 };
 
@@ -32,6 +32,16 @@ static const struct name vm_flags[] = {
 	{ RF_VM_HUGEPAGE, "hugepage" }, { RF_VM_NOHUGEPAGE, "nohugepage" }, { RF_VM_LOCKED, "locked" },
 	{ RF_VM_UFFD, "uffd" }, { RF_VM_HUGETLB, "hugetlb" }, { RF_VM_PFNMAP, "pfnmap" }, { RF_VM_SHMEM, "shmem" },
 	{ RF_VM_SPECIAL, "special" },
+};
+
+/* The last ones are numbers: that there is one is what counts. */
+static const struct name attributes[] = {
+	{ RF_ATTRIBUTE_MERGEABLE, "mergeable" }, { RF_ATTRIBUTE_DONTDUMP, "dontdump" },
+	{ RF_ATTRIBUTE_RAND_READ, "rand_read" }, { RF_ATTRIBUTE_SEQ_READ, "seq_read" },
+	{ RF_ATTRIBUTE_LOCKONFAULT, "lockonfault" }, { RF_ATTRIBUTE_NORESERVE, "noreserve" },
+	{ RF_ATTRIBUTE_UFFD_MISSING, "uffd_missing" }, { RF_ATTRIBUTE_UFFD_WP, "uffd_wp" },
+	{ RF_ATTRIBUTE_UFFD_MINOR, "uffd_minor" }, { RF_ATTRIBUTE_CONTEXT, "uffd_context" },
+	{ RF_ATTRIBUTE_PKEY, "pkey" }, { RF_ATTRIBUTE_POLICY, "policy" }, { RF_ATTRIBUTE_NAME, "name" },
 };
 
 /* ---- the filter --------------------------------------------------------------- */
@@ -173,7 +183,7 @@ static bool is_wanted(const struct rf_operations *operations, const struct rf_op
 
 /* ---- text --------------------------------------------------------------------- */
 
-static void put_names(FILE *out, const char *key, const struct name *names, size_t nr, u32 set)
+static void put_names(FILE *out, const char *key, const struct name *names, size_t nr, u64 set)
 {
 	const char *before = key;
 
@@ -183,6 +193,11 @@ static void put_names(FILE *out, const char *key, const struct name *names, size
 		fprintf(out, "%s%s", before, names[i].name);
 		before = ",";
 	}
+}
+
+static bool has_attributes(const struct rf_op *op)
+{
+	return op->kind == RF_OP_MAP || op->kind == RF_OP_VMA_FLAGS || op->kind == RF_OP_MPROTECT;
 }
 
 static void put_op(FILE *out, const struct rf_op *op)
@@ -199,7 +214,7 @@ static void put_op(FILE *out, const struct rf_op *op)
 		fprintf(out, " end=0x%" PRIx64, op->end);
 	if (op->nr)
 		fprintf(out, " nr=%" PRIu32, op->nr);
-	if (op->pfn)
+	if (op->pfn && !has_attributes(op))
 		fprintf(out, " %s=0x%" PRIx64, op->kind == RF_OP_UNMAP_SWAP ? "slot" : "pfn", op->pfn);
 	if (op->order)
 		fprintf(out, " order=%u", op->order);
@@ -223,10 +238,14 @@ static void put_op(FILE *out, const struct rf_op *op)
 		fprintf(out, " fault=0x%" PRIx64, op->aux);
 		break;
 	case RF_OP_VMA_FLAGS:
-		put_names(out, " clear=", vm_flags, ARRAY_SIZE(vm_flags), (u32)op->aux);
+	case RF_OP_MPROTECT:
+		put_names(out, " clear=", vm_flags, ARRAY_SIZE(vm_flags), op->aux);
+		put_names(out, " clear_attributes=", attributes, ARRAY_SIZE(attributes), op->attributes_clear);
 		break;
 	}
 	put_names(out, " vm=", vm_flags, ARRAY_SIZE(vm_flags), op->vm_flags);
+	if (has_attributes(op))
+		put_names(out, " attributes=", attributes, ARRAY_SIZE(attributes), op->attributes);
 	put_names(out, " flags=", op_flags, ARRAY_SIZE(op_flags), op->flags);
 	if (is_counted(op))
 		fprintf(out, " row=%s", rf_row_names[rf_op_row(op)]);

@@ -13,6 +13,8 @@ static const struct {
 	[RF_EXIT_AFTER_MM] = { "exit_after_mm", { 0, 0 }, { 6, 16 } },
 	[RF_REUSES_LARGE_FOLIOS] = { "reuses_large_folios", { 6, 15 }, { 0, 0 } },
 	[RF_MOVES_SEVERAL_VMAS] = { "moves_several_vmas", { 6, 17 }, { 0, 0 } },
+	[RF_STACKS_NOHUGEPAGE] = { "stacks_nohugepage", { 6, 7 }, { 0, 0 } },
+	[RF_NO_ZERO_PAGE] = { "no_zero_page", { 0, 0 }, { 1, 0 } },	/* of no release by itself */
 };
 
 static bool is_before(unsigned int major, unsigned int minor, const u16 release[2])

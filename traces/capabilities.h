@@ -17,6 +17,8 @@ enum rf_capability {
 	RF_EXIT_AFTER_MM,		/* sched_process_exit comes when the address space has gone; until 6.15 */
 	RF_REUSES_LARGE_FOLIOS,		/* wp_can_reuse_anon_folio() takes over a large one nobody else maps; 6.15 */
 	RF_MOVES_SEVERAL_VMAS,		/* mremap() moves the VMAs of a range one by one: remap_move(); 6.17 */
+	RF_STACKS_NOHUGEPAGE,		/* MAP_STACK means VM_NOHUGEPAGE; 6.7 */
+	RF_NO_ZERO_PAGE,		/* reads of fresh anonymous memory allocate, too: only a recorder can tell */
 	RF_NR_CAPABILITIES
 };
 

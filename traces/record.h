@@ -70,6 +70,11 @@ struct rf_record {
 	X(SYS_PROCESS_VM, 34, "process_vm", "pid/d write/d local/a remote/a") /* process_vm_readv/writev */ \
 	X(SYS_EXIT, 35, "exit", "group/d")                    /* exit, exit_group */                \
 	X(SYS_USERFAULTFD, 36, "userfaultfd", "flags/x")                                           \
+	X(SYS_MBIND, 37, "mbind", "addr/a len/x mode/x mask/a maxnode/d flags/x")                  \
+	/* PR_SET_VMA only; ret only if it fails */                                       \
+	X(SYS_PRCTL, 38, "prctl", "option/x arg2/x arg3/x arg4/x arg5/x")                 \
+	/* UFFDIO_* only; ret only if it fails, by another error than ENOTTY */           \
+	X(SYS_IOCTL, 39, "ioctl", "fd/s cmd/x arg/a")                                     \
 	X(SYS_RET, 47, "sys_ret", "call/d ret/s")             /* call: kind of the entry record */  \
 	/* --- tasks --- */                                                                        \
 	X(NEWTASK, 48, "newtask", "child/d flags/x")          /* task_newtask: clone flags */       \
@@ -112,7 +117,9 @@ struct rf_record {
 	X(MARKER_MORE, 114, "marker_more", "w0/w w1/w w2/w w3/w w4/w w5/w")                \
 	/* get_user_pages() of the thread's memory (pid 0), or, by the process_vm call */  \
 	/* that follows, of pid's; flags: RF_GUP_* */                                      \
-	X(GUP, 115, "gup", "pid/d addr/a len/x flags/x")
+	X(GUP, 115, "gup", "pid/d addr/a len/x flags/x")                                  \
+	/* what the call (kind of its entry record) that follows in the thread names by a pointer: RF_CALL_DATA_* */ \
+	X(CALL_DATA, 116, "call_data", "call/d pid/d w0/x w1/x w2/x w3/x")
 
 enum rf_record_kind {
 #define X(symbol, number, name, fields) RF_##symbol = number,
@@ -144,6 +151,16 @@ enum rf_record_kind {
 /* RSS_STAT.member: the kernel's own order. */
 enum rf_rss_member { RF_RSS_FILE, RF_RSS_ANON, RF_RSS_SWAP, RF_RSS_SHMEM, RF_RSS_MEMBERS };
 
+/* PRCTL.option, and the type in IOCTL.cmd, of what is recorded of these calls. */
+#define RF_PR_SET_VMA		0x53564d41
+#define RF_UFFDIO		0xaa
+
+/*
+ * CALL_DATA: w0... of a call. MBIND: a number that only tells node masks apart, 0: empty. PRCTL: the same of names.
+ * IOCTL: the first words of what its argument points at. PROCESS_MADVISE: a record for each iovec, pid's: address,
+ * length.
+ */
+
 /* GUP.flags */
 #define RF_GUP_WRITE		0x1
 #define RF_GUP_FAST		0x2	/* get_user_pages_fast() and its like */
@@ -164,14 +181,13 @@ enum rf_rss_member { RF_RSS_FILE, RF_RSS_ANON, RF_RSS_SWAP, RF_RSS_SHMEM, RF_RSS
 /* EXIT.group_dead before Linux 6.16, where EXIT comes after the end of the address space. */
 #define RF_EXIT_UNKNOWN		(~0ull)
 
-/* MMAP2.flags, SNAP_VMA.flags: RF_VM_* of base/vm_flags.h, and above them */
-#define RF_VMA_MERGEABLE	0x02000		/* mg */
+/* MMAP2.flags, SNAP_VMA.flags: RF_VM_* and RF_ATTRIBUTE_* of base/vm_flags.h, and between them */
 #define RF_VMA_NAME(flags)	(((flags) >> 16) & 0xf)
 #define RF_VMA_NAME_SHIFT	16
 /* HUGETLB: log2 of the huge page's size in bytes; 0: not known. */
 #define RF_VMA_HUGE_SHIFT(flags) (((flags) >> 20) & 0x3f)
 #define RF_VMA_HUGE_SHIFT_SHIFT	20
-_Static_assert(!(RF_VMA_MERGEABLE & RF_VM_RECORDED), "one bit, one meaning");
+_Static_assert(!(RF_ATTRIBUTES_RECORDED & (RF_VM_RECORDED | 0x3ff0000)), "one bit, one meaning");
 enum rf_vma_name {
 	RF_VMA_PLAIN, RF_VMA_HEAP, RF_VMA_STACK, RF_VMA_VDSO, RF_VMA_VVAR, RF_VMA_VVAR_VCLOCK, RF_VMA_VSYSCALL,
 	RF_VMA_OTHER,

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -19,6 +20,8 @@
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include "traces/record.h"
 
 /* ptrace(2) by architecture: the native one and those of the 32-bit tasks the same kernel runs. */
 #if defined(__x86_64__)
@@ -33,10 +36,12 @@
 #define COMPAT_PTRACE	26
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define REQUEST_OFFSET	offsetof(struct seccomp_data, args[0])
+#define LOW_HALF(argument)	offsetof(struct seccomp_data, argument)
 #else
-#define REQUEST_OFFSET	(offsetof(struct seccomp_data, args[0]) + 4)
+#define LOW_HALF(argument)	(offsetof(struct seccomp_data, argument) + 4)
 #endif
+
+#define RF_SYS_process_madvise	440	/* everywhere; older headers do not name it */
 
 #define LOAD(offset)		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (offset))
 #define IF_EQUAL(k, yes, no)	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), (yes), (no))
@@ -48,20 +53,29 @@ int rf_nested_install_filter(void)
 	struct sock_filter filter[] = {
 		/* 0 */ LOAD(offsetof(struct seccomp_data, arch)),
 		/* 1 */ IF_EQUAL(NATIVE_ARCH, 3, 0),
-		/* 2 */ IF_EQUAL(COMPAT_ARCH, 0, 11),
+		/* 2 */ IF_EQUAL(COMPAT_ARCH, 0, 20),
 		/* 3 */ LOAD(offsetof(struct seccomp_data, nr)),
-		/* 4 */ IF_EQUAL(COMPAT_PTRACE, 5, 9),
+		/* 4 */ IF_EQUAL(COMPAT_PTRACE, 9, 18),
 		/* 5 */ LOAD(offsetof(struct seccomp_data, nr)),
-		/* 6 */ IF_EQUAL(SYS_ptrace, 3, 0),
-		/* 7 */ IF_EQUAL(NATIVE_PTRACE2, 2, 0),
-		/* 8 */ IF_EQUAL(SYS_process_vm_readv, 6, 0),
-		/* 9 */ IF_EQUAL(SYS_process_vm_writev, 5, 4),
-		/* 10 */ LOAD(REQUEST_OFFSET),
-		/* 11 */ IF_EQUAL(PTRACE_TRACEME, 3, 0),
-		/* 12 */ IF_EQUAL(PTRACE_ATTACH, 2, 0),
-		/* 13 */ IF_EQUAL(PTRACE_SEIZE, 1, 0),
-		/* 14 */ RETURN(SECCOMP_RET_ALLOW),
-		/* 15 */ RETURN(SECCOMP_RET_USER_NOTIF),
+		/* 6 */ IF_EQUAL(SYS_ptrace, 7, 0),
+		/* 7 */ IF_EQUAL(NATIVE_PTRACE2, 6, 0),
+		/* 8 */ IF_EQUAL(SYS_ioctl, 9, 0),
+		/* 9 */ IF_EQUAL(SYS_prctl, 11, 0),
+		/* 10 */ IF_EQUAL(SYS_mbind, 13, 0),
+		/* 11 */ IF_EQUAL(RF_SYS_process_madvise, 12, 0),
+		/* 12 */ IF_EQUAL(SYS_process_vm_readv, 11, 0),
+		/* 13 */ IF_EQUAL(SYS_process_vm_writev, 10, 9),
+		/* 14 */ LOAD(LOW_HALF(args[0])),
+		/* 15 */ IF_EQUAL(PTRACE_TRACEME, 8, 0),
+		/* 16 */ IF_EQUAL(PTRACE_ATTACH, 7, 0),
+		/* 17 */ IF_EQUAL(PTRACE_SEIZE, 6, 5),
+		/* 18 */ LOAD(LOW_HALF(args[1])),
+		/* 19 */ BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xff00),
+		/* 20 */ IF_EQUAL(RF_UFFDIO << 8, 3, 2),
+		/* 21 */ LOAD(LOW_HALF(args[0])),
+		/* 22 */ IF_EQUAL(RF_PR_SET_VMA, 1, 0),
+		/* 23 */ RETURN(SECCOMP_RET_ALLOW),
+		/* 24 */ RETURN(SECCOMP_RET_USER_NOTIF),
 	};
 	struct sock_fprog program = { .len = ARRAY_SIZE(filter), .filter = filter };
 	long fd;
@@ -127,19 +141,154 @@ int rf_receive_fd(int socket, int *value, int *fd)
 	return 0;
 }
 
-/* What the call is about to do, as far as the caller has told it: the iovecs are read as the kernel will read them. */
-static u32 read_iovecs(const struct seccomp_notif *notification, struct rf_nested_iovec *iovecs)
+static int open_of_caller(const struct seccomp_notif *notification, const char *file)
 {
-	u64 nr = notification->data.args[4];
-	struct iovec local = { .iov_base = iovecs, .iov_len = nr * sizeof(*iovecs) };
-	struct iovec remote = { .iov_base = (void *)(uintptr_t)notification->data.args[3], .iov_len = local.iov_len };
-	ssize_t bytes;
+	char path[32];
 
+	snprintf(path, sizeof(path), "/proc/%u/%s", notification->pid, file);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* How much of the caller's memory from here on is there. */
+static size_t present_bytes(int pagemap, u64 from, size_t size)
+{
+	u64 page = (u64)sysconf(_SC_PAGESIZE), at = from, word;
+
+	for (; at < from + size; at = (at / page + 1) * page) {
+		ssize_t bytes = pread(pagemap, &word, sizeof(word), (off_t)(at / page * sizeof(word)));
+
+		if (bytes != sizeof(word) || !(word >> 63))
+			break;
+	}
+	return min_u64(at - from, size);
+}
+
+/*
+ * Memory of the caller, as far as it is there: what we look at must not be faulted in by us. So no process_vm_readv(),
+ * which would also copy pages that were shared since a fork (gup_must_unshare()).
+ */
+static size_t read_caller(const struct seccomp_notif *notification, u64 from, void *to, size_t size)
+{
+	int pagemap = open_of_caller(notification, "pagemap"), memory = open_of_caller(notification, "mem");
+	ssize_t bytes = 0;
+
+	if (pagemap >= 0 && memory >= 0)
+		bytes = pread(memory, to, present_bytes(pagemap, from, size), (off_t)from);
+	if (pagemap >= 0)
+		close(pagemap);
+	if (memory >= 0)
+		close(memory);
+	return bytes > 0 ? (size_t)bytes : 0;
+}
+
+/* What the call is about to do, as far as the caller has told it. */
+static u32 read_iovecs(const struct seccomp_notif *notification, u64 from, u64 nr, struct rf_nested_iovec *iovecs)
+{
 	_Static_assert(sizeof(struct iovec) == sizeof(struct rf_nested_iovec), "an iovec of the callers, which are 64-bit");
 	if (nr > RF_NESTED_IOVECS)
 		return 0;
-	bytes = process_vm_readv((pid_t)notification->pid, &local, 1, &remote, 1, 0);
-	return bytes > 0 ? (u32)((size_t)bytes / sizeof(*iovecs)) : 0;
+	return (u32)(read_caller(notification, from, iovecs, nr * sizeof(*iovecs)) / sizeof(*iovecs));
+}
+
+/* A number that only tells contents apart; 0: all of it is. */
+static u64 number_of(const void *content, size_t size)
+{
+	const u8 *bytes = content;
+	u64 number = 0;
+
+	for (size_t i = 0; i < size; i++)
+		if (bytes[i])
+			number = (number ^ (bytes[i] + (i << 8))) * 0x9e3779b97f4a7c15ull;
+	return number;
+}
+
+/* get_nodes(): as many bits as maxnode says, less one. */
+static bool read_nodes(const struct seccomp_notif *notification, u64 *number)
+{
+	u64 bits = notification->data.args[4], from = notification->data.args[3];
+	u8 mask[128] = { 0 };
+
+	if (!from || bits-- < 2 || bits > 8 * sizeof(mask))
+		return false;
+	if (read_caller(notification, from, mask, (bits + 7) / 8) != (bits + 7) / 8)
+		return false;
+	if (bits % 8)
+		mask[bits / 8] &= (u8)(BIT_ULL(bits % 8) - 1);
+	*number = number_of(mask, sizeof(mask));
+	return true;
+}
+
+/* ANON_VMA_NAME_MAX_LEN; 0: it cannot be read, or there is none. */
+static u64 read_name(const struct seccomp_notif *notification)
+{
+	char name[81] = { 0 };
+	size_t bytes = read_caller(notification, notification->data.args[4], name, sizeof(name) - 1);
+
+	return bytes && (bytes == sizeof(name) - 1 || memchr(name, 0, bytes)) ? number_of(name, strlen(name)) : 0;
+}
+
+/* The process that a descriptor of the caller is about; 0: not known. */
+static u32 process_of_pidfd(const struct seccomp_notif *notification)
+{
+	char path[48], line[128];
+	FILE *file;
+	int pid = 0;
+
+	/* PIDFD_SELF_THREAD, PIDFD_SELF_THREAD_GROUP */
+	if ((s32)notification->data.args[0] <= -10000)
+		return notification->pid;
+	snprintf(path, sizeof(path), "/proc/%u/fdinfo/%d", notification->pid, (s32)notification->data.args[0]);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "Pid: %d", &pid) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return pid > 0 ? (u32)pid : 0;
+}
+
+/* False: it cannot be read, or there is nothing to tell. */
+static bool read_call_data(const struct seccomp_notif *notification, struct rf_nested_request *request)
+{
+	const struct seccomp_data *data = &notification->data;
+	u64 words[4] = { 0 }, size;
+
+	request->kind = RF_NESTED_CALL_DATA;
+	request->subject = 0;
+	if (data->nr == RF_SYS_process_madvise) {
+		request->call = RF_SYS_PROCESS_MADVISE;
+		request->subject = process_of_pidfd(notification);
+		request->nr = read_iovecs(notification, data->args[1], data->args[2], request->iovecs);
+		return request->subject && request->nr;
+	}
+	if (data->nr == SYS_ioctl) {
+		request->call = RF_SYS_IOCTL;
+		/* _IOC_SIZE() */
+		size = min_u64(data->args[1] >> 16 & 0x3fff, sizeof(words));
+		if (read_caller(notification, data->args[2], words, size) != size)
+			return false;
+	} else if (data->nr == SYS_mbind) {
+		request->call = RF_SYS_MBIND;
+		if (!read_nodes(notification, &words[0]))
+			return false;
+	} else {
+		request->call = RF_SYS_PRCTL;
+		words[0] = read_name(notification);
+		if (!words[0])
+			return false;
+	}
+	request->nr = 2;
+	memcpy(request->iovecs, words, sizeof(words));
+	return true;
+}
+
+static bool asks_to_trace(const struct seccomp_data *data)
+{
+#ifdef NATIVE_ARCH
+	return data->arch != NATIVE_ARCH || data->nr == SYS_ptrace || (u32)data->nr == NATIVE_PTRACE2;
+#else
+	return data->nr == SYS_ptrace;
+#endif
 }
 
 /* Tell the recorder, and wait until it has done its part. No answer in time, or no recorder: the kernel decides. */
@@ -156,8 +305,11 @@ static void ask_recorder(int socket, const struct seccomp_notif *notification)
 		request.kind = RF_NESTED_PROCESS_VM;
 		request.subject = (u32)data->args[0];
 		request.write = data->nr == SYS_process_vm_writev;
-		request.nr = read_iovecs(notification, request.iovecs);
+		request.nr = read_iovecs(notification, data->args[3], data->args[4], request.iovecs);
 		if (!request.nr)
+			return;
+	} else if (!asks_to_trace(data)) {
+		if (!read_call_data(notification, &request))
 			return;
 	} else {
 		request.kind = RF_NESTED_TRACER;

@@ -9,8 +9,9 @@
  * the listener is the keeper: a process of its own with nothing but two descriptors, that asks the recorder as
  * long as there is one and says yes afterwards, until the last process under the filter is gone.
  *
- * The same filter reports process_vm_readv() and process_vm_writev(), whose iovecs, which tell what memory of the
- * other process they pin, are behind a pointer that no event follows. The caller waits, so they can be read.
+ * The same filter reports calls that name memory of some process, or what tells mappings apart, behind a pointer that
+ * no event follows: process_vm_readv() and process_vm_writev(), process_madvise(), ioctl(UFFDIO_*), mbind(),
+ * prctl(PR_SET_VMA). The caller waits, so it can be read.
  *
  * Why not SECCOMP_RET_TRACE, which needs no listener: it fails with ENOSYS in every task that is not ours (what
  * we let go, LeakSanitizer's CLONE_UNTRACED tracer, all of them once we are killed).
@@ -31,6 +32,7 @@ struct rf_nested {
 enum rf_nested_kind {
 	RF_NESTED_TRACER,	/* subject is about to get another tracer */
 	RF_NESTED_PROCESS_VM,	/* caller is about to read or write subject's memory */
+	RF_NESTED_CALL_DATA,	/* caller is about to make call; an iovec each, or two of words: RF_CALL_DATA */
 };
 
 #define RF_NESTED_IOVECS 1024	/* UIO_MAXIOV */
@@ -44,10 +46,10 @@ struct rf_nested_request {
 	u64 id;
 	u32 kind;		/* enum rf_nested_kind */
 	u32 caller;		/* thread that makes the call */
-	u32 subject;		/* thread or process, as the caller's PID namespace counts */
+	u32 subject;		/* thread or process, as the caller's PID namespace counts; CALL_DATA: as ours does */
 	u32 write;		/* PROCESS_VM: process_vm_writev() */
 	u32 nr;			/* of iovecs; no more than these are sent */
-	u32 reserved;
+	u32 call;		/* CALL_DATA: kind of the call's entry record */
 	struct rf_nested_iovec iovecs[RF_NESTED_IOVECS];
 };
 

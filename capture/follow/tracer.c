@@ -259,6 +259,22 @@ static void record_process_vm(struct rf_tracer *t, const struct rf_nested_reques
 	answer_keeper(t);
 }
 
+/* The call that request->caller is about to make names memory: what stands there. */
+static void record_call_data(struct rf_tracer *t, const struct rf_nested_request *request)
+{
+	u32 step = request->call == RF_SYS_PROCESS_MADVISE ? 1 : 2;
+	struct rf_record record = { .tid = request->caller, .kind = RF_CALL_DATA };
+
+	for (u32 i = 0; i + step <= request->nr && t->snapshotter && !t->error.code; i += step) {
+		record.time = rf_monotonic();
+		record.f[0] = request->call;
+		record.f[1] = request->subject;
+		memcpy(&record.f[2], &request->iovecs[i], step * sizeof(request->iovecs[i]));
+		rf_snapshotter_record(t->snapshotter, &record, &t->error);
+	}
+	answer_keeper(t);
+}
+
 static void on_request(struct rf_tracer *t)
 {
 	struct rf_nested_request request;
@@ -272,6 +288,8 @@ static void on_request(struct rf_tracer *t)
 	t->asked_id = request.id;
 	if (request.kind == RF_NESTED_PROCESS_VM)
 		record_process_vm(t, &request);
+	else if (request.kind == RF_NESTED_CALL_DATA)
+		record_call_data(t, &request);
 	else
 		let_subject_go(t, &request);
 }

@@ -18,8 +18,11 @@ static const struct {
 } vm_flags[] = {
 	{ "gd", RF_VM_GROWSDOWN }, { "dc", RF_VM_DONTCOPY }, { "wf", RF_VM_WIPEONFORK },
 	{ "hg", RF_VM_HUGEPAGE }, { "nh", RF_VM_NOHUGEPAGE }, { "lo", RF_VM_LOCKED },
-	{ "um", RF_VM_UFFD }, { "uw", RF_VM_UFFD }, { "ui", RF_VM_UFFD },
-	{ "ht", RF_VM_HUGETLB }, { "pf", RF_VM_PFNMAP }, { "mm", RF_VM_PFNMAP }, { "mg", RF_VMA_MERGEABLE },
+	{ "um", RF_VM_UFFD | RF_ATTRIBUTE_UFFD_MISSING }, { "uw", RF_VM_UFFD | RF_ATTRIBUTE_UFFD_WP },
+	{ "ui", RF_VM_UFFD | RF_ATTRIBUTE_UFFD_MINOR },
+	{ "ht", RF_VM_HUGETLB }, { "pf", RF_VM_PFNMAP }, { "mm", RF_VM_PFNMAP },
+	{ "mg", RF_ATTRIBUTE_MERGEABLE }, { "dd", RF_ATTRIBUTE_DONTDUMP }, { "rr", RF_ATTRIBUTE_RAND_READ },
+	{ "sr", RF_ATTRIBUTE_SEQ_READ }, { "lf", RF_ATTRIBUTE_LOCKONFAULT }, { "nr", RF_ATTRIBUTE_NORESERVE },
 };
 
 static const struct {

@@ -51,6 +51,9 @@ static const struct {
 	[RF_SYS_PROCESS_VM] = IN_TASK(on_call),
 	[RF_SYS_EXIT] = IN_TASK(on_call),
 	[RF_SYS_USERFAULTFD] = IN_TASK(on_call),
+	[RF_SYS_MBIND] = IN_TASK(on_call),
+	[RF_SYS_PRCTL] = IN_TASK(on_call),
+	[RF_SYS_IOCTL] = IN_TASK(on_call),
 	[RF_SYS_RET] = IN_TASK(on_return),
 	[RF_NEWTASK] = IN_TASK(on_newtask),
 	[RF_PREPARE_EXEC] = IN_TASK(on_prepare_exec),
@@ -85,6 +88,7 @@ static const struct {
 	[RF_MARKER] = ALONE(on_mark),
 	[RF_MARKER_MORE] = UNUSED,	/* read with its MARKER */
 	[RF_GUP] = IN_TASK(on_gup),
+	[RF_CALL_DATA] = IN_TASK(on_call_data),
 };
 
 void dispatch(struct rf_tracker *tracker, const struct rf_record *record)

@@ -33,6 +33,8 @@ static void learn_header(struct rf_tracker *tracker)
 
 	tracker->reuses_large = capabilities.has[RF_REUSES_LARGE_FOLIOS];
 	tracker->moves_several = capabilities.has[RF_MOVES_SEVERAL_VMAS];
+	tracker->small_stacks = capabilities.has[RF_STACKS_NOHUGEPAGE];
+	tracker->no_zero_page = capabilities.has[RF_NO_ZERO_PAGE];
 	tracker->page_shift = 12;
 	for (u32 shift = 12; shift <= 16; shift++)
 		if (page_size == BIT_ULL(shift))

@@ -64,7 +64,7 @@ void world_fork(struct world *world, struct world_mm *parent, struct world_mm *c
 
 		if (vma->flags & RF_VM_DONTCOPY)
 			continue;
-		world_vma_insert(world, child, vma);
+		world_vma_duplicate(world, child, vma);
 		/* wipe on fork: the child has the VMA, not the pages. */
 		if ((vma->flags & RF_VM_WIPEONFORK) || !fork_copies(vma))
 			continue;

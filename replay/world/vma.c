@@ -79,11 +79,21 @@ bool world_vma_overlaps(struct world_mm *mm, u64 start, u64 end)
 	return vma && vma->start < end;
 }
 
+/* is_mergeable_anon_vma() for two VMAs that exist. */
+static bool anon_vmas_mergeable(const struct world_vma *a, const struct world_vma *b)
+{
+	if (a->anon_vma && b->anon_vma)
+		return a->anon_vma == b->anon_vma;
+	/* One side or both have none: the other must not hang on a chain inherited by fork. */
+	return !a->anon_chain_shared && !b->anon_chain_shared;
+}
+
 /* can_vma_merge_before/after(): same file in sequence, same flags, anon_vmas that do not differ. */
 static bool can_merge(const struct world *world, const struct world_vma *a, const struct world_vma *b)
 {
 	if (a->end != b->start || a->file != b->file || a->flags != b->flags || a->name != b->name ||
-	    a->implicit != b->implicit || a->accounted != b->accounted)
+	    a->implicit != b->implicit || a->accounted != b->accounted || a->attributes != b->attributes ||
+	    !anon_vmas_mergeable(a, b))
 		return false;
 	if (a->flags & (RF_VM_SPECIAL | RF_VM_PFNMAP | RF_VM_HUGETLB | RF_VM_GROWSDOWN))
 		return false;
@@ -127,7 +137,10 @@ static bool merge_at(struct world *world, struct world_mm *mm, u32 index)
 	if (!can_merge(world, a, b))
 		return false;
 	a->end = b->end;
-	a->anon_vma |= b->anon_vma;
+	if (!a->anon_vma) {
+		a->anon_vma = b->anon_vma;
+		a->anon_chain_shared = b->anon_chain_shared;
+	}
 	remove_at(world, mm, index + 1, 1);
 	return true;
 }
@@ -135,7 +148,7 @@ static bool merge_at(struct world *world, struct world_mm *mm, u32 index)
 /* accountable_mapping() */
 static void account(struct world_vma *vma)
 {
-	if ((vma->flags & (RF_VM_WRITE | RF_VM_SHARED)) == RF_VM_WRITE)
+	if ((vma->flags & (RF_VM_WRITE | RF_VM_SHARED)) == RF_VM_WRITE && !(vma->attributes & RF_ATTRIBUTE_NORESERVE))
 		vma->accounted = true;
 }
 
@@ -200,7 +213,8 @@ void world_vma_remove(struct world *world, struct world_mm *mm, u64 start, u64 e
 		remove_at(world, mm, first, last - first);
 }
 
-void world_vma_set_flags(struct world *world, struct world_mm *mm, u64 start, u64 end, u16 set, u16 clear)
+void world_vma_change(struct world *world, struct world_mm *mm, u64 start, u64 end,
+		      const struct world_vma_change *change)
 {
 	u32 index;
 
@@ -209,8 +223,11 @@ void world_vma_set_flags(struct world *world, struct world_mm *mm, u64 start, u6
 	world_vma_split(world, mm, start);
 	world_vma_split(world, mm, end);
 	for (world_vma_next(mm, start, &index); index < mm->nr_vmas && mm->vmas[index]->start < end; index++) {
-		mm->vmas[index]->flags = (u16)((mm->vmas[index]->flags & ~clear) | set);
-		account(mm->vmas[index]);
+		struct world_vma *vma = mm->vmas[index];
+
+		vma->flags = (u16)((vma->flags & ~change->clear) | change->set);
+		vma->attributes = (vma->attributes & ~change->attributes_clear) | change->attributes_set;
+		account(vma);
 	}
 	/* Merge from the one below start to the one that begins at end. */
 	world_vma_next(mm, start, &index);
@@ -219,6 +236,57 @@ void world_vma_set_flags(struct world *world, struct world_mm *mm, u64 start, u6
 	while (index + 1 < mm->nr_vmas && mm->vmas[index]->end <= end)
 		if (!merge_at(world, mm, index))
 			index++;
+}
+
+void world_vma_set_flags(struct world *world, struct world_mm *mm, u64 start, u64 end, u16 set, u16 clear)
+{
+	world_vma_change(world, mm, start, end, &(struct world_vma_change){ .set = set, .clear = clear });
+}
+
+/* anon_vma_compatible(): names and userfaultfds are not asked for. */
+static bool anon_vma_compatible(const struct world *world, const struct world_vma *a, const struct world_vma *b)
+{
+	return a->end == b->start && a->file == b->file && a->accounted == b->accounted &&
+	       !((a->flags ^ b->flags) & ~(RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC)) &&
+	       !((a->attributes ^ b->attributes) & ~(RF_ATTRIBUTE_NAME | RF_ATTRIBUTE_CONTEXT)) &&
+	       a->pgoff + ((a->end - a->start) >> world->page_shift) == b->pgoff;
+}
+
+static bool is_reusable_anon_vma(const struct world_vma *vma)
+{
+	return vma->anon_vma && !vma->anon_chain_shared;
+}
+
+void world_vma_anon_prepare(struct world *world, struct world_mm *mm, struct world_vma *vma)
+{
+	const struct world_vma *next, *prev;
+	u32 index;
+
+	if (vma->anon_vma)
+		return;
+	/* find_mergeable_anon_vma(): next first; an inherited chain is not reusable. */
+	world_vma_next(mm, vma->start, &index);
+	next = index + 1 < mm->nr_vmas ? mm->vmas[index + 1] : NULL;
+	prev = index ? mm->vmas[index - 1] : NULL;
+	if (next && is_reusable_anon_vma(next) && anon_vma_compatible(world, vma, next))
+		vma->anon_vma = next->anon_vma;
+	else if (prev && is_reusable_anon_vma(prev) && anon_vma_compatible(world, prev, vma))
+		vma->anon_vma = prev->anon_vma;
+	else
+		vma->anon_vma = ++world->last_anon_vma;
+}
+
+void world_vma_duplicate(struct world *world, struct world_mm *child, const struct world_vma *vma)
+{
+	u32 index = child->nr_vmas;
+
+	if (!insert_at(world, child, index, vma))
+		return;
+	child->vmas[index]->flags &= (u16)~(RF_VM_LOCKED | RF_VM_UFFD);
+	child->vmas[index]->attributes &= ~RF_ATTRIBUTES_NOT_FORKED;
+	/* anon_vma_fork(): its own, on top of a clone of the parent's chain. */
+	child->vmas[index]->anon_chain_shared = vma->anon_vma && !(vma->flags & RF_VM_WIPEONFORK);
+	child->vmas[index]->anon_vma = child->vmas[index]->anon_chain_shared ? ++world->last_anon_vma : 0;
 }
 
 void world_vma_clear_all(struct world *world, struct world_mm *mm)

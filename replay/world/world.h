@@ -99,7 +99,9 @@ struct world_vma {
 	u8 name;		/* enum rf_vma_name */
 	u8 huge_shift;		/* RF_VM_HUGETLB: log2 of the huge page's size */
 	bool accounted;		/* VM_ACCOUNT: private and ever writable; forbids merging with what never was */
-	bool anon_vma;		/* has (or may have) anonymous pages: fork must copy it */
+	bool anon_chain_shared;	/* its anon_vma_chain is not singular: inherited by fork */
+	u32 anon_vma;		/* has (or may have) anonymous pages, so that fork must copy it; 0: none */
+	u64 attributes;		/* RF_ATTRIBUTE_* */
 	bool implicit;		/* made up by a fault where no VMA was known */
 };
 
@@ -195,7 +197,19 @@ struct world_vma *world_vma_insert(struct world *world, struct world_mm *mm, con
 struct world_vma *world_vma_load(struct world *world, struct world_mm *mm, const struct world_vma *vma);
 void world_vma_remove(struct world *world, struct world_mm *mm, u64 start, u64 end);
 bool world_vma_overlaps(struct world_mm *mm, u64 start, u64 end);
+/* What a call makes of flags and attributes. */
+struct world_vma_change {
+	u16 set, clear;
+	u64 attributes_set, attributes_clear;
+};
+/* All VMAs of [start, end); those that are equal then merge. */
+void world_vma_change(struct world *world, struct world_mm *mm, u64 start, u64 end,
+		      const struct world_vma_change *change);
 void world_vma_set_flags(struct world *world, struct world_mm *mm, u64 start, u64 end, u16 set, u16 clear);
+/* anon_vma_prepare(): it is about to get an anonymous page. */
+void world_vma_anon_prepare(struct world *world, struct world_mm *mm, struct world_vma *vma);
+/* dup_mmap() of one VMA, but for its entries: nothing merges. */
+void world_vma_duplicate(struct world *world, struct world_mm *child, const struct world_vma *vma);
 void world_vma_clear_all(struct world *world, struct world_mm *mm);
 u64 world_vma_file_index(const struct world *world, const struct world_vma *vma, u64 vpn);
 
@@ -261,6 +275,7 @@ struct world {
 	/* Address spaces by number. */
 	struct world_mm **mms;
 	u32 nr_mms, mms_size;
+	u32 last_anon_vma;
 	/* Pools. */
 	struct world_leaf *free_leaves;
 	struct world_vma *free_vmas;

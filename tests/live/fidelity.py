@@ -78,6 +78,20 @@ class Python(Workload):
         return [sys.executable, self.script('work.py')]
 
 
+class Vmas(Workload):
+    """Calls that split mappings, and merge them again."""
+
+    def command(self):
+        return [self.binary('vmas')]
+
+
+class Locked(Workload):
+    """Locked memory, and who populates it."""
+
+    def command(self):
+        return [self.binary('locked')]
+
+
 class Mtmalloc(Workload):
     def command(self):
         return [self.binary('mtmalloc'), '4']
@@ -186,9 +200,10 @@ class PageoutFile(Workload):
         return [self.binary('pageout_file')]
 
 
-WORKLOADS = {'vmops': Vmops, 'gcc': Gcc, 'python': Python, 'mtmalloc': Mtmalloc, 'redis': Redis, 'sort': Sort,
-             'fresh': Fresh, 'reread': Reread, 'press': Press, 'split_zeroes': SplitZeroes, 'fault_race': FaultRace,
-             'collapse_holes': CollapseHoles, 'pageout_file': PageoutFile}
+WORKLOADS = {'vmops': Vmops, 'vmas': Vmas, 'locked': Locked, 'gcc': Gcc, 'python': Python, 'mtmalloc': Mtmalloc,
+             'redis': Redis, 'sort': Sort, 'fresh': Fresh, 'reread': Reread, 'press': Press,
+             'split_zeroes': SplitZeroes, 'fault_race': FaultRace, 'collapse_holes': CollapseHoles,
+             'pageout_file': PageoutFile}
 
 
 def check_entries(entries, workload, report, problems):

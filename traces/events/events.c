@@ -142,6 +142,25 @@ const struct rf_event rf_events[] = {
 	  { VALUE(0), LOAD("addr"), RULE("nr", BYTES), RULE("flags", GUP) },
 	  "GUP of a task's own memory: vmsplice(), shared futexes",
 	  "what such calls read of page tables is not counted", "addr=$arg1:x64 nr=$arg2:s32 flags=$arg3:x32" },
+	CALL("mbind", SYS_MBIND, EXTRA, LOAD("#0"), LOAD("#1"), LOAD("#2"), LOAD("#3"), LOAD("#4"), U32("#5")),
+	RET("mbind", SYS_MBIND, EXTRA),
+	/*
+	 * Of two calls that everybody makes all the time we want one use each. An exit cannot be filtered by what its
+	 * entry said, so only failures are recorded: without one, the thread's next record ends the call.
+	 */
+	{ "syscalls", "sys_enter_prctl", RF_SYS_PRCTL, TASK, EXTRA, "option == 0x53564d41",
+	  { U32("#0"), LOAD("#1"), LOAD("#2"), LOAD("#3"), LOAD("#4") },
+	  "names given to mappings (PR_SET_VMA) keep them apart", "VMA changes by prctl() are missed", NULL },
+	{ "syscalls", "sys_exit_prctl", RF_SYS_RET, TASK, EXTRA, "ret < 0", { VALUE(RF_SYS_PRCTL), LOAD("ret") },
+	  "result of prctl()", "whether prctl() did anything is unknown", NULL },
+	{ "syscalls", "sys_enter_ioctl", RF_SYS_IOCTL, TASK, EXTRA,
+	  "cmd == 0xc020aa00 || cmd == 0x8010aa01 || cmd == 0xc028aa03 || cmd == 0xc020aa04 || cmd == 0xc028aa05 || "
+	  "cmd == 0xc018aa06 || cmd == 0xc020aa07 || cmd == 0xc020aa08",
+	  { S32("#0"), U32("#1"), LOAD("#2") },
+	  "userfaultfd: what is registered, and filled by ioctl(UFFDIO_*)", "such pages are counted, not placed", NULL },
+	{ "syscalls", "sys_exit_ioctl", RF_SYS_RET, TASK, EXTRA, "ret < 0 && ret != -25",
+	  { VALUE(RF_SYS_IOCTL), LOAD("ret") },
+	  "result of ioctl()", "whether ioctl(UFFDIO_*) did anything is unknown", NULL },
 	CALL("userfaultfd", SYS_USERFAULTFD, EXTRA, U32("#0")),
 	RET("userfaultfd", SYS_USERFAULTFD, EXTRA),
 	/*

@@ -23,6 +23,14 @@ static int instance_of(const struct importing *importing, const struct rf_record
 		if (rf_decoder_gfp(importing->decoder, RF_GFP_MOVABLE) && !(record->f[2] & RF_GFP_MOVABLE))
 			return DROP;
 		return RF_INSTANCE_TASK;
+	case RF_SYS_PRCTL:
+		return record->f[0] == RF_PR_SET_VMA ? RF_INSTANCE_TASK : DROP;
+	case RF_SYS_IOCTL:
+		return (record->f[1] >> 8 & 0xff) == RF_UFFDIO ? RF_INSTANCE_TASK : DROP;
+	case RF_SYS_RET:
+		/* Of these two calls only failures are recorded: traces/events/events.c. */
+		return (record->f[0] == RF_SYS_PRCTL || record->f[0] == RF_SYS_IOCTL) && (s64)record->f[1] >= 0
+			       ? DROP : RF_INSTANCE_TASK;
 	case RF_SYS_FUTEX:
 		return record->f[1] & 128 ? DROP : RF_INSTANCE_TASK;
 	}

@@ -61,7 +61,7 @@ void set_anon(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vm
 	folio_set(tracker->world, pfn, order);
 	for (u64 i = 0; i < nr; i++)
 		world_set(tracker->world, &mm->world, base + i, world_mkpte(WORLD_ANON, pfn + i, flags));
-	vma->anon_vma = true;
+	world_vma_anon_prepare(tracker->world, &mm->world, vma);
 	note_recent(tracker, mm, base, nr);
 	/* do_cow_fault(), do_huge_zero_wp_pmd(); else do_anonymous_page(). */
 	op = emit(tracker, vma->file || replaces ? RF_OP_FAULT_COW : RF_OP_FAULT_ANON, mm);
@@ -79,7 +79,7 @@ void copy_page(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_v
 
 	folio_set(tracker->world, pfn, 0);
 	world_set(tracker->world, &mm->world, vpn, world_mkpte(WORLD_ANON, pfn, flags));
-	vma->anon_vma = true;
+	world_vma_anon_prepare(tracker->world, &mm->world, vma);
 	note_recent(tracker, mm, vpn, 1);
 	op = emit(tracker, RF_OP_FAULT_COW, mm);
 	op->addr = vpn << tracker->page_shift;
@@ -144,7 +144,7 @@ void swap_in(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma
 			slot_set_cached(tracker->world, (u32)world_pte_pfn(old), first + i);
 		world_set(tracker->world, &mm->world, base + i, world_mkpte(WORLD_ANON, first + i, flags));
 	}
-	vma->anon_vma = true;
+	world_vma_anon_prepare(tracker->world, &mm->world, vma);
 	note_recent(tracker, mm, base, nr);
 	op = emit(tracker, RF_OP_FAULT_SWAP, mm);
 	op->addr = base << tracker->page_shift;

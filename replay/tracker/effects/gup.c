@@ -28,7 +28,7 @@ void fault_hugetlb(struct rf_tracker *tracker, struct tracked_mm *mm, struct wor
 	op->order = vma->huge_shift;
 	op->flags = op_flags;
 	if (!(vma->flags & RF_VM_SHARED))
-		vma->anon_vma = true;
+		world_vma_anon_prepare(tracker->world, &mm->world, vma);
 }
 
 /* What GUP finds missing, it faults in. */
@@ -69,7 +69,7 @@ void emit_gup(struct rf_tracker *tracker, struct tracked_mm *mm, u8 kind, u64 st
 }
 
 /* populate_vma_page_range(): each mapping by its own rules. */
-void gup_populates(struct rf_tracker *tracker, struct tracked_mm *mm, u64 start, u64 end, bool write)
+void gup_populates(struct rf_tracker *tracker, struct tracked_mm *mm, u64 start, u64 end, bool write, bool onfault)
 {
 	for (u64 at = start; at < end;) {
 		struct world_vma *vma = world_vma_next(&mm->world, at, NULL);
@@ -78,7 +78,7 @@ void gup_populates(struct rf_tracker *tracker, struct tracked_mm *mm, u64 start,
 		if (!vma || vma->start >= end)
 			return;
 		writes = write && (vma->flags & (RF_VM_WRITE | RF_VM_SHARED)) == RF_VM_WRITE;
-		if (is_gettable(vma))
+		if (is_gettable(vma) && (onfault || !(vma->attributes & RF_ATTRIBUTE_LOCKONFAULT)))
 			emit_gup(tracker, mm, RF_OP_GUP_SLOW, max_u64(at, vma->start), min_u64(end, vma->end), writes,
 				 0);
 		at = vma->end;

@@ -14,7 +14,7 @@ void fault_hugetlb(struct rf_tracker *tracker, struct tracked_mm *mm, struct wor
 /* kind: RF_OP_GUP_*. array_pages: of the caller's array of page pointers. */
 void emit_gup(struct rf_tracker *tracker, struct tracked_mm *mm, u8 kind, u64 start, u64 end, bool write,
 	      u32 array_pages);
-/* Everything in the range has been faulted in, by GUP that was asked to. */
-void gup_populates(struct rf_tracker *tracker, struct tracked_mm *mm, u64 start, u64 end, bool write);
+/* Everything in the range has been faulted in, by GUP that was asked to. onfault: memory locked on fault, too. */
+void gup_populates(struct rf_tracker *tracker, struct tracked_mm *mm, u64 start, u64 end, bool write, bool onfault);
 
 #endif

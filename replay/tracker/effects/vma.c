@@ -50,6 +50,7 @@ struct world_vma *map_vma(struct rf_tracker *tracker, struct tracked_mm *mm, con
 	op->addr = vma->start;
 	op->end = vma->end;
 	op->vm_flags = flags;
+	op->attributes = vma->attributes;
 	op->pgoff = vma->pgoff;
 	op->file = vma->file;
 	if (vma->implicit)
@@ -115,6 +116,50 @@ struct world_vma *written_vma(struct rf_tracker *tracker, struct tracked_mm *mm,
 	op->vm_flags = RF_VM_WRITE;
 	world_vma_set_flags(tracker->world, &mm->world, op->addr, op->end, RF_VM_WRITE, 0);
 	return world_vma_find(&mm->world, addr);
+}
+
+/* ---- changed --------------------------------------------------------------------------------- */
+
+static void change_run(struct rf_tracker *tracker, struct tracked_mm *mm, u64 start, u64 end,
+		       const struct world_vma_change *change)
+{
+	struct rf_op *op;
+
+	if (start >= end || !world_vma_overlaps(&mm->world, start, end))
+		return;
+	op = emit(tracker, RF_OP_VMA_FLAGS, mm);
+	op->addr = start;
+	op->end = end;
+	op->vm_flags = change->set;
+	op->aux = change->clear;
+	op->attributes = change->attributes_set;
+	op->attributes_clear = change->attributes_clear;
+	world_vma_change(tracker->world, &mm->world, start, end, change);
+}
+
+void change_vmas(struct rf_tracker *tracker, struct tracked_mm *mm, u64 start, u64 end,
+		 const struct world_vma_change *change, bool (*takes)(const struct world_vma *vma))
+{
+	struct world_vma *vma;
+	u64 at;
+
+	/* mlockall() means every address there may be. */
+	if (mm->world.nr_vmas) {
+		start = max_u64(start, mm->world.vmas[0]->start);
+		end = min_u64(end, mm->world.vmas[mm->world.nr_vmas - 1]->end);
+	}
+	/* By address: changed VMAs merge. */
+	for (at = start; at < end && (vma = world_vma_next(&mm->world, at, NULL)) && vma->start < end;) {
+		u64 left = vma->start, next = vma->end;
+
+		if (!takes || takes(vma)) {
+			at = next;
+			continue;
+		}
+		change_run(tracker, mm, start, left, change);
+		start = at = next;
+	}
+	change_run(tracker, mm, start, end, change);
 }
 
 /* ---- unmapped -------------------------------------------------------------------------------- */

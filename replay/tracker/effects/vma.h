@@ -18,6 +18,12 @@ bool is_private_writable(const struct world_vma *vma);
 struct world_vma *fault_vma(struct rf_tracker *tracker, struct tracked_mm *mm, u64 addr);
 /* The VMA of a page that a write fault changes; one that was made up is writable, as it turns out. NULL: none. */
 struct world_vma *written_vma(struct rf_tracker *tracker, struct tracked_mm *mm, u64 addr);
+/*
+ * Flags and attributes of the VMAs in [start, end), but for those that takes() refuses (NULL: none); boundaries become
+ * those of VMAs, and what is equal afterwards is one.
+ */
+void change_vmas(struct rf_tracker *tracker, struct tracked_mm *mm, u64 start, u64 end,
+		 const struct world_vma_change *change, bool (*takes)(const struct world_vma *vma));
 /* task: that does it, NULL: nobody's call. */
 void unmap_range(struct rf_tracker *tracker, struct tracked_mm *mm, const struct task *task, u64 start, u64 end,
 		 u8 why);

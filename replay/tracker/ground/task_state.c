@@ -118,6 +118,11 @@ void call_zapped(struct task_call *call)
 	call->stage = CALL_ZAPPED;
 }
 
+void call_returned(struct task_call *call)
+{
+	call->stage = CALL_RETURNED;
+}
+
 void call_walked(struct task_call *call, u64 vpn)
 {
 	call->walked = vpn;

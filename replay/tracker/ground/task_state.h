@@ -92,7 +92,8 @@ void fault_over(struct task *task);
 enum call_stage {
 	CALL_NONE,		/* none that matters */
 	CALL_ENTERED,
-	CALL_ZAPPED,		/* its unmapping was applied */
+	CALL_ZAPPED,		/* its unmapping was applied; mlock(), mlockall(): its flags */
+	CALL_RETURNED,
 };
 
 struct task_call {
@@ -116,6 +117,7 @@ struct task_call {
 void call_begins(struct task *task, const struct rf_record *record, bool may_unmap);
 void call_defers(struct task *task);
 void call_zapped(struct task_call *call);
+void call_returned(struct task_call *call);
 void call_walked(struct task_call *call, u64 vpn);
 void call_reclaimed(struct task_call *call, u64 vpn);	/* never back */
 void call_discarded(struct task_call *call, u64 vpn);

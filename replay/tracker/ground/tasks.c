@@ -80,3 +80,8 @@ struct tracked_mm *mm_of_process(struct rf_tracker *tracker, u32 pid)
 	}
 	return NULL;
 }
+
+const struct task_call_data *call_data(const struct task *task)
+{
+	return task->call.kind && task->data.call == task->call.kind ? &task->data : NULL;
+}

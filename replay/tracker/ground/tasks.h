@@ -52,6 +52,13 @@ struct task_gup {
 	bool write;
 };
 
+/* What the call that is about to begin names by a pointer; call 0: not known. */
+struct task_call_data {
+	u8 call;		/* the kind of its entry record */
+	u32 pid;
+	u64 words[4];
+};
+
 /* An exec from its entry to its return. */
 struct task_exec {
 	bool building;		/* between entry and point of no return */
@@ -96,6 +103,7 @@ struct task {
 	struct task_advised advised;
 	struct task_gup *gups;
 	u32 nr_gups, gups_size;
+	struct task_call_data data;
 	struct task_exec exec;
 	struct tracked_mm *child;	/* fork in progress */
 	u64 fork_at;		/* number of the record that ends dup_mmap(), 0: not known */
@@ -116,5 +124,7 @@ void tasks_destroy(struct rf_tracker *tracker);
 struct tracked_mm *mm_by_id(struct rf_tracker *tracker, u32 mm_id);	/* live ones only */
 void mm_bind(struct rf_tracker *tracker, struct tracked_mm *mm, u32 mm_id);
 struct tracked_mm *mm_of_process(struct rf_tracker *tracker, u32 pid);
+/* What the call in progress names by a pointer, or NULL. */
+const struct task_call_data *call_data(const struct task *task);
 
 #endif

@@ -29,7 +29,7 @@ struct tracked_mm {
 	/* What calls go by. */
 	u64 brk;		/* bytes, as mm->brk */
 	bool brk_known;
-	bool lock_future;	/* mlockall(MCL_FUTURE): new mappings are populated */
+	bool lock_future, lock_on_fault;	/* mm->def_flags, by mlockall(MCL_FUTURE, MCL_ONFAULT) */
 	/* RSS counters, in pages: what the kernel says, to be checked against world.counted. */
 	s64 recorded[RF_RSS_MEMBERS];	/* by the last rss_stat */
 	s64 arguments;			/* of these, anonymous: acct_arg_size() of an exec, no pages */

@@ -33,6 +33,8 @@ struct rf_tracker {
 	bool exits_late;	/* RF_EXIT_AFTER_MM, and TASK_EXIT is recorded, which is the moment */
 	bool reuses_large;	/* RF_REUSES_LARGE_FOLIOS */
 	bool moves_several;	/* RF_MOVES_SEVERAL_VMAS */
+	bool small_stacks;	/* RF_STACKS_NOHUGEPAGE */
+	bool no_zero_page;	/* RF_NO_ZERO_PAGE */
 	bool thp_always, thp_madvise;	/* 2M pages at fault */
 	u32 pmd_order;
 	u64 time;

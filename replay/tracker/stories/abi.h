@@ -15,8 +15,10 @@
 #define MAP_ANONYMOUS		0x20
 #define MAP_GROWSDOWN		0x100
 #define MAP_LOCKED		0x2000
+#define MAP_NORESERVE		0x4000
 #define MAP_POPULATE		0x8000
 #define MAP_NONBLOCK		0x10000
+#define MAP_STACK		0x20000
 #define MAP_HUGETLB		0x40000
 #define MAP_HUGE_SHIFT		26
 #define MAP_HUGE_MASK		0x3f
@@ -29,13 +31,20 @@
 #define MCL_FUTURE		2
 #define MCL_ONFAULT		4
 
+#define MADV_NORMAL		0
+#define MADV_RANDOM		1
+#define MADV_SEQUENTIAL		2
 #define MADV_DONTNEED		4
 #define MADV_FREE		8
 #define MADV_REMOVE		9
 #define MADV_DONTFORK		10
 #define MADV_DOFORK		11
+#define MADV_MERGEABLE		12
+#define MADV_UNMERGEABLE	13
 #define MADV_HUGEPAGE		14
 #define MADV_NOHUGEPAGE		15
+#define MADV_DONTDUMP		16
+#define MADV_DODUMP		17
 #define MADV_WIPEONFORK		18
 #define MADV_KEEPONFORK		19
 #define MADV_COLD		20
@@ -47,6 +56,8 @@
 #define MADV_GUARD_REMOVE	103
 
 #define MS_SYNC			4
+
+#define PR_SET_VMA_ANON_NAME	0
 
 #define CLONE_VM		0x100
 #define CLONE_THREAD		0x10000

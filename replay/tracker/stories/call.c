@@ -165,12 +165,25 @@ static void end_call(struct rf_tracker *tracker, struct task *task)
 	bool was_in_call = task->call.kind;
 
 	call_over(task);
+	task->data.call = 0;
 	if (task->mm && was_in_call)
 		check_rss(tracker, task->mm);
 }
 
+/* The return of some calls is only recorded when they fail. */
+static void silent_success(struct rf_tracker *tracker, struct task *task)
+{
+	if (task->call.stage == CALL_RETURNED || !task->mm || !task->mm->known)
+		return;
+	if (task->call.kind == RF_SYS_PRCTL)
+		prctl_return(tracker, task);
+	else if (task->call.kind == RF_SYS_IOCTL)
+		ioctl_return(tracker, task, 0);
+}
+
 void call_abandon(struct rf_tracker *tracker, struct task *task)
 {
+	silent_success(tracker, task);
 	populate_end(tracker, task, false);
 	end_call(tracker, task);
 }

@@ -31,6 +31,15 @@ void populate_event(struct rf_tracker *tracker, struct task *task, const struct 
 void populate_end(struct rf_tracker *tracker, struct task *task, bool succeeded);
 bool populate_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 order);
 
+/* ---- mlock.c ---- */
+
+bool call_locks(const struct task *task);
+/* What mlock() or munlock() is about, to whole pages; and whether some of that is not mapped. */
+bool locked_range(const struct rf_tracker *tracker, const struct task *task, u64 *start, u64 *end);
+bool locks_hole(const struct rf_tracker *tracker, struct task *task);
+/* The flags of the call in progress, once. */
+void lock_vmas(struct rf_tracker *tracker, struct task *task);
+
 /* ---- the returns ---- */
 
 u16 prot_flags(u64 prot);	/* RF_VM_* of PROT_* */
@@ -39,11 +48,13 @@ void brk_return(struct rf_tracker *tracker, struct task *task, u64 ret);
 void shmat_return(struct rf_tracker *tracker, struct task *task, u64 ret);
 void remap_file_pages_return(struct rf_tracker *tracker, struct task *task);
 void mprotect_return(struct rf_tracker *tracker, struct task *task, s64 ret);
-void mlock_return(struct rf_tracker *tracker, struct task *task, bool ok);
-void mlockall_return(struct rf_tracker *tracker, struct task *task, bool ok);
 void mremap_return(struct rf_tracker *tracker, struct task *task, u64 ret);
 /* Is it of several VMAs? Then all of it is done at its first RSS change. */
 bool mremap_several(struct rf_tracker *tracker, struct task *task);
+void mremap_populates(struct rf_tracker *tracker, struct task *task, u64 ret);
+void mbind_return(struct rf_tracker *tracker, struct task *task, s64 ret);
+void prctl_return(struct rf_tracker *tracker, struct task *task);
+void ioctl_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 void madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 void process_vm_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 

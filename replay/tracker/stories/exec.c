@@ -80,7 +80,7 @@ void place_stack(struct rf_tracker *tracker, struct task *task, const struct wor
 	world_vma_remove(tracker->world, &mm->world, vma->start, vma->end);
 	stack = world_vma_insert(tracker->world, &mm->world, vma);
 	if (stack)
-		stack->anon_vma = true;
+		world_vma_anon_prepare(tracker->world, &mm->world, stack);
 	vpn = vpn_of(tracker, vma->end);
 	for (u32 i = 0; i < exec->nr && vma->end - vma->start > i * page; i++) {
 		folio_set(tracker->world, exec->pages[i], 0);

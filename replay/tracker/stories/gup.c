@@ -48,6 +48,17 @@ void on_gup(struct rf_tracker *tracker, struct task *task, struct rf_record reco
 	gup->write = record.f[3] & RF_GUP_WRITE;
 }
 
+void on_call_data(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	/* Before its call: the return of the one before, if it was still to come, is lost. */
+	if (task->call.kind)
+		call_abandon(tracker, task);
+	task->data.call = (u8)record.f[0];
+	task->data.pid = (u32)record.f[1];
+	for (size_t i = 0; i < ARRAY_SIZE(task->data.words); i++)
+		task->data.words[i] = record.f[2 + i];
+}
+
 /* process_vm_readv() and process_vm_writev() take one iovec after the other, as far as there are bytes to copy. */
 void process_vm_return(struct rf_tracker *tracker, struct task *task, s64 ret)
 {

@@ -41,5 +41,6 @@ record_handler on_snapshot;
 record_handler on_lost;
 record_handler on_mark;
 record_handler on_gup;
+record_handler on_call_data;
 
 #endif

@@ -13,12 +13,33 @@
 #include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/call.h"
 
+/* ksm_madvise() */
+static bool is_ksm_candidate(const struct world_vma *vma)
+{
+	return !(vma->flags & (RF_VM_SHARED | RF_VM_PFNMAP | RF_VM_SPECIAL | RF_VM_HUGETLB));
+}
+
+#define READS (RF_ATTRIBUTE_RAND_READ | RF_ATTRIBUTE_SEQ_READ)
+
+/* madvise_vma_behavior() */
 static const struct {
-	u16 advice, set, clear;
+	u16 advice;
+	struct world_vma_change change;
+	bool (*takes)(const struct world_vma *vma);
 } flag_advice[] = {
-	{ MADV_DONTFORK, RF_VM_DONTCOPY, 0 },	  { MADV_DOFORK, 0, RF_VM_DONTCOPY },
-	{ MADV_WIPEONFORK, RF_VM_WIPEONFORK, 0 }, { MADV_KEEPONFORK, 0, RF_VM_WIPEONFORK },
-	{ MADV_HUGEPAGE, RF_VM_HUGEPAGE, RF_VM_NOHUGEPAGE }, { MADV_NOHUGEPAGE, RF_VM_NOHUGEPAGE, RF_VM_HUGEPAGE },
+	{ MADV_NORMAL, { .attributes_clear = READS }, NULL },
+	{ MADV_RANDOM, { .attributes_set = RF_ATTRIBUTE_RAND_READ, .attributes_clear = READS }, NULL },
+	{ MADV_SEQUENTIAL, { .attributes_set = RF_ATTRIBUTE_SEQ_READ, .attributes_clear = READS }, NULL },
+	{ MADV_DONTFORK, { .set = RF_VM_DONTCOPY }, NULL },
+	{ MADV_DOFORK, { .clear = RF_VM_DONTCOPY }, NULL },
+	{ MADV_WIPEONFORK, { .set = RF_VM_WIPEONFORK }, NULL },
+	{ MADV_KEEPONFORK, { .clear = RF_VM_WIPEONFORK }, NULL },
+	{ MADV_DONTDUMP, { .attributes_set = RF_ATTRIBUTE_DONTDUMP }, NULL },
+	{ MADV_DODUMP, { .attributes_clear = RF_ATTRIBUTE_DONTDUMP }, NULL },
+	{ MADV_MERGEABLE, { .attributes_set = RF_ATTRIBUTE_MERGEABLE }, is_ksm_candidate },
+	{ MADV_UNMERGEABLE, { .attributes_clear = RF_ATTRIBUTE_MERGEABLE }, is_ksm_candidate },
+	{ MADV_HUGEPAGE, { .set = RF_VM_HUGEPAGE, .clear = RF_VM_NOHUGEPAGE }, NULL },
+	{ MADV_NOHUGEPAGE, { .set = RF_VM_NOHUGEPAGE, .clear = RF_VM_HUGEPAGE }, NULL },
 };
 
 struct advise {
@@ -58,7 +79,7 @@ static void install_guards(struct rf_tracker *tracker, struct tracked_mm *mm, u6
 		vma = world_vma_find(&mm->world, vpn << tracker->page_shift);
 		if (!vma)
 			continue;
-		vma->anon_vma = true;
+		world_vma_anon_prepare(tracker->world, &mm->world, vma);
 		world_set(tracker->world, &mm->world, vpn, world_mkpte(WORLD_GUARD, 0, 0));
 	}
 }
@@ -119,7 +140,6 @@ void madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret)
 	struct tracked_mm *mm = task->mm;
 	u64 start = task->call.args[0], advice = task->call.args[2];
 	u64 len = page_align(tracker, task->call.args[1]), limit = tracker->address_limit, end;
-	struct rf_op *op;
 
 	if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE)
 		populate_end(tracker, task, !ret);
@@ -130,15 +150,8 @@ void madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret)
 	    start & (BIT_ULL(tracker->page_shift) - 1))
 		return;
 	end = start + len;
-	for (size_t i = 0; i < ARRAY_SIZE(flag_advice); i++) {
-		if (flag_advice[i].advice != advice)
-			continue;
-		op = emit(tracker, RF_OP_VMA_FLAGS, mm);
-		op->addr = start;
-		op->end = end;
-		op->vm_flags = flag_advice[i].set;
-		op->aux = flag_advice[i].clear;
-		world_vma_set_flags(tracker->world, &mm->world, start, end, flag_advice[i].set, flag_advice[i].clear);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(flag_advice); i++)
+		if (flag_advice[i].advice == advice)
+			change_vmas(tracker, mm, start, end, &flag_advice[i].change, flag_advice[i].takes);
 	advise_ptes(tracker, task, advice, start, end);
 }

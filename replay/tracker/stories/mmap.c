@@ -16,13 +16,21 @@ u16 prot_flags(u64 prot)
 		     (prot & PROT_EXEC ? RF_VM_EXEC : 0));
 }
 
+/* mm->def_flags; __mmap_complete() does not lock hugetlb. */
+static void lock_new(const struct tracked_mm *mm, struct world_vma *vma, bool locked)
+{
+	if (vma->flags & RF_VM_HUGETLB || !(locked || mm->lock_future))
+		return;
+	vma->flags |= RF_VM_LOCKED;
+	vma->attributes |= mm->lock_on_fault ? RF_ATTRIBUTE_LOCKONFAULT : 0;
+}
+
 void mmap_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 {
 	const struct task_call *call = &task->call;
 	u64 map_flags = call->args[3], end;
 	bool shared = map_flags & MAP_SHARED, anonymous = map_flags & MAP_ANONYMOUS;
 	struct world_vma vma = { .start = ret };
-	struct rf_op *op;
 
 	if (!call_range(tracker, ret, call->args[1], &end)) {
 		populate_end(tracker, task, false);
@@ -31,7 +39,8 @@ void mmap_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 	vma.end = end;
 	vma.flags = prot_flags(call->args[2]) | (shared ? RF_VM_SHARED : 0) |
 		    (map_flags & MAP_GROWSDOWN ? RF_VM_GROWSDOWN : 0) | (map_flags & MAP_HUGETLB ? RF_VM_HUGETLB : 0) |
-		    (map_flags & MAP_LOCKED || task->mm->lock_future ? RF_VM_LOCKED : 0);
+		    (map_flags & MAP_STACK && tracker->small_stacks ? RF_VM_NOHUGEPAGE : 0);
+	vma.attributes = map_flags & MAP_NORESERVE ? RF_ATTRIBUTE_NORESERVE : 0;
 	vma.pgoff = anonymous ? shared ? 0 : vpn_of(tracker, ret) : call->args[5] >> tracker->page_shift;
 	/* A file of hugetlbfs: only the side band tells. */
 	if (call->map_len)
@@ -49,13 +58,8 @@ void mmap_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 		if (shared && anonymous && !(vma.flags & RF_VM_HUGETLB))
 			vma.flags |= RF_VM_SHMEM;
 	}
+	lock_new(task->mm, &vma, map_flags & MAP_LOCKED);
 	map_over(tracker, task->mm, &vma, RF_WHY_MMAP_FIXED);
-	if (vma.flags & RF_VM_LOCKED) {
-		op = emit(tracker, RF_OP_VMA_FLAGS, task->mm);
-		op->addr = vma.start;
-		op->end = vma.end;
-		op->vm_flags = RF_VM_LOCKED;
-	}
 	populate_begin(tracker, task, vma.start, vma.end, true, call_populates(task));
 	populate_end(tracker, task, true);
 }
@@ -74,6 +78,7 @@ void brk_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 		vma.pgoff = vpn_of(tracker, old);
 		if (task->call.map_len)
 			vma.flags = task->call.map_flags & VM_ACCESS;
+		lock_new(mm, &vma, false);
 		map_over(tracker, mm, &vma, RF_WHY_BRK);
 		if (mm->lock_future) {
 			populate_begin(tracker, task, old, new, true, true);
@@ -105,7 +110,10 @@ void shmat_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 	vma.end = call->map_addr + call->map_len;
 	vma.file = call->map_file ? call->map_file : file_new(tracker->world, true, true);
 	vma.flags |= call->map_flags & VM_ACCESS;
+	lock_new(task->mm, &vma, false);
 	map_over(tracker, task->mm, &vma, RF_WHY_MMAP_FIXED);
+	populate_begin(tracker, task, vma.start, vma.end, true, call_populates(task));
+	populate_end(tracker, task, true);
 }
 
 /* An old call, today emulated by mapping the same file over the range. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* mprotect(), and mlock() and its like: VMAs that change. */
+/* mprotect(), when it returns. */
 #include <errno.h>
 
 #include "engine/ops.h"
@@ -53,14 +53,67 @@ static void fill_holes(struct rf_tracker *tracker, struct tracked_mm *mm, u64 st
 	}
 }
 
+/* mprotect_fixup(): locked memory that becomes private and writable is populated. The part of [start, end) that is. */
+static bool populates(struct tracked_mm *mm, u16 flags, u64 *start, u64 *end)
+{
+	u64 first = ~0ull, last = 0, at = *start;
+	const struct world_vma *vma;
+
+	for (; flags & RF_VM_WRITE && at < *end && (vma = world_vma_find(&mm->world, at)); at = vma->end) {
+		if ((vma->flags & (RF_VM_WRITE | RF_VM_SHARED | RF_VM_LOCKED)) != RF_VM_LOCKED)
+			continue;
+		first = min_u64(first, at);
+		last = min_u64(vma->end, *end);
+	}
+	*start = first;
+	*end = last;
+	return first < last;
+}
+
+/* pkey_mprotect(); without a key the one that is there stays. */
+static struct world_vma_change change_of(const struct task_call *call)
+{
+	struct world_vma_change change = { .set = prot_flags(call->args[2]), .clear = VM_ACCESS };
+	s64 key = (s64)call->args[3];
+
+	if (call->kind == RF_SYS_MPROTECT && key >= 0) {
+		change.attributes_set = (u64)key << RF_ATTRIBUTE_PKEY_SHIFT & RF_ATTRIBUTE_PKEY;
+		change.attributes_clear = RF_ATTRIBUTE_PKEY;
+	}
+	return change;
+}
+
+/* All of [start, end) is mapped. */
+static void protect_range(struct rf_tracker *tracker, struct task *task, u64 start, u64 end)
+{
+	struct world_vma_change change = change_of(&task->call);
+	struct tracked_mm *mm = task->mm;
+	struct protect protect = { tracker, mm, NULL };
+	struct world_vma *vma;
+	struct rf_op *op;
+
+	op = emit(tracker, RF_OP_MPROTECT, mm);
+	op->addr = start;
+	op->end = end;
+	op->vm_flags = change.set;
+	op->attributes = change.attributes_set;
+	op->attributes_clear = change.attributes_clear;
+	op->flags = nested_gather(mm, task);
+	world_vma_change(tracker->world, &mm->world, start, end, &change);
+	for (u64 at = start; at < end && (vma = world_vma_find(&mm->world, at)); at = vma->end) {
+		protect.vma = vma;
+		world_walk(&mm->world, vpn_of(tracker, at), vpn_of(tracker, min_u64(vma->end, end)), protect_pte,
+			   &protect);
+	}
+}
+
 void mprotect_return(struct rf_tracker *tracker, struct task *task, s64 ret)
 {
 	struct tracked_mm *mm = task->mm;
-	struct protect protect = { tracker, mm, NULL };
-	u64 start = task->call.args[0], end, at;
+	u64 start = task->call.args[0], end, at, populated;
 	u16 flags = prot_flags(task->call.args[2]);
 	struct world_vma *vma;
-	struct rf_op *op;
+	bool locked;
 
 	if (!call_range(tracker, start, task->call.args[1], &end) || start == end || (ret && ret != -ENOMEM))
 		return;
@@ -73,52 +126,12 @@ void mprotect_return(struct rf_tracker *tracker, struct task *task, s64 ret)
 	if (start >= end)
 		return;
 	settle_others(tracker, mm, task, tracker->time);
-	op = emit(tracker, RF_OP_MPROTECT, mm);
-	op->addr = start;
-	op->end = end;
-	op->vm_flags = flags;
-	op->flags = nested_gather(mm, task);
-	world_vma_set_flags(tracker->world, &mm->world, start, end, flags, VM_ACCESS);
-	for (at = start; at < end && (vma = world_vma_find(&mm->world, at)); at = vma->end) {
-		protect.vma = vma;
-		world_walk(&mm->world, vpn_of(tracker, at), vpn_of(tracker, min_u64(vma->end, end)), protect_pte,
-			   &protect);
+	at = start;
+	populated = end;
+	locked = populates(mm, flags, &at, &populated);
+	protect_range(tracker, task, start, end);
+	if (locked) {
+		populate_begin(tracker, task, at, populated, true, true);
+		populate_end(tracker, task, true);
 	}
-}
-
-/* ---- mlock ----------------------------------------------------------------------------------- */
-
-static void set_locked(struct rf_tracker *tracker, struct tracked_mm *mm, u64 start, u64 end, bool locked)
-{
-	struct rf_op *op;
-
-	if (start >= end)
-		return;
-	op = emit(tracker, RF_OP_VMA_FLAGS, mm);
-	op->addr = start;
-	op->end = end;
-	op->vm_flags = locked ? RF_VM_LOCKED : 0;
-	op->aux = locked ? 0 : RF_VM_LOCKED;
-	world_vma_set_flags(tracker->world, &mm->world, start, end, locked ? RF_VM_LOCKED : 0,
-			    locked ? 0 : RF_VM_LOCKED);
-}
-
-void mlock_return(struct rf_tracker *tracker, struct task *task, bool ok)
-{
-	u64 page = BIT_ULL(tracker->page_shift), start = ALIGN_DOWN(task->call.args[0], page), end;
-
-	populate_end(tracker, task, ok);
-	if (ok && call_range(tracker, start, task->call.args[1] + task->call.args[0] % page, &end))
-		set_locked(tracker, task->mm, start, end, task->call.kind == RF_SYS_MLOCK);
-}
-
-void mlockall_return(struct rf_tracker *tracker, struct task *task, bool ok)
-{
-	populate_end(tracker, task, ok);
-	if (!ok)
-		return;
-	task->mm->lock_future = task->call.kind == RF_SYS_MLOCKALL && task->call.args[0] & MCL_FUTURE &&
-				!(task->call.args[0] & MCL_ONFAULT);
-	if (task->call.kind == RF_SYS_MUNLOCKALL || task->call.args[0] & MCL_CURRENT)
-		set_locked(tracker, task->mm, 0, tracker->address_limit, task->call.kind == RF_SYS_MLOCKALL);
 }

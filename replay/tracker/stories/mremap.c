@@ -55,6 +55,12 @@ static struct world_vma moved_piece(const struct rf_tracker *tracker, const stru
 	return piece;
 }
 
+static void dontunmap_complete(struct world_vma *vma)
+{
+	vma->anon_vma = 0;
+	vma->anon_chain_shared = false;
+}
+
 static void move_range(struct rf_tracker *tracker, struct tracked_mm *mm, u64 addr, u64 end, u64 to, u64 to_end,
 		       bool keep)
 {
@@ -78,7 +84,7 @@ static void move_range(struct rf_tracker *tracker, struct tracked_mm *mm, u64 ad
 		if (!keep)
 			world_vma_remove(tracker->world, &mm->world, at, next);
 		else if (vma->start == at && vma->end == next)
-			vma->anon_vma = false;	/* dontunmap_complete() */
+			dontunmap_complete(vma);
 		world_vma_insert(tracker->world, &mm->world, &piece);
 		at = next;
 	}
@@ -169,4 +175,19 @@ void mremap_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 		duplicate(tracker, mm, addr, ret, ret + new_len);
 	else
 		move_range(tracker, mm, addr, addr + old_len, ret, ret + new_len, flags & MREMAP_DONTUNMAP);
+}
+
+/* What locked memory has grown by is populated. */
+void mremap_populates(struct rf_tracker *tracker, struct task *task, u64 ret)
+{
+	u64 old_len = page_align(tracker, task->call.args[1]), new_len = page_align(tracker, task->call.args[2]), end;
+	const struct world_vma *vma;
+
+	if (new_len <= old_len || !call_range(tracker, ret, new_len, &end))
+		return;
+	vma = world_vma_find(&task->mm->world, end - 1);
+	if (!vma || !(vma->flags & RF_VM_LOCKED))
+		return;
+	populate_begin(tracker, task, ret + old_len, end, true, true);
+	populate_end(tracker, task, true);
 }

@@ -24,8 +24,11 @@ bool call_populates(const struct task *task)
 	case RF_SYS_MMAP:
 		return (call->args[3] & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE ||
 		       call->args[3] & MAP_LOCKED || (task->mm && task->mm->lock_future);
+	case RF_SYS_SHMAT:
+		return task->mm && task->mm->lock_future;
 	case RF_SYS_BRK:
 	case RF_SYS_MREMAP:
+	case RF_SYS_MPROTECT:
 		return true;	/* of a locked range; else nothing is set in them */
 	case RF_SYS_MLOCK:
 	case RF_SYS_MLOCKALL:
@@ -88,8 +91,8 @@ static bool read_nothing(struct rf_tracker *tracker, struct task *task, struct w
 {
 	struct task_populate *populate = &task->populate;
 
-	if (pte || !populate->readers_zero || vma->file || vma->flags & (RF_VM_SHARED | RF_VM_SPECIAL) ||
-	    wants_write(populate, vma) ||
+	if (pte || !populate->readers_zero || tracker->no_zero_page || wants_write(populate, vma) ||
+	    vma->file || vma->flags & (RF_VM_SHARED | RF_VM_SPECIAL) ||
 	    populate->nr_zero >= FILL_PAGES_MAX)
 		return false;
 	populate->nr_zero++;
@@ -111,7 +114,8 @@ static struct world_vma *next_place(struct rf_tracker *tracker, struct task *tas
 		populate->at = max_u64(populate->at, vpn_of(tracker, vma->start));
 		end = min_u64(vpn_of(tracker, vma->end), populate->end);
 		if (!(vma->flags & (RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC)) ||
-		    vma->flags & (RF_VM_PFNMAP | RF_VM_HUGETLB)) {
+		    vma->flags & (RF_VM_PFNMAP | RF_VM_HUGETLB) ||
+		    (vma->attributes & RF_ATTRIBUTE_LOCKONFAULT && task->call.kind != RF_SYS_MADVISE)) {
 			populate->at = vpn_of(tracker, vma->end);
 			continue;
 		}
@@ -271,6 +275,8 @@ void populate_event(struct rf_tracker *tracker, struct task *task, const struct 
 {
 	struct task_populate *populate = &task->populate;
 
+	if (call_locks(task))
+		lock_vmas(tracker, task);
 	if (populate->active) {
 		apply(tracker, task, event);
 		return;
@@ -326,7 +332,8 @@ void populate_end(struct rf_tracker *tracker, struct task *task, bool succeeded)
 		if (call_populates(task)) {
 			pass_rest(tracker, task);
 			gup_populates(tracker, task->mm, populate->start << tracker->page_shift,
-				      populate->end << tracker->page_shift, populate->write);
+				      populate->end << tracker->page_shift, populate->write,
+				      task->call.kind == RF_SYS_MADVISE);
 		}
 	}
 	populate->active = false;

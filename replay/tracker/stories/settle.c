@@ -84,7 +84,11 @@ static bool reads_as_zero(const struct rf_tracker *tracker, const struct world_v
 {
 	const struct world_file *file = file_get(tracker->world, vma->file);
 
-	if (vma->flags & (RF_VM_SHARED | RF_VM_HUGETLB | RF_VM_UFFD))
+	bool missing = vma->attributes & RF_ATTRIBUTES_UFFD ? vma->attributes & RF_ATTRIBUTE_UFFD_MISSING
+							  : vma->flags & RF_VM_UFFD;
+
+	/* Where a userfaultfd waits for missing pages, a fault is somebody else's to resolve. */
+	if (vma->flags & (RF_VM_SHARED | RF_VM_HUGETLB) || missing || tracker->no_zero_page)
 		return false;
 	return vma->flags & (RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC) && !(file && (file->cached || file->provisional));
 }

@@ -56,6 +56,7 @@ bool vma_of_record(struct rf_tracker *tracker, const struct rf_record *record, s
 	vma->pgoff = record->f[2];
 	vma->name = RF_VMA_NAME(record->f[5]);
 	vma->flags = VM_OF_RECORD(record->f[5]);
+	vma->attributes = record->f[5] & RF_ATTRIBUTES_RECORDED;
 	if (vma->flags & RF_VM_HUGETLB)
 		vma->huge_shift = (u8)huge_shift_of(tracker, RF_VMA_HUGE_SHIFT(record->f[5]));
 	switch (vma->name) {

@@ -72,6 +72,7 @@ static void load_vma(struct rf_tracker *tracker, struct tracked_mm *mm, const st
 	op->addr = vma.start;
 	op->end = vma.end;
 	op->vm_flags = vma.flags;
+	op->attributes = vma.attributes;
 	op->pgoff = vma.pgoff;
 	op->file = vma.file;
 	op->flags = RF_OP_LOAD;
@@ -136,7 +137,7 @@ static void load_ptes(struct rf_tracker *tracker, struct tracked_mm *mm, const s
 		return;
 	}
 	if (vma && kind == WORLD_ANON)
-		vma->anon_vma = true;
+		world_vma_anon_prepare(tracker->world, &mm->world, vma);
 	if (vma && kind == WORLD_SHMEM)
 		vma->flags |= RF_VM_SHMEM;
 	if (kind != WORLD_ZERO)
@@ -164,7 +165,7 @@ static void load_swap(struct rf_tracker *tracker, struct tracked_mm *mm, const s
 	if (record->f[0] >= tracker->address_limit)
 		return;
 	if (vma)
-		vma->anon_vma = true;
+		world_vma_anon_prepare(tracker->world, &mm->world, vma);
 	for (u64 i = 0; i < nr; i++) {
 		u32 slot = slot_new(tracker->world);
 

@@ -3,6 +3,8 @@
  * System calls that change VMAs and entries: their entry and their return, when it is known to have succeeded. What
  * happens between the two is in call.c and populate.c.
  */
+#include <errno.h>
+
 #include "replay/tracker/effects/unmap.h"
 #include "replay/tracker/effects/vma.h"
 #include "replay/tracker/ground/tasks.h"
@@ -32,6 +34,16 @@ static void madvise_entry(struct rf_tracker *tracker, struct task *task)
 	} else if (advice == MADV_PAGEOUT) {
 		pageout_begins(tracker, task);
 	}
+}
+
+static void mlock_entry(struct rf_tracker *tracker, struct task *task)
+{
+	u64 start, end;
+
+	if (task->call.kind == RF_SYS_MLOCKALL && task->call.args[0] & MCL_CURRENT)
+		populate_begin(tracker, task, 0, tracker->address_limit, true, true);
+	else if (task->call.kind == RF_SYS_MLOCK && locked_range(tracker, task, &start, &end))
+		populate_begin(tracker, task, start, end, true, true);
 }
 
 static bool may_unmap(u8 kind)
@@ -70,16 +82,9 @@ void on_call(struct rf_tracker *tracker, struct task *task, struct rf_record rec
 		find_fork_point(tracker, task);
 		break;
 	case RF_SYS_MLOCK:
-		if (task->mm && task->mm->known && !(call->args[2] & MLOCK_ONFAULT))
-			populate_begin(tracker, task, call->args[0],
-				       page_align(tracker, call->args[0] % BIT_ULL(tracker->page_shift) +
-							   call->args[1]) +
-					       ALIGN_DOWN(call->args[0], BIT_ULL(tracker->page_shift)),
-				       true, true);
-		break;
 	case RF_SYS_MLOCKALL:
-		if (task->mm && task->mm->known && call->args[0] & MCL_CURRENT && !(call->args[0] & MCL_ONFAULT))
-			populate_begin(tracker, task, 0, tracker->address_limit, true, true);
+		if (task->mm && task->mm->known)
+			mlock_entry(tracker, task);
 		break;
 	case RF_SYS_MADVISE:
 		if (task->mm && task->mm->known)
@@ -96,6 +101,14 @@ static void msync_return(struct rf_tracker *tracker, struct task *task)
 
 	if (task->call.args[2] & MS_SYNC && call_range(tracker, start, task->call.args[1], &end))
 		write_back(tracker, task->mm, start, end);
+}
+
+static void mlock_return(struct rf_tracker *tracker, struct task *task, s64 ret)
+{
+	/* -ENOMEM: above a limit, and nothing was done; or a hole, and what lies below it is locked. */
+	if (!ret || (ret == -ENOMEM && locks_hole(tracker, task)))
+		lock_vmas(tracker, task);
+	populate_end(tracker, task, !ret);
 }
 
 static void return_of(struct rf_tracker *tracker, struct task *task, s64 ret)
@@ -119,8 +132,10 @@ static void return_of(struct rf_tracker *tracker, struct task *task, s64 ret)
 		mprotect_return(tracker, task, ret);
 		break;
 	case RF_SYS_MREMAP:
-		if (ok)
+		if (ok) {
 			mremap_return(tracker, task, (u64)ret);
+			mremap_populates(tracker, task, (u64)ret);
+		}
 		break;
 	case RF_SYS_MADVISE:
 		if (ok && advice_zaps(task->call.args[2]))
@@ -129,11 +144,19 @@ static void return_of(struct rf_tracker *tracker, struct task *task, s64 ret)
 		break;
 	case RF_SYS_MLOCK:
 	case RF_SYS_MUNLOCK:
-		mlock_return(tracker, task, ok);
-		break;
 	case RF_SYS_MLOCKALL:
 	case RF_SYS_MUNLOCKALL:
-		mlockall_return(tracker, task, ok);
+		mlock_return(tracker, task, ret);
+		break;
+	case RF_SYS_MBIND:
+		mbind_return(tracker, task, ret);
+		break;
+	case RF_SYS_PRCTL:
+		if (ok)
+			prctl_return(tracker, task);
+		break;
+	case RF_SYS_IOCTL:
+		ioctl_return(tracker, task, ret);
 		break;
 	case RF_SYS_SHMAT:
 		if (ok)
@@ -162,6 +185,8 @@ void on_return(struct rf_tracker *tracker, struct task *task, struct rf_record r
 		exec_return(tracker, task, ret);
 	if (task->call.kind == record.f[0] && task->mm && task->mm->known)
 		return_of(tracker, task, ret);
+	if (task->call.kind == record.f[0])
+		call_returned(&task->call);
 	if (record.f[0] == RF_SYS_PROCESS_VM)
 		task->nr_gups = 0;
 	call_abandon(tracker, task);

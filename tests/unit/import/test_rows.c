@@ -28,6 +28,12 @@ static void test_filters_are_known(void **state)
 		{ RF_CACHE_ADD, "!(s_dev == $OUTPUT_DEV && i_ino == $OUTPUT_INO)" },
 		{ RF_CACHE_DELETE, "!(s_dev == $OUTPUT_DEV && i_ino == $OUTPUT_INO)" },
 		{ RF_SYS_FUTEX, "!(op & 128)" },
+		{ RF_SYS_PRCTL, "option == 0x53564d41" },
+		/* By the type in the command: those that the filter leaves out are harmless. */
+		{ RF_SYS_IOCTL, "cmd == 0xc020aa00 || cmd == 0x8010aa01 || cmd == 0xc028aa03 || cmd == 0xc020aa04 || "
+				"cmd == 0xc028aa05 || cmd == 0xc018aa06 || cmd == 0xc020aa07 || cmd == 0xc020aa08" },
+		{ RF_SYS_RET, "ret < 0" },
+		{ RF_SYS_RET, "ret < 0 && ret != -25" },
 	};
 
 	for (size_t i = 0; i < rf_nr_events; i++) {

@@ -333,10 +333,10 @@ static void populate_goes_upwards(void **context)
 		"25 tid=100 sys_ret call=22 ret=0\n");
 	(void)context;
 	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "vma_flags 0 @0-3\n"
 		  "fault_anon 0 @0 nr=1 pfn=1001 populate\n"
 		  "fault_anon 0 @2 nr=1 pfn=1002 populate\n"
-		  "gup_slow 0 @0-3\n"
-		  "vma_flags 0 @0-3\n");
+		  "gup_slow 0 @0-3\n");
 }
 
 static void the_last_snapshot_is_compared(void **context)

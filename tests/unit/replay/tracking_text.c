@@ -23,7 +23,7 @@ static void print_op(struct result *result, const struct rf_op *op)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, "-%lld", (long long)(op->end - BASE) / 4096);
 	if (op->nr)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, " nr=%u", op->nr);
-	if (op->pfn)
+	if (op->pfn && op->kind != RF_OP_MAP && op->kind != RF_OP_VMA_FLAGS && op->kind != RF_OP_MPROTECT)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, " pfn=%llx", (unsigned long long)op->pfn);
 	if (op->order)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, " order=%u", op->order);
