@@ -383,6 +383,11 @@ size_t rf_reader_nr_streams(const struct rf_reader *reader)
 	return reader->nr_streams;
 }
 
+u64 rf_reader_lost_at_end(const struct rf_reader *reader, size_t stream)
+{
+	return stream < reader->nr_streams ? reader->streams[stream].lost_at_end : 0;
+}
+
 const struct rf_stream_info *rf_reader_stream(const struct rf_reader *reader, size_t stream)
 {
 	return stream < reader->nr_streams ? &reader->streams[stream].info : NULL;

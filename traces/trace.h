@@ -110,6 +110,8 @@ void rf_reader_close(struct rf_reader *reader);
 const struct rf_trace_summary *rf_reader_summary(const struct rf_reader *reader);
 size_t rf_reader_nr_streams(const struct rf_reader *reader);
 const struct rf_stream_info *rf_reader_stream(const struct rf_reader *reader, size_t stream);
+/* Events and records missing after its last readable frame. */
+u64 rf_reader_lost_at_end(const struct rf_reader *reader, size_t stream);
 size_t rf_reader_nr_frames(const struct rf_reader *reader);
 const struct rf_frame_info *rf_reader_frame(const struct rf_reader *reader, size_t frame);
 /* The first damage met so far (offset and reason), or NULL. Frames found damaged while reading count too. */

@@ -5,6 +5,7 @@
 #include "replay/tracker/effects/unmap.h"
 #include "replay/tracker/ground/cpus.h"
 #include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/losses.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/ground/trust.h"
@@ -72,7 +73,7 @@ static const struct {
 	[RF_TLB_FLUSH] = IN_TASK(on_tlb_flush),
 	[RF_MMAP2] = IN_TASK(on_mmap2),
 	[RF_COMM] = ALONE(on_comm),
-	[RF_TASK_FORK] = UNUSED,	/* NEWTASK tells the same */
+	[RF_TASK_FORK] = ALONE(on_task_fork),
 	[RF_TASK_EXIT] = IN_TASK(on_side_band_exit),
 	[RF_PROCESS] = IN_TASK(on_process),
 	[RF_SNAP_BEGIN] = ALONE(on_snapshot),
@@ -100,6 +101,8 @@ void dispatch(struct rf_tracker *tracker, const struct rf_record *record)
 		mark_mm(tracker, NULL, RF_REASON_unordered_record);
 	else
 		tracker->time = record->time;
+	if (tracker->time >= tracker->next_loss)
+		losses_begin(tracker);
 	tracker->tid_now = record->tid;
 	if (tracker->causes)
 		cause_begins(tracker, record);

@@ -7,12 +7,14 @@
 #include "replay/tracker/dispatch.h"
 #include "replay/tracker/ground/emit.h"
 #include "replay/tracker/ground/kernel_pages.h"
+#include "replay/tracker/ground/losses.h"
 #include "replay/tracker/ground/stream.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/ground/trust.h"
 #include "replay/tracker/stories/cache.h"
 #include "replay/tracker/stories/fault.h"
+#include "replay/tracker/stories/hidden.h"
 #include "replay/tracker/stories/marks.h"
 #include "replay/tracker/stories/snapshot.h"
 #include "replay/tracker/tracker.h"
@@ -75,11 +77,14 @@ static int tracker_init(struct rf_tracker *tracker, struct rf_error *err)
 	if (!tracker->world || !tracker->records || !tracker->ops || !tracker->snapshots ||
 	    (tracker->options.explain && !tracker->causes))
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
-	ret = read_kernel_pages(tracker, err);
+	ret = losses_start(tracker, err);
+	if (!ret)
+		ret = read_kernel_pages(tracker, err);
 	if (!ret)
 		ret = page_cache_start(tracker, err);
 	if (ret)
 		return ret;
+	hidden_start(tracker);
 	tracker->merge = rf_merge_open(tracker->reader, NULL, err);
 	return tracker->merge ? 0 : -ENOMEM;
 }
@@ -114,8 +119,9 @@ static void finish(struct rf_tracker *tracker)
 			continue;
 		fault_close(tracker, task);
 		if (task->orphans)
-			mark_mm(tracker, NULL, RF_REASON_unknown_task);
+			orphan_ends(tracker, task);
 		task->orphans = 0;
+		hidden_ends(tracker, task);
 	}
 	end_windows(tracker);
 }
@@ -152,6 +158,12 @@ const u64 *rf_tracker_kinds(const struct rf_tracker *tracker)
 	return tracker->kinds;
 }
 
+void rf_tracker_take_trust(struct rf_tracker *tracker, struct rf_trust *trust)
+{
+	*trust = tracker->trust;
+	tracker->trust = (struct rf_trust){ 0 };
+}
+
 void rf_tracker_destroy(struct rf_tracker *tracker)
 {
 	if (!tracker)
@@ -171,5 +183,7 @@ void rf_tracker_destroy(struct rf_tracker *tracker)
 	free(tracker->ops);
 	free(tracker->causes);
 	rf_trust_free(&tracker->trust);
+	free(tracker->losses);
+	free(tracker->untouched);
 	free(tracker);
 }

@@ -9,6 +9,7 @@
 
 #include "replay/tracker/ground/fidelity.h"
 #include "replay/tracker/ground/options.h"
+#include "replay/tracker/ground/trust.h"
 #include "traces/trace.h"
 
 struct rf_tracker;
@@ -20,6 +21,8 @@ s64 rf_tracker_run(struct rf_tracker *tracker, size_t max, struct rf_error *err)
 const struct rf_fidelity *rf_tracker_fidelity(const struct rf_tracker *tracker);
 /* How many records of each kind were processed, RF_RECORD_KIND_MAX numbers. LOST are those the cursors make up. */
 const u64 *rf_tracker_kinds(const struct rf_tracker *tracker);
+/* What is to be said of how far the trace is to be trusted; the caller frees it, the tracker keeps none. At the end. */
+void rf_tracker_take_trust(struct rf_tracker *tracker, struct rf_trust *trust);
 void rf_tracker_destroy(struct rf_tracker *tracker);
 
 #endif

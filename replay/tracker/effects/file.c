@@ -72,12 +72,22 @@ void file_run_end(struct file_run *run)
 	run->nr = 0;
 }
 
+/* Was the page in the page cache, as far as is known, before this time? */
+static bool cached_before(const struct rf_tracker *tracker, u64 pfn, u64 time)
+{
+	const struct world_page *page = world_page_find(tracker->world, pfn);
+
+	return !page || page->cached_at <= (u32)(time >> 16);
+}
+
 void file_run_add(struct file_run *run, u64 vpn, u64 pfn)
 {
 	u32 order = folio_order(run->tracker->world, pfn);
 
 	if (!world_pfn_known(pfn))
 		mark_mm(run->tracker, run->mm, RF_REASON_file_pfn_unknown);
+	else if (run->tracker->cache_lost && cached_before(run->tracker, pfn, run->tracker->cache_lost))
+		mark_mm(run->tracker, run->mm, RF_REASON_stale_cache);
 	if (run->nr && (vpn != run->vpn + run->nr || pfn != run->pfn + run->nr ||
 			folio_head(pfn, order) != folio_head(run->pfn, run->order)))
 		file_run_end(run);

@@ -177,6 +177,8 @@ void call_over(struct task *task)
 {
 	call_uncount(task);
 	task->call.stage = CALL_NONE;
+	if (task->call.kind)
+		task->call.was = task->call.kind;
 	task->call.kind = 0;
 	task->call.map_len = 0;
 }

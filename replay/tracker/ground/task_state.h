@@ -102,6 +102,8 @@ struct task_call {
 	bool deferred;		/* counted in mm->deferred: an RSS change was seen, its effect may come at the return */
 	bool counted;		/* in mm->callers */
 	bool moved;		/* mremap() of several VMAs: they are at their new place */
+	bool bore;		/* a new task, whose NEWTASK was seen */
+	u8 was;			/* kind of the one that is over, its args are still there */
 	/* MADV_PAGEOUT, vpns: so far has its walk come, is told what was unmapped, is settled what was discarded. */
 	u64 walked, reclaimed, discarded;
 	u32 unmapped[RF_RSS_MEMBERS];	/* pages by counter, SWAP: into swap; no record has told yet which */

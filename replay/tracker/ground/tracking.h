@@ -13,6 +13,7 @@
 #include "traces/trace.h"
 
 struct migration;
+struct rf_loss;
 struct snapshot;
 struct task;
 struct tracker_cpu;
@@ -69,6 +70,15 @@ struct rf_tracker {
 	u32 nr_flush_mms, flush_mms_size;
 	u32 flush_tid;		/* who owes the flushes: unmapped last */
 	bool freeing;		/* pages are being freed whose flush is still owed */
+	/* Losses: losses.c. */
+	struct rf_loss *losses;		/* by time */
+	size_t nr_losses, losses_room, losses_begun;
+	u64 next_loss;			/* when it begins, ~0: none does */
+	u64 lost_until;			/* the end of those that have begun */
+	u64 cache_lost;			/* until then the page cache may have changed unseen, 0: it has not */
+	u32 *untouched;			/* numbers of address spaces that no loss has met; some are gone */
+	u32 nr_untouched;
+	size_t untouched_room;
 };
 
 static inline u64 vpn_of(const struct rf_tracker *tracker, u64 addr)

@@ -40,6 +40,7 @@ void rf_trust_free(struct rf_trust *trust)
 {
 	free(trust->mms);
 	free(trust->marks);
+	free(trust->hidden);
 	*trust = (struct rf_trust){ 0 };
 }
 
@@ -91,6 +92,17 @@ void mark_mm(struct rf_tracker *tracker, struct tracked_mm *mm, enum rf_reason r
 		add_mark(tracker, mm, reason);
 	else if (rf_reason_effects[reason] != CERTAIN)
 		tracker->trust.doubts[reason]++;
+}
+
+void process_is_hidden(struct rf_tracker *tracker, u32 pid, u64 time)
+{
+	struct rf_trust *trust = &tracker->trust;
+
+	if (array_grow(trust->hidden, trust->hidden_room, trust->nr_hidden + 1ul)) {
+		world_set_out_of_memory(tracker->world);
+		return;
+	}
+	trust->hidden[trust->nr_hidden++] = (struct rf_hidden){ pid, time };
 }
 
 void mm_becomes_known(struct rf_tracker *tracker, struct tracked_mm *mm)

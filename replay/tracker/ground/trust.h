@@ -14,6 +14,10 @@ struct tracked_mm;
 /* Reasons beside those of RF_INFERENCES and RF_TRACKER_ANOMALIES: name, what it does, meaning. */
 #define RF_OTHER_REASONS(X) \
 	X(loss, MARKS, "Events were lost that may have been about it.") \
+	X(shared_loss, DOUBTS, "Events of the whole system were lost: of the page cache, of reclaim, of migration.") \
+	X(hidden_unknown, DOUBTS, "Events were lost that may have been births of processes, and no other source tells of them.") \
+	X(stale_cache, MARKS, "It maps pages of files as they were cached before events of the page cache were lost.") \
+	X(exec_unseen, MARKS, "Its exec() was not seen from the start: pages of arguments or mappings are not known.") \
 	X(forked, MARKS, "It began as a copy of a marked address space.") \
 	X(snapshot_torn, MARKS, "The snapshot it began with was taken while it ran, or is not whole.") \
 	X(snapshot_differs, MARKS, "The kernel's page table, as a snapshot shows it, is another.") \
@@ -54,6 +58,12 @@ struct rf_marked_mm {
 	bool known;		/* its page table was ever rebuilt: it is one of fidelity.mms */
 };
 
+/* A process whose birth was lost: nothing of it was followed, or only what came after an exec. */
+struct rf_hidden {
+	u32 pid;
+	u64 time;		/* when it was born; or, if nothing tells that, when it was last met */
+};
+
 /* What is to be said of one trace. */
 struct rf_trust {
 	struct rf_marked_mm *mms;	/* in the order in which they were marked */
@@ -62,6 +72,9 @@ struct rf_trust {
 	struct rf_mark *marks;
 	u32 nr_marks;
 	size_t marks_room;
+	struct rf_hidden *hidden;	/* processes that a loss hid, in the order in which they were found out */
+	u32 nr_hidden;
+	size_t hidden_room;
 	u64 doubts[RF_NR_REASONS];	/* how often, of those that cannot be narrowed to an address space */
 };
 
@@ -71,6 +84,8 @@ void rf_trust_free(struct rf_trust *trust);
  * It cannot be relied on from now on, for this reason, which fidelity counts, too. NULL: whose it is, is not known.
  */
 void mark_mm(struct rf_tracker *tracker, struct tracked_mm *mm, enum rf_reason reason);
+/* A process was there of which nothing is known. */
+void process_is_hidden(struct rf_tracker *tracker, u32 pid, u64 time);
 /* Its page table is being rebuilt from now on. */
 void mm_becomes_known(struct rf_tracker *tracker, struct tracked_mm *mm);
 

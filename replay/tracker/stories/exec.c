@@ -7,6 +7,7 @@
 #include "engine/ops.h"
 #include "replay/tracker/effects/address_space.h"
 #include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/losses.h"
 #include "replay/tracker/ground/stream.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
@@ -107,9 +108,11 @@ void exec_switch(struct rf_tracker *tracker, struct task *task)
 
 	fault_close(tracker, task);
 	if (!mm)
-		mm = tracked_mm_new(tracker->world);
+		mm = mm_new(tracker);
 	if (!mm)
 		return;
+	if (!exec->building)
+		mark_mm(tracker, mm, RF_REASON_exec_unseen);
 	exec->mm = NULL;
 	exec->building = exec->due = false;
 	exec->loading = true;
@@ -242,7 +245,9 @@ void on_exec(struct rf_tracker *tracker, struct task *task, struct rf_record rec
 
 void exec_return(struct rf_tracker *tracker, struct task *task, s64 ret)
 {
-	(void)ret;
+	/* The side band tells the VMAs of every program. */
+	if (!ret && task->exec.loading && !task->exec.stack_placed && tracker->have_side_band)
+		mark_mm(tracker, task->mm, RF_REASON_exec_unseen);
 	if (task->exec.mm)
 		world_mm_free(tracker->world, &task->exec.mm->world);
 	task->exec.mm = NULL;

@@ -11,6 +11,7 @@
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/fork.h"
 #include "replay/tracker/stories/handlers.h"
+#include "replay/tracker/stories/hidden.h"
 #include "replay/tracker/stories/processes.h"
 #include "replay/tracker/stories/snapshot.h"
 
@@ -54,7 +55,7 @@ static void exit_task(struct rf_tracker *tracker, struct task *task)
 	leave(tracker, task);
 	task->dead = true;
 	if (task->orphans)
-		mark_mm(tracker, NULL, RF_REASON_unknown_task);
+		orphan_ends(tracker, task);
 	task->orphans = 0;
 }
 

@@ -7,6 +7,7 @@
 #include "engine/ops.h"
 #include "replay/tracker/effects/address_space.h"
 #include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/losses.h"
 #include "replay/tracker/ground/stream.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
@@ -14,6 +15,7 @@
 #include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/handlers.h"
+#include "replay/tracker/stories/hidden.h"
 #include "replay/tracker/stories/processes.h"
 #include "replay/tracker/stories/rss.h"
 
@@ -108,7 +110,11 @@ void on_newtask(struct rf_tracker *tracker, struct task *task, struct rf_record 
 	child = task_get(tracker, tid);
 	if (!child)
 		return;
+	if (!tracker->have_side_band)
+		hidden_ends(tracker, child);
 	reset_task(tracker, child);
+	child->born_at = record.time;
+	task->call.bore = true;
 	child->stream = record.stream;
 	child->pid = flags & CLONE_THREAD ? task->pid : tid;
 	if (!(flags & CLONE_THREAD))
@@ -119,7 +125,7 @@ void on_newtask(struct rf_tracker *tracker, struct task *task, struct rf_record 
 	}
 	if (task->mm && task->mm->known && !(task->child && task->child->known)) {
 		if (!task->child)
-			task->child = tracked_mm_new(tracker->world);
+			task->child = mm_new(tracker);
 		if (!task->child)
 			return;
 		fork_mm(tracker, task);

@@ -24,6 +24,7 @@ record_handler on_cache_delete;
 record_handler on_call;
 record_handler on_return;
 record_handler on_newtask;
+record_handler on_task_fork;
 record_handler on_prepare_exec;
 record_handler on_exec;
 record_handler on_sched_exit;

@@ -3,9 +3,9 @@
  * Events of a stream are missing, for which the kernel had no room: what its tasks were doing is unknown, and so is
  * what they changed.
  */
+#include "replay/tracker/ground/losses.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
-#include "replay/tracker/ground/trust.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/handlers.h"
@@ -13,18 +13,15 @@
 void on_lost(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
 	const struct rf_stream_info *info = rf_reader_stream(tracker->reader, record.stream);
-	bool everywhere = info && info->source == RF_SOURCE_SYSTEM;
 
+	loss_told(tracker, &record);
 	tracker->fidelity.anomalies.lost_events += record.f[0];
+	if (info && info->source == RF_SOURCE_SYSTEM)
+		return;
 	for (u32 i = 0; i < tracker->tasks.size; i++) {
 		struct task *other = tracker->tasks.slots[i].value;
 
-		if (!other || !other->mm)
-			continue;
-		/* Any task may have run on that CPU meanwhile, without a record left to tell. */
-		other->mm->uncounted = true;
-		mark_mm(tracker, other->mm, RF_REASON_loss);
-		if (everywhere || other->stream != record.stream)
+		if (!other || !other->mm || other->stream != record.stream)
 			continue;
 		fault_close(tracker, other);
 		call_abandon(tracker, other);

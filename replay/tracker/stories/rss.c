@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* RSS counters: the change is the commit point of whatever the task is doing. */
 #include "replay/tracker/ground/allocs.h"
+#include "replay/tracker/ground/losses.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/ground/trust.h"
@@ -50,7 +51,7 @@ static struct tracked_mm *rss_mm(struct rf_tracker *tracker, struct task *task, 
 		return task->exec.mm;
 	}
 	if (forks(task) && !task->child) {
-		task->child = tracked_mm_new(tracker->world);
+		task->child = mm_new(tracker);
 		if (task->child)
 			mm_bind(tracker, task->child, mm_id);
 		return task->child;

@@ -11,6 +11,7 @@
 #include "replay/tracker/effects/file.h"
 #include "replay/tracker/effects/gup.h"
 #include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/losses.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/ground/trust.h"
@@ -33,7 +34,7 @@ static void load_begin(struct rf_tracker *tracker, struct snapshot *snapshot)
 
 	if (!leader || mm_of_process(tracker, snapshot->pid))
 		return;		/* we know it better: it began while we watched */
-	mm = tracked_mm_new(tracker->world);
+	mm = mm_new(tracker);
 	if (!mm)
 		return;
 	mm->settling = true;

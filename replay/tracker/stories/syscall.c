@@ -7,6 +7,7 @@
 
 #include "replay/tracker/effects/unmap.h"
 #include "replay/tracker/effects/vma.h"
+#include "replay/tracker/ground/losses.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/abi.h"
@@ -15,6 +16,7 @@
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/fork.h"
 #include "replay/tracker/stories/handlers.h"
+#include "replay/tracker/stories/hidden.h"
 
 static bool failed(s64 ret)
 {
@@ -75,7 +77,7 @@ void on_call(struct rf_tracker *tracker, struct task *task, struct rf_record rec
 		task->exec.nr = 0;
 		if (task->exec.mm)
 			world_mm_free(tracker->world, &task->exec.mm->world);
-		task->exec.mm = tracked_mm_new(tracker->world);
+		task->exec.mm = mm_new(tracker);
 		find_exec_point(tracker, task);
 		break;
 	case RF_SYS_CLONE:
@@ -183,6 +185,8 @@ void on_return(struct rf_tracker *tracker, struct task *task, struct rf_record r
 	fault_close(tracker, task);
 	if (record.f[0] == RF_SYS_EXECVE)
 		exec_return(tracker, task, ret);
+	if (record.f[0] == RF_SYS_CLONE && ret > 0 && !task->call.bore)
+		birth_unseen(tracker, task, (u32)ret);
 	if (task->call.kind == record.f[0] && task->mm && task->mm->known)
 		return_of(tracker, task, ret);
 	if (task->call.kind == record.f[0])

@@ -81,6 +81,7 @@ struct result *track_on(const char *kernel, const char *records)
 	struct rf_reader *reader;
 	struct rf_tracker *tracker;
 
+	rf_trust_free(&result.trust);
 	memset(&result, 0, sizeof(result));
 	/* Stream 0: tasks on CPU 0, 1: on CPU 1, 2: system, 3: side band, 4: snapshots. */
 	assert_true(asprintf(&text, "header {\"arch\":\"x86_64\",\"kernel\":\"%s\",\"page_size\":4096}\n"
@@ -98,6 +99,7 @@ struct result *track_on(const char *kernel, const char *records)
 	while (rf_tracker_run(tracker, 7, NULL) > 0)
 		;
 	result.fidelity = *rf_tracker_fidelity(tracker);
+	rf_tracker_take_trust(tracker, &result.trust);
 	rf_tracker_destroy(tracker);
 	rf_windows_free(&windows);
 	rf_window_patterns_free(&patterns);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "replay/tracker/ground/fidelity.h"
+#include "replay/tracker/ground/trust.h"
 
 #define BASE 0x400000000000ull
 
@@ -17,6 +18,7 @@ struct result {
 	char ops[8192];		/* a line an operation */
 	size_t length;
 	struct rf_fidelity fidelity;
+	struct rf_trust trust;
 };
 
 /* Frames and records in the format of `refold assemble`, on a kernel of x86_64. Valid until the next call. */

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Processes that a loss hid. NEWTASK tells of a birth; the side band tells of it as well, from another ring, so that
+ * one loss does not hide both: what it tells and NEWTASK does not, was lost. Without a side band there is what clone()
+ * returned, and who has faults and no address space; a process that lived inside a loss is then not seen at all.
+ */
+#include "replay/tracker/stories/hidden.h"
+
+#include "replay/tracker/ground/losses.h"
+#include "replay/tracker/ground/tasks.h"
+#include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
+#include "replay/tracker/stories/abi.h"
+#include "replay/tracker/stories/handlers.h"
+
+/* The kernel tells the side band just before NEWTASK. */
+#define SAME_BIRTH_NS 1000000
+
+/* Losses beyond this many are not compared with one another. */
+#define LOSSES_COMPARED 4096
+
+static const struct rf_stream_info *stream_of(const struct rf_tracker *tracker, const struct rf_loss *loss)
+{
+	return rf_reader_stream(tracker->reader, loss->stream);
+}
+
+/* A birth is told to both rings of the CPU that the parent runs on. */
+static bool lost_together(const struct rf_tracker *tracker, const struct rf_loss *task, const struct rf_loss *side_band)
+{
+	const struct rf_stream_info *a = stream_of(tracker, task), *b = stream_of(tracker, side_band);
+
+	return a && b && b->source == RF_SOURCE_PERF && a->cpu == b->cpu && task->begin <= side_band->end &&
+	       side_band->begin <= task->end;
+}
+
+static bool birth_may_be_lost(const struct rf_tracker *tracker, const struct rf_loss *loss)
+{
+	const struct rf_stream_info *info = stream_of(tracker, loss);
+
+	if (!info || info->source != RF_SOURCE_TASK)
+		return false;
+	if (!tracker->have_side_band || tracker->nr_losses > LOSSES_COMPARED)
+		return true;
+	for (size_t i = 0; i < tracker->nr_losses; i++)
+		if (lost_together(tracker, loss, &tracker->losses[i]))
+			return true;
+	return false;
+}
+
+void hidden_start(struct rf_tracker *tracker)
+{
+	for (size_t i = 0; i < tracker->nr_losses; i++) {
+		if (!birth_may_be_lost(tracker, &tracker->losses[i]))
+			continue;
+		mark_mm(tracker, NULL, RF_REASON_hidden_unknown);
+		return;
+	}
+}
+
+void on_task_fork(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	/* Only what lost something hides anything. A new thread is its process's. */
+	if (!tracker->nr_losses || !record.tid || record.f[0] != record.tid)
+		return;
+	task = task_get(tracker, record.tid);
+	if (!task || (task->born_at && record.time - task->born_at < SAME_BIRTH_NS))
+		return;
+	hidden_ends(tracker, task);
+	task->forked_at = record.time;
+}
+
+void birth_unseen(struct rf_tracker *tracker, const struct task *parent, u32 tid)
+{
+	bool entered = parent->call.kind == RF_SYS_CLONE || parent->call.was == RF_SYS_CLONE;
+	u64 flags = entered ? parent->call.args[0] : RF_CLONE_UNKNOWN;
+	struct task *task;
+
+	if (!any_lost(tracker) || tracker->have_side_band || flags == RF_CLONE_UNKNOWN || flags & CLONE_THREAD)
+		return;
+	task = task_get(tracker, tid);
+	if (!task || task->born_at)
+		return;
+	hidden_ends(tracker, task);
+	task->forked_at = tracker->time;
+}
+
+void orphan_ends(struct rf_tracker *tracker, struct task *task)
+{
+	if (!any_lost(tracker)) {
+		mark_mm(tracker, NULL, RF_REASON_unknown_task);
+		return;
+	}
+	tracker->fidelity.anomalies.unknown_task++;
+	/* The side band has told of every process. */
+	if (!task->forked_at && !tracker->have_side_band)
+		task->forked_at = tracker->time;
+}
+
+void hidden_ends(struct rf_tracker *tracker, struct task *task)
+{
+	if (task->forked_at)
+		process_is_hidden(tracker, task->tid, task->forked_at);
+	task->forked_at = 0;
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+/* Which address spaces are marked, why and since when; and which processes a loss hid. */
+#include "tests/unit/replay/tracking_text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The marks of a trace as text: "MM: REASON@TIME..." for each that was known, "hidden PID", "doubt REASON". */
+static const char *marks_of(const struct result *r)
+{
+	static char text[1024];
+	size_t n = 0;
+
+	text[0] = '\0';
+	for (u32 i = 0; i < r->trust.nr_mms; i++) {
+		const struct rf_marked_mm *mm = &r->trust.mms[i];
+
+		if (!mm->known)
+			continue;
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%u:", mm->mm);
+		for (u32 at = mm->first; at; at = r->trust.marks[at - 1].next)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, " %s@%llu",
+					      rf_reason_names[r->trust.marks[at - 1].reason],
+					      (unsigned long long)r->trust.marks[at - 1].time);
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "\n");
+	}
+	for (u32 i = 0; i < r->trust.nr_hidden; i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "hidden %u\n", r->trust.hidden[i].pid);
+	for (u32 i = 0; i < RF_NR_REASONS; i++)
+		if (r->trust.doubts[i])
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "doubt %s\n", rf_reason_names[i]);
+	assert_true(n < sizeof(text));
+	return text;
+}
+
+#define expect_marks(records, text) assert_string_equal(marks_of(track(records)), text)
+
+/* Process 200 begins at 20 with a copy of nothing, runs a program of its own and ends at 29. */
+#define LIFE_OF_200                                                                                    \
+	"20 tid=100 clone flags=0x11\n20 tid=100 rss_stat mm_id=11 curr=0 member=1 pages=0\n"          \
+	"21 tid=100 newtask child=200 flags=0x11\n"                                                   \
+	"22 tid=200 execve\n23 tid=200 prepare_exec\n24 tid=200 exec old_tid=200\n29 tid=200 exit_task group_dead=1\n"
+
+#define SIDE_BAND "frame stream=3\n5 tid=7 mmap2 addr=0x1000 len=0x1000 pgoff=0 dev=0 ino=0 flags=0\n"
+
+static void nothing_lost_nothing_marked(void **context)
+{
+	(void)context;
+	expect_marks(ATTACHED "frame stream=0\n" LIFE_OF_200
+		"40 tid=100 fault addr=0x400000001000 flags=0x2\n"
+		"41 tid=100 page_alloc pfn=0x1000 order=0 gfp=0x3\n"
+		"42 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=1\n" SIDE_BAND, "");
+}
+
+/* CPU 1 loses events between 15 and 35: whatever lived then, although CPU 0 tells of it without a gap. */
+static void born_and_dead_inside_a_loss(void **context)
+{
+	(void)context;
+	expect_marks(ATTACHED "frame stream=0\n" LIFE_OF_200
+		"frame stream=1\n15 tid=101 brk addr=0x0\n"
+		"frame stream=1 lost=5\n35 tid=101 brk addr=0x0\n"
+		SIDE_BAND,
+		"0: loss@15\n1: loss@20 forked@20\n2: loss@22\n");
+}
+
+static void born_after_a_loss(void **context)
+{
+	(void)context;
+	expect_marks(ATTACHED "frame stream=1\n5 tid=101 brk addr=0x0\n"
+		"frame stream=1 lost=5\n10 tid=101 brk addr=0x0\n"
+		"frame stream=0\n" LIFE_OF_200
+		SIDE_BAND, "0: loss@5\n1: forked@20\n");
+}
+
+/* Lost after the last record of the stream: until the recording ends. */
+static void born_after_a_loss_at_the_end(void **context)
+{
+	(void)context;
+	expect_marks(ATTACHED "frame stream=1\n5 tid=101 brk addr=0x0\nframe stream=1 lost=5\n"
+		"frame stream=0\n" LIFE_OF_200
+		SIDE_BAND,
+		"0: loss@5\n1: loss@20 forked@20\n2: loss@22\n");
+}
+
+/* Reclaim and the page cache are told by the system's stream: nobody knows whom a loss there concerns. */
+static void lost_by_the_system(void **context)
+{
+	(void)context;
+	expect_marks(ATTACHED "frame stream=2\n5 tid=7 swap_write pfn=0x1 flags=0\n"
+		"frame stream=2 lost=5\n10 tid=7 swap_write pfn=0x1 flags=0\n",
+		"0: loss@5\ndoubt shared_loss\n");
+}
+
+/* The side band told of 300 and NEWTASK did not; of 200 both did, and 102 is a thread. */
+static void a_process_is_hidden(void **context)
+{
+	(void)context;
+	expect_marks(ATTACHED "frame stream=0\n" LIFE_OF_200
+		"frame stream=0 lost=9\n50 tid=100 brk addr=0x0\n"
+		SIDE_BAND "21 tid=200 task_fork pid=200 parent_pid=100 parent_tid=100\n"
+		"31 tid=300 task_fork pid=300 parent_pid=100 parent_tid=100\n"
+		"32 tid=102 task_fork pid=100 parent_pid=100 parent_tid=100\n"
+		"60 tid=300 task_exit pid=300\n", "0: loss@29\n2: loss@29\nhidden 300\n");
+}
+
+/* Both rings of CPU 0 have lost something at the same time. */
+static void how_many_are_hidden_is_unknown(void **context)
+{
+	(void)context;
+	expect_marks(ATTACHED "frame stream=0\n" LIFE_OF_200
+		"frame stream=0 lost=9\n50 tid=100 brk addr=0x0\n"
+		SIDE_BAND "40 tid=100 comm name0=\"a\" name1=\"\" exec=0\n"
+		"frame stream=3 lost=2\n60 tid=100 comm name0=\"a\" name1=\"\" exec=0\n",
+		"0: loss@29\n2: loss@29\ndoubt hidden_unknown\n");
+}
+
+/* Without a side band clone() tells whom it has made. */
+static void clone_returns_a_hidden_process(void **context)
+{
+	(void)context;
+	expect_marks(ATTACHED "frame stream=0\n20 tid=100 clone flags=0x11\n"
+		"frame stream=0 lost=9\n30 tid=100 sys_ret call=26 ret=300\n", "0: loss@20\nhidden 300\ndoubt hidden_unknown\n");
+}
+
+/* Where a contradiction was met: the fault says that its entry is there, the model has none. */
+static void contradictions_mark(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n"
+		"10 tid=100 fault addr=0x400000001000 flags=0x1\n20 tid=100 fault addr=0x400000002000 flags=0x1\n");
+
+	(void)context;
+	assert_string_equal(marks_of(r), "0: fault_differs@10\n");
+	assert_int_equal(r->trust.marks[0].nr, 2);
+	assert_int_equal(r->trust.marks[0].record, 7);
+	assert_int_equal(r->fidelity.fault_checks_bad, 2);
+	assert_int_equal(r->fidelity.inexact_mms, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_lost_nothing_marked),
+		cmocka_unit_test(born_and_dead_inside_a_loss),
+		cmocka_unit_test(born_after_a_loss),
+		cmocka_unit_test(born_after_a_loss_at_the_end),
+		cmocka_unit_test(lost_by_the_system),
+		cmocka_unit_test(a_process_is_hidden),
+		cmocka_unit_test(how_many_are_hidden_is_unknown),
+		cmocka_unit_test(clone_returns_a_hidden_process),
+		cmocka_unit_test(contradictions_mark),
+	};
+
+	return cmocka_run_group_tests_name("trust", tests, NULL, NULL);
+}
