@@ -261,6 +261,10 @@ void op_folio_split(struct mm *mm, const struct rf_op *op)
 
 		if (!pmd || pmd_none(*pmd) || !vma)
 			continue;
+		if (pmd_leaf(*pmd) && op->order == mm->arch.geometry->table_shift) {
+			mm_error(mm, split_huge_pmd(mm, vma, pmd, addr));
+			return;
+		}
 		if (pmd_leaf(*pmd)) {
 			if (split_huge_folio(mm, vma, pmd, addr, op->order))
 				return;

@@ -108,7 +108,7 @@ enum rf_shape {
 	X(RECLAIM_FLUSH, reclaim_flush, MM, as_is, reclaim_flush)                                  \
 	/* khugepaged or MADV_COLLAPSE: the 2M at addr become folio pfn */                         \
 	X(COLLAPSE, collapse, RUN, collapse, collapse)                                             \
-	/* nr entries at addr belong to folios of this order now; a PMD is split */                \
+	/* nr entries at addr belong to folios of this order now; a PMD is split, by its own order: the PMD alone */ \
 	X(FOLIO_SPLIT, folio_split, RUN, run, folio_split)                                         \
 	/* page_mkclean_one(): nr file entries at addr written back */                             \
 	X(MKCLEAN, mkclean, RUN, run, mkclean)                                                     \

@@ -173,6 +173,8 @@ void rf_tracker_destroy(struct rf_tracker *tracker)
 	world_destroy(tracker->world);
 	for (size_t i = 0; i < ARRAY_SIZE(tracker->kernel_pages); i++)
 		free(tracker->kernel_pages[i]);
+	free(tracker->late_folios);
+	late_folio_table_free(&tracker->late_by_pfn);
 	free(tracker->migrations);
 	free(tracker->flush_mms);
 	for (size_t i = 0; tracker->snapshots && i <= tracker->nr_streams; i++)

@@ -200,10 +200,29 @@ class PageoutFile(Workload):
         return [self.binary('pageout_file')]
 
 
+class Tmpfs(Workload):
+    """Files in a tmpfs of its own, with huge pages wherever there is room or never."""
+
+    huge = 'never'
+
+    def prepare(self):
+        where = self.path('tmpfs')
+        os.mkdir(where)
+        self.programs.run('mount', '-t', 'tmpfs', '-o', f'size=64m,huge={self.huge}', 'tmpfs', where)
+        self.cleanup.callback(self.programs.run, 'umount', where)
+
+    def command(self):
+        return [self.binary('tmpfs_folios'), self.path('tmpfs')]
+
+
+class HugeTmpfs(Tmpfs):
+    huge = 'always'
+
+
 WORKLOADS = {'vmops': Vmops, 'vmas': Vmas, 'locked': Locked, 'gcc': Gcc, 'python': Python, 'mtmalloc': Mtmalloc,
              'redis': Redis, 'sort': Sort, 'fresh': Fresh, 'reread': Reread, 'press': Press,
              'split_zeroes': SplitZeroes, 'fault_race': FaultRace, 'collapse_holes': CollapseHoles,
-             'pageout_file': PageoutFile}
+             'pageout_file': PageoutFile, 'tmpfs': Tmpfs, 'huge_tmpfs': HugeTmpfs}
 
 
 def check_entries(entries, workload, report, problems):

@@ -99,13 +99,66 @@ void file_run_add(struct file_run *run, u64 vpn, u64 pfn)
 	run->nr++;
 }
 
+/*
+ * So many pages that one fault has mapped, not by fault-around, are a folio: finish_fault(), do_set_pmd(). Where no
+ * record has told of its pages (write(2) filled a file of tmpfs), it lies in the file as folios do.
+ */
+static void learn_folio(struct rf_tracker *tracker, struct world_vma *vma, u64 vpn, u64 nr, bool shmem)
+{
+	u64 index = world_vma_file_index(tracker->world, vma, vpn), first = ALIGN_DOWN(index, nr), pfn;
+	u32 order = (u32)(63 - __builtin_clzll(nr));
+
+	if (nr & (nr - 1) || order > tracker->pmd_order || index - first > vpn - vpn_of(tracker, vma->start) ||
+	    vpn - (index - first) + nr > vpn_of(tracker, vma->end))
+		return;
+	for (u64 i = 0; i < nr; i++)
+		if (cache_find(tracker->world, vma->file, first + i, &pfn) &&
+		    (world_pfn_known(pfn) || folio_order(tracker->world, pfn) >= order))
+			return;
+	if (!vma->file && !shmem)
+		return;
+	if (!vma->file)
+		vma->file = file_new(tracker->world, true, true);
+	pfn = world_invent_pfn(tracker->world, order);
+	folio_set(tracker->world, pfn, order);
+	for (u64 i = 0; i < nr; i++)
+		cache_set(tracker->world, vma->file, first + i, pfn + i);
+}
+
+bool split_file_pmd(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn)
+{
+	u64 nr = BIT_ULL(tracker->pmd_order), base = ALIGN_DOWN(vpn, nr), pfn;
+	world_pte pte = world_get(&mm->world, base);
+	enum world_kind kind = world_pte_kind(pte);
+	struct rf_op *op;
+
+	pfn = world_pte_pfn(pte);
+	if ((kind != WORLD_FILE && kind != WORLD_SHMEM) || folio_order(tracker->world, pfn) != tracker->pmd_order)
+		return false;
+	for (u64 i = 0; i < nr; i++) {
+		pte = world_get(&mm->world, base + i);
+		if (world_pte_kind(pte) != kind || world_pte_pfn(pte) != pfn + i)
+			return false;
+	}
+	op = emit(tracker, RF_OP_FOLIO_SPLIT, mm);
+	op->addr = base << tracker->page_shift;
+	op->nr = (u32)nr;
+	op->pfn = pfn;
+	op->order = (u8)tracker->pmd_order;
+	world_zap(tracker->world, &mm->world, base, base + nr);
+	return true;
+}
+
 void map_file_page(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 vpn, s64 nr,
 		   bool shmem, bool write, u16 op_flags)
 {
 	struct file_run run = { .tracker = tracker, .mm = mm, .fault_vpn = vpn,
 			   .flags = op_flags | RF_OP_FIRST | (shmem ? RF_OP_SHMEM : 0) | (write ? RF_OP_WRITE : 0) };
-	u64 pfn = file_page(tracker, vma, vpn), first = vpn, pages = 1;
+	u64 pfn, first = vpn, pages = 1;
 
+	if (nr > 1)
+		learn_folio(tracker, vma, vpn, (u64)nr, shmem);
+	pfn = file_page(tracker, vma, vpn);
 	if (nr > 1) {
 		u32 order = folio_order(tracker->world, pfn);
 		u64 before = pfn - folio_head(pfn, order), start = vpn_of(tracker, vma->start);
@@ -118,7 +171,7 @@ void map_file_page(struct rf_tracker *tracker, struct tracked_mm *mm, struct wor
 			first = vpn, pages = 1;
 	}
 	for (u64 i = 0; i < pages; i++) {
-		u64 page = first == vpn && !i ? pfn : file_page(tracker, vma, first + i);
+		u64 page = pfn + (first + i - vpn);	/* of one folio, also behind the end of the file */
 
 		if (pages > 1 && world_pte_present(world_get(&mm->world, first + i)))
 			continue;

@@ -17,6 +17,8 @@ void map_file_range(struct rf_tracker *tracker, struct tracked_mm *mm, struct wo
 /* finish_fault(): the page at vpn, or the nr pages of its folio. */
 void map_file_page(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 vpn, s64 nr,
 		   bool shmem, bool write, u16 op_flags);
+/* __split_huge_pmd(): of a file's, that unmaps it, the folio stays as it is. False: none is mapped around vpn. */
+bool split_file_pmd(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn);
 /* A new shmem folio at vpn's place in the file. */
 void shmem_add(struct rf_tracker *tracker, struct world_vma *vma, u64 vpn, u64 pfn, u32 order);
 /* The page cache behind an entry of a VMA. */

@@ -19,6 +19,7 @@ struct task;
 struct tracker_cpu;
 
 DEFINE_TABLE(task_table, u32, struct task *);	/* by tid */
+DEFINE_TABLE(late_folio_table, u64, u32);	/* by first page frame: index + 1 */
 DEFINE_TABLE(mm_id_table, u32, u32);		/* rss_stat's name of an address space: its number + 1 */
 
 struct rf_tracker {
@@ -66,6 +67,9 @@ struct rf_tracker {
 	u32 nr_cpus;
 	u16 cpu_now;		/* of the record in progress */
 	u32 tid_now;
+	struct late_folio *late_folios;		/* cache.c */
+	struct late_folio_table late_by_pfn;
+	u32 nr_late_folios, late_folios_size;
 	u32 *flush_mms;		/* numbers of those with flush_due */
 	u32 nr_flush_mms, flush_mms_size;
 	u32 flush_tid;		/* who owes the flushes: unmapped last */

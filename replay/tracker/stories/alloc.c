@@ -7,6 +7,7 @@
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/ground/trust.h"
+#include "replay/tracker/stories/cache.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/handlers.h"
@@ -105,6 +106,8 @@ void on_page_alloc(struct rf_tracker *tracker, struct task *task, struct rf_reco
 
 	if (pfn >= WORLD_INVENTED_PFN)
 		return;		/* failed */
+	if (tracker->nr_late_folios)
+		page_cache_alloc(tracker, pfn);
 	resolve_folio(tracker, task, pfn, order, RF_REASON_alloc_of_mapped);
 	if (!is_user_alloc(gfp))
 		return;

@@ -95,6 +95,76 @@ void on_cache_delete(struct rf_tracker *tracker, struct task *task, struct rf_re
 	}
 }
 
+/* ---- tmpfs ----------------------------------------------------------------------------------- */
+
+/*
+ * A folio of a file system without events: shmem_add_to_page_cache() has none. The layout tells that the file has it,
+ * and the last time it was allocated before that tells since when.
+ */
+struct late_folio {
+	u32 file, order;
+	u64 index;		/* of its first page */
+	u64 time;		/* 0: was there from the start */
+};
+
+/* tmpfs has no device, as other file systems that keep their pages somewhere else or have events as well. */
+static bool has_device(const struct world_file *file)
+{
+	return file->dev >> 20;
+}
+
+static void note_late_folio(struct rf_tracker *tracker, u32 file, u64 index, u64 pfn, u32 order)
+{
+	u64 head = folio_head(pfn, order);
+	struct late_folio *late;
+
+	if (has_device(file_get(tracker->world, file)) || index < pfn - head ||
+	    late_folio_table_find(&tracker->late_by_pfn, head) ||
+	    !world_grow(tracker->world, (void **)&tracker->late_folios, sizeof(*late), &tracker->late_folios_size,
+			tracker->nr_late_folios + 1ull))
+		return;
+	late = &tracker->late_folios[tracker->nr_late_folios++];
+	*late = (struct late_folio){ file, order, index - (pfn - head), 0 };
+	if (late_folio_table_set(&tracker->late_by_pfn, head, tracker->nr_late_folios))
+		world_set_out_of_memory(tracker->world);
+}
+
+static struct late_folio *late_folio(const struct rf_tracker *tracker, u64 pfn)
+{
+	u32 number = late_folio_table_find(&tracker->late_by_pfn, pfn);
+
+	return number ? &tracker->late_folios[number - 1] : NULL;
+}
+
+static void start_alloc(struct rf_tracker *tracker, const struct rf_record *record)
+{
+	struct late_folio *late = late_folio(tracker, record->f[0]);
+
+	if (late && record->f[1] == late->order && record->time < file_get(tracker->world, late->file)->layout_time)
+		late->time = record->time;
+}
+
+static void forget_late_folios(struct rf_tracker *tracker)
+{
+	for (u32 i = 0; i < tracker->nr_late_folios; i++) {
+		const struct late_folio *late = &tracker->late_folios[i];
+
+		for (u64 page = 0; late->time && page < BIT_ULL(late->order); page++)
+			cache_clear(tracker->world, late->file, late->index + page);
+	}
+}
+
+void page_cache_alloc(struct rf_tracker *tracker, u64 pfn)
+{
+	const struct late_folio *late = late_folio(tracker, pfn);
+
+	if (!late || late->time != tracker->time)
+		return;
+	folio_set(tracker->world, pfn, late->order);
+	for (u64 page = 0; page < BIT_ULL(late->order); page++)
+		cache_set(tracker->world, late->file, late->index + page, pfn + page);
+}
+
 /* ---- the state at the start ------------------------------------------------------------------ */
 
 static void start_layout(struct rf_tracker *tracker, const struct rf_record *record)
@@ -113,6 +183,7 @@ static void start_layout(struct rf_tracker *tracker, const struct rf_record *rec
 	folio_set(tracker->world, folio_head(pfn, order), order);
 	for (u64 i = 0; i < nr; i++)
 		cache_set(tracker->world, file, index + i, pfn + i);
+	note_late_folio(tracker, file, index, pfn, order);
 }
 
 /* The first event of an index tells what it held before, if the layout was taken later. */
@@ -162,11 +233,15 @@ static int start_pass(struct rf_tracker *tracker, const u64 kinds[2],
 int page_cache_start(struct rf_tracker *tracker, struct rf_error *err)
 {
 	static const u64 layouts[2] = { 0, BIT_ULL(RF_CACHE_FILE - 64) | BIT_ULL(RF_CACHE_RUN - 64) };
+	static const u64 allocs[2] = { BIT_ULL(RF_PAGE_ALLOC), 0 };
 	static const u64 events[2] = { BIT_ULL(RF_CACHE_ADD) | BIT_ULL(RF_CACHE_DELETE), 0 };
 	int ret = start_pass(tracker, layouts, start_layout, err);
 
 	if (!ret)
 		ret = start_pass(tracker, events, start_event, err);
+	if (!ret && tracker->nr_late_folios && tracker->have_allocs)
+		ret = start_pass(tracker, allocs, start_alloc, err);
+	forget_late_folios(tracker);
 	cache_forget_events(tracker->world);
 	return ret;
 }

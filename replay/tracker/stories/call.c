@@ -6,6 +6,7 @@
 #include "replay/tracker/stories/call.h"
 
 #include "engine/ops.h"
+#include "replay/tracker/effects/file.h"
 #include "replay/tracker/effects/vma.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
@@ -118,11 +119,43 @@ bool advice_zaps(u64 advice)
 	       advice == MADV_GUARD_INSTALL;
 }
 
+/*
+ * A PMD of a file that the call's range covers in part, or that a VMA is split in, is unmapped first, all of it. How
+ * many pages were counted down tells it from a table of the same pages.
+ */
+static bool call_splits_pmd(struct rf_tracker *tracker, struct task *task, u8 member, s64 delta)
+{
+	const struct task_call *call = &task->call;
+	u64 edges[2] = { call->args[0] }, pmd_size = BIT_ULL(tracker->pmd_order + tracker->page_shift);
+
+	if (delta != -(s64)BIT_ULL(tracker->pmd_order) || (member != RF_RSS_FILE && member != RF_RSS_SHMEM) ||
+	    !call_range(tracker, call->args[0], call->args[1], &edges[1]))
+		return false;
+	switch (call->kind) {
+	case RF_SYS_MUNMAP:
+	case RF_SYS_MMAP:
+	case RF_SYS_MPROTECT:
+	case RF_SYS_MADVISE:
+	case RF_SYS_MREMAP:
+	case RF_SYS_MLOCK:
+	case RF_SYS_MUNLOCK:
+		break;
+	default:
+		return false;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(edges); i++)
+		if (edges[i] & (pmd_size - 1) && split_file_pmd(tracker, task->mm, vpn_of(tracker, edges[i])))
+			return true;
+	return false;
+}
+
 void call_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delta)
 {
 	struct task_call *call = &task->call;
 	bool zaps = delta < 0;
 
+	if (call_splits_pmd(tracker, task, member, delta))
+		return;
 	switch (call->kind) {
 	case RF_SYS_MUNMAP:
 	case RF_SYS_SHMDT:

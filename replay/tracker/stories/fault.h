@@ -26,6 +26,8 @@ struct world_vma *map_over(struct rf_tracker *tracker, struct tracked_mm *mm, co
 /* ---- inside_fault.c, swap.c ---- */
 
 void fault_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delta);
+/* An RSS change by minus a whole PMD of pages. True: that of a file, in the way of the fault, was split. */
+bool fault_splits_pmd(struct rf_tracker *tracker, struct task *task, u8 member);
 /* A page was allocated while the fault is open. True: it was taken by a COW. */
 bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 order);
 void fault_page_freed(struct rf_tracker *tracker, struct task *task, u64 pfn);

@@ -138,6 +138,18 @@ static void fault_shmem(struct rf_tracker *tracker, struct task *task, s64 delta
 	map_file_page(tracker, task->mm, vma, fault->vpn, delta, true, fault->flags & RF_FAULT_WRITE, 0);
 }
 
+/* wp_huge_pmd() of a private mapping: the fault goes on with an empty entry, do_cow_fault(). */
+bool fault_splits_pmd(struct rf_tracker *tracker, struct task *task, u8 member)
+{
+	struct task_fault *fault = &task->fault;
+
+	if (!fault_pending(fault) || (member != RF_RSS_FILE && member != RF_RSS_SHMEM) ||
+	    !split_file_pmd(tracker, task->mm, fault->vpn))
+		return false;
+	fault_found_none(fault);
+	return true;
+}
+
 void fault_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delta)
 {
 	struct task_fault *fault = &task->fault;

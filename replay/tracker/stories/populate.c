@@ -204,6 +204,19 @@ static void populate_file_page(struct rf_tracker *tracker, struct task *task, u8
 		      RF_OP_POPULATE);
 }
 
+/*
+ * Not by fault-around, which tells its range next: a write to a shared mapping, do_shared_fault(); a read that one PMD
+ * satisfies, filemap_map_pmd().
+ */
+static bool maps_folio(const struct rf_tracker *tracker, const struct task *task, const struct world_vma *vma,
+		       s64 delta)
+{
+	if (delta == (s64)BIT_ULL(tracker->pmd_order))
+		return true;
+	return delta > 0 && vma->flags & RF_VM_SHARED && task->call.kind == RF_SYS_MADVISE &&
+	       task->call.args[2] == MADV_POPULATE_WRITE;
+}
+
 static void populate_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delta)
 {
 	struct task_populate *populate = &task->populate;
@@ -215,7 +228,8 @@ static void populate_rss(struct rf_tracker *tracker, struct task *task, u8 membe
 	} else if (member == RF_RSS_SHMEM && (!task->nr_allocs || !delta)) {
 		vma = next_place(tracker, task);
 		/* One page that is there: a fault; several: fault-around, which tells its range next. */
-		if (vma && delta == 1 && vma_cache_find(tracker, vma, populate->at, &pfn)) {
+		if (vma && ((delta == 1 && vma_cache_find(tracker, vma, populate->at, &pfn)) ||
+			    maps_folio(tracker, task, vma, delta))) {
 			populate_file_page(tracker, task, member, delta);
 			return;
 		}
@@ -225,7 +239,7 @@ static void populate_rss(struct rf_tracker *tracker, struct task *task, u8 membe
 	} else if (member == RF_RSS_SHMEM || (populate->file_seen && delta)) {
 		populate_file_page(tracker, task, member, delta);
 	} else if (member == RF_RSS_FILE && delta > 0 && (vma = next_place(tracker, task)) &&
-		   vma->name == RF_VMA_VDSO) {
+		   (vma->name == RF_VMA_VDSO || maps_folio(tracker, task, vma, delta))) {
 		populate_file_page(tracker, task, member, delta);
 	} else if (member == RF_RSS_FILE) {
 		populate->delta = delta;

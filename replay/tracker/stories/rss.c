@@ -163,6 +163,8 @@ void on_rss_stat(struct rf_tracker *tracker, struct task *task, struct rf_record
 	    (fault_pending(&task->fault) || !task->call.kind || task->fault.swapped_in)) {
 		if (delta > 0 && member == RF_RSS_SWAP)
 			stray_rss(tracker, task, mm, member, delta);
+		else if (delta == -(s64)BIT_ULL(tracker->pmd_order) && fault_splits_pmd(tracker, task, member))
+			return;
 		else if (delta < 0 && is_copied_page(task, member))
 			return;
 		else if (delta < 0 && task->fault.stage != FAULT_COPIED &&
