@@ -18,7 +18,13 @@ struct knob {
 	u16 offset;
 	u8 size;
 	bool backend;		/* offset is in struct arch_knobs; else it is core mm's, in what policies are made of */
+	/* The release whose code was the first with any value but "first"; 0: it is a CPU's, or no one release's. */
+	u16 since;
 };
+
+#define KNOB_RELEASE(major, minor) ((major) * 100 + (minor))
+#define KNOB_SINCE(major, minor) .since = KNOB_RELEASE(major, minor)
+#define KNOB_NO_KERNEL .since = UINT16_MAX	/* an idea */
 
 #define KNOB_BOOL KNOB_EITHER("false", "true")
 #define KNOB_EITHER(no, yes) no "|" yes		/* a bool, in words of its own */

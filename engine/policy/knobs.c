@@ -29,24 +29,30 @@ static unsigned int granule_of(unsigned int page_shift)
 
 /* Knobs of core mm, which mean something on every architecture. */
 static const struct knob core_knobs[] = {
-	{ "batch_anon_unmap", KNOB_BOOL, "reclaim unmaps runs of anonymous pages at once", AT(mm.batch_anon_unmap) },
+	{ "batch_anon_unmap", KNOB_BOOL, "reclaim unmaps runs of anonymous pages at once", AT(mm.batch_anon_unmap),
+	  KNOB_NO_KERNEL },
 	{ "batch_file_unmap", KNOB_BOOL, "reclaim unmaps runs of file pages at once (7.0)",
-	  AT(mm.batch_file_unmap) },
-	{ "batch_fork", KNOB_BOOL, "fork copies runs of one folio at once (6.9)", AT(mm.batch_fork) },
+	  AT(mm.batch_file_unmap), KNOB_SINCE(7, 0) },
+	{ "batch_fork", KNOB_BOOL, "fork copies runs of one folio at once (6.9)", AT(mm.batch_fork),
+	  KNOB_SINCE(6, 9) },
 	{ "batch_lazyfree", KNOB_BOOL, "reclaim drops runs of lazily freed pages at once (6.15)",
-	  AT(mm.batch_lazyfree) },
-	{ "batch_migrate", KNOB_BOOL, "migration replaces runs at once", AT(mm.batch_migrate) },
-	{ "batch_mkclean", KNOB_BOOL, "writeback cleans runs at once", AT(mm.batch_mkclean) },
-	{ "batch_mprotect", KNOB_BOOL, "mprotect changes runs at once (6.17)", AT(mm.batch_mprotect) },
-	{ "batch_mremap", KNOB_BOOL, "mremap moves folded runs at once (6.17)", AT(mm.batch_mremap) },
+	  AT(mm.batch_lazyfree), KNOB_SINCE(6, 15) },
+	{ "batch_migrate", KNOB_BOOL, "migration replaces runs at once", AT(mm.batch_migrate), KNOB_NO_KERNEL },
+	{ "batch_mkclean", KNOB_BOOL, "writeback cleans runs at once", AT(mm.batch_mkclean), KNOB_NO_KERNEL },
+	{ "batch_mprotect", KNOB_BOOL, "mprotect changes runs at once (6.17)", AT(mm.batch_mprotect),
+	  KNOB_SINCE(6, 17) },
+	{ "batch_mremap", KNOB_BOOL, "mremap moves folded runs at once (6.17)", AT(mm.batch_mremap),
+	  KNOB_SINCE(6, 17) },
 	{ "batch_rule", KNOB_WORDS(RF_BATCH_RULE),
 	  "what batches of fork and zap are: folio_pte_batch()'s (6.9), contpte v2's, v3's, v4's (hint)",
 	  AT(mm.batch_rule) },
-	{ "batch_young", KNOB_BOOL, "reclaim looks at the age of runs at once (7.0)", ARCH_KNOB(batch_young) },
-	{ "batch_zap", KNOB_BOOL, "munmap and exit clear runs of one folio at once (6.9)", AT(mm.batch_zap) },
+	{ "batch_young", KNOB_BOOL, "reclaim looks at the age of runs at once (7.0)", ARCH_KNOB(batch_young),
+	  KNOB_SINCE(7, 0) },
+	{ "batch_zap", KNOB_BOOL, "munmap and exit clear runs of one folio at once (6.9)", AT(mm.batch_zap),
+	  KNOB_SINCE(6, 9) },
 	{ "fast_gup", KNOB_EITHER("entry", "cont"),
 	  "what GUP fast takes at once: what one entry maps, or a contiguous block (no kernel)",
-	  AT(mm.fast_gup_cont) },
+	  AT(mm.fast_gup_cont), KNOB_NO_KERNEL },
 	{ "gather", KNOB_WORDS(RF_GATHER),
 	  "a slot per page, with room as contpte v3, v4 ask for it; two per run (6.9)",
 	  AT(mm.gather) },
@@ -54,24 +60,24 @@ static const struct knob core_knobs[] = {
 	  AT(geometry.page_shift) },
 	{ "gup_recheck", KNOB_EITHER("get", "lockless"),
 	  "the getter with which GUP fast looks again at a page it has pinned (lockless: 7.2)",
-	  AT(mm.gup_recheck_lockless) },
+	  AT(mm.gup_recheck_lockless), KNOB_SINCE(7, 2) },
 	{ "locked", KNOB_EITHER("full", "norecency"),
 	  "what reads under the lock that only compare or skip take of a folded block: as getter, or one",
 	  AT(mm.locked_norecency) },
 	{ "madv_clear_young_dirty", KNOB_BOOL, "MADV_COLD and MADV_FREE clear A/D in place (6.10)",
-	  AT(mm.madv_clear_young_dirty) },
+	  AT(mm.madv_clear_young_dirty), KNOB_SINCE(6, 10) },
 	{ "madv_cold_pmd", KNOB_EITHER("invalidate", "young"),
 	  "MADV_COLD of a huge page: pmdp_invalidate() and its flush, or the accessed bit alone (7.3, 6.12.117)",
-	  AT(mm.madv_cold_pmd_young) },
+	  AT(mm.madv_cold_pmd_young), KNOB_SINCE(7, 3) },
 	{ "madvise_one_gather", KNOB_BOOL, "madvise() flushes once per call, not once per VMA (6.16)",
-	  AT(mm.madvise_one_gather) },
+	  AT(mm.madvise_one_gather), KNOB_SINCE(6, 16) },
 	{ "pmd_split_set_ptes", KNOB_BOOL, "splitting a huge page fills the table with one set_ptes() (6.9)",
-	  AT(mm.pmd_split_set_ptes) },
+	  AT(mm.pmd_split_set_ptes), KNOB_SINCE(6, 9) },
 	{ "pt_reclaim", KNOB_BOOL, "MADV_DONTNEED frees the page tables it empties (x86: 6.14, all: 7.0)",
 	  AT(mm.pt_reclaim) },
 	{ "rmap_unlocked", KNOB_EITHER("get", "lockless"),
 	  "the getter of page_vma_mapped_walk() before it has the lock (lockless: 7.2)",
-	  AT(mm.rmap_lockless) },
+	  AT(mm.rmap_lockless), KNOB_SINCE(7, 2) },
 	{ "slow_gup", KNOB_WORDS(RF_SLOW_GUP),
 	  "what a step of slow GUP takes: a page of hugetlb (-6.9), an entry's worth, a contiguous block (no kernel)",
 	  AT(mm.slow_gup) },
@@ -295,6 +301,37 @@ bool rf_policy_knob(const struct rf_policy *policy, size_t index, const char **n
 	else
 		snprintf(value, size, "%u", number);
 	return true;
+}
+
+/* ---- what no such kernel had ---- */
+
+/* "6.12.117", "6.8 with contpte v1": 612, 608. */
+static unsigned int release_number(const char *release)
+{
+	unsigned int major = 0, minor = 0;
+
+	sscanf(release, "%u.%u", &major, &minor);
+	return KNOB_RELEASE(major, minor);
+}
+
+bool rf_policy_what_if(const struct rf_policy *policy, const struct rf_policy *base, const char *release, size_t index,
+		       const char **name, char *since, size_t size)
+{
+	struct walk walk = begin_walk(policy->arch);
+	const struct knob *knob;
+	u32 value;
+
+	while ((knob = next_of(&walk))) {
+		value = load(policy, knob);
+		if (!value || value == load(base, knob) || knob->since <= release_number(release) || index--)
+			continue;
+		*name = knob->name;
+		*since = '\0';
+		if (knob->since != UINT16_MAX)
+			snprintf(since, size, "%u.%u", knob->since / 100u, knob->since % 100u);
+		return true;
+	}
+	return false;
 }
 
 const char *rf_policy_next_knob(const char *after)

@@ -87,4 +87,11 @@ const char *rf_policy_next_knob(const char *knob);
 /* What a knob is: "single|range" or "NUMBER", and a line of explanation. False if there is no such knob. */
 bool rf_policy_knob_help(const char *knob, const char **values, const char **help);
 
+/*
+ * Walk the knobs that a policy sets, away from its base, to what the kernel of that release never had: with the release
+ * that had it first ("6.17"), "" if no kernel does. False past the end. What such a policy counts is a what-if.
+ */
+bool rf_policy_what_if(const struct rf_policy *policy, const struct rf_policy *base, const char *release, size_t index,
+		       const char **knob, char *since, size_t size);
+
 #endif

@@ -76,12 +76,29 @@ static void add_origins(json_t *list, const struct rf_policy *policy, const json
 	}
 }
 
+/* Backports and ideas: no kernel of the base's release ever counted this. */
+static void add_what_ifs(json_t *list, const struct rf_policy *policy)
+{
+	const struct rf_policy *base = rf_policy_find(policy->base);
+	const char *release = base ? rf_policy_release(base) : NULL, *knob;
+	char since[16];
+	size_t i;
+
+	for (i = 0; base && rf_policy_what_if(policy, base, release, i, &knob, since, sizeof(since)); i++)
+		if (*since)
+			add(list, "what_if",
+			    json_sprintf("%s is of %s: %s never had it", knob, since, policy->base), 0);
+		else
+			add(list, "what_if", json_sprintf("%s is as no kernel has it", knob), 0);
+}
+
 json_t *assumptions_array(const struct rf_policy *policy, const struct rf_stats *stats, const json_t *traces)
 {
 	const struct arch_assumption *assumption = policy->arch->assumptions;
 	json_t *list = json_array();
 	size_t i;
 
+	add_what_ifs(list, policy);
 	add_origins(list, policy, traces);
 	for (i = 0; i < RF_NR_INEXACTS; i++)
 		if (stats->inexact[i])

@@ -78,6 +78,37 @@ static void test_knobs(void **state)
 		     &err, "JSON file");
 }
 
+/* Only what the base's kernel never had, and only code: not what a CPU has, not what was taken away. */
+static void test_what_if(void **state)
+{
+	static const struct { const char *text, *knob, *since; } cases[] = {
+		{ "linux-6.12+bbml3=true", "bbml3", "6.17" }, { "linux-6.17+bbml3=true", NULL, NULL },
+		{ "linux-6.12+batch_mprotect=true", "batch_mprotect", "6.17" },
+		{ "linux-7.3+batch_mprotect=false", NULL, NULL }, { "linux-6.12", NULL, NULL },
+		{ "linux-6.12+madv_cold_pmd=invalidate", NULL, NULL },
+		{ "linux-6.9+madv_cold_pmd=young", "madv_cold_pmd", "7.3" },
+		{ "linux-7.3+fast_gup=cont", "fast_gup", "" }, { "linux-6.8+tlbi=single+kpti=true", NULL, NULL },
+		{ "x86-6.18+gup_recheck=lockless", "gup_recheck", "7.2" },
+	};
+	const struct rf_policy *base;
+	struct rf_policy policy;
+	const char *knob, *release;
+	char since[16];
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(rf_policy_parse(cases[i].text, &policy, NULL), 0);
+		base = rf_policy_find(policy.base);
+		release = rf_policy_release(base);
+		assert_int_equal(rf_policy_what_if(&policy, base, release, 0, &knob, since, sizeof(since)),
+				 cases[i].knob != NULL);
+		if (!cases[i].knob)
+			continue;
+		assert_string_equal(knob, cases[i].knob);
+		assert_string_equal(since, cases[i].since);
+		assert_false(rf_policy_what_if(&policy, base, release, 1, &knob, since, sizeof(since)));
+	}
+}
+
 static void test_file(void **state)
 {
 	struct rf_policy policy;
@@ -172,6 +203,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_name),
 		cmocka_unit_test(test_knobs),
+		cmocka_unit_test(test_what_if),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_wrong_files),
 		cmocka_unit_test(test_list),
