@@ -200,6 +200,16 @@ class PageoutFile(Workload):
         return [self.binary('pageout_file')]
 
 
+class PageoutKinds(Workload):
+    swaps = True
+
+    def prepare(self):
+        self.cleanup.enter_context(machine.swap_on_zram(64))
+
+    def command(self):
+        return [self.binary('pageout_kinds')]
+
+
 class Tmpfs(Workload):
     """Files in a tmpfs of its own, with huge pages wherever there is room or never."""
 
@@ -222,7 +232,7 @@ class HugeTmpfs(Tmpfs):
 WORKLOADS = {'vmops': Vmops, 'vmas': Vmas, 'locked': Locked, 'gcc': Gcc, 'python': Python, 'mtmalloc': Mtmalloc,
              'redis': Redis, 'sort': Sort, 'fresh': Fresh, 'reread': Reread, 'press': Press,
              'split_zeroes': SplitZeroes, 'fault_race': FaultRace, 'collapse_holes': CollapseHoles,
-             'pageout_file': PageoutFile, 'tmpfs': Tmpfs, 'huge_tmpfs': HugeTmpfs}
+             'pageout_file': PageoutFile, 'pageout_kinds': PageoutKinds, 'tmpfs': Tmpfs, 'huge_tmpfs': HugeTmpfs}
 
 
 def check_entries(entries, workload, report, problems):

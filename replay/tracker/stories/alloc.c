@@ -99,6 +99,17 @@ static void stray_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, 
 	push_alloc(task, pfn, order);
 }
 
+/* shmem_swapin_folio(), for a fault. */
+static bool is_swapped_in(struct rf_tracker *tracker, const struct task *task, u64 gfp)
+{
+	const struct world_vma *vma;
+
+	if (!is_shmem_swapin_alloc(gfp) || !fault_pending(&task->fault) || !task->mm)
+		return false;
+	vma = world_vma_find(&task->mm->world, task->fault.addr);
+	return vma && vma->flags & RF_VM_SHMEM;
+}
+
 void on_page_alloc(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
 	u64 pfn = record.f[0], gfp = record.f[2];
@@ -109,7 +120,7 @@ void on_page_alloc(struct rf_tracker *tracker, struct task *task, struct rf_reco
 	if (tracker->nr_late_folios)
 		page_cache_alloc(tracker, pfn);
 	resolve_folio(tracker, task, pfn, order, RF_REASON_alloc_of_mapped);
-	if (!is_user_alloc(gfp))
+	if (!is_user_alloc(gfp) && !is_swapped_in(tracker, task, gfp))
 		return;
 	if (fault_is_open(&task->fault) && (fault_pending(&task->fault) || task->fault.swapped_in)) {
 		if (!fault_alloc(tracker, task, pfn, order))

@@ -1,10 +1,21 @@
 // SPDX-License-Identifier: MIT
 /* Reclaim, as far as records tell of it: folios on their way to swap. */
+#include "replay/tracker/effects/file.h"
 #include "replay/tracker/effects/unmap.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/handlers.h"
+
+/* shmem_writeout(): where the file had the page it has a swap entry now. */
+static void leave_file(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, u64 pfn)
+{
+	const struct world_vma *vma = world_vma_find(&mm->world, vpn << tracker->page_shift);
+	u64 cached;
+
+	if (vma && vma_cache_find(tracker, vma, vpn, &cached) && cached == pfn)
+		cache_clear(tracker->world, vma->file, world_vma_file_index(tracker->world, vma, vpn));
+}
 
 /* mm_vmscan_write_folio: everything that mapped the folio was unmapped before. */
 void on_swap_write(struct rf_tracker *tracker, struct task *task, struct rf_record record)
@@ -26,7 +37,10 @@ void on_swap_write(struct rf_tracker *tracker, struct task *task, struct rf_reco
 			/* Without the counter's word for it, the page was faulted in again since. */
 			if (world_pte_kind(pte) == WORLD_ANON && (mm->swapped || mm->uncounted || mm->settling))
 				swap_out(tracker, mm, maps[m].vpn, pte, 0);
-			else if (world_pte_kind(pte) == WORLD_SHMEM && mm->unmapped[RF_RSS_SHMEM])
+			if (world_pte_kind(pte) != WORLD_SHMEM)
+				continue;
+			leave_file(tracker, mm, maps[m].vpn, head + i);
+			if (mm->unmapped[RF_RSS_SHMEM])
 				unmap_one(tracker, mm, maps[m].vpn, pte, 0);
 		}
 	}
