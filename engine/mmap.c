@@ -13,6 +13,23 @@ static u32 account_flag(u32 flags, u64 attributes)
 	return (flags & (RF_VM_WRITE | RF_VM_SHARED | RF_VM_HUGETLB)) == RF_VM_WRITE ? VM_ACCOUNT : 0;
 }
 
+/* A VMA that was made up piece by piece: it is this one, and keeps its pages. */
+static void take_pieces(struct mm *mm, struct vm_area *vma)
+{
+	u32 first, i;
+
+	mm_error(mm, vma_split(mm, vma->start));
+	mm_error(mm, vma_split(mm, vma->end));
+	first = vma_find(mm, vma->start);
+	for (i = first; i < mm->nr_vmas && mm->vmas[i].start < vma->end; i++) {
+		if (vma->anon_vma || !mm->vmas[i].anon_vma)
+			continue;
+		vma->anon_vma = mm->vmas[i].anon_vma;
+		vma->anon_chain_shared = mm->vmas[i].anon_chain_shared;
+	}
+	vma_remove(mm, first, i - first);
+}
+
 void op_map(struct mm *mm, const struct rf_op *op)
 {
 	struct vm_area vma = {
@@ -25,7 +42,9 @@ void op_map(struct mm *mm, const struct rf_op *op)
 	};
 	u32 index = vma_find(mm, op->addr);
 
-	if (index < mm->nr_vmas && mm->vmas[index].start < op->end) {
+	if (op->flags & RF_OP_INFERRED) {
+		take_pieces(mm, &vma);
+	} else if (index < mm->nr_vmas && mm->vmas[index].start < op->end) {
 		/* The operations missed an unmapping. */
 		count_anomaly(mm->machine, RF_ANOMALY_mapped_twice);
 		mm_error(mm, do_munmap(mm, op->addr, op->end));

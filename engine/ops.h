@@ -48,7 +48,8 @@ enum rf_shape {
 	/* setup_arg_pages(): the stack of [addr, end) moves to end at addr2 */                    \
 	X(EXEC_STACK, exec_stack, MOVE_END, exec_stack, exec)                                      \
 	/* --- VMAs, no page-table work of their own --- */                                        \
-	/* new VMA [addr, end): vm_flags, attributes, pgoff, file; the range is empty */           \
+	/* new VMA [addr, end): vm_flags, attributes, pgoff, file; the range is empty. RF_OP_INFERRED: it is made */ \
+	/* up, and takes the place of what was made up there before, but for its pages */          \
 	X(MAP, map, RANGE, map, vma)                                                               \
 	/* set (vm_flags, attributes) and clear (aux, attributes_clear) flags and attributes in [addr, end) */ \
 	X(VMA_FLAGS, vma_flags, RANGE, range, vma)                                                 \

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * VMAs made, made up, grown and unmapped. Whoever unmaps has decided the open faults of other threads before
+ * VMAs made, changed and unmapped. Whoever unmaps has decided the open faults of other threads before
  * (stories/settle.c): what they did belongs before it.
  */
 #include "replay/tracker/effects/vma.h"
-
-#include <string.h>
 
 #include "engine/ops.h"
 #include "replay/tracker/ground/emit.h"
@@ -61,61 +59,6 @@ struct world_vma *map_vma(struct rf_tracker *tracker, struct tracked_mm *mm, con
 bool is_private_writable(const struct world_vma *vma)
 {
 	return (vma->flags & (RF_VM_WRITE | RF_VM_SHARED)) == RF_VM_WRITE;
-}
-
-/* ---- made up and grown ----------------------------------------------------------------------- */
-
-/* How far below the stack a fault may grow it. */
-#define STACK_GROWTH_MAX BIT_ULL(30)
-
-static struct world_vma *grow_stack(struct rf_tracker *tracker, struct tracked_mm *mm, u64 addr)
-{
-	struct world_vma *vma = world_vma_next(&mm->world, addr, NULL);
-	u64 start = ALIGN_DOWN(addr, BIT_ULL(tracker->page_shift));
-	struct rf_op *op;
-
-	if (!vma || !(vma->flags & RF_VM_GROWSDOWN) || vma->end - addr > STACK_GROWTH_MAX)
-		return NULL;
-	op = emit(tracker, RF_OP_VMA_GROW, mm);
-	op->addr = start;
-	op->end = vma->start;
-	vma->pgoff -= (vma->start - start) >> tracker->page_shift;
-	vma->start = start;
-	return vma;
-}
-
-struct world_vma *fault_vma(struct rf_tracker *tracker, struct tracked_mm *mm, u64 addr)
-{
-	struct world_vma *vma = world_vma_find(&mm->world, addr), guess;
-
-	if (!vma)
-		vma = grow_stack(tracker, mm, addr);
-	if (vma)
-		return vma;
-	memset(&guess, 0, sizeof(guess));
-	guess.start = ALIGN_DOWN(addr, BIT_ULL(tracker->page_shift));
-	guess.end = guess.start + BIT_ULL(tracker->page_shift);
-	guess.pgoff = vpn_of(tracker, addr);
-	guess.flags = RF_VM_READ | RF_VM_WRITE;
-	guess.implicit = true;
-	mark_mm(tracker, mm, RF_REASON_vma_implicit);
-	return map_vma(tracker, mm, &guess);
-}
-
-struct world_vma *written_vma(struct rf_tracker *tracker, struct tracked_mm *mm, u64 addr)
-{
-	struct world_vma *vma = world_vma_find(&mm->world, addr);
-	u64 start = ALIGN_DOWN(addr, BIT_ULL(tracker->page_shift));
-	struct rf_op *op;
-
-	if (!vma || !vma->implicit || vma->flags & RF_VM_WRITE)
-		return vma;
-	op = emit(tracker, RF_OP_VMA_FLAGS, mm);
-	op->addr = start;
-	op->end = start + BIT_ULL(tracker->page_shift);
-	op->vm_flags = RF_VM_WRITE;
-	world_vma_set_flags(tracker->world, &mm->world, op->addr, op->end, RF_VM_WRITE, 0);
-	return world_vma_find(&mm->world, addr);
 }
 
 /* ---- changed --------------------------------------------------------------------------------- */

@@ -19,7 +19,7 @@ static void fault_map_pages(struct rf_tracker *tracker, struct task *task, u32 f
 	if (!vma)
 		return;
 	if (vma->implicit && !vma->file) {
-		adopt_file(tracker, mm, fault->vpn, file, first, last);
+		adopt_file(tracker, mm, fault->vpn, file, first, last, false);
 		vma = world_vma_find(&mm->world, fault->addr);
 		if (!vma)
 			return;
@@ -79,8 +79,11 @@ void on_filemap_fault(struct rf_tracker *tracker, struct task *task, struct rf_r
 		if (fault->filemap == FILE_CACHED && (page = world_page_find(tracker->world, pfn)))
 			page->readahead = 0;
 		vma = fault_vma(tracker, task->mm, fault->addr);
-		if (vma && vma->implicit && !vma->file)
-			vma->pgoff = record.f[2];
+		if (vma && vma->implicit && !vma->file) {
+			adopt_file(tracker, task->mm, fault->vpn, file, record.f[2], record.f[2],
+				   fault->flags & RF_FAULT_WRITE);
+			vma = world_vma_find(&task->mm->world, fault->addr);
+		}
 		if (vma)
 			learn_file(tracker, task->mm, vma, file);
 		return;

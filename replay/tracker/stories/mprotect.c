@@ -35,24 +35,6 @@ static void protect_pte(void *context, u64 vpn, world_pte pte)
 		world_set_flags(&protect->mm->world, vpn, WORLD_WRITE, 0);
 }
 
-/* The call succeeded, so all of the range is mapped, although nobody told by what. */
-static void fill_holes(struct rf_tracker *tracker, struct tracked_mm *mm, u64 start, u64 end, u16 flags)
-{
-	struct world_vma hole = { .flags = flags, .implicit = true }, *next;
-
-	for (; start < end; start = next ? next->end : end) {
-		next = world_vma_next(&mm->world, start, NULL);
-		hole.start = start;
-		hole.end = next ? min_u64(next->start, end) : end;
-		hole.pgoff = vpn_of(tracker, start);
-		if (hole.start >= hole.end)
-			continue;
-		mark_mm(tracker, mm, RF_REASON_vma_implicit);
-		map_vma(tracker, mm, &hole);
-		next = world_vma_next(&mm->world, hole.end - 1, NULL);
-	}
-}
-
 /* mprotect_fixup(): locked memory that becomes private and writable is populated. The part of [start, end) that is. */
 static bool populates(struct tracked_mm *mm, u16 flags, u64 *start, u64 *end)
 {
@@ -118,7 +100,7 @@ void mprotect_return(struct rf_tracker *tracker, struct task *task, s64 ret)
 	if (!call_range(tracker, start, task->call.args[1], &end) || start == end || (ret && ret != -ENOMEM))
 		return;
 	if (!ret && !tracker->have_side_band)
-		fill_holes(tracker, mm, start, end, flags);
+		unite_implicit(tracker, mm, start, end, flags);
 	/* -ENOMEM: everything up to the first hole was done. */
 	for (at = start; at < end && (vma = world_vma_find(&mm->world, at)); at = vma->end)
 		;
