@@ -160,7 +160,7 @@ static int parse_stream(struct assembly *assembly, char *rest)
 		else if (value && !strcmp(word, "cpu") && rf_parse_number(value, 0, UINT16_MAX, &number))
 			info.cpu = number;
 		else
-			return fail(assembly, "stream: expected source=task|system|perf|snapshot or cpu=N at \"%.60s\"",
+			return fail(assembly, "stream: expected source=task|system|perf|snapshot|compat or cpu=N at \"%.60s\"",
 				    word);
 	}
 	return add_stream(assembly, &info);

@@ -50,7 +50,7 @@ bool data_header_load(const u8 *in, struct data_header *header)
 	header->kinds[0] = load_u64(in + 64);
 	header->kinds[1] = load_u64(in + 72);
 	return header->records <= RF_FRAME_RECORDS && header->stream < STREAMS_MAX &&
-	       header->source <= RF_SOURCE_SNAPSHOT && header->lost <= header->lost_before;
+	       header->source < RF_NR_SOURCES && header->lost <= header->lost_before;
 }
 
 void end_header_store(u8 *out, const struct end_header *header)
@@ -93,7 +93,7 @@ bool end_stream_load(const u8 *in, struct end_stream *stream)
 	stream->frames = load_u64(in + 8);
 	stream->records = load_u64(in + 16);
 	stream->lost = load_u64(in + 24);
-	return stream->info.source <= RF_SOURCE_SNAPSHOT;
+	return stream->info.source < RF_NR_SOURCES;
 }
 
 void index_header_store(u8 *out, const struct index_header *header)

@@ -14,9 +14,11 @@
 #define RF_HEADER_KEYS(KEY)						\
 	KEY(ARCH, "arch", JSON_STRING)					\
 	KEY(BUFFER_BYTES_PER_CPU, "buffer_bytes_per_cpu", JSON_INTEGER)	\
+	KEY(CALLS, "calls", JSON_STRING)				\
 	KEY(CAPABILITIES, "capabilities", JSON_OBJECT)			\
 	KEY(CLOCK, "clock", JSON_STRING)				\
 	KEY(COMMAND, "command", JSON_STRING)				\
+	KEY(COMPAT_CALLS, "compat_calls", JSON_TRUE)			\
 	KEY(CPUS, "cpus", JSON_INTEGER)					\
 	KEY(EVENTS, "events", JSON_ARRAY)				\
 	KEY(EVENTS_MISSING, "events_missing", JSON_OBJECT)		\

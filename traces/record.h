@@ -26,7 +26,7 @@ struct rf_record {
 	u32 tid;			/* the thread in whose context it happened; 0: none known */
 	u16 stream;			/* index of the stream, see rf_stream_info */
 	u8 kind;			/* enum rf_record_kind */
-	u8 reserved;
+	bool compat;			/* decoded, not yet written: a call of a 32-bit task, for RF_SOURCE_COMPAT */
 	u64 f[RF_RECORD_FIELDS];	/* meaning by kind, below */
 };
 
@@ -119,7 +119,9 @@ struct rf_record {
 	/* that follows, of pid's; flags: RF_GUP_* */                                      \
 	X(GUP, 115, "gup", "pid/d addr/a len/x flags/x")                                  \
 	/* what the call (kind of its entry record) that follows in the thread names by a pointer: RF_CALL_DATA_* */ \
-	X(CALL_DATA, 116, "call_data", "call/d pid/d w0/x w1/x w2/x w3/x")
+	X(CALL_DATA, 116, "call_data", "call/d pid/d w0/x w1/x w2/x w3/x") \
+	/* the thread makes its calls by this ABI (RF_ABI_*); exec 1: from the EXEC that follows */ \
+	X(ABI, 117, "abi", "abi/d exec/d")
 
 enum rf_record_kind {
 #define X(symbol, number, name, fields) RF_##symbol = number,
@@ -164,6 +166,9 @@ enum rf_rss_member { RF_RSS_FILE, RF_RSS_ANON, RF_RSS_SWAP, RF_RSS_SHMEM, RF_RSS
 /* GUP.flags */
 #define RF_GUP_WRITE		0x1
 #define RF_GUP_FAST		0x2	/* get_user_pages_fast() and its like */
+
+/* ABI.abi: the kernel's own, and those of 32-bit programs on 64-bit kernels. */
+enum rf_abi { RF_ABI_NATIVE, RF_ABI_I386, RF_ABI_X32, RF_ABI_ARM, RF_NR_ABIS };
 
 /* PAGE_ALLOC.gfp: the bits that tell user memory from the rest, by name. */
 #define RF_GFP_MOVABLE		0x001
@@ -214,6 +219,7 @@ enum rf_snap_why { RF_SNAP_ATTACH, RF_SNAP_EXIT, RF_SNAP_STOP, RF_SNAP_EXEC };
 enum rf_kernel_page {
 	RF_KERNEL_PAGE_ZERO, RF_KERNEL_PAGE_HUGE_ZERO, RF_KERNEL_PAGE_VDSO, RF_KERNEL_PAGE_VVAR,
 	RF_KERNEL_PAGE_VVAR_VCLOCK,
+	RF_KERNEL_PAGE_VDSO_COMPAT,	/* the vdso of 32-bit programs */
 };
 
 /* How a field is printed and packed. */

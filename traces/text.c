@@ -11,7 +11,7 @@
 #define RECORD_TEXT_MAX 512
 #define DUMP_RECORDS 1024
 
-const char *const rf_source_names[RF_NR_SOURCES] = { "task", "system", "perf", "snapshot" };
+const char *const rf_source_names[RF_NR_SOURCES] = { "task", "system", "perf", "snapshot", "compat" };
 const char *const rf_end_names[RF_NR_ENDS] = { "none", "command", "signal", "error", "assembled", "imported" };
 
 /* ---- one record ------------------------------------------------------------ */

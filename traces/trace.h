@@ -25,6 +25,7 @@ enum rf_source {
 	RF_SOURCE_SYSTEM,	/* unfiltered tracefs instance: reclaim, migration, page cache */
 	RF_SOURCE_PERF,		/* perf side-band */
 	RF_SOURCE_SNAPSHOT,	/* SNAP_*, CACHE_*, KERNEL_PAGE */
+	RF_SOURCE_COMPAT,	/* calls as 32-bit tasks number them: of any other task a record here is none */
 	RF_NR_SOURCES
 };
 

@@ -226,7 +226,7 @@ int rf_writer_add_stream(struct rf_writer *writer, const struct rf_stream_info *
 
 	if (!stream)
 		return -ENOMEM;
-	if (info->source > RF_SOURCE_SNAPSHOT) {
+	if (info->source >= RF_NR_SOURCES) {
 		free(stream);
 		return -EINVAL;
 	}

@@ -90,6 +90,7 @@ static const struct {
 	[RF_MARKER_MORE] = UNUSED,	/* read with its MARKER */
 	[RF_GUP] = IN_TASK(on_gup),
 	[RF_CALL_DATA] = IN_TASK(on_call_data),
+	[RF_ABI] = IN_TASK(on_abi),
 };
 
 void dispatch(struct rf_tracker *tracker, const struct rf_record *record)

@@ -77,6 +77,8 @@ static int tracker_init(struct rf_tracker *tracker, struct rf_error *err)
 	if (!tracker->world || !tracker->records || !tracker->ops || !tracker->snapshots ||
 	    (tracker->options.explain && !tracker->causes))
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	if (compat_start(&tracker->compat, tracker->reader))
+		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	ret = losses_start(tracker, err);
 	if (!ret)
 		ret = read_kernel_pages(tracker, err);
@@ -175,6 +177,7 @@ void rf_tracker_destroy(struct rf_tracker *tracker)
 		free(tracker->kernel_pages[i]);
 	free(tracker->late_folios);
 	late_folio_table_free(&tracker->late_by_pfn);
+	compat_free(&tracker->compat);
 	free(tracker->migrations);
 	free(tracker->flush_mms);
 	for (size_t i = 0; tracker->snapshots && i <= tracker->nr_streams; i++)

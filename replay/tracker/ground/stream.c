@@ -13,7 +13,7 @@
 
 static size_t read_more(struct rf_tracker *tracker)
 {
-	size_t got;
+	size_t read, got;
 
 	if (tracker->ended)
 		return 0;
@@ -25,7 +25,10 @@ static size_t read_more(struct rf_tracker *tracker)
 	}
 	if (array_grow(tracker->records, tracker->size, tracker->nr + READ_AHEAD))
 		return 0;	/* less look-ahead, no error */
-	got = rf_merge_read(tracker->merge, tracker->records + tracker->nr, READ_AHEAD);
+	do {
+		read = rf_merge_read(tracker->merge, tracker->records + tracker->nr, READ_AHEAD);
+		got = compat_choose(&tracker->compat, tracker->records + tracker->nr, read);
+	} while (read && !got);
 	tracker->nr += got;
 	if (!got)
 		tracker->ended = true;

@@ -160,6 +160,7 @@ void call_maps(struct task_call *call, const struct world_vma *vma)
 {
 	call->map_addr = vma->start;
 	call->map_len = vma->end - vma->start;
+	call->map_pgoff = vma->pgoff;
 	call->map_file = vma->file;
 	call->map_flags = vma->flags;
 }

@@ -108,7 +108,7 @@ struct task_call {
 	u64 walked, reclaimed, discarded;
 	u32 unmapped[RF_RSS_MEMBERS];	/* pages by counter, SWAP: into swap; no record has told yet which */
 	/* MMAP2 told what it maps; length 0: did not. */
-	u64 map_addr, map_len;
+	u64 map_addr, map_len, map_pgoff;
 	u32 map_file;
 	u16 map_flags;
 	u64 args[RF_RECORD_FIELDS];

@@ -64,6 +64,7 @@ struct task_exec {
 	bool building;		/* between entry and point of no return */
 	bool due;		/* behind it, the old mm still in place */
 	bool loading;		/* the new mm is in place, its VMAs are coming */
+	bool compat;		/* of a 32-bit program */
 	bool stack_placed;
 	struct tracked_mm *mm;	/* the new one while building */
 	u64 *pages;		/* argument pages, top down */
@@ -88,6 +89,7 @@ struct task {
 	u32 pid;		/* thread group, 0: not known */
 	u32 process;		/* of a leader: its number in the list of processes, 0: none yet */
 	bool dead;
+	bool calls_unknown;	/* of a 32-bit program, whose calls were not recorded */
 	bool lingers;		/* dead, but mm_release() may still touch mm; not one of mm->users */
 	struct tracked_mm *mm;	/* NULL: none, or not known */
 	struct task *mm_next, **mm_link;	/* other tasks of mm */

@@ -6,6 +6,7 @@
 #ifndef REFOLD_REPLAY_TRACKER_GROUND_TRACKING_H
 #define REFOLD_REPLAY_TRACKER_GROUND_TRACKING_H
 
+#include "replay/tracker/ground/compat.h"
 #include "replay/tracker/ground/fidelity.h"
 #include "replay/tracker/ground/options.h"
 #include "replay/tracker/ground/trust.h"
@@ -48,6 +49,7 @@ struct rf_tracker {
 	struct rf_record *records;
 	size_t at, nr, size;
 	bool ended;
+	struct compat_tasks compat;
 	/* Operations. */
 	struct rf_op *ops;
 	size_t nr_ops;

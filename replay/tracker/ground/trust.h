@@ -27,7 +27,8 @@ struct tracked_mm;
 	X(pages_untold, MARKS, "How many of its pages came or went is told, which is not.") \
 	X(page_unknown, MARKS, "A page of its own was mapped whose page frame no record tells.") \
 	X(ksm_merged, MARKS, "KSM merged a page of it: which entry maps the shared page is not told.") \
-	X(call_unknown, MARKS, "A call was made whose effect on it is not told.")
+	X(call_unknown, MARKS, "A call was made whose effect on it is not told.") \
+	X(compat_calls, MARKS, "It is of a 32-bit program whose system calls were not recorded.")
 
 #define RF_REASONS(X) RF_INFERENCES(X) RF_TRACKER_ANOMALIES(X) RF_OTHER_REASONS(X)
 

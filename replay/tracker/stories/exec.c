@@ -227,6 +227,24 @@ void exec_take_over(struct rf_tracker *tracker, struct task *task)
 	from->dead = true;
 }
 
+/* Which ABI a task's calls have matters here only where those of 32-bit programs are missing. */
+static void know_calls(struct rf_tracker *tracker, struct task *task, bool compat)
+{
+	task->calls_unknown = compat && !tracker->compat.told;
+	if (task->calls_unknown)
+		mark_mm(tracker, task->mm, RF_REASON_compat_calls);
+}
+
+void on_abi(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	bool compat = record.f[0] != RF_ABI_NATIVE;
+
+	if (record.f[1])
+		task->exec.compat = compat;
+	else
+		know_calls(tracker, task, compat);
+}
+
 void on_exec(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
 	u32 old_tid = (u32)record.f[0];
@@ -241,6 +259,8 @@ void on_exec(struct rf_tracker *tracker, struct task *task, struct rf_record rec
 	task->pid = task->tid;
 	if (task->mm)
 		mm_set_pid(tracker, task->mm, task->pid);
+	know_calls(tracker, task, task->exec.compat);
+	task->exec.compat = false;
 }
 
 void exec_return(struct rf_tracker *tracker, struct task *task, s64 ret)

@@ -43,5 +43,6 @@ record_handler on_lost;
 record_handler on_mark;
 record_handler on_gup;
 record_handler on_call_data;
+record_handler on_abi;
 
 #endif

@@ -25,6 +25,20 @@ static void lock_new(const struct tracked_mm *mm, struct world_vma *vma, bool lo
 	vma->attributes |= mm->lock_on_fault ? RF_ATTRIBUTE_LOCKONFAULT : 0;
 }
 
+/* The old mmap() of i386, whose arguments are behind a pointer: the side band tells what it mapped. */
+static void old_mmap_return(struct rf_tracker *tracker, struct task *task, u64 ret)
+{
+	const struct task_call *call = &task->call;
+	struct world_vma vma = { .start = ret, .end = ret + call->map_len, .pgoff = call->map_pgoff,
+				 .file = call->map_file, .flags = call->map_flags };
+
+	populate_end(tracker, task, false);
+	if (call->map_len && call->map_addr == ret)
+		map_over(tracker, task->mm, &vma, RF_WHY_MMAP_FIXED);
+	else
+		mark_mm(tracker, task->mm, RF_REASON_call_unknown);
+}
+
 void mmap_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 {
 	const struct task_call *call = &task->call;
@@ -32,6 +46,10 @@ void mmap_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 	bool shared = map_flags & MAP_SHARED, anonymous = map_flags & MAP_ANONYMOUS;
 	struct world_vma vma = { .start = ret };
 
+	if (!call->args[1]) {
+		old_mmap_return(tracker, task, ret);
+		return;
+	}
 	if (!call_range(tracker, ret, call->args[1], &end)) {
 		populate_end(tracker, task, false);
 		return;
@@ -105,6 +123,9 @@ void shmat_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 	const struct task_call *call = &task->call;
 	struct world_vma vma = { .start = ret, .flags = RF_VM_READ | RF_VM_SHARED | RF_VM_SHMEM };
 
+	/* ipc() of i386 returns the address by a pointer. */
+	if (!ret)
+		vma.start = ret = call->map_addr;
 	if (!call->map_len || call->map_addr > ret || ret - call->map_addr >= call->map_len)
 		return;
 	vma.end = call->map_addr + call->map_len;

@@ -212,6 +212,13 @@ static void snapshot_begin(struct rf_tracker *tracker, struct snapshot *snapshot
 	tracker->fidelity.processes_compared++;
 }
 
+static bool calls_unknown(struct rf_tracker *tracker, u32 pid)
+{
+	const struct task *leader = task_find(tracker, pid);
+
+	return leader && leader->calls_unknown;
+}
+
 static void snapshot_end(struct rf_tracker *tracker, struct snapshot *snapshot, const struct rf_record *record)
 {
 	struct tracked_mm *mm = snapshot_mm(tracker, snapshot);
@@ -225,6 +232,8 @@ static void snapshot_end(struct rf_tracker *tracker, struct snapshot *snapshot, 
 			mm->uncounted = true;
 			mark_mm(tracker, mm, RF_REASON_snapshot_torn);
 		}
+		if (calls_unknown(tracker, snapshot->pid))
+			mark_mm(tracker, mm, RF_REASON_compat_calls);
 	}
 	snapshot->open = snapshot->loading = snapshot->comparing = false;
 }

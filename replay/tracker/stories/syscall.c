@@ -59,6 +59,9 @@ void on_call(struct rf_tracker *tracker, struct task *task, struct rf_record rec
 	struct task_call *call = &task->call;
 
 	fault_close(tracker, task);
+	/* Whatever number exec's return bears, which changes with the ABI, it is behind the task. */
+	if (task->exec.loading)
+		exec_return(tracker, task, 0);
 	if (call->kind)
 		call_abandon(tracker, task);
 	task->nr_allocs = 0;
@@ -180,18 +183,20 @@ static void return_of(struct rf_tracker *tracker, struct task *task, s64 ret)
 
 void on_return(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
+	/* 0: ipc() of i386, whose return does not say of which of its calls. */
+	u8 kind = record.f[0] ? (u8)record.f[0] : task->call.kind;
 	s64 ret = (s64)record.f[1];
 
 	fault_close(tracker, task);
-	if (record.f[0] == RF_SYS_EXECVE)
+	if (kind == RF_SYS_EXECVE)
 		exec_return(tracker, task, ret);
-	if (record.f[0] == RF_SYS_CLONE && ret > 0 && !task->call.bore)
+	if (kind == RF_SYS_CLONE && ret > 0 && !task->call.bore)
 		birth_unseen(tracker, task, (u32)ret);
-	if (task->call.kind == record.f[0] && task->mm && task->mm->known)
+	if (task->call.kind == kind && task->mm && task->mm->known)
 		return_of(tracker, task, ret);
-	if (task->call.kind == record.f[0])
+	if (task->call.kind == kind)
 		call_returned(&task->call);
-	if (record.f[0] == RF_SYS_PROCESS_VM)
+	if (kind == RF_SYS_PROCESS_VM)
 		task->nr_gups = 0;
 	call_abandon(tracker, task);
 	task->nr_allocs = 0;

@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 MASK = (1 << 64) - 1
-SOURCES = ["task", "system", "perf", "snapshot"]
+SOURCES = ["task", "system", "perf", "snapshot", "compat"]
 ENDS = ["none", "command", "signal", "error", "assembled", "imported"]
 
 

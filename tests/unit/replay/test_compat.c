@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+/* Calls by number: of what a number means to 32-bit tasks and to others, the tracker sees what the task is. */
+#include <string.h>
+
+#include "tests/unit/replay/tracking_text.h"
+
+/* The process of ATTACHED with a page at BASE + 1, and its child (200). */
+#define TWO_PROCESSES                                                                              \
+	"frame stream=0\n"                                                                         \
+	"10 tid=100 fault addr=0x400000001000 flags=0x2\n"                                         \
+	"11 tid=100 page_alloc pfn=0x1000 order=0 gfp=0x3\n"                                       \
+	"12 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=1\n"                                    \
+	"20 tid=100 clone flags=0x11\n"                                                            \
+	"30 tid=100 newtask child=200 flags=0x0\n"                                                 \
+	"31 tid=100 sys_ret call=26 ret=200\n"                                                     \
+	"frame stream=2\n"                                                                         \
+	"25 tid=100 rss_stat mm_id=10 curr=0 member=1 pages=1\n"
+
+/* An munmap() that only a 32-bit task would have made by the number that was told. */
+#define MUNMAP(time, tid)                                                                          \
+	#time "0 tid=" #tid " munmap addr=0x400000001000 len=0x1000\n"                             \
+	#time "1 tid=" #tid " sys_ret call=17 ret=0\n"
+
+#define COMPAT "stream 5 source=compat cpu=0\n"
+#define BY_NUMBER "6.18\",\"calls\":\"raw_syscalls\",\"compat_calls\":true,\"tool\":\"a test"
+#define BY_EVENT "6.18\",\"calls\":\"syscalls\",\"compat_calls\":true,\"tool\":\"a test"
+
+static void of_another_task_it_is_none(void **context)
+{
+	struct result *r = track_on(BY_EVENT, COMPAT ATTACHED TWO_PROCESSES "frame stream=5\n"
+				    MUNMAP(5, 100) MUNMAP(6, 200));
+
+	(void)context;
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "fork 0 child=1\n");
+	assert_int_equal(r->fidelity.inexact_mms, 0);
+}
+
+static void of_a_32_bit_task_and_its_child_it_counts(void **context)
+{
+	struct result *r = track_on(BY_EVENT, COMPAT ATTACHED "1 tid=100 abi abi=1 exec=0\n" TWO_PROCESSES
+				    "frame stream=5\n" MUNMAP(5, 100) MUNMAP(6, 200));
+
+	(void)context;
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "fork 0 child=1\n"
+		  "munmap 0 @1-2\n"
+		  "munmap 1 @1-2\n");
+	assert_int_equal(r->fidelity.inexact_mms, 0);
+}
+
+/* Until it executes a program that is none; and another does one that is: its vdso lies below 4 GiB. */
+static void exec_changes_it(void **context)
+{
+	struct result *r = track_on(BY_EVENT, COMPAT ATTACHED "1 tid=100 abi abi=1 exec=0\n" TWO_PROCESSES
+				    "frame stream=0\n"
+				    "40 tid=200 execve\n41 tid=200 prepare_exec\n43 tid=200 exec old_tid=200\n"
+				    "44 tid=200 execve\n45 tid=200 prepare_exec\n47 tid=200 exec old_tid=200\n"
+				    "frame stream=3\n46 tid=200 mmap2 addr=0xf7f00000 len=0x2000 pgoff=0 dev=0 ino=0 flags=0x30005\n"
+				    "frame stream=5\n"
+				    "430 tid=200 munmap addr=0x400000001000 len=0x1000\n");
+	const char *end = strstr(r->ops, "mm_new 2");
+
+	(void)context;
+	assert_non_null(end);
+	end = strstr(end, "mm_new 3");
+	assert_non_null(end);
+	assert_null(strstr(r->ops, "munmap 1"));
+	r = track_on(BY_EVENT, COMPAT ATTACHED "frame stream=0\n"
+		     "40 tid=100 execve\n41 tid=100 prepare_exec\n43 tid=100 exec old_tid=100\n"
+		     "frame stream=3\n42 tid=100 mmap2 addr=0xffd00000 len=0x21000 pgoff=0 dev=0 ino=0 flags=0x20003\n"
+		     "42 tid=100 mmap2 addr=0xf7f00000 len=0x2000 pgoff=0 dev=0 ino=0 flags=0x30005\n"
+		     "frame stream=5\n"
+		     "50 tid=100 mmap addr=0x0 len=0x2000 prot=0x3 flags=0x22 fd=-1 offset=0x0\n"
+		     "51 tid=100 sys_ret call=16 ret=0x400000000000\n"
+		     "60 tid=100 munmap addr=0x400000001000 len=0x1000\n61 tid=100 sys_ret call=17 ret=0\n");
+	assert_non_null(strstr(r->ops, "munmap 1 @1-2\n"));
+	assert_int_equal(r->fidelity.inexact_mms, 0);
+}
+
+/* Where the kernel has no events of calls, what the number means to others is told as well. */
+static void by_number_of_either(void **context)
+{
+	const char *records = COMPAT ATTACHED "1 tid=100 abi abi=1 exec=0\n" TWO_PROCESSES
+			      "frame stream=0\n" MUNMAP(5, 100) "frame stream=5\n" MUNMAP(6, 100);
+	struct result *r = track_on(BY_NUMBER, records);
+
+	(void)context;
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "fork 0 child=1\n"
+		  "munmap 0 @1-2\n");
+	assert_string_equal(track_on(BY_EVENT, records)->ops,
+			    "fault_anon 0 @1 nr=1 pfn=1000\n"
+			    "fork 0 child=1\n"
+			    "munmap 0 @1-2\n"
+			    "munmap 0 @1-2\n");
+}
+
+/* Without their calls all that is known of 32-bit tasks is that they are. */
+static void unknown_calls_are_marked(void **context)
+{
+	struct result *r = track(ATTACHED "1 tid=100 abi abi=1 exec=0\n" TWO_PROCESSES);
+
+	(void)context;
+	assert_int_equal(r->fidelity.inexact_mms, 2);
+	r = track(ATTACHED TWO_PROCESSES "frame stream=0\n"
+		  "40 tid=200 execve\n41 tid=200 prepare_exec\n43 tid=200 exec old_tid=200\n"
+		  "frame stream=3\n42 tid=200 mmap2 addr=0xf7f00000 len=0x2000 pgoff=0 dev=0 ino=0 flags=0x30005\n");
+	assert_int_equal(r->fidelity.inexact_mms, 1);
+}
+
+/* ipc(): its return says neither of which call nor, of an attach, where; the old mmap() does not tell its arguments. */
+static void what_other_records_tell_of_a_call(void **context)
+{
+	struct result *r = track_on(BY_EVENT, COMPAT ATTACHED "1 tid=100 abi abi=1 exec=0\n"
+		"frame stream=5\n"
+		"10 tid=100 shmat shmid=1 addr=0x0 flags=0x0\n12 tid=100 sys_ret call=0 ret=0\n"
+		"20 tid=100 mmap addr=0x0 len=0x0 prot=0x0 flags=0x0 fd=0 offset=0x0\n"
+		"22 tid=100 sys_ret call=16 ret=0x400002000000\n"
+		"30 tid=100 shmdt addr=0x400001000000\n31 tid=100 sys_ret call=0 ret=0\n"
+		"frame stream=3\n"
+		"11 tid=100 mmap2 addr=0x400001000000 len=0x4000 pgoff=0 dev=5 ino=7 flags=0xb\n"
+		"21 tid=100 mmap2 addr=0x400002000000 len=0x3000 pgoff=0 dev=0 ino=0 flags=0x3\n");
+
+	(void)context;
+	expect(r, "map 0 @4096-4100\n"
+		  "map 0 @8192-8195\n"
+		  "munmap 0 @4096-4100\n");
+	assert_int_equal(r->fidelity.inexact_mms, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(of_another_task_it_is_none),
+		cmocka_unit_test(of_a_32_bit_task_and_its_child_it_counts),
+		cmocka_unit_test(exec_changes_it),
+		cmocka_unit_test(by_number_of_either),
+		cmocka_unit_test(unknown_calls_are_marked),
+		cmocka_unit_test(what_other_records_tell_of_a_call),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
