@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "capture/kernel.h"
 #include "capture/perf/perf.h"
+#include "capture/snapshot/compat.h"
 #include "capture/tracefs/probes.h"
 #include "capture/tracefs/session.h"
 
@@ -117,7 +118,7 @@ static void check_events(struct diagnosis *diagnosis)
 	diagnosis->status = calloc(rf_nr_events, sizeof(*diagnosis->status));
 	if (!decoder || !diagnosis->status) {
 		add(diagnosis, BAD, "events", "out of memory");
-	} else if (rf_events_learn(decoder, &faults, diagnosis->status, &err)) {
+	} else if (rf_events_learn(decoder, diagnosis->kernel.compat, &faults, diagnosis->status, &err)) {
 		add(diagnosis, BAD, "events", "%s", err.message);
 	} else {
 		size_t found = 0, needed = 0;
@@ -143,6 +144,17 @@ static void check_perf(struct diagnosis *diagnosis)
 		    err.message);
 	else
 		add(diagnosis, GOOD, "perf side-band", "mmap, comm and task records");
+}
+
+/* Whether there are calls that only raw_syscalls tell. */
+static void check_compat(struct diagnosis *diagnosis)
+{
+	struct rf_compat compat;
+
+	rf_compat_find(&compat);
+	diagnosis->kernel.compat &= compat.runs;
+	add(diagnosis, GOOD, "32-bit programs", "%s", diagnosis->kernel.compat ? "their calls are recorded by number" :
+	    compat.runs ? "their calls are not known on this machine" : "are not run by this kernel");
 }
 
 /* pagemap shows page frames only to CAP_SYS_ADMIN; to others they read as zero. */
@@ -351,6 +363,7 @@ int rf_doctor(FILE *out, bool json)
 	enum verdict worst = GOOD;
 
 	rf_kernel_read(&diagnosis.kernel);
+	check_compat(&diagnosis);
 	if (diagnosis.kernel.isa == RF_ISA_OTHER)
 		add(&diagnosis, LESS, "architecture", "page-table entries of %s cannot be read: migrations are missed",
 		    diagnosis.kernel.machine);

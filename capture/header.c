@@ -13,13 +13,13 @@
 
 static void add_events(json_t *header, const struct rf_header_facts *facts)
 {
-	char filter[256];
+	char filter[RF_FILTER_MAX];
 
 	for (size_t i = 0; i < rf_nr_events; i++) {
 		switch (facts->status[i].state) {
 		case RF_EVENT_ON:
 			rf_header_event(header, i, rf_events[i].system, rf_events[i].name,
-					rf_session_filter(facts->session, i, filter, sizeof(filter)) ? filter : NULL);
+					rf_session_filter(facts->session, i, filter) ? filter : NULL);
 			break;
 		case RF_EVENT_FOUND:
 		case RF_EVENT_SPARE:
@@ -65,6 +65,15 @@ static void add_pids(json_t *header, const struct rf_header_facts *facts)
 	rf_header_set(header, RF_HEADER_PIDS, pids);
 }
 
+/* Whose they are, the side-band tells. */
+static bool has_compat_calls(const struct rf_header_facts *facts)
+{
+	for (size_t i = 0; i < rf_nr_events; i++)
+		if (rf_events[i].kind == RF_BY_NUMBER && facts->status[i].state != RF_EVENT_ON)
+			return false;
+	return facts->kernel->compat && facts->side_band;
+}
+
 char *rf_header_json(const struct rf_header_facts *facts)
 {
 	json_t *header = json_object();
@@ -75,9 +84,12 @@ char *rf_header_json(const struct rf_header_facts *facts)
 	add_kernel(header, facts->decoder);
 	add_pids(header, facts);
 	rf_header_set_integer(header, RF_HEADER_BUFFER_BYTES_PER_CPU, facts->buffer_bytes);
+	rf_header_set_string(header, RF_HEADER_CALLS, rf_decoder_has_calls_by_number(facts->decoder) ?
+						      "raw_syscalls" : "syscalls");
 	rf_header_set_string(header, RF_HEADER_CLOCK, "mono");
 	if (facts->command)
 		rf_header_set_string(header, RF_HEADER_COMMAND, facts->command);
+	rf_header_set_truth(header, RF_HEADER_COMPAT_CALLS, has_compat_calls(facts));
 	rf_header_set_integer(header, RF_HEADER_CPUS, (u64)sysconf(_SC_NPROCESSORS_ONLN));
 	rf_header_set_string(header, RF_HEADER_FAULTS, rf_fault_sources[facts->faults].name);
 	rf_header_set_string(header, RF_HEADER_MODE, facts->mode);

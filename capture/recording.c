@@ -23,6 +23,7 @@
 #include "capture/header.h"
 #include "capture/kernel.h"
 #include "capture/perf/perf.h"
+#include "capture/snapshot/compat.h"
 #include "capture/tracefs/probes.h"
 #include "capture/tracefs/ring.h"
 
@@ -34,6 +35,7 @@ struct recording {
 	const struct rf_recording_options *options;
 	struct rf_recording_result *result;
 	struct rf_kernel kernel;
+	struct rf_compat compat;
 	struct rf_decoder *decoder;
 	struct rf_event_status *status;
 	enum rf_fault_source faults;
@@ -228,7 +230,7 @@ static int write_name(struct recording *rec, pid_t pid, u64 time, struct rf_erro
 	return rf_writer_append(rec->writer, rec->facts_stream, &record, 1, err);
 }
 
-/* PROCESS and COMM: which threads the roots had when recording began, and what they were called. */
+/* PROCESS, ABI and COMM: which threads the roots had when recording began, what they are, what they were called. */
 static int write_processes(struct recording *rec, const struct rf_pid_list *pids, struct rf_error *err)
 {
 	u64 time = rf_monotonic();
@@ -236,15 +238,20 @@ static int write_processes(struct recording *rec, const struct rf_pid_list *pids
 
 	for (size_t i = 0; i < pids->nr && !ret; i++) {
 		struct rf_pid_list tids = { 0 };
+		enum rf_abi abi = rf_abi_of_process(pids->pids[i]);
 
 		rf_threads_of(pids->pids[i], &tids);
 		for (size_t t = 0; t < tids.nr && !ret; t++) {
-			struct rf_record record = { .time = time,
-						    .tid = (u32)tids.pids[t],
-						    .kind = RF_PROCESS,
-						    .f = { (u64)pids->pids[i] } };
+			struct rf_record records[] = {
+				{ .kind = RF_PROCESS, .f = { (u64)pids->pids[i] } },
+				{ .kind = RF_ABI, .f = { abi } },
+			};
 
-			ret = rf_writer_append(rec->writer, rec->facts_stream, &record, 1, err);
+			for (size_t r = 0; r < ARRAY_SIZE(records); r++) {
+				records[r].time = time;
+				records[r].tid = (u32)tids.pids[t];
+			}
+			ret = rf_writer_append(rec->writer, rec->facts_stream, records, abi ? 2 : 1, err);
 		}
 		if (!ret)
 			ret = write_name(rec, pids->pids[i], time, err);
@@ -287,7 +294,7 @@ static int begin(struct recording *rec, struct rf_error *err)
 	living_processes(rec, &pids);
 	ret = write_processes(rec, &pids, err);
 	if (!ret && rec->options->snapshots)
-		ret = rf_kernel_pages_record(rec->writer, rec->facts_stream, err);
+		ret = rf_kernel_pages_record(rec->writer, rec->facts_stream, &rec->compat, err);
 	if (!ret && !rec->options->command)
 		ret = snapshot_all(rec, &pids, RF_SNAP_ATTACH, err);
 	rf_pid_list_free(&pids);
@@ -412,6 +419,8 @@ static int prepare(struct recording *rec, struct rf_error *err)
 	if (ret)
 		return ret;
 	rf_kernel_read(&rec->kernel);
+	rf_compat_find(&rec->compat);
+	rec->kernel.compat &= rec->compat.runs;
 	rec->decoder = rf_decoder_create(&rec->kernel, err);
 	rec->status = calloc(rf_nr_events, sizeof(*rec->status));
 	rec->cache = rf_page_cache_create();
@@ -419,7 +428,7 @@ static int prepare(struct recording *rec, struct rf_error *err)
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	rf_remove_stale_instances();
 	rec->faults = options->faults;
-	ret = rf_events_learn(rec->decoder, &rec->faults, rec->status, err);
+	ret = rf_events_learn(rec->decoder, rec->kernel.compat, &rec->faults, rec->status, err);
 	if (ret)
 		return ret;
 	for (size_t i = 0; i < options->pids.nr; i++)

@@ -168,7 +168,7 @@ static int compare(const void *a, const void *b)
 	return 0;
 }
 
-int rf_kernel_pages_record(struct rf_writer *writer, int stream, struct rf_error *err)
+int rf_kernel_pages_record(struct rf_writer *writer, int stream, const struct rf_compat *compat, struct rf_error *err)
 {
 	struct found found = { .nr = 0, .time = rf_monotonic() };
 	struct rf_folio_reader reader;
@@ -186,6 +186,8 @@ int rf_kernel_pages_record(struct rf_writer *writer, int stream, struct rf_error
 	find_zero_page(&own, &reader, &found);
 	find_huge_zero_page(&own, &reader, &found);
 	find_specials(&own, &found);
+	for (size_t i = 0; i < compat->nr; i++)
+		add(&found, RF_KERNEL_PAGE_VDSO_COMPAT, i, compat->vdso[i]);
 	rf_own_memory_close(&own);
 	rf_folio_reader_close(&reader);
 	qsort(found.records, found.nr, sizeof(found.records[0]), compare);

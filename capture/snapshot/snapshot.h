@@ -9,6 +9,7 @@
 
 #include <sys/types.h>
 
+#include "capture/snapshot/compat.h"
 #include "capture/snapshot/page_cache.h"
 #include "traces/trace.h"
 
@@ -52,7 +53,7 @@ int rf_snapshot_append(struct rf_snapshotter *snapshotter, bool stopped, struct 
 /* One record of another kind, of what the same thread learns at this moment: it goes into the snapshots' stream. */
 int rf_snapshotter_record(struct rf_snapshotter *snapshotter, const struct rf_record *record, struct rf_error *err);
 
-/* KERNEL_PAGE records: the zero page, the huge zero page where there is one, the vdso. Constants of a boot. */
-int rf_kernel_pages_record(struct rf_writer *writer, int stream, struct rf_error *err);
+/* KERNEL_PAGE records: the zero page, the huge zero page where there is one, the vdsos. Constants of a boot. */
+int rf_kernel_pages_record(struct rf_writer *writer, int stream, const struct rf_compat *compat, struct rf_error *err);
 
 #endif

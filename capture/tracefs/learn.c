@@ -121,8 +121,44 @@ static int no_faults(const struct rf_event_status *status, enum rf_fault_source 
 			    rf_fault_sources[asked].what, why);
 }
 
-int rf_events_learn(struct rf_decoder *decoder, enum rf_fault_source *faults, struct rf_event_status *status,
-		    struct rf_error *err)
+/* ---- system calls by number ------------------------------------------------------ */
+
+static bool is_call_event(size_t i)
+{
+	return !strcmp(rf_events[i].system, "syscalls");
+}
+
+/* The kernel has no events of calls at all, but numbers: CONFIG_FTRACE_SYSCALLS is off. */
+static bool only_numbers(const struct rf_event_status *status)
+{
+	bool numbers = false;
+
+	for (size_t i = 0; i < rf_nr_events; i++) {
+		if (is_call_event(i) && status[i].state == RF_EVENT_FOUND)
+			return false;
+		numbers |= rf_events[i].kind == RF_BY_NUMBER && status[i].state == RF_EVENT_FOUND;
+	}
+	return numbers;
+}
+
+/*
+ * Every call passes the filter of these events: they are used where there is something that only they tell. compat: the
+ * machine runs 32-bit programs.
+ */
+static void choose_numbers(struct rf_decoder *decoder, bool compat, struct rf_event_status *status)
+{
+	bool needed = only_numbers(status);
+
+	for (size_t i = 0; i < rf_nr_events; i++) {
+		if (needed && is_call_event(i) && rf_decoder_by_number(decoder, i))
+			status[i].replaced = true;
+		if (!needed && !compat && rf_events[i].kind == RF_BY_NUMBER && status[i].state == RF_EVENT_FOUND)
+			status[i].state = RF_EVENT_SPARE;
+	}
+}
+
+int rf_events_learn(struct rf_decoder *decoder, bool compat, enum rf_fault_source *faults,
+		    struct rf_event_status *status, struct rf_error *err)
 {
 	enum rf_fault_source asked = *faults;
 	bool elsewhere;
@@ -134,12 +170,13 @@ int rf_events_learn(struct rf_decoder *decoder, enum rf_fault_source *faults, st
 		else
 			learn_event(decoder, i, &status[i]);
 	}
+	choose_numbers(decoder, compat, status);
 	*faults = found_faults(status, asked);
 	elsewhere = *faults == RF_FAULTS_PERF;
 	for (size_t i = 0; i < rf_nr_events; i++) {
 		if (status[i].state == RF_EVENT_FOUND || status[i].state == RF_EVENT_SPARE)
 			continue;
-		status[i].replaced = found_stand_in(status, i) || (elsewhere && rf_events[i].kind == RF_FAULT);
+		status[i].replaced |= found_stand_in(status, i) || (elsewhere && rf_events[i].kind == RF_FAULT);
 		if (!status[i].replaced && rf_events[i].need == RF_NEED_ESSENTIAL)
 			return rf_error_set(err, -EOPNOTSUPP, RF_NO_OFFSET, "%s: %s", status[i].reason,
 					    rf_events[i].without);

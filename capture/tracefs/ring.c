@@ -29,6 +29,7 @@
 struct ring {
 	int fd;
 	int stream;
+	int compat_stream;	/* -1: none yet */
 	enum rf_instance instance;
 	u64 records;
 	u64 lost;		/* reported to the writer */
@@ -87,6 +88,37 @@ static int report_lost(struct drain *drain, struct ring *ring, s64 missed)
 	return rf_writer_lost(rings->writer, ring->stream, (u64)missed, &drain->error);
 }
 
+/* Few recordings have any: the stream is made when it is needed. */
+static int compat_stream(struct drain *drain, struct ring *ring)
+{
+	struct rf_stream_info info = { .source = RF_SOURCE_COMPAT, .cpu = (u16)drain->cpu };
+
+	if (ring->compat_stream < 0)
+		ring->compat_stream = rf_writer_add_stream(drain->rings->writer, &info);
+	if (ring->compat_stream < 0)
+		rf_error_set(&drain->error, ring->compat_stream, RF_NO_OFFSET, "cannot add a stream: %s",
+			     strerror(-ring->compat_stream));
+	return ring->compat_stream;
+}
+
+/* What only 32-bit tasks say goes its own way. */
+static int append_records(struct drain *drain, struct ring *ring, size_t nr)
+{
+	int ret = 0;
+
+	for (size_t begin = 0, end; begin < nr && !ret; begin = end) {
+		const struct rf_record *records = &drain->records[begin];
+		int stream = records->compat ? compat_stream(drain, ring) : ring->stream;
+
+		if (stream < 0)
+			return stream;
+		for (end = begin + 1; end < nr && drain->records[end].compat == records->compat; end++)
+			;
+		ret = rf_writer_append(drain->rings->writer, stream, records, end - begin, &drain->error);
+	}
+	return ret;
+}
+
 static int take_page(struct drain *drain, struct ring *ring, void *page)
 {
 	struct rf_rings *rings = drain->rings;
@@ -103,7 +135,7 @@ static int take_page(struct drain *drain, struct ring *ring, void *page)
 	if (!nr)
 		return 0;
 	ring->records += nr;
-	return rf_writer_append(rings->writer, ring->stream, drain->records, nr, &drain->error);
+	return append_records(drain, ring, nr);
 }
 
 /* All whole pages. Returns how many, or a negative errno of the writer. */
@@ -165,6 +197,8 @@ static int drain_all(struct drain *drain, bool rest, int *pages)
 		ret = drain_rest(drain, ring);
 		if (!ret)
 			ret = rf_writer_flush(drain->rings->writer, ring->stream, &drain->error);
+		if (!ret && ring->compat_stream >= 0)
+			ret = rf_writer_flush(drain->rings->writer, ring->compat_stream, &drain->error);
 		if (ret)
 			return ret;
 	}
@@ -224,6 +258,7 @@ static int prepare_drain(struct rf_rings *rings, struct drain *drain, int cpu, s
 		struct ring *ring = &drain->ring[i];
 
 		ring->instance = (enum rf_instance)i;
+		ring->compat_stream = -1;
 		ring->fd = rf_session_open_ring(rings->session, ring->instance, cpu);
 		if (ring->fd == -ENOENT) {
 			ring->fd = -1;	/* a gap in the CPU numbers */

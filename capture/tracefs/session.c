@@ -236,11 +236,16 @@ static u64 filter_value(const struct rf_session *session, const char *name)
 	return 0;
 }
 
-bool rf_session_filter(const struct rf_session *session, size_t event, char *filter, size_t size)
+bool rf_session_filter(const struct rf_session *session, size_t event, char filter[RF_FILTER_MAX])
 {
 	const char *at = rf_events[event].filter;
+	const size_t size = RF_FILTER_MAX;
 	size_t used = 0;
 
+	if (rf_events[event].kind == RF_BY_NUMBER) {
+		rf_decoder_call_filter(session->decoder, filter);
+		return true;
+	}
 	while (at && *at && used + 24 < size) {
 		u64 value;
 
@@ -272,10 +277,10 @@ static void enable_event(struct rf_session *session, size_t number, struct rf_ev
 	struct tracefs_instance *instance = session->instances[event->instance];
 	const char *group = rf_event_group(event);
 	bool filtered, on;
-	char filter[256];
+	char filter[RF_FILTER_MAX];
 
 	errno = 0;
-	filtered = rf_session_filter(session, number, filter, sizeof(filter));
+	filtered = rf_session_filter(session, number, filter);
 	if (filtered ? tracefs_event_file_write(instance, group, event->name, "filter", filter) < 0 :
 		       event->probe && event->filter) {
 		/* Without its filter a probe would show us what is none of our business. */

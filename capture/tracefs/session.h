@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "capture/tracefs/learn.h"
 #include "capture/follow/tasks.h"
+#include "traces/events/calls.h"
 
 /* tracefs is there and may be used; err says what to do if not. */
 int rf_tracefs_check(struct rf_error *err);
@@ -46,7 +47,8 @@ int rf_session_open_ring(const struct rf_session *session, enum rf_instance inst
 /* Events of this ring lost so far, for whatever reason, by the kernel's own count. */
 u64 rf_session_lost(const struct rf_session *session, enum rf_instance instance, int cpu);
 u32 rf_session_page_size(const struct rf_session *session);	/* of the rings */
-/* The filter of an event as written to the kernel, in a buffer of at least 256; false: none. */
-bool rf_session_filter(const struct rf_session *session, size_t event, char *filter, size_t size);
+#define RF_FILTER_MAX RF_CALL_FILTER_MAX
+/* The filter of an event as written to the kernel; false: none. */
+bool rf_session_filter(const struct rf_session *session, size_t event, char filter[RF_FILTER_MAX]);
 
 #endif

@@ -46,6 +46,8 @@ EVENTS = [
     Event("syscalls", "sys_enter_mmap", 60,
           ["int __syscall_nr", "u64 addr", "u64 len", "u64 prot", "u64 flags", "u64 fd", "u64 off"]),
     Event("syscalls", "sys_exit_mmap", 61, ["int __syscall_nr", "long ret"]),
+    Event("raw_syscalls", "sys_enter", 90, ["long id", "u64 args[6]"]),
+    Event("raw_syscalls", "sys_exit", 91, ["long id", "long ret"]),
     Event("syscalls", "sys_enter_munmap", 62, ["int __syscall_nr", "u64 addr", "u64 len"]),
     Event("syscalls", "sys_exit_munmap", 63, ["int __syscall_nr", "long ret"]),
     Event("syscalls", "sys_enter_clone", 64, ["int __syscall_nr", "u64 clone_flags"]),
@@ -245,6 +247,64 @@ class Import(unittest.TestCase):
             ],
         })
         self.assertEqual(self.header["faults"], "tracepoint")
+
+    # ---- calls by number ----
+
+    def programs(self, by_number):
+        """A shell (5) starts a 32-bit program (6), which forks (7), and a 64-bit one (8)."""
+        dat = TraceDat(EVENTS, machine="x86_64", release="6.18.0")
+        dat.add(0, 1, "page_fault_user", 5, address=0x7f0000001234, error_code=7)
+        dat.add(0, 2, "sys_enter_munmap", 5, __syscall_nr=11, addr=0x7f0000000000, len=0x1000)
+        for time, tid in ((10, 6), (20, 8)):
+            dat.add(0, time, "task_newtask", 5, pid=tid, clone_flags=CLONE_VM | CLONE_VFORK)
+            dat.add(0, time + 1, "sched_process_exec", tid, pid=tid, old_pid=tid)
+        dat.add(0, 30, "page_fault_user", 6, address=0xf7f01000, error_code=0x14)
+        dat.add(0, 31, "page_fault_user", 8, address=0x401000, error_code=0x14)
+        dat.add(0, 32, "page_fault_user", 8, address=0x7ffc00001000, error_code=0x6)
+        if by_number:
+            dat.add(0, 40, "sys_enter", 6, id=91, args=[0xf7000000, 0x2000, 0, 0, 0, 0])
+            dat.add(0, 41, "sys_exit", 6, id=91, ret=0)
+            dat.add(0, 42, "sys_enter", 8, id=91, args=[3, 0o644, 0, 0, 0, 0])      # its fchmod()
+            dat.add(0, 43, "sys_exit", 8, id=91, ret=0)
+            dat.add(0, 44, "sys_enter", 8, id=150, args=[0x10000, 0x1000, 0, 0, 0, 0])      # munlock(), mlock() of i386
+        dat.add(0, 50, "task_newtask", 6, pid=7, clone_flags=SIGCHLD)
+        if by_number:
+            dat.add(0, 51, "sys_enter", 7, id=45, args=[0x56560000, 0, 0, 0, 0, 0])
+        return dat
+
+    def test_calls_of_32_bit_programs(self):
+        streams = self.lines(self.programs(True).version_7())
+        self.assertEqual(streams["source=compat cpu=0"], ["tid=6 munmap addr=0xf7000000 len=0x2000",
+                                                          "tid=6 sys_ret call=17 ret=0", "tid=7 brk addr=0x56560000"])
+        calls = [line for line in streams["source=task cpu=0"] if " mu" in line or "abi" in line or "fchmod" in line]
+        self.assertEqual(calls, ["tid=5 munmap addr=0x7f0000000000 len=0x1000", "tid=6 abi abi=1 exec=0",
+                                 "tid=8 munlock addr=0x10000 len=0x1000"])
+        self.assertTrue(self.header["compat_calls"])
+        self.assertEqual(self.header["calls"], "raw_syscalls")
+
+    def test_unknown_calls_of_32_bit_programs(self):
+        self.assertIn("32-bit programs: 1: their system calls were not recorded",
+                      self.run_import(self.programs(False).version_7()))
+        streams = self.lines(self.programs(False).version_7())
+        self.assertIn("tid=6 abi abi=1 exec=0", streams["source=task cpu=0"])
+        self.assertFalse(self.header["compat_calls"])
+
+    def test_calls_by_number_only(self):
+        """A kernel without events of calls, or a recording without them."""
+        for machine, munmap, mmap in (("x86_64", 11, 9), ("aarch64", 215, 222), ("riscv64", 215, 222)):
+            dat = TraceDat(EVENTS, machine=machine)
+            dat.add(0, 1, "page_fault_user", 5, address=0x7f0000001234, error_code=7)
+            dat.add(0, 2, "sys_enter", 5, id=mmap, args=[0, 0x3000, 3, 0x22, 0xffffffff, 0])
+            dat.add(0, 3, "sys_exit", 5, id=mmap, ret=0x7f0000000000)
+            dat.add(0, 4, "sys_enter", 5, id=munmap, args=[0x7f0000000000, 0x1000, 0, 0, 0, 0])
+            dat.add(0, 5, "sys_exit", 5, id=munmap, ret=-22)
+            self.assertEqual(self.lines(dat.version_7())["source=task cpu=0"][1:], [
+                "tid=5 mmap addr=0x0 len=0x3000 prot=0x3 flags=0x22 fd=-1 offset=0x0",
+                f"tid=5 sys_ret call=16 ret={0x7f0000000000}",
+                "tid=5 munmap addr=0x7f0000000000 len=0x1000",
+                "tid=5 sys_ret call=17 ret=-22",
+            ])
+            self.assertEqual(self.header["calls"], "raw_syscalls")
 
     def test_arm64_entries(self):
         for page_size, shift in ((4096, 12), (16384, 14), (65536, 16)):

@@ -27,7 +27,8 @@ HEADER_EVENT = (
 
 
 class Event:
-    """The format of an event. fields: "type name" each; integers by their C type, "char name[]" a text at the end."""
+    """The format of an event. fields: "type name" each; integers by their C type, "char name[]" a text at the end,
+    "u64 name[6]" six of them."""
 
     SIZES = {"unsigned long": (8, 0), "long": (8, 1), "unsigned int": (4, 0), "int": (4, 1), "pid_t": (4, 1),
              "u64": (8, 0), "s64": (8, 1), "u32": (4, 0), "bool": (1, 0), "dev_t": (4, 0), "ino_t": (8, 0)}
@@ -43,6 +44,9 @@ class Event:
                 continue
             size, signed = self.SIZES[kind]
             offset = (offset + size - 1) // size * size
+            if word.endswith("[6]"):
+                size *= 6
+                word = word[:-3]
             self.fields.append((word, field, offset, size, signed))
             offset += size
         self.size = offset
@@ -65,6 +69,8 @@ class Event:
             value = values.pop(name, 0 if size else "")
             if not size:
                 data += value.encode() + b"\0"
+            elif isinstance(value, list):
+                struct.pack_into(f"<{len(value)}Q", data, offset, *(word & (1 << 64) - 1 for word in value))
             else:
                 data[offset:offset + size] = (value & (1 << 8 * size) - 1).to_bytes(size, "little")
         assert not values, f"{self.name} has no {list(values)}"

@@ -20,18 +20,22 @@ FAULT_AROUND_PAGES = 16     # 64K, the kernel's default
 SMALL_SHARE, FEW = 0.001, 4
 # Rows of the x86 machine that the kernel's own tlb:tlb_flush events can check.
 FLUSH_ROWS = {'cow': 'cow', 'zap_munmap': 'munmap', 'mprotect': 'mprotect', 'zap_brk': 'brk'}
+# Rows of operations that system calls are, which a program does as often each time it runs.
+CALL_ROWS = ('zap_munmap', 'zap_brk', 'zap_dontneed', 'mprotect', 'mremap', 'fork', 'zap_exec')
 # What an madvise() may do, and the flushes of its reclaim.
 ADVICE_ROWS = ('zap_dontneed', 'madv_free', 'madv_cold', 'madv_pageout', 'unmap_file', 'unmap_swap', 'reclaim_flush')
 
 
 class Workload:
     """A command to record. exact: every PTE must be right (but see check_entries()); else all but SMALL_SHARE of them.
-    swaps: some must be in swap at exit. flushes: check FLUSH_ROWS; advice_flushes: and those of madvise()."""
+    swaps: some must be in swap at exit. flushes: check FLUSH_ROWS; advice_flushes: and those of madvise(). by_number:
+    recorded on a kernel without events of system calls, as far as the recorder can see, with the same outcome."""
 
     exact = True
     swaps = False
     flushes = False
     advice_flushes = False
+    by_number = False
 
     def __init__(self, programs, directory):
         self.programs = programs
@@ -57,6 +61,35 @@ class Workload:
 class Vmops(Workload):
     def command(self):
         return [self.binary('vmops')]
+
+
+class ByNumber(Vmops):
+    by_number = True
+
+
+class Compat(Workload):
+    """A 32-bit program."""
+
+    COMPILERS = {'x86_64': ['gcc', '-m32'], 'aarch64': ['arm-linux-gnueabihf-gcc']}
+
+    def prepare(self):
+        compiler = self.COMPILERS.get(platform.machine())
+        if not compiler:
+            machine.skip(f'no 32-bit programs on {platform.machine()}')
+        machine.need_program(compiler[0])
+        # Where gcc-multilib would have put a link, which is in the way of compilers for other machines.
+        multiarch = self.programs.run('gcc', '-print-multiarch').stdout.strip()
+        built = self.programs.run(*compiler, '-O1', '-pthread', '-idirafter', f'/usr/include/{multiarch}',
+                                  self.script('compat.c'), '-o', self.path('compat'), expect=None)
+        if built.returncode:
+            machine.skip(f'{" ".join(compiler)} cannot build: no 32-bit C library or compiler support')
+        try:
+            self.programs.run(self.path('compat'))
+        except OSError as reason:
+            machine.skip(f'this kernel runs no 32-bit programs: {reason.strerror}')
+
+    def command(self):
+        return [self.path('compat')]
 
 
 class Gcc(Workload):
@@ -229,7 +262,8 @@ class HugeTmpfs(Tmpfs):
     huge = 'always'
 
 
-WORKLOADS = {'vmops': Vmops, 'vmas': Vmas, 'locked': Locked, 'gcc': Gcc, 'python': Python, 'mtmalloc': Mtmalloc,
+WORKLOADS = {'by_number': ByNumber, 'compat': Compat,
+             'vmops': Vmops, 'vmas': Vmas, 'locked': Locked, 'gcc': Gcc, 'python': Python, 'mtmalloc': Mtmalloc,
              'redis': Redis, 'sort': Sort, 'fresh': Fresh, 'reread': Reread, 'press': Press,
              'split_zeroes': SplitZeroes, 'fault_race': FaultRace, 'collapse_holes': CollapseHoles,
              'pageout_file': PageoutFile, 'pageout_kinds': PageoutKinds, 'tmpfs': Tmpfs, 'huge_tmpfs': HugeTmpfs}
@@ -307,10 +341,29 @@ def against_own_snapshots(workload, problems):
         check_flushes(report, workload, problems)
     check_facts(report, problems)
     check_schema(programs, report)
+    if workload.by_number:
+        against_events(workload, report, problems)
     replay(programs, trace, second)
     with open(first, 'rb') as one, open(second, 'rb') as two:
         if one.read() != two.read():
             problems.append('two replays of one trace differ')
+
+
+def against_events(workload, report, problems):
+    """What was recorded by number makes the same calls as a recording of the calls' own events."""
+    programs, trace = workload.programs, workload.path('events.mmt.zst')
+    header = json.loads(programs.run(programs.refold, 'info', '-j', workload.path('plain.mmt.zst')).stdout)['header']
+    if header['calls'] != 'raw_syscalls':
+        problems.append(f'calls are from {header["calls"]}')
+    programs.capture = programs.recorder
+    programs.record(trace, *workload.command())
+    operations = [one['policies'][0]['operations'] for one in
+                  (report, replay(programs, trace, workload.path('events.json')))]
+    for row in CALL_ROWS:
+        counts = [one.get(row, {}).get('operations', 0) for one in operations]
+        print(f'{row}: {counts[0]} by number, {counts[1]} by events')
+        if counts[0] != counts[1]:
+            problems.append(f'{row}: {counts[0]} operations by number, {counts[1]} by events')
 
 
 def check_flushes(report, workload, problems):
@@ -356,6 +409,8 @@ def main():
     problems = []
     with machine.work_directory(name) as directory, machine.large_folios():
         workload = WORKLOADS[name](programs, directory)
+        if workload.by_number:
+            programs.capture = programs.recorder_by_number
         with workload.cleanup:
             workload.prepare()
             # Once unrecorded, so that files are in the page cache; and written back, so that none of their pages is

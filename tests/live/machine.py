@@ -202,7 +202,8 @@ class Programs:
     """The programs under test, where meson built them."""
 
     def __init__(self, build_root, source_root):
-        self.capture = os.path.join(build_root, 'capture', 'refold-capture')
+        self.recorder = self.capture = os.path.join(build_root, 'capture', 'refold-capture')
+        self.recorder_by_number = os.path.join(build_root, 'tests', 'live', 'refold-capture-by-number')
         self.refold = os.path.join(build_root, 'replay', 'refold')
         self.truth = os.path.join(build_root, 'tests', 'live', 'truth')
         self.workloads = os.path.join(build_root, 'tests', 'live')

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "traces/events/calls.h"
+#include "traces/events/entries.h"
 #include "traces/events/print_fmt.h"
 
 #define MAX_EVENT_IDS 65536
@@ -47,6 +49,7 @@ struct rf_decoder {
 	u64 gfp[NR_GFP];
 	u16 type_offset, pid_offset;
 	struct layout *layouts;		/* one per rf_events[] */
+	bool *by_number;		/* one per rf_events[]: raw_syscalls stand in for it */
 	u8 by_id[MAX_EVENT_IDS];	/* event id -> index + 1 */
 };
 
@@ -58,8 +61,9 @@ struct rf_decoder *rf_decoder_create(const struct rf_kernel *kernel, struct rf_e
 		decoder->kernel = kernel;
 		decoder->tep = tep_alloc();
 		decoder->layouts = calloc(rf_nr_events, sizeof(*decoder->layouts));
+		decoder->by_number = calloc(rf_nr_events, sizeof(*decoder->by_number));
 	}
-	if (!decoder || !decoder->tep || !decoder->layouts ||
+	if (!decoder || !decoder->tep || !decoder->layouts || !decoder->by_number ||
 	    getrandom(&decoder->pointer_key, sizeof(decoder->pointer_key), 0) != sizeof(decoder->pointer_key)) {
 		rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 		rf_decoder_destroy(decoder);
@@ -77,6 +81,7 @@ void rf_decoder_destroy(struct rf_decoder *decoder)
 		return;
 	tep_free(decoder->tep);
 	free(decoder->layouts);
+	free(decoder->by_number);
 	free(decoder);
 }
 
@@ -167,7 +172,7 @@ static int learn_field(struct rf_decoder *decoder, struct tep_event *event, cons
 		load->rule = RF_RULE_VALUE;
 		return 0;
 	}
-	if (!field || field->size < 1 || field->size > 8)
+	if (!field || field->size < 1 || (field->size > 8 && wanted->rule != RF_RULE_CALL_ARGUMENTS))
 		return not_there(wanted->source, err);
 	load->offset = (u16)field->offset;
 	load->size = (u8)field->size;
@@ -212,6 +217,30 @@ int rf_decoder_learn(struct rf_decoder *decoder, size_t number, const char *form
 	decoder->layouts[number] = layout;
 	decoder->by_id[known->id] = (u8)(number + 1);
 	return 0;
+}
+
+bool rf_decoder_by_number(struct rf_decoder *decoder, size_t event)
+{
+	const char *name = rf_events[event].name;
+	enum rf_numbering numbering;
+
+	name += !strncmp(name, "sys_enter_", 10) ? 10 : strlen("sys_exit_");
+	decoder->by_number[event] = rf_calls_native(decoder->kernel->isa, &numbering) &&
+				    rf_call_number(numbering, name);
+	return decoder->by_number[event];
+}
+
+bool rf_decoder_has_calls_by_number(const struct rf_decoder *decoder)
+{
+	for (size_t i = 0; i < rf_nr_events; i++)
+		if (decoder->by_number[i])
+			return true;
+	return false;
+}
+
+void rf_decoder_call_filter(const struct rf_decoder *decoder, char *filter)
+{
+	rf_calls_filter(decoder->kernel->isa, rf_decoder_has_calls_by_number(decoder), filter);
 }
 
 bool rf_decoder_knows(const struct rf_decoder *decoder, size_t event)
@@ -289,70 +318,6 @@ static u64 gfp_flags(const struct rf_decoder *decoder, u64 gfp)
 		if (gfp & decoder->gfp[i])
 			flags |= BIT_ULL(i);
 	return flags;
-}
-
-/* __swp_offset() of the architecture; above the pfn lie SWP_MIG_YOUNG and SWP_MIG_DIRTY. */
-static u64 migration_pfn(const struct rf_kernel *kernel, u64 entry)
-{
-	u64 offset;
-
-	switch (kernel->isa) {
-	case RF_ISA_X86:
-		offset = ~entry << 5 >> 14;	/* kept inverted against L1TF */
-		break;
-	default:
-		offset = entry >> 12;		/* arm64 and riscv */
-	}
-	return offset & (BIT_ULL(kernel->swap_pfn_bits) - 1);
-}
-
-/*
- * arm64: with memory beyond 48 bits, bits 48 and up lie elsewhere in an entry. Pages of 64K: 48 to 51 in bits 12 to 15.
- * Smaller ones (LPA2): 48 and 49 in place, 50 and 51 in bits 8 and 9, which are shareability otherwise.
- */
-static u64 arm64_pfn(const struct rf_kernel *kernel, u64 entry)
-{
-	u64 low = entry & (BIT_ULL(48) - BIT_ULL(kernel->page_shift)), high = 0;
-
-	if (kernel->physical_bits > 48 && kernel->page_shift == 16)
-		high = (entry >> 12 & 0xf) << 48;
-	else if (kernel->physical_bits > 48)
-		high = (entry >> 48 & 0x3) << 48 | (entry >> 8 & 0x3) << 50;
-	return (low | high) >> kernel->page_shift;
-}
-
-static u64 present_pfn(const struct rf_kernel *kernel, u64 entry)
-{
-	u64 mask = BIT_ULL(kernel->physical_bits) - 1;
-
-	switch (kernel->isa) {
-	case RF_ISA_X86:
-		/* PROT_NONE entries are kept inverted against L1TF. */
-		if (!(entry & 1))
-			entry = ~entry;
-		return (entry & mask) >> 12;
-	case RF_ISA_RISCV:
-		return entry << 10 >> 20;
-	default:
-		return arm64_pfn(kernel, entry);
-	}
-}
-
-static u64 present_flags(const struct rf_kernel *kernel, u64 entry)
-{
-	bool write;
-
-	switch (kernel->isa) {
-	case RF_ISA_X86:
-		write = entry & BIT_ULL(1);
-		break;
-	case RF_ISA_RISCV:
-		write = entry & BIT_ULL(2);
-		break;
-	default:
-		write = entry & BIT_ULL(51);	/* PTE_WRITE, the DBM bit */
-	}
-	return write ? RF_PTE_WRITE : 0;
 }
 
 /* The same address always gives the same number within a recording, and nothing else about it. */
@@ -434,11 +399,11 @@ static u64 apply(const struct rf_decoder *decoder, const u8 *data, u32 size, con
 	case RF_RULE_GUP:
 		return RF_GUP_FAST | (raw & 1 ? RF_GUP_WRITE : 0);	/* FOLL_WRITE */
 	case RF_RULE_MIGRATION_PFN:
-		return migration_pfn(kernel, raw);
+		return rf_entry_migration_pfn(kernel, raw);
 	case RF_RULE_PTE_PFN:
-		return present_pfn(kernel, raw);
+		return rf_entry_pfn(kernel, raw);
 	case RF_RULE_PTE_FLAGS:
-		return present_flags(kernel, raw);
+		return rf_entry_flags(kernel, raw);
 	case RF_RULE_POINTER:
 		return hide_pointer(decoder, raw);
 	default:
@@ -465,6 +430,55 @@ static size_t decode_rest(const struct layout *layout, const u8 *data, u32 size,
 	return nr;
 }
 
+struct raw_call {
+	bool returns;
+	u64 number, result, arguments[6];
+};
+
+static bool take_call(const struct raw_call *raw, enum rf_numbering numbering, struct rf_record *record, size_t *row)
+{
+	return raw->returns ? rf_call_return(numbering, raw->number, raw->result, record, row) :
+			      rf_call_entry(numbering, raw->number, raw->arguments, record, row);
+}
+
+/* Registers of an i386 task have 32 bits. Most calls of others show by this that they are none of its. */
+static bool may_be_compat(const struct raw_call *raw, enum rf_numbering numbering)
+{
+	u64 all = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(raw->arguments); i++)
+		all |= raw->arguments[i];
+	return numbering != RF_NUMBERS_I386 || all <= UINT32_MAX;
+}
+
+/*
+ * A call by number, and what it would be if a 32-bit task made it: which of the two it is, only the task tells, which
+ * the event does not.
+ */
+static size_t decode_call(const struct rf_decoder *decoder, const struct layout *layout, const u8 *data, u32 size,
+			  struct rf_record *records, size_t max)
+{
+	const struct load *value = &layout->loads[1];
+	const struct rf_kernel *kernel = decoder->kernel;
+	struct raw_call raw = { .returns = value->rule == RF_RULE_CALL_RESULT };
+	enum rf_numbering numbering;
+	size_t nr = 0, row;
+
+	raw.number = load_raw(data, &layout->loads[0]);
+	if (raw.returns)
+		raw.result = load_raw(data, value);
+	else if (size >= value->offset + sizeof(raw.arguments))
+		memcpy(raw.arguments, data + value->offset, sizeof(raw.arguments));
+	records[1] = records[0];
+	if (rf_calls_native(kernel->isa, &numbering) && take_call(&raw, numbering, &records[nr], &row) &&
+	    decoder->by_number[row])
+		nr++;
+	if (nr < max && kernel->compat && rf_calls_compat(kernel->isa, raw.number, &numbering) &&
+	    may_be_compat(&raw, numbering) && take_call(&raw, numbering, &records[nr], &row))
+		records[nr++].compat = true;
+	return nr;
+}
+
 size_t rf_decode(const struct rf_decoder *decoder, const void *data, u32 size, u64 time, struct rf_record *records,
 		 size_t max)
 {
@@ -486,6 +500,8 @@ size_t rf_decode(const struct rf_decoder *decoder, const void *data, u32 size, u
 	records->time = time;
 	records->tid = pid;
 	records->kind = layout->kind;
+	if (layout->kind == RF_BY_NUMBER)
+		return max < 2 ? 0 : decode_call(decoder, layout, bytes, size, records, max);
 	for (int i = 0; i < layout->nr; i++)
 		records->f[i] = apply(decoder, bytes, size, &layout->loads[i]);
 	return layout->kind == RF_MARKER ? decode_rest(layout, bytes, size, records, max) : 1;

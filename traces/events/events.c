@@ -171,6 +171,19 @@ const struct rf_event rf_events[] = {
 	  "shared futexes pin, and thereby copy, the page behind the word",
 	  "such copies are counted as page pins of unknown address", NULL },
 
+	/*
+	 * By number: the calls of 32-bit tasks, for which the kernel skips the events above
+	 * (arch_trace_is_compat_syscall()), and all of them where it has none at all (CONFIG_FTRACE_SYSCALLS).
+	 */
+	{ "raw_syscalls", "sys_enter", RF_BY_NUMBER, TASK, EXTRA, "$CALLS",
+	  { RULE("id", CALL_NUMBER), RULE("args", CALL_ARGUMENTS) },
+	  "arguments of calls that have no event of their own: those of 32-bit programs",
+	  "VMA changes by 32-bit programs are missed", NULL },
+	{ "raw_syscalls", "sys_exit", RF_BY_NUMBER, TASK, EXTRA, "$CALLS",
+	  { RULE("id", CALL_NUMBER), RULE("ret", CALL_RESULT) },
+	  "results of those calls",
+	  "whether calls of 32-bit programs did anything is unknown", NULL },
+
 	/* Tasks. */
 	{ "syscalls", "sys_enter_clone", RF_SYS_CLONE, TASK, WANTED, NULL, { LOAD("clone_flags") },
 	  "where a fork begins", "fork points are inferred", NULL },

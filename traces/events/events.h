@@ -58,6 +58,9 @@ enum rf_rule {
 	RF_RULE_PTE_PFN,	/* present entry -> pfn */
 	RF_RULE_PTE_FLAGS,	/* present entry -> RF_PTE_WRITE */
 	RF_RULE_POINTER,	/* kernel address -> a number that only tells objects apart */
+	RF_RULE_CALL_NUMBER,	/* of raw_syscalls: the call's number, all of its arguments, its result */
+	RF_RULE_CALL_ARGUMENTS,
+	RF_RULE_CALL_RESULT,
 	RF_RULE_TEXT,		/* eight characters; value: which eight. "a/b": as many of a as b says */
 };
 
@@ -71,14 +74,18 @@ struct rf_event_field {
 	s64 value;
 };
 
+/* Instead of a kind: it follows from the number of the call, see calls.h. */
+#define RF_BY_NUMBER		0xff
+
 struct rf_event {
 	const char *system, *name;
-	u8 kind;		/* enum rf_record_kind */
+	u8 kind;		/* enum rf_record_kind, or RF_BY_NUMBER */
 	u8 instance;		/* enum rf_instance */
 	u8 need;		/* enum rf_need */
 	/*
 	 * Kernel-side filter. $MOVABLE is the gfp bit of that name, $OUTPUT_DEV and $OUTPUT_INO are the file being
-	 * written, whose own page cache is no part of the recorded world, $MARKER_DEV and $MARKER_INO are trace_marker.
+	 * written, whose own page cache is no part of the recorded world, $MARKER_DEV and $MARKER_INO are trace_marker,
+	 * $CALLS are the numbers of the calls that are wanted.
 	 */
 	const char *filter;
 	struct rf_event_field fields[RF_RECORD_FIELDS];

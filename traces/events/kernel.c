@@ -28,6 +28,7 @@ void rf_kernel_describe(struct rf_kernel *kernel, const char *release, const cha
 		kernel->isa = RF_ISA_RISCV;
 		kernel->physical_bits = 56;
 	}
+	kernel->compat = kernel->isa == RF_ISA_X86 || kernel->isa == RF_ISA_ARM64;
 	if (kernel->physical_bits)
 		kernel->swap_pfn_bits = kernel->physical_bits - kernel->page_shift;
 }

@@ -15,6 +15,7 @@ struct rf_kernel {
 	u32 page_shift;
 	u32 swap_pfn_bits;	/* SWP_PFN_BITS: pfn bits in a migration entry */
 	u32 physical_bits;	/* address bits of a present entry; above are flags */
+	bool compat;		/* it may run 32-bit programs, whose calls we can tell */
 };
 
 /* A kernel that may run elsewhere: what its name, uname -m and page size tell. */

@@ -94,9 +94,38 @@ static bool told_by(const struct importing *importing, bool stand_ins, size_t nu
 	return false;
 }
 
+static u64 numbers_told(const struct importing *importing)
+{
+	u64 count = 0;
+
+	for (size_t i = 0; i < rf_nr_events; i++)
+		if (rf_events[i].kind == RF_BY_NUMBER)
+			count += count_of(importing, importing->rows[i].format);
+	return count;
+}
+
+/* A call whose own events never happened, entry and return: if it was made, raw_syscalls have it. */
+static bool is_told_by_number(const struct importing *importing, size_t number)
+{
+	const char *name = strchr(rf_events[number].name + strlen("sys_e"), '_');
+
+	if (strcmp(rf_events[number].system, "syscalls") || !numbers_told(importing))
+		return false;
+	for (size_t i = 0; i < rf_nr_events; i++)
+		if (!strcmp(rf_events[i].system, "syscalls") && count_of(importing, importing->rows[i].format) &&
+		    !strcmp(strchr(rf_events[i].name + strlen("sys_e"), '_'), name))
+			return false;
+	return rf_decoder_by_number(importing->decoder, number);
+}
+
 static bool is_spare(const struct importing *importing, size_t i)
 {
 	const struct rf_event *event = &rf_events[i];
+
+	if (event->kind == RF_BY_NUMBER)
+		return !count_of(importing, importing->rows[i].format);
+	if (is_told_by_number(importing, i))
+		return true;
 
 	if (event->kind == RF_FAULT && importing->options->fault_event)
 		return !is_fault_probe(i);

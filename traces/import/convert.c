@@ -10,6 +10,7 @@
 #include "traces/import/importing.h"
 
 #define DROP (-1)
+#define COMPAT RF_INSTANCES
 
 /* The table's filters, applied to what they would have let through. */
 static int instance_of(const struct importing *importing, const struct rf_record *record)
@@ -44,8 +45,8 @@ static int instance_of(const struct importing *importing, const struct rf_record
 
 static int stream_of(struct importing *importing, int instance, u32 cpu, struct rf_error *err)
 {
-	struct rf_stream_info info = { .source = instance == RF_INSTANCE_TASK ? RF_SOURCE_TASK : RF_SOURCE_SYSTEM,
-				       .cpu = (u16)cpu };
+	static const enum rf_source sources[] = { RF_SOURCE_TASK, RF_SOURCE_SYSTEM, RF_SOURCE_COMPAT };
+	struct rf_stream_info info = { .source = sources[instance], .cpu = (u16)cpu };
 	int *stream = &importing->streams[instance][cpu];
 
 	if (*stream < 0)
@@ -53,6 +54,36 @@ static int stream_of(struct importing *importing, int instance, u32 cpu, struct 
 	if (*stream < 0)
 		rf_error_set(err, *stream, RF_NO_OFFSET, "cannot add a stream: %s", strerror(-*stream));
 	return *stream;
+}
+
+/* Of a call by number, what it is to the task that made it; false: nothing. */
+static bool choose_call(const struct importing *importing, struct rf_record *records, size_t nr)
+{
+	bool compat = import_is_compat(importing, records[0].tid);
+
+	for (size_t i = 0; i < nr; i++) {
+		if (records[i].compat != compat)
+			continue;
+		records[0] = records[i];
+		return true;
+	}
+	return false;
+}
+
+/* What a live recording has from other sources: the name of a program, and that it is a 32-bit one. */
+static size_t add_program(struct importing *importing, const void *data, u32 size, struct rf_record *records)
+{
+	size_t nr = 1;
+
+	if (import_exec_name(importing, data, size, &records[nr]))
+		nr++;
+	if (import_is_compat(importing, records[0].tid))
+		records[nr++] = (struct rf_record){ .kind = RF_ABI, .f = { import_compat_abi(importing) } };
+	for (size_t i = 1; i < nr; i++) {
+		records[i].time = records[0].time;
+		records[i].tid = records[0].tid;
+	}
+	return nr;
 }
 
 int import_event(struct importing *importing, u32 cpu, u64 time, const void *data, u32 size, struct rf_error *err)
@@ -63,19 +94,21 @@ int import_event(struct importing *importing, u32 cpu, u64 time, const void *dat
 
 	if (!nr || cpu >= importing->nr_cpus)
 		return 0;
+	import_run_program(importing, &records[0]);
+	if (import_by_number(importing, data)) {
+		if (!choose_call(importing, records, nr))
+			return 0;
+		nr = 1;
+	}
 	import_family(importing, &records[0]);
-	instance = instance_of(importing, &records[0]);
+	instance = records[0].compat ? COMPAT : instance_of(importing, &records[0]);
 	if (instance == DROP)
 		return 0;
 	stream = stream_of(importing, instance, cpu, err);
 	if (stream < 0)
 		return stream;
-	/* The side band of a live recording tells what a program is called. */
-	if (records[0].kind == RF_EXEC && import_exec_name(importing, data, size, &records[1])) {
-		records[1].time = time;
-		records[1].tid = records[0].tid;
-		nr = 2;
-	}
+	if (records[0].kind == RF_EXEC)
+		nr = add_program(importing, data, size, records);
 	importing->result->records += nr;
 	return rf_writer_append(importing->writer, stream, records, nr, err);
 }

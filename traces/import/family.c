@@ -23,7 +23,8 @@ struct import_member *import_member(struct importing *importing, u32 tid)
 	if (!tid || array_grow(importing->members, importing->members_room, importing->nr_members + 1) ||
 	    import_tids_add(&importing->tids, tid, (u32)importing->nr_members + 1))
 		return NULL;
-	importing->members[importing->nr_members] = (struct import_member){ .tid = tid };
+	importing->members[importing->nr_members] =
+		(struct import_member){ .tid = tid, .program = 2 * (u32)importing->nr_members };
 	return &importing->members[importing->nr_members++];
 }
 
@@ -132,4 +133,5 @@ void import_family_free(struct importing *importing)
 {
 	import_tids_free(&importing->tids);
 	free(importing->members);
+	free(importing->programs);
 }

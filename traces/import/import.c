@@ -105,10 +105,13 @@ static int count_event(struct pass *pass, const struct tep_record *record)
 
 static int meet_event(struct pass *pass, const struct tep_record *record)
 {
+	struct importing *importing = pass->importing;
 	struct rf_record records[RF_DECODE_MAX];
 
-	if (rf_decode(pass->importing->decoder, record->data, (u32)record->size, record->ts, records, RF_DECODE_MAX))
-		import_meet(pass->importing, &records[0]);
+	if (rf_decode(importing->decoder, record->data, (u32)record->size, record->ts, records, RF_DECODE_MAX)) {
+		import_learn_program(importing, &records[0], import_by_number(importing, record->data));
+		import_meet(importing, &records[0]);
+	}
 	return 0;
 }
 
@@ -166,7 +169,7 @@ static int create_output(struct importing *importing, struct rf_error *err)
 {
 	char *header;
 
-	for (int i = 0; i < RF_INSTANCES; i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(importing->streams); i++) {
 		importing->streams[i] = malloc(importing->nr_cpus * sizeof(int));
 		if (!importing->streams[i])
 			return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
@@ -216,7 +219,10 @@ static int meet_events(struct importing *importing, struct rf_error *err)
 static int convert_events(struct importing *importing, struct rf_error *err)
 {
 	struct pass pass = { .importing = importing, .err = err, .event = convert_event };
-	int ret = import_running(importing, err), closed;
+	int ret, closed;
+
+	import_programs_again(importing);
+	ret = import_running(importing, err);
 
 	if (!ret)
 		ret = run_pass(&pass);
@@ -250,7 +256,7 @@ static void free_importing(struct importing *importing)
 {
 	rf_decoder_destroy(importing->decoder);
 	rf_dat_free(&importing->dat);
-	for (int i = 0; i < RF_INSTANCES; i++)
+	for (size_t i = 0; i < ARRAY_SIZE(importing->streams); i++)
 		free(importing->streams[i]);
 	import_family_free(importing);
 	free(importing->processes);

@@ -22,6 +22,12 @@ struct import_row {
 	char reason[160];	/* why it is neither used nor spare */
 };
 
+/* What a program's own events tell of whether it is a 32-bit one. */
+struct import_program {
+	bool native_calls;	/* calls with events of their own, which only the kernel's own ABI has */
+	bool low, high;		/* page faults below 4 GiB, above */
+};
+
 /* What the records so far tell about a thread, and the child it is making. */
 struct import_member {
 	u32 tid;
@@ -30,6 +36,8 @@ struct import_member {
 	bool allocated;		/* since his last fault, a page of this order */
 	u8 order;
 	u32 process;		/* who ran before: index + 1 */
+	struct import_program first;	/* what it ran when it was met first */
+	u32 program;		/* what it runs: see programs.c */
 	bool calling;		/* inside clone() or the like */
 	bool copied;		/* an address space was filled */
 	u64 flags;
@@ -59,12 +67,14 @@ struct importing {
 	u64 *counts;				/* events in the file by id */
 	u32 nr_cpus;
 	struct rf_writer *writer;
-	int *streams[RF_INSTANCES];		/* by CPU; -1: none yet */
+	int *streams[RF_INSTANCES + 1];		/* by CPU; -1: none yet; the last: RF_SOURCE_COMPAT */
 	struct import_member *members;		/* as they were met */
 	size_t nr_members, members_room;
 	struct import_tids tids;
 	struct import_process *processes;
 	size_t nr_processes, processes_room;
+	struct import_program *programs;	/* one for each exec, in order */
+	size_t nr_programs, programs_room, execs;
 	u64 first_time;
 	u32 exec_pid, exec_old_pid, exec_filename;	/* where sched_process_exec has these, 0: nowhere */
 	u16 exec_id;
@@ -91,6 +101,19 @@ void import_family_free(struct importing *importing);
 bool import_exec_name(const struct importing *importing, const void *data, u32 size, struct rf_record *record);
 /* What is known of a thread; NULL: none, or out of memory. Valid until the next call. */
 struct import_member *import_member(struct importing *importing, u32 tid);
+
+/*
+ * programs.c: which programs are 32-bit ones, whose calls have numbers of their own. The second pass learns it, and the
+ * last asks. by_number: the event is one of raw_syscalls.
+ */
+void import_learn_program(struct importing *importing, const struct rf_record *record, bool by_number);
+void import_programs_again(struct importing *importing);
+void import_run_program(struct importing *importing, const struct rf_record *record);
+bool import_is_compat(const struct importing *importing, u32 tid);
+u64 import_compat_abi(const struct importing *importing);
+/* The event is one of raw_syscalls. */
+bool import_by_number(const struct importing *importing, const void *data);
+bool import_has_numbers(const struct importing *importing);
 
 /* running.c: processes that ran before the recording. The second pass meets them; the trace begins with them. */
 void import_meet(struct importing *importing, const struct rf_record *record);

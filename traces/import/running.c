@@ -121,6 +121,21 @@ static int add_threads(struct importing *importing, int stream, struct rf_error 
 	return ret;
 }
 
+/* Threads of 32-bit programs that ran already. Members that were born are told by their parents. */
+static int add_abis(struct importing *importing, int stream, struct rf_error *err)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < importing->nr_members && !ret; i++) {
+		const struct import_member *task = &importing->members[i];
+
+		if (import_is_compat(importing, task->tid))
+			ret = add(importing, stream, RF_ABI, task->tid,
+				  (u64[RF_RECORD_FIELDS]){ import_compat_abi(importing) }, err);
+	}
+	return ret;
+}
+
 static int add_snapshot(struct importing *importing, int stream, const struct import_process *process,
 			struct rf_error *err)
 {
@@ -156,6 +171,8 @@ int import_running(struct importing *importing, struct rf_error *err)
 		return rf_error_set(err, stream, RF_NO_OFFSET, "cannot add a stream: %s", strerror(-stream));
 	import_warn(importing, "what was mapped before the recording is not known: processes that ran already: %u", running);
 	ret = add_threads(importing, stream, err);
+	if (!ret)
+		ret = add_abis(importing, stream, err);
 	for (size_t i = 0; i < importing->nr_processes && !ret; i++)
 		if (!importing->processes[i].left_out)
 			ret = add_snapshot(importing, stream, &importing->processes[i], err);

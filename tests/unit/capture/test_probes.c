@@ -52,7 +52,7 @@ static const char gup_format[] = "name: pin_user_pages_fast\nID: 2084\n" COMMON
 #define UNSHARE		(1 << 10)
 #define VMA_LOCK	(1 << 12)
 
-static const struct rf_kernel arm64 = { "6.12", "aarch64", RF_ISA_ARM64, 12, 36, 48 };
+static const struct rf_kernel arm64 = { "6.12", "aarch64", RF_ISA_ARM64, 12, 36, 48, true };
 
 static struct rf_decoder *decoder_of(const char *name, const char *format)
 {

@@ -33,7 +33,7 @@
 #define FIELD "\tfield:unsigned long %.*s;\toffset:%d;\tsize:8;\tsigned:0;\n"
 
 static char root[] = P_tmpdir "/refold-test-XXXXXX";
-static const struct rf_kernel kernel = { "6.18", "x86_64", RF_ISA_X86, 12, 34, 46 };
+static const struct rf_kernel kernel = { "6.18", "x86_64", RF_ISA_X86, 12, 34, 46, true };
 
 static void make_directory(const char *path)
 {
@@ -156,7 +156,7 @@ static struct offer learn(enum rf_fault_source faults)
 	struct offer offer = { calloc(rf_nr_events, sizeof(*offer.status)), faults, { 0 }, 0 };
 	struct rf_decoder *decoder = rf_decoder_create(&kernel, NULL);
 
-	offer.ret = rf_events_learn(decoder, &offer.faults, offer.status, &offer.err);
+	offer.ret = rf_events_learn(decoder, true, &offer.faults, offer.status, &offer.err);
 	rf_decoder_destroy(decoder);
 	return offer;
 }

@@ -452,12 +452,13 @@ static void test_kernel_pages(void **state)
 {
 	struct fixture *f = fixture(state);
 	struct rf_writer *writer = kept_create();
+	const struct rf_compat compat = { .nr = 2, .vdso = { 0x77, 0x99 } };
 	struct rf_error err = { 0 };
 	struct entry e;
 	size_t zero = 0, vdso = 0;
 	u64 addr = 0;
 
-	assert_int_equal(rf_kernel_pages_record(writer, rf_writer_add_stream(writer, NULL), &err), 0);
+	assert_int_equal(rf_kernel_pages_record(writer, rf_writer_add_stream(writer, NULL), &compat, &err), 0);
 	for (size_t i = 0; i < kept_nr(f->writer); i++)
 		if (kept_record(f->writer, i)->kind == RF_SNAP_VMA &&
 		    RF_VMA_NAME(kept_record(f->writer, i)->f[5]) == RF_VMA_VDSO)

@@ -34,6 +34,8 @@ static void test_filters_are_known(void **state)
 				"cmd == 0xc028aa05 || cmd == 0xc018aa06 || cmd == 0xc020aa07 || cmd == 0xc020aa08" },
 		{ RF_SYS_RET, "ret < 0" },
 		{ RF_SYS_RET, "ret < 0 && ret != -25" },
+		/* A number that is not wanted has no record. */
+		{ RF_BY_NUMBER, "$CALLS" },
 	};
 
 	for (size_t i = 0; i < rf_nr_events; i++) {
