@@ -56,6 +56,10 @@ struct rf_tracker {
 	struct rf_cause *causes;	/* of each; NULL: nobody asks */
 	struct rf_cause cause;		/* of those that the record in progress leads to */
 	struct task_table tasks;
+	struct {
+		const struct task *by;	/* who copied a page last */
+		u64 at, others_at;	/* when, and when the last one was that somebody else copied */
+	} copies;
 	struct mm_id_table mm_ids;
 	struct migration *migrations;
 	u32 nr_migrations, migrations_size;

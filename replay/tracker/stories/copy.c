@@ -80,6 +80,22 @@ bool is_reusable(struct rf_tracker *tracker, const struct tracked_mm *mm, world_
 	return (!order || tracker->reuses_large) && !folio_is_shared(tracker, mm, pfn, order);
 }
 
+void note_copy(struct rf_tracker *tracker, const struct task *task)
+{
+	if (tracker->copies.by != task)
+		tracker->copies.others_at = tracker->copies.at;
+	tracker->copies.by = task;
+	tracker->copies.at = tracker->time;
+}
+
+/* Has any other task copied a page so lately that it may hold on to what it copied? Most of the time none has. */
+static bool others_copy(const struct rf_tracker *tracker, const struct task *task)
+{
+	u64 at = tracker->copies.by == task ? tracker->copies.others_at : tracker->copies.at;
+
+	return tracker->time - at < COPY_NS;
+}
+
 bool is_contended(struct rf_tracker *tracker, const struct task *task)
 {
 	const u16 access = RF_FAULT_PRESENT | RF_FAULT_WRITE;
@@ -89,6 +105,8 @@ bool is_contended(struct rf_tracker *tracker, const struct task *task)
 		return false;
 	if (!is_reusable(tracker, task->mm, pte))
 		return true;
+	if (!others_copy(tracker, task))
+		return false;
 	for (u32 i = 0; i < tracker->tasks.size; i++) {
 		const struct task *other = tracker->tasks.slots[i].value;
 

@@ -37,6 +37,8 @@ void fault_swap_in(struct rf_tracker *tracker, struct task *task, struct world_v
 
 /* The page just allocated is the copy that the task's open fault made of old. */
 bool is_copied(struct rf_tracker *tracker, const struct task *task, world_pte old);
+/* The task has copied a page: others may find that page shared for a moment. */
+void note_copy(struct rf_tracker *tracker, const struct task *task);
 /* The page was not the task's alone when its fault began: what it allocates then is a copy, however late. */
 bool is_contended(struct rf_tracker *tracker, const struct task *task);
 /* A write fault on it takes the page over, without a copy. */

@@ -64,6 +64,7 @@ bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 ord
 	if (!is_copied(tracker, task, pte))
 		return false;
 	fault_copied(fault, pte, pfn, tracker->time);
+	note_copy(tracker, task);
 	task->flush_due = true;
 	copy_page(tracker, mm, vma, fault->vpn, pfn, 0);
 	return true;
