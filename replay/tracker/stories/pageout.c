@@ -152,7 +152,7 @@ static void count_pte(void *context, u64 vpn, world_pte pte)
 static void count_rest(struct rest *rest, u64 start, u64 end)
 {
 	if (start < end)
-		world_walk_sorted(rest->tracker->world, &rest->task->mm->world, start, end, count_pte, rest);
+		world_walk(&rest->task->mm->world, start, end, count_pte, rest);
 	rest->folio = 0;
 }
 
@@ -207,8 +207,12 @@ static void keep_pte(void *context, u64 vpn, world_pte pte)
 	owe_flush(rest->tracker, mm);
 }
 
-/* What the reclaim should have discarded before vpn and did not was dirty; frees are yet to come, if any. */
-static void settle_discards(struct rf_tracker *tracker, struct task *task, u64 vpn, const struct frees *frees)
+/*
+ * What the reclaim should have discarded before vpn and did not was dirty; frees are yet to come, if any. If more was
+ * discarded than is told, it was here, or of what the walk has ahead, to the given vpn.
+ */
+static void settle_discards(struct rf_tracker *tracker, struct task *task, u64 vpn, const struct frees *frees,
+			    u64 ahead)
 {
 	struct rest rest = { .tracker = tracker, .task = task, .counter = RF_RSS_ANON, .frees = frees };
 	struct world_mm *mm = &task->mm->world;
@@ -222,40 +226,55 @@ static void settle_discards(struct rf_tracker *tracker, struct task *task, u64 v
 	if (!rest.pages)
 		return;
 	if (frees)
-		gone -= min_u64(gone, frees->pages);
+		gone -= (u32)min_u64(gone, frees->pages);
+	if (gone && pages_left(tracker, task, RF_RSS_ANON, vpn, ahead)) {
+		mark_mm(tracker, task->mm, RF_REASON_pages_untold);
+		gone = 0;
+	}
 	if (gone == rest.pages) {	/* their freeing was not told */
-		world_walk_sorted(tracker->world, mm, start, vpn, unmap_pte, &rest);
+		world_walk(mm, start, vpn, unmap_pte, &rest);
 		return;
 	}
 	if (rest.folios == 1 && gone < rest.pages)
 		rest.gone = gone;
 	else if (gone)
 		mark_mm(tracker, task->mm, RF_REASON_pages_untold);
-	world_walk_sorted(tracker->world, mm, start, vpn, keep_pte, &rest);
+	world_walk(mm, start, vpn, keep_pte, &rest);
 }
 
-/* The end of the first table from where the walk stands that holds something to discard, or vpn. */
-static u64 next_stop(struct rf_tracker *tracker, struct task *task, u64 vpn)
+/* From start on, where a table begins that has some of these; the range may be as large as the address space. */
+static u64 next_left(struct rf_tracker *tracker, struct task *task, u32 counter, u64 start, u64 end)
 {
-	u64 table = end_of_table(tracker, task->call.walked);
+	const u64 table = BIT_ULL(tracker->pmd_order);
+	u64 span = table, next;
 
-	while (table < vpn && !pages_left(tracker, task, RF_RSS_ANON,
-					  max_u64(task->call.walked, table - BIT_ULL(tracker->pmd_order)), table))
-		table += BIT_ULL(tracker->pmd_order);
-	return min_u64(table, vpn);
+	while (start < end) {
+		next = min_u64(ALIGN_DOWN(start, table) + span, end);
+		if (!pages_left(tracker, task, counter, start, next)) {
+			start = next;
+			span *= 2;
+		} else if (span == table) {
+			return start;
+		} else {
+			span /= 2;
+		}
+	}
+	return end;
 }
 
 /* The walk goes on from where it stood to vpn. */
-static void walk_to(struct rf_tracker *tracker, struct task *task, u64 vpn)
+static void walk_to(struct rf_tracker *tracker, struct task *task, u64 vpn, const struct frees *frees)
 {
 	struct task_call *call = &task->call;
 	struct rf_op *op;
 
 	vpn = min_u64(vpn, end_of_advice(tracker, task));
 	while (call->walked < vpn) {
-		u64 next = next_stop(tracker, task, vpn);
+		/* As far as it meets nothing to discard; else to the end of that table. */
+		u64 next = min_u64(end_of_table(tracker, next_left(tracker, task, RF_RSS_ANON, call->walked, vpn)),
+				   vpn);
 
-		settle_discards(tracker, task, call->walked, NULL);
+		settle_discards(tracker, task, call->walked, frees, vpn);
 		reclaim_flush(tracker);		/* the last table's pages were reclaimed, to the end */
 		op = emit(tracker, RF_OP_MADV_PAGEOUT, task->mm);
 		op->addr = call->walked << tracker->page_shift;
@@ -269,14 +288,12 @@ static void unmap_rest(struct rf_tracker *tracker, struct task *task, u32 counte
 {
 	u64 next;
 
-	for (; start < end; start = next) {
+	for (; (start = next_left(tracker, task, counter, start, end)) < end; start = next) {
 		struct rest rest = { .tracker = tracker, .task = task, .counter = counter };
 
 		next = min_u64(end_of_table(tracker, start), end);
-		if (!pages_left(tracker, task, counter, start, next))
-			continue;
-		walk_to(tracker, task, end_of_table(tracker, start));
-		world_walk_sorted(tracker->world, &task->mm->world, start, next, unmap_pte, &rest);
+		walk_to(tracker, task, end_of_table(tracker, start), NULL);
+		world_walk(&task->mm->world, start, next, unmap_pte, &rest);
 		if (counter != RF_RSS_FILE)
 			reclaim_flush_dirty(tracker);
 	}
@@ -336,8 +353,8 @@ void pageout_ends(struct rf_tracker *tracker, struct task *task)
 	u64 end = end_of_advice(tracker, task);
 
 	settle_rest(tracker, task);
-	walk_to(tracker, task, end);
-	settle_discards(tracker, task, end, NULL);
+	walk_to(tracker, task, end, NULL);
+	settle_discards(tracker, task, end, NULL, end);
 	reclaim_flush(tracker);
 }
 
@@ -372,7 +389,7 @@ void pageout_tells(struct rf_tracker *tracker, u32 tid, u64 head, u32 order)
 	}
 	if (counter == RF_RSS_MEMBERS)
 		return;
-	walk_to(tracker, task, end_of_table(tracker, first));
+	walk_to(tracker, task, end_of_table(tracker, first), NULL);
 	settle_kept(tracker, task, first, counter, nr);
 	call_reclaimed(&task->call, last + 1);
 	call_unmap_told(&task->call, counter, nr);
@@ -404,8 +421,8 @@ bool pageout_discards(struct rf_tracker *tracker, struct task *task, const struc
 		count_freed(&frees, record);
 	if (!frees.pages)
 		return false;
-	walk_to(tracker, task, end_of_table(tracker, frees.end - 1));
-	settle_discards(tracker, task, frees.end, &frees);
+	walk_to(tracker, task, end_of_table(tracker, frees.end - 1), &frees);
+	settle_discards(tracker, task, frees.end, &frees, frees.end);
 	return true;
 }
 
@@ -423,7 +440,7 @@ void advice_splits(struct rf_tracker *tracker, u32 tid, const struct tracked_mm 
 	vpn = max_u64(vpn, start);
 	if (vpn < task->call.walked || vpn >= end_of_advice(tracker, task))
 		return;
-	walk_to(tracker, task, vpn + 1);
+	walk_to(tracker, task, vpn + 1, NULL);
 	call_walked(&task->call, vpn);
 }
 
