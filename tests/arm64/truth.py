@@ -5,10 +5,11 @@ Predicted against counted: replay recordings of real arm64 kernels, and compare 
 counted while the same workload ran. counts.py says what is compared, cases.json which recordings with which counts.
 
 Counts of the very run that was recorded must be equal, or be listed in unobserved.json with the difference and the
-kernel's reason. Counts of another run of the same kernel are information: which pages of the programs' files are cached
-in folios of which size, whether parent or child copies the page both write, what compaction finds to move and what page
-aging clears differ from run to run, and no list of such windows is a fact. They are printed, and no more of them may
-differ than cases.json says.
+kernel's reason. So must be those of the recordings of trace-cmd, which are of other runs of the same program: each
+difference between the two runs has its own reason there. Other counts of another run are information: which pages of
+the programs' files are cached in folios of which size, whether parent or child copies the page both write, what
+compaction finds to move and what page aging clears differ from run to run, and no list of such windows is a fact. They
+are printed, and no more of them may differ than cases.json says ("may_differ").
 
     truth.py --build DIR [--only LABEL] [-v] [--readme FILE]
                                                   every stored recording; exit code 1 if a difference is not excused, or
@@ -45,14 +46,14 @@ def load_spread():
 class Case:
     """One set of recordings under the policy of one machine, with what was counted there."""
 
-    def __init__(self, name, traces, counted, policy, same_run, may_differ=0):
+    def __init__(self, name, traces, counted, policy, same_run, may_differ=None):
         self.name = name
         self.traces = traces
         self.counted = counted
         self.policy = policy
         self.same_run = same_run
-        self.may_differ = may_differ        # windows, of another run's
-        self.spread = {} if same_run else load_spread()
+        self.may_differ = may_differ        # windows, of another run's; None: those that are listed
+        self.spread = {} if may_differ is None else load_spread()
         # Between runs, faults differ by what the stack and the heap happen to touch.
         self.quantities = [name for name in counts.QUANTITIES if same_run or name != 'faults']
         self.predicted = {}
@@ -79,7 +80,7 @@ def stored_cases(refold):
     return [Case(case['name'], traces_in(HERE / 'recordings' / case['recordings']),
                  counts.load(HERE / 'counted' / f'{case["counts"]}.json'),
                  replays.policy(refold, case['kernel'], case['cpu']), case['same_run'],
-                 case.get('may_differ', 0)) for case in described]
+                 case.get('may_differ')) for case in described]
 
 
 def given_case(refold, arguments):
@@ -93,7 +94,7 @@ def given_case(refold, arguments):
         kernel, cpu = KERNELS.get(kernel), rest.rpartition('-')[0]
         counted = counts.load(path)
     return Case(path.stem, traces, counted, arguments.policy or replays.policy(refold, kernel, cpu),
-                not arguments.other_run)
+                not arguments.other_run, 0 if arguments.other_run else None)
 
 
 def run(refold, cases, only):
@@ -120,7 +121,7 @@ def print_other_run(case):
 
 def print_case(case, unobserved):
     """The table of one case; returns how many differences nothing excuses, plus how many listed ones are none."""
-    if not case.same_run:
+    if case.may_differ is not None:
         return print_other_run(case)
     differing = case.differing()
     reasons = {label: unobserved.reason(case.name, label, found) for label, found in differing.items()}
@@ -139,7 +140,7 @@ def print_case(case, unobserved):
 
 
 def print_list(cases, unobserved):
-    for case in cases:
+    for case in (case for case in cases if case.may_differ is None):
         windows = {label: compare.changes(found) for label, found in case.differing().items()
                    if not unobserved.reason(case.name, label, found)}
         if windows:
