@@ -125,6 +125,13 @@ class Locked(Workload):
         return [self.binary('locked')]
 
 
+class Buffers(Workload):
+    """Calls that name memory in a buffer, or another process's."""
+
+    def command(self):
+        return [self.binary('buffers')]
+
+
 class Mtmalloc(Workload):
     def command(self):
         return [self.binary('mtmalloc'), '4']
@@ -266,7 +273,8 @@ WORKLOADS = {'by_number': ByNumber, 'compat': Compat,
              'vmops': Vmops, 'vmas': Vmas, 'locked': Locked, 'gcc': Gcc, 'python': Python, 'mtmalloc': Mtmalloc,
              'redis': Redis, 'sort': Sort, 'fresh': Fresh, 'reread': Reread, 'press': Press,
              'split_zeroes': SplitZeroes, 'fault_race': FaultRace, 'collapse_holes': CollapseHoles,
-             'pageout_file': PageoutFile, 'pageout_kinds': PageoutKinds, 'tmpfs': Tmpfs, 'huge_tmpfs': HugeTmpfs}
+             'pageout_file': PageoutFile, 'pageout_kinds': PageoutKinds, 'tmpfs': Tmpfs, 'huge_tmpfs': HugeTmpfs,
+             'buffers': Buffers}
 
 
 def check_entries(entries, workload, report, problems):

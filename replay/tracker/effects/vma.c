@@ -20,7 +20,8 @@ u16 nested_gather(const struct tracked_mm *mm, const struct task *task)
 	const struct task *other;
 
 	for (other = mm->callers ? mm->tasks : NULL; other; other = other->mm_next)
-		if (other != task && other->call.kind == RF_SYS_MADVISE && other->call.stage == CALL_ZAPPED)
+		if (other != task && other->call.stage == CALL_ZAPPED &&
+		    (other->call.kind == RF_SYS_MADVISE || other->call.kind == RF_SYS_PROCESS_MADVISE))
 			return RF_OP_NESTED;
 	return 0;
 }

@@ -33,11 +33,16 @@ struct task_populate {
 	bool active;		/* the range is known */
 	bool write;		/* faults as for write where the VMA is private and writable */
 	bool readers_zero;	/* holes of anonymous memory get the zero page without an event */
+	bool pins;		/* process_vm: writes or reads as asked, and what it reads must be ours (FOLL_PIN) */
+	bool fills;		/* userfaultfd: what is empty, and nothing else */
+	u32 mm;			/* PROCESS_VM: whose memory, its number + 1; 0: the task's own */
+	u32 range;		/* PROCESS_VM: which of the task's gups */
 	u64 start, end, at;	/* vpns */
 	u64 nr_zero;		/* zero pages set without an event */
 	bool file_seen;
 	u32 file;
 	u64 index;
+	u64 alone;		/* the page just mapped alone, of a file's cache; ~0: none */
 	bool delta_seen;	/* of file pages, waiting for POPULATE_MAP */
 	s64 delta;
 	u8 member;
@@ -45,7 +50,7 @@ struct task_populate {
 	u32 nr, size;
 };
 
-/* An iovec of the process_vm call in progress, or about to begin. */
+/* An iovec of the process_vm or process_madvise call in progress, or about to begin. */
 struct task_gup {
 	u64 addr, len;
 	u32 pid;

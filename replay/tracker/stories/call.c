@@ -15,7 +15,7 @@
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/rss.h"
 
-static void zap_madvise(struct rf_tracker *tracker, struct task *task)
+static void zap_advised(struct rf_tracker *tracker, struct task *task, u64 start, u64 len, u64 advice)
 {
 	static const struct {
 		u64 advice;
@@ -27,12 +27,31 @@ static void zap_madvise(struct rf_tracker *tracker, struct task *task)
 	u64 end;
 
 	for (size_t i = 0; i < ARRAY_SIZE(whys); i++) {
-		if (task->call.args[2] != whys[i].advice ||
-		    !call_range(tracker, task->call.args[0], task->call.args[1], &end) || task->call.args[0] == end)
+		if (advice != whys[i].advice || !call_range(tracker, start, len, &end) || start == end)
 			continue;
 		settle_others(tracker, task->mm, task, tracker->time);
-		zap_range(tracker, task, task->call.args[0], end, whys[i].why);
+		zap_range(tracker, task, start, end, whys[i].why);
 	}
+}
+
+/* vector_madvise(): only for itself may a process ask for what unmaps. */
+static void zap_iovecs(struct rf_tracker *tracker, struct task *task)
+{
+	for (u32 i = 0; i < task->nr_gups; i++)
+		if (mm_of_process(tracker, task->gups[i].pid) == task->mm)
+			zap_advised(tracker, task, task->gups[i].addr, task->gups[i].len, task->call.args[3]);
+}
+
+/* The mapping goes that the same file will be mapped over; what it was is kept until then. */
+static void zap_remapped(struct rf_tracker *tracker, struct task *task)
+{
+	u64 page = BIT_ULL(tracker->page_shift), start = ALIGN_DOWN(task->call.args[0], page), end;
+	const struct world_vma *vma = world_vma_find(&task->mm->world, start);
+
+	if (!vma || !call_range(tracker, start, ALIGN_DOWN(task->call.args[1], page), &end))
+		return;
+	call_maps(&task->call, vma);
+	settle_unmap(tracker, task->mm, task, start, end, RF_WHY_MMAP_FIXED);
 }
 
 static void zap_brk(struct rf_tracker *tracker, struct task *task)
@@ -99,7 +118,13 @@ void call_zap(struct rf_tracker *tracker, struct task *task)
 			settle_unmap(tracker, task->mm, task, call->args[0], end, RF_WHY_MMAP_FIXED);
 		break;
 	case RF_SYS_MADVISE:
-		zap_madvise(tracker, task);
+		zap_advised(tracker, task, call->args[0], call->args[1], call->args[2]);
+		break;
+	case RF_SYS_PROCESS_MADVISE:
+		zap_iovecs(tracker, task);
+		break;
+	case RF_SYS_REMAP_FILE_PAGES:
+		zap_remapped(tracker, task);
 		break;
 	case RF_SYS_BRK:
 		zap_brk(tracker, task);
@@ -164,9 +189,13 @@ void call_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delt
 	case RF_SYS_MADVISE:
 		zaps = advice_zaps(call->args[2]);
 		break;
+	case RF_SYS_PROCESS_MADVISE:
+		zaps = advice_zaps(call->args[3]) && task->nr_gups;
+		break;
 	case RF_SYS_MMAP:
 	case RF_SYS_BRK:
 	case RF_SYS_MREMAP:
+	case RF_SYS_REMAP_FILE_PAGES:
 		break;
 	default:
 		zaps = false;

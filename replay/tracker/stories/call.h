@@ -30,6 +30,15 @@ void populate_begin(struct rf_tracker *tracker, struct task *task, u64 start, u6
 void populate_event(struct rf_tracker *tracker, struct task *task, const struct populate_event *event);
 void populate_end(struct rf_tracker *tracker, struct task *task, bool succeeded);
 bool populate_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 order);
+/* process_vm_readv() and process_vm_writev(): the iovecs that were told; and when so many bytes were copied. */
+void populate_gups(struct rf_tracker *tracker, struct task *task);
+void populate_gups_end(struct rf_tracker *tracker, struct task *task, u64 bytes);
+/* The call faults on its own account: what was allocated until now is a copy. */
+void populate_pauses(struct rf_tracker *tracker, struct task *task);
+/* The call in progress populates mm, which is not its own. */
+bool populates_remotely(const struct task *task, const struct tracked_mm *mm);
+/* userfaultfd: what is empty in the range. */
+void populate_fill(struct rf_tracker *tracker, struct task *task, u64 start, u64 end);
 
 /* ---- mlock.c ---- */
 
@@ -54,8 +63,10 @@ bool mremap_several(struct rf_tracker *tracker, struct task *task);
 void mremap_populates(struct rf_tracker *tracker, struct task *task, u64 ret);
 void mbind_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 void prctl_return(struct rf_tracker *tracker, struct task *task);
+void ioctl_entry(struct rf_tracker *tracker, struct task *task);
 void ioctl_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 void madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret);
+void process_madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 void process_vm_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 
 /* ---- pageout.c ---- */

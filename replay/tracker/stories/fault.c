@@ -63,6 +63,7 @@ void on_fault(struct rf_tracker *tracker, struct task *task, struct rf_record re
 		fault_none(tracker, task);
 	}
 	fault_close(tracker, task);
+	populate_pauses(tracker, task);
 	task->nr_allocs = 0;
 	task->advised.end = 0;
 	/* Back in user mode: a call whose return no record told is over. */

@@ -17,10 +17,16 @@
 /* No more bytes does one call copy: MAX_RW_COUNT, and a little. */
 #define PROCESS_VM_BYTES_MAX BIT_ULL(31)
 
+static void add_iovec(struct rf_tracker *tracker, struct task *task, const struct task_gup *iovec)
+{
+	if (world_grow(tracker->world, (void **)&task->gups, sizeof(*task->gups), &task->gups_size,
+		       task->nr_gups + 1ull))
+		task->gups[task->nr_gups++] = *iovec;
+}
+
 void on_gup(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
 	u64 addr = record.f[1], len = record.f[2];
-	struct task_gup *gup;
 
 	if (addr >= tracker->address_limit || len > tracker->address_limit - addr || !len)
 		return;
@@ -38,21 +44,21 @@ void on_gup(struct rf_tracker *tracker, struct task *task, struct rf_record reco
 		call_abandon(tracker, task);
 		task->nr_gups = 0;
 	}
-	if (!world_grow(tracker->world, (void **)&task->gups, sizeof(*task->gups), &task->gups_size,
-			task->nr_gups + 1ull))
-		return;
-	gup = &task->gups[task->nr_gups++];
-	gup->addr = addr;
-	gup->len = len;
-	gup->pid = (u32)record.f[0];
-	gup->write = record.f[3] & RF_GUP_WRITE;
+	add_iovec(tracker, task, &(struct task_gup){
+		.addr = addr, .len = len, .pid = (u32)record.f[0], .write = record.f[3] & RF_GUP_WRITE });
 }
 
 void on_call_data(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
 	/* Before its call: the return of the one before, if it was still to come, is lost. */
-	if (task->call.kind)
+	if (task->call.kind) {
 		call_abandon(tracker, task);
+		task->nr_gups = 0;
+	}
+	if (record.f[0] == RF_SYS_PROCESS_MADVISE && record.f[2] < tracker->address_limit &&
+	    record.f[3] <= tracker->address_limit - record.f[2])
+		add_iovec(tracker, task, &(struct task_gup){
+			.addr = record.f[2], .len = record.f[3], .pid = (u32)record.f[1] });
 	task->data.call = (u8)record.f[0];
 	task->data.pid = (u32)record.f[1];
 	for (size_t i = 0; i < ARRAY_SIZE(task->data.words); i++)
@@ -64,6 +70,7 @@ void process_vm_return(struct rf_tracker *tracker, struct task *task, s64 ret)
 {
 	u64 left = ret > 0 ? min_u64((u64)ret, PROCESS_VM_BYTES_MAX) : 0;
 
+	populate_gups_end(tracker, task, left);
 	for (u32 i = 0; i < task->nr_gups && left; i++) {
 		const struct task_gup *gup = &task->gups[i];
 		struct tracked_mm *mm = mm_of_process(tracker, gup->pid);

@@ -10,6 +10,7 @@
 #include "replay/tracker/ground/emit.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 #include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/call.h"
 
@@ -154,4 +155,43 @@ void madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret)
 		if (flag_advice[i].advice == advice)
 			change_vmas(tracker, mm, start, end, &flag_advice[i].change, flag_advice[i].takes);
 	advise_ptes(tracker, task, advice, start, end);
+}
+
+/*
+ * process_madvise(), iovec by iovec. What unmaps was applied before, to all of them; of another process only recency
+ * may be changed, which the machines see, or pages reclaimed, as other records tell.
+ */
+void process_madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret)
+{
+	const struct task_call call = task->call;
+	u64 advice = call.args[3], left = ret > 0 ? (u64)ret : 0;
+	bool zaps = advice_zaps(advice);
+
+	if (ret > 0 && zaps)
+		call_zap(tracker, task);
+	zaps = zaps && task->call.stage == CALL_ZAPPED;
+	for (u32 i = 0; i < task->nr_gups; i++) {
+		const struct task_gup *iovec = &task->gups[i];
+		struct tracked_mm *mm = mm_of_process(tracker, iovec->pid);
+		u64 len = min_u64(iovec->len, left);
+
+		left -= len;
+		if (!mm || !mm->known)
+			continue;
+		/* It ended early, and we have unmapped too much; or it reclaimed without a walk that we follow. */
+		if ((zaps && len < iovec->len) || advice == MADV_PAGEOUT)
+			mark_mm(tracker, mm, RF_REASON_call_unknown);
+		if (!len || mm != task->mm)
+			continue;
+		task->call.kind = RF_SYS_MADVISE;
+		task->call.args[0] = iovec->addr;
+		task->call.args[1] = len;
+		task->call.args[2] = advice;
+		if (advice != MADV_PAGEOUT)
+			madvise_return(tracker, task, 0);
+		task->call = call;
+	}
+	/* Nobody has read the iovecs: what a process may ask of another does not change entries. */
+	if (!task->nr_gups && ret > 0 && advice != MADV_COLD && advice != MADV_PAGEOUT)
+		mark_mm(tracker, task->mm, RF_REASON_call_unknown);
 }

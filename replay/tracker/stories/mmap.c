@@ -140,15 +140,18 @@ void shmat_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 /* An old call, today emulated by mapping the same file over the range. */
 void remap_file_pages_return(struct rf_tracker *tracker, struct task *task)
 {
-	const u64 *args = task->call.args;
-	struct world_vma *old = world_vma_find(&task->mm->world, args[0]), vma;
-	u64 end;
+	const struct task_call *call = &task->call;
+	u64 page = BIT_ULL(tracker->page_shift);
+	struct world_vma vma = { .start = ALIGN_DOWN(call->args[0], page), .pgoff = call->args[3] };
 
-	if (!old || !call_range(tracker, args[0], args[1], &end))
+	call_zap(tracker, task);
+	if (!call->map_len || !call_range(tracker, vma.start, ALIGN_DOWN(call->args[1], page), &vma.end)) {
+		populate_end(tracker, task, false);
 		return;
-	vma = *old;
-	vma.start = args[0];
-	vma.end = end;
-	vma.pgoff = args[3];
+	}
+	vma.file = call->map_file;
+	vma.flags = call->map_flags;
 	map_over(tracker, task->mm, &vma, RF_WHY_MMAP_FIXED);
+	populate_begin(tracker, task, vma.start, vma.end, true, call_populates(task));
+	populate_end(tracker, task, true);
 }

@@ -33,6 +33,11 @@ bool call_populates(const struct task *task)
 	case RF_SYS_MLOCK:
 	case RF_SYS_MLOCKALL:
 		return true;
+	case RF_SYS_REMAP_FILE_PAGES:
+		return !(call->args[4] & MAP_NONBLOCK);
+	case RF_SYS_PROCESS_VM:
+	case RF_SYS_IOCTL:
+		return task->populate.active;
 	case RF_SYS_MADVISE:
 		return call->args[2] == MADV_POPULATE_READ || call->args[2] == MADV_POPULATE_WRITE;
 	default:
@@ -40,15 +45,33 @@ bool call_populates(const struct task *task)
 	}
 }
 
+/* Whose memory it is; NULL: gone. */
+static struct tracked_mm *mm_of(const struct rf_tracker *tracker, const struct task *task)
+{
+	return task->populate.mm ? tracked_mm(tracker->world, task->populate.mm - 1) : task->mm;
+}
+
 /* faultin_page() is asked to write where the VMA is private and writable: populate_vma_page_range(). */
 static bool wants_write(const struct task_populate *populate, const struct world_vma *vma)
 {
-	return populate->write && (vma->flags & (RF_VM_WRITE | RF_VM_SHARED)) == RF_VM_WRITE;
+	u16 asked = populate->pins ? RF_VM_WRITE : RF_VM_WRITE | RF_VM_SHARED;
+
+	return populate->write && (vma->flags & asked) == RF_VM_WRITE;
+}
+
+/* gup_must_unshare() */
+static bool must_unshare(const struct task_populate *populate, world_pte pte)
+{
+	return populate->pins && world_pte_kind(pte) == WORLD_ANON && !(pte & WORLD_EXCLUSIVE);
 }
 
 static bool is_good(const struct task_populate *populate, const struct world_vma *vma, world_pte pte)
 {
-	return world_pte_present(pte) && (!wants_write(populate, vma) || pte & WORLD_WRITE);
+	if (populate->fills)
+		return pte;
+	if (!world_pte_present(pte))
+		return false;
+	return wants_write(populate, vma) ? pte & WORLD_WRITE : !must_unshare(populate, pte);
 }
 
 /* wp_can_reuse_anon_folio(): nobody else maps any page of it. */
@@ -67,14 +90,17 @@ static bool is_ours_alone(const struct rf_tracker *tracker, const struct tracked
 }
 
 /* A write-protected page that is ours alone becomes writable without any event. */
-static bool reuse(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, world_pte pte)
+static bool reuse(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, world_pte pte, bool write)
 {
 	struct rf_op *op;
 
 	if (!world_pte_present(pte) || world_pte_kind(pte) != WORLD_ANON ||
 	    !is_ours_alone(tracker, mm, world_pte_pfn(pte)))
 		return false;
-	world_set_flags(&mm->world, vpn, WORLD_WRITE | WORLD_EXCLUSIVE, 0);
+	/* FAULT_FLAG_UNSHARE leaves the entry as it is. */
+	world_set_flags(&mm->world, vpn, write ? WORLD_WRITE | WORLD_EXCLUSIVE : WORLD_EXCLUSIVE, 0);
+	if (!write)
+		return true;
 	tracker->fidelity.inferred.reuse++;
 	op = emit(tracker, RF_OP_FAULT_REUSE, mm);
 	op->addr = vpn << tracker->page_shift;
@@ -96,17 +122,18 @@ static bool read_nothing(struct rf_tracker *tracker, struct task *task, struct w
 	    populate->nr_zero >= FILL_PAGES_MAX)
 		return false;
 	populate->nr_zero++;
-	set_zero(tracker, task->mm, vma, populate->at, RF_OP_POPULATE);
+	set_zero(tracker, mm_of(tracker, task), vma, populate->at, RF_OP_POPULATE);
 	return true;
 }
 
-/* The next entry GUP has work at, and its VMA; NULL: the range is done. */
-static struct world_vma *next_place(struct rf_tracker *tracker, struct task *task)
+/* The next entry of the range that GUP has work at, and its VMA; NULL: the range is done. */
+static struct world_vma *place_in_range(struct rf_tracker *tracker, struct task *task)
 {
 	struct task_populate *populate = &task->populate;
+	struct tracked_mm *mm = mm_of(tracker, task);
 
-	while (populate->at < populate->end) {
-		struct world_vma *vma = world_vma_next(&task->mm->world, populate->at << tracker->page_shift, NULL);
+	while (mm && populate->at < populate->end) {
+		struct world_vma *vma = world_vma_next(&mm->world, populate->at << tracker->page_shift, NULL);
 		u64 end;
 
 		if (!vma)
@@ -115,14 +142,16 @@ static struct world_vma *next_place(struct rf_tracker *tracker, struct task *tas
 		end = min_u64(vpn_of(tracker, vma->end), populate->end);
 		if (!(vma->flags & (RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC)) ||
 		    vma->flags & (RF_VM_PFNMAP | RF_VM_HUGETLB) ||
-		    (vma->attributes & RF_ATTRIBUTE_LOCKONFAULT && task->call.kind != RF_SYS_MADVISE)) {
+		    (vma->attributes & RF_ATTRIBUTE_LOCKONFAULT && !populate->pins && !populate->fills &&
+		     task->call.kind != RF_SYS_MADVISE)) {
 			populate->at = vpn_of(tracker, vma->end);
 			continue;
 		}
 		for (; populate->at < end; populate->at++) {
-			world_pte pte = world_get(&task->mm->world, populate->at);
+			world_pte pte = world_get(&mm->world, populate->at);
 
-			if (!is_good(populate, vma, pte) && !reuse(tracker, task->mm, populate->at, pte) &&
+			if (!is_good(populate, vma, pte) &&
+			    !reuse(tracker, mm, populate->at, pte, wants_write(populate, vma)) &&
 			    !read_nothing(tracker, task, vma, pte))
 				return vma;
 		}
@@ -130,9 +159,30 @@ static struct world_vma *next_place(struct rf_tracker *tracker, struct task *tas
 	return NULL;
 }
 
+static void set_range(const struct rf_tracker *tracker, struct task *task, u32 range)
+{
+	const struct task_gup *gup = &task->gups[range];
+
+	task->populate.range = range;
+	task->populate.start = task->populate.at = vpn_of(tracker, gup->addr);
+	task->populate.end = vpn_of(tracker, gup->addr + gup->len - 1) + 1;
+}
+
+/* The next entry, in this iovec or a later one. */
+static struct world_vma *next_place(struct rf_tracker *tracker, struct task *task)
+{
+	struct world_vma *vma = place_in_range(tracker, task);
+
+	while (!vma && task->populate.pins && task->populate.range + 1 < task->nr_gups) {
+		set_range(tracker, task, task->populate.range + 1);
+		vma = place_in_range(tracker, task);
+	}
+	return vma;
+}
+
 static void out_of_range(struct rf_tracker *tracker, const struct task *task)
 {
-	mark_mm(tracker, task->mm, RF_REASON_populate_out_of_range);
+	mark_mm(tracker, mm_of(tracker, task), RF_REASON_populate_out_of_range);
 }
 
 /* An allocation without RSS change replaced an anonymous page that was not writable. */
@@ -140,14 +190,17 @@ static void settle_copy(struct rf_tracker *tracker, struct task *task)
 {
 	struct task_alloc alloc;
 	struct world_vma *vma;
+	struct tracked_mm *mm = mm_of(tracker, task);
 	u64 at = task->populate.at;
 
 	if (!task->nr_allocs || task->allocs[0].order)
 		return;
 	vma = next_place(tracker, task);
-	if (vma && wants_write(&task->populate, vma) &&
-	    world_pte_present(world_get(&task->mm->world, task->populate.at)) && take_alloc(task, 1, &alloc)) {
-		copy_page(tracker, task->mm, vma, task->populate.at, alloc.pfn, RF_OP_POPULATE);
+	if (vma && (wants_write(&task->populate, vma) || task->populate.pins) &&
+	    world_pte_present(world_get(&mm->world, task->populate.at)) && take_alloc(task, 1, &alloc)) {
+		copy_page(tracker, mm, vma, task->populate.at, alloc.pfn, RF_OP_POPULATE);
+		if (!wants_write(&task->populate, vma))
+			world_set_flags(&mm->world, task->populate.at, 0, WORLD_WRITE);
 		return;
 	}
 	task->populate.at = at;
@@ -164,22 +217,22 @@ static void populate_anon(struct rf_tracker *tracker, struct task *task, s64 del
 		out_of_range(tracker, task);
 		return;
 	}
-	pte = world_get(&task->mm->world, populate->at);
+	pte = world_get(&mm_of(tracker, task)->world, populate->at);
 	if (!take_alloc(task, delta > 0 ? (u64)delta : 1, &alloc)) {
 		alloc.order = delta > 1 ? (u32)(63 - __builtin_clzll((u64)delta)) : 0;
 		if (alloc.order > tracker->pmd_order)
 			alloc.order = tracker->pmd_order;
 		alloc.pfn = world_invent_pfn(tracker->world, alloc.order);
-		mark_mm(tracker, task->mm, RF_REASON_order_from_rss);
+		mark_mm(tracker, mm_of(tracker, task), RF_REASON_order_from_rss);
 	}
 	task->nr_allocs = 0;
 	if (world_pte_kind(pte) == WORLD_SWAP) {
 		folio_set(tracker->world, alloc.pfn, alloc.order);
-		swap_in(tracker, task->mm, vma, populate->at, alloc.pfn, alloc.order, 1, RF_OP_POPULATE);
+		swap_in(tracker, mm_of(tracker, task), vma, populate->at, alloc.pfn, alloc.order, 1, RF_OP_POPULATE);
 	} else if (world_pte_present(pte) || vma->file) {
-		copy_page(tracker, task->mm, vma, populate->at, alloc.pfn, RF_OP_POPULATE);
+		copy_page(tracker, mm_of(tracker, task), vma, populate->at, alloc.pfn, RF_OP_POPULATE);
 	} else {
-		set_anon(tracker, task->mm, vma, populate->at, alloc.pfn, alloc.order, RF_OP_POPULATE);
+		set_anon(tracker, mm_of(tracker, task), vma, populate->at, alloc.pfn, alloc.order, RF_OP_POPULATE);
 	}
 	populate->file_seen = false;
 }
@@ -198,9 +251,9 @@ static void populate_file_page(struct rf_tracker *tracker, struct task *task, u8
 	if (shmem && take_alloc(task, (u64)delta, &alloc))
 		shmem_add(tracker, vma, task->populate.at, alloc.pfn, alloc.order);
 	else if (task->populate.file_seen)
-		learn_file(tracker, task->mm, vma, task->populate.file);
+		learn_file(tracker, mm_of(tracker, task), vma, task->populate.file);
 	task->populate.file_seen = false;
-	map_file_page(tracker, task->mm, vma, task->populate.at, delta, shmem, vma->flags & RF_VM_WRITE,
+	map_file_page(tracker, mm_of(tracker, task), vma, task->populate.at, delta, shmem, vma->flags & RF_VM_WRITE,
 		      RF_OP_POPULATE);
 }
 
@@ -230,6 +283,7 @@ static void populate_rss(struct rf_tracker *tracker, struct task *task, u8 membe
 		/* One page that is there: a fault; several: fault-around, which tells its range next. */
 		if (vma && ((delta == 1 && vma_cache_find(tracker, vma, populate->at, &pfn)) ||
 			    maps_folio(tracker, task, vma, delta))) {
+			populate->alone = delta == 1 ? world_vma_file_index(tracker->world, vma, populate->at) : ~0ull;
 			populate_file_page(tracker, task, member, delta);
 			return;
 		}
@@ -251,14 +305,20 @@ static void populate_rss(struct rf_tracker *tracker, struct task *task, u8 membe
 static void populate_map(struct rf_tracker *tracker, struct task *task, const struct populate_event *event)
 {
 	struct task_populate *populate = &task->populate;
-	struct world_vma *vma = next_place(tracker, task);
+	struct world_vma *vma;
 
+	/* A window of one page, which its RSS change has told already. */
+	if (event->index == event->last && event->index == populate->alone) {
+		populate->alone = ~0ull;
+		return;
+	}
+	vma = next_place(tracker, task);
 	if (!vma) {
 		out_of_range(tracker, task);
 		return;
 	}
-	learn_file(tracker, task->mm, vma, event->file);
-	map_file_range(tracker, task->mm, vma, populate->at, 0, event->index, event->last,
+	learn_file(tracker, mm_of(tracker, task), vma, event->file);
+	map_file_range(tracker, mm_of(tracker, task), vma, populate->at, 0, event->index, event->last,
 		       populate->delta_seen ? populate->delta : -1, populate->member == RF_RSS_SHMEM, RF_OP_POPULATE);
 	populate->delta_seen = false;
 	populate->file_seen = false;
@@ -313,6 +373,8 @@ void populate_begin(struct rf_tracker *tracker, struct task *task, u64 start, u6
 	struct task_populate *populate = &task->populate;
 	u32 nr = populate->nr;
 
+	populate->pins = populate->fills = false;
+	populate->mm = 0;
 	populate->active = true;
 	populate->write = write;
 	populate->readers_zero = zero;
@@ -320,6 +382,7 @@ void populate_begin(struct rf_tracker *tracker, struct task *task, u64 start, u6
 	populate->end = vpn_of(tracker, end);
 	populate->file_seen = false;
 	populate->delta_seen = false;
+	populate->alone = ~0ull;
 	populate->nr = 0;
 	populate->nr_zero = 0;
 	if (nr)
@@ -328,29 +391,81 @@ void populate_begin(struct rf_tracker *tracker, struct task *task, u64 start, u6
 		apply(tracker, task, &populate->queue[i]);
 }
 
+void populate_pauses(struct rf_tracker *tracker, struct task *task)
+{
+	if (task->populate.pins)
+		settle_copy(tracker, task);
+}
+
+void populate_gups(struct rf_tracker *tracker, struct task *task)
+{
+	const struct task_gup *first = task->gups;
+	struct tracked_mm *mm = task->nr_gups ? mm_of_process(tracker, first->pid) : NULL;
+
+	if (!mm || !mm->known)
+		return;
+	populate_begin(tracker, task, 0, 0, first->write, !first->write);
+	task->populate.pins = true;
+	task->populate.mm = mm == task->mm ? 0 : mm->world.id + 1;
+	set_range(tracker, task, 0);
+}
+
+void populate_fill(struct rf_tracker *tracker, struct task *task, u64 start, u64 end)
+{
+	populate_begin(tracker, task, start, end, true, false);
+	task->populate.fills = true;
+}
+
+bool populates_remotely(const struct task *task, const struct tracked_mm *mm)
+{
+	return task->populate.active && task->populate.mm == mm->world.id + 1;
+}
+
 /* What is left of the range needed no page: reused, read as zero, or not to be had. */
 static void pass_rest(struct rf_tracker *tracker, struct task *task)
 {
 	u64 left = FILL_PAGES_MAX;
 
-	while (left-- && next_place(tracker, task))
+	while (left-- && place_in_range(tracker, task))
 		task->populate.at++;
+}
+
+void populate_gups_end(struct rf_tracker *tracker, struct task *task, u64 bytes)
+{
+	struct task_populate *populate = &task->populate;
+
+	if (!populate->active)
+		return;
+	settle_copy(tracker, task);
+	for (u32 i = 0; i < task->nr_gups && bytes; i++) {
+		const struct task_gup *gup = &task->gups[i];
+		u64 len = min_u64(gup->len, bytes);
+
+		bytes -= len;
+		if (i < populate->range)
+			continue;
+		if (i > populate->range)
+			set_range(tracker, task, i);
+		populate->end = min_u64(populate->end, vpn_of(tracker, gup->addr + len - 1) + 1);
+		pass_rest(tracker, task);
+	}
 }
 
 void populate_end(struct rf_tracker *tracker, struct task *task, bool succeeded)
 {
 	struct task_populate *populate = &task->populate;
 
-	if (populate->active && task->mm && succeeded) {
+	if (populate->active && mm_of(tracker, task) && succeeded) {
 		settle_copy(tracker, task);
 		if (call_populates(task)) {
 			pass_rest(tracker, task);
-			gup_populates(tracker, task->mm, populate->start << tracker->page_shift,
+			gup_populates(tracker, mm_of(tracker, task), populate->start << tracker->page_shift,
 				      populate->end << tracker->page_shift, populate->write,
 				      task->call.kind == RF_SYS_MADVISE);
 		}
 	}
-	populate->active = false;
+	populate->active = populate->pins = populate->fills = false;
+	populate->mm = 0;
 	populate->nr = 0;
 	populate->delta_seen = false;
 }

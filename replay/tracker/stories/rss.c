@@ -177,6 +177,12 @@ void on_rss_stat(struct rf_tracker *tracker, struct task *task, struct rf_record
 			fault_rss(tracker, task, member, delta);
 		return;
 	}
+	if (mm != task->mm && populates_remotely(task, mm)) {
+		if (delta > 0 || (!delta && (member == RF_RSS_FILE || member == RF_RSS_SHMEM)))
+			populate_event(tracker, task, &(struct populate_event){
+				.what = POPULATE_RSS, .member = member, .delta = delta });
+		return;
+	}
 	if (mm == task->mm && task->call.kind == RF_SYS_EXIT && delta < 0 && mm->users == 1) {
 		exit_begins(tracker, task);
 		return;

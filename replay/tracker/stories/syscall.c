@@ -51,7 +51,8 @@ static void mlock_entry(struct rf_tracker *tracker, struct task *task)
 static bool may_unmap(u8 kind)
 {
 	return kind == RF_SYS_MMAP || kind == RF_SYS_MUNMAP || kind == RF_SYS_MADVISE || kind == RF_SYS_BRK ||
-	       kind == RF_SYS_MREMAP || kind == RF_SYS_SHMDT;
+	       kind == RF_SYS_MREMAP || kind == RF_SYS_SHMDT || kind == RF_SYS_PROCESS_MADVISE ||
+	       kind == RF_SYS_REMAP_FILE_PAGES;
 }
 
 void on_call(struct rf_tracker *tracker, struct task *task, struct rf_record record)
@@ -72,7 +73,7 @@ void on_call(struct rf_tracker *tracker, struct task *task, struct rf_record rec
 	call_begins(task, &record, may_unmap(record.kind));
 	if (tracker->causes)
 		task->call_told = (struct rf_told){ tracker->record, record };
-	if (record.kind != RF_SYS_PROCESS_VM)
+	if (record.kind != RF_SYS_PROCESS_VM && record.kind != RF_SYS_PROCESS_MADVISE)
 		task->nr_gups = 0;
 	switch (record.kind) {
 	case RF_SYS_EXECVE:
@@ -90,6 +91,13 @@ void on_call(struct rf_tracker *tracker, struct task *task, struct rf_record rec
 	case RF_SYS_MLOCKALL:
 		if (task->mm && task->mm->known)
 			mlock_entry(tracker, task);
+		break;
+	case RF_SYS_PROCESS_VM:
+		populate_gups(tracker, task);
+		break;
+	case RF_SYS_IOCTL:
+		if (task->mm && task->mm->known)
+			ioctl_entry(tracker, task);
 		break;
 	case RF_SYS_MADVISE:
 		if (task->mm && task->mm->known)
@@ -167,6 +175,9 @@ static void return_of(struct rf_tracker *tracker, struct task *task, s64 ret)
 		if (ok)
 			shmat_return(tracker, task, (u64)ret);
 		break;
+	case RF_SYS_PROCESS_MADVISE:
+		process_madvise_return(tracker, task, ret);
+		break;
 	case RF_SYS_PROCESS_VM:
 		process_vm_return(tracker, task, ret);
 		break;
@@ -196,7 +207,7 @@ void on_return(struct rf_tracker *tracker, struct task *task, struct rf_record r
 		return_of(tracker, task, ret);
 	if (task->call.kind == kind)
 		call_returned(&task->call);
-	if (kind == RF_SYS_PROCESS_VM)
+	if (kind == RF_SYS_PROCESS_VM || kind == RF_SYS_PROCESS_MADVISE)
 		task->nr_gups = 0;
 	call_abandon(tracker, task);
 	task->nr_allocs = 0;

@@ -69,10 +69,14 @@ static void process_vm_as_far_as_it_came(void **context)
 		"frame stream=1\n"
 		"2 tid=101 process pid=100\n");
 	(void)context;
+	/* What is read and was never touched becomes the zero page, without a record. */
 	expect(r, "fault_anon 0 @0 nr=1 pfn=1000\n"
+		  "fault_zero 0 @1 nr=1 populate\n"
 		  "gup_slow 0 @0-1 nr=2\n"
 		  "fault_hugetlb 0 @512 order=21 populate\n"
 		  "gup_slow 0 @512-513 nr=2\n"
+		  "fault_zero 0 @3 nr=1 populate\n"
+		  "fault_zero 0 @4 nr=1 populate\n"
 		  "gup_slow 0 @3-3 nr=2\n"
 		  "gup_slow 0 @4-4 nr=2\n");
 }
