@@ -37,6 +37,8 @@
 #define RF_ATTRIBUTE_UFFD_MISSING BIT_ULL(29)	/* um */
 #define RF_ATTRIBUTE_UFFD_WP	BIT_ULL(30)	/* uw */
 #define RF_ATTRIBUTE_UFFD_MINOR	BIT_ULL(31)	/* ui */
+/* ac: charged to the commit limit. Told by snapshots only; who keeps mappings has a place of its own for it. */
+#define RF_ATTRIBUTE_ACCOUNT	BIT_ULL(32)
 #define RF_ATTRIBUTE_PKEY	(0xfull << 36)	/* protection key */
 #define RF_ATTRIBUTE_PKEY_SHIFT	36
 #define RF_ATTRIBUTE_CONTEXT	(0xfull << 40)	/* the userfaultfd */
@@ -54,6 +56,7 @@
 
 #define RF_ATTRIBUTES_RECORDED	(RF_ATTRIBUTE_MERGEABLE | RF_ATTRIBUTE_DONTDUMP | RF_ATTRIBUTE_RAND_READ | \
 				 RF_ATTRIBUTE_SEQ_READ | RF_ATTRIBUTE_LOCKONFAULT | RF_ATTRIBUTE_NORESERVE | \
-				 RF_ATTRIBUTE_UFFD_MISSING | RF_ATTRIBUTE_UFFD_WP | RF_ATTRIBUTE_UFFD_MINOR)
+				 RF_ATTRIBUTE_UFFD_MISSING | RF_ATTRIBUTE_UFFD_WP | RF_ATTRIBUTE_UFFD_MINOR | \
+				 RF_ATTRIBUTE_ACCOUNT)
 
 #endif

@@ -8,6 +8,8 @@
 /* accountable_mapping(), and the charge that mprotect() makes later. */
 static u32 account_flag(u32 flags, u64 attributes)
 {
+	if (attributes & RF_ATTRIBUTE_ACCOUNT)
+		return VM_ACCOUNT;
 	if (attributes & RF_ATTRIBUTE_NORESERVE)
 		return 0;
 	return (flags & (RF_VM_WRITE | RF_VM_SHARED | RF_VM_HUGETLB)) == RF_VM_WRITE ? VM_ACCOUNT : 0;
@@ -37,7 +39,7 @@ void op_map(struct mm *mm, const struct rf_op *op)
 		.end = op->end,
 		.pgoff = op->pgoff,
 		.file = op->file,
-		.attributes = op->attributes,
+		.attributes = op->attributes & ~RF_ATTRIBUTE_ACCOUNT,
 		.flags = op->vm_flags | account_flag(op->vm_flags, op->attributes),
 	};
 	u32 index = vma_find(mm, op->addr);
@@ -49,7 +51,11 @@ void op_map(struct mm *mm, const struct rf_op *op)
 		count_anomaly(mm->machine, RF_ANOMALY_mapped_twice);
 		mm_error(mm, do_munmap(mm, op->addr, op->end));
 	}
-	mm_error(mm, vma_insert(mm, &vma));
+	/* What was there at attach is as the kernel has it: what is apart could not be merged, whatever kept it so. */
+	if (op->flags & RF_OP_LOAD)
+		mm_error(mm, vma_insert_apart(mm, &vma));
+	else
+		mm_error(mm, vma_insert(mm, &vma));
 }
 
 void op_vma_flags(struct mm *mm, const struct rf_op *op)

@@ -121,6 +121,11 @@ void vma_merge_range(struct mm *mm, u64 start, u64 end)
 	}
 }
 
+int vma_insert_apart(struct mm *mm, const struct vm_area *vma)
+{
+	return vma_insert_at(mm, vma_find(mm, vma->start), vma);
+}
+
 int vma_insert(struct mm *mm, const struct vm_area *vma)
 {
 	u32 index = vma_find(mm, vma->start);

@@ -24,6 +24,8 @@ struct vm_area *vma_lookup(struct mm *mm, u64 addr);
 u32 vma_find(struct mm *mm, u64 addr);
 /* Insert, merge with the neighbours as vma_merge() would; index of the result, or negative errno. */
 int vma_insert(struct mm *mm, const struct vm_area *vma);
+/* Insert as it is; 0 or negative errno. */
+int vma_insert_apart(struct mm *mm, const struct vm_area *vma);
 /* Split so that addr is a boundary. 0, or -ENOMEM. */
 int vma_split(struct mm *mm, u64 addr);
 /* Merge the VMA at index with its neighbours where the kernel would; its index afterwards. */

@@ -23,6 +23,7 @@ static const struct {
 	{ "ht", RF_VM_HUGETLB }, { "pf", RF_VM_PFNMAP }, { "mm", RF_VM_PFNMAP },
 	{ "mg", RF_ATTRIBUTE_MERGEABLE }, { "dd", RF_ATTRIBUTE_DONTDUMP }, { "rr", RF_ATTRIBUTE_RAND_READ },
 	{ "sr", RF_ATTRIBUTE_SEQ_READ }, { "lf", RF_ATTRIBUTE_LOCKONFAULT }, { "nr", RF_ATTRIBUTE_NORESERVE },
+	{ "ac", RF_ATTRIBUTE_ACCOUNT },
 };
 
 static const struct {

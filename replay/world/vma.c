@@ -176,9 +176,10 @@ struct world_vma *world_vma_load(struct world *world, struct world_mm *mm, const
 
 	account(&vma);
 	world_vma_next(mm, vma.start, &index);
+	/* A snapshot that does not tell VM_ACCOUNT: it is what keeps them apart most often. */
 	if (index && can_merge(world, mm->vmas[index - 1], &vma))
 		vma.accounted = !vma.accounted;
-	return world_vma_insert(world, mm, &vma);
+	return insert_at(world, mm, index, &vma);
 }
 
 /* Make addr a boundary. */

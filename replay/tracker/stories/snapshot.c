@@ -69,11 +69,13 @@ static void load_vma(struct rf_tracker *tracker, struct tracked_mm *mm, const st
 		mm->brk = vma.end;
 		mm->brk_known = true;
 	}
+	vma.accounted = vma.attributes & RF_ATTRIBUTE_ACCOUNT;
+	vma.attributes &= ~RF_ATTRIBUTE_ACCOUNT;
 	op = emit(tracker, RF_OP_MAP, mm);
 	op->addr = vma.start;
 	op->end = vma.end;
 	op->vm_flags = vma.flags;
-	op->attributes = vma.attributes;
+	op->attributes = vma.attributes | (vma.accounted ? RF_ATTRIBUTE_ACCOUNT : 0);
 	op->pgoff = vma.pgoff;
 	op->file = vma.file;
 	op->flags = RF_OP_LOAD;
