@@ -10,6 +10,8 @@ struct rf_tracker;
 
 #define READ_AHEAD 4096
 #define LOOK_AHEAD_MAX 262144
+/* Far enough for what a call says until it returns, among the records of all CPUs. */
+#define LOOK_AHEAD_CALL 32768
 
 /* The next record becomes the one in progress. NULL: there are no more. Valid until the next look ahead. */
 const struct rf_record *take_record(struct rf_tracker *tracker);

@@ -162,7 +162,7 @@ void find_exec_point(struct rf_tracker *tracker, struct task *task)
 	u64 mm_id = ~0ull;
 
 	task->exec_at = 0;
-	for (size_t i = 0; (record = look_ahead(tracker, i)); i++) {
+	for (size_t i = 0; i < LOOK_AHEAD_CALL && (record = look_ahead(tracker, i)); i++) {
 		u64 number = tracker->record + 1 + i;
 		struct exec_scan *scan = record->tid == scans[0].tid ? &scans[0] : &scans[1];
 		struct task *task_then;

@@ -112,7 +112,7 @@ static bool succeeds(struct rf_tracker *tracker, const struct task *task)
 {
 	const struct rf_record *record;
 
-	for (size_t i = 0; (record = look_ahead(tracker, i)); i++)
+	for (size_t i = 0; i < LOOK_AHEAD_CALL && (record = look_ahead(tracker, i)); i++)
 		if (record->tid == task->tid && record->kind == RF_SYS_RET)
 			return record->f[1] == task->call.args[4];
 	return true;
