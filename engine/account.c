@@ -18,6 +18,7 @@ struct accounts {
 	u64 touched;			/* rows, since they began */
 	struct arch_counters before[RF_NR_ROWS];	/* of the rows touched */
 	u64 operations_before[RF_NR_ROWS];
+	u64 anomalies_before;
 	struct rf_account *list;	/* those that did anything since they were taken */
 	u32 nr;
 	size_t room;
@@ -56,6 +57,15 @@ static struct rf_account *account_of(struct accounts *accounts, u32 mm)
 	return &accounts->list[accounts->places[mm] - 1];
 }
 
+static u64 anomalies(const struct rf_machine *machine)
+{
+	u64 sum = 0;
+
+	for (u32 i = 0; i < RF_NR_ANOMALIES; i++)
+		sum += machine->stats.anomalies[i];
+	return sum;
+}
+
 static int settle(struct rf_machine *machine)
 {
 	struct accounts *accounts = machine->accounts;
@@ -76,6 +86,7 @@ static int settle(struct rf_machine *machine)
 		ARCH_COUNTERS(X)
 #undef X
 	}
+	account->anomalies += anomalies(machine) - accounts->anomalies_before;
 	accounts->touched = 0;
 	accounts->mm = NOBODY;
 	return 0;
@@ -96,8 +107,11 @@ int account_op(struct rf_machine *machine, u32 mm, enum rf_row row)
 {
 	struct accounts *accounts = machine->accounts;
 
-	if (accounts->mm != mm && settle(machine))
-		return -ENOMEM;
+	if (accounts->mm != mm) {
+		if (settle(machine))
+			return -ENOMEM;
+		accounts->anomalies_before = anomalies(machine);
+	}
 	accounts->mm = mm;
 	account_row(machine, row);
 	return 0;

@@ -40,6 +40,7 @@ int rf_machine_account(struct rf_machine *machine);
 struct rf_account {
 	u32 mm;
 	u64 operations;
+	u64 anomalies;			/* of all kinds */
 	struct arch_counters counters;
 };
 

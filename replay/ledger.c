@@ -15,9 +15,10 @@ static int by_number(const void *a, const void *b)
 	return left->mm < right->mm ? -1 : left->mm > right->mm;
 }
 
-static void add_account(struct rf_account *sum, const struct rf_account *account)
+void rf_account_add(struct rf_account *sum, const struct rf_account *account)
 {
 	sum->operations += account->operations;
+	sum->anomalies += account->anomalies;
 #define X(name, meaning) sum->counters.name += account->counters.name;
 	ARCH_COUNTERS(X)
 #undef X
@@ -33,7 +34,7 @@ static void compact(struct rf_ledger *ledger)
 	qsort(ledger->accounts, ledger->nr, sizeof(*ledger->accounts), by_number);
 	for (u32 i = 1; i < ledger->nr; i++) {
 		if (ledger->accounts[i].mm == ledger->accounts[used].mm)
-			add_account(&ledger->accounts[used], &ledger->accounts[i]);
+			rf_account_add(&ledger->accounts[used], &ledger->accounts[i]);
 		else
 			ledger->accounts[++used] = ledger->accounts[i];
 	}

@@ -16,6 +16,7 @@ struct rf_ledger {
 	u32 nr, max;
 };
 
+void rf_account_add(struct rf_account *sum, const struct rf_account *account);
 /* Append. -ENOMEM or 0. */
 int rf_ledger_add(struct rf_ledger *ledger, const struct rf_account *accounts, u32 nr);
 /* Add up what belongs to the same process, in the order of processes. */

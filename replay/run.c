@@ -38,7 +38,7 @@ struct worker {
 	struct rf_window_counts *windows;	/* of those that have ended, by number */
 	u32 nr_windows;
 	size_t windows_room;
-	bool accounts;		/* are kept by the machine */
+	bool processes;		/* are counted in each window, too */
 	struct rf_ledger ledger;	/* all that were taken */
 };
 
@@ -81,8 +81,6 @@ static int take_accounts(struct worker *worker, struct rf_ledger *window)
 	const struct rf_account *accounts;
 	u32 nr;
 
-	if (!worker->accounts)
-		return 0;
 	if (rf_machine_take_accounts(worker->machine, &accounts, &nr) || rf_ledger_add(&worker->ledger, accounts, nr))
 		return -ENOMEM;
 	return window ? rf_ledger_add(window, accounts, nr) : 0;
@@ -95,7 +93,7 @@ static int begin_window(struct worker *worker)
 	if (!worker->begin)
 		return -ENOMEM;
 	*worker->begin = *rf_machine_stats(worker->machine);
-	return take_accounts(worker, NULL);
+	return worker->processes ? take_accounts(worker, NULL) : 0;
 }
 
 /* Windows end in the order of their numbers, because the next begin ends the one before. */
@@ -110,7 +108,7 @@ static int end_window(struct worker *worker)
 		return -ENOMEM;
 	window->processes = (struct rf_ledger){ 0 };
 	worker->nr_windows++;
-	return take_accounts(worker, &window->processes);
+	return worker->processes ? take_accounts(worker, &window->processes) : 0;
 }
 
 /* Run a block, stopping where a window begins or ends to take down the counters. */
@@ -238,13 +236,14 @@ static void ring_free(struct ring *ring, size_t nr_machines)
 static int machine_start(struct worker *worker, const struct rf_policy *policy, u64 page_size)
 {
 	worker->machine = rf_machine_create(policy);
-	if (!worker->machine || (worker->accounts && rf_machine_account(worker->machine)))
+	if (!worker->machine || rf_machine_account(worker->machine))
 		return -ENOMEM;
 	return page_size ? rf_machine_recorded_pages(worker->machine, __builtin_ctzll(page_size)) : 0;
 }
 
 /* A ring with one machine and one thread per policy. */
-static struct ring *ring_start(const struct rf_results *results, u64 page_size, bool accounts, struct rf_error *err)
+static struct ring *ring_start(const struct rf_results *results, u64 page_size, bool processes,
+			       struct rf_error *err)
 {
 	struct ring *ring = calloc(1, sizeof(*ring));
 	size_t nr = 0;
@@ -262,7 +261,7 @@ static struct ring *ring_start(const struct rf_results *results, u64 page_size, 
 	pthread_cond_init(&ring->consumed, NULL);
 	for (; nr < results->nr_policies; nr++) {
 		ring->workers[nr].ring = ring;
-		ring->workers[nr].accounts = accounts;
+		ring->workers[nr].processes = processes;
 		ret = machine_start(&ring->workers[nr], &results->policies[nr], page_size);
 		if (ret) {
 			ring_free(ring, nr + 1);
@@ -360,15 +359,80 @@ static int collect_windows(struct rf_results *results, struct ring *ring)
 	return 0;
 }
 
-static int collect_processes(struct rf_results *results, struct ring *ring)
+/* The place of each address space in the list of marked ones, + 1; 0: it is not there. *nr: how many there are. */
+static u32 *marked_places(const struct rf_trust *trust, u32 *nr)
+{
+	u32 *places;
+
+	*nr = 0;
+	for (u32 i = 0; i < trust->nr_mms; i++)
+		*nr = max_u64(*nr, trust->mms[i].mm + 1ull);
+	places = calloc(*nr + 1ul, sizeof(*places));
+	for (u32 i = 0; places && i < trust->nr_mms; i++)
+		places[trust->mms[i].mm] = i + 1;
+	return places;
+}
+
+/* A machine contradicts what it was told of an address space: that is marked as well. */
+static int mark_contradicted(struct rf_results *results, struct ring *ring)
+{
+	u32 nr, place, *places = marked_places(&results->trust, &nr);
+	int ret = places ? 0 : -ENOMEM;
+
+	for (size_t k = 0; !ret && k < results->nr_policies; k++) {
+		const struct rf_ledger *ledger = &ring->workers[k].ledger;
+
+		for (u32 i = 0; !ret && i < ledger->nr; i++) {
+			const struct rf_account *account = &ledger->accounts[i];
+
+			if (!account->anomalies)
+				continue;
+			place = account->mm < nr ? places[account->mm] - 1 : UINT32_MAX;
+			for (u32 m = 0; place == UINT32_MAX && m < results->trust.nr_mms; m++)
+				if (results->trust.mms[m].mm == account->mm)
+					place = m;
+			if (place == UINT32_MAX)
+				ret = rf_trust_place(&results->trust, account->mm, &place);
+			if (!ret) {
+				results->trust.mms[place].known = true;
+				ret = rf_trust_add(&results->trust, place, RF_REASON_machine, 0, 0);
+			}
+		}
+	}
+	free(places);
+	return ret;
+}
+
+static int count_marked(struct rf_results *results, struct ring *ring)
+{
+	u32 nr, *places = marked_places(&results->trust, &nr);
+
+	if (!places)
+		return -ENOMEM;
+	for (size_t k = 0; k < results->nr_policies; k++) {
+		const struct rf_ledger *ledger = &ring->workers[k].ledger;
+
+		results->marked[k] = (struct rf_account){ 0 };
+		for (u32 i = 0; i < ledger->nr; i++)
+			if (ledger->accounts[i].mm < nr && places[ledger->accounts[i].mm])
+				rf_account_add(&results->marked[k], &ledger->accounts[i]);
+	}
+	free(places);
+	return 0;
+}
+
+static int collect_accounts(struct rf_results *results, struct ring *ring, bool processes)
 {
 	size_t k;
 
-	for (k = 0; k < results->nr_policies; k++) {
+	for (k = 0; k < results->nr_policies; k++)
+		if (take_accounts(&ring->workers[k], NULL))
+			return -ENOMEM;
+	if (mark_contradicted(results, ring) || count_marked(results, ring))
+		return -ENOMEM;
+	for (k = 0; processes && k < results->nr_policies; k++) {
 		struct worker *worker = &ring->workers[k];
 
-		if (take_accounts(worker, NULL))
-			return -ENOMEM;
 		results->ledgers[k] = worker->ledger;
 		worker->ledger = (struct rf_ledger){ 0 };
 		rf_ledger_sort(&results->ledgers[k], &results->processes);
@@ -397,6 +461,7 @@ static void forget_parts(struct rf_results *results)
 	results->window_counts = NULL;
 	rf_windows_free(&results->windows);
 	rf_processes_free(&results->processes);
+	rf_trust_free(&results->trust);
 	for (k = 0; k < results->nr_policies; k++) {
 		free(results->ledgers[k].accounts);
 		results->ledgers[k] = (struct rf_ledger){ 0 };
@@ -412,11 +477,9 @@ static int start_parts(struct rf_results *results, const struct rf_run_options *
 		if (rf_windows_start(&results->windows, run->patterns, reader, err))
 			return -ENOMEM;
 	}
-	if (run->processes) {
-		options->processes = &results->processes;
-		if (rf_processes_start(&results->processes))
-			return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
-	}
+	options->processes = &results->processes;
+	if (rf_processes_start(&results->processes))
+		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	return 0;
 }
 
@@ -445,7 +508,9 @@ int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const str
 	machine_error = ring_stop(ring);
 	if (!ret && machine_error)
 		ret = rf_error_set(err, machine_error, RF_NO_OFFSET, "a machine stopped: %s", strerror(-machine_error));
-	if (!ret && (collect_windows(results, ring) || collect_processes(results, ring)))
+	if (!ret)
+		rf_tracker_take_trust(tracker, &results->trust);
+	if (!ret && (collect_windows(results, ring) || collect_accounts(results, ring, run->processes)))
 		ret = rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	if (!ret) {
 		memcpy(results->kinds, rf_tracker_kinds(tracker), sizeof(results->kinds));
@@ -464,9 +529,11 @@ int rf_results_init(struct rf_results *results, const struct rf_policy *policies
 	memset(results, 0, sizeof(*results));
 	results->stats = calloc(nr_policies, sizeof(*results->stats));
 	results->ledgers = calloc(nr_policies, sizeof(*results->ledgers));
-	if (!results->stats || !results->ledgers) {
+	results->marked = calloc(nr_policies, sizeof(*results->marked));
+	if (!results->stats || !results->ledgers || !results->marked) {
 		free(results->stats);
 		free(results->ledgers);
+		free(results->marked);
 		return -ENOMEM;
 	}
 	results->policies = policies;
@@ -479,6 +546,8 @@ void rf_results_free(struct rf_results *results)
 	forget_parts(results);
 	free(results->ledgers);
 	free(results->stats);
+	free(results->marked);
+	results->marked = NULL;
 	results->ledgers = NULL;
 	results->stats = NULL;
 }

@@ -15,6 +15,7 @@
 #include "replay/operations.h"
 #include "replay/tracker/ground/fidelity.h"
 #include "replay/tracker/ground/process_list.h"
+#include "replay/tracker/ground/trust.h"
 #include "replay/tracker/ground/windows.h"
 
 /* What the replays of one report add up to; a second trace adds to the first. */
@@ -27,8 +28,10 @@ struct rf_results {
 	u64 kinds[RF_RECORD_KIND_MAX];	/* records by kind */
 	struct rf_windows windows;
 	struct rf_window_counts *window_counts;	/* one per policy, of each window in turn */
-	struct rf_processes processes;	/* empty unless they are counted */
-	struct rf_ledger *ledgers;	/* one per policy: what each process counted */
+	struct rf_processes processes;
+	struct rf_ledger *ledgers;	/* one per policy: what each process counted; empty unless they are */
+	struct rf_trust trust;
+	struct rf_account *marked;	/* one per policy: what all marked address spaces counted */
 };
 
 int rf_results_init(struct rf_results *results, const struct rf_policy *policies, size_t nr_policies);

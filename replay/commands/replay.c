@@ -349,6 +349,7 @@ static void forget(struct rf_report_parts *parts)
 	json_decref(parts->traces);
 	json_decref(parts->windows);
 	json_decref(parts->processes);
+	json_decref(parts->trusts);
 }
 
 /* Replay and write, all files being open. */
@@ -356,7 +357,7 @@ static int replay(const struct arguments *arguments, struct outputs *outputs, u6
 {
 	struct rf_results results;
 	struct rf_report_parts parts = {
-		.traces = json_array(), .windows = json_array(), .processes = json_array(),
+		.traces = json_array(), .windows = json_array(), .processes = json_array(), .trusts = json_array(),
 	};
 	json_t *report;
 	int code, written;

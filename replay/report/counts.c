@@ -82,8 +82,7 @@ static u64 live_block_ms(const struct rf_stats *stats)
 	return (u64)(((unsigned __int128)stats->live_block_time << 20) / 1000000);
 }
 
-/* The counters of a row, and how many operations it counted. */
-static json_t *row_object(const struct arch_counters *row, u64 operations)
+json_t *row_object(const struct arch_counters *row, u64 operations)
 {
 	json_t *counters = counters_object(row);
 
@@ -156,6 +155,27 @@ json_t *policy_object(const struct rf_policy *policy, const struct rf_stats *sta
 
 /* ---- processes and windows ------------------------------------------------------ */
 
+/* Why address spaces of a process are marked: the names of the reasons. */
+static json_t *reasons_array(const struct rf_results *results, u32 number)
+{
+	const struct rf_trust *trust = &results->trust;
+	json_t *list = json_array();
+	u64 seen = 0;
+
+	for (u32 i = 0; i < trust->nr_mms; i++) {
+		if (!trust->mms[i].known || rf_process_of(&results->processes, trust->mms[i].mm) != number)
+			continue;
+		for (u32 at = trust->mms[i].first; at; at = trust->marks[at - 1].next)
+			seen |= 1ull << trust->marks[at - 1].reason;
+	}
+	for (u32 i = 0; i < RF_NR_REASONS; i++)
+		if (seen >> i & 1)
+			json_array_append_new(list, json_string(rf_reason_names[i]));
+	return list;
+}
+
+_Static_assert(RF_NR_REASONS <= 64, "a bit for each");
+
 /* counts: of a window, one per policy; NULL: of the whole trace. */
 static json_t *process_object(const struct rf_results *results, const struct rf_window_counts *counts, u32 number,
 			      u64 first_time)
@@ -177,6 +197,7 @@ static json_t *process_object(const struct rf_results *results, const struct rf_
 	rf_json_set_count(object, "pid", process->pid);
 	rf_json_set_string(object, "command", process->command);
 	rf_json_set_count(object, "begin_ns", process->begin > first_time ? process->begin - first_time : 0);
+	json_object_set_new(object, "marked", reasons_array(results, number));
 	json_object_set_new(object, "policies", policies);
 	return object;
 }
@@ -242,6 +263,7 @@ void rf_report_add_parts(const struct rf_report_parts *parts, const char *path, 
 		rf_json_set_string(part, "trace", base_name(path));
 		json_array_append_new(parts->windows, part);
 	}
+	json_array_append_new(parts->trusts, trust_of_trace(base_name(path), results, first_time));
 	for (i = 0; i < first->nr; i++) {
 		part = process_object(results, NULL, first->accounts[i].mm, first_time);
 		rf_json_set_string(part, "trace", base_name(path));

@@ -16,6 +16,15 @@ const char *base_name(const char *path);
 
 json_t *policy_object(const struct rf_policy *policy, const struct rf_stats *stats);
 
+/* The counters of a row, and how many operations it counted. */
+json_t *row_object(const struct arch_counters *row, u64 operations);
+
+/* trust.c */
+
+json_t *trust_of_trace(const char *name, const struct rf_results *results, u64 first_time);
+/* trusts: of trust_of_trace(), one a trace. */
+json_t *trust_section(const json_t *trusts, const struct rf_results *results, bool complete);
+
 /* assumptions.c */
 
 json_t *geometry_object(const struct rf_policy *policy);

@@ -63,6 +63,12 @@ int main(void)
 #define X(name, effect, meaning) put(table, #name, meaning);
 	TABLE("inferred", RF_INFERENCES)
 	TABLE("anomalies", RF_TRACKER_ANOMALIES)
+#undef X
+#define CERTAIN 0
+#define MARKS 1
+#define DOUBTS 1
+#define X(name, effect, meaning) if (effect) put(table, #name, meaning);
+	TABLE("reasons", RF_REASONS)
 #undef TABLE
 #undef X
 	json_object_set_new(tables, "sites", site_table());

@@ -27,6 +27,7 @@ json_t *rf_report_unreadable_trace(const char *path, const struct rf_error *err)
 struct rf_report_parts {
 	json_t *traces;			/* of rf_report_trace() */
 	json_t *windows, *processes;
+	json_t *trusts;			/* how far each is to be trusted */
 };
 
 /* Append the windows and processes of the trace that was replayed last. */

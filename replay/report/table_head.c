@@ -91,6 +91,106 @@ static void print_fidelity(FILE *out, const json_t *fidelity, const json_t *trac
 	table_paragraph(out, ptes ? "" : "fidelity", text);
 }
 
+/* "loss 2, forked 1": how many address spaces have each. */
+static void add_reasons(struct rf_line *line, const json_t *trust)
+{
+	const json_t *reasons = json_object_get(trust, "reasons");
+	char digits[RF_DIGITS_MAX];
+	bool more = false;
+
+	for (u32 i = 0; i < RF_NR_REASONS; i++) {
+		if (!json_object_get(reasons, rf_reason_names[i]))
+			continue;
+		rf_line_add(line, "%s%s\v%s", more ? ", " : "", rf_reason_names[i],
+			    rf_digits(rf_json_number(reasons, rf_reason_names[i]), digits));
+		more = true;
+	}
+}
+
+/* Longer lists are in the report. */
+#define MARKED_SHOWN 8
+
+static void print_marked(FILE *out, const json_t *trust)
+{
+	const json_t *list = json_object_get(trust, "marked"), *mm, *mark;
+	char text[PARAGRAPH_MAX], digits[RF_DIGITS_MAX];
+	struct rf_line line;
+	size_t i, k;
+
+	json_array_foreach(list, i, mm) {
+		u64 us = rf_json_number(mm, "since_ns") / 1000;
+
+		if (i == MARKED_SHOWN)
+			break;
+		rf_line_begin(&line, text, sizeof(text));
+		rf_line_add(&line, "%lld %s since %llu.%06llu s:", (long long)rf_json_number(mm, "pid"),
+			    rf_json_string(mm, "command"), (unsigned long long)(us / 1000000),
+			    (unsigned long long)(us % 1000000));
+		json_array_foreach(json_object_get(mm, "reasons"), k, mark)
+			rf_line_add(&line, "%s %s (record\v%s)", k ? "," : "", rf_json_string(mark, "reason"),
+				    rf_digits(rf_json_number(mark, "record"), digits));
+		table_paragraph(out, "", text);
+	}
+	if (json_array_size(list) > MARKED_SHOWN) {
+		rf_line_begin(&line, text, sizeof(text));
+		rf_line_add(&line, "and %zu more, which the report names", json_array_size(list) - MARKED_SHOWN);
+		table_paragraph(out, "", text);
+	}
+}
+
+/* What share of each column's counts lies in marked address spaces. */
+static void print_shares(FILE *out, const json_t *report)
+{
+	static const char *const counters[] = { "operations", "pte_loads", "pte_stores", "pte_atomics", "tlbi" };
+	const json_t *shares = json_object_get(json_object_get(report, "trust"), "shares"), *policy;
+	char text[PARAGRAPH_MAX], percent[24];
+	struct rf_line line;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(report, "policies"), i, policy) {
+		const json_t *all = json_object_get(policy, "totals");
+		const json_t *share = json_object_get(json_array_get(shares, i), "totals");
+
+		rf_line_begin(&line, text, sizeof(text));
+		rf_line_add(&line, "%.60s, in marked ones:", rf_json_string(policy, "name"));
+		for (k = 0; k < ARRAY_SIZE(counters); k++)
+			if (rf_json_number(all, counters[k]))
+				rf_line_add(&line, "%s %s\v%s", k ? "," : "", counters[k],
+					    rf_percent(rf_json_number(share, counters[k]),
+						       rf_json_number(all, counters[k]), percent, sizeof(percent)));
+		table_paragraph(out, i ? "" : "share", text);
+	}
+}
+
+static void print_trust(FILE *out, const json_t *report)
+{
+	const json_t *trust = json_object_get(report, "trust");
+	u64 marked = rf_json_number(trust, "marked_address_spaces"), hidden = rf_json_number(trust, "hidden_processes");
+	const char *word = rf_json_string(trust, "word");
+	char text[PARAGRAPH_MAX], a[RF_DIGITS_MAX], b[RF_DIGITS_MAX];
+	struct rf_line line;
+
+	if (!trust)
+		return;
+	rf_line_begin(&line, text, sizeof(text));
+	rf_line_add(&line, "%s", word);
+	if (!strcmp(word, "exact"))
+		rf_line_add(&line, ": every check agrees, nothing was lost, nothing had to be guessed");
+	if (marked) {
+		rf_line_add(&line, ": %s of %s address spaces are marked: ", rf_digits(marked, a),
+			    rf_digits(rf_json_number(trust, "address_spaces"), b));
+		add_reasons(&line, trust);
+	}
+	if (hidden)
+		rf_line_add(&line, "%s %s%s processes are missing", marked ? ";" : ":",
+			    json_is_true(json_object_get(trust, "hidden_processes_known")) ? "" : "at least ",
+			    rf_digits(hidden, a));
+	table_paragraph(out, "trust", text);
+	print_marked(out, trust);
+	if (marked)
+		print_shares(out, report);
+}
+
 /* Is the backend for the machine of one of the traces? */
 static bool is_recorded_arch(const json_t *report, const char *backend)
 {
@@ -206,6 +306,7 @@ void table_head(const json_t *report, FILE *out)
 		table_paragraph(out, "WARNING", json_string_value(warning));
 	print_trace(out, json_array_size(traces) == 1 ? json_array_get(traces, 0) : trace);
 	print_missing(out, trace);
+	print_trust(out, report);
 	print_fidelity(out, json_object_get(report, "fidelity"), trace);
 	if (flushes_recorded(report))
 		print_flushes(out, report);

@@ -71,6 +71,16 @@ static void measure(struct layout *layout, const json_t *parts)
 	}
 }
 
+/* Of a process: why it cannot be relied on. */
+static void write_marks(FILE *out, const json_t *reasons)
+{
+	const json_t *reason;
+	size_t i;
+
+	json_array_foreach(reasons, i, reason)
+		fprintf(out, "%s%s", i ? ", " : "  marked: ", json_string_value(reason));
+}
+
 static void write_part(FILE *out, const struct layout *layout, const json_t *part)
 {
 	const json_t *policy;
@@ -86,6 +96,8 @@ static void write_part(FILE *out, const struct layout *layout, const json_t *par
 
 			fprintf(out, "  %*s", layout->counter_widths[n], counter(policy, n, digits));
 		}
+		if (!k)
+			write_marks(out, json_object_get(part, "marked"));
 		fputc('\n', out);
 	}
 }

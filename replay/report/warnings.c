@@ -49,15 +49,35 @@ static void warn_of_damage(json_t *list, const json_t *report)
 
 static void warn_of_losses(json_t *list, const json_t *report)
 {
-	const json_t *trace = json_object_get(report, "trace"), *fidelity = json_object_get(report, "fidelity");
-	u64 lost = rf_json_number(trace, "lost_events"), inexact = rf_json_number(fidelity, "inexact_mms");
+	const json_t *trace = json_object_get(report, "trace");
+	u64 lost = rf_json_number(trace, "lost_events");
 
 	if (lost)
 		warn(list, "%llu events were lost beside %llu that were recorded: counts are too low and may be wrong",
 		     (unsigned long long)lost, (unsigned long long)rf_json_number(trace, "records"));
-	if (inexact)
+}
+
+/* What has a warning of its own is not said twice. */
+static bool is_said(enum rf_reason reason)
+{
+	return reason == RF_REASON_incomplete || reason == RF_REASON_nothing_compared;
+}
+
+static void warn_of_distrust(json_t *list, const json_t *trust)
+{
+	const json_t *doubts = json_object_get(trust, "doubts");
+	u64 marked = rf_json_number(trust, "marked_address_spaces"), hidden = rf_json_number(trust, "hidden_processes");
+
+	for (u32 i = 0; i < RF_NR_REASONS; i++)
+		if (json_object_get(doubts, rf_reason_names[i]) && !is_said(i))
+			warn(list, "doubtful, %s: %s", rf_reason_names[i], rf_reason_meanings[i]);
+	if (hidden)
+		warn(list, "%s%llu processes ran that the replay does not have: their births were lost",
+		     json_is_true(json_object_get(trust, "hidden_processes_known")) ? "" : "at least ",
+		     (unsigned long long)hidden);
+	if (marked)
 		warn(list, "%llu of %llu address spaces are marked: they cannot be relied on",
-		     (unsigned long long)inexact, (unsigned long long)rf_json_number(fidelity, "mms"));
+		     (unsigned long long)marked, (unsigned long long)rf_json_number(trust, "address_spaces"));
 }
 
 static void warn_of_poor_fidelity(json_t *list, const json_t *fidelity)
@@ -123,6 +143,7 @@ json_t *rf_report_warnings(const json_t *report)
 
 	warn_of_damage(list, report);
 	warn_of_losses(list, report);
+	warn_of_distrust(list, json_object_get(report, "trust"));
 	if (nothing)
 		warn(list, "nothing was replayed: %s", nothing);
 	warn_of_poor_fidelity(list, json_object_get(report, "fidelity"));

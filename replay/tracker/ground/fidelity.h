@@ -27,7 +27,7 @@
 	X(rss_checks_ok, "RSS counters that agree with the rebuilt page table.") \
 	X(rss_checks_bad, "RSS counters that do not.") \
 	/* --- */ \
-	X(inexact_mms, "Address spaces that are marked: see trust.") \
+	X(inexact_mms, "Address spaces that the tracker marked; see trust for those that machines mark, too.") \
 	X(mms, "Address spaces seen.") \
 	X(tasks, "Tasks seen.")
 

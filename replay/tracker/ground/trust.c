@@ -2,6 +2,7 @@
 /* Marks: kept beside the address spaces, because they outlive them. */
 #include "replay/tracker/ground/trust.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/array.h"
@@ -14,6 +15,12 @@
 
 const char *const rf_reason_names[RF_NR_REASONS] = {
 #define X(name, effect, meaning) #name,
+	RF_REASONS(X)
+#undef X
+};
+
+const char *const rf_reason_meanings[RF_NR_REASONS] = {
+#define X(name, effect, meaning) meaning,
 	RF_REASONS(X)
 #undef X
 };
@@ -44,54 +51,62 @@ void rf_trust_free(struct rf_trust *trust)
 	*trust = (struct rf_trust){ 0 };
 }
 
-/* Its marks; NULL: no memory. */
-static struct rf_marked_mm *marked(struct rf_tracker *tracker, struct tracked_mm *mm)
+int rf_trust_place(struct rf_trust *trust, u32 mm, u32 *place)
 {
-	struct rf_trust *trust = &tracker->trust;
-
-	if (mm->marked)
-		return &trust->mms[mm->marked - 1];
 	if (array_grow(trust->mms, trust->mms_room, trust->nr_mms + 1ul))
-		return NULL;
-	trust->mms[trust->nr_mms] = (struct rf_marked_mm){ .mm = mm->world.id, .known = mm->known };
-	mm->marked = ++trust->nr_mms;
-	tracker->fidelity.inexact_mms += mm->known;
-	return &trust->mms[mm->marked - 1];
+		return -ENOMEM;
+	*place = trust->nr_mms++;
+	trust->mms[*place] = (struct rf_marked_mm){ .mm = mm };
+	return 0;
 }
 
-static void add_mark(struct rf_tracker *tracker, struct tracked_mm *mm, enum rf_reason reason)
+int rf_trust_add(struct rf_trust *trust, u32 place, enum rf_reason reason, u64 time, u64 record)
 {
-	struct rf_trust *trust = &tracker->trust;
-	struct rf_marked_mm *marks = marked(tracker, mm);
+	struct rf_marked_mm *mm = &trust->mms[place];
 
-	for (u32 at = marks ? marks->first : 0; at; at = trust->marks[at - 1].next) {
+	for (u32 at = mm->first; at; at = trust->marks[at - 1].next) {
 		if (trust->marks[at - 1].reason != reason)
 			continue;
 		trust->marks[at - 1].nr++;
-		return;
+		return 0;
 	}
-	if (!marks || array_grow(trust->marks, trust->marks_room, trust->nr_marks + 1ul)) {
-		world_set_out_of_memory(tracker->world);
-		return;
-	}
-	trust->marks[trust->nr_marks++] = (struct rf_mark){
-		.reason = reason, .nr = 1, .time = tracker->time, .record = tracker->record,
-	};
-	if (marks->last)
-		trust->marks[marks->last - 1].next = trust->nr_marks;
+	if (array_grow(trust->marks, trust->marks_room, trust->nr_marks + 1ul))
+		return -ENOMEM;
+	trust->marks[trust->nr_marks++] =
+		(struct rf_mark){ .reason = reason, .nr = 1, .time = time, .record = record };
+	if (mm->last)
+		trust->marks[mm->last - 1].next = trust->nr_marks;
 	else
-		marks->first = trust->nr_marks;
-	marks->last = trust->nr_marks;
+		mm->first = trust->nr_marks;
+	mm->last = trust->nr_marks;
+	return 0;
+}
+
+static int add_mark(struct rf_tracker *tracker, struct tracked_mm *mm, enum rf_reason reason)
+{
+	struct rf_trust *trust = &tracker->trust;
+	u32 place = mm->marked - 1;
+
+	if (!mm->marked) {
+		if (rf_trust_place(trust, mm->world.id, &place))
+			return -ENOMEM;
+		mm->marked = place + 1;
+		trust->mms[place].known = mm->known;
+		tracker->fidelity.inexact_mms += mm->known;
+	}
+	return rf_trust_add(trust, place, reason, tracker->time, tracker->record);
 }
 
 void mark_mm(struct rf_tracker *tracker, struct tracked_mm *mm, enum rf_reason reason)
 {
 	if (counters[reason])
 		++*(u64 *)((char *)&tracker->fidelity + counters[reason] - 1);
-	if (mm && rf_reason_effects[reason] == MARKS)
-		add_mark(tracker, mm, reason);
-	else if (rf_reason_effects[reason] != CERTAIN)
+	if (mm && rf_reason_effects[reason] == MARKS) {
+		if (add_mark(tracker, mm, reason))
+			world_set_out_of_memory(tracker->world);
+	} else if (rf_reason_effects[reason] != CERTAIN) {
 		tracker->trust.doubts[reason]++;
+	}
 }
 
 void process_is_hidden(struct rf_tracker *tracker, u32 pid, u64 time)

@@ -27,6 +27,9 @@ struct tracked_mm;
 	X(pages_untold, MARKS, "How many of its pages came or went is told, which is not.") \
 	X(page_unknown, MARKS, "A page of its own was mapped whose page frame no record tells.") \
 	X(ksm_merged, MARKS, "KSM merged a page of it: which entry maps the shared page is not told.") \
+	X(machine, MARKS, "A machine met operations that contradict its page table.") \
+	X(incomplete, DOUBTS, "The trace is damaged or was cut: what is missing is not known.") \
+	X(nothing_compared, DOUBTS, "No snapshot could be compared with: nothing shows that the page tables are right.") \
 	X(call_unknown, MARKS, "A call was made whose effect on it is not told.") \
 	X(compat_calls, MARKS, "It is of a 32-bit program whose system calls were not recorded.")
 
@@ -43,6 +46,7 @@ enum rf_reason {
 enum rf_reason_effect { RF_REASON_CERTAIN, RF_REASON_MARKS, RF_REASON_DOUBTS };
 
 extern const char *const rf_reason_names[RF_NR_REASONS];
+extern const char *const rf_reason_meanings[RF_NR_REASONS];
 extern const u8 rf_reason_effects[RF_NR_REASONS];
 
 /* Why an address space is marked: one for each of its reasons. */
@@ -80,6 +84,9 @@ struct rf_trust {
 };
 
 void rf_trust_free(struct rf_trust *trust);
+/* Its place in the list, made if it has none; and a mark more for that place. -ENOMEM or 0. */
+int rf_trust_place(struct rf_trust *trust, u32 mm, u32 *place);
+int rf_trust_add(struct rf_trust *trust, u32 place, enum rf_reason reason, u64 time, u64 record);
 
 /*
  * It cannot be relied on from now on, for this reason, which fidelity counts, too. NULL: whose it is, is not known.

@@ -50,6 +50,19 @@ static void list_pte(void *context, u64 vpn, world_pte pte)
 	listing->nr++;
 }
 
+/* Why it cannot be relied on. */
+static void list_marks(const struct rf_tracker *tracker, const struct tracked_mm *mm)
+{
+	const struct rf_trust *trust = &tracker->trust;
+
+	for (u32 at = mm->marked ? trust->mms[mm->marked - 1].first : 0; at; at = trust->marks[at - 1].next) {
+		const struct rf_mark *mark = &trust->marks[at - 1];
+
+		fprintf(tracker->options.page_tables, "M\t%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\n",
+			rf_reason_names[mark->reason], mark->time, mark->record, mark->nr);
+	}
+}
+
 void write_page_table(struct rf_tracker *tracker, struct tracked_mm *mm)
 {
 	struct listing listing = { .tracker = tracker };
@@ -57,6 +70,7 @@ void write_page_table(struct rf_tracker *tracker, struct tracked_mm *mm)
 	if (!tracker->options.page_tables || !mm->known)
 		return;
 	fprintf(tracker->options.page_tables, "P\t%u\t%" PRIu64 "\n", mm->pid, tracker->time);
+	list_marks(tracker, mm);
 	world_walk_sorted(tracker->world, &mm->world, 0, vpn_of(tracker, tracker->address_limit), list_pte, &listing);
 	list_run(&listing);
 }

@@ -70,7 +70,7 @@ static json_t *report_of(json_t *traces)
 	results.fidelity.processes_compared = 2;
 	results.fidelity.fault_checks_ok = 50;
 	results.fidelity.rss_checks_ok = 40;
-	parts = (struct rf_report_parts){ traces, json_array(), json_array() };
+	parts = (struct rf_report_parts){ traces, json_array(), json_array(), json_array() };
 	report = rf_report_build(&parts, &results);
 	rf_results_free(&results);
 	assert_non_null(report);
@@ -219,7 +219,8 @@ static void test_warnings(void **state)
 	expect_warning("fidelity", "ptes", 0, "no final snapshot");
 	expect_warning("fidelity", "fault_checks_bad", 1, "98.03 % of the faults");
 	expect_warning("fidelity", "rss_checks_bad", 1, "RSS counters");
-	expect_warning("fidelity", "inexact_mms", 1, "1 of 0 address spaces are marked");
+	expect_warning("trust", "marked_address_spaces", 1, "1 of 0 address spaces are marked");
+	expect_warning("trust", "hidden_processes", 2, "2 processes ran that the replay does not have");
 	expect_warning("trace", "lost_events", 5, "5 events were lost");
 }
 
@@ -247,6 +248,7 @@ static void test_table(void **state)
 	assert_string_equal(
 		text,
 		"trace      t.mmt.zst: 1,234,567 records in 2.500 s, Linux 6.18.0 x86_64, 4 KiB pages, 2 CPUs\n"
+		"trust      exact: every check agrees, nothing was lost, nothing had to be guessed\n"
 		"fidelity   of 1,000 entries in the final snapshots of 2 processes 100.00 % are present, 100.00 %\n"
 		"           have the right page, 99.90 % the right folio order; 0 too many\n"
 		"           50 of 50 faults hit the entry their error code says; 40 of 40 RSS counters agree; 0\n"

@@ -89,6 +89,11 @@ const struct rf_fidelity *rf_tracker_fidelity(const struct rf_tracker *tracker)
 	return &tracker->fidelity;
 }
 
+void rf_tracker_take_trust(struct rf_tracker *tracker, struct rf_trust *trust)
+{
+	*trust = (struct rf_trust){ 0 };
+}
+
 const u64 *rf_tracker_kinds(const struct rf_tracker *tracker)
 {
 	static const u64 kinds[RF_RECORD_KIND_MAX] = { [RF_FAULT] = 77 };
