@@ -77,7 +77,7 @@ class Compat(Workload):
         if not compiler:
             machine.skip(f'no 32-bit programs on {platform.machine()}')
         machine.need_program(compiler[0])
-        # Where gcc-multilib would have put a link, which is in the way of compilers for other machines.
+        # Where gcc-multilib would have put a link; it is not installed, as it removes compilers for other machines.
         multiarch = self.programs.run('gcc', '-print-multiarch').stdout.strip()
         built = self.programs.run(*compiler, '-O1', '-pthread', '-idirafter', f'/usr/include/{multiarch}',
                                   self.script('compat.c'), '-o', self.path('compat'), expect=None)
