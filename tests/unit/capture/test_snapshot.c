@@ -374,8 +374,10 @@ static void test_vmas(void **state)
 	assert_int_equal(r->f[1], REGION_BYTES);
 	assert_int_equal(r->f[4], f->layout->file.st_ino);
 	assert_int_equal(r->f[3], (u64)major(f->layout->file.st_dev) << 20 | minor(f->layout->file.st_dev));
-	assert_int_equal(r->f[5], RF_VM_READ | RF_VM_WRITE);
+	/* accountable_mapping(): private and writable, which is one more thing that keeps mappings apart. */
+	assert_int_equal(r->f[5], RF_VM_READ | RF_VM_WRITE | RF_ATTRIBUTE_ACCOUNT);
 	assert_true(vma_of(f->writer, f->layout->at[SHARED])->f[5] & RF_VM_SHARED);
+	assert_false(vma_of(f->writer, f->layout->at[SHARED])->f[5] & RF_ATTRIBUTE_ACCOUNT);
 	assert_true(vma_of(f->writer, f->layout->at[SHARED])->f[5] & RF_VM_LOCKED);
 	assert_true(vma_of(f->writer, f->layout->at[ZERO])->f[5] & RF_VM_WIPEONFORK);
 	r = vma_of(f->writer, f->layout->at[FLAGGED]);
@@ -468,8 +470,9 @@ static void test_kernel_pages(void **state)
 
 		assert_int_equal(r->kind, RF_KERNEL_PAGE);
 		if (r->f[0] == RF_KERNEL_PAGE_ZERO) {
+			/* Where a read fault does not map it, only userfaultfd and splits of folios do. */
 			look_up(f->writer, (u64)(uintptr_t)f->layout->at[ZERO] + 5 * PAGE, &e);
-			assert_int_equal(r->f[2], e.pfn);
+			assert_int_equal(r->f[2] == e.pfn, f->layout->has_zero);
 			zero++;
 		} else if (r->f[0] == RF_KERNEL_PAGE_VDSO) {
 			/* The same in the child, where it has touched that page. */
@@ -479,7 +482,7 @@ static void test_kernel_pages(void **state)
 			vdso++;
 		}
 	}
-	assert_int_equal(zero, f->layout->has_zero);
+	assert_in_range(zero, f->layout->has_zero, 1);
 	assert_true(vdso >= 1);
 	kept_destroy(writer);
 }
