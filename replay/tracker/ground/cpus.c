@@ -28,8 +28,9 @@ void cpu_seen(struct rf_tracker *tracker, struct task *task, const struct rf_rec
 	const struct rf_stream_info *info = rf_reader_stream(tracker->reader, record->stream);
 	struct tracker_cpu *cpu;
 
-	if (!info || !world_grow(tracker->world, (void **)&tracker->cpus, sizeof(*tracker->cpus), &tracker->nr_cpus,
-				 info->cpu + 1ull))
+	if (!info || (info->cpu >= tracker->nr_cpus &&
+		      !world_grow(tracker->world, (void **)&tracker->cpus, sizeof(*tracker->cpus), &tracker->nr_cpus,
+				  info->cpu + 1ull)))
 		return;
 	cpu = &tracker->cpus[info->cpu];
 	tracker->cpu_now = info->cpu;
