@@ -61,15 +61,22 @@ static bool has_event_lines(const u8 *data, size_t size)
 	return false;
 }
 
+/* At the beginning of the file, or of a line. */
+static bool has_line(const u8 *data, size_t size, const char *start)
+{
+	for (const u8 *at = data; (at = find(at, size - (size_t)(at - data), start)); at++)
+		if (at == data || at[-1] == '\n')
+			return true;
+	return false;
+}
+
 static const char *text_file(const u8 *data, size_t size)
 {
-	if (!size)
-		return NULL;
-	if (!memcmp(data, "header {", min_u64(size, 8)) || find(data, size, "\nheader {"))
+	if (has_line(data, size, "header {"))
 		return "the text of a trace: 'refold assemble FILE -o FILE.mmt.zst' makes a trace of it";
-	if (*data == '{' && find(data, size, "\"fidelity\""))
+	if (size && *data == '{' && find(data, size, "\"fidelity\""))
 		return "a report of 'refold replay', not a trace: 'refold diff' compares reports";
-	if (find(data, size, "cpus=") || has_event_lines(data, size))
+	if (has_line(data, size, "cpus=") || has_event_lines(data, size))
 		return "the text of trace-cmd report or perf script: give the trace.dat it was made from to "
 		       "'refold import', or record with refold-capture";
 	return NULL;

@@ -163,7 +163,7 @@ def summary(cases):
     """One row per case; those against another run's counts in one row for each way to record."""
     rows = {}
     for case in cases:
-        name = case.name if case.same_run else f'both, {case.name.rpartition(", ")[2]}'
+        name = case.name if case.same_run else f'6.12 and 7.2, {case.name.rpartition(", ")[2]}'
         rows[name] = [old + new for old, new in zip(rows.get(name, [0] * 8), sums(case))]
     lines = ['| kernel and CPU | windows | equal | differ | folds | unfolds | TLBI instructions |',
              '|---|---|---|---|---|---|---|']

@@ -197,6 +197,8 @@ class CommandLine(unittest.TestCase):
             path = self.file("other.mmt.zst", content)
             for command in ("replay", "info", "dump"):
                 self.fails(1, path, "not a Refold trace", *said, run=refold(command, path))
+        for content in (b"head", b"# the header {} of acpus=2\n", b"."):
+            self.fails(1, "something else", run=refold("replay", self.file("other.mmt.zst", content)))
 
     def test_nothing_to_replay(self):
         """Why, instead of an empty table; and no success."""
