@@ -119,13 +119,20 @@ static const struct knob *next_of(struct walk *walk)
 	return first ? (*first)++ : NULL;
 }
 
+static const struct knob *find_in(const struct knob *table, const char *name)
+{
+	while (table->name && strcmp(table->name, name))
+		table++;
+	return table->name ? table : NULL;
+}
+
 static const struct knob *find_knob(const struct arch_ops *arch, const char *name)
 {
-	struct walk walk = begin_walk(arch);
-	const struct knob *knob;
+	const struct knob *knob = find_in(core_knobs, name);
+	size_t i;
 
-	while ((knob = next_of(&walk)) && strcmp(knob->name, name))
-		;
+	for (i = 0; !knob && arch->knobs[i]; i++)
+		knob = find_in(arch->knobs[i], name);
 	return knob;
 }
 

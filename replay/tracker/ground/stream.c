@@ -35,14 +35,10 @@ static size_t read_more(struct rf_tracker *tracker)
 	return got;
 }
 
-const struct rf_record *take_record(struct rf_tracker *tracker)
+size_t refill_records(struct rf_tracker *tracker)
 {
-	if (tracker->at == tracker->nr) {
-		tracker->at = tracker->nr = 0;
-		if (!read_more(tracker))
-			return NULL;
-	}
-	return &tracker->records[tracker->at++];
+	tracker->at = tracker->nr = 0;
+	return read_more(tracker);
 }
 
 const struct rf_record *look_ahead(struct rf_tracker *tracker, size_t i)

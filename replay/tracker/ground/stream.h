@@ -3,18 +3,26 @@
 #ifndef REFOLD_REPLAY_TRACKER_GROUND_STREAM_H
 #define REFOLD_REPLAY_TRACKER_GROUND_STREAM_H
 
+#include "replay/tracker/ground/tracking.h"
 #include "traces/merge.h"
 #include "traces/record.h"
-
-struct rf_tracker;
 
 #define READ_AHEAD 4096
 #define LOOK_AHEAD_MAX 262144
 /* Far enough for what a call says until it returns, among the records of all CPUs. */
 #define LOOK_AHEAD_CALL 32768
 
+/* All that were read are taken: reads more. How many; 0: there are no more. */
+size_t refill_records(struct rf_tracker *tracker);
+
 /* The next record becomes the one in progress. NULL: there are no more. Valid until the next look ahead. */
-const struct rf_record *take_record(struct rf_tracker *tracker);
+static inline const struct rf_record *take_record(struct rf_tracker *tracker)
+{
+	if (tracker->at == tracker->nr && !refill_records(tracker))
+		return NULL;
+	return &tracker->records[tracker->at++];
+}
+
 /* The i-th record after the one in progress, or NULL: end, or too far. Valid until the next look ahead. */
 const struct rf_record *look_ahead(struct rf_tracker *tracker, size_t i);
 /* The task's next record from the i-th ahead on, NULL: not in sight. Valid until the next look ahead. */
