@@ -184,10 +184,17 @@ static int create_writer(struct recording *rec, struct rf_error *err)
 	return 0;
 }
 
+static int followed_threads(const void *session, struct rf_pid_list *tids)
+{
+	return rf_session_followed(session, tids);
+}
+
 static int start_threads(struct recording *rec, struct rf_error *err)
 {
 	struct rf_perf_options perf_options = { .whole_system = rec->options->whole_system,
 						.pids = &rec->pids,
+						.learn = followed_threads,
+						.context = rec->session,
 						.cache = rec->cache,
 						.faults = rec->faults == RF_FAULTS_PERF,
 						.failed_fd = rec->ending.failed_fd };

@@ -2,11 +2,7 @@
 /*
  * The perf side-band. A dummy software event per CPU carries mmap, comm and task
  * records of the whole system on the clock of the tracepoints; what concerns the
- * recorded processes goes into the trace.
- *
- * A process's first record may be read before the fork that made it ours, because
- * they lie in the rings of different CPUs. So records wait one round: whatever
- * caused them was written before them and is read by the round after at the latest.
+ * recorded processes goes into the trace, by way of rounds.c.
  */
 #include "capture/perf/perf.h"
 
@@ -25,47 +21,30 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/array.h"
-#include "capture/snapshot/devices.h"
+#include "capture/perf/rounds.h"
 
 #define RING_BYTES (512u << 10)
 #define FAULTS_RING_BYTES (8u << 20)	/* a round's worth of faults: 200 000 */
 #define ROUND_MS 100
 #define FLUSH_ROUNDS 10
-#define PID_LIMIT (4u << 20)	/* PID_MAX_LIMIT of 64-bit kernels */
 
 struct side_ring {
 	int fd;
 	int faults_fd;			/* -1, or page faults, into the same ring */
-	int stream;
+	struct rf_round_stream told;
 	struct perf_event_mmap_page *page;
 	const u8 *data;
-};
-
-struct waiting {
-	struct rf_record record;	/* record.stream: index of the ring */
-	pid_t pid, parent;
-	char *path;			/* of the mapped file, or NULL */
-	bool is_fork;
-	bool fresh;			/* read in this round */
-	u32 number;			/* order of reading, to keep equal times stable */
+	u64 lost;			/* records, as far as is known */
 };
 
 struct rf_perf {
-	struct rf_writer *writer;
-	struct rf_page_cache *cache;
-	bool whole_system;
+	struct rf_rounds rounds;
 	bool faults;
-	u32 page_shift;
 	size_t ring_bytes;		/* a power of two */
 	pthread_t thread;
 	int stop_fd, sync_fd, failed_fd;
 	sem_t synced;
-	u64 *followed;			/* one bit per pid */
-	struct waiting *waiting;
-	size_t nr_waiting, room;
 	u8 *record;			/* one that wraps around the ring's end, made whole */
-	u64 lost;
 	int result;
 	struct rf_error error;
 	size_t nr;
@@ -82,7 +61,12 @@ static int open_event(struct perf_event_attr *attr, int cpu)
 	attr->clockid = CLOCK_MONOTONIC;
 	attr->watermark = 1;
 	attr->wakeup_watermark = RING_BYTES / 4;
+	attr->read_format = PERF_FORMAT_LOST;
 	fd = syscall(SYS_perf_event_open, attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+	if (fd < 0 && errno == EINVAL) {
+		attr->read_format = 0;	/* before Linux 6.0 */
+		fd = syscall(SYS_perf_event_open, attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+	}
 	return fd < 0 ? -errno : (int)fd;
 }
 
@@ -131,57 +115,6 @@ int rf_perf_check(struct rf_error *err)
 	return 0;
 }
 
-static bool is_followed(const struct rf_perf *perf, pid_t pid)
-{
-	u32 bit = (u32)pid % PID_LIMIT;
-
-	return perf->whole_system || (__atomic_load_n(&perf->followed[bit / 64], __ATOMIC_RELAXED) >> bit % 64 & 1);
-}
-
-static void set_followed(struct rf_perf *perf, pid_t pid, bool follow)
-{
-	u32 bit = (u32)pid % PID_LIMIT;
-	u64 mask = BIT_ULL(bit % 64);
-
-	if (follow)
-		__atomic_or_fetch(&perf->followed[bit / 64], mask, __ATOMIC_RELAXED);
-	else
-		__atomic_and_fetch(&perf->followed[bit / 64], ~mask, __ATOMIC_RELAXED);
-}
-
-static int add_waiting(struct rf_perf *perf, const struct waiting *one)
-{
-	if (array_grow(perf->waiting, perf->room, perf->nr_waiting + 1)) {
-		free(one->path);
-		return rf_error_set(&perf->error, -ENOMEM, RF_NO_OFFSET, "out of memory");
-	}
-	perf->waiting[perf->nr_waiting] = *one;
-	perf->waiting[perf->nr_waiting].number = (u32)perf->nr_waiting;
-	perf->nr_waiting++;
-	return 0;
-}
-
-static int take_record(struct rf_perf *perf, size_t ring, const struct perf_event_header *header)
-{
-	struct waiting one = { .fresh = true };
-	const char *path;
-
-	if (header->type == PERF_RECORD_LOST) {
-		u64 lost[2];		/* id, lost */
-
-		memcpy(lost, header + 1, sizeof(lost));
-		perf->lost += lost[1];
-		return rf_writer_lost(perf->writer, perf->rings[ring].stream, lost[1], &perf->error);
-	}
-	if (!rf_perf_decode(header, perf->page_shift, &one.record, &one.pid, &one.parent, &path))
-		return 0;
-	one.record.stream = (u16)ring;
-	one.is_fork = header->type == PERF_RECORD_FORK;
-	/* Without memory for the name, the file's page frames are unknown: no reason to stop. */
-	one.path = path && perf->cache ? strdup(path) : NULL;
-	return add_waiting(perf, &one);
-}
-
 static int read_ring(struct rf_perf *perf, size_t number)
 {
 	struct side_ring *ring = &perf->rings[number];
@@ -202,81 +135,70 @@ static int read_ring(struct rf_perf *perf, size_t number)
 		}
 		if (!header->size)
 			break;
-		ret = take_record(perf, number, header);
+		ret = rf_round_take(&perf->rounds, &ring->told, header, &perf->error);
 		tail += header->size;
 	}
 	__atomic_store_n(&ring->page->data_tail, tail, __ATOMIC_RELEASE);
 	return ret;
 }
 
-static int by_time(const void *a, const void *b)
+/* Records that this ring lost so far. Its events count them at once (Linux 6.0); the ring tells when it has room. */
+static u64 count_lost(struct side_ring *ring)
 {
-	const struct waiting *x = a, *y = b;
+	const int fds[] = { ring->fd, ring->faults_fd };
+	u64 counts[2], lost = 0;	/* value, lost */
 
-	if (x->record.time != y->record.time)
-		return x->record.time < y->record.time ? -1 : 1;
-	return x->number < y->number ? -1 : x->number > y->number;
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		if (fds[i] >= 0 && read(fds[i], counts, sizeof(counts)) == sizeof(counts))
+			lost += counts[1];
+	return max_u64(lost, ring->told.lost);
 }
 
-/*
- * A new process of a followed one is followed; one of a stranger is not, even if its pid was once ours. A new
- * thread belongs to its own process: nothing to learn.
- */
-static void follow_forks(struct rf_perf *perf)
+static void look_for_losses(struct rf_perf *perf)
 {
-	if (perf->whole_system)
-		return;
-	for (size_t i = 0; i < perf->nr_waiting; i++) {
-		const struct waiting *one = &perf->waiting[i];
+	bool lost = false;
 
-		if (one->is_fork && one->pid != one->parent)
-			set_followed(perf, one->pid, is_followed(perf, one->parent));
+	for (size_t c = 0; c < perf->nr; c++) {
+		struct side_ring *ring = &perf->rings[c];
+		u64 now = ring->fd >= 0 ? count_lost(ring) : 0;
+
+		lost |= now > ring->lost;
+		ring->lost = now;
 	}
+	if (lost)
+		rf_followed_relearn(&perf->rounds.followed);
 }
 
-/* What a followed process did goes into the trace; of others, nothing. */
-static int write_waiting(struct rf_perf *perf, struct waiting *one)
+/* What a ring has had no record to tell with since. */
+static int write_last_losses(struct rf_perf *perf)
 {
 	int ret = 0;
 
-	if (is_followed(perf, one->pid)) {
-		if (one->path)
-			rf_page_cache_note(perf->cache, one->record.f[3], one->record.f[4], one->path);
-		if (one->record.kind == RF_MMAP2)
-			one->record.f[3] = rf_device_below(one->record.f[3]);
-		ret = rf_writer_append(perf->writer, perf->rings[one->record.stream].stream, &one->record, 1,
-				       &perf->error);
+	look_for_losses(perf);
+	for (size_t c = 0; c < perf->nr && !ret; c++) {
+		const struct side_ring *ring = &perf->rings[c];
+		u64 untold = ring->lost - ring->told.lost;
+
+		if (untold)
+			ret = rf_writer_lost(perf->rounds.writer, ring->told.stream, untold, &perf->error);
 	}
-	free(one->path);
-	one->path = NULL;
 	return ret;
 }
 
-/* A round: read the rings, learn the forks, write what waited since the round before. */
+/* A round: read the rings, write what waited since the round before. */
 static int do_round(struct rf_perf *perf)
 {
-	size_t kept = 0;
 	int ret = 0;
 
-	for (size_t i = 0; i < perf->nr_waiting; i++)
-		perf->waiting[i].fresh = false;
+	rf_round_begin(&perf->rounds);
 	for (size_t c = 0; c < perf->nr && !ret; c++)
 		if (perf->rings[c].fd >= 0)
 			ret = read_ring(perf, c);
 	if (ret)
 		return ret;
-	qsort(perf->waiting, perf->nr_waiting, sizeof(*perf->waiting), by_time);
-	follow_forks(perf);
-	for (size_t i = 0; i < perf->nr_waiting; i++) {
-		struct waiting *one = &perf->waiting[i];
-
-		if (one->fresh || ret)
-			perf->waiting[kept++] = *one;
-		else
-			ret = write_waiting(perf, one);
-	}
-	perf->nr_waiting = kept;
-	return ret;
+	rf_round_learn(&perf->rounds);
+	look_for_losses(perf);
+	return rf_round_write(&perf->rounds, &perf->error);
 }
 
 static int flush_streams(struct rf_perf *perf)
@@ -285,7 +207,7 @@ static int flush_streams(struct rf_perf *perf)
 
 	for (size_t c = 0; c < perf->nr && !ret; c++)
 		if (perf->rings[c].fd >= 0)
-			ret = rf_writer_flush(perf->writer, perf->rings[c].stream, &perf->error);
+			ret = rf_writer_flush(perf->rounds.writer, perf->rings[c].told.stream, &perf->error);
 	return ret;
 }
 
@@ -319,6 +241,8 @@ static void *side_thread(void *argument)
 	}
 	if (!perf->result)
 		perf->result = drain(perf);
+	if (!perf->result)
+		perf->result = write_last_losses(perf);
 	sem_post(&perf->synced);	/* whoever asks now need not wait */
 	if (perf->result) {
 		u64 one = 1;
@@ -332,7 +256,7 @@ static void *side_thread(void *argument)
 static int open_ring(struct rf_perf *perf, size_t cpu, struct rf_error *err)
 {
 	struct rf_stream_info info = { .source = RF_SOURCE_PERF, .cpu = (u16)cpu };
-	size_t page_size = (size_t)1 << perf->page_shift;
+	size_t page_size = (size_t)1 << perf->rounds.page_shift;
 	struct side_ring *ring = &perf->rings[cpu];
 	void *memory;
 
@@ -347,10 +271,10 @@ static int open_ring(struct rf_perf *perf, size_t cpu, struct rf_error *err)
 				    errno == EPERM ? ": see kernel.perf_event_mlock_kb" : "");
 	ring->page = memory;
 	ring->data = (const u8 *)memory + page_size;
-	ring->stream = rf_writer_add_stream(perf->writer, &info);
-	if (ring->stream < 0)
-		return rf_error_set(err, ring->stream, RF_NO_OFFSET, "cannot add a stream: %s",
-				    strerror(-ring->stream));
+	ring->told.stream = rf_writer_add_stream(perf->rounds.writer, &info);
+	if (ring->told.stream < 0)
+		return rf_error_set(err, ring->told.stream, RF_NO_OFFSET, "cannot add a stream: %s",
+				    strerror(-ring->told.stream));
 	if (!perf->faults)
 		return 0;
 	ring->faults_fd = open_faults((int)cpu);
@@ -366,7 +290,7 @@ static void free_perf(struct rf_perf *perf)
 {
 	for (size_t c = 0; c < perf->nr; c++) {
 		if (perf->rings[c].page)
-			munmap(perf->rings[c].page, ((size_t)1 << perf->page_shift) + perf->ring_bytes);
+			munmap(perf->rings[c].page, ((size_t)1 << perf->rounds.page_shift) + perf->ring_bytes);
 		if (perf->rings[c].faults_fd >= 0)
 			close(perf->rings[c].faults_fd);
 		if (perf->rings[c].fd >= 0)
@@ -377,10 +301,7 @@ static void free_perf(struct rf_perf *perf)
 	if (perf->sync_fd >= 0)
 		close(perf->sync_fd);
 	sem_destroy(&perf->synced);
-	for (size_t i = 0; i < perf->nr_waiting; i++)
-		free(perf->waiting[i].path);
-	free(perf->followed);
-	free(perf->waiting);
+	rf_rounds_free(&perf->rounds);
 	free(perf->record);
 	free(perf);
 }
@@ -395,25 +316,23 @@ struct rf_perf *rf_perf_start(struct rf_writer *writer, const struct rf_perf_opt
 		rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 		return NULL;
 	}
-	perf->writer = writer;
-	perf->cache = options->cache;
-	perf->whole_system = options->whole_system;
+	perf->rounds.writer = writer;
+	perf->rounds.cache = options->cache;
 	perf->faults = options->faults;
 	perf->ring_bytes = options->faults ? FAULTS_RING_BYTES : RING_BYTES;
 	perf->failed_fd = options->failed_fd;
-	perf->page_shift = (u32)__builtin_ctzl((unsigned long)sysconf(_SC_PAGESIZE));
+	perf->rounds.page_shift = (u32)__builtin_ctzl((unsigned long)sysconf(_SC_PAGESIZE));
 	perf->stop_fd = eventfd(0, EFD_CLOEXEC);
 	perf->sync_fd = eventfd(0, EFD_CLOEXEC);
 	sem_init(&perf->synced, 0, 0);
 	perf->record = malloc(65536);	/* perf_event_header.size is 16 bits */
-	perf->followed = calloc(PID_LIMIT / 64, sizeof(u64));
+	perf->rounds.followed.learn = options->learn;
+	perf->rounds.followed.context = options->context;
 	for (size_t c = 0; c < cpus; c++)
 		perf->rings[c].fd = perf->rings[c].faults_fd = -1;
 	perf->nr = cpus;
-	if (!perf->followed || !perf->record)
+	if (!perf->record || (!options->whole_system && rf_followed_start(&perf->rounds.followed, options->pids)))
 		ret = rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
-	for (size_t i = 0; !ret && options->pids && i < options->pids->nr; i++)
-		set_followed(perf, options->pids->pids[i], true);
 	for (size_t c = 0; c < cpus && !ret; c++)
 		ret = open_ring(perf, c, err);
 	if (!ret) {
@@ -430,17 +349,7 @@ struct rf_perf *rf_perf_start(struct rf_writer *writer, const struct rf_perf_opt
 
 int rf_perf_processes(struct rf_perf *perf, struct rf_pid_list *pids)
 {
-	for (u32 word = 0; word < PID_LIMIT / 64; word++) {
-		u64 bits = __atomic_load_n(&perf->followed[word], __ATOMIC_RELAXED);
-
-		for (; bits; bits &= bits - 1) {
-			pid_t pid = (pid_t)(word * 64 + (u32)__builtin_ctzll(bits));
-
-			if (rf_process_of(pid) == pid && !rf_pid_list_has(pids, pid) && !rf_pid_list_add(pids, pid))
-				return -ENOMEM;
-		}
-	}
-	return 0;
+	return rf_followed_list(&perf->rounds.followed, pids);
 }
 
 void rf_perf_sync(struct rf_perf *perf)
@@ -459,7 +368,9 @@ int rf_perf_stop(struct rf_perf *perf, u64 *lost, struct rf_error *err)
 
 	if (write(perf->stop_fd, &one, sizeof(one)) == sizeof(one))
 		pthread_join(perf->thread, NULL);
-	*lost = perf->lost;
+	*lost = 0;
+	for (size_t c = 0; c < perf->nr; c++)
+		*lost += perf->rings[c].lost;
 	ret = perf->result;
 	if (ret)
 		*err = perf->error;

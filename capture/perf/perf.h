@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "capture/snapshot/page_cache.h"
 #include "capture/follow/tasks.h"
+#include "capture/perf/followed.h"
 #include "traces/trace.h"
 
 struct rf_perf;
@@ -17,6 +18,8 @@ struct rf_perf;
 struct rf_perf_options {
 	bool whole_system;
 	const struct rf_pid_list *pids;	/* processes to begin with; their children are followed */
+	rf_learn_followed *learn;	/* NULL, or to be asked who is followed, where births were lost */
+	const void *context;		/* of learn */
 	struct rf_page_cache *cache;	/* NULL, or where mapped files are noted */
 	bool faults;			/* page faults too */
 	int failed_fd;			/* as rf_rings_start() */
@@ -38,7 +41,8 @@ int rf_perf_processes(struct rf_perf *perf, struct rf_pid_list *pids);
 
 /*
  * One record of the side-band ring into a record; false: none of ours. *pid: the process it is about, *parent:
- * for a fork, the process it came from. path: of MMAP2, or NULL. Exposed for the tests.
+ * for a fork, the process it came from. path: of MMAP2, or NULL. Of a loss the time is 0 where the record does not
+ * tell it. Exposed for the tests.
  */
 struct perf_event_header;
 bool rf_perf_decode(const struct perf_event_header *header, u32 page_shift, struct rf_record *record, pid_t *pid,

@@ -31,6 +31,11 @@ struct comm_record {
 	char comm[];
 };
 
+struct lost_record {
+	struct perf_event_header header;
+	u64 id, lost;
+};
+
 struct task_record {
 	struct perf_event_header header;
 	u32 pid, ppid, tid, ptid;
@@ -105,6 +110,23 @@ static bool decode_fault(const struct fault_sample *sample, struct rf_record *re
 	return true;
 }
 
+/* It bears the sample_id of the record that there was room for again, if that record's event has any. */
+static bool decode_lost(const struct lost_record *lost, struct rf_record *record, pid_t *pid)
+{
+	struct sample_id id = { 0 };
+
+	if (lost->header.size < sizeof(*lost))
+		return false;
+	if (lost->header.size >= sizeof(*lost) + sizeof(id))
+		memcpy(&id, (const u8 *)lost + lost->header.size - sizeof(id), sizeof(id));
+	*pid = (pid_t)id.pid;
+	record->time = id.time;
+	record->kind = RF_LOST;
+	record->tid = id.tid;
+	record->f[0] = lost->lost;
+	return true;
+}
+
 bool rf_perf_decode(const struct perf_event_header *header, u32 page_shift, struct rf_record *record, pid_t *pid,
 		    pid_t *parent, const char **path)
 {
@@ -118,6 +140,8 @@ bool rf_perf_decode(const struct perf_event_header *header, u32 page_shift, stru
 	*path = NULL;
 	if (header->type == PERF_RECORD_SAMPLE)
 		return decode_fault((const void *)header, record, pid);
+	if (header->type == PERF_RECORD_LOST)
+		return decode_lost((const void *)header, record, pid);
 	if (header->size < sizeof(*comm) + sizeof(id))
 		return false;
 	memcpy(&id, (const u8 *)header + header->size - sizeof(id), sizeof(id));

@@ -139,6 +139,8 @@ static int set_up_instance(struct rf_session *session, enum rf_instance which, s
 	if (ret)
 		return rf_error_set(err, ret, RF_NO_OFFSET, "cannot allocate ring buffers of %s KiB per CPU: %s: "
 				    "try a smaller --buffer", text, strerror(-ret));
+	/* A new instance has the options of the top-level one; without this, losses are not told where they are. */
+	write_file(instance, "options/overwrite", "1", NULL);
 	/* Absent before Linux 5.0: then the drain threads only wake more often. */
 	write_file(instance, "buffer_percent", "50", NULL);
 	return 0;
@@ -206,6 +208,25 @@ static int append_pids(struct tracefs_instance *instance, const char *file, cons
 int rf_session_follow(struct rf_session *session, const struct rf_pid_list *tids, struct rf_error *err)
 {
 	return append_pids(session->instances[RF_INSTANCE_TASK], "set_event_pid", tids, err);
+}
+
+int rf_session_followed(const struct rf_session *session, struct rf_pid_list *tids)
+{
+	struct tracefs_instance *instance = session->instances[RF_INSTANCE_TASK];
+	char *text = tracefs_instance_file_read(instance, "set_event_pid", NULL);
+	bool room = true;
+
+	for (char *at = text; at && *at && room;) {
+		char *end;
+		long tid = strtol(at, &end, 10);
+
+		if (end == at)
+			break;		/* "no pid" */
+		room = tid <= 0 || rf_pid_list_add(tids, (pid_t)tid);
+		at = end + strspn(end, " \n");
+	}
+	free(text);
+	return room ? 0 : -ENOMEM;
 }
 
 int rf_session_hide(struct rf_session *session, const struct rf_pid_list *tids, struct rf_error *err)

@@ -31,6 +31,8 @@ struct rf_session *rf_session_create(const struct rf_decoder *decoder, const str
 				     struct rf_error *err);
 /* Follow these threads and whatever they fork (task instance). */
 int rf_session_follow(struct rf_session *session, const struct rf_pid_list *tids, struct rf_error *err);
+/* Add those that are followed now. The kernel keeps that list by itself, whatever is lost. 0, or -ENOMEM. */
+int rf_session_followed(const struct rf_session *session, struct rf_pid_list *tids);
 /* Keep these threads, and only these, out of the task instance: for the whole system, ourselves. */
 int rf_session_hide(struct rf_session *session, const struct rf_pid_list *tids, struct rf_error *err);
 /* Set the filters and enable the events that were found; status becomes ON or REFUSED. Still switched off. */

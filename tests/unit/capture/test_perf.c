@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The perf side-band: records as the kernel lays them out in its ring, and what
- * must come of them; and that a real ring can be had and followed.
+ * The perf side-band: records as the kernel lays them out in its ring, what must
+ * come of them, and in which order.
  */
 #include <errno.h>
 #include <linux/perf_event.h>
@@ -10,10 +10,13 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "capture/perf/perf.h"
+#include "capture/perf/rounds.h"
+#include "kept_records.h"
 
 /* A record being built: header, then values, then pid, tid and time as sample_id_all appends them. */
 struct built {
@@ -178,11 +181,208 @@ static void test_task(void **state)
 	assert_false(rf_perf_decode(&b.header, 12, &record, &pid, &parent, &path));
 }
 
+static struct built comm_of(u32 pid, u64 time)
+{
+	struct built b = begin(PERF_RECORD_COMM, 0);
+
+	put(&b, pid, 4);
+	put(&b, pid, 4);
+	put_text(&b, "a");
+	end(&b, pid, pid, time);
+	return b;
+}
+
+static struct built fork_of(u32 parent, u32 child, u64 time)
+{
+	struct built b = begin(PERF_RECORD_FORK, 0);
+
+	put(&b, child, 4);
+	put(&b, parent, 4);
+	put(&b, child, 4);
+	put(&b, parent, 4);
+	put(&b, time, 8);
+	end(&b, parent, parent, time);
+	return b;
+}
+
+/* time 0: the event that there was room for again appends nothing. */
+static struct built lost(u64 events, u32 pid, u64 time)
+{
+	struct built b = begin(PERF_RECORD_LOST, 0);
+
+	put(&b, 1, 8);
+	put(&b, events, 8);
+	if (time)
+		end(&b, pid, pid, time);
+	b.header.size = (u16)b.used;
+	return b;
+}
+
+static void test_lost(void **state)
+{
+	struct built b = lost(7, 20, 9);
+	struct rf_record record;
+	const char *path;
+	pid_t pid, parent;
+
+	assert_true(rf_perf_decode(&b.header, 12, &record, &pid, &parent, &path));
+	assert_int_equal(record.kind, RF_LOST);
+	assert_int_equal(record.f[0], 7);
+	assert_int_equal(record.time, 9);
+	assert_int_equal(pid, 20);
+	b = lost(8, 0, 0);
+	assert_true(rf_perf_decode(&b.header, 12, &record, &pid, &parent, &path));
+	assert_int_equal(record.f[0], 8);
+	assert_int_equal(record.time, 0);
+	b.header.size = 16;
+	assert_false(rf_perf_decode(&b.header, 12, &record, &pid, &parent, &path));
+}
+
+struct rounds_test {
+	struct rf_rounds rounds;
+	struct rf_round_stream rings[2];
+};
+
+static void start_rounds(struct rounds_test *test, rf_learn_followed *learn)
+{
+	struct rf_pid_list pids = { 0 };
+
+	*test = (struct rounds_test){ .rounds = { .writer = kept_create(), .page_shift = 12 },
+				      .rings = { { .stream = 0 }, { .stream = 1 } } };
+	test->rounds.followed.learn = learn;
+	assert_true(rf_pid_list_add(&pids, 10));
+	assert_int_equal(rf_followed_start(&test->rounds.followed, &pids), 0);
+	rf_pid_list_free(&pids);
+}
+
+static void end_rounds(struct rounds_test *test)
+{
+	kept_destroy(test->rounds.writer);
+	rf_rounds_free(&test->rounds);
+}
+
+static void take(struct rounds_test *test, int ring, struct built b)
+{
+	assert_int_equal(rf_round_take(&test->rounds, &test->rings[ring], &b.header, NULL), 0);
+}
+
+static void end_round(struct rounds_test *test)
+{
+	rf_round_learn(&test->rounds);
+	assert_int_equal(rf_round_write(&test->rounds, NULL), 0);
+	rf_round_begin(&test->rounds);
+}
+
+static void expect_kept(const struct rounds_test *test, size_t at, u32 kind, u64 time, u16 stream)
+{
+	const struct rf_record *record = kept_record(test->rounds.writer, at);
+
+	assert_true(at < kept_nr(test->rounds.writer));
+	assert_int_equal(record->kind, kind);
+	assert_int_equal(record->time, time);
+	assert_int_equal(record->stream, stream);
+}
+
+/* A loss stands between the records of its ring that it lies between, though a record waits a round. */
+static void test_losses_in_order(void **state)
+{
+	struct rounds_test test;
+
+	start_rounds(&test, NULL);
+	take(&test, 0, comm_of(10, 10));
+	take(&test, 0, lost(5, 99, 50));	/* the first to find room was a stranger */
+	take(&test, 0, comm_of(99, 50));
+	take(&test, 0, comm_of(10, 60));
+	take(&test, 1, comm_of(10, 30));
+	end_round(&test);
+	assert_int_equal(kept_nr(test.rounds.writer), 0);
+	end_round(&test);
+	assert_int_equal(kept_nr(test.rounds.writer), 4);
+	expect_kept(&test, 0, RF_COMM, 10, 0);
+	expect_kept(&test, 1, RF_COMM, 30, 1);
+	expect_kept(&test, 2, RF_LOST, 50, 0);
+	expect_kept(&test, 3, RF_COMM, 60, 0);
+	assert_int_equal(test.rings[0].lost, 5);
+	assert_int_equal(test.rings[1].lost, 0);
+	end_rounds(&test);
+}
+
+/* Without a time of its own it follows the last record of its ring, even if that was read in the round before. */
+static void test_loss_without_time(void **state)
+{
+	struct rounds_test test;
+
+	start_rounds(&test, NULL);
+	for (u64 i = 0; i < 20; i++)
+		take(&test, 1, comm_of(10, 5));
+	end_round(&test);
+	take(&test, 0, comm_of(10, 20));
+	end_round(&test);
+	take(&test, 0, lost(3, 0, 0));
+	take(&test, 0, comm_of(10, 40));
+	end_round(&test);
+	end_round(&test);
+	assert_int_equal(kept_nr(test.rounds.writer), 23);
+	expect_kept(&test, 20, RF_COMM, 20, 0);
+	expect_kept(&test, 21, RF_LOST, 20, 0);
+	expect_kept(&test, 22, RF_COMM, 40, 0);
+	end_rounds(&test);
+}
+
+static int learn_self(const void *context, struct rf_pid_list *tids)
+{
+	assert_null(context);
+	return rf_pid_list_add(tids, getpid()) ? 0 : -ENOMEM;
+}
+
+/* A process's birth was lost: it is found out, and stays known though its parent, of whom nothing was told, is not. */
+static void test_births_lost(void **state)
+{
+	u32 self = (u32)getpid();
+	struct rounds_test test;
+
+	start_rounds(&test, learn_self);
+	take(&test, 0, fork_of(4194000, self, 10));
+	take(&test, 0, comm_of(self, 20));
+	rf_round_learn(&test.rounds);
+	assert_false(rf_is_followed(&test.rounds.followed, (pid_t)self));
+	rf_followed_relearn(&test.rounds.followed);
+	assert_int_equal(rf_round_write(&test.rounds, NULL), 0);
+	rf_round_begin(&test.rounds);
+	end_round(&test);
+	assert_int_equal(kept_nr(test.rounds.writer), 2);
+	end_rounds(&test);
+}
+
+/* The fork of 20 is read after what 20 and its child do, as it lies in another ring. */
+static void test_births_late(void **state)
+{
+	struct rounds_test test;
+
+	start_rounds(&test, NULL);
+	take(&test, 0, fork_of(20, 30, 15));
+	take(&test, 0, comm_of(30, 16));
+	end_round(&test);
+	take(&test, 1, fork_of(10, 20, 10));
+	end_round(&test);
+	end_round(&test);
+	assert_int_equal(kept_nr(test.rounds.writer), 3);
+	take(&test, 0, fork_of(7, 20, 50));	/* its number is a stranger's now */
+	take(&test, 0, comm_of(20, 51));
+	end_round(&test);
+	end_round(&test);
+	assert_int_equal(kept_nr(test.rounds.writer), 3);
+	end_rounds(&test);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_mmap2), cmocka_unit_test(test_mmap2_names), cmocka_unit_test(test_shared),
 		cmocka_unit_test(test_comm),  cmocka_unit_test(test_task),
+		cmocka_unit_test(test_lost),  cmocka_unit_test(test_losses_in_order),
+		cmocka_unit_test(test_loss_without_time), cmocka_unit_test(test_births_lost),
+		cmocka_unit_test(test_births_late),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+/* Which processes are followed. Bits are set by the side-band's thread and read by the recorder's as well. */
+#include "capture/perf/followed.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define PID_LIMIT (4u << 20)	/* PID_MAX_LIMIT of 64-bit kernels */
+
+int rf_followed_start(struct rf_followed *followed, const struct rf_pid_list *pids)
+{
+	followed->bits = calloc(PID_LIMIT / 64, sizeof(u64));
+	if (!followed->bits)
+		return -ENOMEM;
+	for (size_t i = 0; pids && i < pids->nr; i++)
+		rf_follow_process(followed, pids->pids[i], true);
+	return 0;
+}
+
+void rf_followed_free(struct rf_followed *followed)
+{
+	free(followed->bits);
+}
+
+bool rf_is_followed(const struct rf_followed *followed, pid_t pid)
+{
+	u32 bit = (u32)pid % PID_LIMIT;
+
+	return !followed->bits || (__atomic_load_n(&followed->bits[bit / 64], __ATOMIC_RELAXED) >> bit % 64 & 1);
+}
+
+void rf_follow_process(struct rf_followed *followed, pid_t pid, bool follow)
+{
+	u32 bit = (u32)pid % PID_LIMIT;
+	u64 mask = BIT_ULL(bit % 64);
+
+	if (!followed->bits)
+		return;
+	if (follow)
+		__atomic_or_fetch(&followed->bits[bit / 64], mask, __ATOMIC_RELAXED);
+	else
+		__atomic_and_fetch(&followed->bits[bit / 64], ~mask, __ATOMIC_RELAXED);
+}
+
+void rf_followed_relearn(struct rf_followed *followed)
+{
+	struct rf_pid_list tids = { 0 };
+
+	if (!followed->bits || !followed->learn)
+		return;
+	followed->learn(followed->context, &tids);	/* without memory for all, some are better than none */
+	for (size_t i = 0; i < tids.nr; i++) {
+		pid_t pid = rf_process_of(tids.pids[i]);
+
+		if (pid > 0)
+			rf_follow_process(followed, pid, true);
+	}
+	rf_pid_list_free(&tids);
+}
+
+int rf_followed_list(const struct rf_followed *followed, struct rf_pid_list *pids)
+{
+	for (u32 word = 0; followed->bits && word < PID_LIMIT / 64; word++) {
+		u64 bits = __atomic_load_n(&followed->bits[word], __ATOMIC_RELAXED);
+
+		for (; bits; bits &= bits - 1) {
+			pid_t pid = (pid_t)(word * 64 + (u32)__builtin_ctzll(bits));
+
+			if (rf_process_of(pid) == pid && !rf_pid_list_has(pids, pid) && !rf_pid_list_add(pids, pid))
+				return -ENOMEM;
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A process's first record may be read before the fork that made it ours, because
+ * they lie in the rings of different CPUs. So records wait one round: whatever
+ * caused them was written before them and is read by the round after at the latest.
+ * Losses wait with them, so that each stands where the records are missing.
+ */
+#include "capture/perf/rounds.h"
+
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "capture/perf/perf.h"
+#include "capture/snapshot/devices.h"
+
+struct rf_waiting {
+	struct rf_record record;
+	int stream;
+	pid_t pid, parent;
+	char *path;		/* of the mapped file, or NULL */
+	bool is_fork;
+	bool fresh;		/* read in this round */
+	u64 number;		/* order of reading, to keep equal times stable */
+};
+
+void rf_round_begin(struct rf_rounds *rounds)
+{
+	for (size_t i = 0; i < rounds->nr; i++)
+		rounds->waiting[i].fresh = false;
+}
+
+int rf_round_take(struct rf_rounds *rounds, struct rf_round_stream *ring, const struct perf_event_header *header,
+		  struct rf_error *err)
+{
+	struct rf_waiting one = { .stream = ring->stream, .fresh = true, .number = rounds->taken };
+	const char *path;
+
+	if (!rf_perf_decode(header, rounds->page_shift, &one.record, &one.pid, &one.parent, &path))
+		return 0;
+	if (array_grow(rounds->waiting, rounds->room, rounds->nr + 1))
+		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	if (one.record.kind == RF_LOST)
+		ring->lost += one.record.f[0];
+	/* A loss has the time of the record that there was room for again. A page fault's event has none to lend. */
+	if (!one.record.time)
+		one.record.time = ring->last_time;
+	ring->last_time = one.record.time;
+	one.is_fork = header->type == PERF_RECORD_FORK;
+	/* Without memory for the name, the file's page frames are unknown: no reason to stop. */
+	one.path = path && rounds->cache ? strdup(path) : NULL;
+	rounds->waiting[rounds->nr++] = one;
+	rounds->taken++;
+	return 0;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct rf_waiting *x = a, *y = b;
+
+	if (x->record.time != y->record.time)
+		return x->record.time < y->record.time ? -1 : 1;
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+/*
+ * A new process of a followed one is followed; one of a stranger is not, even if its pid was once ours. One read in
+ * the round before may turn out to be of a followed one; not the reverse, as it may have been learnt from elsewhere.
+ * A new thread belongs to its own process: nothing to learn.
+ */
+void rf_round_learn(struct rf_rounds *rounds)
+{
+	if (rounds->nr)
+		qsort(rounds->waiting, rounds->nr, sizeof(*rounds->waiting), by_time);
+	for (size_t i = 0; i < rounds->nr; i++) {
+		const struct rf_waiting *one = &rounds->waiting[i];
+		bool follow = one->is_fork && one->pid != one->parent && rf_is_followed(&rounds->followed, one->parent);
+
+		if (one->is_fork && one->pid != one->parent && (one->fresh || follow))
+			rf_follow_process(&rounds->followed, one->pid, follow);
+	}
+}
+
+/* What a followed process did goes into the trace, and whatever was lost; of others, nothing. */
+static int write_waiting(struct rf_rounds *rounds, struct rf_waiting *one, struct rf_error *err)
+{
+	int ret = 0;
+
+	if (one->record.kind == RF_LOST || rf_is_followed(&rounds->followed, one->pid)) {
+		if (one->path)
+			rf_page_cache_note(rounds->cache, one->record.f[3], one->record.f[4], one->path);
+		if (one->record.kind == RF_MMAP2)
+			one->record.f[3] = rf_device_below(one->record.f[3]);
+		ret = rf_writer_append(rounds->writer, one->stream, &one->record, 1, err);
+	}
+	free(one->path);
+	one->path = NULL;
+	return ret;
+}
+
+int rf_round_write(struct rf_rounds *rounds, struct rf_error *err)
+{
+	size_t kept = 0;
+	int ret = 0;
+
+	for (size_t i = 0; i < rounds->nr; i++) {
+		struct rf_waiting *one = &rounds->waiting[i];
+
+		if (one->fresh || ret)
+			rounds->waiting[kept++] = *one;
+		else
+			ret = write_waiting(rounds, one, err);
+	}
+	rounds->nr = kept;
+	return ret;
+}
+
+void rf_rounds_free(struct rf_rounds *rounds)
+{
+	for (size_t i = 0; i < rounds->nr; i++)
+		free(rounds->waiting[i].path);
+	rf_followed_free(&rounds->followed);
+	free(rounds->waiting);
+}
