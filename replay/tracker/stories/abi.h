@@ -64,5 +64,6 @@
 
 /* TLB_FLUSH.reason: <linux/mm_types.h> enum tlb_flush_reason. */
 enum { RF_TLB_ON_SWITCH, RF_TLB_REMOTE, RF_TLB_LOCAL, RF_TLB_LOCAL_MM, RF_TLB_REMOTE_SEND };
+#define RF_TLB_ALL	(~0ull)		/* TLB_FLUSH.pages: TLB_FLUSH_ALL */
 
 #endif

@@ -28,7 +28,9 @@ static bool is_flushed(struct rf_tracker *tracker, const struct task *task, worl
 	while ((next = next_of(tracker, task->tid, &i))) {
 		switch (next->kind) {
 		case RF_TLB_FLUSH:
-			if (next->f[0] >= RF_TLB_LOCAL && next->f[0] <= RF_TLB_REMOTE_SEND && next->f[1] == 1)
+			/* All, where another CPU flushes the same address space: flush_tlb_func() catches up. */
+			if (next->f[0] >= RF_TLB_LOCAL && next->f[0] <= RF_TLB_REMOTE_SEND &&
+			    (next->f[1] == 1 || next->f[1] == RF_TLB_ALL))
 				return true;
 			break;
 		case RF_RSS_STAT:
@@ -50,12 +52,12 @@ static bool is_flushed(struct rf_tracker *tracker, const struct task *task, worl
 	return true;		/* not in sight */
 }
 
-/* Does any address space but this map a page of the folio? */
-static bool folio_is_shared(struct rf_tracker *tracker, const struct tracked_mm *mm, u64 pfn, u32 order)
+bool is_shared(struct rf_tracker *tracker, const struct tracked_mm *mm, world_pte pte)
 {
+	u32 order = folio_order(tracker->world, world_pte_pfn(pte));
+	u64 pfn = folio_head(world_pte_pfn(pte), order);
 	const struct world_map *maps;
 
-	pfn = folio_head(pfn, order);
 	for (u64 i = 0; i < BIT_ULL(order); i++) {
 		size_t nr = rmap_collect(tracker->world, pfn + i, &maps);
 
@@ -69,15 +71,12 @@ static bool folio_is_shared(struct rf_tracker *tracker, const struct tracked_mm 
 /* wp_can_reuse_anon_folio(): before 6.15 no large folio, unless the page is known to be exclusive. */
 bool is_reusable(struct rf_tracker *tracker, const struct tracked_mm *mm, world_pte pte)
 {
-	u64 pfn = world_pte_pfn(pte);
-	u32 order;
-
 	if (world_pte_kind(pte) != WORLD_ANON)
 		return false;
 	if (pte & WORLD_EXCLUSIVE)
 		return true;
-	order = folio_order(tracker->world, pfn);
-	return (!order || tracker->reuses_large) && !folio_is_shared(tracker, mm, pfn, order);
+	return (tracker->reuses_large || !folio_order(tracker->world, world_pte_pfn(pte))) &&
+	       !is_shared(tracker, mm, pte);
 }
 
 void note_copy(struct rf_tracker *tracker, const struct task *task)

@@ -41,6 +41,8 @@ bool is_copied(struct rf_tracker *tracker, const struct task *task, world_pte ol
 void note_copy(struct rf_tracker *tracker, const struct task *task);
 /* The page was not the task's alone when its fault began: what it allocates then is a copy, however late. */
 bool is_contended(struct rf_tracker *tracker, const struct task *task);
+/* Does any address space but this map a page of the folio? */
+bool is_shared(struct rf_tracker *tracker, const struct tracked_mm *mm, world_pte pte);
 /* A write fault on it takes the page over, without a copy. */
 bool is_reusable(struct rf_tracker *tracker, const struct tracked_mm *mm, world_pte pte);
 

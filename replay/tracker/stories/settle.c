@@ -44,6 +44,9 @@ static void settle_write(struct rf_tracker *tracker, struct task *task, struct w
 		copy_page(tracker, task->mm, vma, fault->vpn, world_invent_pfn(tracker->world, 0), RF_OP_INFERRED);
 		return;
 	}
+	if (!(vma->flags & RF_VM_SHARED || pte & WORLD_EXCLUSIVE) && tracker->have_allocs &&
+	    is_shared(tracker, task->mm, pte))
+		mark_mm(tracker, task->mm, RF_REASON_copy_untold);
 	world_set_flags(&task->mm->world, fault->vpn,
 			WORLD_WRITE | (vma->flags & RF_VM_SHARED ? 0 : WORLD_EXCLUSIVE), WORLD_LAZYFREE);
 	note_recent(tracker, task->mm, fault->vpn, 1);

@@ -136,6 +136,20 @@ static void contradictions_mark(void **context)
 	assert_int_equal(r->fidelity.inexact_mms, 1);
 }
 
+/* 200 shares the page with its parent, writes to it, and allocates nothing: it cannot have taken the page over. */
+static void a_page_of_two_is_not_taken_over(void **context)
+{
+	(void)context;
+	expect_marks(ATTACHED "frame stream=0\n"
+		"10 tid=100 fault addr=0x400000001000 flags=0x2\n"
+		"11 tid=100 page_alloc pfn=0x1000 order=0 gfp=0x3\n"
+		"12 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=1\n"
+		"20 tid=100 clone flags=0x11\n20 tid=100 rss_stat mm_id=11 curr=0 member=1 pages=1\n"
+		"21 tid=100 newtask child=200 flags=0x11\n"
+		"30 tid=200 fault addr=0x400000001000 flags=0x3\n40 tid=200 brk addr=0x0\n" SIDE_BAND,
+		"1: copy_untold@40\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +162,7 @@ int main(void)
 		cmocka_unit_test(how_many_are_hidden_is_unknown),
 		cmocka_unit_test(clone_returns_a_hidden_process),
 		cmocka_unit_test(contradictions_mark),
+		cmocka_unit_test(a_page_of_two_is_not_taken_over),
 	};
 
 	return cmocka_run_group_tests_name("trust", tests, NULL, NULL);
