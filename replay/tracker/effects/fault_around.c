@@ -7,7 +7,6 @@
 #include "engine/ops.h"
 #include "replay/tracker/effects/file.h"
 #include "replay/tracker/effects/file_run.h"
-#include "replay/tracker/ground/stream.h"
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/ground/trust.h"
 
@@ -126,8 +125,8 @@ static void drop_candidate(struct candidate *candidates, size_t *nr, size_t *nr_
 	}
 }
 
-void map_file_range(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 fault_vpn, u32 tid,
-		    u64 first, u64 last, s64 delta, bool shmem, u16 op_flags)
+void map_file_range(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 fault_vpn,
+		    u64 left_out, u64 first, u64 last, s64 delta, bool shmem, u16 op_flags)
 {
 	struct file_run run = { .tracker = tracker, .mm = mm, .fault_vpn = fault_vpn,
 			   .flags = op_flags | RF_OP_FIRST | RF_OP_FAULT_AROUND | (shmem ? RF_OP_SHMEM : 0) };
@@ -151,9 +150,8 @@ void map_file_range(struct rf_tracker *tracker, struct tracked_mm *mm, struct wo
 		if (!needed && nr_cached != (size_t)delta)
 			nr = find_candidates(tracker, mm, vma, first, last, candidates, &nr_cached);
 	}
-	/* Its own page was left out (its read is under way) if the fault goes on with the page cache. */
-	if ((size_t)delta != nr_cached && tid && next_is(tracker, tid, RF_FILEMAP_FAULT))
-		drop_candidate(candidates, &nr, &nr_cached, fault_vpn);
+	if ((size_t)delta != nr_cached)
+		drop_candidate(candidates, &nr, &nr_cached, left_out);
 	if ((size_t)delta > nr_cached) {
 		unknown = (size_t)delta - nr_cached;
 		for (size_t i = 0; i < nr; i++)

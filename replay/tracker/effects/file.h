@@ -11,9 +11,9 @@ struct rf_record;
 /* No fault-around window is larger, in pages. */
 #define WINDOW_MAX 512
 
-/* filemap_map_pages(): delta pages of [first, last] of the file. tid: of the faulting task; 0: GUP. */
-void map_file_range(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 fault_vpn, u32 tid,
-		    u64 first, u64 last, s64 delta, bool shmem, u16 op_flags);
+/* filemap_map_pages(): delta pages of [first, last] of the file. left_out: a vpn that was not one of them, ~0: none. */
+void map_file_range(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 fault_vpn,
+		    u64 left_out, u64 first, u64 last, s64 delta, bool shmem, u16 op_flags);
 /* finish_fault(): the page at vpn, or the nr pages of its folio. */
 void map_file_page(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 vpn, s64 nr,
 		   bool shmem, bool write, u16 op_flags);

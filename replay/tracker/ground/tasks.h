@@ -23,9 +23,11 @@ enum populate_what { POPULATE_ALLOC, POPULATE_RSS, POPULATE_MAP, POPULATE_FILE }
 struct populate_event {
 	u8 what;
 	u8 member;		/* RSS */
+	bool around;		/* RSS: of fault-around, MAP is next */
 	u32 file;		/* MAP, FILE */
 	s64 delta;		/* RSS */
 	u64 index, last;	/* MAP, FILE; ALLOC: pfn, order */
+	u64 left_out;		/* MAP: the index of a page of the window that was not mapped, ~0: not known */
 };
 
 /* Pages set by GUP, in address order. */
@@ -71,6 +73,8 @@ struct task_exec {
 	bool loading;		/* the new mm is in place, its VMAs are coming */
 	bool compat;		/* of a 32-bit program */
 	bool stack_placed;
+	u64 object, object_end;	/* the program or interpreter being mapped, as its first VMA had it */
+	u64 segment_end;	/* of its last segment, 0: of the first, which that VMA does not tell */
 	struct tracked_mm *mm;	/* the new one while building */
 	u64 *pages;		/* argument pages, top down */
 	u32 nr, size;

@@ -8,6 +8,7 @@
 #include "engine/ops.h"
 #include "replay/tracker/effects/file.h"
 #include "replay/tracker/effects/vma.h"
+#include "replay/tracker/ground/stream.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/ground/trust.h"
@@ -174,12 +175,24 @@ static bool call_splits_pmd(struct rf_tracker *tracker, struct task *task, u8 me
 	return false;
 }
 
+/* wp_page_copy() of a page of a file, in GUP: it is counted down before the copy is counted. */
+static bool gup_copies_file(struct rf_tracker *tracker, const struct task *task, u8 member, s64 delta)
+{
+	const struct rf_record *next;
+	size_t i = 0;
+
+	if (delta != -1 || (member != RF_RSS_FILE && member != RF_RSS_SHMEM) || !call_populates(task))
+		return false;
+	next = next_of(tracker, task->tid, &i);
+	return next && next->kind == RF_RSS_STAT && next->f[1] && next->f[2] == RF_RSS_ANON;
+}
+
 void call_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delta)
 {
 	struct task_call *call = &task->call;
 	bool zaps = delta < 0;
 
-	if (call_splits_pmd(tracker, task, member, delta))
+	if (call_splits_pmd(tracker, task, member, delta) || gup_copies_file(tracker, task, member, delta))
 		return;
 	switch (call->kind) {
 	case RF_SYS_MUNMAP:
@@ -211,7 +224,8 @@ void call_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delt
 	} else if (call_populates(task) &&
 		   (delta > 0 || (!delta && (member == RF_RSS_FILE || member == RF_RSS_SHMEM)))) {
 		populate_event(tracker, task, &(struct populate_event){
-			.what = POPULATE_RSS, .member = member, .delta = delta });
+			.what = POPULATE_RSS, .member = member, .delta = delta,
+			.around = member == RF_RSS_FILE && next_is(tracker, task->tid, RF_MAP_PAGES) });
 	} else if (delta > 0) {
 		if (member == RF_RSS_ANON && call->kind != RF_SYS_MADVISE) {
 			tracker->fidelity.inferred.gup++;

@@ -117,6 +117,7 @@ void exec_switch(struct rf_tracker *tracker, struct task *task)
 	exec->building = exec->due = false;
 	exec->loading = true;
 	exec->stack_placed = false;
+	exec->object_end = 0;
 	task->orphans = 0;
 	old = task_leave_mm(task);
 	if (old)

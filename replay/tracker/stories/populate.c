@@ -270,9 +270,11 @@ static bool maps_folio(const struct rf_tracker *tracker, const struct task *task
 	       task->call.args[2] == MADV_POPULATE_WRITE;
 }
 
-static void populate_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delta)
+static void populate_rss(struct rf_tracker *tracker, struct task *task, const struct populate_event *event)
 {
 	struct task_populate *populate = &task->populate;
+	s64 delta = event->delta;
+	u8 member = event->member;
 	u64 pfn;
 	struct world_vma *vma;
 
@@ -290,7 +292,7 @@ static void populate_rss(struct rf_tracker *tracker, struct task *task, u8 membe
 		populate->delta = delta;
 		populate->delta_seen = true;
 		populate->member = member;
-	} else if (member == RF_RSS_SHMEM || (populate->file_seen && delta)) {
+	} else if (member == RF_RSS_SHMEM || (populate->file_seen && delta && !event->around)) {
 		populate_file_page(tracker, task, member, delta);
 	} else if (member == RF_RSS_FILE && delta > 0 && (vma = next_place(tracker, task)) &&
 		   (vma->name == RF_VMA_VDSO || maps_folio(tracker, task, vma, delta))) {
@@ -305,6 +307,7 @@ static void populate_rss(struct rf_tracker *tracker, struct task *task, u8 membe
 static void populate_map(struct rf_tracker *tracker, struct task *task, const struct populate_event *event)
 {
 	struct task_populate *populate = &task->populate;
+	u64 left_out = ~0ull;
 	struct world_vma *vma;
 
 	/* A window of one page, which its RSS change has told already. */
@@ -318,7 +321,9 @@ static void populate_map(struct rf_tracker *tracker, struct task *task, const st
 		return;
 	}
 	learn_file(tracker, mm_of(tracker, task), vma, event->file);
-	map_file_range(tracker, mm_of(tracker, task), vma, populate->at, 0, event->index, event->last,
+	if (event->left_out != ~0ull)
+		left_out = vpn_of(tracker, vma->start) + event->left_out - vma->pgoff;
+	map_file_range(tracker, mm_of(tracker, task), vma, populate->at, left_out, event->index, event->last,
 		       populate->delta_seen ? populate->delta : -1, populate->member == RF_RSS_SHMEM, RF_OP_POPULATE);
 	populate->delta_seen = false;
 	populate->file_seen = false;
@@ -332,12 +337,16 @@ static void apply(struct rf_tracker *tracker, struct task *task, const struct po
 		push_alloc(task, event->index, (u32)event->last);
 		break;
 	case POPULATE_RSS:
-		populate_rss(tracker, task, event->member, event->delta);
+		if (event->member != RF_RSS_ANON)
+			settle_copy(tracker, task);
+		populate_rss(tracker, task, event);
 		break;
 	case POPULATE_MAP:
+		settle_copy(tracker, task);
 		populate_map(tracker, task, event);
 		break;
 	case POPULATE_FILE:
+		settle_copy(tracker, task);
 		task->populate.file_seen = true;
 		task->populate.file = event->file;
 		task->populate.index = event->index;

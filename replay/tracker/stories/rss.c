@@ -2,6 +2,7 @@
 /* RSS counters: the change is the commit point of whatever the task is doing. */
 #include "replay/tracker/ground/allocs.h"
 #include "replay/tracker/ground/losses.h"
+#include "replay/tracker/ground/stream.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/ground/trust.h"
@@ -180,7 +181,8 @@ void on_rss_stat(struct rf_tracker *tracker, struct task *task, struct rf_record
 	if (mm != task->mm && populates_remotely(task, mm)) {
 		if (delta > 0 || (!delta && (member == RF_RSS_FILE || member == RF_RSS_SHMEM)))
 			populate_event(tracker, task, &(struct populate_event){
-				.what = POPULATE_RSS, .member = member, .delta = delta });
+				.what = POPULATE_RSS, .member = member, .delta = delta,
+				.around = member == RF_RSS_FILE && next_is(tracker, task->tid, RF_MAP_PAGES) });
 		return;
 	}
 	if (mm == task->mm && task->call.kind == RF_SYS_EXIT && delta < 0 && mm->users == 1) {

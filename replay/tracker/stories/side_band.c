@@ -4,6 +4,7 @@
 
 #include "engine/ops.h"
 #include "replay/tracker/effects/gup.h"
+#include "replay/tracker/effects/vma.h"
 #include "replay/tracker/ground/emit.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
@@ -30,6 +31,25 @@ static void grow_stack_to(struct rf_tracker *tracker, struct tracked_mm *mm, u64
 	vma->start = start;
 }
 
+/*
+ * elf_load() maps an object as a whole, with its first segment, and unmaps what is beyond that segment. The others are
+ * mapped into the hole: what is left between two of them is of none.
+ */
+static void exec_object(struct rf_tracker *tracker, struct task *task, const struct world_vma *vma)
+{
+	struct task_exec *exec = &task->exec;
+
+	if (vma->start < exec->object || vma->end > exec->object_end) {
+		exec->object = vma->start;
+		exec->object_end = vma->end;
+		exec->segment_end = 0;
+		return;
+	}
+	if (exec->segment_end && exec->segment_end < vma->start)
+		unmap_range(tracker, task->mm, task, exec->segment_end, vma->start, RF_WHY_MUNMAP);
+	exec->segment_end = vma->end;
+}
+
 /* A VMA of the new program. */
 static void exec_vma(struct rf_tracker *tracker, struct task *task, struct world_vma *vma)
 {
@@ -41,6 +61,7 @@ static void exec_vma(struct rf_tracker *tracker, struct task *task, struct world
 			grow_stack_to(tracker, task->mm, vma->start, vma->end);
 		return;
 	}
+	exec_object(tracker, task, vma);
 	map_over(tracker, task->mm, vma, RF_WHY_MMAP_FIXED);
 }
 
