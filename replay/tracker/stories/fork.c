@@ -141,4 +141,5 @@ void on_newtask(struct rf_tracker *tracker, struct task *task, struct rf_record 
 		check_rss(tracker, task->child);
 		task->child = NULL;
 	}
+	copy_unseen(tracker, child);
 }

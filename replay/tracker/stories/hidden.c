@@ -3,6 +3,7 @@
  * Processes that a loss hid. NEWTASK tells of a birth; the side band tells of it as well, from another ring, so that
  * one loss does not hide both: what it tells and NEWTASK does not, was lost. Without a side band there is what clone()
  * returned, and who has faults and no address space; a process that lived inside a loss is then not seen at all.
+ * What a hidden process bears is hidden as well: it began as a copy of what nobody knows.
  */
 #include "replay/tracker/stories/hidden.h"
 
@@ -82,6 +83,12 @@ void birth_unseen(struct rf_tracker *tracker, const struct task *parent, u32 tid
 		return;
 	hidden_ends(tracker, task);
 	task->forked_at = tracker->time;
+}
+
+void copy_unseen(struct rf_tracker *tracker, struct task *child)
+{
+	if (any_lost(tracker) && !(child->mm && child->mm->known))
+		child->forked_at = child->born_at;
 }
 
 void orphan_ends(struct rf_tracker *tracker, struct task *task)

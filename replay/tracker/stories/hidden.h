@@ -12,6 +12,8 @@ struct task;
 void hidden_start(struct rf_tracker *tracker);
 /* A clone() of the task has returned this tid, in its own namespace; no NEWTASK was seen. */
 void birth_unseen(struct rf_tracker *tracker, const struct task *parent, u32 tid);
+/* A process is born. Hidden as well, if it is a copy of one that is. */
+void copy_unseen(struct rf_tracker *tracker, struct task *child);
 /* A task with faults, whose address space was never known, is over. */
 void orphan_ends(struct rf_tracker *tracker, struct task *task);
 /* The task is over, or its tid is another's: was it hidden? */

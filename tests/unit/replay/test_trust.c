@@ -103,6 +103,19 @@ static void a_process_is_hidden(void **context)
 		"60 tid=300 task_exit pid=300\n", "0: loss@29\n2: loss@29\nhidden 300\n");
 }
 
+/* What a hidden process bears is hidden, but for its threads and those that borrow its memory. */
+static void a_child_of_a_hidden_process(void **context)
+{
+	(void)context;
+	expect_marks(ATTACHED "frame stream=0\n" LIFE_OF_200
+		"frame stream=0 lost=9\n50 tid=100 brk addr=0x0\n"
+		"61 tid=300 newtask child=301 flags=0x1200000\n62 tid=300 newtask child=302 flags=0x10f00\n"
+		"63 tid=300 newtask child=303 flags=0x4100\n64 tid=100 newtask child=304 flags=0x1200000\n"
+		SIDE_BAND "31 tid=300 task_fork pid=300 parent_pid=100 parent_tid=100\n"
+		"60 tid=301 task_fork pid=301 parent_pid=300 parent_tid=300\n",
+		"0: loss@29\n2: loss@29\n3: forked@64 fork_point@64\nhidden 301\nhidden 300\n");
+}
+
 /* Both rings of CPU 0 have lost something at the same time. */
 static void how_many_are_hidden_is_unknown(void **context)
 {
@@ -159,6 +172,7 @@ int main(void)
 		cmocka_unit_test(born_after_a_loss_at_the_end),
 		cmocka_unit_test(lost_by_the_system),
 		cmocka_unit_test(a_process_is_hidden),
+		cmocka_unit_test(a_child_of_a_hidden_process),
 		cmocka_unit_test(how_many_are_hidden_is_unknown),
 		cmocka_unit_test(clone_returns_a_hidden_process),
 		cmocka_unit_test(contradictions_mark),
