@@ -10,6 +10,7 @@
 
 #define BLOCK_PAGES 16
 #define ABSENT 0	/* pfns are stored + 1 */
+#define SWAPPED BIT_ULL(63)	/* with a swap slot: shmem's, whose page may still be in the swap cache */
 #define MAX_INDEX BIT_ULL(36)
 
 struct cache_block {
@@ -50,14 +51,31 @@ static struct cache_block *block_make(struct world *world, u32 file, u64 index)
 		return NULL;
 	}
 	block->key = block_key(file, index);
+	if (file_get(world, file))
+		file_get(world, file)->has_pages = true;
 	return block;
+}
+
+static void replace(struct world *world, struct cache_block *block, u64 index, u64 what)
+{
+	u64 *place = &block->pfns[index % BLOCK_PAGES];
+
+	if (*place & SWAPPED)
+		slot_put(world, (u32)*place);
+	*place = what;
+	block->told |= (u16)BIT(index % BLOCK_PAGES);
+}
+
+static bool is_page(u64 stored)
+{
+	return stored != ABSENT && !(stored & SWAPPED);
 }
 
 bool cache_find(struct world *world, u32 file, u64 index, u64 *pfn)
 {
 	struct cache_block *block = block_find(world, file, index);
 
-	if (!block || block->pfns[index % BLOCK_PAGES] == ABSENT)
+	if (!block || !is_page(block->pfns[index % BLOCK_PAGES]))
 		return false;
 	*pfn = block->pfns[index % BLOCK_PAGES] - 1;
 	return true;
@@ -67,20 +85,36 @@ void cache_set(struct world *world, u32 file, u64 index, u64 pfn)
 {
 	struct cache_block *block = block_make(world, file, index);
 
-	if (!block)
+	if (block)
+		replace(world, block, index, pfn + 1);
+}
+
+void cache_swap_out(struct world *world, u32 file, u64 index)
+{
+	u32 slot;
+	u64 pfn;
+
+	if (!cache_find(world, file, index, &pfn))
 		return;
-	block->pfns[index % BLOCK_PAGES] = pfn + 1;
-	block->told |= (u16)BIT(index % BLOCK_PAGES);
+	slot = slot_of(world, pfn);
+	slot_get(world, slot);
+	replace(world, block_find(world, file, index), index, slot ? SWAPPED | slot : ABSENT);
+}
+
+bool cache_find_swapped(struct world *world, u32 file, u64 index, u64 *pfn)
+{
+	struct cache_block *block = block_find(world, file, index);
+	u64 stored = block ? block->pfns[index % BLOCK_PAGES] : ABSENT;
+
+	return stored & SWAPPED && slot_cached(world, (u32)stored, pfn);
 }
 
 void cache_clear(struct world *world, u32 file, u64 index)
 {
 	struct cache_block *block = block_make(world, file, index);
 
-	if (!block)
-		return;
-	block->pfns[index % BLOCK_PAGES] = ABSENT;
-	block->told |= (u16)BIT(index % BLOCK_PAGES);
+	if (block)
+		replace(world, block, index, ABSENT);
 }
 
 bool cache_is_absent(struct world *world, u32 file, u64 index)
@@ -89,7 +123,7 @@ bool cache_is_absent(struct world *world, u32 file, u64 index)
 	const struct world_file *info = file_get(world, file);
 
 	if (block && block->told & BIT(index % BLOCK_PAGES))
-		return block->pfns[index % BLOCK_PAGES] == ABSENT;
+		return !is_page(block->pfns[index % BLOCK_PAGES]);
 	return info && info->layout_time != ~0ull;
 }
 
@@ -116,6 +150,8 @@ void cache_merge(struct world *world, u32 from, u32 to)
 	u32 nr = 0, size = 0;
 	u64 *keys = NULL;
 
+	if (!file_get(world, from) || !file_get(world, from)->has_pages)
+		return;
 	for (u32 i = 0; i < world->blocks.size; i++)
 		if (world->blocks.slots[i].value && world->blocks.slots[i].key >> 32 == from &&
 		    world_grow(world, (void **)&keys, sizeof(*keys), &size, nr + 1ull))
@@ -137,7 +173,7 @@ u32 file_new(struct world *world, bool provisional, bool shmem)
 	if (!world_grow(world, (void **)&world->files, sizeof(*world->files), &world->files_size,
 			world->nr_files + 1ull))
 		return 0;
-	world->files[world->nr_files] = (struct world_file){ 0, 0, ~0ull, provisional, shmem, false };
+	world->files[world->nr_files] = (struct world_file){ 0, 0, ~0ull, provisional, shmem, false, false, false };
 	return world->nr_files++;
 }
 
@@ -169,9 +205,4 @@ u32 file_by_inode(struct world *world, u64 dev, u64 ino)
 	if (inode_table_add(&world->inodes, key, file))
 		world_set_out_of_memory(world);
 	return file;
-}
-
-struct world_file *file_get(const struct world *world, u32 file)
-{
-	return file && file < world->nr_files ? &world->files[file] : NULL;
 }

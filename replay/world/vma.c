@@ -119,6 +119,8 @@ static struct world_vma *insert_at(struct world *world, struct world_mm *mm, u32
 	if (!vma)
 		return NULL;
 	*vma = *from;
+	if (file_get(world, vma->file))
+		file_get(world, vma->file)->alone = false;
 	memmove(&mm->vmas[index + 1], &mm->vmas[index], (mm->nr_vmas - index) * sizeof(*mm->vmas));
 	mm->vmas[index] = vma;
 	mm->nr_vmas++;

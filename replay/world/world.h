@@ -150,6 +150,8 @@ struct world_file {
 	bool provisional;	/* an fd whose file no record has told yet */
 	bool shmem;
 	bool cached;		/* has pages in the page cache: not /dev/zero and its like */
+	bool has_pages;		/* any of its pages was ever known */
+	bool alone;		/* only the VMA that it was made for is of it */
 };
 
 struct world;
@@ -246,11 +248,13 @@ u32 slot_new(struct world *world);
 
 u32 file_by_inode(struct world *world, u64 dev, u64 ino);	/* made if new */
 u32 file_new(struct world *world, bool provisional, bool shmem);
-struct world_file *file_get(const struct world *world, u32 file);
 /* The page frame at index, or false. */
 bool cache_find(struct world *world, u32 file, u64 index, u64 *pfn);
 void cache_set(struct world *world, u32 file, u64 index, u64 pfn);
 void cache_clear(struct world *world, u32 file, u64 index);
+/* shmem_writeout(): a swap entry takes the place of the page, which may be found as long as it is in the swap cache. */
+void cache_swap_out(struct world *world, u32 file, u64 index);
+bool cache_find_swapped(struct world *world, u32 file, u64 index, u64 *pfn);
 /* Known not to be there, by an event or a layout. */
 bool cache_is_absent(struct world *world, u32 file, u64 index);
 /* Start-state pass: first event per index wins over the layout. Returns false if an event was seen there before. */
@@ -300,6 +304,11 @@ struct world {
 	struct block_table blocks;
 	struct cache_block *last_block;
 };
+
+static inline struct world_file *file_get(const struct world *world, u32 file)	/* 0: NULL */
+{
+	return file && file < world->nr_files ? &world->files[file] : NULL;
+}
 
 /* nr objects at once, for a pool to cut up; freed with the world. */
 void *world_slab(struct world *world, size_t nr, size_t size);

@@ -201,3 +201,13 @@ void shmem_add(struct rf_tracker *tracker, struct world_vma *vma, u64 vpn, u64 p
 	for (u64 i = 0; i < BIT_ULL(order); i++)
 		cache_set(tracker->world, vma->file, index + i, pfn + i);
 }
+
+bool shmem_swap_in(struct rf_tracker *tracker, const struct world_vma *vma, u64 vpn)
+{
+	u64 index = world_vma_file_index(tracker->world, vma, vpn), pfn;
+
+	if (!cache_find_swapped(tracker->world, vma->file, index, &pfn))
+		return false;
+	cache_set(tracker->world, vma->file, index, pfn);
+	return true;
+}

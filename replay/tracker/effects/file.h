@@ -21,6 +21,8 @@ void map_file_page(struct rf_tracker *tracker, struct tracked_mm *mm, struct wor
 bool split_file_pmd(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn);
 /* A new shmem folio at vpn's place in the file. */
 void shmem_add(struct rf_tracker *tracker, struct world_vma *vma, u64 vpn, u64 pfn, u32 order);
+/* shmem_swapin_folio() of a page that is still in the swap cache: it is the file's again. False: it is not there. */
+bool shmem_swap_in(struct rf_tracker *tracker, const struct world_vma *vma, u64 vpn);
 /* The page cache behind an entry of a VMA. */
 static inline bool vma_cache_find(const struct rf_tracker *tracker, const struct world_vma *vma, u64 vpn, u64 *pfn)
 {

@@ -15,10 +15,9 @@ void learn_file(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_
 		cache_merge(tracker->world, old, file);
 	else if (old || !vma->implicit)
 		mark_mm(tracker, mm, RF_REASON_file_mismatch);
-	if (!old) {
-		vma->file = file;
+	vma->file = file;
+	if (!old || (known && known->alone))
 		return;
-	}
 	/* Every piece of that mapping, and whatever else was made from the same descriptor. */
 	for (u32 i = 0; i < mm->world.nr_vmas; i++)
 		if (mm->world.vmas[i]->file == old)

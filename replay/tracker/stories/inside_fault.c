@@ -130,7 +130,8 @@ static void fault_shmem(struct rf_tracker *tracker, struct task *task, s64 delta
 	vma->flags |= RF_VM_SHMEM;
 	if (delta && take_alloc(task, (u64)delta, &alloc)) {
 		shmem_add(tracker, vma, fault->vpn, alloc.pfn, alloc.order);
-	} else if (!vma_cache_find(tracker, vma, fault->vpn, &pfn) || delta != 1) {
+	} else if (delta != 1 || next_is(tracker, task->tid, RF_MAP_PAGES) ||
+		   (!vma_cache_find(tracker, vma, fault->vpn, &pfn) && !shmem_swap_in(tracker, vma, fault->vpn))) {
 		/* Fault-around over pages that are there, or a page that was there before the recording. */
 		fault_wait_for_place(task, RF_RSS_SHMEM, delta);
 		return;

@@ -43,7 +43,7 @@ void mmap_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 {
 	const struct task_call *call = &task->call;
 	u64 map_flags = call->args[3], end;
-	bool shared = map_flags & MAP_SHARED, anonymous = map_flags & MAP_ANONYMOUS;
+	bool shared = map_flags & MAP_SHARED, anonymous = map_flags & MAP_ANONYMOUS, provisional = false;
 	struct world_vma vma = { .start = ret };
 
 	if (!call->args[1]) {
@@ -71,13 +71,16 @@ void mmap_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 	if (!anonymous || shared) {
 		/* The side band knows the file; without it the first event about the file will tell. */
 		vma.file = call->map_len ? call->map_file : 0;
-		if (!vma.file)
+		provisional = !vma.file;
+		if (provisional)
 			vma.file = file_new(tracker->world, true, shared && anonymous);
 		if (shared && anonymous && !(vma.flags & RF_VM_HUGETLB))
 			vma.flags |= RF_VM_SHMEM;
 	}
 	lock_new(task->mm, &vma, map_flags & MAP_LOCKED);
 	map_over(tracker, task->mm, &vma, RF_WHY_MMAP_FIXED);
+	if (provisional && vma.file)
+		file_get(tracker->world, vma.file)->alone = true;
 	populate_begin(tracker, task, vma.start, vma.end, true, call_populates(task));
 	populate_end(tracker, task, true);
 }

@@ -283,7 +283,8 @@ static void populate_rss(struct rf_tracker *tracker, struct task *task, const st
 	} else if (member == RF_RSS_SHMEM && (!task->nr_allocs || !delta)) {
 		vma = next_place(tracker, task);
 		/* One page that is there: a fault; several: fault-around, which tells its range next. */
-		if (vma && ((delta == 1 && vma_cache_find(tracker, vma, populate->at, &pfn)) ||
+		if (vma && ((delta == 1 && (vma_cache_find(tracker, vma, populate->at, &pfn) ||
+					    shmem_swap_in(tracker, vma, populate->at))) ||
 			    maps_folio(tracker, task, vma, delta))) {
 			populate->alone = delta == 1 ? world_vma_file_index(tracker->world, vma, populate->at) : ~0ull;
 			populate_file_page(tracker, task, member, delta);

@@ -14,7 +14,7 @@ static void leave_file(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vp
 	u64 cached;
 
 	if (vma && vma_cache_find(tracker, vma, vpn, &cached) && cached == pfn)
-		cache_clear(tracker->world, vma->file, world_vma_file_index(tracker->world, vma, vpn));
+		cache_swap_out(tracker->world, vma->file, world_vma_file_index(tracker->world, vma, vpn));
 }
 
 /* mm_vmscan_write_folio: everything that mapped the folio was unmapped before. */
