@@ -57,6 +57,7 @@ static u32 copy_present_ptes(struct copy_state *copy, u64 addr, pte_t *src, pte_
 		clear_exclusive(src, nr);
 		pte.val &= ~PTE_EXCLUSIVE;
 	}
+	pte.val &= ~PTE_UFFD;	/* dup_userfaultfd(): the child's VMA is registered nowhere */
 	parent->arch.copying = child->arch.copying = true;
 	if (is_cow_mapping(copy->vma) && pte_write(pte)) {
 		parent->arch.ops->wrprotect_ptes(&parent->arch, addr, src, nr);
@@ -77,6 +78,7 @@ static void copy_nonpresent_pte(struct copy_state *copy, u64 addr, pte_t *src, p
 		pte.val &= ~(PTE_EXCLUSIVE | PTE_WRITE);
 		set_pte_at(copy->parent, addr, src, pte);
 	}
+	pte.val &= ~PTE_UFFD;
 	set_pte_at(copy->child, addr, dst, pte);
 }
 
@@ -120,6 +122,7 @@ static void copy_huge_pmd(struct copy_state *copy, pmd_t *src_pmd, pmd_t *dst_pm
 	else
 		pte.val &= ~PTE_WRITE;
 	set_pmd_leaf(src_pmd, pte);
+	pte.val &= ~PTE_UFFD;
 	set_pmd_leaf(dst_pmd, pte_present(pte) ? pte_mkold(pte) : pte);
 }
 

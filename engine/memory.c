@@ -349,6 +349,11 @@ void op_fault_reuse(struct mm *mm, const struct rf_op *op)
 	read_pte(mm, addr, ptep, RF_SITE_do_wp_page);
 	if (ptep->val & PTE_ANON)
 		ptep->val |= PTE_EXCLUSIVE;
+	if (entry.val & PTE_UFFD) {
+		/* userfaultfd_wp_async(): the fault resolves it itself. */
+		entry.val &= ~PTE_UFFD;
+		set_pte_at(mm, addr, ptep, entry);
+	}
 	entry = maybe_mkwrite(pte_mkdirty(pte_mkyoung(entry)), vma);
 	ops->ptep_set_access_flags(&mm->arch, addr, ptep, entry, true);
 }
@@ -414,6 +419,8 @@ void op_fault_swap(struct mm *mm, const struct rf_op *op)
 	entry = mk_pte(vma, run.pfn, op->order, PTE_ANON | (exclusive ? PTE_EXCLUSIVE : 0));
 	if (exclusive)
 		entry = maybe_mkwrite(op->flags & RF_OP_WRITE ? pte_mkdirty(entry) : entry, vma);
+	if (pte_swap(old) && (old.val & PTE_UFFD))
+		entry = pte_wrprotect((pte_t){ entry.val | PTE_UFFD });
 	set_folio_ptes(mm, run.addr, ptep, entry, run.nr);
 }
 

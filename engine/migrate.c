@@ -21,7 +21,8 @@ static pte_t migration_entry(pte_t pte, u64 pfn)
 	u64 dirty = pte_dirty(pte) ? PTE_DIRTY : 0;
 
 	return (pte_t){ PTE_SWAP | PTE_MIGRATION | dirty | ((pfn << PTE_PFN_SHIFT) & PTE_PFN_MASK) |
-			(pte.val & (PTE_WRITE | PTE_AF | PTE_ORDER_MASK | PTE_ANON | PTE_EXCLUSIVE | PTE_SHMEM)) };
+			(pte.val & (PTE_WRITE | PTE_AF | PTE_ORDER_MASK | PTE_ANON | PTE_EXCLUSIVE | PTE_SHMEM |
+				    PTE_UFFD)) };
 }
 
 /* remove_migration_pte()'s new entry. */
@@ -33,6 +34,7 @@ static pte_t migrated_pte(const struct vm_area *vma, pte_t entry, u64 pfn, unsig
 		pte = pte_mkold(pte);
 	if (entry.val & PTE_DIRTY)
 		pte = pte_mkdirty(pte);
+	pte.val |= entry.val & PTE_UFFD;
 	return pte_write(entry) ? pte_mkwrite(pte) : pte;
 }
 

@@ -6,6 +6,7 @@
  */
 #include "engine/folio.h"
 #include "engine/huge_mm.h"
+#include "engine/mprotect.h"
 #include "engine/operations.h"
 #include "engine/pgtable.h"
 #include "engine/readers.h"
@@ -57,7 +58,20 @@ static void commit_by_exclusive(struct mmu_gather *tlb, u64 addr, pte_t *ptep, p
 	}
 }
 
-static void change_present_ptes(struct mmu_gather *tlb, const struct vm_area *vma, u64 addr, pte_t *ptep, u32 nr)
+/* pte_mkuffd_wp(), pte_clear_uffd_wp(), of an entry that is there or of a swap entry. */
+static pte_t change_uffd_wp(pte_t pte, enum change_protection how)
+{
+	if (how == CHANGE_UFFD_WP) {
+		pte.val |= PTE_UFFD;
+		return pte_present(pte) ? pte_wrprotect(pte) : pte;
+	}
+	if (how == CHANGE_UFFD_WP_RESOLVE)
+		pte.val &= ~PTE_UFFD;
+	return pte;
+}
+
+static void change_present_ptes(struct mmu_gather *tlb, const struct vm_area *vma, u64 addr, pte_t *ptep, u32 nr,
+				enum change_protection how)
 {
 	struct mm *mm = tlb->mm;
 	struct exclusive_run exclusive;
@@ -65,9 +79,10 @@ static void change_present_ptes(struct mmu_gather *tlb, const struct vm_area *vm
 
 	exclusive_save(&exclusive, ptep, nr);
 	old = mm->arch.ops->modify_prot_start_ptes(&mm->arch, addr, ptep, nr);
-	pte = pte_modify_to(old, vma);
+	pte = change_uffd_wp(pte_modify_to(old, vma), how);
 	if (wants_write_upgrade(vma) && !pte_write(pte)) {
-		if (exclusive.mixed && !(vma->flags & RF_VM_SHARED) && (pte.val & PTE_ANON) && !pte_protnone(pte)) {
+		if (exclusive.mixed && !(vma->flags & RF_VM_SHARED) && (pte.val & PTE_ANON) && !pte_protnone(pte) &&
+		    !(pte.val & PTE_UFFD)) {
 			commit_by_exclusive(tlb, addr, ptep, old, pte, nr, exclusive.bits);
 			exclusive_restore(&exclusive, ptep, nr);
 			return;
@@ -79,7 +94,19 @@ static void change_present_ptes(struct mmu_gather *tlb, const struct vm_area *vm
 	exclusive_restore(&exclusive, ptep, nr);
 }
 
-static void change_pte_range(struct mmu_gather *tlb, const struct vm_area *vma, pmd_t *pmd, u64 addr, u64 end)
+/* A writable migration entry becomes a readable one. */
+static void change_nonpresent_pte(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, enum change_protection how)
+{
+	pte_t changed = is_guard_marker(pte) ? pte : change_uffd_wp(pte, how);
+
+	if (is_migration_entry(pte))
+		changed.val &= ~PTE_WRITE;
+	if (changed.val != pte.val)
+		set_pte_at(mm, addr, ptep, changed);
+}
+
+static void change_pte_range(struct mmu_gather *tlb, const struct vm_area *vma, pmd_t *pmd, u64 addr, u64 end,
+			     enum change_protection how)
 {
 	struct mm *mm = tlb->mm;
 	unsigned int shift = mm->arch.geometry->page_shift;
@@ -98,21 +125,18 @@ static void change_pte_range(struct mmu_gather *tlb, const struct vm_area *vma, 
 		nr = 1;
 		pte = read_pte(mm, addr, ptep, RF_SITE_mprotect);
 		if (!pte_present(pte)) {
-			/* A writable migration entry becomes a readable one. */
-			if (is_migration_entry(pte) && pte_write(pte)) {
-				pte.val &= ~PTE_WRITE;
-				set_pte_at(mm, addr, ptep, pte);
-			}
+			change_nonpresent_pte(mm, addr, ptep, pte, how);
 			continue;
 		}
 		if (mm_knobs(mm)->batch_mprotect && pte_folio_order(pte) && max_nr > 1 && !pte_special(pte))
 			nr = folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_RESPECT_WRITE | FPB_NORECENCY, &seen);
-		change_present_ptes(tlb, vma, addr, ptep, nr);
+		change_present_ptes(tlb, vma, addr, ptep, nr, how);
 	}
 }
 
 /* change_huge_pmd() */
-static void change_huge_pmd(struct mmu_gather *tlb, const struct vm_area *vma, pmd_t *pmd, u64 addr)
+static void change_huge_pmd(struct mmu_gather *tlb, const struct vm_area *vma, pmd_t *pmd, u64 addr,
+			    enum change_protection how)
 {
 	struct mm *mm = tlb->mm;
 	pte_t old = pmd_pte(*pmd), pte;
@@ -121,7 +145,7 @@ static void change_huge_pmd(struct mmu_gather *tlb, const struct vm_area *vma, p
 		pmd->val &= ~PTE_WRITE;
 		return;
 	}
-	pte = pte_modify_to(old, vma);
+	pte = change_uffd_wp(pte_modify_to(old, vma), how);
 	if (wants_write_upgrade(vma) && !pte_write(pte) && can_change_pte_writable(vma, pte))
 		pte = pte_mkwrite(pte);
 	if (mm->arch.ops->invalidate_ad_flushes)
@@ -131,7 +155,7 @@ static void change_huge_pmd(struct mmu_gather *tlb, const struct vm_area *vma, p
 		tlb_flush_pmd_range(tlb, addr, pmd_size(mm));
 }
 
-static void change_protection(struct mmu_gather *tlb, const struct vm_area *vma, u64 addr, u64 end)
+void change_protection(struct mmu_gather *tlb, const struct vm_area *vma, u64 addr, u64 end, enum change_protection how)
 {
 	struct mm *mm = tlb->mm;
 	pmd_t *pmd;
@@ -141,7 +165,7 @@ static void change_protection(struct mmu_gather *tlb, const struct vm_area *vma,
 
 		if (pmd_leaf(*pmd)) {
 			if (next - addr == pmd_size(mm)) {
-				change_huge_pmd(tlb, vma, pmd, addr);
+				change_huge_pmd(tlb, vma, pmd, addr, how);
 				addr = next;
 				continue;
 			}
@@ -149,7 +173,7 @@ static void change_protection(struct mmu_gather *tlb, const struct vm_area *vma,
 				return;
 		}
 		if (pmd_table(*pmd))
-			change_pte_range(tlb, vma, pmd, addr, next);
+			change_pte_range(tlb, vma, pmd, addr, next, how);
 		addr = next;
 	}
 	tlb_end_vma(tlb, vma);
@@ -182,7 +206,7 @@ void op_mprotect(struct mm *mm, const struct rf_op *op)
 			flags |= VM_ACCOUNT;
 		vma->flags = flags;
 		vma->attributes = attributes;
-		change_protection(&tlb, vma, vma->start, vma->end);
+		change_protection(&tlb, vma, vma->start, vma->end, CHANGE_PROTECTION);
 	}
 	tlb_finish_mmu(&tlb);
 	vma_merge_range(mm, op->addr, op->end);

@@ -96,6 +96,10 @@ enum rf_shape {
 	X(MADV_COLD, madv_cold, RANGE, range, madv_cold)                                           \
 	/* the advice itself, table by table; what it reclaims follows as UNMAP_* */               \
 	X(MADV_PAGEOUT, madv_pageout, RANGE, range, madv_pageout)                                  \
+	/* move_pages() of a userfaultfd: what is mapped in [addr, end), nr pages, goes to addr2, where nothing is */ \
+	X(UFFD_MOVE, uffd_move, MOVE, uffd_move, uffd_move)                                        \
+	/* mwriteprotect_range(): [addr, end) is write-protected; RF_OP_WRITE: no more */          \
+	X(UFFD_WP, uffd_wp, RANGE, range, uffd_wp)                                                 \
 	/* --- done to the mm by others (or by madvise, migrate_pages...), found through the reverse map --- */ \
 	/* try_to_unmap(): nr entries at addr become swap slots pfn...; order of the folio */      \
 	X(UNMAP_SWAP, unmap_swap, RUN, run, unmap_swap)                                            \

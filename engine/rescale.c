@@ -198,6 +198,25 @@ int rescale_mremap(const struct rescaling *r)
 	return machine_run_op(r->machine, &op);
 }
 
+/* Only where granules move as a whole; where they do not, each part would be a granule's. */
+int rescale_uffd_move(const struct rescaling *r)
+{
+	struct range range = owned(r, r->op->addr, r->op->end);
+	struct rf_op op = *r->op;
+
+	if (range_empty(range))
+		return 0;
+	if ((op.addr ^ op.addr2) & (granule_size(r) - 1)) {
+		count_inexact(r, RF_INEXACT_ranges_left_out);
+		return 0;
+	}
+	op.addr2 += range.start - op.addr;
+	op.addr = range.start;
+	op.end = range.end;
+	op.nr = (op.end - op.addr) >> r->rescale->page_shift;
+	return machine_run_op(r->machine, &op);
+}
+
 /* The stack keeps its place within a granule, or nearly. */
 int rescale_exec_stack(const struct rescaling *r)
 {

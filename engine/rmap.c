@@ -118,11 +118,11 @@ static bool unmaps_in_runs(const struct mm *mm, const struct rf_op *op, pte_t pt
 	return pte.val & PTE_ANON ? mm_knobs(mm)->batch_lazyfree : mm_knobs(mm)->batch_file_unmap;
 }
 
-/* The swap entry; pte_swp_mkexclusive(). */
+/* The swap entry; pte_swp_mkexclusive(), pte_swp_mkuffd_wp(). */
 static pte_t swap_entry(pte_t pte, u64 slot)
 {
 	return (pte_t){ PTE_SWAP | ((slot << PTE_PFN_SHIFT) & PTE_PFN_MASK) |
-			(pte.val & (PTE_ORDER_MASK | PTE_EXCLUSIVE | PTE_ANON)) };
+			(pte.val & (PTE_ORDER_MASK | PTE_EXCLUSIVE | PTE_ANON | PTE_UFFD)) };
 }
 
 static u32 unmap_some(struct mm *mm, const struct rf_op *op, u64 addr, pte_t *ptep, u32 i)

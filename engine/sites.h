@@ -36,6 +36,7 @@ enum rf_recency {
 	X(zap, UNUSED, "zap_pte_range(): each entry, or the first of each run")                    \
 	X(mprotect, UNUSED, "change_pte_range(): each entry, or the first of each run")            \
 	X(mremap, UNUSED, "move_ptes(): each entry, or the first of each run")                     \
+	X(uffd_move, UNUSED, "move_pages_ptes(): each entry of either side")                       \
 	X(madvise, NEEDED, "MADV_FREE, MADV_COLD, MADV_PAGEOUT: each entry, or the first of each run") \
 	X(guard_install, UNUSED, "MADV_GUARD_INSTALL: is the entry empty?")                        \
 	X(batch_compare, UNUSED, "folio_pte_batch() whose caller wants the length of the run")     \

@@ -19,7 +19,7 @@
 	X(zap_munmap) X(zap_brk) X(zap_mmap_fixed) X(zap_mremap) X(zap_shmdt)                      \
 	X(zap_dontneed) X(zap_guard) X(zap_remove) X(zap_truncate) X(zap_other)                    \
 	X(zap_exit) X(zap_exec)                                                                    \
-	X(mprotect) X(mremap) X(madv_free) X(madv_cold) X(madv_pageout)                            \
+	X(mprotect) X(mremap) X(uffd_move) X(uffd_wp) X(madv_free) X(madv_cold) X(madv_pageout)    \
 	X(unmap_swap) X(unmap_file) X(migrate) X(reclaim_flush) X(collapse) X(folio_split) X(mkclean) \
 	X(rmap_walk) X(vma)
 

@@ -161,7 +161,8 @@ static bool touches(const struct rf_operations *operations, const struct rf_op *
 	/* The end comes before where it grows from, or to. */
 	if (op->addr < only->end && only->start < end)
 		return true;
-	return op->kind == RF_OP_MREMAP && op->addr2 < only->end && only->start < op->addr2 + pages;
+	return (op->kind == RF_OP_MREMAP || op->kind == RF_OP_UFFD_MOVE) && op->addr2 < only->end &&
+	       only->start < op->addr2 + pages;
 }
 
 /* In a row of the report. */
@@ -223,6 +224,7 @@ static void put_op(FILE *out, const struct rf_op *op)
 		fprintf(out, " child=%" PRIu64, op->mm2);
 		break;
 	case RF_OP_MREMAP:
+	case RF_OP_UFFD_MOVE:
 	case RF_OP_EXEC_STACK:
 		fprintf(out, " to=0x%" PRIx64, op->addr2);
 		break;

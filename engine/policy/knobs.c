@@ -46,6 +46,8 @@ static const struct knob core_knobs[] = {
 	{ "batch_rule", KNOB_WORDS(RF_BATCH_RULE),
 	  "what batches of fork and zap are: folio_pte_batch()'s (6.9), contpte v2's, v3's, v4's (hint)",
 	  AT(mm.batch_rule) },
+	{ "batch_uffd_move", KNOB_BOOL, "UFFDIO_MOVE flushes small pages of a table at once (6.18)",
+	  AT(mm.batch_uffd_move), KNOB_SINCE(6, 18) },
 	{ "batch_young", KNOB_BOOL, "reclaim looks at the age of runs at once (7.0)", ARCH_KNOB(batch_young),
 	  KNOB_SINCE(7, 0) },
 	{ "batch_zap", KNOB_BOOL, "munmap and exit clear runs of one folio at once (6.9)", AT(mm.batch_zap),

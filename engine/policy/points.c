@@ -19,7 +19,7 @@ static const struct release {
 	{ "6.9", "batch_fork=true batch_zap=true gather=folio2slot pmd_split_set_ptes=true" },
 	{ "6.12", "madv_clear_young_dirty=true slow_gup=entry" },
 	{ "6.17", "batch_lazyfree=true batch_mprotect=true batch_mremap=true madvise_one_gather=true" },
-	{ "6.18", NULL },
+	{ "6.18", "batch_uffd_move=true" },
 	{ "7.2", "batch_file_unmap=true batch_young=true gup_recheck=lockless pt_reclaim=true rmap_unlocked=lockless" },
 	{ "7.3", "madv_cold_pmd=young" },
 };

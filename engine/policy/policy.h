@@ -33,7 +33,7 @@ enum rf_slow_gup { RF_SLOW_GUP(KNOB_SYMBOL) };
 
 /* Knobs of core mm; those of the backend are struct arch_knobs. */
 struct rf_mm_knobs {
-	bool batch_fork, batch_zap, batch_mprotect, batch_mremap;
+	bool batch_fork, batch_zap, batch_mprotect, batch_mremap, batch_uffd_move;
 	bool batch_lazyfree, batch_file_unmap, batch_anon_unmap, batch_migrate, batch_mkclean;
 	bool madv_clear_young_dirty;	/* COLD/FREE clear in place (6.10) instead of get_and_clear + set */
 	bool pmd_split_set_ptes;	/* split fills the table with one set_ptes(512) (6.9) */

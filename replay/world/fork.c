@@ -44,7 +44,8 @@ static void fork_pte(void *context, u64 vpn, world_pte pte)
 		if (copy != pte)
 			world_set_flags(fork->parent, vpn, 0, WORLD_WRITE | WORLD_EXCLUSIVE | WORLD_GUESSED);
 	}
-	world_set(fork->world, fork->child, vpn, copy);
+	/* dup_userfaultfd(): the child's VMA is registered nowhere. */
+	world_set(fork->world, fork->child, vpn, copy & ~WORLD_UFFD_WP);
 }
 
 /* vma_needs_copy(): page cache pages of a VMA that never had an anonymous page are left to be faulted in again. */

@@ -37,6 +37,7 @@ enum world_kind {
 #define WORLD_EXCLUSIVE	BIT_ULL(49)	/* PageAnonExclusive */
 #define WORLD_MIGRATION	BIT_ULL(50)	/* a migration entry of this (old) page */
 #define WORLD_LAZYFREE	BIT_ULL(51)	/* MADV_FREE since its last write fault */
+#define WORLD_UFFD_WP	BIT_ULL(54)	/* write-protected by a userfaultfd */
 #define WORLD_GUESSED	BIT_ULL(53)	/* attached: WRITE and EXCLUSIVE are a guess */
 #define WORLD_DOUBT	BIT_ULL(52)	/* one of a fault-around that mapped fewer pages than it might have */
 

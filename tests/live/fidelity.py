@@ -132,6 +132,13 @@ class Buffers(Workload):
         return [self.binary('buffers')]
 
 
+class Userfaults(Workload):
+    """What a userfaultfd does to pages that are there."""
+
+    def command(self):
+        return [self.binary('userfaults')]
+
+
 class Mtmalloc(Workload):
     def command(self):
         return [self.binary('mtmalloc'), '4']
@@ -274,7 +281,7 @@ WORKLOADS = {'by_number': ByNumber, 'compat': Compat,
              'redis': Redis, 'sort': Sort, 'fresh': Fresh, 'reread': Reread, 'press': Press,
              'split_zeroes': SplitZeroes, 'fault_race': FaultRace, 'collapse_holes': CollapseHoles,
              'pageout_file': PageoutFile, 'pageout_kinds': PageoutKinds, 'tmpfs': Tmpfs, 'huge_tmpfs': HugeTmpfs,
-             'buffers': Buffers}
+             'buffers': Buffers, 'userfaults': Userfaults}
 
 
 def check_entries(entries, workload, report, problems):

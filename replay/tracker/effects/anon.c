@@ -138,6 +138,8 @@ void swap_in(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma
 	} else {
 		op_flags &= ~RF_OP_WRITE;	/* stays read-only; a copy may follow */
 	}
+	if (old & WORLD_UFFD_WP)
+		flags = (flags & ~WORLD_WRITE) | WORLD_UFFD_WP;
 	for (u64 i = 0; i < nr; i++) {
 		old = world_get(&mm->world, base + i);
 		if (world_pte_kind(old) == WORLD_SWAP)

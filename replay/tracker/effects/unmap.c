@@ -22,7 +22,8 @@ void swap_out(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, world_
 		return;
 	emit_entry(tracker, RF_OP_UNMAP_SWAP, mm, vpn, slot, folio_order(tracker->world, pfn),
 		   op_flags | RF_OP_ANON | RF_OP_DEFERRED);
-	world_set(tracker->world, &mm->world, vpn, world_mkpte(WORLD_SWAP, slot, pte & WORLD_EXCLUSIVE));
+	world_set(tracker->world, &mm->world, vpn,
+		  world_mkpte(WORLD_SWAP, slot, pte & (WORLD_EXCLUSIVE | WORLD_UFFD_WP)));
 	count_down(&mm->unmapped[RF_RSS_ANON]);
 	count_down(&mm->swapped);
 	owe_flush(tracker, mm);

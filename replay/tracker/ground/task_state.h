@@ -101,7 +101,7 @@ struct task_call {
 	u8 kind;		/* of the entry record; 0: CALL_NONE */
 	bool deferred;		/* counted in mm->deferred: an RSS change was seen, its effect may come at the return */
 	bool counted;		/* in mm->callers */
-	bool moved;		/* mremap() of several VMAs: they are at their new place */
+	bool moved;		/* mremap() of several VMAs: they are at their new place; ioctl(): it is followed */
 	bool bore;		/* a new task, whose NEWTASK was seen */
 	u8 was;			/* kind of the one that is over, its args are still there */
 	/* MADV_PAGEOUT, vpns: so far has its walk come, is told what was unmapped, is settled what was discarded. */

@@ -30,6 +30,7 @@ struct tracked_mm {
 	u64 brk;		/* bytes, as mm->brk */
 	bool brk_known;
 	bool lock_future, lock_on_fault;	/* mm->def_flags, by mlockall(MCL_FUTURE, MCL_ONFAULT) */
+	u64 uffd_features;		/* UFFDIO_API: what any of its userfaultfds was asked to do */
 	/* RSS counters, in pages: what the kernel says, to be checked against world.counted. */
 	s64 recorded[RF_RSS_MEMBERS];	/* by the last rss_stat */
 	s64 arguments;			/* of these, anonymous: acct_arg_size() of an exec, no pages */

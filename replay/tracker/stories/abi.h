@@ -55,6 +55,10 @@
 #define MADV_GUARD_INSTALL	102
 #define MADV_GUARD_REMOVE	103
 
+#define UFFD_API			0xaa
+#define UFFD_FEATURE_WP_UNPOPULATED	BIT_ULL(13)
+#define UFFD_FEATURE_WP_ASYNC		BIT_ULL(15)	/* with it, the other, too */
+
 #define MS_SYNC			4
 
 #define PR_SET_VMA_ANON_NAME	0

@@ -37,8 +37,8 @@ void populate_gups_end(struct rf_tracker *tracker, struct task *task, u64 bytes)
 void populate_pauses(struct rf_tracker *tracker, struct task *task);
 /* The call in progress populates mm, which is not its own. */
 bool populates_remotely(const struct task *task, const struct tracked_mm *mm);
-/* userfaultfd: what is empty in the range. */
-void populate_fill(struct rf_tracker *tracker, struct task *task, u64 start, u64 end);
+/* userfaultfd: what is empty in the range, of mm. */
+void populate_fill(struct rf_tracker *tracker, struct task *task, const struct tracked_mm *mm, u64 start, u64 end);
 
 /* ---- mlock.c ---- */
 
@@ -63,8 +63,11 @@ bool mremap_several(struct rf_tracker *tracker, struct task *task);
 void mremap_populates(struct rf_tracker *tracker, struct task *task, u64 ret);
 void mbind_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 void prctl_return(struct rf_tracker *tracker, struct task *task);
+void uffd_begins(struct task *task);
 void ioctl_entry(struct rf_tracker *tracker, struct task *task);
 void ioctl_return(struct rf_tracker *tracker, struct task *task, s64 ret);
+/* Thread tid has split a folio: UFFDIO_MOVE goes on. */
+void move_has_split(struct rf_tracker *tracker, u32 tid);
 void madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 void process_madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 void process_vm_return(struct rf_tracker *tracker, struct task *task, s64 ret);

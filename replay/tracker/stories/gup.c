@@ -63,6 +63,7 @@ void on_call_data(struct rf_tracker *tracker, struct task *task, struct rf_recor
 	task->data.pid = (u32)record.f[1];
 	for (size_t i = 0; i < ARRAY_SIZE(task->data.words); i++)
 		task->data.words[i] = record.f[2 + i];
+	uffd_begins(task);
 }
 
 /* process_vm_readv() and process_vm_writev() take one iovec after the other, as far as there are bytes to copy. */

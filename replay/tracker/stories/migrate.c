@@ -100,6 +100,13 @@ static void forget_migration(struct rf_tracker *tracker, u32 at)
 		(tracker->nr_migrations - at) * sizeof(*tracker->migrations));
 }
 
+/* All pages that anybody moves are back. */
+static void has_split(struct rf_tracker *tracker, u32 tid, const struct tracked_mm *mm)
+{
+	advice_has_split(tracker, tid, mm);
+	move_has_split(tracker, tid);
+}
+
 /* ---- pages of zeroes ------------------------------------------------------------------------- */
 
 /* try_to_map_unused_to_zeropage(): remap_page() of a split counts them down, and has no event for them. */
@@ -125,7 +132,7 @@ static bool first_is_zero(struct rf_tracker *tracker, const struct task *task, s
 		forget_migration(tracker, i);
 		map_zero_page(tracker, mm, migration.vpn);
 		if (!tracker->nr_migrations)
-			advice_has_split(tracker, task->tid, mm);
+			has_split(tracker, task->tid, mm);
 		return true;
 	}
 	return false;
@@ -250,7 +257,7 @@ static void migration_remove(struct rf_tracker *tracker, u32 tid, u64 vpn, u64 p
 	mm = tracked_mm(tracker->world, migration.mm);
 	pte = world_get(&mm->world, vpn);
 	old = migration.pfn;
-	new = world_mkpte(world_pte_kind(pte), pfn, pte & (WORLD_EXCLUSIVE | WORLD_LAZYFREE)) |
+	new = world_mkpte(world_pte_kind(pte), pfn, pte & (WORLD_EXCLUSIVE | WORLD_LAZYFREE | WORLD_UFFD_WP)) |
 	      (flags & RF_PTE_WRITE ? WORLD_WRITE : 0);
 	world_set(tracker->world, &mm->world, vpn, new);
 	if (pfn != old && world_pte_kind(pte) != WORLD_ANON) {
@@ -262,7 +269,7 @@ static void migration_remove(struct rf_tracker *tracker, u32 tid, u64 vpn, u64 p
 		   (pte & WORLD_EXCLUSIVE ? RF_OP_EXCLUSIVE : 0);
 	emit_entry(tracker, RF_OP_MIGRATE_IN, mm, vpn, pfn, order, op_flags);
 	if (!tracker->nr_migrations)
-		advice_has_split(tracker, tid, mm);
+		has_split(tracker, tid, mm);
 }
 
 /* The kernel tells compound_order() of the page: 0 for all pages of a folio but its first, which comes before them. */

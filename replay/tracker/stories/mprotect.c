@@ -31,6 +31,8 @@ static void protect_pte(void *context, u64 vpn, world_pte pte)
 		return;
 	}
 	/* can_change_pte_writable(): our own anonymous page, or shared memory that wants no notice. */
+	if (pte & WORLD_UFFD_WP)
+		return;
 	if (flags & RF_VM_SHARED ? world_pte_kind(pte) == WORLD_SHMEM : pte & WORLD_EXCLUSIVE)
 		world_set_flags(&protect->mm->world, vpn, WORLD_WRITE, 0);
 }

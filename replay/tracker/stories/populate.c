@@ -420,10 +420,11 @@ void populate_gups(struct rf_tracker *tracker, struct task *task)
 	set_range(tracker, task, 0);
 }
 
-void populate_fill(struct rf_tracker *tracker, struct task *task, u64 start, u64 end)
+void populate_fill(struct rf_tracker *tracker, struct task *task, const struct tracked_mm *mm, u64 start, u64 end)
 {
 	populate_begin(tracker, task, start, end, true, false);
 	task->populate.fills = true;
+	task->populate.mm = mm == task->mm ? 0 : mm->world.id + 1;
 }
 
 bool populates_remotely(const struct task *task, const struct tracked_mm *mm)

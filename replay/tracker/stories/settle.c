@@ -13,6 +13,7 @@
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/ground/trust.h"
+#include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/rss.h"
 
@@ -44,11 +45,17 @@ static void settle_write(struct rf_tracker *tracker, struct task *task, struct w
 		copy_page(tracker, task->mm, vma, fault->vpn, world_invent_pfn(tracker->world, 0), RF_OP_INFERRED);
 		return;
 	}
+	/* It waits for whoever has the userfaultfd, and finds what he has done. */
+	if (pte & WORLD_UFFD_WP && !(task->mm->uffd_features & UFFD_FEATURE_WP_ASYNC)) {
+		fault_none(tracker, task);
+		return;
+	}
 	if (!(vma->flags & RF_VM_SHARED || pte & WORLD_EXCLUSIVE) && tracker->have_allocs &&
 	    is_shared(tracker, task->mm, pte))
 		mark_mm(tracker, task->mm, RF_REASON_copy_untold);
 	world_set_flags(&task->mm->world, fault->vpn,
-			WORLD_WRITE | (vma->flags & RF_VM_SHARED ? 0 : WORLD_EXCLUSIVE), WORLD_LAZYFREE);
+			WORLD_WRITE | (vma->flags & RF_VM_SHARED ? 0 : WORLD_EXCLUSIVE),
+			WORLD_LAZYFREE | WORLD_UFFD_WP);
 	note_recent(tracker, task->mm, fault->vpn, 1);
 	tracker->fidelity.inferred.reuse++;
 	op = emit(tracker, RF_OP_FAULT_REUSE, task->mm);

@@ -138,6 +138,8 @@ static struct rf_machine *after_everything(const char *policy, const char *knobs
 	files(machine);
 	far_apart(machine);
 	pin(machine);
+	run(machine, .kind = RF_OP_UFFD_MOVE, .addr = BASE + M(4) + K(128), .end = BASE + M(4) + K(192),
+	    .addr2 = BASE + M(14), .nr = 16);
 	run(machine, .kind = RF_OP_MREMAP, .addr = BASE, .end = BASE + M(1), .addr2 = G(3) + K(64), .nr = 256);
 	run(machine, .kind = RF_OP_MM_EXIT, .why = RF_WHY_PROCESS_EXIT);
 	return machine;

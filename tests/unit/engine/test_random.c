@@ -93,7 +93,7 @@ static void random_range_op(struct rf_op *op)
 	static const u8 kinds[] = {
 		RF_OP_MAP, RF_OP_MAP, RF_OP_MAP, RF_OP_MUNMAP, RF_OP_ZAP, RF_OP_ZAP, RF_OP_MPROTECT, RF_OP_MPROTECT,
 		RF_OP_MREMAP, RF_OP_VMA_FLAGS, RF_OP_VMA_GROW, RF_OP_VMA_EXPAND, RF_OP_MADV_FREE, RF_OP_MADV_COLD,
-		RF_OP_MADV_PAGEOUT, RF_OP_EXEC_STACK, RF_OP_GUP_SLOW, RF_OP_GUP_FAST,
+		RF_OP_MADV_PAGEOUT, RF_OP_EXEC_STACK, RF_OP_GUP_SLOW, RF_OP_GUP_FAST, RF_OP_UFFD_MOVE, RF_OP_UFFD_WP,
 	};
 
 	op->kind = kinds[random_below(ARRAY_SIZE(kinds))];
@@ -118,6 +118,13 @@ static void random_range_op(struct rf_op *op)
 	case RF_OP_MREMAP:
 		op->addr2 = random_addr();
 		op->nr = one_in(2) ? (op->end - op->addr) >> 12 : 1 + random_below(600);
+		break;
+	case RF_OP_UFFD_MOVE:
+		op->addr2 = random_addr();
+		op->nr = (op->end - op->addr) >> 12;
+		break;
+	case RF_OP_UFFD_WP:
+		op->flags = one_in(2) ? RF_OP_WRITE : 0;
 		break;
 	case RF_OP_EXEC_STACK:
 		op->addr2 = op->end - ALIGN_DOWN(random_below(M(3)), PAGE);

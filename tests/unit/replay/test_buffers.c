@@ -96,16 +96,107 @@ static void filled_by_userfaultfd(void **context)
 	assert_int_equal(r->fidelity.inexact_mms, 0);
 }
 
-/* Moved, protected, poisoned: where to is told, but not followed. */
+#define MOVE(time, from, len)                                                                                 \
+	time "tid=100 call_data call=39 w0=0x400000005000 w1=" from " w2=" len "\n"                           \
+	time "tid=100 ioctl fd=3 cmd=0xc028aa05 arg=0x1000\n"
+
+/* At once, as whoever waits for the page goes on before the call returns. */
 static void moved_by_userfaultfd(void **context)
 {
-	struct result *r = track(ATTACHED "frame stream=0\n" REGISTER
-		"20 tid=100 call_data call=39 w0=0x400000005000 w1=0x400000800000 w2=0x2000\n"
-		"21 tid=100 ioctl fd=3 cmd=0xc028aa05 arg=0x1000\n"
+	struct result *r = track(ATTACHED "frame stream=0\n" ONE_PAGE REGISTER MOVE("20 ", "0x400000001000", "0x1000")
+		"30 tid=100 mprotect addr=0x400000005000 len=0x1000 prot=1\n"
+		"31 " OK("18", "0"));
+
+	(void)context;
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "vma_flags 0 @0-256\n"
+		  "uffd_move 0 @1-2 nr=1 to=5\n"
+		  "mprotect 0 @5-6\n");
+	assert_int_equal(r->fidelity.inexact_mms, 0);
+}
+
+/* -EAGAIN, and the second of two pages is missing: the first was moved. Refused: none. Nothing explains it: marked. */
+static void moved_in_part(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n" ONE_PAGE REGISTER MOVE("20 ", "0x400000001000", "0x2000")
+		"22 " OK("39", "-11"));
+
+	(void)context;
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "vma_flags 0 @0-256\n"
+		  "uffd_move 0 @1-2 nr=1 to=5\n");
+	assert_int_equal(r->fidelity.inexact_mms, 0);
+	r = track(ATTACHED "frame stream=0\n" ONE_PAGE REGISTER MOVE("20 ", "0x400000001000", "0x1000")
+		"22 " OK("39", "-22"));
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "vma_flags 0 @0-256\n");
+	assert_int_equal(r->fidelity.inexact_mms, 0);
+	assert_int_equal(track(ATTACHED "frame stream=0\n" ONE_PAGE REGISTER
+			       MOVE("20 ", "0x400000001000", "0x1000") "22 " OK("39", "-11"))
+				 ->fidelity.inexact_mms, 1);
+	assert_int_equal(track(ATTACHED "frame stream=0\n" ONE_PAGE REGISTER
+			       MOVE("20 ", "0x400000002000", "0x1000") "40 tid=100 brk addr=0\n")
+				 ->fidelity.inexact_mms, 1);
+}
+
+#define REGISTER_WP                                                                                           \
+	"15 tid=100 call_data call=39 w0=0x400000000000 w1=0x100000 w2=2\n"                                   \
+	"15 tid=100 ioctl fd=3 cmd=0xc020aa00 arg=0x1000\n"
+#define WRITEPROTECT(time, mode)                                                                              \
+	time "tid=100 call_data call=39 w0=0x400000000000 w1=0x100000 w2=" mode "\n"                          \
+	time "tid=100 ioctl fd=3 cmd=0xc018aa06 arg=0x1000\n"
+
+/* A write faults, and again only if it has been allowed meanwhile without becoming writable. */
+static void protected_by_userfaultfd(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n" ONE_PAGE REGISTER_WP WRITEPROTECT("20 ", "1")
+		"21 tid=101 fault addr=0x400000001000 flags=0x3\n"
+		WRITEPROTECT("30 ", "0")
 		"40 tid=100 brk addr=0\n");
 
 	(void)context;
+	assert_int_equal(r->fidelity.inexact_mms, 0);
+	assert_int_equal(r->fidelity.fault_checks_bad, 0);
+	r = track(ATTACHED "frame stream=0\n" ONE_PAGE REGISTER_WP WRITEPROTECT("20 ", "1")
+		"25 tid=100 fault addr=0x400000001000 flags=0x3\n"
+		WRITEPROTECT("30 ", "0")
+		"40 tid=100 brk addr=0\n");
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "vma_flags 0 @0-256\n"
+		  "uffd_wp 0 @0-256\n"
+		  "fault_none 0 @1\n"
+		  "uffd_wp 0 @0-256\n");
+	assert_int_equal(r->fidelity.inexact_mms, 0);
+	assert_int_equal(r->fidelity.fault_checks_bad, 0);
+}
+
+#define ASYNC "14 tid=100 call_data call=39 w0=0xaa w1=0x8000\n"
+
+/* With WP_ASYNC the fault resolves it; but then empty entries get markers. */
+static void logged_by_userfaultfd(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n" ONE_PAGE ASYNC REGISTER_WP WRITEPROTECT("20 ", "1")
+		"25 tid=100 fault addr=0x400000001000 flags=0x3\n"
+		"40 tid=100 brk addr=0\n");
+
+	(void)context;
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "vma_flags 0 @0-256\n"
+		  "uffd_wp 0 @0-256\n"
+		  "fault_reuse 0 @1 nr=1\n");
 	assert_int_equal(r->fidelity.inexact_mms, 1);
+}
+
+/* Poisoned; or protected, of a file. */
+static void marked_by_userfaultfd(void **context)
+{
+	(void)context;
+	assert_int_equal(track(ATTACHED "frame stream=0\n" REGISTER
+		"20 tid=100 call_data call=39 w0=0x400000005000 w1=0x2000\n"
+		"21 tid=100 ioctl fd=3 cmd=0xc020aa08 arg=0x1000\n"
+		"40 tid=100 brk addr=0\n")->fidelity.inexact_mms, 1);
+	assert_int_equal(track(ATTACHED "frame stream=0\n" WRITEPROTECT("20 ", "1")
+		"40 tid=100 brk addr=0\n")->fidelity.inexact_mms, 1);
 }
 
 /* Pages 0 and 1 of shared memory; page 0 becomes the second page of it, too, and is there at once. */
@@ -145,6 +236,10 @@ int main(void)
 		cmocka_unit_test(written_into_another_process),
 		cmocka_unit_test(filled_by_userfaultfd),
 		cmocka_unit_test(moved_by_userfaultfd),
+		cmocka_unit_test(moved_in_part),
+		cmocka_unit_test(protected_by_userfaultfd),
+		cmocka_unit_test(logged_by_userfaultfd),
+		cmocka_unit_test(marked_by_userfaultfd),
 		cmocka_unit_test(file_pages_are_remapped),
 	};
 

@@ -31,7 +31,7 @@ static void print_op(struct result *result, const struct rf_op *op)
 		n = snprintf(text, sizeof(text), "window %llu%s", (unsigned long long)op->aux, op->nr ? " begins" : " ends");
 	if (op->kind == RF_OP_FORK)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, " child=%llu", (unsigned long long)op->mm2);
-	if (op->kind == RF_OP_MREMAP)
+	if (op->kind == RF_OP_MREMAP || op->kind == RF_OP_UFFD_MOVE)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, " to=%lld", (long long)(op->addr2 - BASE) / 4096);
 	if (op->flags & RF_OP_POPULATE)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, " populate");
