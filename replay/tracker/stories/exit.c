@@ -18,10 +18,12 @@
 static void exit_mm(struct rf_tracker *tracker, struct task *task)
 {
 	struct tracked_mm *mm = task_leave_mm(task);
+	u32 pid = task->pid ? task->pid : task->tid;
 
 	if (!mm->pid)
-		mm_set_pid(tracker, mm, task->pid ? task->pid : task->tid);
-	write_page_table(tracker, mm);
+		mm_set_pid(tracker, mm, pid);
+	/* Of clone(CLONE_VM) it is not the process that began it which ends it. */
+	write_page_table(tracker, mm, pid);
 	end_mm(tracker, mm, RF_WHY_PROCESS_EXIT);
 }
 

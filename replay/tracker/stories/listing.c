@@ -63,13 +63,13 @@ static void list_marks(const struct rf_tracker *tracker, const struct tracked_mm
 	}
 }
 
-void write_page_table(struct rf_tracker *tracker, struct tracked_mm *mm)
+void write_page_table(struct rf_tracker *tracker, struct tracked_mm *mm, u32 pid)
 {
 	struct listing listing = { .tracker = tracker };
 
 	if (!tracker->options.page_tables || !mm->known)
 		return;
-	fprintf(tracker->options.page_tables, "P\t%u\t%" PRIu64 "\n", mm->pid, tracker->time);
+	fprintf(tracker->options.page_tables, "P\t%u\t%" PRIu64 "\n", pid, tracker->time);
 	list_marks(tracker, mm);
 	world_walk_sorted(tracker->world, &mm->world, 0, vpn_of(tracker, tracker->address_limit), list_pte, &listing);
 	list_run(&listing);

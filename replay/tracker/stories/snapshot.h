@@ -29,6 +29,7 @@ void compare_run(struct rf_tracker *tracker, struct snapshot *snapshot, const st
 void compare_swap(struct rf_tracker *tracker, struct snapshot *snapshot, const struct rf_record *record);
 /* mm: NULL if it ended meanwhile. */
 void compare_end(struct rf_tracker *tracker, struct snapshot *snapshot, struct tracked_mm *mm);
-void write_page_table(struct rf_tracker *tracker, struct tracked_mm *mm);
+/* pid: of the last process in it. */
+void write_page_table(struct rf_tracker *tracker, struct tracked_mm *mm, u32 pid);
 
 #endif
