@@ -202,12 +202,14 @@ static int move_vmas(struct mm *mm, u64 start, u64 end, u64 new_start, u64 new_e
 	return 0;
 }
 
-/* dontunmap_complete(): a VMA that was moved whole is as if never touched. */
-static void forget_anon_vmas(struct mm *mm, u64 start, u64 end)
+/* dontunmap_complete(): what was left behind is not locked, and a VMA that was moved whole as if never touched. */
+static void dontunmap_complete(struct mm *mm, u64 start, u64 end)
 {
 	u32 i;
 
 	for (i = vma_find(mm, start); i < mm->nr_vmas && mm->vmas[i].start < end; i++) {
+		mm->vmas[i].flags &= ~(u32)RF_VM_LOCKED;
+		mm->vmas[i].attributes &= ~RF_ATTRIBUTE_LOCKONFAULT;
 		if (mm->vmas[i].start >= start && mm->vmas[i].end <= end) {
 			mm->vmas[i].anon_vma = 0;
 			mm->vmas[i].anon_chain_shared = false;
@@ -245,7 +247,7 @@ static int do_mremap(struct mm *mm, const struct rf_op *op)
 	if (err)
 		return err;
 	if (op->flags & RF_OP_DONTUNMAP) {
-		forget_anon_vmas(mm, start, end);
+		dontunmap_complete(mm, start, end);
 		return 0;
 	}
 	return do_munmap(mm, start, end);

@@ -257,6 +257,17 @@ class PageoutKinds(Workload):
         return [self.binary('pageout_kinds')]
 
 
+class AdviseOther(PageoutKinds):
+    """process_madvise() of another process, and of the own."""
+
+    def prepare(self):
+        super().prepare()
+        machine.write(self.path('file'), 'clean pages of a file\n' * 60000)
+
+    def command(self):
+        return [self.binary('advise_other'), self.path('file')]
+
+
 class Tmpfs(Workload):
     """Files in a tmpfs of its own, with huge pages wherever there is room or never."""
 
@@ -281,7 +292,7 @@ WORKLOADS = {'by_number': ByNumber, 'compat': Compat,
              'redis': Redis, 'sort': Sort, 'fresh': Fresh, 'reread': Reread, 'press': Press,
              'split_zeroes': SplitZeroes, 'fault_race': FaultRace, 'collapse_holes': CollapseHoles,
              'pageout_file': PageoutFile, 'pageout_kinds': PageoutKinds, 'tmpfs': Tmpfs, 'huge_tmpfs': HugeTmpfs,
-             'buffers': Buffers, 'userfaults': Userfaults}
+             'buffers': Buffers, 'userfaults': Userfaults, 'advise_other': AdviseOther}
 
 
 def check_entries(entries, workload, report, problems):

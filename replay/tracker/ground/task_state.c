@@ -123,6 +123,14 @@ void call_returned(struct task_call *call)
 	call->stage = CALL_RETURNED;
 }
 
+void call_advises(struct task_call *call, u32 mm, u32 piece, u64 start, u64 end)
+{
+	call->advised = mm + 1;
+	call->piece = piece;
+	call->advice_start = call->walked = call->reclaimed = call->discarded = start;
+	call->advice_end = end;
+}
+
 void call_walked(struct task_call *call, u64 vpn)
 {
 	call->walked = vpn;

@@ -104,7 +104,10 @@ struct task_call {
 	bool moved;		/* mremap() of several VMAs: they are at their new place; ioctl(): it is followed */
 	bool bore;		/* a new task, whose NEWTASK was seen */
 	u8 was;			/* kind of the one that is over, its args are still there */
-	/* MADV_PAGEOUT, vpns: so far has its walk come, is told what was unmapped, is settled what was discarded. */
+	/* MADV_PAGEOUT: whose memory, its number + 1 (0: it is none); of process_madvise() the piece it is at. */
+	u32 advised, piece;
+	u64 advice_start, advice_end;	/* vpns */
+	/* Its walk, vpns: so far has its walk come, is told what was unmapped, is settled what was discarded. */
 	u64 walked, reclaimed, discarded;
 	u32 unmapped[RF_RSS_MEMBERS];	/* pages by counter, SWAP: into swap; no record has told yet which */
 	/* MMAP2 told what it maps; length 0: did not. */
@@ -120,6 +123,8 @@ void call_begins(struct task *task, const struct rf_record *record, bool may_unm
 void call_defers(struct task *task);
 void call_zapped(struct task_call *call);
 void call_returned(struct task_call *call);
+/* MADV_PAGEOUT begins with this piece of that address space. */
+void call_advises(struct task_call *call, u32 mm, u32 piece, u64 start, u64 end);
 void call_walked(struct task_call *call, u64 vpn);
 void call_reclaimed(struct task_call *call, u64 vpn);	/* never back */
 void call_discarded(struct task_call *call, u64 vpn);

@@ -213,7 +213,7 @@ void call_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delt
 	default:
 		zaps = false;
 	}
-	pageout_rss(task, member, delta);
+	pageout_rss(task, task->mm, member, delta);
 	if (member == RF_RSS_SWAP && delta > 0) {
 		task->mm->swapped += (u32)delta;
 		return;

@@ -68,6 +68,7 @@ void ioctl_entry(struct rf_tracker *tracker, struct task *task);
 void ioctl_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 /* Thread tid has split a folio: UFFDIO_MOVE goes on. */
 void move_has_split(struct rf_tracker *tracker, u32 tid);
+void process_madvise_entry(struct rf_tracker *tracker, struct task *task);
 void madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 void process_madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 void process_vm_return(struct rf_tracker *tracker, struct task *task, s64 ret);
@@ -75,10 +76,10 @@ void process_vm_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 /* ---- pageout.c ---- */
 
 bool pages_out(const struct task *task);	/* it is inside an MADV_PAGEOUT */
-void pageout_begins(struct rf_tracker *tracker, struct task *task);
+void pageout_begins(struct rf_tracker *tracker, struct task *task, const struct tracked_mm *mm, u64 start, u64 end);
 void pageout_ends(struct rf_tracker *tracker, struct task *task);
-/* An RSS change inside a call: what an MADV_PAGEOUT unmaps. */
-void pageout_rss(struct task *task, u8 member, s64 delta);
+/* An RSS change of mm: what the task's MADV_PAGEOUT unmaps. */
+void pageout_rss(struct task *task, const struct tracked_mm *mm, u8 member, s64 delta);
 /* Thread tid has unmapped the folio at head for reclaim, by its madvise(), if any: before its entries are changed. */
 void pageout_tells(struct rf_tracker *tracker, u32 tid, u64 head, u32 order);
 /* The first PAGE_FREE of several in a row. True: of pages that an MADV_PAGEOUT discards, not unmapped before. */

@@ -92,11 +92,16 @@ static void install_guards(struct rf_tracker *tracker, struct tracked_mm *mm, u6
  * What was advised by the same task's last call, no other thread being there, is not young or dirty again. What it
  * advises call by call without anything else adds up, as far as it is one range.
  */
-static void advised_again(const struct rf_tracker *tracker, struct task *task, struct rf_op *op)
+static void advised_again(const struct rf_tracker *tracker, struct task *task, const struct tracked_mm *mm,
+			  struct rf_op *op)
 {
 	struct task_advised *advised = &task->advised;
 	bool again = advised->end && task->mm->users == 1 && task->call.time - advised->time < ADVISED_AGAIN_NS;
 
+	if (mm != task->mm) {
+		advised->end = 0;
+		return;
+	}
 	if (again && op->addr < advised->end && advised->start < op->end) {
 		op->addr2 = max_u64(op->addr, advised->start);
 		op->aux = min_u64(op->end, advised->end);
@@ -107,9 +112,9 @@ static void advised_again(const struct rf_tracker *tracker, struct task *task, s
 	advised->time = tracker->time;
 }
 
-static void advise_ptes(struct rf_tracker *tracker, struct task *task, u64 advice, u64 start, u64 end)
+static void advise_ptes(struct rf_tracker *tracker, struct task *task, struct tracked_mm *mm, u64 advice, u64 start,
+			u64 end)
 {
-	struct tracked_mm *mm = task->mm;
 	struct advise advise = { tracker, mm };
 	u64 first = vpn_of(tracker, start), last = vpn_of(tracker, end);
 	struct rf_op *op;
@@ -133,7 +138,7 @@ static void advise_ptes(struct rf_tracker *tracker, struct task *task, u64 advic
 	}
 	op->addr = start;
 	op->end = end;
-	advised_again(tracker, task, op);
+	advised_again(tracker, task, mm, op);
 }
 
 void madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret)
@@ -154,44 +159,85 @@ void madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret)
 	for (size_t i = 0; i < ARRAY_SIZE(flag_advice); i++)
 		if (flag_advice[i].advice == advice)
 			change_vmas(tracker, mm, start, end, &flag_advice[i].change, flag_advice[i].takes);
-	advise_ptes(tracker, task, advice, start, end);
+	advise_ptes(tracker, task, mm, advice, start, end);
+}
+
+/* ---- process_madvise() ----------------------------------------------------------------------- */
+
+/* Whose memory it is about, if that is followed: all of its iovecs have one pidfd. */
+static struct tracked_mm *subject_of(struct rf_tracker *tracker, const struct task *task)
+{
+	struct tracked_mm *mm = task->nr_gups ? mm_of_process(tracker, task->gups[0].pid) : NULL;
+
+	return mm && mm->known ? mm : NULL;
+}
+
+void process_madvise_entry(struct rf_tracker *tracker, struct task *task)
+{
+	struct tracked_mm *mm = subject_of(tracker, task);
+	u64 end;
+
+	if (mm && task->call.args[3] == MADV_PAGEOUT &&
+	    call_range(tracker, task->gups[0].addr, task->gups[0].len, &end))
+		pageout_begins(tracker, task, mm, task->gups[0].addr, end);
+}
+
+/* How many of the iovecs were done: whole ones, all but one that failed. */
+static u32 iovecs_done(const struct task *task, u64 bytes)
+{
+	u32 nr = 0;
+
+	while (nr < task->nr_gups && task->gups[nr].len <= bytes)
+		bytes -= task->gups[nr++].len;
+	return nr;
+}
+
+static void advise_iovec(struct rf_tracker *tracker, struct task *task, struct tracked_mm *mm,
+			 const struct task_gup *iovec, u64 advice)
+{
+	const struct task_call call = task->call;
+	u64 end;
+
+	if (mm != task->mm) {
+		if (call_range(tracker, iovec->addr, iovec->len, &end) && iovec->addr < end)
+			advise_ptes(tracker, task, mm, advice, iovec->addr, end);
+		return;
+	}
+	task->call.kind = RF_SYS_MADVISE;
+	task->call.args[0] = iovec->addr;
+	task->call.args[1] = iovec->len;
+	task->call.args[2] = advice;
+	madvise_return(tracker, task, 0);
+	task->call = call;
 }
 
 /*
- * process_madvise(), iovec by iovec. What unmaps was applied before, to all of them; of another process only recency
- * may be changed, which the machines see, or pages reclaimed, as other records tell.
+ * Iovec by iovec. What unmaps was applied before, to all of them; of another process only recency may be changed, or
+ * pages reclaimed.
  */
 void process_madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret)
 {
-	const struct task_call call = task->call;
-	u64 advice = call.args[3], left = ret > 0 ? (u64)ret : 0;
-	bool zaps = advice_zaps(advice);
+	u64 advice = task->call.args[3];
+	struct tracked_mm *mm = subject_of(tracker, task);
+	u32 done = iovecs_done(task, ret > 0 ? (u64)ret : 0);
 
-	if (ret > 0 && zaps)
+	if (ret > 0 && advice_zaps(advice))
 		call_zap(tracker, task);
-	zaps = zaps && task->call.stage == CALL_ZAPPED;
-	for (u32 i = 0; i < task->nr_gups; i++) {
-		const struct task_gup *iovec = &task->gups[i];
-		struct tracked_mm *mm = mm_of_process(tracker, iovec->pid);
-		u64 len = min_u64(iovec->len, left);
-
-		left -= len;
-		if (!mm || !mm->known)
-			continue;
-		/* It ended early, and we have unmapped too much; or it reclaimed without a walk that we follow. */
-		if ((zaps && len < iovec->len) || advice == MADV_PAGEOUT)
-			mark_mm(tracker, mm, RF_REASON_call_unknown);
-		if (!len || mm != task->mm)
-			continue;
-		task->call.kind = RF_SYS_MADVISE;
-		task->call.args[0] = iovec->addr;
-		task->call.args[1] = len;
-		task->call.args[2] = advice;
-		if (advice != MADV_PAGEOUT)
-			madvise_return(tracker, task, 0);
-		task->call = call;
+	if (!task->nr_gups) {
+		/* Nobody has read the iovecs. Pages came or went, or got older, here or elsewhere. */
+		if (ret > 0 && advice != MADV_WILLNEED && advice != MADV_COLLAPSE)
+			mark_mm(tracker, task->mm, RF_REASON_call_unknown);
+		return;
 	}
-	/* Nobody has read the iovecs: what a process may ask of another does not change entries. */
-	if (!task->nr_gups && ret > 0 && advice != MADV_COLD && advice != MADV_PAGEOUT)
-		mark_mm(tracker, task->mm, RF_REASON_call_unknown);
+	if (!mm)
+		return;
+	if (advice == MADV_PAGEOUT)
+		pageout_ends(tracker, task);
+	else
+		for (u32 i = 0; i < done; i++)
+			advise_iovec(tracker, task, mm, &task->gups[i], advice);
+	/* It ended early: of the iovec that failed some may be done, and we have unmapped all. */
+	if (done < task->nr_gups &&
+	    (advice == MADV_PAGEOUT || (advice_zaps(advice) && task->call.stage == CALL_ZAPPED)))
+		mark_mm(tracker, mm, RF_REASON_call_unknown);
 }

@@ -55,8 +55,13 @@ static struct world_vma moved_piece(const struct rf_tracker *tracker, const stru
 	return piece;
 }
 
-static void dontunmap_complete(struct world_vma *vma)
+/* Of what was left behind [start, end) was moved. */
+static void dontunmap_complete(struct world_vma *vma, u64 start, u64 end)
 {
+	vma->flags &= (u16)~RF_VM_LOCKED;
+	vma->attributes &= ~RF_ATTRIBUTE_LOCKONFAULT;
+	if (vma->start != start || vma->end != end)
+		return;
 	vma->anon_vma = 0;
 	vma->anon_chain_shared = false;
 }
@@ -83,8 +88,8 @@ static void move_range(struct rf_tracker *tracker, struct tracked_mm *mm, u64 ad
 			piece.end = to_end;
 		if (!keep)
 			world_vma_remove(tracker->world, &mm->world, at, next);
-		else if (vma->start == at && vma->end == next)
-			dontunmap_complete(vma);
+		else
+			dontunmap_complete(vma, at, next);
 		world_vma_insert(tracker->world, &mm->world, &piece);
 		at = next;
 	}

@@ -21,28 +21,22 @@
 
 bool pages_out(const struct task *task)
 {
-	return task && task->mm && task->call.kind == RF_SYS_MADVISE && task->call.args[2] == MADV_PAGEOUT;
+	return task && task->call.kind && task->call.advised;
+}
+
+/* Whose memory it is; NULL: nobody's, or he is gone. */
+static struct tracked_mm *advised_mm(const struct rf_tracker *tracker, const struct task *task)
+{
+	return pages_out(task) ? tracked_mm(tracker->world, task->call.advised - 1) : NULL;
 }
 
 static struct task *task_in_advice(struct rf_tracker *tracker, u32 tid, const struct tracked_mm *mm)
 {
 	struct task *task = task_find(tracker, tid);
 
-	return task && task->mm == mm && task->call.kind == RF_SYS_MADVISE ? task : NULL;
-}
-
-static u64 start_of_advice(const struct rf_tracker *tracker, const struct task *task)
-{
-	return vpn_of(tracker, task->call.args[0]);
-}
-
-static u64 end_of_advice(const struct rf_tracker *tracker, const struct task *task)
-{
-	u64 end;
-
-	if (!call_range(tracker, task->call.args[0], task->call.args[1], &end))
-		return 0;
-	return vpn_of(tracker, end);
+	if (task && task->mm == mm && task->call.kind == RF_SYS_MADVISE)
+		return task;
+	return advised_mm(tracker, task) == mm ? task : NULL;
 }
 
 static u64 end_of_table(const struct rf_tracker *tracker, u64 vpn)
@@ -119,6 +113,7 @@ struct rest {
 	u32 pages, folios;
 	u64 folio;		/* the last one seen, 0: none */
 	u32 gone;		/* so many pages of it were discarded before one was found dirty */
+	struct tracked_mm *mm;
 };
 
 /* The advice leaves alone what others map, too. */
@@ -149,16 +144,21 @@ static void count_pte(void *context, u64 vpn, world_pte pte)
 	rest->folio = folio_of(rest, pte);
 }
 
+static struct rest rest_of(struct rf_tracker *tracker, struct task *task, u32 counter)
+{
+	return (struct rest){ .tracker = tracker, .task = task, .counter = counter, .mm = advised_mm(tracker, task) };
+}
+
 static void count_rest(struct rest *rest, u64 start, u64 end)
 {
 	if (start < end)
-		world_walk(&rest->task->mm->world, start, end, count_pte, rest);
+		world_walk(&rest->mm->world, start, end, count_pte, rest);
 	rest->folio = 0;
 }
 
 static u32 pages_left(struct rf_tracker *tracker, struct task *task, u32 counter, u64 start, u64 end)
 {
-	struct rest rest = { .tracker = tracker, .task = task, .counter = counter };
+	struct rest rest = rest_of(tracker, task, counter);
 
 	count_rest(&rest, start, end);
 	return rest.pages;
@@ -170,7 +170,7 @@ static u32 pages_left(struct rf_tracker *tracker, struct task *task, u32 counter
 static void unmap_pte(void *context, u64 vpn, world_pte pte)
 {
 	struct rest *rest = context;
-	struct tracked_mm *mm = rest->task->mm;
+	struct tracked_mm *mm = rest->mm;
 
 	if (!is_candidate(rest, pte))
 		return;
@@ -191,7 +191,7 @@ static void unmap_pte(void *context, u64 vpn, world_pte pte)
 static void keep_pte(void *context, u64 vpn, world_pte pte)
 {
 	struct rest *rest = context;
-	struct tracked_mm *mm = rest->task->mm;
+	struct tracked_mm *mm = rest->mm;
 	u64 pfn = world_pte_pfn(pte);
 
 	if (!is_candidate(rest, pte))
@@ -214,13 +214,13 @@ static void keep_pte(void *context, u64 vpn, world_pte pte)
 static void settle_discards(struct rf_tracker *tracker, struct task *task, u64 vpn, const struct frees *frees,
 			    u64 ahead)
 {
-	struct rest rest = { .tracker = tracker, .task = task, .counter = RF_RSS_ANON, .frees = frees };
-	struct world_mm *mm = &task->mm->world;
+	struct rest rest = rest_of(tracker, task, RF_RSS_ANON);
 	u64 start = task->call.discarded;
 	u32 gone = untold(&task->call, RF_RSS_ANON);
 
 	if (vpn <= start)
 		return;
+	rest.frees = frees;
 	call_discarded(&task->call, vpn);
 	count_rest(&rest, start, vpn);
 	if (!rest.pages)
@@ -228,18 +228,18 @@ static void settle_discards(struct rf_tracker *tracker, struct task *task, u64 v
 	if (frees)
 		gone -= (u32)min_u64(gone, frees->pages);
 	if (gone && pages_left(tracker, task, RF_RSS_ANON, vpn, ahead)) {
-		mark_mm(tracker, task->mm, RF_REASON_pages_untold);
+		mark_mm(tracker, rest.mm, RF_REASON_pages_untold);
 		gone = 0;
 	}
 	if (gone == rest.pages) {	/* their freeing was not told */
-		world_walk(mm, start, vpn, unmap_pte, &rest);
+		world_walk(&rest.mm->world, start, vpn, unmap_pte, &rest);
 		return;
 	}
 	if (rest.folios == 1 && gone < rest.pages)
 		rest.gone = gone;
 	else if (gone)
-		mark_mm(tracker, task->mm, RF_REASON_pages_untold);
-	world_walk(mm, start, vpn, keep_pte, &rest);
+		mark_mm(tracker, rest.mm, RF_REASON_pages_untold);
+	world_walk(&rest.mm->world, start, vpn, keep_pte, &rest);
 }
 
 /* From start on, where a table begins that has some of these; the range may be as large as the address space. */
@@ -268,7 +268,7 @@ static void walk_to(struct rf_tracker *tracker, struct task *task, u64 vpn, cons
 	struct task_call *call = &task->call;
 	struct rf_op *op;
 
-	vpn = min_u64(vpn, end_of_advice(tracker, task));
+	vpn = min_u64(vpn, call->advice_end);
 	while (call->walked < vpn) {
 		/* As far as it meets nothing to discard; else to the end of that table. */
 		u64 next = min_u64(end_of_table(tracker, next_left(tracker, task, RF_RSS_ANON, call->walked, vpn)),
@@ -276,7 +276,7 @@ static void walk_to(struct rf_tracker *tracker, struct task *task, u64 vpn, cons
 
 		settle_discards(tracker, task, call->walked, frees, vpn);
 		reclaim_flush(tracker);		/* the last table's pages were reclaimed, to the end */
-		op = emit(tracker, RF_OP_MADV_PAGEOUT, task->mm);
+		op = emit(tracker, RF_OP_MADV_PAGEOUT, advised_mm(tracker, task));
 		op->addr = call->walked << tracker->page_shift;
 		op->end = next << tracker->page_shift;
 		call_walked(call, next);
@@ -289,11 +289,11 @@ static void unmap_rest(struct rf_tracker *tracker, struct task *task, u32 counte
 	u64 next;
 
 	for (; (start = next_left(tracker, task, counter, start, end)) < end; start = next) {
-		struct rest rest = { .tracker = tracker, .task = task, .counter = counter };
+		struct rest rest = rest_of(tracker, task, counter);
 
 		next = min_u64(end_of_table(tracker, start), end);
 		walk_to(tracker, task, end_of_table(tracker, start), NULL);
-		world_walk(&task->mm->world, start, next, unmap_pte, &rest);
+		world_walk(&rest.mm->world, start, next, unmap_pte, &rest);
 		if (counter != RF_RSS_FILE)
 			reclaim_flush_dirty(tracker);
 	}
@@ -321,7 +321,7 @@ static void settle_kept(struct rf_tracker *tracker, struct task *task, u64 vpn, 
 /* Nothing more will be told. What is not known is which pages, so the address space is not exact any more. */
 static void settle_rest(struct rf_tracker *tracker, struct task *task)
 {
-	u64 start = start_of_advice(tracker, task), end = end_of_advice(tracker, task);
+	u64 start = task->call.advice_start, end = task->call.advice_end;
 
 	settle_kept(tracker, task, end, RF_RSS_MEMBERS, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(kept_counters); i++) {
@@ -333,72 +333,132 @@ static void settle_rest(struct rf_tracker *tracker, struct task *task)
 		if (found == left)
 			unmap_rest(tracker, task, kept_counters[i], start, end);
 		else if (found)
-			mark_mm(tracker, task->mm, RF_REASON_pages_untold);
+			mark_mm(tracker, advised_mm(tracker, task), RF_REASON_pages_untold);
 	}
 }
 
-/* ---- records --------------------------------------------------------------------------------- */
+/* ---- pieces ---------------------------------------------------------------------------------- */
 
-void pageout_begins(struct rf_tracker *tracker, struct task *task)
+static void finish_piece(struct rf_tracker *tracker, struct task *task)
 {
-	u64 start = start_of_advice(tracker, task);
+	u64 end = task->call.advice_end;
 
-	call_walked(&task->call, start);
-	call_reclaimed(&task->call, start);
-	call_discarded(&task->call, start);
-}
-
-void pageout_ends(struct rf_tracker *tracker, struct task *task)
-{
-	u64 end = end_of_advice(tracker, task);
-
-	settle_rest(tracker, task);
 	walk_to(tracker, task, end, NULL);
 	settle_discards(tracker, task, end, NULL, end);
 	reclaim_flush(tracker);
 }
 
-void pageout_rss(struct task *task, u8 member, s64 delta)
+void pageout_begins(struct rf_tracker *tracker, struct task *task, const struct tracked_mm *mm, u64 start, u64 end)
 {
-	if (pages_out(task) && (member == RF_RSS_SWAP ? delta > 0 : delta < 0))
+	call_advises(&task->call, mm->world.id, 0, vpn_of(tracker, start), vpn_of(tracker, end));
+}
+
+/* vector_madvise(): one iovec after the other. False: that was the last one. */
+static bool next_piece(const struct rf_tracker *tracker, struct task *task)
+{
+	struct task_call *call = &task->call;
+	const struct task_gup *iovec = &task->gups[call->piece + 1];
+	u64 end;
+
+	if (call->kind != RF_SYS_PROCESS_MADVISE || call->piece + 1 >= task->nr_gups)
+		return false;
+	if (!call_range(tracker, iovec->addr, iovec->len, &end))
+		end = iovec->addr;
+	call_advises(call, call->advised - 1, call->piece + 1, vpn_of(tracker, iovec->addr), vpn_of(tracker, end));
+	return true;
+}
+
+/* Is vpn in a piece that is still to come? nr pages unmapped by that counter are there. Then the walk is. */
+static void reach_piece(struct rf_tracker *tracker, struct task *task, u64 vpn, u32 counter, u32 nr)
+{
+	struct task_call *call = &task->call;
+	u64 addr = vpn << tracker->page_shift;
+	u32 piece;
+
+	if (call->kind != RF_SYS_PROCESS_MADVISE || (call->advice_start <= vpn && vpn < call->advice_end))
+		return;
+	for (piece = call->piece + 1; piece < task->nr_gups; piece++)
+		if (addr >= task->gups[piece].addr && addr - task->gups[piece].addr < task->gups[piece].len)
+			break;
+	while (piece < task->nr_gups && call->piece < piece) {
+		settle_kept(tracker, task, call->advice_end, counter, nr);
+		finish_piece(tracker, task);
+		if (!next_piece(tracker, task))
+			return;
+	}
+}
+
+void pageout_ends(struct rf_tracker *tracker, struct task *task)
+{
+	if (!advised_mm(tracker, task))
+		return;
+	do {
+		settle_rest(tracker, task);
+		finish_piece(tracker, task);
+	} while (next_piece(tracker, task));
+}
+
+/* ---- records --------------------------------------------------------------------------------- */
+
+void pageout_rss(struct task *task, const struct tracked_mm *mm, u8 member, s64 delta)
+{
+	if (pages_out(task) && task->call.advised == mm->world.id + 1 &&
+	    (member == RF_RSS_SWAP ? delta > 0 : delta < 0))
 		call_unmaps(&task->call, member, (u32)(delta < 0 ? -delta : delta));
+}
+
+/* The pages of the folio at head that the advice is about: their counter, first and last, how many. */
+struct told {
+	u32 counter, nr;
+	u64 first, last;
+};
+
+static struct told told_of(struct rf_tracker *tracker, struct tracked_mm *mm, const struct task_call *call, u64 head,
+			   u32 order)
+{
+	struct told told = { .counter = RF_RSS_MEMBERS, .first = ~0ull };
+	const struct world_map *maps;
+
+	for (u64 i = 0; i < BIT_ULL(order); i++) {
+		size_t mapped = rmap_collect(tracker->world, head + i, &maps);
+
+		for (size_t m = 0; m < mapped; m++) {
+			if (maps[m].mm != mm->world.id || maps[m].vpn < call->advice_start ||
+			    maps[m].vpn >= call->advice_end)
+				continue;
+			told.counter = counter_of(world_get(&mm->world, maps[m].vpn));
+			told.first = min_u64(told.first, maps[m].vpn);
+			told.last = max_u64(told.last, maps[m].vpn);
+			told.nr++;
+		}
+	}
+	return told;
 }
 
 void pageout_tells(struct rf_tracker *tracker, u32 tid, u64 head, u32 order)
 {
 	struct task *task = task_find(tracker, tid);
-	u64 start, end, first = ~0ull, last = 0;
-	u32 nr = 0, counter = RF_RSS_MEMBERS;
+	struct tracked_mm *mm = advised_mm(tracker, task);
 	const struct world_map *maps;
+	struct told told;
 
-	if (!pages_out(task))
+	if (!mm)
 		return;
-	start = start_of_advice(tracker, task);
-	end = end_of_advice(tracker, task);
-	for (u64 i = 0; i < BIT_ULL(order); i++) {
-		size_t mapped = rmap_collect(tracker->world, head + i, &maps);
-
-		for (size_t m = 0; m < mapped; m++) {
-			if (maps[m].mm != task->mm->world.id || maps[m].vpn < start || maps[m].vpn >= end)
-				continue;
-			counter = counter_of(world_get(&task->mm->world, maps[m].vpn));
-			first = min_u64(first, maps[m].vpn);
-			last = max_u64(last, maps[m].vpn);
-			nr++;
-		}
-	}
-	if (counter == RF_RSS_MEMBERS)
+	if (task->nr_gups > 1 && rmap_collect(tracker->world, head, &maps) == 1 && maps[0].mm == mm->world.id)
+		reach_piece(tracker, task, maps[0].vpn, counter_of(world_get(&mm->world, maps[0].vpn)),
+			    (u32)BIT(order));
+	told = told_of(tracker, mm, &task->call, head, order);
+	if (told.counter == RF_RSS_MEMBERS)
 		return;
-	walk_to(tracker, task, end_of_table(tracker, first), NULL);
-	settle_kept(tracker, task, first, counter, nr);
-	call_reclaimed(&task->call, last + 1);
-	call_unmap_told(&task->call, counter, nr);
+	walk_to(tracker, task, end_of_table(tracker, told.first), NULL);
+	settle_kept(tracker, task, told.first, told.counter, told.nr);
+	call_reclaimed(&task->call, told.last + 1);
+	call_unmap_told(&task->call, told.counter, told.nr);
 }
-
 
 static void count_freed(struct frees *frees, const struct rf_record *record)
 {
-	struct tracked_mm *mm = frees->task->mm;
+	struct tracked_mm *mm = advised_mm(frees->tracker, frees->task);
 	const struct world_map *maps;
 
 	for (u64 i = 0; i < BIT_ULL(min_u64(record->f[1], WORLD_ORDER_MAX)); i++) {
@@ -415,12 +475,13 @@ bool pageout_discards(struct rf_tracker *tracker, struct task *task, const struc
 	struct frees frees = { .tracker = tracker, .task = task, .now = *record };
 	size_t i = 0;
 
-	if (!pages_out(task))
+	if (!advised_mm(tracker, task))
 		return false;
 	for (record = &frees.now; record; record = next_free(&frees, &i))
 		count_freed(&frees, record);
 	if (!frees.pages)
 		return false;
+	reach_piece(tracker, task, frees.end - 1, RF_RSS_MEMBERS, 0);
 	walk_to(tracker, task, end_of_table(tracker, frees.end - 1), &frees);
 	settle_discards(tracker, task, frees.end, &frees, frees.end);
 	return true;
@@ -432,13 +493,12 @@ bool pageout_discards(struct rf_tracker *tracker, struct task *task, const struc
 void advice_splits(struct rf_tracker *tracker, u32 tid, const struct tracked_mm *mm, u64 vpn)
 {
 	struct task *task = task_in_advice(tracker, tid, mm);
-	u64 start;
 
-	if (!pages_out(task))
+	if (!advised_mm(tracker, task))
 		return;
-	start = start_of_advice(tracker, task);
-	vpn = max_u64(vpn, start);
-	if (vpn < task->call.walked || vpn >= end_of_advice(tracker, task))
+	reach_piece(tracker, task, vpn, RF_RSS_MEMBERS, 0);
+	vpn = max_u64(vpn, task->call.advice_start);
+	if (vpn < task->call.walked || vpn >= task->call.advice_end)
 		return;
 	walk_to(tracker, task, vpn + 1, NULL);
 	call_walked(&task->call, vpn);

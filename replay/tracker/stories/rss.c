@@ -185,6 +185,8 @@ void on_rss_stat(struct rf_tracker *tracker, struct task *task, struct rf_record
 				.around = member == RF_RSS_FILE && next_is(tracker, task->tid, RF_MAP_PAGES) });
 		return;
 	}
+	if (mm != task->mm)
+		pageout_rss(task, mm, member, delta);
 	if (mm == task->mm && task->call.kind == RF_SYS_EXIT && delta < 0 && mm->users == 1) {
 		exit_begins(tracker, task);
 		return;

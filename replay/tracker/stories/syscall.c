@@ -34,7 +34,7 @@ static void madvise_entry(struct rf_tracker *tracker, struct task *task)
 	if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE) {
 		populate_begin(tracker, task, start, end, advice == MADV_POPULATE_WRITE, advice == MADV_POPULATE_READ);
 	} else if (advice == MADV_PAGEOUT) {
-		pageout_begins(tracker, task);
+		pageout_begins(tracker, task, task->mm, start, end);
 	}
 }
 
@@ -94,6 +94,9 @@ void on_call(struct rf_tracker *tracker, struct task *task, struct rf_record rec
 		break;
 	case RF_SYS_PROCESS_VM:
 		populate_gups(tracker, task);
+		break;
+	case RF_SYS_PROCESS_MADVISE:
+		process_madvise_entry(tracker, task);
 		break;
 	case RF_SYS_IOCTL:
 		if (task->mm && task->mm->known)

@@ -77,6 +77,22 @@ static void test_mprotect_anon(void **state)
 	assert_flushes(0);
 }
 
+/* Locked memory is never advised; MREMAP_DONTUNMAP unlocks what it leaves behind. */
+static void test_dontunmap_unlocks(void **state)
+{
+	run(machine, .kind = RF_OP_VMA_FLAGS, .addr = BASE, .end = BASE + K(64), .vm_flags = RF_VM_LOCKED);
+	run(machine, .kind = RF_OP_MADV_COLD, .addr = BASE, .end = BASE + K(64));
+	assert_flushes(0);
+	run(machine, .kind = RF_OP_MREMAP, .addr = BASE, .end = BASE + K(64), .addr2 = BASE + G(1), .nr = 16,
+	    .flags = RF_OP_DONTUNMAP);
+	assert_flushes(1);
+	fault_anon(machine, 0, BASE, K(4), 0, PFN + 0x1000);
+	run(machine, .kind = RF_OP_MADV_COLD, .addr = BASE, .end = BASE + K(64));
+	assert_flushes(1);
+	run(machine, .kind = RF_OP_MADV_COLD, .addr = BASE + G(1), .end = BASE + G(1) + K(64));
+	assert_flushes(0);
+}
+
 static void test_unmap(void **state)
 {
 	map_anon(machine, 0, BASE + K(512), K(256));
@@ -266,7 +282,8 @@ static void test_exec(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(test_mprotect_anon), test(test_unmap), test(test_zero_page), test(test_advice),
+		test(test_mprotect_anon), test(test_dontunmap_unlocks), test(test_unmap), test(test_zero_page),
+		test(test_advice),
 		test(test_fork_and_reuse), test(test_mremap), test(test_shared_anon), test(test_private_file),
 		test(test_table_reclaim), test(test_brk_and_fixed), test(test_nested_gather),
 		test(test_exec),

@@ -42,6 +42,74 @@ static void pageout_goes_table_by_table(void **context)
 		  "reclaim_flush 0\n");
 }
 
+/* It is marked that the moment of it is not known. */
+#define FORK                                                                                                  \
+	"5 tid=100 clone flags=0x11\n"                                                                        \
+	"7 tid=100 newtask child=200 flags=0x0\n"                                                             \
+	"8 tid=100 sys_ret call=26 ret=200\n"
+
+/* process_madvise() of a parent by its child: two pieces, each a walk. The second page is kept: no record tells it. */
+static void pages_of_another_go_piece_by_piece(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n"
+		FORK
+		TWO_TABLES
+		"20 tid=200 process_madvise pidfd=3 vec=0x1000 vlen=2 advice=21\n"
+		"30 tid=200 sys_ret call=28 ret=0x3000\n"
+		"frame stream=2\n"
+		"21 tid=200 rss_stat mm_id=9 curr=0 member=1 pages=1\n"
+		"22 tid=200 rss_stat mm_id=9 curr=0 member=2 pages=1\n"
+		"23 tid=200 swap_write pfn=0x1000 flags=0\n"
+		"24 tid=200 rss_stat mm_id=9 curr=0 member=1 pages=0\n"
+		"25 tid=200 rss_stat mm_id=9 curr=0 member=2 pages=2\n"
+		"frame stream=4\n"
+		"19 tid=200 call_data call=28 pid=100 w0=0x4000001fe000 w1=0x2000\n"
+		"19 tid=200 call_data call=28 pid=100 w0=0x400000200000 w1=0x1000\n");
+	(void)context;
+	expect(r, "fork 0 child=1\n"
+		  "fault_anon 0 @511 nr=1 pfn=1000\n"
+		  "fault_anon 0 @512 nr=1 pfn=1001\n"
+		  "madv_pageout 0 @510-512\n"
+		  "unmap_swap 0 @511 nr=1 pfn=1\n"
+		  "reclaim_flush 0 dirty\n"
+		  "reclaim_flush 0\n"
+		  "madv_pageout 0 @512-513\n"
+		  "unmap_swap 0 @512 nr=1 pfn=2\n"
+		  "reclaim_flush 0 dirty\n"
+		  "reclaim_flush 0\n");
+	assert_int_equal(r->fidelity.inexact_mms, 1);
+}
+
+/* Less than all was done: of the piece that failed nobody knows how much. */
+static void advice_that_ends_early_marks(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n" TWO_TABLES
+		"20 tid=100 process_madvise pidfd=3 vec=0x1000 vlen=2 advice=21\n"
+		"30 tid=100 sys_ret call=28 ret=0x2000\n"
+		"frame stream=4\n"
+		"19 tid=100 call_data call=28 pid=100 w0=0x4000001fe000 w1=0x2000\n"
+		"19 tid=100 call_data call=28 pid=100 w0=0x400000200000 w1=0x1000\n");
+
+	(void)context;
+	assert_int_equal(r->fidelity.inexact_mms, 1);
+}
+
+/* Its accessed bits are cleared there, not here. */
+static void another_is_called_cold(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n"
+		FORK
+		"20 tid=200 process_madvise pidfd=3 vec=0x1000 vlen=1 advice=20\n"
+		"30 tid=200 sys_ret call=28 ret=0x2000\n"
+		"frame stream=4\n"
+		"19 tid=200 call_data call=28 pid=100 w0=0x4000001fe000 w1=0x2000\n");
+
+	(void)context;
+	expect(r, "fork 0 child=1\n"
+		  "madv_cold 0 @510-512\n");
+	assert_int_equal(r->fidelity.inexact_mms, 1);
+}
+
 /* kswapd at the same time says nothing about the walk. */
 static void reclaim_by_others_does_not_move_the_walk(void **context)
 {
@@ -140,6 +208,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pageout_goes_table_by_table),
+		cmocka_unit_test(pages_of_another_go_piece_by_piece),
+		cmocka_unit_test(advice_that_ends_early_marks),
+		cmocka_unit_test(another_is_called_cold),
 		cmocka_unit_test(reclaim_by_others_does_not_move_the_walk),
 		cmocka_unit_test(a_split_stops_the_walk),
 		cmocka_unit_test(other_advice_takes_its_lock_again_too),

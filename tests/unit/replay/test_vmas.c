@@ -29,6 +29,9 @@
 #define RANGE "addr=0x400000000000 len=0x10000"
 #define OK(call) "tid=100 sys_ret call=" call " ret=0\n"
 #define ADVICE(time, advice) time " tid=100 madvise " RANGE " advice=" advice "\n" time OK("20")
+#define MLOCK(time) time " tid=100 mlock " RANGE " flags=1\n" time OK("22")
+#define LEFT_BEHIND "30 tid=100 mremap addr=0x400000000000 old_len=0x10000 new_len=0x10000 flags=5\n"                \
+		    "31 tid=100 sys_ret call=19 ret=0x400002000000\n"
 #define MBIND(time, mode, mask) time " tid=100 mbind " RANGE " mode=" mode " mask=" mask " maxnode=8\n" time OK("37")
 #define NAME(time, name) time " tid=100 prctl option=0x53564d41 arg3=0x400000000000 arg4=0x10000 arg5=" name "\n"
 #define UFFDIO(time, cmd, words)                                                                              \
@@ -67,6 +70,8 @@ static const struct {
 				  "30 tid=100 mprotect " RANGE " prot=3 pkey=-1\n30 " OK("18"), true },
 	{ "key 0 again", "20 tid=100 mprotect " RANGE " prot=3 pkey=1\n20 " OK("18")
 			 "30 tid=100 mprotect " RANGE " prot=3 pkey=0\n30 " OK("18"), false },
+	{ "left behind by mremap", MLOCK("20 ") LEFT_BEHIND ADVICE("40 ", "16") ADVICE("50 ", "17"), false },
+	{ "left behind and locked again", MLOCK("20 ") LEFT_BEHIND MLOCK("40 "), true },
 	{ "userfaultfd", UFFDIO("20 ", "0xc020aa00", "w2=1"), true },
 	{ "refused by userfaultfd", UFFDIO("20 ", "0xc020aa00", "w2=1") "21 tid=100 sys_ret call=39 ret=-22\n", false },
 	{ "unregistered", UFFDIO("20 ", "0xc020aa00", "w2=1") UFFDIO("30 ", "0x8010aa01", ""), false },
