@@ -1,29 +1,57 @@
 # SPDX-License-Identifier: MIT
 """Page tables as TSV, from truth.c and from `refold replay --page-tables`, read
-and compared entry by entry."""
+and compared entry by entry; and whether what differs is marked."""
 
 PAGE = 4096
+SHOWN = 12      # address spaces, and differences of one
+
+
+class Table:
+    """entries: {addr: (pfn, head, order)}, (None, None, None) for swap entries. name: the command; of a rebuilt one the
+    number of its address space, and marks: the reasons for which it is marked."""
+
+    def __init__(self, name):
+        self.name = name
+        self.entries = {}
+        self.marks = []
+
+
+class Tables:
+    """processes: {pid: its tables, in order of their ends}. witness: the pid of truth itself. cut: pids of which it
+    could not write everything."""
+
+    def __init__(self, path):
+        self.processes = {}
+        self.witness = None
+        self.cut = []
+        with open(path, encoding='utf-8', errors='replace') as file:
+            for line in file:
+                self._read(*line.rstrip('\n').split('\t'))
+
+    def _read(self, kind, *field):
+        if kind == 'P':
+            self.last = Table(field[2])
+            self.processes.setdefault(int(field[0]), []).append(self.last)
+        elif kind == 'M':
+            self.last.marks.append(field[0])
+        elif kind == 'E':
+            addr, nr, pfn = int(field[0], 16), int(field[1]), int(field[2], 16)
+            head, order = int(field[3], 16), int(field[4])
+            for i in range(nr):
+                self.last.entries[addr + i * PAGE] = (pfn + i, head, order)
+        elif kind == 'S':
+            addr, nr = int(field[0], 16), int(field[1])
+            for i in range(nr):
+                self.last.entries[addr + i * PAGE] = (None, None, None)
+        elif kind == 'W':
+            self.witness = int(field[0])
+        elif kind == 'L':
+            self.cut.append(int(field[0]))
 
 
 def load(path):
-    """{pid: {addr: (pfn, head, order)}}; (None, None, None) for swap entries. Of a pid written twice, the last one."""
-    processes = {}
-    entries = None
-    with open(path, encoding='utf-8', errors='replace') as file:
-        for line in file:
-            field = line.rstrip('\n').split('\t')
-            if field[0] == 'P':
-                entries = processes[int(field[1])] = {}
-            elif field[0] == 'E':
-                addr, nr, pfn = int(field[1], 16), int(field[2]), int(field[3], 16)
-                head, order = int(field[4], 16), int(field[5])
-                for i in range(nr):
-                    entries[addr + i * PAGE] = (pfn + i, head, order)
-            elif field[0] == 'S':
-                addr, nr = int(field[1], 16), int(field[2])
-                for i in range(nr):
-                    entries[addr + i * PAGE] = (None, None, None)
-    return processes
+    """{pid: entries}; of a pid written twice, the last one."""
+    return {pid: tables[-1].entries for pid, tables in Tables(path).processes.items()}
 
 
 class Comparison:
@@ -33,7 +61,6 @@ class Comparison:
         self.ptes = self.present = self.pfn = self.order = self.extra = 0
         self.swap = self.swap_present = 0
         self.processes = 0
-        self.missing_processes = []
         self.orders = {}
         self.differences = []
 
@@ -79,17 +106,53 @@ class Comparison:
                 f'pfn {percent(self.pfn, self.ptes)}, order {percent(self.order, self.ptes)}, extra {self.extra}')
         if self.swap:
             text += f'; {self.swap} swap entries: {percent(self.swap_present, self.swap)}'
-        if self.missing_processes:
-            text += f'; not rebuilt: pids {self.missing_processes}'
         return text
 
 
-def compare(truth_path, rebuilt_path):
-    truth, rebuilt = load(truth_path), load(rebuilt_path)
-    comparison = Comparison()
-    for pid, entries in truth.items():
-        if pid in rebuilt:
-            comparison.add_process(pid, entries, rebuilt[pid])
+class Verdict:
+    """Of each address space: exact; or wrong, and the report marks it; or silent, which is what must not be."""
+
+    def __init__(self):
+        self.all = Comparison()
+        self.exact = self.needless = 0
+        self.marked, self.silent, self.problems = [], [], []
+
+    def add(self, pid, truth, rebuilt, reasons):
+        comparison = Comparison()
+        for one in (comparison, self.all):
+            one.add_process(pid, truth.entries, rebuilt.entries)
+        text = f'pid {pid} {truth.name}: {comparison}'
+        if not comparison.differences:
+            self.exact += 1
+            self.needless += bool(reasons)
+        elif reasons:
+            self.marked.append(f'{text}: {", ".join(reasons)}')
         else:
-            comparison.missing_processes.append(pid)
-    return comparison
+            self.silent.append('\n    '.join([text, *comparison.differences[:SHOWN]]))
+
+    def show(self):
+        print(f'against the witness: {self.all}')
+        print(f'address spaces: {self.exact} exact ({self.needless} of them marked), {len(self.marked)} wrong and '
+              f'marked, {len(self.silent)} silent')
+        for word, lines in (('marked', self.marked), ('SILENT', self.silent)):
+            for line in lines[:SHOWN]:
+                print(f'  {word}: {line}')
+
+
+def judge(truth_path, rebuilt_path, trust):
+    """What the witness saw against what was rebuilt; trust: of the report of the same replay."""
+    verdict, seen, rebuilt = Verdict(), Tables(truth_path), Tables(rebuilt_path)
+    reasons = {str(mm['mm']): [reason['reason'] for reason in mm['reasons']] for mm in trust['marked']}
+    hidden = {process['pid'] for process in trust['hidden']}
+    # That no snapshot was taken is the witness's doing: it holds the processes at their exits.
+    doubts = [name for name in trust['doubts'] if name != 'nothing_compared']
+    for pid in sorted((seen.processes.keys() | rebuilt.processes.keys()) - {seen.witness}):
+        one, other = seen.processes.get(pid, []), rebuilt.processes.get(pid, [])
+        if len(one) < len(other) or len(one) > len(other) and pid not in hidden and trust['hidden_processes_known']:
+            verdict.problems.append(f'pid {pid} {[table.name for table in one]}: the witness wrote {len(one)} '
+                                    f'address spaces, rebuilt are {len(other)}')
+        for truth, table in zip(one, other):
+            verdict.add(pid, truth, table, sorted({*table.marks, *reasons.get(table.name, []), *doubts}))
+    verdict.problems += [f'pid {pid} was killed while the witness read it' for pid in seen.cut]
+    verdict.problems += [f'wrong and not marked: {text.splitlines()[0]}' for text in verdict.silent]
+    return verdict

@@ -8,39 +8,40 @@
  *	truth OUT.tsv COMMAND [ARGUMENT...]
  *
  * Lines, tab separated; addresses, pfns and slots in hex, the rest decimal:
- *	P pid time_ns comm		a process, CLOCK_MONOTONIC
+ *	W pid			this program, which is recorded as well and not written
+ *	P pid time_ns comm	a process, CLOCK_MONOTONIC
  *	E addr nr pfn head order	a run of present entries inside one folio
- *	S addr nr			a run of swap entries
- * A process is written when its last thread reaches the exit stop, which comes
- * before exit_mm(); one that still shares its parent's address space (vfork)
- * is not written.
+ *	S addr nr		a run of swap entries
+ *	L pid			what was written of this process is not whole: it was killed meanwhile
+ * An address space is written when the last task that has it reaches its exit
+ * stop, which comes before exit_mm(). Who has it the kernel says (kcmp), not
+ * the order of ptrace's events: a new child may stop, run, exec and exit before
+ * its parent's event tells of it. And a task that is killed in another stop may
+ * never be seen in its exit stop: the PTRACE_CONT that was meant for the one
+ * ends the other. So while all others are about to die, one is held in its own.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/kcmp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define PAGEMAP_PFN ((1ull << 55) - 1)
-#define PAGEMAP_SWAPPED (1ull << 62)
-#define PAGEMAP_PRESENT (1ull << 63)
-#define KPF_COMPOUND_HEAD (1ull << 15)
-#define KPF_COMPOUND_TAIL (1ull << 16)
-#define TASK_END (1ull << 47)		/* the vsyscall page lies above and is in no page table of the process */
+#include "truth_entries.h"
 
-#define FOLIO_PAGES 1024		/* more than any folio that a page-table page can map */
 #define MAX_TASKS 65536
+#define PF_EXITING 0x4ul
+#define PF_SIGNALED 0x400ul
 
 static FILE *out;
-static int kpageflags;
-static size_t page_size;
 
 static void die(const char *what)
 {
@@ -48,179 +49,118 @@ static void die(const char *what)
 	exit(125);
 }
 
-/* ---- which threads there are ------------------------------------------------ */
+/* ---- which tasks there are --------------------------------------------------- */
 
-static struct task {
-	pid_t tid, tgid;
-	bool borrowed_mm;	/* vfork child that has not called execve */
-} *tasks;
+static struct {
+	pid_t tid;
+	bool held;	/* in its exit stop, until it is known who is the last */
+} tasks[MAX_TASKS];
 static size_t nr_tasks;
 
-static struct task *task_find(pid_t tid)
+static size_t task_find(pid_t tid)
 {
-	for (size_t i = 0; i < nr_tasks; i++) {
-		if (tasks[i].tid == tid)
-			return &tasks[i];
-	}
-	return NULL;
+	size_t i = 0;
+
+	while (i < nr_tasks && tasks[i].tid != tid)
+		i++;
+	return i;
 }
 
-static pid_t read_tgid(pid_t tid)
+static void task_add(pid_t tid)
 {
-	char path[64], line[256];
-	int tgid = tid;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", tid);
-	file = fopen(path, "r");
-	if (!file)
-		return tid;
-	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "Tgid: %d", &tgid) == 1)
-			break;
-	}
-	fclose(file);
-	return tgid;
-}
-
-/* A new thread may stop before or after the event of its parent that announces it. */
-static struct task *task_add(pid_t tid)
-{
-	struct task *task = task_find(tid);
-
-	if (task)
-		return task;
+	/* Signal 0 finds who was not waited for: a parent's event may be about a child that has come and gone. */
+	if (task_find(tid) < nr_tasks || syscall(SYS_tkill, tid, 0))
+		return;
 	if (nr_tasks == MAX_TASKS) {
 		errno = E2BIG;
 		die("tasks");
 	}
-	task = &tasks[nr_tasks++];
-	*task = (struct task){ .tid = tid, .tgid = read_tgid(tid) };
-	return task;
+	tasks[nr_tasks].held = false;
+	tasks[nr_tasks++].tid = tid;
 }
 
 static void task_remove(pid_t tid)
 {
-	struct task *task = task_find(tid);
+	size_t i = task_find(tid);
 
-	if (task)
-		*task = tasks[--nr_tasks];
+	if (i < nr_tasks)
+		tasks[i] = tasks[--nr_tasks];
 }
 
-static bool group_alive(pid_t tgid)
+static bool same_mm(pid_t one, pid_t other)
 {
-	for (size_t i = 0; i < nr_tasks; i++) {
-		if (tasks[i].tgid == tgid)
-			return true;
-	}
-	return false;
+	return syscall(SYS_kcmp, one, other, KCMP_VM, 0, 0) == 0;
 }
 
-/* ---- one page table ---------------------------------------------------------- */
-
-static struct {
-	uint64_t addr, nr, pfn, head;
-	int order;
-	bool swap;
-} run;
-
-static void run_flush(void)
+/* A field of /proc/TID/status; otherwise if it is not there. */
+static unsigned long status_field(pid_t tid, const char *name, int base, unsigned long otherwise)
 {
-	if (run.nr && run.swap)
-		fprintf(out, "S\t%" PRIx64 "\t%" PRIu64 "\n", run.addr, run.nr);
-	else if (run.nr)
-		fprintf(out, "E\t%" PRIx64 "\t%" PRIu64 "\t%" PRIx64 "\t%" PRIx64 "\t%d\n",
-			run.addr, run.nr, run.pfn, run.head, run.order);
-	run.nr = 0;
-}
+	char path[64], line[256];
+	size_t length = strlen(name);
+	FILE *file;
 
-/* The last window of kpageflags that was read; valid for one process, the others run on meanwhile. */
-static uint64_t flags_window = UINT64_MAX, flags[2 * FOLIO_PAGES];
-
-/* Head and order of the folio of pfn. Folios are naturally aligned powers of two. */
-static void read_folio(uint64_t pfn, uint64_t *head, int *order)
-{
-	uint64_t window = pfn & ~(uint64_t)(FOLIO_PAGES - 1), pages;
-	size_t at = pfn - window, begin, end;
-
-	if (flags_window != window) {
-		ssize_t got = pread(kpageflags, flags, sizeof(flags), window * sizeof(*flags));
-
-		if (got < 0)
-			got = 0;
-		memset((char *)flags + got, 0, sizeof(flags) - got);
-		flags_window = window;
-	}
-	*head = pfn;
-	*order = 0;
-	if (!(flags[at] & (KPF_COMPOUND_HEAD | KPF_COMPOUND_TAIL)))
-		return;
-	for (begin = at; begin && !(flags[begin] & KPF_COMPOUND_HEAD); begin--)
-		;
-	for (end = begin + 1; end < 2 * FOLIO_PAGES; end++) {
-		if ((flags[end] & (KPF_COMPOUND_HEAD | KPF_COMPOUND_TAIL)) != KPF_COMPOUND_TAIL)
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	file = fopen(path, "r");
+	while (file && fgets(line, sizeof(line), file)) {
+		if (!strncmp(line, name, length)) {
+			otherwise = strtoul(line + length, NULL, base);
 			break;
-	}
-	*head = window + begin;
-	for (pages = end - begin; pages > 1; pages /= 2)
-		++*order;
-}
-
-static void write_entry(uint64_t addr, uint64_t entry)
-{
-	uint64_t pfn = entry & PAGEMAP_PFN, head;
-	bool follows = run.nr && addr == run.addr + run.nr * page_size;
-	int order;
-
-	if (!(entry & PAGEMAP_PRESENT)) {
-		if (follows && run.swap) {
-			run.nr++;
-			return;
-		}
-		run_flush();
-		run.addr = addr;
-		run.nr = 1;
-		run.swap = true;
-		return;
-	}
-	read_folio(pfn, &head, &order);
-	if (follows && !run.swap && pfn == run.pfn + run.nr && head == run.head && order == run.order) {
-		run.nr++;
-		return;
-	}
-	run_flush();
-	run.addr = addr;
-	run.nr = 1;
-	run.pfn = pfn;
-	run.head = head;
-	run.order = order;
-	run.swap = false;
-}
-
-static void write_range(int pagemap, uint64_t start, uint64_t end)
-{
-	static uint64_t entries[16384];
-
-	while (start < end) {
-		uint64_t want = (end - start) / page_size;
-		ssize_t got;
-
-		if (want > sizeof(entries) / sizeof(*entries))
-			want = sizeof(entries) / sizeof(*entries);
-		got = pread(pagemap, entries, want * sizeof(*entries), start / page_size * sizeof(*entries));
-		if (got <= 0)
-			return;
-		for (size_t i = 0; i < got / sizeof(*entries); i++, start += page_size) {
-			if (entries[i] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED))
-				write_entry(start, entries[i]);
 		}
 	}
+	if (file)
+		fclose(file);
+	return otherwise;
+}
+
+/* SIGKILL is on its way or has arrived, also that of a group that exits or execs. */
+static bool is_doomed(pid_t tid)
+{
+	char path[64], stat[512] = "", *after_name;
+	unsigned long flags = 0;
+	FILE *file;
+
+	if (status_field(tid, "SigPnd:", 16, 0) & 1ul << (SIGKILL - 1))
+		return true;
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+	file = fopen(path, "r");
+	if (!file)
+		return true;
+	if (!fgets(stat, sizeof(stat), file))
+		stat[0] = 0;
+	fclose(file);
+	after_name = strrchr(stat, ')');
+	return !after_name || sscanf(after_name + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags) != 1 ||
+	       flags & (PF_EXITING | PF_SIGNALED);
+}
+
+/* Who else has its address space: another thread, the parent of a vfork child, who was cloned with CLONE_VM. */
+enum others { NONE, DOOMED, LIVING };
+
+static enum others others_with_its_mm(pid_t tid)
+{
+	enum others others = NONE;
+
+	for (size_t i = nr_tasks; i-- > 0;) {
+		if (tasks[i].tid == tid || tasks[i].held || !same_mm(tid, tasks[i].tid))
+			continue;
+		if (!is_doomed(tasks[i].tid))
+			return LIVING;
+		others = DOOMED;
+	}
+	return others;
+}
+
+/* SIGKILL ends a stop, and the address space with it. */
+static bool is_stopped(pid_t tid)
+{
+	unsigned long message;
+
+	return !ptrace(PTRACE_GETEVENTMSG, tid, NULL, &message);
 }
 
 static void write_process(pid_t tid, pid_t tgid)
 {
-	char path[64], line[4608], comm[64] = "";
-	uint64_t start, end;
+	char path[64], comm[64] = "";
 	struct timespec now;
 	FILE *maps, *file;
 	int pagemap;
@@ -237,51 +177,97 @@ static void write_process(pid_t tid, pid_t tgid)
 	maps = fopen(path, "r");
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", tid);
 	pagemap = open(path, O_RDONLY | O_CLOEXEC);
-	if (!maps || pagemap < 0)
-		die(path);
-	flags_window = UINT64_MAX;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	fprintf(out, "P\t%d\t%" PRIu64 "\t%s\n", tgid, (uint64_t)now.tv_sec * 1000000000 + now.tv_nsec, comm);
-	while (fgets(line, sizeof(line), maps)) {
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) == 2 && start < TASK_END)
-			write_range(pagemap, start, end);
-	}
-	run_flush();
-	close(pagemap);
-	fclose(maps);
+	if (maps && pagemap >= 0)
+		truth_entries_write(out, maps, pagemap);
+	if (!maps || pagemap < 0 || !is_stopped(tid))
+		fprintf(out, "L\t%d\n", tgid);
+	if (pagemap >= 0)
+		close(pagemap);
+	if (maps)
+		fclose(maps);
 	fflush(out);
 }
 
 /* ---- ptrace ------------------------------------------------------------------- */
 
+/* It has been written, or has nothing to be written any more. */
+static void release(pid_t tid)
+{
+	task_remove(tid);
+	ptrace(PTRACE_CONT, tid, NULL, NULL);
+}
+
+static bool any_held(void)
+{
+	for (size_t i = 0; i < nr_tasks; i++) {
+		if (tasks[i].held)
+			return true;
+	}
+	return false;
+}
+
+/* Write what only held tasks have. */
+static void settle_held(void)
+{
+	for (size_t i = 0; i < nr_tasks; i++) {
+		pid_t tid = tasks[i].tid;
+
+		enum others others = tasks[i].held && is_stopped(tid) ? others_with_its_mm(tid) : DOOMED;
+
+		if (others == DOOMED)
+			continue;
+		if (others == NONE)
+			write_process(tid, status_field(tid, "Tgid:", 10, tid));
+		for (size_t k = nr_tasks; k-- > 0;) {
+			if (tasks[k].held && tasks[k].tid != tid && same_mm(tid, tasks[k].tid))
+				release(tasks[k].tid);
+		}
+		release(tid);
+		i = -1;
+	}
+}
+
+/* A thread whose exit stop was ended by another's exit_group() is nobody's last. */
+static bool has_siblings(pid_t tid, pid_t tgid)
+{
+	for (size_t i = 0; i < nr_tasks; i++) {
+		if (tasks[i].tid != tid && status_field(tasks[i].tid, "Tgid:", 10, 0) == (unsigned long)tgid)
+			return true;
+	}
+	return false;
+}
+
+static void handle_exit(pid_t tid)
+{
+	pid_t tgid = status_field(tid, "Tgid:", 10, tid);
+
+	if (!is_stopped(tid)) {
+		if (!has_siblings(tid, tgid))
+			write_process(tid, tgid);
+		task_remove(tid);
+		return;
+	}
+	tasks[task_find(tid)].held = true;
+}
+
 static void handle_event(pid_t tid, int event)
 {
-	struct task *task = task_add(tid);
 	unsigned long message = 0;
-	bool borrowed;
-	pid_t tgid;
 
+	task_add(tid);
 	ptrace(PTRACE_GETEVENTMSG, tid, NULL, &message);
 	switch (event) {
 	case PTRACE_EVENT_FORK:
 	case PTRACE_EVENT_CLONE:
-		task_add((pid_t)message);
-		break;
 	case PTRACE_EVENT_VFORK:
-		task_add((pid_t)message)->borrowed_mm = true;
+		task_add((pid_t)message);
 		break;
 	case PTRACE_EVENT_EXEC:
 		/* The thread that called execve goes on under the leader's number. */
 		if ((pid_t)message != tid)
 			task_remove((pid_t)message);
-		task_find(tid)->borrowed_mm = false;
-		break;
-	case PTRACE_EVENT_EXIT:
-		tgid = task->tgid;
-		borrowed = task->borrowed_mm;
-		task_remove(tid);
-		if (!borrowed && !group_alive(tgid))
-			write_process(tid, tgid);
 		break;
 	}
 }
@@ -296,6 +282,11 @@ static void resume(pid_t tid, int status)
 
 		task_add(tid);
 		ptrace(group_stop ? PTRACE_LISTEN : PTRACE_CONT, tid, NULL, NULL);
+		return;
+	}
+	if (event == PTRACE_EVENT_EXIT) {
+		task_add(tid);
+		handle_exit(tid);
 		return;
 	}
 	if (event) {
@@ -336,6 +327,21 @@ static pid_t start_command(char **argv)
 	return child;
 }
 
+/* The next task that stops or ends. A leader that is killed in its exit stop ends untold: so it is looked after. */
+static pid_t wait_for_task(int *status)
+{
+	pid_t tid;
+
+	for (;;) {
+		settle_held();
+		tid = waitpid(-1, status, __WALL | (any_held() ? WNOHANG : 0));
+		if (tid > 0 || (tid < 0 && errno != EINTR))
+			return tid;
+		if (!tid)
+			usleep(500);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	int status, exit_code = 125;
@@ -345,18 +351,15 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: truth OUT.tsv COMMAND [ARGUMENT...]\n");
 		return 125;
 	}
-	page_size = sysconf(_SC_PAGESIZE);
-	tasks = calloc(MAX_TASKS, sizeof(*tasks));
 	out = fopen(argv[1], "we");
-	if (!tasks || !out)
+	if (!out)
 		die(argv[1]);
-	kpageflags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
-	if (kpageflags < 0)
+	fprintf(out, "W\t%d\n", getpid());
+	fflush(out);
+	if (truth_entries_open())
 		die("/proc/kpageflags");
 	command = start_command(argv + 2);
-	while ((tid = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR) {
-		if (tid < 0)
-			continue;
+	while ((tid = wait_for_task(&status)) > 0) {
 		if (WIFSTOPPED(status)) {
 			resume(tid, status);
 			continue;

@@ -69,7 +69,7 @@ void write_page_table(struct rf_tracker *tracker, struct tracked_mm *mm, u32 pid
 
 	if (!tracker->options.page_tables || !mm->known)
 		return;
-	fprintf(tracker->options.page_tables, "P\t%u\t%" PRIu64 "\n", pid, tracker->time);
+	fprintf(tracker->options.page_tables, "P\t%u\t%" PRIu64 "\t%u\n", pid, tracker->time, mm->world.id);
 	list_marks(tracker, mm);
 	world_walk_sorted(tracker->world, &mm->world, 0, vpn_of(tracker, tracker->address_limit), list_pte, &listing);
 	list_run(&listing);
