@@ -50,6 +50,7 @@ static void add_kernel(json_t *header, const struct rf_decoder *decoder)
 	if (fault_around)
 		rf_header_set_integer(header, RF_HEADER_FAULT_AROUND_BYTES, fault_around);
 	rf_header_set_truth(header, RF_HEADER_KSM, rf_kernel_ksm_runs());
+	rf_header_set(header, RF_HEADER_READAHEAD_BYTES, rf_kernel_readahead());
 	rf_header_set(header, RF_HEADER_THP, rf_kernel_thp_settings());
 }
 

@@ -191,6 +191,41 @@ u64 rf_kernel_fault_around_bytes(void)
 	return strtoull(line, NULL, 0);
 }
 
+/* A partition's is its disk's; what has no block device (NFS, FUSE) has it in its backing_dev_info. */
+static bool read_readahead(const char *device, char *line, size_t size)
+{
+	static const char *const places[] = {
+		"/sys/dev/block/%s/queue/read_ahead_kb",
+		"/sys/dev/block/%s/../queue/read_ahead_kb",
+		"/sys/class/bdi/%s/read_ahead_kb",
+	};
+	char path[128];
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		snprintf(path, sizeof(path), places[i], device);
+		if (read_first_line(path, line, size))
+			return true;
+	}
+	return false;
+}
+
+json_t *rf_kernel_readahead(void)
+{
+	json_t *object = json_object();
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+	char *line = NULL, device[32], kilobytes[64];
+	size_t size = 0;
+
+	while (file && getline(&line, &size, file) > 0)
+		if (sscanf(line, "%*d %*d %31s", device) == 1 && !json_object_get(object, device) &&
+		    read_readahead(device, kilobytes, sizeof(kilobytes)))
+			json_object_set_new(object, device, json_integer(strtoll(kilobytes, NULL, 10) * 1024));
+	free(line);
+	if (file)
+		fclose(file);
+	return object;
+}
+
 bool rf_kernel_ksm_runs(void)
 {
 	char line[64];

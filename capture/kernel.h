@@ -17,6 +17,8 @@ bool rf_btf_has_name(const char *path, const char *name);
 json_t *rf_kernel_thp_settings(void);
 /* fault_around_bytes of debugfs, or 0 where debugfs is not mounted. */
 u64 rf_kernel_fault_around_bytes(void);
+/* "MAJOR:MINOR" -> bytes that are read ahead at most, of each device that has files mounted and tells. */
+json_t *rf_kernel_readahead(void);
 /* Kernel pages merged by KSM may run: /sys/kernel/mm/ksm/run. */
 bool rf_kernel_ksm_runs(void);
 

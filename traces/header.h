@@ -34,6 +34,7 @@
 	KEY(PID, "pid", JSON_INTEGER)					\
 	KEY(PIDS, "pids", JSON_ARRAY)					\
 	KEY(PRIVACY, "privacy", JSON_OBJECT)				\
+	KEY(READAHEAD_BYTES, "readahead_bytes", JSON_OBJECT)		\
 	KEY(RECORDER, "recorder", JSON_STRING)				\
 	KEY(SIDE_BAND, "side_band", JSON_TRUE)				\
 	KEY(SNAPSHOTS, "snapshots", JSON_TRUE)				\

@@ -42,6 +42,7 @@ struct rf_cache_layout {
 	u64 dev, ino, time;		/* of the file at hand */
 	struct rf_record run;		/* the CACHE_RUN being gathered; kind 0: none */
 	u64 run_end_pfn;
+	bool run_readahead;		/* its folio bears PG_readahead */
 	struct rf_record records[BATCH_RECORDS];
 	size_t nr;
 	u64 words[PAGEMAP_WORDS];
@@ -61,9 +62,16 @@ static int append(struct rf_cache_layout *l, const struct rf_record *record)
 
 static int end_run(struct rf_cache_layout *l)
 {
-	int code = l->run.kind ? append(l, &l->run) : 0;
+	struct rf_record *run = &l->run;
+	int code = run->kind ? append(l, run) : 0;
 
-	l->run.kind = 0;
+	if (!code && run->kind && l->run_readahead) {
+		run->kind = RF_CACHE_READAHEAD;
+		run->f[3] = run->f[4];
+		run->f[4] = run->f[5] = 0;
+		code = append(l, run);
+	}
+	run->kind = 0;
 	return code;
 }
 
@@ -91,6 +99,7 @@ static int add_page(struct rf_cache_layout *l, u64 index, const u64 *words, size
 		.time = l->time, .kind = RF_CACHE_RUN,
 		.f = { rf_device_below(l->dev), l->ino, index, 1, pfn, folio.order },
 	};
+	l->run_readahead = folio.flags & RF_KPF_RECLAIM;
 	l->run_end_pfn = folio.head + BIT_ULL(folio.order);
 	return 0;
 }

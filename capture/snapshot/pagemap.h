@@ -21,6 +21,7 @@
 #define RF_PAGEMAP_SWAP_STEP		32	/* from one slot to the next of the same device */
 
 /* /proc/kpageflags bits, uapi/linux/kernel-page-flags.h. */
+#define RF_KPF_RECLAIM		BIT_ULL(9)	/* PG_reclaim, which is PG_readahead where no page is written back */
 #define RF_KPF_ANON		BIT_ULL(12)
 #define RF_KPF_SWAPBACKED	BIT_ULL(14)
 #define RF_KPF_COMPOUND_HEAD	BIT_ULL(15)

@@ -84,6 +84,7 @@ static const struct {
 	[RF_SNAP_END] = ALONE(on_snapshot),
 	[RF_CACHE_FILE] = UNUSED,	/* read before the first record: stories/cache.c */
 	[RF_CACHE_RUN] = UNUSED,	/* likewise */
+	[RF_CACHE_READAHEAD] = UNUSED,	/* likewise */
 	[RF_KERNEL_PAGE] = UNUSED,	/* likewise: kernel_pages.c */
 	[RF_LOST] = ALONE(on_lost),
 	[RF_MARKER] = ALONE(on_mark),

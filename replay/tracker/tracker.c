@@ -8,6 +8,7 @@
 #include "replay/tracker/ground/emit.h"
 #include "replay/tracker/ground/kernel_pages.h"
 #include "replay/tracker/ground/losses.h"
+#include "replay/tracker/ground/readahead.h"
 #include "replay/tracker/ground/stream.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
@@ -77,7 +78,7 @@ static int tracker_init(struct rf_tracker *tracker, struct rf_error *err)
 	if (!tracker->world || !tracker->records || !tracker->ops || !tracker->snapshots ||
 	    (tracker->options.explain && !tracker->causes))
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
-	if (compat_start(&tracker->compat, tracker->reader))
+	if (compat_start(&tracker->compat, tracker->reader) || readahead_start(tracker))
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	ret = losses_start(tracker, err);
 	if (!ret)
@@ -177,6 +178,9 @@ void rf_tracker_destroy(struct rf_tracker *tracker)
 		free(tracker->kernel_pages[i]);
 	free(tracker->late_folios);
 	late_folio_table_free(&tracker->late_by_pfn);
+	free(tracker->readahead_marks);
+	readahead_table_free(&tracker->readahead_by_pfn);
+	device_table_free(&tracker->readahead_windows);
 	compat_free(&tracker->compat);
 	free(tracker->migrations);
 	free(tracker->flush_mms);

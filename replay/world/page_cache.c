@@ -173,7 +173,8 @@ u32 file_new(struct world *world, bool provisional, bool shmem)
 	if (!world_grow(world, (void **)&world->files, sizeof(*world->files), &world->files_size,
 			world->nr_files + 1ull))
 		return 0;
-	world->files[world->nr_files] = (struct world_file){ 0, 0, ~0ull, provisional, shmem, false, false, false };
+	world->files[world->nr_files] = (struct world_file){
+		.layout_time = ~0ull, .provisional = provisional, .shmem = shmem };
 	return world->nr_files++;
 }
 

@@ -148,6 +148,7 @@ struct world_slot {
 struct world_file {
 	u64 dev, ino;
 	u64 layout_time;	/* when its layout was taken, ~0: never */
+	u64 pages;		/* its size then, 0: not known */
 	bool provisional;	/* an fd whose file no record has told yet */
 	bool shmem;
 	bool cached;		/* has pages in the page cache: not /dev/zero and its like */

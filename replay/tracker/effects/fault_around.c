@@ -7,6 +7,7 @@
 #include "engine/ops.h"
 #include "replay/tracker/effects/file.h"
 #include "replay/tracker/effects/file_run.h"
+#include "replay/tracker/ground/readahead.h"
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/ground/trust.h"
 
@@ -28,32 +29,38 @@ struct candidate {
 };
 
 /* Which pages next_uptodate_folio() leaves out, as far as one can know. */
-enum skip { SKIP_NONE = 0, SKIP_READAHEAD = 1, SKIP_RECENT = 2, SKIP_BOTH = 3 };
+enum skip { SKIP_SEEN = 1, SKIP_LIKELY = 2, SKIP_RECENT = 4 };
 
-static bool is_skipped(const struct rf_tracker *tracker, const struct candidate *candidate, enum skip skip)
+static bool is_skipped(const struct rf_tracker *tracker, u32 file, const struct candidate *candidate, u32 skip)
 {
-	const struct world_page *page;
+	enum readahead readahead;
 
 	if (!candidate->cached || !skip)
 		return false;
-	page = world_page_find(tracker->world, candidate->pfn);
-	return (skip & SKIP_READAHEAD && page && page->readahead) ||
+	readahead = readahead_of(tracker, file, candidate->index, candidate->pfn);
+	return (skip & SKIP_SEEN && readahead == READAHEAD_SEEN) ||
+	       (skip & SKIP_LIKELY && readahead == READAHEAD_LIKELY) ||
 	       (skip & SKIP_RECENT && is_recent_page(tracker, candidate->pfn));
 }
 
-/* The reason that explains exactly how many were left out. */
-static enum skip choose_skip(const struct rf_tracker *tracker, const struct candidate *candidates, size_t nr,
-			     size_t left)
+/* The reasons that explain exactly how many were left out, the best known first; 0: none does. */
+static u32 choose_skip(const struct rf_tracker *tracker, u32 file, const struct candidate *candidates, size_t nr,
+		       size_t left)
 {
-	for (enum skip skip = SKIP_READAHEAD; skip <= SKIP_BOTH; skip++) {
+	static const u32 reasons[] = {
+		SKIP_SEEN, SKIP_SEEN | SKIP_LIKELY, SKIP_SEEN | SKIP_RECENT, SKIP_SEEN | SKIP_LIKELY | SKIP_RECENT,
+		SKIP_LIKELY, SKIP_RECENT, SKIP_LIKELY | SKIP_RECENT,
+	};
+
+	for (size_t r = 0; r < ARRAY_SIZE(reasons); r++) {
 		size_t skipped = 0;
 
 		for (size_t i = 0; i < nr; i++)
-			skipped += is_skipped(tracker, &candidates[i], skip);
+			skipped += is_skipped(tracker, file, &candidates[i], reasons[r]);
 		if (skipped == left)
-			return skip;
+			return reasons[r];
 	}
-	return SKIP_NONE;
+	return 0;
 }
 
 static size_t find_candidates(struct rf_tracker *tracker, struct tracked_mm *mm, const struct world_vma *vma, u64 first,
@@ -132,7 +139,7 @@ void map_file_range(struct rf_tracker *tracker, struct tracked_mm *mm, struct wo
 			   .flags = op_flags | RF_OP_FIRST | RF_OP_FAULT_AROUND | (shmem ? RF_OP_SHMEM : 0) };
 	struct candidate candidates[WINDOW_MAX];
 	size_t nr_cached, nr, unknown = 0, possible = 0, mapped = 0;
-	enum skip skip = SKIP_NONE;
+	u32 skip = 0;
 	bool doubt = false;
 
 	if (!delta)
@@ -160,8 +167,8 @@ void map_file_range(struct rf_tracker *tracker, struct tracked_mm *mm, struct wo
 			mark_mm(tracker, mm, RF_REASON_fault_around_ambiguous);
 	} else if ((size_t)delta < nr_cached) {
 		/* Locked, not uptodate or marked for readahead: left out by next_uptodate_folio(). */
-		skip = choose_skip(tracker, candidates, nr, nr_cached - (size_t)delta);
-		doubt = skip == SKIP_NONE;
+		skip = choose_skip(tracker, vma->file, candidates, nr, nr_cached - (size_t)delta);
+		doubt = !skip;
 		if (doubt)
 			mark_mm(tracker, mm, RF_REASON_fault_around_ambiguous);
 	}
@@ -174,7 +181,7 @@ void map_file_range(struct rf_tracker *tracker, struct tracked_mm *mm, struct wo
 			unknown--;
 			possible -= candidate->possible;
 			candidate->pfn = file_page(tracker, vma, candidate->vpn);
-		} else if (is_skipped(tracker, candidate, skip)) {
+		} else if (is_skipped(tracker, vma->file, candidate, skip)) {
 			continue;
 		}
 		world_set(tracker->world, &mm->world, candidate->vpn,

@@ -93,6 +93,12 @@ struct task_remap {
 	s64 zeroes;		/* pages counted down before it was known which folio */
 };
 
+/* Pages that read(2) brings into the page cache, one after the other: next is 0 if there are none. */
+struct task_read {
+	u32 file;
+	u64 start, next;	/* indices */
+};
+
 struct task {
 	u32 tid;
 	u32 pid;		/* thread group, 0: not known */
@@ -116,6 +122,7 @@ struct task {
 	u32 nr_gups, gups_size;
 	struct task_call_data data;
 	struct task_exec exec;
+	struct task_read read;
 	struct tracked_mm *child;	/* fork in progress */
 	u64 fork_at;		/* number of the record that ends dup_mmap(), 0: not known */
 	u32 exec_from;		/* the thread of the group that is in exec and will take this tid */

@@ -14,6 +14,7 @@
 #include "traces/trace.h"
 
 struct migration;
+struct readahead_mark;
 struct rf_loss;
 struct snapshot;
 struct task;
@@ -21,6 +22,8 @@ struct tracker_cpu;
 
 DEFINE_TABLE(task_table, u32, struct task *);	/* by tid */
 DEFINE_TABLE(late_folio_table, u64, u32);	/* by first page frame: index + 1 */
+DEFINE_TABLE(readahead_table, u64, u32);	/* by first page frame: index + 1 */
+DEFINE_TABLE(device_table, u64, u32);		/* by device: pages */
 DEFINE_TABLE(mm_id_table, u32, u32);		/* rss_stat's name of an address space: its number + 1 */
 
 struct rf_tracker {
@@ -76,6 +79,10 @@ struct rf_tracker {
 	struct late_folio *late_folios;		/* cache.c */
 	struct late_folio_table late_by_pfn;
 	u32 nr_late_folios, late_folios_size;
+	struct readahead_mark *readahead_marks;	/* readahead.c */
+	struct readahead_table readahead_by_pfn;
+	struct device_table readahead_windows;
+	u32 nr_readahead_marks, readahead_marks_size;
 	u32 *flush_mms;		/* numbers of those with flush_due */
 	u32 nr_flush_mms, flush_mms_size;
 	u32 flush_tid;		/* who owes the flushes: unmapped last */

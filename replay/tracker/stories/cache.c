@@ -10,33 +10,62 @@
 #include "replay/tracker/effects/file.h"
 #include "replay/tracker/effects/unmap.h"
 #include "replay/tracker/ground/allocs.h"
+#include "replay/tracker/ground/readahead.h"
 #include "replay/tracker/ground/stream.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/handlers.h"
 
-static bool is_power_of_2(u64 x)
+/* A window around the fault, the flag where its last quarter begins, which do_page_cache_ra() counts from the end. */
+static bool is_window_mark(u64 fault, u64 index, u64 pages, u64 window)
 {
-	return x && !(x & (x - 1));
+	u64 start = fault > window / 2 ? fault - window / 2 : 0, end = start + window;
+
+	if (pages && end > pages)
+		end = pages;
+	return index + window / 4 == end && index >= start;
 }
 
 /*
- * Whether the page at index gets PG_readahead when a fault at the task's FILEMAP_FAULT reads: at three quarters of a
- * window that begins half a window before the fault (or at 0), do_sync_mmap_readahead(); at the first page of the next
- * window, page_cache_async_ra(). How big windows are is not told, but it is a power of two.
+ * Whether the page at index gets PG_readahead when a fault at the task's FILEMAP_FAULT reads: by
+ * do_sync_mmap_readahead() or, if it has hit such a page, page_cache_async_ra(), where the first page of the next
+ * window gets it. How long windows are is most often a power of two, where the header does not tell.
  */
-static bool is_readahead_mark(const struct task_fault *fault, u32 file, u64 index)
+static bool is_readahead_mark(const struct rf_tracker *tracker, const struct task_fault *fault, u64 index)
 {
-	u64 distance = index - fault->index;
+	u64 pages = file_get(tracker->world, fault->file)->pages;
+	u32 window = readahead_window(tracker, fault->file);
 
-	if (!fault_is_open(fault) || fault->filemap == FILE_NOT_SEEN || fault->file != file || index <= fault->index)
-		return false;
 	if (fault->filemap == FILE_CACHED)
-		return !fault->reads;
-	if (distance >= 8 && is_power_of_2(distance))
-		return true;
-	return index % 3 == 0 && index >= 24 && is_power_of_2(index / 3) && fault->index < index / 3 * 2;
+		return index > fault->index && !fault->reads;
+	if (window)
+		return is_window_mark(fault->index, index, pages, window);
+	for (window = 32; window <= 1 << 20; window *= 2)
+		if (is_window_mark(fault->index, index, pages, window))
+			return true;
+	return false;
+}
+
+/* page_cache_sync_ra(), of one page: get_init_ra_size() makes it four, and the flag is on the page behind that one. */
+#define INITIAL_WINDOW 4
+
+/*
+ * Likewise for what is read outside of a fault: the first page of a file by those who look what it is, exec() and the
+ * dynamic linker. Of longer reads it is not told how much was asked for.
+ */
+static bool is_read_mark(struct rf_tracker *tracker, struct task *task, u32 file, u64 index, u64 nr)
+{
+	struct task_read *read = &task->read;
+	u64 pfn;
+
+	if (file != read->file || index != read->next)
+		*read = (struct task_read){ .file = file, .start = index };
+	read->next = index + nr;
+	if (read->next - read->start > INITIAL_WINDOW && index - read->start <= INITIAL_WINDOW &&
+	    cache_find(tracker->world, file, read->start + 1, &pfn))
+		readahead_sets(tracker, pfn, false);
+	return index == read->start + 1;
 }
 
 void on_cache_add(struct rf_tracker *tracker, struct task *task, struct rf_record record)
@@ -49,9 +78,10 @@ void on_cache_add(struct rf_tracker *tracker, struct task *task, struct rf_recor
 		return;
 	drop_alloc(task, pfn);
 	folio_set(tracker->world, pfn, order);
-	page = world_page(tracker->world, pfn);
-	if (page)
-		page->readahead = is_readahead_mark(&task->fault, file, index);
+	if (fault_is_open(&task->fault) && task->fault.filemap != FILE_NOT_SEEN && task->fault.file == file)
+		readahead_sets(tracker, pfn, is_readahead_mark(tracker, &task->fault, index));
+	else
+		readahead_sets(tracker, pfn, is_read_mark(tracker, task, file, index, BIT_ULL(order)));
 	fault_reads_page(&task->fault);
 	for (u64 i = 0; i < BIT_ULL(order); i++) {
 		cache_set(tracker->world, file, index + i, pfn + i);
@@ -176,6 +206,11 @@ static void start_layout(struct rf_tracker *tracker, const struct rf_record *rec
 		return;
 	if (record->kind == RF_CACHE_FILE) {
 		file_get(tracker->world, file)->layout_time = record->time;
+		file_get(tracker->world, file)->pages = index;
+		return;
+	}
+	if (record->kind == RF_CACHE_READAHEAD) {
+		readahead_seen(tracker, file, index, record->f[3]);
 		return;
 	}
 	if (pfn >= WORLD_INVENTED_PFN || nr > BIT_ULL(order))
@@ -232,7 +267,8 @@ static int start_pass(struct rf_tracker *tracker, const u64 kinds[2],
 
 int page_cache_start(struct rf_tracker *tracker, struct rf_error *err)
 {
-	static const u64 layouts[2] = { 0, BIT_ULL(RF_CACHE_FILE - 64) | BIT_ULL(RF_CACHE_RUN - 64) };
+	static const u64 layouts[2] = { 0, BIT_ULL(RF_CACHE_FILE - 64) | BIT_ULL(RF_CACHE_RUN - 64) |
+					BIT_ULL(RF_CACHE_READAHEAD - 64) };
 	static const u64 allocs[2] = { BIT_ULL(RF_PAGE_ALLOC), 0 };
 	static const u64 events[2] = { BIT_ULL(RF_CACHE_ADD) | BIT_ULL(RF_CACHE_DELETE), 0 };
 	int ret = start_pass(tracker, layouts, start_layout, err);

@@ -3,6 +3,7 @@
 #include "engine/ops.h"
 #include "replay/tracker/effects/file.h"
 #include "replay/tracker/effects/vma.h"
+#include "replay/tracker/ground/readahead.h"
 #include "replay/tracker/ground/stream.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
@@ -90,7 +91,6 @@ void on_filemap_fault(struct rf_tracker *tracker, struct task *task, struct rf_r
 {
 	u32 file = record_file(tracker, &record);
 	struct task_fault *fault = &task->fault;
-	struct world_page *page;
 	struct world_vma *vma;
 	bool cached;
 	u64 pfn;
@@ -98,9 +98,8 @@ void on_filemap_fault(struct rf_tracker *tracker, struct task *task, struct rf_r
 	if (!task->mm || !task->mm->known)
 		return;
 	cached = cache_find(tracker->world, file, record.f[2], &pfn);
-	/* do_async_mmap_readahead() takes the mark away. */
-	if (cached && (page = world_page_find(tracker->world, pfn)))
-		page->readahead = 0;
+	if (cached)
+		readahead_hit(tracker, pfn);
 	if (fault_pending(fault)) {
 		/* What fault-around did before is told; what is left of its RSS change was the page itself. */
 		fault_reaches_file(fault, file, record.f[2], cached);

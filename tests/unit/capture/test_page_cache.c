@@ -24,7 +24,7 @@
 #define PAGE 4096ul
 #define CACHE_PAGES 300
 
-/* A file of which pages 0..99 and 200..299 are cached, 100..199 are not. */
+/* A file of which pages 50..99 and 200..299 are cached, some at the start, and the others are not. */
 static int make_cached_file(char *path, struct stat *st)
 {
 	static char page[PAGE];
@@ -34,6 +34,9 @@ static int make_cached_file(char *path, struct stat *st)
 		assert_int_equal(pwrite(fd, page, sizeof(page), (off_t)(i * PAGE)), sizeof(page));
 	assert_int_equal(fsync(fd), 0);
 	posix_fadvise(fd, (off_t)(100 * PAGE), (off_t)(100 * PAGE), POSIX_FADV_DONTNEED);
+	posix_fadvise(fd, 0, (off_t)(50 * PAGE), POSIX_FADV_DONTNEED);
+	/* Reads some behind it as well, of which the first bears PG_readahead. */
+	assert_int_equal(pread(fd, page, sizeof(page), 0), sizeof(page));
 	fstat(fd, st);
 	return fd;
 }
@@ -68,7 +71,7 @@ static void test_page_cache(void **state)
 {
 	char path[] = "/var/tmp/refold-test-XXXXXX", link[64];
 	unsigned char before[CACHE_PAGES], after[CACHE_PAGES];
-	u64 frames[CACHE_PAGES], seen[CACHE_PAGES] = { 0 }, dev, resident = 0;
+	u64 frames[CACHE_PAGES], seen[CACHE_PAGES] = { 0 }, dev, resident = 0, nr_readahead = 0;
 	struct rf_page_cache *cache = rf_page_cache_create();
 	struct rf_page_cache_totals totals;
 	struct rf_writer *writer = kept_create();
@@ -111,6 +114,11 @@ static void test_page_cache(void **state)
 			assert_int_equal(r->f[2], CACHE_PAGES);
 			continue;
 		}
+		if (r->kind == RF_CACHE_READAHEAD) {
+			assert_int_equal(seen[r->f[2]], r->f[3]);
+			nr_readahead++;
+			continue;
+		}
 		assert_int_equal(r->kind, RF_CACHE_RUN);
 		assert_true(r->f[4] >> r->f[5] == (r->f[4] + r->f[3] - 1) >> r->f[5]);
 		for (u64 j = 0; j < r->f[3]; j++) {
@@ -124,8 +132,10 @@ static void test_page_cache(void **state)
 		resident += before[i] & 1;
 	}
 	assert_int_equal(totals.pages, resident);
-	assert_true(resident >= 200);
-	print_message("%llu of %d pages resident\n", (unsigned long long)resident, CACHE_PAGES);
+	assert_int_equal(nr_readahead, 1);
+	assert_true(resident >= 150);
+	print_message("%llu of %d pages resident, %llu of them with PG_readahead\n", (unsigned long long)resident, CACHE_PAGES,
+		      (unsigned long long)nr_readahead);
 	close(fd);
 	rf_page_cache_destroy(cache);
 	kept_destroy(writer);

@@ -127,9 +127,9 @@ static void a_write_fault_after_a_write_tells_of_writeback(void **context)
 	"2 tid=100 snap_rss file=0 anon=0 swap=0 shmem=0\n"                                                   \
 	"3 tid=100 snap_end pid=100 complete=1 stopped=1\n"                                                   \
 	"frame stream=2\n5 tid=9 cache_add dev=1 ino=2 index=0 pfn=0x500 order=0\n"                          \
-	"6 tid=9 cache_add dev=1 ino=2 index=1 pfn=0x510 order=0\n"                                           \
-	"7 tid=9 cache_add dev=1 ino=2 index=2 pfn=0x520 order=0\n"                                           \
-	"8 tid=9 cache_add dev=1 ino=2 index=3 pfn=0x530 order=0\n"                                           \
+	"6 tid=8 cache_add dev=1 ino=2 index=1 pfn=0x510 order=0\n"                                           \
+	"7 tid=7 cache_add dev=1 ino=2 index=2 pfn=0x520 order=0\n"                                           \
+	"8 tid=6 cache_add dev=1 ino=2 index=3 pfn=0x530 order=0\n"                                           \
 	"frame stream=0\n"                                                                                    \
 	"9000000000 tid=100 fault addr=0x400000000000 flags=" READ "\n"                                       \
 	"9000000001 tid=100 rss_stat mm_id=9 curr=1 member=0 pages=3\n"                                       \

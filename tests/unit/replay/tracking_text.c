@@ -73,6 +73,17 @@ struct result *track(const char *records)
 
 struct result *track_on(const char *kernel, const char *records)
 {
+	struct result *result;
+	char *key;
+
+	assert_true(asprintf(&key, "\"kernel\":\"%s\"", kernel) > 0);
+	result = track_with(key, records);
+	free(key);
+	return result;
+}
+
+struct result *track_with(const char *header_key, const char *records)
+{
 	static struct result result;
 	struct rf_window_patterns patterns;
 	struct rf_windows windows;
@@ -84,10 +95,10 @@ struct result *track_on(const char *kernel, const char *records)
 	rf_trust_free(&result.trust);
 	memset(&result, 0, sizeof(result));
 	/* Stream 0: tasks on CPU 0, 1: on CPU 1, 2: system, 3: side band, 4: snapshots. */
-	assert_true(asprintf(&text, "header {\"arch\":\"x86_64\",\"kernel\":\"%s\",\"page_size\":4096}\n"
+	assert_true(asprintf(&text, "header {\"arch\":\"x86_64\",%s,\"page_size\":4096}\n"
 				    "stream 0 source=task cpu=0\nstream 1 source=task cpu=1\n"
 				    "stream 2 source=system cpu=0\nstream 3 source=perf cpu=0\n"
-				    "stream 4 source=snapshot cpu=0\n%s\nend command\n", kernel, records) > 0);
+				    "stream 4 source=snapshot cpu=0\n%s\nend command\n", header_key, records) > 0);
 	assemble(text, path);
 	free(text);
 	reader = rf_reader_open(path, NULL);

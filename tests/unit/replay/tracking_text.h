@@ -24,6 +24,7 @@ struct result {
 /* Frames and records in the format of `refold assemble`, on a kernel of x86_64. Valid until the next call. */
 struct result *track(const char *records);
 struct result *track_on(const char *kernel, const char *records);
+struct result *track_with(const char *header_key, const char *records);
 /* Write a whole text trace to path, a template of mkstemp(). */
 void assemble(const char *text, char *path);
 
