@@ -21,7 +21,7 @@
 struct command_line {
 	struct rf_recording_options recording;
 	u64 max_loss;
-	bool limit_loss, quiet;
+	bool limit_loss, quiet, exits_given;
 };
 
 static const char usage[] =
@@ -40,7 +40,8 @@ static const char usage[] =
 	"      --max-loss N     exit with 4 if more than N events were lost\n"
 	"      --fault-source X learn page faults from: tracepoint, kprobe or perf (default: the\n"
 	"                       first that there is)\n"
-	"      --no-snapshots   do not read page tables at the start and end of processes\n"
+	"      --exit-snapshots X  compare page tables when processes end: all, sample:N (one of N\n"
+	"                       exits) or none (default: all; with -a, none)\n"
 	"  -q, --quiet          print errors only\n"
 	"  -h, --help           print this text\n"
 	"  -V, --version        print the version\n"
@@ -104,7 +105,16 @@ static bool parse_fault_source(const char *text, enum rf_fault_source *faults)
 	return false;
 }
 
-enum { OPTION_LEVEL = 256, OPTION_MAX_LOSS, OPTION_NO_SNAPSHOTS, OPTION_FAULT_SOURCE };
+static bool parse_exits(const char *text, u64 *every)
+{
+	static const char sample[] = "sample:";
+
+	*every = !strcmp(text, "all");
+	return *every || !strcmp(text, "none") ||
+	       (!strncmp(text, sample, strlen(sample)) && rf_parse_number(text + strlen(sample), 1, UINT32_MAX, every));
+}
+
+enum { OPTION_LEVEL = 256, OPTION_MAX_LOSS, OPTION_EXIT_SNAPSHOTS, OPTION_FAULT_SOURCE };
 
 static const struct option long_options[] = {
 	{ "output", required_argument, NULL, 'o' },
@@ -115,7 +125,7 @@ static const struct option long_options[] = {
 	{ "level", required_argument, NULL, OPTION_LEVEL },
 	{ "max-loss", required_argument, NULL, OPTION_MAX_LOSS },
 	{ "fault-source", required_argument, NULL, OPTION_FAULT_SOURCE },
-	{ "no-snapshots", no_argument, NULL, OPTION_NO_SNAPSHOTS },
+	{ "exit-snapshots", required_argument, NULL, OPTION_EXIT_SNAPSHOTS },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
@@ -156,9 +166,10 @@ static int take_option(struct command_line *line, int option)
 	case OPTION_FAULT_SOURCE:
 		return parse_fault_source(optarg, &recording->faults) ?
 			       -1 : usage_error("not tracepoint, kprobe or perf", optarg);
-	case OPTION_NO_SNAPSHOTS:
-		recording->snapshots = false;
-		return -1;
+	case OPTION_EXIT_SNAPSHOTS:
+		line->exits_given = true;
+		return parse_exits(optarg, &recording->exit_snapshots) ?
+			       -1 : usage_error("not all, sample:N or none", optarg);
 	case 'q':
 		line->quiet = true;
 		return -1;
@@ -194,6 +205,9 @@ static int parse_command_line(struct command_line *line, int argc, char **argv)
 	if (targets != 1)
 		return usage_error(targets ? "give one of COMMAND, -p and -a" :
 					     "nothing to record: give COMMAND, -p or -a", NULL);
+	/* To trace everybody is for the user to ask for. */
+	if (!line->exits_given)
+		recording->exit_snapshots = !recording->whole_system;
 	if (!recording->output)
 		return usage_error("where to? Give -o FILE", NULL);
 	if (!strcmp(recording->output, "-"))
@@ -270,8 +284,7 @@ static int doctor(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct command_line line = { .recording = { .snapshots = true,
-						    .buffer_bytes = DEFAULT_BUFFER,
+	struct command_line line = { .recording = { .buffer_bytes = DEFAULT_BUFFER,
 						    .level = DEFAULT_LEVEL } };
 	int code;
 

@@ -23,6 +23,7 @@
 #include "capture/header.h"
 #include "capture/kernel.h"
 #include "capture/perf/perf.h"
+#include "capture/processes.h"
 #include "capture/snapshot/compat.h"
 #include "capture/tracefs/probes.h"
 #include "capture/tracefs/ring.h"
@@ -155,7 +156,7 @@ static int create_writer(struct recording *rec, struct rf_error *err)
 		.pid = rec->pids.nr ? rec->pids.pids[0] : 0,
 		.pids = &rec->pids,
 		.buffer_bytes = options->buffer_bytes,
-		.snapshots = options->snapshots,
+		.snapshots = options->exit_snapshots || !options->command,
 		.side_band = !rf_perf_check(NULL),
 	};
 	char *json;
@@ -210,7 +211,7 @@ static int start_threads(struct recording *rec, struct rf_error *err)
 	if (!rec->perf)
 		warn(rec, "no perf side-band (%.100s): the files and mappings of new programs are inferred",
 		     why.message);
-	if (rec->options->snapshots && !rec->options->command) {
+	if (!rec->options->command) {
 		rec->snapshotter = rf_snapshotter_create(rec->writer, rec->cache, &why);
 		if (!rec->snapshotter)
 			warn(rec, "no snapshots: %.150s", why.message);
@@ -225,61 +226,26 @@ static int start_threads(struct recording *rec, struct rf_error *err)
 	return ret;
 }
 
-/* Names change by exec and prctl, which the side band tells; this is what they were before. */
-static int write_name(struct recording *rec, pid_t pid, u64 time, struct rf_error *err)
-{
-	struct rf_record record = { .time = time, .tid = (u32)pid, .kind = RF_COMM };
-	char name[17] = "";
-
-	if (!rf_process_name(pid, name, sizeof(name)))
-		return 0;
-	memcpy(record.f, name, sizeof(name) - 1);
-	return rf_writer_append(rec->writer, rec->facts_stream, &record, 1, err);
-}
-
-/* PROCESS, ABI and COMM: which threads the roots had when recording began, what they are, what they were called. */
-static int write_processes(struct recording *rec, const struct rf_pid_list *pids, struct rf_error *err)
-{
-	u64 time = rf_monotonic();
-	int ret = 0;
-
-	for (size_t i = 0; i < pids->nr && !ret; i++) {
-		struct rf_pid_list tids = { 0 };
-		enum rf_abi abi = rf_abi_of_process(pids->pids[i]);
-
-		rf_threads_of(pids->pids[i], &tids);
-		for (size_t t = 0; t < tids.nr && !ret; t++) {
-			struct rf_record records[] = {
-				{ .kind = RF_PROCESS, .f = { (u64)pids->pids[i] } },
-				{ .kind = RF_ABI, .f = { abi } },
-			};
-
-			for (size_t r = 0; r < ARRAY_SIZE(records); r++) {
-				records[r].time = time;
-				records[r].tid = (u32)tids.pids[t];
-			}
-			ret = rf_writer_append(rec->writer, rec->facts_stream, records, abi ? 2 : 1, err);
-		}
-		if (!ret)
-			ret = write_name(rec, pids->pids[i], time, err);
-		rf_pid_list_free(&tids);
-	}
-	return ret;
-}
-
+/* Who is traced has been looked at while it was stopped; the others, now. A child of vfork() has its parent's. */
 static int snapshot_all(struct recording *rec, const struct rf_pid_list *pids, enum rf_snap_why why,
 			struct rf_error *err)
 {
 	int ret = 0;
 
-	for (size_t i = 0; rec->snapshotter && i < pids->nr && !ret; i++)
-		ret = rf_snapshot_process(rec->snapshotter, pids->pids[i], why, false, err);
+	for (size_t i = 0; rec->snapshotter && i < pids->nr && !ret; i++) {
+		pid_t pid = pids->pids[i];
+
+		if (!(rec->follow && rf_follow_has_seen(rec->follow, pid)) && !rf_shares_memory(pid))
+			ret = rf_snapshot_process(rec->snapshotter, pid, why, false, err);
+	}
 	return ret;
 }
 
 /* Every process the recording is about that lives now. */
-static int living_processes(struct recording *rec, struct rf_pid_list *pids)
+static int living_processes(void *context, struct rf_pid_list *pids)
 {
+	struct recording *rec = context;
+
 	if (rec->options->whole_system)
 		return rf_all_processes(getpid(), pids);
 	if (rec->perf)
@@ -290,8 +256,32 @@ static int living_processes(struct recording *rec, struct rf_pid_list *pids)
 	return 0;
 }
 
+/* For this, every process is traced and stopped, if only for a moment. */
+static bool stops_processes(const struct rf_recording_options *options)
+{
+	return options->command || !options->whole_system || options->exit_snapshots;
+}
+
+static int attach(struct recording *rec, const struct rf_follow_options *follow_options, struct rf_error *err)
+{
+	struct rf_pid_list pids = { 0 };
+	int ret = 0;
+
+	if (!rec->snapshotter)
+		return 0;
+	if (rec->follow)
+		ret = rf_follow_attach(rec->follow, follow_options, living_processes, rec, err);
+	if (!ret) {
+		living_processes(rec, &pids);
+		ret = snapshot_all(rec, &pids, RF_SNAP_ATTACH, err);
+	}
+	rf_pid_list_free(&pids);
+	return ret;
+}
+
 static int begin(struct recording *rec, struct rf_error *err)
 {
+	const struct rf_follow_options follow_options = { rec->writer, rec->cache, rec->options->exit_snapshots };
 	struct rf_pid_list pids = { 0 };
 	int ret;
 
@@ -299,16 +289,16 @@ static int begin(struct recording *rec, struct rf_error *err)
 	if (ret)
 		return ret;
 	living_processes(rec, &pids);
-	ret = write_processes(rec, &pids, err);
-	if (!ret && rec->options->snapshots)
-		ret = rf_kernel_pages_record(rec->writer, rec->facts_stream, &rec->compat, err);
-	if (!ret && !rec->options->command)
-		ret = snapshot_all(rec, &pids, RF_SNAP_ATTACH, err);
+	ret = rf_processes_record(rec->writer, rec->facts_stream, &pids, err);
 	rf_pid_list_free(&pids);
 	if (!ret)
+		ret = rf_kernel_pages_record(rec->writer, rec->facts_stream, &rec->compat, err);
+	if (!ret && !rec->options->command)
+		ret = attach(rec, &follow_options, err);
+	if (!ret)
 		ret = rf_writer_flush(rec->writer, rec->facts_stream, err);
-	if (!ret && rec->follow)
-		ret = rf_follow_start(rec->follow, rec->options->snapshots ? rec->writer : NULL, rec->cache, err);
+	if (!ret && rec->options->command)
+		ret = rf_follow_start(rec->follow, &follow_options, err);
 	return ret;
 }
 
@@ -320,7 +310,7 @@ static int finish_follow(struct recording *rec, struct rf_error *err)
 	rf_follow_stop(rec->follow);
 	ret = rf_follow_wait(rec->follow, &rec->result->command_status, &totals, err);
 	rec->result->snapshots += totals.snapshots;
-	if (rec->options->snapshots && !totals.exit_snapshots)
+	if (rec->options->command && rec->options->exit_snapshots && !totals.exit_snapshots)
 		warn(rec, "no snapshots: %.200s", totals.why);
 	if (totals.lost)
 		warn(rec, "%llu processes vanished before their snapshot", (unsigned long long)totals.lost);
@@ -347,7 +337,7 @@ static int last_facts(struct recording *rec, struct rf_error *err)
 		rec->result->snapshots += rf_snapshotter_totals(rec->snapshotter)->taken;
 		rf_pid_list_free(&pids);
 	}
-	if (ret || !rec->options->snapshots || !rec->cache)
+	if (ret || !rec->cache)
 		return ret;
 	if (rf_page_cache_record(rec->cache, rec->writer, rec->facts_stream, &limits, &totals, &why))
 		warn(rec, "no page-cache layout: %.150s", why.message);
@@ -381,7 +371,7 @@ static int finish(struct recording *rec, int ret, struct rf_error *err)
 	if (rec->perf)
 		ret = keep_error(ret, rf_perf_stop(rec->perf, &lost, &later), &later, err);
 	/* As perf record does: who ends the recording ends what it started. But a full disk shall not end a service. */
-	if (rec->follow && !ret && result->command_status == -1)
+	if (rec->options->command && rec->follow && !ret && result->command_status == -1)
 		kill(rf_follow_pid(rec->follow), SIGTERM);
 	result->records = rings.records;
 	result->lost = rings.lost + lost;
@@ -449,6 +439,10 @@ static int prepare(struct recording *rec, struct rf_error *err)
 		rec->follow = rf_follow_create((char *const *)options->command, err);
 		if (!rec->follow || !rf_pid_list_add(&rec->pids, rf_follow_pid(rec->follow)))
 			return err->code ? err->code : -ENOMEM;
+	} else if (stops_processes(options)) {
+		rec->follow = rf_follow_create_attached(err);
+		if (!rec->follow)
+			return err->code;
 	}
 	ret = rf_ending_arm(&rec->ending, options->seconds, err);
 	if (!ret)
@@ -477,7 +471,7 @@ int rf_record(const struct rf_recording_options *options, struct rf_recording_re
 		began = !ret;
 	}
 	if (began) {
-		rec.end = rf_ending_wait(&rec.ending, rec.follow ? rf_follow_fd(rec.follow) : -1);
+		rec.end = rf_ending_wait(&rec.ending, options->command ? rf_follow_fd(rec.follow) : -1);
 		result->interrupted = rec.end == RF_END_SIGNAL;
 		/* A thread has failed: the why comes from stopping it. */
 		ret = rec.end == RF_END_ERROR ? -ECANCELED : 0;

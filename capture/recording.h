@@ -14,7 +14,7 @@ struct rf_recording_options {
 	char *const *command;		/* NULL, or COMMAND and its arguments, NULL-terminated */
 	struct rf_pid_list pids;	/* processes to attach to; empty: command or whole system */
 	bool whole_system;
-	bool snapshots;
+	u64 exit_snapshots;		/* of so many exits one is looked at; 0: none */
 	enum rf_fault_source faults;	/* where page faults are to be learnt from */
 	size_t buffer_bytes;		/* per CPU */
 	int level;			/* of zstd */

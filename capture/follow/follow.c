@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Run COMMAND and take an exit snapshot of every process it starts: the child before its exec, the tracing
+ * Run COMMAND and take an exit snapshot of every process it starts, or attach: the child before its exec, the tracing
  * thread's life, and what is said when none of it can be had.
  */
 #include "capture/follow/follow.h"
@@ -19,6 +19,8 @@
 
 #include "capture/follow/tracer.h"
 
+#define ATTACH_ROUNDS 16
+
 /* What the child waits to be told; EOF: the recorder is gone. */
 enum child_order { INSTALL_FILTER, EXEC };
 
@@ -32,6 +34,9 @@ struct rf_follow {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t seized;
+	rf_list_processes *list;	/* attached: who to attach to, once it is known */
+	void *context;
+	bool attached, may_attach;
 	bool seize_done;
 	int seize_code;
 };
@@ -54,10 +59,18 @@ static void __attribute__((noreturn)) child(int control, char *const argv[])
 	_exit(127);
 }
 
+static void block_child_signal(void)
+{
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGCHLD);
+	pthread_sigmask(SIG_BLOCK, &mask, NULL);
+}
+
 static int start_child(struct rf_follow *follow, char *const argv[], struct rf_error *err)
 {
 	int sockets[2], code;
-	sigset_t mask;
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets))
@@ -76,17 +89,15 @@ static int start_child(struct rf_follow *follow, char *const argv[], struct rf_e
 	close(sockets[1]);
 	follow->control = sockets[0];
 	follow->tracer.command = pid;
-	sigemptyset(&mask);
-	sigaddset(&mask, SIGCHLD);
-	pthread_sigmask(SIG_BLOCK, &mask, NULL);
+	block_child_signal();
 	return 0;
 }
 
-struct rf_follow *rf_follow_create(char *const argv[], struct rf_error *err)
+static struct rf_follow *follow_new(const char *name, struct rf_error *err)
 {
 	struct rf_follow *follow = calloc(1, sizeof(*follow));
 
-	if (!follow || !(follow->name = strdup(argv[0]))) {
+	if (!follow || !(follow->name = strdup(name))) {
 		free(follow);
 		rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 		return NULL;
@@ -100,14 +111,21 @@ struct rf_follow *rf_follow_create(char *const argv[], struct rf_error *err)
 	follow->done_fd = eventfd(0, EFD_CLOEXEC);
 	if (follow->tracer.stop_fd < 0 || follow->done_fd < 0) {
 		rf_error_set(err, -errno, RF_NO_OFFSET, "eventfd: %s", strerror(errno));
-		goto fail;
+		rf_follow_destroy(follow);
+		return NULL;
 	}
-	if (rf_nested_start(&follow->nested, err) || start_child(follow, argv, err))
-		goto fail;
 	return follow;
-fail:
-	rf_follow_destroy(follow);
-	return NULL;
+}
+
+struct rf_follow *rf_follow_create(char *const argv[], struct rf_error *err)
+{
+	struct rf_follow *follow = follow_new(argv[0], err);
+
+	if (follow && (rf_nested_start(&follow->nested, err) || start_child(follow, argv, err))) {
+		rf_follow_destroy(follow);
+		return NULL;
+	}
+	return follow;
 }
 
 pid_t rf_follow_pid(const struct rf_follow *follow)
@@ -120,6 +138,23 @@ int rf_follow_fd(const struct rf_follow *follow)
 	return follow->done_fd;
 }
 
+/* Until nobody new turns up. Who is born later is known by its birth. */
+static void attach(struct rf_follow *follow)
+{
+	struct rf_pid_list pids = { 0 };
+	size_t seized = 1;
+
+	pthread_mutex_lock(&follow->lock);
+	while (!follow->may_attach)
+		pthread_cond_wait(&follow->seized, &follow->lock);
+	pthread_mutex_unlock(&follow->lock);
+	for (int round = 0; follow->list && seized && round < ATTACH_ROUNDS; round++) {
+		pids.nr = 0;
+		seized = follow->list(follow->context, &pids) ? 0 : rf_tracer_attach(&follow->tracer, &pids);
+	}
+	rf_pid_list_free(&pids);
+}
+
 static void *trace(void *argument)
 {
 	struct rf_follow *follow = argument;
@@ -129,12 +164,14 @@ static void *trace(void *argument)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, NULL);
-	if (follow->tracer.snapshotter)
+	if (follow->attached)
+		attach(follow);
+	else if (follow->tracer.snapshotter)
 		code = rf_tracer_seize(&follow->tracer);
 	pthread_mutex_lock(&follow->lock);
 	follow->seize_code = code;
 	follow->seize_done = true;
-	pthread_cond_signal(&follow->seized);
+	pthread_cond_broadcast(&follow->seized);
 	pthread_mutex_unlock(&follow->lock);
 	rf_tracer_run(&follow->tracer);
 	(void)!write(follow->done_fd, &one, sizeof(one));
@@ -165,13 +202,14 @@ static bool is_traced(pid_t pid)
 }
 
 /* Everything exit snapshots need before COMMAND is traced, or the reason why there will be none. */
-static void prepare_snapshots(struct rf_follow *follow, struct rf_writer *writer, struct rf_page_cache *cache)
+static void prepare_snapshots(struct rf_follow *follow, const struct rf_follow_options *options)
 {
 	struct rf_error error = { 0 };
 	char why[128];
 	int code, listener;
 
-	if (!writer) {
+	follow->tracer.every = options->every;
+	if (!options->every) {
 		no_snapshots(follow, "not asked for");
 		return;
 	}
@@ -179,7 +217,7 @@ static void prepare_snapshots(struct rf_follow *follow, struct rf_writer *writer
 		no_snapshots(follow, "the recorder is itself being traced (strace, gdb), and so is COMMAND");
 		return;
 	}
-	follow->tracer.snapshotter = rf_snapshotter_create(writer, cache, &error);
+	follow->tracer.snapshotter = rf_snapshotter_create(options->writer, options->cache, &error);
 	if (!follow->tracer.snapshotter) {
 		no_snapshots(follow, error.message);
 		return;
@@ -199,27 +237,77 @@ static void prepare_snapshots(struct rf_follow *follow, struct rf_writer *writer
 
 static int start_thread(struct rf_follow *follow, struct rf_error *err)
 {
-	int code = pthread_create(&follow->thread, NULL, trace, follow);
+	int code = -rf_tracer_open(&follow->tracer);
 
+	if (!code)
+		code = pthread_create(&follow->thread, NULL, trace, follow);
 	if (code)
 		return rf_error_set(err, -code, RF_NO_OFFSET, "thread: %s", strerror(code));
 	follow->started = true;
+	return 0;
+}
+
+static void wait_seized(struct rf_follow *follow)
+{
 	pthread_mutex_lock(&follow->lock);
 	while (!follow->seize_done)
 		pthread_cond_wait(&follow->seized, &follow->lock);
 	pthread_mutex_unlock(&follow->lock);
-	return 0;
 }
 
-int rf_follow_start(struct rf_follow *follow, struct rf_writer *writer, struct rf_page_cache *cache,
-		    struct rf_error *err)
+struct rf_follow *rf_follow_create_attached(struct rf_error *err)
+{
+	struct rf_follow *follow = follow_new("", err);
+
+	if (!follow)
+		return NULL;
+	block_child_signal();
+	follow->attached = true;
+	if (start_thread(follow, err)) {
+		rf_follow_destroy(follow);
+		return NULL;
+	}
+	return follow;
+}
+
+static void let_attach(struct rf_follow *follow)
+{
+	pthread_mutex_lock(&follow->lock);
+	follow->may_attach = true;
+	pthread_cond_broadcast(&follow->seized);
+	pthread_mutex_unlock(&follow->lock);
+}
+
+int rf_follow_attach(struct rf_follow *follow, const struct rf_follow_options *options, rf_list_processes *list,
+		     void *context, struct rf_error *err)
+{
+	follow->tracer.every = options->every;
+	follow->tracer.snapshotter = rf_snapshotter_create(options->writer, options->cache, err);
+	if (!follow->tracer.snapshotter)
+		return err->code;
+	follow->list = list;
+	follow->context = context;
+	let_attach(follow);
+	wait_seized(follow);
+	if (follow->tracer.error.code)
+		*err = follow->tracer.error;
+	return follow->tracer.error.code;
+}
+
+bool rf_follow_has_seen(const struct rf_follow *follow, pid_t pid)
+{
+	return rf_pid_list_has(&follow->tracer.seen, pid);
+}
+
+int rf_follow_start(struct rf_follow *follow, const struct rf_follow_options *options, struct rf_error *err)
 {
 	int code, ignored;
 
-	prepare_snapshots(follow, writer, cache);
+	prepare_snapshots(follow, options);
 	code = start_thread(follow, err);
 	if (code)
 		return code;
+	wait_seized(follow);
 	if (follow->seize_code)
 		snprintf(follow->tracer.totals.why, sizeof(follow->tracer.totals.why), "ptrace: %s%s",
 			 strerror(-follow->seize_code), follow->seize_code == -EPERM ? " (needs CAP_SYS_PTRACE)" : "");
@@ -263,11 +351,13 @@ void rf_follow_destroy(struct rf_follow *follow)
 	if (follow->control >= 0)
 		close(follow->control);		/* a child that was never started ends by this */
 	if (follow->started) {
+		let_attach(follow);
 		rf_follow_stop(follow);
 		join(follow);
 	} else if (follow->tracer.command > 0 && !follow->seize_done) {
 		waitpid(follow->tracer.command, NULL, 0);
 	}
+	rf_pid_list_free(&follow->tracer.seen);
 	rf_snapshotter_destroy(follow->tracer.snapshotter);
 	rf_nested_leave(&follow->nested);
 	if (follow->nested.keeper > 0)

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Run COMMAND and take an exit snapshot of every process it starts. A thread of its own traces the tree with
- * ptrace(2) and stops a process only to look at it, as its last thread exits. Programs in the tree that trace
- * others themselves (gdb, strace) go on working: what they trace is let go.
+ * Run COMMAND, or attach to what runs, and take an exit snapshot of every process and of every one it starts. A thread
+ * of its own traces them with ptrace(2) and stops a process only to look at it: when it is attached to, as its last
+ * thread exits, when the recording stops. Programs in COMMAND's tree that trace others themselves (gdb, strace) go on
+ * working: what they trace is let go.
  */
 #ifndef REFOLD_CAPTURE_FOLLOW_FOLLOW_H
 #define REFOLD_CAPTURE_FOLLOW_FOLLOW_H
 
 #include <sys/types.h>
 
+#include "capture/follow/tasks.h"
 #include "capture/snapshot/page_cache.h"
 #include "capture/snapshot/snapshot.h"
 #include "traces/trace.h"
@@ -34,12 +36,35 @@ struct rf_follow *rf_follow_create(char *const argv[], struct rf_error *err);
 /* The child: same pid before and after exec. */
 pid_t rf_follow_pid(const struct rf_follow *follow);
 /*
- * Let it exec, traced if possible. writer NULL: no snapshots. err tells "COMMAND: No such file or directory";
+ * The same for processes that run already: a thread that waits for rf_follow_attach(). SIGCHLD as above.
+ */
+struct rf_follow *rf_follow_create_attached(struct rf_error *err);
+
+struct rf_follow_options {
+	struct rf_writer *writer;
+	struct rf_page_cache *cache;
+	u64 every;		/* of so many exits one gets a snapshot; 0: none does */
+};
+
+/*
+ * Let it exec, traced if possible and if an exit gets a snapshot. err tells "COMMAND: No such file or directory";
  * err->code is then -ENOENT, -EACCES, ... as execvp(3) says.
  */
-int rf_follow_start(struct rf_follow *follow, struct rf_writer *writer, struct rf_page_cache *cache,
-		    struct rf_error *err);
-/* Becomes readable when COMMAND has ended and everything about it is written. */
+int rf_follow_start(struct rf_follow *follow, const struct rf_follow_options *options, struct rf_error *err);
+
+/* Adds the processes to attach to, as they are now. 0 or -ENOMEM. */
+typedef int rf_list_processes(void *context, struct rf_pid_list *pids);
+
+/*
+ * Attach, until list names nobody new. Each process is stopped, gets its attach snapshot, and goes on: traced until
+ * its end, or let go at once if no exit gets a snapshot. Who cannot be traced (somebody else does, a right is
+ * missing) is left alone: rf_follow_has_seen().
+ */
+int rf_follow_attach(struct rf_follow *follow, const struct rf_follow_options *options, rf_list_processes *list,
+		     void *context, struct rf_error *err);
+/* Whether this process was looked at: by rf_follow_attach(), once that is over; at the stop, after rf_follow_wait(). */
+bool rf_follow_has_seen(const struct rf_follow *follow, pid_t pid);
+/* Becomes readable when COMMAND has ended and everything about it is written. Never of what was attached to. */
 int rf_follow_fd(const struct rf_follow *follow);
 /*
  * End it early (SIGINT, SIGTERM): what still runs gets a stop snapshot and goes on untraced. rf_follow_fd()

@@ -7,9 +7,13 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/kcmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/array.h"
 #include "base/file.h"
@@ -136,4 +140,30 @@ bool rf_process_is(pid_t pid, const char *comm)
 	char name[64];
 
 	return rf_process_name(pid, name, sizeof(name)) && !strcmp(name, comm);
+}
+
+static pid_t parent_of(pid_t pid)
+{
+	char path[32], text[512], *after;
+	ssize_t bytes;
+	int fd, parent = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	bytes = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[bytes > 0 ? bytes : 0] = '\0';
+	after = strrchr(text, ')');	/* "pid (name) state ppid": a name may hold anything */
+	if (after)
+		sscanf(after, ") %*c %d", &parent);
+	return parent;
+}
+
+bool rf_shares_memory(pid_t pid)
+{
+	pid_t parent = parent_of(pid);
+
+	return parent > 0 && syscall(SYS_kcmp, parent, pid, KCMP_VM, 0, 0) == 0;
 }

@@ -28,6 +28,8 @@ int rf_all_processes(pid_t except, struct rf_pid_list *list);
 bool rf_task_status(pid_t tid, const char *key, char *value, size_t size);
 /* The process a thread belongs to, or -1. */
 pid_t rf_process_of(pid_t tid);
+/* Whether the process still runs in its parent's address space, as after vfork(). */
+bool rf_shares_memory(pid_t pid);
 /* The name (comm) of pid; false: it is gone. */
 bool rf_process_name(pid_t pid, char *name, size_t size);
 /* Whether pid runs a program whose name (comm) is this. */

@@ -80,6 +80,8 @@ static struct rf_traced_process *add_process(struct rf_tracees *tracees, pid_t p
 	if (!process)
 		return NULL;
 	process->pid = pid;
+	process->unseen = tracees->attaching;
+	tracees->nr_unseen += tracees->attaching;
 	process->next_hash = tracees->processes[bucket(pid)];
 	tracees->processes[bucket(pid)] = process;
 	process->next = tracees->all;
@@ -129,6 +131,7 @@ void rf_traced_process_free(struct rf_tracees *tracees, struct rf_traced_process
 
 	while (process->threads)
 		free_thread(tracees, process->threads);
+	tracees->nr_unseen -= process->unseen;
 	while (*at != process)
 		at = &(*at)->next_hash;
 	*at = process->next_hash;

@@ -19,6 +19,7 @@ struct rf_tracee {
 	bool exited;			/* it was let go at its exit; kept until announced */
 	bool held;			/* stopped, and not to be resumed for now */
 	int signal;			/* held: to be delivered when it goes on */
+	bool job_control;		/* held: it was stopped, and has to stay so */
 };
 
 struct rf_traced_process {
@@ -28,6 +29,7 @@ struct rf_traced_process {
 	pid_t pid;
 	size_t live;			/* threads not exited */
 	bool let_go;			/* being detached: another tracer wants it */
+	bool unseen;			/* attached to, and not looked at yet */
 };
 
 #define RF_TRACEES_BUCKETS 4096
@@ -37,6 +39,8 @@ struct rf_tracees {
 	struct rf_traced_process *processes[RF_TRACEES_BUCKETS];
 	struct rf_traced_process *all;
 	u64 seen;			/* processes ever */
+	bool attaching;			/* new processes are unseen */
+	size_t nr_unseen;
 };
 
 struct rf_tracee *rf_tracee_find(struct rf_tracees *tracees, pid_t tid);

@@ -10,8 +10,6 @@
 #include "capture/follow/tracer.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/kcmp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
@@ -20,7 +18,6 @@
 #include <sys/ptrace.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -76,33 +73,6 @@ static void append_snapshot(struct rf_tracer *t, bool stopped)
 		t->totals.lost++;
 }
 
-static pid_t parent_of(pid_t pid)
-{
-	char path[32], text[512], *after;
-	ssize_t bytes;
-	int fd, parent = -1;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	bytes = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	text[bytes > 0 ? bytes : 0] = '\0';
-	after = strrchr(text, ')');	/* "pid (name) state ppid": a name may hold anything */
-	if (after)
-		sscanf(after, ") %*c %d", &parent);
-	return parent;
-}
-
-/* A vfork child that ends without having executed a program leaves its parent's address space behind, whole. */
-static bool shares_memory(pid_t pid)
-{
-	pid_t parent = parent_of(pid);
-
-	return parent > 0 && syscall(SYS_kcmp, parent, pid, KCMP_VM, 0, 0) == 0;
-}
-
 static void on_exit_stop(struct rf_tracer *t, struct rf_tracee *tracee)
 {
 	struct rf_traced_process *process = tracee->process;
@@ -112,9 +82,10 @@ static void on_exit_stop(struct rf_tracer *t, struct rf_tracee *tracee)
 		detach(t, tracee, 0);
 		return;
 	}
-	if (shares_memory(process->pid)) {
+	/* A vfork child that ends without having executed a program leaves its parent's address space behind, whole. */
+	if (rf_shares_memory(process->pid)) {
 		t->totals.shared++;
-	} else if (!t->error.code) {
+	} else if (!t->error.code && t->every && t->exits++ % t->every == 0) {
 		rf_snapshot_read(t->snapshotter, process->pid, tracee->tid, RF_SNAP_EXIT);
 		/* SIGKILL ends even this stop. If it still lasts, it lasted all the time. */
 		append_snapshot(t, !ptrace(PTRACE_GETEVENTMSG, tracee->tid, NULL, &code));
@@ -126,41 +97,75 @@ static void on_new_task(struct rf_tracer *t, struct rf_tracee *tracee)
 {
 	unsigned long child;
 
-	if (!ptrace(PTRACE_GETEVENTMSG, tracee->tid, NULL, &child))
-		rf_tracee_announce(&t->tracees, tracee->process, (pid_t)child);
+	if (ptrace(PTRACE_GETEVENTMSG, tracee->tid, NULL, &child))
+		return;
+	/* Its parent may be looked at before it reports: it is not in that picture. */
+	if (t->tracees.attaching)
+		rf_tracee_report(&t->tracees, (pid_t)child);
+	rf_tracee_announce(&t->tracees, tracee->process, (pid_t)child);
+}
+
+static void look(struct rf_tracer *t, struct rf_traced_process *process, enum rf_snap_why why, bool stopped)
+{
+	struct rf_tracee *living = process->threads;
+
+	while (living->exited)
+		living = living->next;
+	if (t->error.code)
+		return;
+	rf_snapshot_read(t->snapshotter, process->pid, living->tid, why);
+	append_snapshot(t, stopped);
+	rf_pid_list_add(&t->seen, process->pid);	/* without memory, it is looked at again */
 }
 
 /* Every thread of the process is held: it cannot run. Look at it, then let it go on. */
 static void stop_snapshot(struct rf_tracer *t, struct rf_traced_process *process, bool stopped)
 {
-	struct rf_tracee *living = process->threads, *next;
-
-	while (living->exited)
-		living = living->next;
-	if (!t->error.code) {
-		rf_snapshot_read(t->snapshotter, process->pid, living->tid, RF_SNAP_STOP);
-		append_snapshot(t, stopped);
-	}
-	for (struct rf_tracee *tracee = process->threads; tracee; tracee = next) {
-		next = tracee->next;
+	look(t, process, RF_SNAP_STOP, stopped);
+	for (struct rf_tracee *tracee = process->threads; tracee; tracee = tracee->next)
 		if (tracee->held)
 			resume(tracee, PTRACE_DETACH, tracee->signal);
-	}
 	if (process == t->asked)
 		answer_keeper(t);
 	rf_traced_process_free(&t->tracees, process);
 }
 
-static void hold(struct rf_tracer *t, struct rf_tracee *tracee, int signal)
+/* The same at the beginning. It goes on with us, or without. */
+static void attach_snapshot(struct rf_tracer *t, struct rf_traced_process *process, bool stopped)
+{
+	struct rf_tracee *next;
+
+	process->unseen = false;
+	t->tracees.nr_unseen--;
+	if (!rf_shares_memory(process->pid))
+		look(t, process, RF_SNAP_ATTACH, stopped);
+	for (struct rf_tracee *tracee = process->threads; tracee; tracee = next) {
+		next = tracee->next;
+		if (!tracee->held)
+			continue;
+		tracee->held = false;
+		if (t->every)
+			resume(tracee, tracee->job_control ? PTRACE_LISTEN : PTRACE_CONT, tracee->signal);
+		else
+			detach(t, tracee, tracee->signal);	/* the last one ends the list */
+	}
+}
+
+static void hold(struct rf_tracer *t, struct rf_tracee *tracee, enum __ptrace_request how, int signal)
 {
 	struct rf_traced_process *process = tracee->process;
 	size_t held = 0;
 
 	tracee->held = true;
 	tracee->signal = signal;
+	tracee->job_control = how == PTRACE_LISTEN;
 	for (tracee = process->threads; tracee; tracee = tracee->next)
 		held += tracee->held && !tracee->exited;
-	if (held == process->live)
+	if (held != process->live)
+		return;
+	if (process->unseen)
+		attach_snapshot(t, process, true);
+	else
 		stop_snapshot(t, process, true);
 }
 
@@ -196,8 +201,10 @@ static void on_stop(struct rf_tracer *t, pid_t tid, int status)
 	}
 	if (tracee->process->let_go)
 		detach(t, tracee, signal);
-	else if (t->stopping)
-		hold(t, tracee, signal);
+	else if (t->stopping || tracee->process->unseen)
+		hold(t, tracee, how, signal);
+	else if (!t->every && !t->command)
+		detach(t, tracee, signal);
 	else
 		resume(tracee, how, signal);
 }
@@ -297,6 +304,7 @@ static void on_request(struct rf_tracer *t)
 static void begin_stop(struct rf_tracer *t)
 {
 	t->stopping = true;
+	t->seen.nr = 0;
 	t->stop_deadline = rf_monotonic() + STOP_WAIT;
 	for (struct rf_traced_process *process = t->tracees.all; process; process = process->next)
 		for (struct rf_tracee *tracee = process->threads; tracee; tracee = tracee->next)
@@ -344,16 +352,80 @@ int rf_tracer_seize(struct rf_tracer *t)
 	return rf_tracee_report(&t->tracees, t->command) ? 0 : -ENOMEM;
 }
 
-void rf_tracer_run(struct rf_tracer *t)
+/* New threads of those that are seized are ours already; of the others, the next listing tells. */
+static size_t seize_threads(struct rf_tracer *t, const struct rf_pid_list *tids)
+{
+	size_t seized = 0;
+
+	for (size_t i = 0; i < tids->nr; i++) {
+		struct rf_tracee *tracee;
+
+		if (ptrace(PTRACE_SEIZE, tids->pids[i], NULL, (void *)(intptr_t)TRACE_OPTIONS))
+			continue;
+		tracee = rf_tracee_report(&t->tracees, tids->pids[i]);
+		if (!tracee)
+			continue;	/* gone, or let go when it reports */
+		tracee->announced = true;
+		ptrace(PTRACE_INTERRUPT, tracee->tid, NULL, NULL);
+		seized++;
+	}
+	return seized;
+}
+
+static size_t seize_process(struct rf_tracer *t, pid_t pid)
+{
+	struct rf_pid_list tids = { 0 };
+	size_t all = 0, seized;
+
+	do {
+		tids.nr = 0;
+		seized = rf_threads_of(pid, &tids) > 0 ? seize_threads(t, &tids) : 0;
+		all += seized;
+	} while (seized);
+	rf_pid_list_free(&tids);
+	return all;
+}
+
+size_t rf_tracer_attach(struct rf_tracer *t, const struct rf_pid_list *pids)
+{
+	u64 deadline = rf_monotonic() + STOP_WAIT;
+	size_t seized = 0;
+
+	t->tracees.attaching = true;
+	for (size_t i = 0; i < pids->nr; i++)
+		if (!rf_pid_list_has(&t->seen, pids->pids[i]))
+			seized += !!seize_process(t, pids->pids[i]);
+	while (t->tracees.nr_unseen && rf_monotonic() < deadline) {
+		struct pollfd reports = { .fd = t->child_fd, .events = POLLIN };
+
+		if (take_reports(t))
+			poll(&reports, 1, t->tracees.nr_unseen ? 10 : 0);
+	}
+	for (struct rf_traced_process *process = t->tracees.all, *next; process; process = next) {
+		next = process->next;
+		if (process->unseen)
+			attach_snapshot(t, process, false);
+	}
+	t->tracees.attaching = false;
+	return seized;
+}
+
+int rf_tracer_open(struct rf_tracer *t)
 {
 	sigset_t child;
-	u64 count;
-	bool idle;
 
 	t->status = -1;
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	t->child_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+	return t->child_fd < 0 ? -errno : 0;
+}
+
+void rf_tracer_run(struct rf_tracer *t)
+{
+	u64 count;
+	bool idle;
+
 	for (;;) {
 		struct pollfd fds[] = {
 			{ .fd = t->child_fd, .events = POLLIN },

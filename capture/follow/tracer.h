@@ -8,9 +8,10 @@
 #include "capture/follow/tracees.h"
 
 struct rf_tracer {
-	pid_t command;
+	pid_t command;				/* 0: attached to what runs */
 	struct rf_nested *nested;
 	struct rf_snapshotter *snapshotter;	/* NULL: nothing is traced, only COMMAND's end is awaited */
+	u64 every;				/* of so many exits one is looked at; 0: let go of who is attached to */
 	int stop_fd;				/* eventfd: end early */
 
 	int child_fd;				/* signalfd of SIGCHLD */
@@ -19,6 +20,8 @@ struct rf_tracer {
 	u64 asked_id;
 	bool stopping;
 	u64 stop_deadline;
+	u64 exits;
+	struct rf_pid_list seen;		/* processes looked at while attaching; while stopping */
 
 	bool command_ended;
 	int status;				/* COMMAND's, -1: still runs */
@@ -26,9 +29,16 @@ struct rf_tracer {
 	struct rf_error error;			/* the first failure to write */
 };
 
+/* SIGCHLD must be blocked in the whole process. Negative errno. */
+int rf_tracer_open(struct rf_tracer *tracer);
 /* Only from the thread that runs the loop: the kernel ties tracees to a thread. Negative errno. */
 int rf_tracer_seize(struct rf_tracer *tracer);
-/* Until COMMAND has ended or stop_fd is readable. SIGCHLD must be blocked in the whole process. */
+/*
+ * Seize these processes and look at each while it is stopped, and at what they start meanwhile. Returns how many were
+ * seized that were not traced yet; who cannot be is left out.
+ */
+size_t rf_tracer_attach(struct rf_tracer *tracer, const struct rf_pid_list *pids);
+/* Until COMMAND has ended or stop_fd is readable. */
 void rf_tracer_run(struct rf_tracer *tracer);
 
 #endif

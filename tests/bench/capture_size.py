@@ -63,7 +63,7 @@ def main():
         command = storm(programs, directory)
         subprocess.run(command, check=True)
         sizes = {}
-        for name, options in (('events only', ['--no-snapshots']), ('as is, with snapshots', [])):
+        for name, options in (('without exit snapshots', ['--exit-snapshots=none']), ('as is, with snapshots', [])):
             trace = os.path.join(directory, 't.mmt.zst')
             programs.record(trace, *command, options=options)
             info = json.loads(programs.run(programs.refold, 'info', '-j', trace).stdout)

@@ -29,7 +29,7 @@ def choose_trace(programs, source_root, directory):
                                        '100').stdout)
     programs.record(trace, '/bin/sh', '-c', f'for round in $(seq 20); do gcc -O1 -c {source} -o {directory}/source.o; '
                                             'for process in $(seq 60); do /bin/true; done; done',
-                    options=['--no-snapshots'])
+                    options=['--exit-snapshots=none'])
     return trace
 
 

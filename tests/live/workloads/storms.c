@@ -2,7 +2,8 @@
 /*
  * Too much to be recorded without loss, for a while: processes that are born, touch memory and die (fork), calls that
  * change mappings from several threads (mmap), programs that are executed (exec), files whose pages come and go
- * (cache); or to be heard by who follows somebody else (noise). Most processes are short, some live through it all.
+ * (cache). Most processes are short, some live through it all. Also what a recorder attaches to: the mappings' threads
+ * beside one that forks (race), a program that forks when it is told to (forks); and what it hears of others (noise).
  *
  *	storms SHAPE SECONDS DIRECTORY
  */
@@ -167,6 +168,53 @@ static void mmap_storm(void)
 	reap();
 }
 
+/* ---- race: the same beside a thread that forks, as servers do that save by a child --------------------------- */
+
+static void race_storm(void)
+{
+	pthread_t threads[THREADS];
+	char *area = map(AREA, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	unsigned int seed = 5;
+
+	for (size_t i = 0; i < THREADS; i++)
+		if (pthread_create(&threads[i], NULL, change_mappings, (void *)(i + 1)))
+			exit(1);
+	while (now() < end_time) {
+		touch(area, AREA, &seed, 16);
+		if (!fork()) {
+			touch(area, AREA, &seed, 16);
+			_exit(0);
+		}
+		usleep(2000);
+		reap();
+	}
+	for (size_t i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+}
+
+/* ---- forks: children, one after the other, once the file "go" is there --------------------------------------- */
+
+static void forks(void)
+{
+	char *area = map(AREA, MAP_PRIVATE | MAP_ANONYMOUS, -1), path[512];
+	volatile size_t length = 0;
+
+	memset(area, 1, AREA);
+	for (int error = 0; error < 134; error++)
+		length += strlen(strerror(error));	/* the C library's read-only data */
+	snprintf(path, sizeof(path), "%s/go", directory);
+	while (access(path, F_OK))
+		usleep(10000);
+	for (int i = 0; i < 20; i++) {
+		if (!fork()) {
+			for (int error = 0; error < 134; error++)
+				length += strlen(strerror(error));
+			_exit(0);
+		}
+		reap();
+	}
+}
+
 /* ---- exec: programs, by fork and by vfork, which start some more -------------------------------------------- */
 
 static void execute(const char *what)
@@ -275,16 +323,18 @@ int main(int argc, char **argv)
 	} shapes[] = {
 		{ "fork", fork_storm }, { "mmap", mmap_storm }, { "exec", exec_storm },
 		{ "cache", cache_storm }, { "leaf", leaf },     { "branch", branch },
-		{ "noise", noise },
+		{ "noise", noise },   { "race", race_storm }, { "forks", forks },
 	};
 
 	if (argc != 4) {
-		fprintf(stderr, "usage: storms fork|mmap|exec|cache|noise SECONDS DIRECTORY\n");
+		fprintf(stderr, "usage: storms fork|mmap|exec|cache|noise|race|forks SECONDS DIRECTORY\n");
 		return 2;
 	}
 	program = argv[0];
 	directory = argv[3];
-	end_time = now() + strtod(argv[2], NULL);
+	/* Without a time to keep, the clock is left alone: pages of the vdso are not what is counted. */
+	if (strcmp(argv[2], "0"))
+		end_time = now() + strtod(argv[2], NULL);
 	for (size_t i = 0; i < sizeof(shapes) / sizeof(*shapes); i++) {
 		if (strcmp(argv[1], shapes[i].name))
 			continue;

@@ -45,7 +45,7 @@ static void follow(struct outcome *outcome, char *const argv[])
 
 	assert_non_null(follow);
 	outcome->writer = kept_create();
-	assert_int_equal(rf_follow_start(follow, outcome->writer, NULL, &err), 0);
+	assert_int_equal(rf_follow_start(follow, &(struct rf_follow_options){ outcome->writer, NULL, 1 }, &err), 0);
 	done = (struct pollfd){ .fd = rf_follow_fd(follow), .events = POLLIN };
 	assert_int_equal(poll(&done, 1, 120000), 1);
 	assert_int_equal(rf_follow_wait(follow, &outcome->status, &outcome->totals, &err), 0);
@@ -244,7 +244,7 @@ static void test_no_such_command(void **state)
 	(void)state;
 	follow_ = rf_follow_create(argv, &err);
 	assert_non_null(follow_);
-	assert_int_equal(rf_follow_start(follow_, writer, NULL, &err), -ENOENT);
+	assert_int_equal(rf_follow_start(follow_, &(struct rf_follow_options){ writer, NULL, 1 }, &err), -ENOENT);
 	assert_string_equal(err.message, "no-such-command-of-refold: No such file or directory");
 	rf_follow_destroy(follow_);
 	follow_ = rf_follow_create(argv, &err);	/* never started */
@@ -267,7 +267,7 @@ static void test_stop(void **state)
 	follow_ = rf_follow_create(argv, &err);
 	assert_non_null(follow_);
 	pid = rf_follow_pid(follow_);
-	assert_int_equal(rf_follow_start(follow_, writer, NULL, &err), 0);
+	assert_int_equal(rf_follow_start(follow_, &(struct rf_follow_options){ writer, NULL, 1 }, &err), 0);
 	rf_follow_stop(follow_);
 	rf_follow_stop(follow_);
 	assert_int_equal(rf_follow_wait(follow_, &status, &totals, &err), 0);
@@ -291,7 +291,7 @@ static void __attribute__((noreturn)) recorder(int fd)
 	prctl(PR_SET_NAME, "recorder");
 	snprintf(number, sizeof(number), "%d", fd);
 	follow_ = rf_follow_create(argv, &err);
-	if (!follow_ || rf_follow_start(follow_, kept_create(), NULL, &err))
+	if (!follow_ || rf_follow_start(follow_, &(struct rf_follow_options){ kept_create(), NULL, 1 }, &err))
 		_exit(1);
 	for (;;)
 		pause();
