@@ -54,7 +54,8 @@ struct mm *machine_new_mm(struct rf_machine *machine, u32 id)
 		},
 		.machine = machine,
 		.id = id,
-		.vmas = mm->vmas,
+		.vmas = mm->vma_room,
+		.vma_room = mm->vma_room,
 		.max_vmas = mm->max_vmas,
 		.cached_pmd_index = ~0ull,
 	};

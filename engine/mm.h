@@ -30,6 +30,7 @@ struct mm {
 	struct rf_machine *machine;
 	u32 id;
 	struct vm_area *vmas;		/* ordered by address, no overlap */
+	struct vm_area *vma_room;	/* where their memory begins: some may be free at either end */
 	size_t max_vmas;
 	u32 nr_vmas;
 	u32 last_vma;			/* where the last lookup ended */

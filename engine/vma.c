@@ -44,19 +44,57 @@ struct vm_area *vma_lookup(struct mm *mm, u64 addr)
 	return NULL;
 }
 
-static int vma_make_room(struct mm *mm, u32 nr)
+/* So far up the VMAs move in their memory. */
+static void vma_place(struct mm *mm, size_t before)
 {
-	return array_grow(mm->vmas, mm->max_vmas, mm->nr_vmas + (size_t)nr);
+	if (mm->nr_vmas)
+		memmove(mm->vma_room + before, mm->vmas, mm->nr_vmas * sizeof(*mm->vmas));
+	mm->vmas = mm->vma_room + before;
 }
 
+/* For nr more at the end. */
+static int vma_make_room(struct mm *mm, size_t nr)
+{
+	size_t before = (size_t)(mm->vmas - mm->vma_room);
+	int err;
+
+	if (!nr || before + mm->nr_vmas + nr <= mm->max_vmas)
+		return 0;
+	if (before > mm->nr_vmas + nr) {
+		vma_place(mm, 0);
+		return 0;
+	}
+	err = array_grow(mm->vma_room, mm->max_vmas, before + mm->nr_vmas + nr);
+	if (!err)
+		mm->vmas = mm->vma_room + before;
+	return err;
+}
+
+/* Fewer than that are moved as they are. */
+#define VMAS_MANY 256
+
+/* mmap() maps downwards, below most of what is mapped: what is below the new VMA moves, if that is less. */
 static int vma_insert_at(struct mm *mm, u32 index, const struct vm_area *vma)
 {
 	struct vm_area copy = *vma;	/* vma may be in the array that moves */
-	int err = vma_make_room(mm, 1);
+	bool below = mm->nr_vmas >= VMAS_MANY && index < mm->nr_vmas / 2;
+	int err = 0;
 
+	if (!below) {
+		err = vma_make_room(mm, 1);
+	} else if (mm->vmas == mm->vma_room) {
+		err = vma_make_room(mm, mm->nr_vmas);
+		if (!err)
+			vma_place(mm, mm->nr_vmas);
+	}
 	if (err)
 		return err;
-	memmove(&mm->vmas[index + 1], &mm->vmas[index], (mm->nr_vmas - index) * sizeof(*vma));
+	if (below) {
+		mm->vmas--;
+		memmove(mm->vmas, mm->vmas + 1, index * sizeof(*vma));
+	} else {
+		memmove(&mm->vmas[index + 1], &mm->vmas[index], (mm->nr_vmas - index) * sizeof(*vma));
+	}
 	mm->vmas[index] = copy;
 	mm->nr_vmas++;
 	return 0;
@@ -64,7 +102,14 @@ static int vma_insert_at(struct mm *mm, u32 index, const struct vm_area *vma)
 
 void vma_remove(struct mm *mm, u32 first, u32 nr)
 {
-	memmove(&mm->vmas[first], &mm->vmas[first + nr], (mm->nr_vmas - first - nr) * sizeof(*mm->vmas));
+	u32 above = mm->nr_vmas - first - nr;
+
+	if (mm->nr_vmas >= VMAS_MANY && first < above) {
+		memmove(&mm->vmas[nr], mm->vmas, first * sizeof(*mm->vmas));
+		mm->vmas += nr;
+	} else {
+		memmove(&mm->vmas[first], &mm->vmas[first + nr], above * sizeof(*mm->vmas));
+	}
 	mm->nr_vmas -= nr;
 }
 
