@@ -104,6 +104,7 @@ struct task {
 	u32 pid;		/* thread group, 0: not known */
 	u32 process;		/* of a leader: its number in the list of processes, 0: none yet */
 	bool dead;
+	bool unseen;		/* the kernel's own, in a process's address space: its events are not recorded */
 	bool calls_unknown;	/* of a 32-bit program, whose calls were not recorded */
 	bool lingers;		/* dead, but mm_release() may still touch mm; not one of mm->users */
 	struct tracked_mm *mm;	/* NULL: none, or not known */

@@ -27,6 +27,7 @@ struct tracked_mm;
 	X(pages_untold, MARKS, "How many of its pages came or went is told, which is not.") \
 	X(page_unknown, MARKS, "A page of its own was mapped whose page frame no record tells.") \
 	X(copy_untold, MARKS, "It wrote to a page that others map as well, and no record tells of a copy.") \
+	X(unseen_thread, MARKS, "The kernel has a thread of its own in it (of io_uring, vhost), whose events are not recorded.") \
 	X(ksm_merged, MARKS, "KSM merged a page of it: which entry maps the shared page is not told.") \
 	X(machine, MARKS, "A machine met operations that contradict its page table.") \
 	X(incomplete, DOUBTS, "The trace is damaged or was cut: what is missing is not known.") \

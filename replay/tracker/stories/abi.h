@@ -67,6 +67,7 @@
 
 #define CLONE_VM		0x100
 #define CLONE_THREAD		0x10000
+#define CLONE_UNTRACED		0x800000
 
 /* TLB_FLUSH.reason: <linux/mm_types.h> enum tlb_flush_reason. */
 enum { RF_TLB_ON_SWITCH, RF_TLB_REMOTE, RF_TLB_LOCAL, RF_TLB_LOCAL_MM, RF_TLB_REMOTE_SEND };

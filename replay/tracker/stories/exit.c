@@ -69,6 +69,6 @@ void on_sched_exit(struct rf_tracker *tracker, struct task *task, struct rf_reco
 
 void on_side_band_exit(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
-	if (tracker->exits_late)
+	if (tracker->exits_late || task->unseen)
 		exit_task(tracker, task);
 }

@@ -121,6 +121,10 @@ void on_newtask(struct rf_tracker *tracker, struct task *task, struct rf_record 
 		begin_process(tracker, task, child);
 	if (flags & CLONE_VM) {
 		task_set_mm(tracker, child, task->mm);
+		/* create_io_thread(), vhost_task_create(): no sched_process_fork, so event-fork does not follow. */
+		child->unseen = flags & CLONE_UNTRACED && task->call.kind != RF_SYS_CLONE;
+		if (child->unseen && task->mm)
+			mark_mm(tracker, task->mm, RF_REASON_unseen_thread);
 		return;
 	}
 	if (task->mm && task->mm->known && !(task->child && task->child->known)) {

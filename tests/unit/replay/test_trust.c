@@ -163,6 +163,26 @@ static void a_page_of_two_is_not_taken_over(void **context)
 		"1: copy_untold@40\n");
 }
 
+/* create_io_thread(): born outside of a clone(); only the side band tells that it ends, and then its process can. */
+static void a_thread_of_the_kernel(void **context)
+{
+	struct result *r = track("frame stream=4\n1 tid=100 process pid=100\n"
+		"2 tid=100 snap_begin pid=100 why=0 threads=1\n"
+		"2 tid=100 snap_vma addr=0x400000000000 len=0x1000000 pgoff=0x400000000 dev=0 ino=0 flags=0x3\n"
+		"2 tid=100 snap_rss file=0 anon=0 swap=0 shmem=0\n"
+		"3 tid=100 snap_end pid=100 complete=1 stopped=1\n"
+		"frame stream=0\n"
+		"10 tid=100 clone flags=0x810f00\n11 tid=100 newtask child=101 flags=0x810f00\n"
+		"12 tid=100 sys_ret call=26 ret=101\n13 tid=101 exit_task group_dead=0\n"
+		"20 tid=100 newtask child=102 flags=0x80810f00\n"
+		"30 tid=100 exit_task group_dead=1\n"
+		"frame stream=3\n14 tid=101 task_exit pid=100\n25 tid=102 task_exit pid=100\n");
+
+	(void)context;
+	assert_string_equal(marks_of(r), "0: unseen_thread@20\n");
+	expect(r, "mm_exit 0\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +197,7 @@ int main(void)
 		cmocka_unit_test(clone_returns_a_hidden_process),
 		cmocka_unit_test(contradictions_mark),
 		cmocka_unit_test(a_page_of_two_is_not_taken_over),
+		cmocka_unit_test(a_thread_of_the_kernel),
 	};
 
 	return cmocka_run_group_tests_name("trust", tests, NULL, NULL);
