@@ -258,6 +258,22 @@ static u32 mkclean_some(struct mm *mm, u64 addr, u32 done, u32 left)
 	return nr;
 }
 
+/* False: no PMD maps all of what begins at addr. */
+static bool mkclean_leaf(struct mm *mm, u64 addr, u32 left)
+{
+	pmd_t *pmd = pmd_offset(mm, addr);
+	pte_t pte;
+
+	if (!pmd || !pmd_leaf(*pmd) || left < ptrs_per_pte(mm) || addr & (pmd_size(mm) - 1))
+		return false;
+	pte = pmd_pte(*pmd);
+	if (pte_present(pte) && (pte_dirty(pte) || pte_write(pte))) {
+		flush_pmd_tlb_range(mm, addr, addr + pmd_size(mm));	/* pmdp_invalidate() */
+		set_pmd_leaf(pmd, pte_mkclean(pte_wrprotect(pte)));
+	}
+	return true;
+}
+
 /* page_vma_mkclean_one(): also learned after the fact, from a write fault on a page that was writable. */
 void op_mkclean(struct mm *mm, const struct rf_op *op)
 {
@@ -265,5 +281,5 @@ void op_mkclean(struct mm *mm, const struct rf_op *op)
 	u32 i, nr;
 
 	for (i = 0; i < op->nr; i += nr, addr += (u64)nr << mm->arch.geometry->page_shift)
-		nr = mkclean_some(mm, addr, i, op->nr - i);
+		nr = mkclean_leaf(mm, addr, op->nr - i) ? ptrs_per_pte(mm) : mkclean_some(mm, addr, i, op->nr - i);
 }

@@ -2,8 +2,6 @@
 /*
  * Fault-around. The RSS change tells how many pages of the window it mapped, the page cache which they can have been.
  */
-#include <string.h>
-
 #include "engine/ops.h"
 #include "replay/tracker/effects/file.h"
 #include "replay/tracker/effects/file_run.h"
@@ -120,16 +118,29 @@ static void widen_window(struct rf_tracker *tracker, const struct world_vma *vma
 		*last = max_u64(*last, to);
 }
 
-static void drop_candidate(struct candidate *candidates, size_t *nr, size_t *nr_cached, u64 vpn)
+/* The page at vpn, and with it all of its folio: next_uptodate_folio() takes a folio or leaves it out. */
+static void drop_candidate(const struct rf_tracker *tracker, struct candidate *candidates, size_t *nr,
+			   size_t *nr_cached, u64 vpn)
 {
+	u64 first = ~0ull, pages = 0;
+	size_t left = 0;
+
 	for (size_t i = 0; i < *nr; i++) {
-		if (candidates[i].vpn != vpn)
+		u32 order;
+
+		if (candidates[i].vpn != vpn || !candidates[i].cached)
 			continue;
-		*nr_cached -= candidates[i].cached;
-		--*nr;
-		memmove(&candidates[i], &candidates[i + 1], (*nr - i) * sizeof(*candidates));
-		return;
+		order = folio_order(tracker->world, candidates[i].pfn);
+		first = folio_head(candidates[i].pfn, order);
+		pages = BIT_ULL(order);
 	}
+	for (size_t i = 0; i < *nr; i++) {
+		if (candidates[i].vpn == vpn || (candidates[i].cached && candidates[i].pfn - first < pages))
+			*nr_cached -= candidates[i].cached;
+		else
+			candidates[left++] = candidates[i];
+	}
+	*nr = left;
 }
 
 void map_file_range(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 fault_vpn,
@@ -158,7 +169,7 @@ void map_file_range(struct rf_tracker *tracker, struct tracked_mm *mm, struct wo
 			nr = find_candidates(tracker, mm, vma, first, last, candidates, &nr_cached);
 	}
 	if ((size_t)delta != nr_cached)
-		drop_candidate(candidates, &nr, &nr_cached, left_out);
+		drop_candidate(tracker, candidates, &nr, &nr_cached, left_out);
 	if ((size_t)delta > nr_cached) {
 		unknown = (size_t)delta - nr_cached;
 		for (size_t i = 0; i < nr; i++)

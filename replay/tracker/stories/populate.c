@@ -59,6 +59,15 @@ static bool wants_write(const struct task_populate *populate, const struct world
 	return populate->write && (vma->flags & asked) == RF_VM_WRITE;
 }
 
+/* The same, or madvise_populate(), which asks for what it is told. */
+static bool faults_for_write(const struct task *task, const struct world_vma *vma)
+{
+	const struct task_call *call = &task->call;
+
+	return wants_write(&task->populate, vma) ||
+	       (call->kind == RF_SYS_MADVISE && call->args[2] == MADV_POPULATE_WRITE && vma->flags & RF_VM_WRITE);
+}
+
 /* gup_must_unshare() */
 static bool must_unshare(const struct task_populate *populate, world_pte pte)
 {
@@ -253,7 +262,7 @@ static void populate_file_page(struct rf_tracker *tracker, struct task *task, u8
 	else if (task->populate.file_seen)
 		learn_file(tracker, mm_of(tracker, task), vma, task->populate.file);
 	task->populate.file_seen = false;
-	map_file_page(tracker, mm_of(tracker, task), vma, task->populate.at, delta, shmem, vma->flags & RF_VM_WRITE,
+	map_file_page(tracker, mm_of(tracker, task), vma, task->populate.at, delta, shmem, faults_for_write(task, vma),
 		      RF_OP_POPULATE);
 }
 

@@ -277,6 +277,24 @@ static void test_exec(void **state)
 	assert_int_equal(rf_machine_stats(machine)->operations[RF_ROW_zap_exec], 1);
 }
 
+/* A shared file's PMD, msync(): the leaf is written back as one, and stays one. */
+static void test_mkclean_pmd(void **state)
+{
+	u64 addr = BASE + M(4);
+
+	run(machine, .kind = RF_OP_MAP, .addr = addr, .end = addr + M(2), .vm_flags = RW | RF_VM_SHARED, .file = 7);
+	run(machine, .kind = RF_OP_FAULT_FILE, .addr = addr, .nr = 512, .pfn = 0x40000, .order = 9,
+	    .flags = RF_OP_FIRST | RF_OP_WRITE);
+	assert_flushes(0);
+	run(machine, .kind = RF_OP_MKCLEAN, .addr = addr, .nr = 512, .pfn = 0x40000, .order = 9);
+	assert_flushes(1);
+	assert_false(writable(addr) || writable(addr + M(1)));
+	assert_int_equal(pte_pfn(rf_machine_lookup(machine, 0, addr + M(1))), 0x40100);
+	/* Clean: nothing to do. */
+	run(machine, .kind = RF_OP_MKCLEAN, .addr = addr, .nr = 512, .pfn = 0x40000, .order = 9);
+	assert_flushes(0);
+}
+
 #define test(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -286,7 +304,7 @@ int main(void)
 		test(test_advice),
 		test(test_fork_and_reuse), test(test_mremap), test(test_shared_anon), test(test_private_file),
 		test(test_table_reclaim), test(test_brk_and_fixed), test(test_nested_gather),
-		test(test_exec),
+		test(test_exec), test(test_mkclean_pmd),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

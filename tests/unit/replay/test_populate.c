@@ -95,6 +95,52 @@ static void a_copy_is_before_what_follows(void **context)
 	assert_int_equal(r->fidelity.inexact_mms, 0);
 }
 
+/* populate_vma_page_range() reads what is shared: the first write finds an entry that is not writable. */
+static void shared_files_are_read(void **context)
+{
+	struct result *r = track(ATTACHED_FILE "frame stream=0\n"
+		"30000010 tid=100 mmap addr=0x400000010000 len=0x2000 prot=3 flags=0x8001 fd=3 offset=0\n"
+		"30000012 tid=100 filemap_fault dev=0x100 ino=6 index=0\n"
+		"30000013 tid=100 rss_stat mm_id=9 curr=1 member=0 pages=1\n"
+		"30000014 tid=100 filemap_fault dev=0x100 ino=6 index=1\n"
+		"30000015 tid=100 rss_stat mm_id=9 curr=1 member=0 pages=2\n"
+		"30000016 tid=100 sys_ret call=16 ret=0x400000010000\n"
+		"30000017 tid=100 fault addr=0x400000010000 flags=0x3\n"
+		"30000018 tid=100 fault addr=0x400000011000 flags=0x3\n"
+		"30000019 tid=100 exit group=1\n"
+		"frame stream=2\n"
+		"30000008 tid=1 cache_add dev=0x100 ino=6 index=0 pfn=0x3000 order=0\n"
+		"30000008 tid=1 cache_add dev=0x100 ino=6 index=1 pfn=0x3001 order=0\n"
+		"frame stream=3\n"
+		"30000011 tid=100 mmap2 addr=0x400000010000 len=0x2000 pgoff=0 dev=0x100 ino=6 flags=0xb\n");
+	(void)context;
+	assert_non_null(strstr(r->ops, "fault_reuse 0 @16 nr=1\nfault_reuse 0 @17 nr=1\n"));
+	assert_null(strstr(r->ops, "mkclean"));
+	assert_int_equal(r->fidelity.inferred.mkclean, 0);
+	assert_int_equal(r->fidelity.inexact_mms, 0);
+}
+
+/* A whole folio is left out of a window, if one page of it is. */
+static void a_folio_is_left_out(void **context)
+{
+	struct result *r = track(ATTACHED_FILE "frame stream=2\n"
+		"9 tid=1 cache_add dev=0x100 ino=5 index=2 pfn=0x2102 order=1\n"
+		"frame stream=0\n"
+		"30000010 tid=100 mlock addr=0x400000002000 len=0x6000 flags=0\n"
+		"30000011 tid=100 rss_stat mm_id=9 curr=1 member=0 pages=4\n"
+		"30000012 tid=100 map_pages dev=0x100 ino=5 index=0 last=5\n"
+		"30000015 tid=100 filemap_fault dev=0x100 ino=5 index=2\n"
+		"30000016 tid=100 rss_stat mm_id=9 curr=1 member=0 pages=6\n"
+		"30000017 tid=100 map_pages dev=0x100 ino=5 index=0 last=5\n"
+		"30000020 tid=100 sys_ret call=22 ret=0\n");
+	(void)context;
+	assert_non_null(strstr(r->ops, "fault_file 0 @3 nr=1 pfn=2011 populate\n"
+				       "fault_file 0 @6 nr=1 pfn=2044 populate\n"
+				       "fault_file 0 @7 nr=1 pfn=2055 populate\n"
+				       "fault_file 0 @4 nr=2 pfn=2102 order=1 populate\n"));
+	assert_int_equal(r->fidelity.inexact_mms, 0);
+}
+
 /* A page of a file is counted down and its copy up: none is lost. */
 static void a_copy_of_a_file(void **context)
 {
@@ -169,6 +215,8 @@ int main(void)
 		cmocka_unit_test(what_a_window_leaves_out),
 		cmocka_unit_test(a_copy_is_before_what_follows),
 		cmocka_unit_test(a_copy_of_a_file),
+		cmocka_unit_test(a_folio_is_left_out),
+		cmocka_unit_test(shared_files_are_read),
 		cmocka_unit_test(gaps_between_segments),
 	};
 
