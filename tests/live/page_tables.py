@@ -139,20 +139,26 @@ class Verdict:
                 print(f'  {word}: {line}')
 
 
-def judge(truth_path, rebuilt_path, trust):
-    """What the witness saw against what was rebuilt; trust: of the report of the same replay."""
+def judge(truth_path, rebuilt_path, trust, kills=False):
+    """What the witness saw against what was rebuilt; trust: of the report of the same replay. kills: the program kills
+    processes of its own, of which the witness may not have seen all."""
     verdict, seen, rebuilt = Verdict(), Tables(truth_path), Tables(rebuilt_path)
     reasons = {str(mm['mm']): [reason['reason'] for reason in mm['reasons']] for mm in trust['marked']}
-    hidden = {process['pid'] for process in trust['hidden']}
+    # A marked one is not listed if its end was lost.
+    told = {process['pid'] for process in trust['hidden'] + trust['marked']}
     # That no snapshot was taken is the witness's doing: it holds the processes at their exits.
     doubts = [name for name in trust['doubts'] if name != 'nothing_compared']
-    for pid in sorted((seen.processes.keys() | rebuilt.processes.keys()) - {seen.witness}):
+    left_out = {seen.witness, *(seen.cut if kills else [])}
+    for pid in sorted((seen.processes.keys() | rebuilt.processes.keys()) - left_out):
         one, other = seen.processes.get(pid, []), rebuilt.processes.get(pid, [])
-        if len(one) < len(other) or len(one) > len(other) and pid not in hidden and trust['hidden_processes_known']:
+        if kills and not one:
+            continue
+        if len(one) < len(other) or len(one) > len(other) and pid not in told and trust['hidden_processes_known']:
             verdict.problems.append(f'pid {pid} {[table.name for table in one]}: the witness wrote {len(one)} '
                                     f'address spaces, rebuilt are {len(other)}')
         for truth, table in zip(one, other):
             verdict.add(pid, truth, table, sorted({*table.marks, *reasons.get(table.name, []), *doubts}))
-    verdict.problems += [f'pid {pid} was killed while the witness read it' for pid in seen.cut]
+    if not kills:
+        verdict.problems += [f'pid {pid} was killed while the witness read it' for pid in seen.cut]
     verdict.problems += [f'wrong and not marked: {text.splitlines()[0]}' for text in verdict.silent]
     return verdict
