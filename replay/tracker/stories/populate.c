@@ -200,7 +200,7 @@ static void settle_copy(struct rf_tracker *tracker, struct task *task)
 	struct task_alloc alloc;
 	struct world_vma *vma;
 	struct tracked_mm *mm = mm_of(tracker, task);
-	u64 at = task->populate.at;
+	struct task_populate before = task->populate;
 
 	if (!task->nr_allocs || task->allocs[0].order)
 		return;
@@ -212,7 +212,9 @@ static void settle_copy(struct rf_tracker *tracker, struct task *task)
 			world_set_flags(&mm->world, task->populate.at, 0, WORLD_WRITE);
 		return;
 	}
-	task->populate.at = at;
+	/* Not a copy: what it is, the next record tells, which may be of this iovec or of the next. */
+	before.nr_zero = task->populate.nr_zero;
+	task->populate = before;
 }
 
 static void populate_anon(struct rf_tracker *tracker, struct task *task, s64 delta)

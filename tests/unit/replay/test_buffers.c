@@ -71,6 +71,42 @@ static void written_into_another_process(void **context)
 	assert_int_equal(r->fidelity.inexact_mms, 0);
 }
 
+/* The first page of shared memory is allocated when all of the iovec before it is there: that is no copy yet. */
+static void from_one_iovec_to_the_next(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n" ONE_PAGE
+		"13 tid=100 mmap addr=0x0 len=0x2000 prot=0x3 flags=0x21 fd=-1 offset=0\n"
+		"14 " OK("16", "0x400001000000")
+		"20 tid=100 clone flags=0x11\n"
+		"22 tid=100 newtask child=200 flags=0x0\n"
+		"23 " OK("26", "200")
+		"30 tid=100 process_vm pid=200 write=1\n"
+		"31 tid=100 page_alloc pfn=0x2000 order=0 gfp=0x3\n"
+		"33 tid=100 page_alloc pfn=0x3000 order=0 gfp=0x3\n"
+		"35 tid=100 page_alloc pfn=0x2001 order=0 gfp=0x3\n"
+		"37 " OK("34", "0x30")
+		"frame stream=2\n"
+		"21 tid=100 rss_stat mm_id=10 curr=0 member=1 pages=1\n"
+		"34 tid=100 rss_stat mm_id=10 curr=0 member=3 pages=1\n"
+		"36 tid=100 rss_stat mm_id=10 curr=0 member=1 pages=2\n"
+		"frame stream=4\n"
+		"29 tid=100 gup pid=200 addr=0x400000001ff0 len=0x10 flags=0x1\n"
+		"29 tid=100 gup pid=200 addr=0x400001001000 len=0x10 flags=0x1\n"
+		"29 tid=100 gup pid=200 addr=0x400000003000 len=0x1 flags=0x1\n");
+
+	(void)context;
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "map 0 @4096-4098\n"
+		  "fork 0 child=1\n"
+		  "fault_cow 1 @1 nr=1 pfn=2000 populate\n"
+		  "fault_file 1 @4097 nr=1 pfn=3000 populate\n"
+		  "fault_anon 1 @3 nr=1 pfn=2001 populate\n"
+		  "gup_slow 1 @1-2 nr=2\n"
+		  "gup_slow 1 @4097-4097 nr=2\n"
+		  "gup_slow 1 @3-3 nr=2\n");
+	assert_int_equal(r->fidelity.inexact_mms, 0);
+}
+
 #define REGISTER                                                                                              \
 	"10 tid=100 call_data call=39 w0=0x400000000000 w1=0x100000 w2=1\n"                                   \
 	"11 tid=100 ioctl fd=3 cmd=0xc020aa00 arg=0x1000\n"
@@ -234,6 +270,7 @@ int main(void)
 		cmocka_unit_test(advice_by_iovecs),
 		cmocka_unit_test(what_is_not_known_marks),
 		cmocka_unit_test(written_into_another_process),
+		cmocka_unit_test(from_one_iovec_to_the_next),
 		cmocka_unit_test(filled_by_userfaultfd),
 		cmocka_unit_test(moved_by_userfaultfd),
 		cmocka_unit_test(moved_in_part),
