@@ -18,6 +18,7 @@
 #define PAGEMAP_PRESENT (1ull << 63)
 #define KPF_COMPOUND_HEAD (1ull << 15)
 #define KPF_COMPOUND_TAIL (1ull << 16)
+#define KPF_HUGE (1ull << 17)
 #define TASK_END (1ull << 47)		/* the vsyscall page lies above and is in no page table of the process */
 #define LARGE (1ull << 30)
 #define FOLIO_PAGES 1024		/* more than any folio that a page-table page can map */
@@ -52,8 +53,11 @@ static void run_flush(void)
 /* The last window of kpageflags that was read; valid for one process, the others run on meanwhile. */
 static uint64_t flags_window = UINT64_MAX, flags[2 * FOLIO_PAGES];
 
-/* Head and order of the folio of pfn. Folios are naturally aligned powers of two. */
-static void read_folio(uint64_t pfn, uint64_t *head, int *order)
+/*
+ * Head and order of the folio of pfn. Folios are naturally aligned powers of two. False: it is of hugetlb, whose page
+ * frames no event tells, so that they are not rebuilt.
+ */
+static bool read_folio(uint64_t pfn, uint64_t *head, int *order)
 {
 	uint64_t window = pfn & ~(uint64_t)(FOLIO_PAGES - 1), pages;
 	size_t at = pfn - window, begin, end;
@@ -68,8 +72,10 @@ static void read_folio(uint64_t pfn, uint64_t *head, int *order)
 	}
 	*head = pfn;
 	*order = 0;
+	if (flags[at] & KPF_HUGE)
+		return false;
 	if (!(flags[at] & (KPF_COMPOUND_HEAD | KPF_COMPOUND_TAIL)))
-		return;
+		return true;
 	for (begin = at; begin && !(flags[begin] & KPF_COMPOUND_HEAD); begin--)
 		;
 	for (end = begin + 1; end < 2 * FOLIO_PAGES; end++) {
@@ -79,6 +85,7 @@ static void read_folio(uint64_t pfn, uint64_t *head, int *order)
 	*head = window + begin;
 	for (pages = end - begin; pages > 1; pages /= 2)
 		++*order;
+	return true;
 }
 
 static void write_entry(uint64_t addr, uint64_t entry)
@@ -98,7 +105,10 @@ static void write_entry(uint64_t addr, uint64_t entry)
 		run.swap = true;
 		return;
 	}
-	read_folio(pfn, &head, &order);
+	if (!read_folio(pfn, &head, &order)) {
+		run_flush();
+		return;
+	}
 	if (follows && !run.swap && pfn == run.pfn + run.nr && head == run.head && order == run.order) {
 		run.nr++;
 		return;

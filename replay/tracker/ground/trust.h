@@ -32,7 +32,7 @@ struct tracked_mm;
 	X(machine, MARKS, "A machine met operations that contradict its page table.") \
 	X(incomplete, DOUBTS, "The trace is damaged or was cut: what is missing is not known.") \
 	X(nothing_compared, DOUBTS, "No snapshot could be compared with: nothing shows that the page tables are right.") \
-	X(call_unknown, MARKS, "A call was made whose effect on it is not told.") \
+	X(call_unknown, MARKS, "A call was made whose effect on it is not told, or not modelled.") \
 	X(compat_calls, MARKS, "It is of a 32-bit program whose system calls were not recorded.")
 
 #define RF_REASONS(X) RF_INFERENCES(X) RF_TRACKER_ANOMALIES(X) RF_OTHER_REASONS(X)

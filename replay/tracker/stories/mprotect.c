@@ -86,6 +86,9 @@ static void protect_range(struct rf_tracker *tracker, struct task *task, u64 sta
 	world_vma_change(tracker->world, &mm->world, start, end, &change);
 	for (u64 at = start; at < end && (vma = world_vma_find(&mm->world, at)); at = vma->end) {
 		protect.vma = vma;
+		/* hugetlb_change_protection() */
+		if (vma->flags & RF_VM_HUGETLB)
+			mark_mm(tracker, mm, RF_REASON_call_unknown);
 		world_walk(&mm->world, vpn_of(tracker, at), vpn_of(tracker, min_u64(vma->end, end)), protect_pte,
 			   &protect);
 	}

@@ -25,6 +25,18 @@ static void faults_of_hugetlb(void **context)
 		  "munmap 0 @512-1024\n");
 }
 
+/* Which entries mprotect() changes there, and what it flushes, the machines do not know. */
+static void mprotect_of_hugetlb_marks(void **context)
+{
+	(void)context;
+	assert_int_equal(track(ATTACHED_HUGETLB "frame stream=0\n"
+			       "12 tid=100 mprotect addr=0x400000200000 len=0x200000 prot=0x1 pkey=-1\n"
+			       "13 tid=100 sys_ret call=18 ret=0\n")->fidelity.inexact_mms, 1);
+	assert_int_equal(track(ATTACHED_HUGETLB "frame stream=0\n"
+			       "12 tid=100 mprotect addr=0x400000000000 len=0x10000 prot=0x1 pkey=-1\n"
+			       "13 tid=100 sys_ret call=18 ret=0\n")->fidelity.inexact_mms, 0);
+}
+
 /* MAP_HUGE_1GB, and one without a size, longer than asked for. */
 static void mmap_tells_the_size(void **context)
 {
@@ -114,6 +126,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(faults_of_hugetlb),
+		cmocka_unit_test(mprotect_of_hugetlb_marks),
 		cmocka_unit_test(mmap_tells_the_size),
 		cmocka_unit_test(process_vm_as_far_as_it_came),
 		cmocka_unit_test(fast_at_once),
