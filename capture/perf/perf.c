@@ -349,6 +349,8 @@ struct rf_perf *rf_perf_start(struct rf_writer *writer, const struct rf_perf_opt
 
 int rf_perf_processes(struct rf_perf *perf, struct rf_pid_list *pids)
 {
+	/* Who was born after the tracing instance began to follow its parent, and before we did. */
+	rf_followed_relearn(&perf->rounds.followed);
 	return rf_followed_list(&perf->rounds.followed, pids);
 }
 

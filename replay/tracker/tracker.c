@@ -30,10 +30,12 @@ static void learn_header(struct rf_tracker *tracker)
 {
 	struct rf_reader *reader = tracker->reader;
 	const char *arch = rf_reader_header_string(reader, RF_HEADER_ARCH, "x86_64");
+	const char *mode = rf_reader_header_string(reader, RF_HEADER_MODE, "");
 	struct rf_capabilities capabilities = rf_reader_capabilities(reader);
 	u64 page_size = rf_reader_header_u64(reader, RF_HEADER_PAGE_SIZE, 4096), kinds[2] = { 0, 0 };
 	const char *thp = json_string_value(json_object_get(rf_reader_header_value(reader, RF_HEADER_THP), "enabled"));
 
+	tracker->attached = !strcmp(mode, "pid") || !strcmp(mode, "system");
 	tracker->reuses_large = capabilities.has[RF_REUSES_LARGE_FOLIOS];
 	tracker->moves_several = capabilities.has[RF_MOVES_SEVERAL_VMAS];
 	tracker->small_stacks = capabilities.has[RF_STACKS_NOHUGEPAGE];

@@ -36,6 +36,7 @@ struct rf_tracker {
 	u64 address_limit;	/* user addresses are below */
 	u64 stack_top_max;
 	bool have_allocs, have_flushes, have_side_band;
+	bool attached;		/* processes ran already: some may have ended before they were looked at */
 	bool exits_late;	/* RF_EXIT_AFTER_MM, and TASK_EXIT is recorded, which is the moment */
 	bool reuses_large;	/* RF_REUSES_LARGE_FOLIOS */
 	bool moves_several;	/* RF_MOVES_SEVERAL_VMAS */

@@ -3,7 +3,8 @@
  * Processes that a loss hid. NEWTASK tells of a birth; the side band tells of it as well, from another ring, so that
  * one loss does not hide both: what it tells and NEWTASK does not, was lost. Without a side band there is what clone()
  * returned, and who has faults and no address space; a process that lived inside a loss is then not seen at all.
- * What a hidden process bears is hidden as well: it began as a copy of what nobody knows.
+ * What a hidden process bears is hidden as well: it began as a copy of what nobody knows. So is, where a recorder
+ * attached, who ended before it was looked at.
  */
 #include "replay/tracker/stories/hidden.h"
 
@@ -87,19 +88,22 @@ void birth_unseen(struct rf_tracker *tracker, const struct task *parent, u32 tid
 
 void copy_unseen(struct rf_tracker *tracker, struct task *child)
 {
-	if (any_lost(tracker) && !(child->mm && child->mm->known))
+	if ((any_lost(tracker) || tracker->attached) && !(child->mm && child->mm->known))
 		child->forked_at = child->born_at;
 }
 
 void orphan_ends(struct rf_tracker *tracker, struct task *task)
 {
-	if (!any_lost(tracker)) {
+	bool leads;
+
+	if (!any_lost(tracker) && !tracker->attached) {
 		mark_mm(tracker, NULL, RF_REASON_unknown_task);
 		return;
 	}
 	tracker->fidelity.anomalies.unknown_task++;
-	/* The side band has told of every process. */
-	if (!task->forked_at && !tracker->have_side_band)
+	/* A thread is its process's. The side band has told of every process that is younger than the recording. */
+	leads = !task->pid || task->pid == task->tid;
+	if (!task->forked_at && (!tracker->have_side_band || (tracker->attached && leads)))
 		task->forked_at = tracker->time;
 }
 

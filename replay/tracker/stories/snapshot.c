@@ -40,6 +40,7 @@ static void load_begin(struct rf_tracker *tracker, struct snapshot *snapshot)
 	mm->settling = true;
 	mm_becomes_known(tracker, mm);
 	leader->pid = snapshot->pid;
+	leader->forked_at = 0;		/* not hidden: it is seen now */
 	mm_set_pid(tracker, mm, snapshot->pid);
 	emit(tracker, RF_OP_MM_NEW, mm)->flags = RF_OP_LOAD;
 	for (u32 i = 0; i < tracker->tasks.size; i++) {

@@ -116,6 +116,25 @@ static void a_child_of_a_hidden_process(void **context)
 		"0: loss@29\n2: loss@29\n3: forked@64 fork_point@64\nhidden 301\nhidden 300\n");
 }
 
+/*
+ * Attached: 400 is older than the recording, and ended before it was looked at; so did 500, which it bore. 600, born of
+ * it too, was looked at.
+ */
+#define UNSEEN                                                                                          \
+	"frame stream=0\n1 tid=400 fault addr=0x400000001000 flags=0x3\n"                               \
+	"1 tid=400 newtask child=500 flags=0x1200000\n1 tid=400 newtask child=600 flags=0x1200000\n"    \
+	"2 tid=400 exit_task group_dead=1\n3 tid=500 exit_task group_dead=1\n"                          \
+	"frame stream=4\n10 tid=600 snap_begin pid=600 why=0 threads=1\n"                               \
+	"10 tid=600 snap_rss file=0 anon=0 swap=0 shmem=0\n11 tid=600 snap_end pid=600 complete=1 stopped=1\n"
+
+static void ended_before_it_was_seen(void **context)
+{
+	(void)context;
+	assert_string_equal(marks_of(track_with("\"mode\":\"pid\"", ATTACHED UNSEEN SIDE_BAND)),
+			    "hidden 400\nhidden 500\n");
+	expect_marks(ATTACHED UNSEEN SIDE_BAND, "doubt unknown_task\n");
+}
+
 /* Both rings of CPU 0 have lost something at the same time. */
 static void how_many_are_hidden_is_unknown(void **context)
 {
@@ -193,6 +212,7 @@ int main(void)
 		cmocka_unit_test(lost_by_the_system),
 		cmocka_unit_test(a_process_is_hidden),
 		cmocka_unit_test(a_child_of_a_hidden_process),
+		cmocka_unit_test(ended_before_it_was_seen),
 		cmocka_unit_test(how_many_are_hidden_is_unknown),
 		cmocka_unit_test(clone_returns_a_hidden_process),
 		cmocka_unit_test(contradictions_mark),
