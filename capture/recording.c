@@ -247,7 +247,7 @@ static int living_processes(void *context, struct rf_pid_list *pids)
 	struct recording *rec = context;
 
 	if (rec->options->whole_system)
-		return rf_all_processes(getpid(), pids);
+		return rf_all_processes(getpid(), pids) < 0 ? -ENOMEM : 0;
 	if (rec->perf)
 		return rf_perf_processes(rec->perf, pids);
 	for (size_t i = 0; i < rec->pids.nr; i++)

@@ -281,6 +281,87 @@ static void test_stop(void **state)
 	kept_destroy(writer);
 }
 
+/* A byte, and it bears a child that ends at once, says so, and ends. */
+static pid_t start_parent(int go[2], int done[2])
+{
+	char letter;
+	pid_t pid;
+
+	assert_int_equal(pipe(go), 0);
+	assert_int_equal(pipe(done), 0);
+	pid = fork();
+	if (pid)
+		return pid;
+	(void)!read(go[0], &letter, 1);
+	if (!fork())
+		_exit(0);
+	wait(NULL);
+	(void)!write(done[1], "d", 1);
+	_exit(0);
+}
+
+static int list_one(void *context, struct rf_pid_list *pids)
+{
+	return rf_pid_list_add(pids, *(pid_t *)context) ? 0 : -ENOMEM;
+}
+
+static size_t snapshots_of(const struct rf_writer *writer, enum rf_snap_why why)
+{
+	size_t nr = 0;
+
+	for (size_t i = 0; i < kept_nr(writer); i++) {
+		const struct rf_record *record = kept_record(writer, i);
+
+		nr += record->kind == RF_SNAP_BEGIN && record->f[1] == why;
+		if (record->kind == RF_SNAP_END)
+			assert_true(record->f[1] && record->f[2]);	/* whole, and it was stopped */
+	}
+	return nr;
+}
+
+/* Attached to; of so many exits one is looked at; the process and its child both end. */
+static void attach_to_parent(u64 every, size_t exits)
+{
+	struct rf_writer *writer = kept_create();
+	struct rf_follow *follow_;
+	struct rf_follow_totals totals;
+	struct rf_error err = { 0 };
+	int go[2], done[2], status;
+	pid_t pid = start_parent(go, done);
+	char letter;
+
+	follow_ = rf_follow_create_attached(&err);
+	assert_non_null(follow_);
+	if (rf_follow_attach(follow_, &(struct rf_follow_options){ writer, NULL, every }, list_one, &pid, &err)) {
+		print_message("skipped: %s\n", err.message);
+		skip();
+	}
+	assert_true(rf_follow_has_seen(follow_, pid));
+	assert_int_equal(snapshots_of(writer, RF_SNAP_ATTACH), 1);
+	assert_int_equal(write(go[1], "g", 1), 1);
+	assert_int_equal(read(done[0], &letter, 1), 1);
+	/* It is reaped by the tracing thread, or by this one. */
+	while (!kill(pid, 0))
+		waitpid(pid, &status, WNOHANG);
+	rf_follow_stop(follow_);
+	assert_int_equal(rf_follow_wait(follow_, &status, &totals, &err), 0);
+	assert_int_equal(snapshots_of(writer, RF_SNAP_EXIT), exits);
+	rf_follow_destroy(follow_);
+	for (int i = 0; i < 2; i++) {
+		close(go[i]);
+		close(done[i]);
+	}
+	kept_destroy(writer);
+}
+
+static void test_attach(void **state)
+{
+	(void)state;
+	attach_to_parent(1, 2);
+	attach_to_parent(2, 1);
+	attach_to_parent(0, 0);
+}
+
 static void __attribute__((noreturn)) recorder(int fd)
 {
 	char number[16];
@@ -327,6 +408,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_threads), cmocka_unit_test(test_exec_by_thread), cmocka_unit_test(test_vfork),
 		cmocka_unit_test(test_signals), cmocka_unit_test(test_nested), cmocka_unit_test(test_many),
 		cmocka_unit_test(test_process_vm),
+		cmocka_unit_test(test_attach),
 		cmocka_unit_test(test_orphan), cmocka_unit_test(test_no_such_command), cmocka_unit_test(test_stop),
 		cmocka_unit_test(test_recorder_killed),
 	};
