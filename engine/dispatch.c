@@ -45,6 +45,8 @@ enum rf_row rf_op_row(const struct rf_op *op)
 
 	if (op->why)
 		return row_of_why(op->why);
+	if (op->kind == RF_OP_MPROTECT && op->flags & RF_OP_EXEC)
+		return RF_ROW_exec;
 	if (is_fault(shape)) {
 		if (op->flags & RF_OP_EXEC)
 			return RF_ROW_exec;

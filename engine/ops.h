@@ -160,7 +160,7 @@ enum rf_why {
 #define RF_OP_INFERRED	0x0040	/* a fact of this operation was inferred, not recorded */
 #define RF_OP_DEFERRED	0x0080	/* UNMAP_*, MIGRATE_OUT: flush may wait for RECLAIM_FLUSH */
 #define RF_OP_CACHED	0x0100	/* FAULT_SWAP: the page was still in the swap cache */
-#define RF_OP_EXEC	0x0200	/* FAULT_ANON: argument page of execve, before the mm runs */
+#define RF_OP_EXEC	0x0200	/* FAULT_ANON, MPROTECT: of the stack of arguments, before the mm runs */
 #define RF_OP_ANON	0x0400	/* MIGRATE_IN, UNMAP_*: anonymous page */
 #define RF_OP_NESTED	0x0800	/* another thread was inside an mmu_gather on this mm: mm_tlb_flush_nested() */
 #define RF_OP_DONTUNMAP	0x2000	/* MREMAP: the old VMAs stay, empty, and so do their tables */

@@ -17,6 +17,9 @@ wanted |= dict.fromkeys(('extra', 'inexact_mms', 'fault_checks_bad', 'rss_checks
 wanted['processes_compared'] = int(processes)
 wrong = {name: (fidelity[name], value) for name, value in wanted.items() if fidelity[name] != value}
 wrong |= {name: count for name, count in fidelity['anomalies'].items() if count}
+wrong |= {name: count for name, count in report['policies'][0]['anomalies'].items() if count}
+if report['trust']['word'] != 'exact':
+    wrong['trust'] = report['trust']['word']
 calls = report['policies'][0]['operations']
 # Each process but the one between vfork() and its exec, and each thread, unmaps; one forks; all move.
 wrong |= {row: 0 for row in ('zap_munmap', 'mprotect', 'mremap', 'fork', 'zap_brk', 'zap_dontneed')

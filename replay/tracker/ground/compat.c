@@ -11,6 +11,7 @@ enum {
 	SEEN = 1,	/* a table holds no zeroes */
 	IS_COMPAT = 2,
 	TO_BE_COMPAT = 4,	/* by the exec in progress */
+	HAS_EXECUTED = 8,	/* and how that returns is not known yet */
 };
 
 int compat_start(struct compat_tasks *compat, struct rf_reader *reader)
@@ -58,6 +59,23 @@ static bool is_call(u8 kind)
 	return kind >= RF_SYS_MMAP && kind <= RF_SYS_RET;
 }
 
+/*
+ * x86 gives the return of execve() the number it has to the new program, so it is the first call told of a task that
+ * has executed one: of an ABI's own, or by number of the other.
+ */
+static u8 after_exec(struct compat_tasks *compat, const struct rf_record *record)
+{
+	u8 state = 0;
+
+	if (compat->streams[record->stream]) {
+		if (record->kind != RF_SYS_RET || record->f[0] != RF_SYS_EXECVE || record->f[1])
+			return HAS_EXECUTED;
+		state = IS_COMPAT;
+	}
+	set(compat, record->tid, state);
+	return state;
+}
+
 static bool applies(struct compat_tasks *compat, const struct rf_record *record)
 {
 	u8 state;
@@ -73,7 +91,7 @@ static bool applies(struct compat_tasks *compat, const struct rf_record *record)
 		break;
 	case RF_EXEC:
 		state = compat_table_find(&compat->tasks, record->tid);
-		set(compat, record->tid, state & TO_BE_COMPAT ? IS_COMPAT : 0);
+		set(compat, record->tid, state & TO_BE_COMPAT ? IS_COMPAT : HAS_EXECUTED);
 		break;
 	case RF_NEWTASK:
 		set(compat, (u32)record->f[0], compat_table_find(&compat->tasks, record->tid) & IS_COMPAT);
@@ -82,6 +100,8 @@ static bool applies(struct compat_tasks *compat, const struct rf_record *record)
 		if (!is_call(record->kind))
 			break;
 		state = compat_table_find(&compat->tasks, record->tid);
+		if (state & HAS_EXECUTED)
+			state = after_exec(compat, record);
 		if (compat->streams[record->stream])
 			return state & IS_COMPAT;
 		/* From an event of its own it is one, whoever made it. */

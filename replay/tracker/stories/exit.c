@@ -32,6 +32,7 @@ static void leave(struct rf_tracker *tracker, struct task *task)
 {
 	fault_close(tracker, task);
 	call_abandon(tracker, task);
+	exec_made_no_call(tracker, task);
 	drop_child(tracker, task);
 	if (task->exec.mm) {
 		world_mm_free(tracker->world, &task->exec.mm->world);

@@ -114,6 +114,7 @@ void on_newtask(struct rf_tracker *tracker, struct task *task, struct rf_record 
 		hidden_ends(tracker, child);
 	reset_task(tracker, child);
 	child->born_at = record.time;
+	exec_made_no_call(tracker, task);
 	task->call.bore = true;
 	child->stream = record.stream;
 	child->pid = flags & CLONE_THREAD ? task->pid : tid;

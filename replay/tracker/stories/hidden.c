@@ -113,3 +113,15 @@ void hidden_ends(struct rf_tracker *tracker, struct task *task)
 		process_is_hidden(tracker, task->tid, task->forked_at);
 	task->forked_at = 0;
 }
+
+/*
+ * All programs make calls, at the least exit_group(). Of one that had none, not even the return of its exec, they were
+ * not told: it is a 32-bit one, or was killed at once. With the side band its vdso says so.
+ */
+void exec_made_no_call(struct rf_tracker *tracker, struct task *task)
+{
+	if (!task->exec.loading || tracker->have_side_band || !task->mm || !task->mm->known)
+		return;
+	task->calls_unknown = true;
+	mark_mm(tracker, task->mm, RF_REASON_compat_calls);
+}

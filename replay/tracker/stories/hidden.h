@@ -18,5 +18,7 @@ void copy_unseen(struct rf_tracker *tracker, struct task *child);
 void orphan_ends(struct rf_tracker *tracker, struct task *task);
 /* The task is over, or its tid is another's: was it hidden? */
 void hidden_ends(struct rf_tracker *tracker, struct task *task);
+/* What it has done since its exec is over, or goes on in a child. */
+void exec_made_no_call(struct rf_tracker *tracker, struct task *task);
 
 #endif

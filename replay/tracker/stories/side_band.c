@@ -50,6 +50,25 @@ static void exec_object(struct rf_tracker *tracker, struct task *task, const str
 	exec->segment_end = vma->end;
 }
 
+/*
+ * setup_arg_pages(): mprotect_fixup() of the stack where __bprm_mm_init() put it, at the very top (on x86 with five
+ * levels above what we take it to be), if it is to be executable or no longer.
+ */
+static bool protects_arguments(struct rf_tracker *tracker, struct task *task, const struct world_vma *vma)
+{
+	u64 top = tracker->stack_top_max, size = max_u64(task->exec.nr, 1) << tracker->page_shift;
+	struct rf_op *op;
+
+	if (task->exec.stack_placed || vma->file || vma->end < top)
+		return false;
+	op = emit(tracker, RF_OP_MPROTECT, task->mm);
+	op->addr = top - size;
+	op->end = top;
+	op->vm_flags = vma->flags & (RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC);
+	op->flags = RF_OP_EXEC;
+	return true;
+}
+
 /* A VMA of the new program. */
 static void exec_vma(struct rf_tracker *tracker, struct task *task, struct world_vma *vma)
 {
@@ -61,6 +80,8 @@ static void exec_vma(struct rf_tracker *tracker, struct task *task, struct world
 			grow_stack_to(tracker, task->mm, vma->start, vma->end);
 		return;
 	}
+	if (protects_arguments(tracker, task, vma))
+		return;
 	exec_object(tracker, task, vma);
 	map_over(tracker, task->mm, vma, RF_WHY_MMAP_FIXED);
 }

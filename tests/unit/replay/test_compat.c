@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Calls by number: of what a number means to 32-bit tasks and to others, the tracker sees what the task is. */
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/unit/replay/tracking_text.h"
@@ -109,6 +110,59 @@ static void unknown_calls_are_marked(void **context)
 	assert_int_equal(r->fidelity.inexact_mms, 1);
 }
 
+#define EXECUTES "40 tid=200 execve\n41 tid=200 prepare_exec\n43 tid=200 exec old_tid=200\n"
+
+/* No side band: the return of exec has the new program's number; the first call of another is one of its own. */
+static void exec_returns_as_what_it_is_now(void **context)
+{
+	struct result *r = track_on(BY_EVENT, COMPAT ATTACHED TWO_PROCESSES "frame stream=0\n" EXECUTES
+				    "frame stream=5\n44 tid=200 sys_ret call=27 ret=0\n"
+				    "50 tid=200 mmap addr=0x0 len=0x2000 prot=0x3 flags=0x22 fd=-1 offset=0x0\n"
+				    "51 tid=200 sys_ret call=16 ret=0x400000000000\n");
+
+	(void)context;
+	assert_non_null(strstr(r->ops, "map 2 @0-2\n"));
+	assert_int_equal(r->fidelity.inexact_mms, 0);
+	r = track_on(BY_EVENT, COMPAT ATTACHED TWO_PROCESSES "frame stream=0\n" EXECUTES
+		     "44 tid=200 sys_ret call=27 ret=0\n"
+		     "frame stream=5\n45 tid=200 sys_ret call=27 ret=0\n"
+		     "50 tid=200 mmap addr=0x0 len=0x2000 prot=0x3 flags=0x22 fd=-1 offset=0x0\n"
+		     "51 tid=200 sys_ret call=16 ret=0x400000000000\n");
+	assert_null(strstr(r->ops, "map 2 @0-2\n"));
+}
+
+/* Nothing else tells of 32-bit programs than that they make no calls. */
+static void who_makes_no_call_is_marked(void **context)
+{
+	(void)context;
+	assert_int_equal(track(ATTACHED TWO_PROCESSES "frame stream=0\n" EXECUTES "60 tid=200 exit_task group_dead=1\n")
+				 ->fidelity.inexact_mms, 1);
+	assert_int_equal(track(ATTACHED TWO_PROCESSES "frame stream=0\n" EXECUTES
+			       "50 tid=200 newtask child=300 flags=0x0\n")->fidelity.inexact_mms, 2);
+	assert_int_equal(track(ATTACHED TWO_PROCESSES "frame stream=0\n" EXECUTES "59 tid=200 exit group=1\n"
+			       "60 tid=200 exit_task group_dead=1\n")->fidelity.inexact_mms, 0);
+}
+
+/* The stack of arguments, at the very top, becomes executable before it moves to its place. */
+static void the_stack_becomes_executable(void **context)
+{
+	static const char *const tops[] = { "0xfffffffff000", "0xffffffffffe000" };
+
+	(void)context;
+	for (size_t i = 0; i < ARRAY_SIZE(tops); i++) {
+		char text[4096];
+
+		assert_true(snprintf(text, sizeof(text), ATTACHED TWO_PROCESSES "frame stream=0\n" EXECUTES
+				     "frame stream=3\n"
+				     "42 tid=200 mmap2 addr=%s len=0x1000 pgoff=0 dev=0 ino=0 flags=0x7\n"
+				     "42 tid=200 mmap2 addr=0x7ffffffde000 len=0x21000 pgoff=0 dev=0 ino=0 "
+				     "flags=0x20007\n", tops[i]) < (int)sizeof(text));
+		assert_non_null(strstr(track(text)->ops, "map 2 @17179869182-17179869183\n"
+							  "mprotect 2 @17179869182-17179869183\n"
+							  "exec_stack 2 @17179869182-17179869183\n"));
+	}
+}
+
 /* ipc(): its return says neither of which call nor, of an attach, where; the old mmap() does not tell its arguments. */
 static void what_other_records_tell_of_a_call(void **context)
 {
@@ -137,6 +191,9 @@ int main(void)
 		cmocka_unit_test(exec_changes_it),
 		cmocka_unit_test(by_number_of_either),
 		cmocka_unit_test(unknown_calls_are_marked),
+		cmocka_unit_test(exec_returns_as_what_it_is_now),
+		cmocka_unit_test(who_makes_no_call_is_marked),
+		cmocka_unit_test(the_stack_becomes_executable),
 		cmocka_unit_test(what_other_records_tell_of_a_call),
 	};
 
