@@ -329,6 +329,7 @@ struct arch_ops {
 	const struct arch_huge_size *huge_sizes;
 
 	bool merges_vmas;	/* MMU_GATHER_MERGE_VMAS: tlb_end_vma() does not flush */
+	bool defers_for_others;	/* arch_tlbbatch_should_defer(): only if mm_cpumask() has another CPU */
 	bool invalidate_ad_flushes; /* pmdp_invalidate_ad(): mprotect of a huge page flushes it at once */
 	bool one_dirty_bit;	/* the table walker makes dirty what software does: it sets PTE_DIRTY, too */
 	bool old_prefaulted_ptes; /* arch_wants_old_prefaulted_pte(): what fault-around maps unasked is old */

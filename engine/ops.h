@@ -179,7 +179,8 @@ struct rf_op {
 	u8 kind;		/* enum rf_op_kind */
 	u8 why;			/* enum rf_why */
 	u8 order;		/* of the folio */
-	bool remote_cpus;	/* other CPUs run this mm, too: flushes of x86 and riscv interrupt them */
+	bool remote_cpus : 1;	/* other CPUs run this mm, too: flushes of x86 and riscv interrupt them */
+	bool other_cpus : 1;	/* others than this one are in mm_cpumask(): it has run there */
 	u16 flags;		/* RF_OP_* */
 	u16 vm_flags;		/* RF_VM_* */
 	u32 mm;			/* the tracker's number of the address space, from 0, never reused */

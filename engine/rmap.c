@@ -74,7 +74,8 @@ u32 rmap_run_limit(struct mm *mm, u64 addr, u32 left)
 }
 
 /*
- * arch_tlbbatch_should_defer(): not where each TLBI is repeated at once, with a wait in between.
+ * arch_tlbbatch_should_defer(): not where each TLBI is repeated at once, with a wait in between; on x86 only where
+ * another CPU is to be asked, which the batch saves.
  *
  * An unmapping that was only inferred, from a later fault, happened at a time nobody knows: no munmap or mprotect in
  * between may be charged with waiting for its flush (flush_tlb_batched_pending()).
@@ -82,6 +83,8 @@ u32 rmap_run_limit(struct mm *mm, u64 addr, u32 left)
 bool defers_flush(const struct mm *mm, const struct rf_op *op)
 {
 	if (!mm->arch.knobs->defer_unmap_flush || mm->arch.knobs->repeat_tlbi == REPEAT_TLBI_OLD)
+		return false;
+	if (mm->arch.ops->defers_for_others && !op->other_cpus)
 		return false;
 	return (op->flags & RF_OP_DEFERRED) && !(op->flags & RF_OP_INFERRED);
 }

@@ -138,6 +138,7 @@ const struct arch_ops x86_ops = {
 	.tlb_flush = x86_tlb_flush,
 	.tlbbatch_add_pending = plain_tlbbatch_add_pending,
 	.tlbbatch_flush = x86_tlbbatch_flush,
+	.defers_for_others = true,
 	.flush_tlb_batched_pending = plain_flush_tlb_batched_pending,
 	.flush_tlb_fix_spurious_fault = x86_flush_tlb_fix_spurious_fault,
 	.huge_sizes = x86_huge_sizes,

@@ -212,17 +212,22 @@ static void print_flushes(FILE *out, const json_t *report)
 {
 	/* The causes the kernel's flushes were seen in, and the rows that predict them. */
 	static const struct {
-		const char *cause, *rows[5];
+		const char *label, *causes[3], *rows[24];
 	} causes[] = {
-		{ "cow", { "cow" } },
-		{ "munmap", { "zap_munmap" } },
-		{ "mprotect", { "mprotect" } },
-		{ "brk", { "zap_brk" } },
-		{ "fork", { "fork" } },
-		{ "exec", { "exec" } },
-		{ "mmap", { "zap_mmap_fixed" } },
-		{ "mremap", { "mremap", "zap_mremap" } },
-		{ "madvise", { "zap_dontneed", "zap_guard", "zap_remove", "madv_free", "madv_cold" } },
+		{ "cow", { "cow" }, { "cow" } },
+		{ "munmap", { "munmap" }, { "zap_munmap" } },
+		{ "mprotect", { "mprotect" }, { "mprotect" } },
+		{ "brk", { "brk" }, { "zap_brk" } },
+		{ "fork", { "fork" }, { "fork" } },
+		{ "exec", { "exec" }, { "exec" } },
+		{ "mmap", { "mmap" }, { "zap_mmap_fixed" } },
+		{ "mremap", { "mremap" }, { "mremap", "zap_mremap" } },
+		/* Reclaim, splits and collapses have rows of their own, whoever does them. */
+		{ "madvise+userfaultfd+other", { "madvise", "userfaultfd", "other" },
+		  { "zap_dontneed", "zap_guard", "zap_remove", "zap_truncate", "zap_other", "madv_free", "madv_cold",
+		    "madv_pageout", "uffd_move", "uffd_wp", "unmap_swap", "unmap_file", "migrate", "folio_split",
+		    "collapse", "reclaim_flush", "reuse", "fault_anon", "fault_file", "fault_swap", "populate",
+		    "mkclean" } },
 	};
 	const json_t *recorded = json_object_get(json_object_get(report, "fidelity"), "tlb_flushes_recorded"), *policy;
 	char text[PARAGRAPH_MAX], a[RF_DIGITS_MAX], b[RF_DIGITS_MAX];
@@ -237,13 +242,15 @@ static void print_flushes(FILE *out, const json_t *report)
 		rf_line_begin(&line, text, sizeof(text));
 		rf_line_add(&line, "%.60s against the kernel's own:", rf_json_string(policy, "name"));
 		for (k = 0; k < ARRAY_SIZE(causes); k++) {
-			u64 predicted = 0, seen = rf_json_number(recorded, causes[k].cause);
+			u64 predicted = 0, seen = 0;
 
+			for (row = 0; row < ARRAY_SIZE(causes[k].causes) && causes[k].causes[row]; row++)
+				seen += rf_json_number(recorded, causes[k].causes[row]);
 			for (row = 0; row < ARRAY_SIZE(causes[k].rows) && causes[k].rows[row]; row++)
 				predicted += rf_json_number(json_object_get(operations, causes[k].rows[row]),
 							    "flush_calls");
 			if (predicted || seen)
-				rf_line_add(&line, " %s\v%s/%s", causes[k].cause,
+				rf_line_add(&line, " %s\v%s/%s", causes[k].label,
 					    rf_digits(predicted, a), rf_digits(seen, b));
 		}
 		table_paragraph(out, "flushes", text);

@@ -23,7 +23,8 @@ FLUSH_ROWS = {'cow': 'cow', 'zap_munmap': 'munmap', 'mprotect': 'mprotect', 'zap
 # Rows of operations that system calls are, which a program does as often each time it runs.
 CALL_ROWS = ('zap_munmap', 'zap_brk', 'zap_dontneed', 'mprotect', 'mremap', 'fork', 'zap_exec')
 # What an madvise() may do, and the flushes of its reclaim.
-ADVICE_ROWS = ('zap_dontneed', 'madv_free', 'madv_cold', 'madv_pageout', 'unmap_file', 'unmap_swap', 'reclaim_flush')
+ADVICE_ROWS = ('zap_dontneed', 'madv_free', 'madv_cold', 'madv_pageout', 'unmap_file', 'unmap_swap', 'migrate',
+               'folio_split', 'reclaim_flush')
 
 
 class Workload:
@@ -218,6 +219,9 @@ class Press(Workload):
 
 
 class SplitZeroes(Workload):
+    flushes = True
+    advice_flushes = True
+
     def command(self):
         return [self.binary('split_zeroes')]
 

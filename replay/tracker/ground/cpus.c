@@ -14,6 +14,11 @@ struct tracker_cpu {
 	u32 tid, mm;
 };
 
+static u64 cpu_bit(u32 cpu)
+{
+	return BIT_ULL(cpu < 63 ? cpu : 63);
+}
+
 static void leave_cpu(struct rf_tracker *tracker, struct tracker_cpu *cpu)
 {
 	struct tracked_mm *mm = cpu->tid ? tracked_mm(tracker->world, cpu->mm) : NULL;
@@ -28,9 +33,12 @@ void cpu_seen(struct rf_tracker *tracker, struct task *task, const struct rf_rec
 	const struct rf_stream_info *info = rf_reader_stream(tracker->reader, record->stream);
 	struct tracker_cpu *cpu;
 
-	if (!info || (info->cpu >= tracker->nr_cpus &&
-		      !world_grow(tracker->world, (void **)&tracker->cpus, sizeof(*tracker->cpus), &tracker->nr_cpus,
-				  info->cpu + 1ull)))
+	/* Snapshots are the recorder's, and of a birth the side band tells on the parent's CPU. */
+	if (!info || info->source == RF_SOURCE_SNAPSHOT || info->source == RF_SOURCE_PERF)
+		return;
+	if (info->cpu >= tracker->nr_cpus &&
+	    !world_grow(tracker->world, (void **)&tracker->cpus, sizeof(*tracker->cpus), &tracker->nr_cpus,
+			info->cpu + 1ull))
 		return;
 	cpu = &tracker->cpus[info->cpu];
 	tracker->cpu_now = info->cpu;
@@ -43,6 +51,12 @@ void cpu_seen(struct rf_tracker *tracker, struct task *task, const struct rf_rec
 	cpu->tid = task->tid;
 	cpu->mm = task->mm->world.id;
 	task->mm->cpus++;
+	task->mm->ran_on |= cpu_bit(info->cpu);
+}
+
+bool mm_ran_elsewhere(const struct rf_tracker *tracker, const struct tracked_mm *mm)
+{
+	return mm->ran_on & ~cpu_bit(tracker->cpu_now);
 }
 
 bool mm_runs_elsewhere(const struct rf_tracker *tracker, const struct tracked_mm *mm)

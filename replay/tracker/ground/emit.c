@@ -51,6 +51,7 @@ struct rf_op *emit(struct rf_tracker *tracker, u8 kind, const struct tracked_mm 
 	op->mm = mm->world.id;
 	op->time = tracker->time;
 	op->remote_cpus = mm_runs_elsewhere(tracker, mm);
+	op->other_cpus = mm_ran_elsewhere(tracker, mm);
 	return op;
 }
 

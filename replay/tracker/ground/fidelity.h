@@ -68,12 +68,13 @@
 	X(munmap, "munmap().") \
 	X(mprotect, "mprotect().") \
 	X(brk, "brk().") \
-	X(madvise, "madvise().") \
+	X(madvise, "madvise(), process_madvise(), with all that they reclaim, split and collapse.") \
 	X(mremap, "mremap().") \
 	X(fork, "fork(), clone().") \
 	X(exec, "execve().") \
 	X(mmap, "mmap() over what was mapped.") \
-	X(other, "Anything else.") \
+	X(userfaultfd, "ioctl() of a userfaultfd.") \
+	X(other, "Anything else: reclaim and splits in faults, migration and khugepaged by the task itself, clear_refs.") \
 	X(remote, "Whatever another CPU asked for.")
 
 /* Plain counts throughout: run.c adds up traces member by member. */

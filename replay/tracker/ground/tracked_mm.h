@@ -15,6 +15,7 @@ struct tracked_mm {
 	/* Who runs in it. */
 	u32 users;		/* tasks, as mm_users */
 	u32 cpus;		/* CPUs, as far as records tell */
+	u64 ran_on;		/* mm_cpumask(): a bit for each CPU; the last one is that of all beyond */
 	u32 pid;		/* of the process, for the page-table listing; 0: not known */
 	struct task *tasks;	/* by mm_next */
 	/* How far it is known. */

@@ -17,7 +17,10 @@ static u64 *flush_cause(struct rf_tracker *tracker, const struct task *task)
 	case RF_SYS_BRK:
 		return &tracker->fidelity.tlb_flushes_recorded.brk;
 	case RF_SYS_MADVISE:
+	case RF_SYS_PROCESS_MADVISE:
 		return &tracker->fidelity.tlb_flushes_recorded.madvise;
+	case RF_SYS_IOCTL:
+		return &tracker->fidelity.tlb_flushes_recorded.userfaultfd;
 	case RF_SYS_MREMAP:
 		return &tracker->fidelity.tlb_flushes_recorded.mremap;
 	case RF_SYS_CLONE:

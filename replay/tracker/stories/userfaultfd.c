@@ -285,6 +285,22 @@ static void move_entries(struct rf_tracker *tracker, const struct uffd_move *mov
 	op->nr = (u32)(end - first);
 }
 
+/* A huge page that cannot go as a whole: its PMD is split first, then its folio, which is told. */
+static void split_pmd_of_move(struct rf_tracker *tracker, const struct uffd_move *move, u64 i)
+{
+	u64 vpn = move->src + i, nr = BIT_ULL(tracker->pmd_order);
+	world_pte pte = world_get(&move->mm->world, vpn);
+	struct rf_op *op;
+
+	if (world_pte_kind(pte) != WORLD_ANON || folio_order(tracker->world, world_pte_pfn(pte)) != tracker->pmd_order)
+		return;
+	op = emit(tracker, RF_OP_FOLIO_SPLIT, move->mm);
+	op->addr = ALIGN_DOWN(vpn, nr) << tracker->page_shift;
+	op->nr = (u32)nr;
+	op->pfn = ALIGN_DOWN(world_pte_pfn(pte), nr);
+	op->order = (u8)tracker->pmd_order;
+}
+
 /* move_pages(), from where it stands as far as it gets. True: to the end. */
 static bool move_pages(struct rf_tracker *tracker, struct task *task, const struct uffd_move *move)
 {
@@ -301,6 +317,8 @@ static bool move_pages(struct rf_tracker *tracker, struct task *task, const stru
 		move_entries(tracker, move, first, i);
 		call_walked(&task->call, i);
 	}
+	if (i < move->nr)
+		split_pmd_of_move(tracker, move, i);
 	return i == move->nr;
 }
 

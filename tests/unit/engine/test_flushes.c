@@ -77,6 +77,21 @@ static void test_mprotect_anon(void **state)
 	assert_flushes(0);
 }
 
+/* x86 waits with the flush of a page only if it may ask other CPUs for many at once. */
+static void test_deferred_for_others(void **state)
+{
+	run(machine, .kind = RF_OP_MIGRATE_OUT, .addr = BASE, .nr = 16, .pfn = PFN,
+	    .flags = RF_OP_ANON | RF_OP_DEFERRED);
+	assert_flushes(16);
+	run(machine, .kind = RF_OP_RECLAIM_FLUSH);
+	assert_flushes(0);
+	run(machine, .kind = RF_OP_MIGRATE_OUT, .addr = BASE + K(64), .nr = 16, .pfn = PFN + 16,
+	    .flags = RF_OP_ANON | RF_OP_DEFERRED, .other_cpus = true);
+	assert_flushes(0);
+	run(machine, .kind = RF_OP_RECLAIM_FLUSH);
+	assert_flushes(1);
+}
+
 /* Locked memory is never advised; MREMAP_DONTUNMAP unlocks what it leaves behind. */
 static void test_dontunmap_unlocks(void **state)
 {
@@ -300,7 +315,8 @@ static void test_mkclean_pmd(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(test_mprotect_anon), test(test_dontunmap_unlocks), test(test_unmap), test(test_zero_page),
+		test(test_mprotect_anon), test(test_dontunmap_unlocks), test(test_deferred_for_others),
+		test(test_unmap), test(test_zero_page),
 		test(test_advice),
 		test(test_fork_and_reuse), test(test_mremap), test(test_shared_anon), test(test_private_file),
 		test(test_table_reclaim), test(test_brk_and_fixed), test(test_nested_gather),

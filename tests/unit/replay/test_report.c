@@ -289,16 +289,18 @@ static void test_table_of_long_lists(void **state)
 
 	json_object_set_new(first, "arch", json_string("x86"));
 	json_object_foreach(json_object_get(json_object_get(report, "fidelity"), "tlb_flushes_recorded"), cause, value)
-		json_integer_set(value, INT64_MAX);
+		json_integer_set(value, INT64_MAX / 3);
 	json_object_foreach(json_object_get(first, "operations"), cause, row)
-		json_object_set_new(row, "flush_calls", json_integer(INT64_MAX / 8));
+		json_object_set_new(row, "flush_calls", json_integer(INT64_MAX / 32));
 	for (i = 0; i < 40; i++)
 		json_array_append_new(assumptions, json_pack("{s:o, s:I}", "name",
 							     json_sprintf("an_assumption_with_quite_a_name_%d", i),
 							     "count", (json_int_t)INT64_MAX));
 	json_object_set_new(first, "assumptions", assumptions);
 	text = written(rf_table_write, report);
-	assert_non_null(strstr(text, "madvise 5,764,607,523,034,234,875/9,223,372,036,854,775,807\n"));
+	/* 22 rows against three causes. */
+	assert_non_null(strstr(text, "madvise+userfaultfd+other "
+				     "6,341,068,275,337,658,346/9,223,372,036,854,775,806\n"));
 	assert_non_null(strstr(text, "an_assumption_with_quite_a_name_39 9,223,372,036,854,775,807\n"));
 	assert_null(strstr(text, "..."));
 	free(text);
