@@ -8,7 +8,6 @@
 #include "capture/recording.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -50,7 +49,7 @@ struct recording {
 	struct rf_pid_list pids;	/* the roots: given, or the command's */
 	int facts_stream;		/* of this thread: PROCESS, kernel pages, page cache */
 	struct rf_ending ending;
-	bool created_output;
+	struct rf_output output;	/* until the writer has it */
 	enum rf_end end;
 };
 
@@ -67,23 +66,14 @@ __attribute__((format(printf, 2, 3))) static void warn(struct recording *rec, co
 }
 
 /* Make sure early that the output can be written, and learn its inode. */
-static int touch_output(struct recording *rec, struct stat *output, struct rf_error *err)
+static int begin_output(struct recording *rec, struct stat *output, struct rf_error *err)
 {
-	int fd;
+	struct rf_error why;
+	int ret = rf_output_begin(&rec->output, rec->options->output, RF_OUTPUT_GROWING, &why);
 
-	rec->created_output = access(rec->options->output, F_OK) != 0;
-	fd = open(rec->options->output, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0 || fstat(fd, output)) {
-		int ret = -errno;
-
-		rec->created_output = false;
-		if (fd >= 0)
-			close(fd);
-		return rf_error_set(err, ret, RF_NO_OFFSET, "%s: cannot write: %s", rec->options->output,
-				    strerror(-ret));
-	}
-	close(fd);
-	return 0;
+	if (!ret && fstat(rec->output.fd, output))
+		ret = rf_error_set(&why, -errno, RF_NO_OFFSET, "cannot look at it: %s", strerror(errno));
+	return ret ? rf_error_set(err, ret, RF_NO_OFFSET, "%s: %.180s", rec->options->output, why.message) : 0;
 }
 
 /* All threads of the roots; new ones made meanwhile follow by event-fork or turn up in the next listing. */
@@ -123,7 +113,7 @@ static int start_session(struct recording *rec, struct rf_error *err)
 	struct stat output;
 	int ret;
 
-	ret = touch_output(rec, &output, err);
+	ret = begin_output(rec, &output, err);
 	if (ret)
 		return ret;
 	session_options.output = &output;
@@ -169,7 +159,8 @@ static int create_writer(struct recording *rec, struct rf_error *err)
 	json = rf_header_json(&facts);
 	if (!json)
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
-	rec->writer = rf_writer_create(options->output, json, options->level, err);
+	rec->writer = rf_writer_begin(&rec->output, json, options->level, err);
+	rec->output = (struct rf_output){ .fd = -1 };
 	free(json);
 	if (!rec->writer) {
 		struct rf_error why = *err;
@@ -356,8 +347,11 @@ static int keep_error(int ret, int later_ret, const struct rf_error *later, stru
 	return later_ret;
 }
 
-/* Stop what runs, in the order that keeps everything already recorded. Returns the first error. */
-static int finish(struct recording *rec, int ret, struct rf_error *err)
+/*
+ * Stop what runs, in the order that keeps everything already recorded; a recording that never began leaves nothing
+ * behind. Returns the first error.
+ */
+static int finish(struct recording *rec, bool began, int ret, struct rf_error *err)
 {
 	struct rf_recording_result *result = rec->result;
 	struct rf_rings_totals rings = { 0 };
@@ -379,9 +373,12 @@ static int finish(struct recording *rec, int ret, struct rf_error *err)
 		rf_snapshotter_destroy(rec->snapshotter);
 	if (rec->follow)
 		rf_follow_destroy(rec->follow);
-	if (rec->writer)
+	if (rec->writer && began)
 		ret = keep_error(ret, rf_writer_close(rec->writer, ret ? RF_END_ERROR : rec->end, &later), &later,
 				 err);
+	else if (rec->writer)
+		rf_writer_abandon(rec->writer);
+	rf_output_abandon(&rec->output);
 	rf_session_destroy(rec->session);
 	rf_probes_remove();
 	return ret;
@@ -406,6 +403,26 @@ static void free_recording(struct recording *rec)
 	free(rec->status);
 }
 
+/* As execvp() will look for it, but before anything is written or started. */
+static int find_command(const char *name, struct rf_error *err)
+{
+	const char *path = getenv("PATH"), *end;
+	char file[4096];
+
+	if (strchr(name, '/') && access(name, X_OK))
+		return rf_error_set(err, -errno, RF_NO_OFFSET, "%s: %s", name, strerror(errno));
+	if (strchr(name, '/'))
+		return 0;
+	for (path = path ? path : "/bin:/usr/bin"; *path; path = *end ? end + 1 : end) {
+		end = strchrnul(path, ':');
+		snprintf(file, sizeof(file), "%.*s/%s", end > path ? (int)(end - path) : 1, end > path ? path : ".",
+			 name);
+		if (!access(file, X_OK))
+			return 0;
+	}
+	return rf_error_set(err, -ENOENT, RF_NO_OFFSET, "%s: %s", name, strerror(ENOENT));
+}
+
 /* Everything up to the first event. */
 static int prepare(struct recording *rec, struct rf_error *err)
 {
@@ -413,6 +430,8 @@ static int prepare(struct recording *rec, struct rf_error *err)
 	int ret;
 
 	ret = rf_tracefs_check(err);
+	if (!ret && options->command)
+		ret = find_command(options->command[0], err);
 	if (ret)
 		return ret;
 	rf_kernel_read(&rec->kernel);
@@ -478,16 +497,12 @@ int rf_record(const struct rf_recording_options *options, struct rf_recording_re
 		if (!ret)
 			ret = last_facts(&rec, err);
 	}
-	ret = finish(&rec, ret, err);
+	ret = finish(&rec, began, ret, err);
 	if (ret && began)
 		name_output(options->output, err);
+	result->wrote &= began;
 	if (result->wrote && !stat(options->output, &output))
 		result->bytes = (u64)output.st_size;
-	/* A recording that never began leaves nothing behind. */
-	if (!began && rec.created_output) {
-		unlink(options->output);
-		result->wrote = false;
-	}
 	free_recording(&rec);
 	return ret;
 }

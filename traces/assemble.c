@@ -8,7 +8,6 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -317,7 +316,6 @@ int rf_text_assemble(FILE *in, const char *path, struct rf_error *err)
 		.end = RF_END_ASSEMBLED,
 		.err = err ? err : &ignored,
 	};
-	struct stat status;
 	int ret = parse_all(&assembly, in);
 
 	if (!ret && !assembly.writer)
@@ -329,9 +327,6 @@ int rf_text_assemble(FILE *in, const char *path, struct rf_error *err)
 		return ret;
 	if (!ret)
 		return rf_writer_close(assembly.writer, assembly.end, assembly.err);
-	/* A trace of half a text is of no use to anyone. */
-	rf_writer_close(assembly.writer, RF_END_ERROR, NULL);
-	if (!stat(path, &status) && S_ISREG(status.st_mode))
-		unlink(path);
+	rf_writer_abandon(assembly.writer);
 	return ret;
 }

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "base/output.h"
 #include "traces/header.h"
 #include "traces/record.h"
 
@@ -48,11 +49,16 @@ extern const char *const rf_end_names[RF_NR_ENDS];
 struct rf_writer;
 
 /*
- * Create path (truncating) and write the header. header_json: the canonical JSON text of the header without
- * "format", which the writer adds. level: zstd level. The file grows frame by frame and is readable up to the last
- * whole frame at any time.
+ * Begin path, which is there when it is closed, and write the header. header_json: the canonical JSON text of the
+ * header without "format", which the writer adds. level: zstd level.
  */
 struct rf_writer *rf_writer_create(const char *path, const char *header_json, int level, struct rf_error *err);
+
+/*
+ * The same in an output that has begun, which the writer takes over. The file grows frame by frame and, if it is a
+ * growing one, is readable up to the last whole frame at any time.
+ */
+struct rf_writer *rf_writer_begin(struct rf_output *output, const char *header_json, int level, struct rf_error *err);
 
 /* Declare a stream, at any time and from any thread; returns its index or a negative errno. */
 int rf_writer_add_stream(struct rf_writer *writer, const struct rf_stream_info *info);
@@ -75,6 +81,9 @@ int rf_writer_flush(struct rf_writer *writer, int stream, struct rf_error *err);
 
 /* Flush every stream, write end frame and index, close. The writer is freed in any case. */
 int rf_writer_close(struct rf_writer *writer, enum rf_end why, struct rf_error *err);
+
+/* Instead of closing it: what was written is of no use to anyone. */
+void rf_writer_abandon(struct rf_writer *writer);
 
 /* ---- reading ---------------------------------------------------------- */
 

@@ -5,7 +5,6 @@
  * a frame that cannot be written completely is taken back.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -34,7 +33,7 @@ struct stream {
 };
 
 struct rf_writer {
-	int fd;
+	struct rf_output output;
 	int level;
 	int failed;			/* the first write error; nothing is written after it */
 	u64 offset;
@@ -131,7 +130,7 @@ static int write_whole(struct rf_writer *writer, const u8 *data, size_t size, st
 	bool full;
 
 	while (!code && done < size) {
-		ssize_t n = write(writer->fd, data + done, size - done);
+		ssize_t n = write(writer->output.fd, data + done, size - done);
 
 		if (n > 0)
 			done += n;
@@ -145,12 +144,13 @@ static int write_whole(struct rf_writer *writer, const u8 *data, size_t size, st
 		return 0;
 	}
 	/* Take the partial frame back; where that is impossible, readers find the cut by themselves. */
-	if (!writer->failed && done && ftruncate(writer->fd, writer->offset) == 0)
-		lseek(writer->fd, writer->offset, SEEK_SET);
+	if (!writer->failed && done && ftruncate(writer->output.fd, writer->offset) == 0)
+		lseek(writer->output.fd, writer->offset, SEEK_SET);
 	writer->failed = code;
 	full = code == -ENOSPC || code == -EDQUOT || code == -EFBIG;
-	return rf_error_set(err, code, writer->offset, "cannot write the trace: %s%s; what is there is whole",
-			    strerror(-code), full ? " (make room or write elsewhere)" : "");
+	return rf_error_set(err, code, writer->offset, "cannot write the trace: %s%s%s",
+			    strerror(-code), full ? " (make room or write elsewhere)" : "",
+			    writer->output.temporary ? "" : "; what is there is whole");
 }
 
 static int write_header(struct rf_writer *writer, const char *header, struct rf_error *err)
@@ -182,37 +182,38 @@ static void writer_free(struct rf_writer *writer)
 	}
 	free(writer->streams);
 	free(writer->index);
-	if (writer->fd >= 0)
-		close(writer->fd);
 	pthread_mutex_destroy(&writer->lock);
 	free(writer);
 }
 
 struct rf_writer *rf_writer_create(const char *path, const char *header_json, int level, struct rf_error *err)
 {
-	struct rf_writer *writer;
-	char *header;
+	struct rf_output output;
 
-	if (level < ZSTD_minCLevel() || level > ZSTD_maxCLevel()) {
-		rf_error_set(err, -EINVAL, RF_NO_OFFSET, "no zstd level %d: use 1 to %d", level, ZSTD_maxCLevel());
+	if (rf_output_begin(&output, path, RF_OUTPUT_WHOLE, err))
 		return NULL;
-	}
-	header = header_canonical(header_json, level, err);
-	if (!header)
-		return NULL;
-	writer = calloc(1, sizeof(*writer));
+	return rf_writer_begin(&output, header_json, level, err);
+}
+
+struct rf_writer *rf_writer_begin(struct rf_output *output, const char *header_json, int level, struct rf_error *err)
+{
+	struct rf_writer *writer = calloc(1, sizeof(*writer));
+	char *header = NULL;
+
 	if (!writer) {
-		free(header);
+		rf_output_abandon(output);
 		out_of_memory(err);
 		return NULL;
 	}
 	pthread_mutex_init(&writer->lock, NULL);
 	writer->level = level;
-	writer->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (writer->fd < 0)
-		rf_error_set(err, -errno, RF_NO_OFFSET, "cannot create: %s", strerror(errno));
-	if (writer->fd < 0 || write_header(writer, header, err)) {
-		writer_free(writer);
+	writer->output = *output;
+	if (level < ZSTD_minCLevel() || level > ZSTD_maxCLevel())
+		rf_error_set(err, -EINVAL, RF_NO_OFFSET, "no zstd level %d: use 1 to %d", level, ZSTD_maxCLevel());
+	else
+		header = header_canonical(header_json, level, err);
+	if (!header || write_header(writer, header, err)) {
+		rf_writer_abandon(writer);
 		writer = NULL;
 	}
 	free(header);
@@ -443,11 +444,16 @@ int rf_writer_close(struct rf_writer *writer, enum rf_end why, struct rf_error *
 	if (!ret)
 		ret = write_index(writer, packer, end_offset, err);
 	packer_free(packer);
-	if (!ret && close(writer->fd))
-		ret = rf_error_set(err, -errno, RF_NO_OFFSET, "cannot finish the trace: %s", strerror(errno));
-	else if (ret)
-		close(writer->fd);
-	writer->fd = -1;
+	if (!ret)
+		ret = rf_output_finish(&writer->output, err);
+	else
+		rf_output_fail(&writer->output);
 	writer_free(writer);
 	return ret;
+}
+
+void rf_writer_abandon(struct rf_writer *writer)
+{
+	rf_output_abandon(&writer->output);
+	writer_free(writer);
 }

@@ -64,6 +64,8 @@ int rf_cmd_assemble(int argc, char **argv)
 		return rf_command_usage("assemble", "needs one text file, or - for standard input");
 	if (!output)
 		return rf_command_usage("assemble", "needs -o TRACE.mmt.zst");
+	if (rf_command_not_input("assemble", output, argv[optind]))
+		return RF_EXIT_USAGE;
 	if (!strcmp(output, "-"))
 		output = "/dev/stdout";
 	return assemble(argv[optind], output);

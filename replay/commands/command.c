@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "replay/commands/commands.h"
 
@@ -50,35 +51,68 @@ int rf_command_bad_option(const char *command, char **argv)
 	return rf_command_usage(command, "%s: unknown option, or its value is missing", argv[optind - 1]);
 }
 
-FILE *rf_output_open(const char *path)
+bool rf_command_output_open(struct rf_command_output *output, const char *path)
 {
-	FILE *file;
+	struct rf_error err;
 
+	output->path = path;
+	output->file = stdout;
 	if (!strcmp(path, "-"))
-		return stdout;
-	file = fopen(path, "we");
-	if (!file)
-		rf_command_errno(path, "cannot create it; give another name with -o", errno);
-	return file;
+		return true;
+	output->file = NULL;
+	if (rf_output_begin(&output->output, path, RF_OUTPUT_WHOLE, &err)) {
+		fprintf(stderr, "refold: %s: %s; give another name\n", path, err.message);
+		return false;
+	}
+	output->file = fdopen(output->output.fd, "w");
+	if (!output->file) {
+		rf_command_errno(path, "cannot create it", errno);
+		rf_output_abandon(&output->output);
+	}
+	return output->file;
 }
 
-int rf_output_close(FILE *file, const char *path)
+static int close_standard_output(void)
 {
-	bool failed = fflush(file) || ferror(file);
-	int error = errno;
+	bool failed = fflush(stdout) || ferror(stdout);
 
-	if (file == stdout) {
-		if (failed)
-			rf_command_errno("standard output", "cannot write", error);
-		clearerr(stdout); /* told once */
-		return failed ? RF_EXIT_FAILED : RF_EXIT_DONE;
-	}
-	/* Network file systems and quotas may tell only here. */
-	if (fclose(file) && !failed) {
-		failed = true;
-		error = errno;
-	}
 	if (failed)
-		rf_command_errno(path, "cannot write; what is there is incomplete, make room or write elsewhere", error);
+		rf_command_errno("standard output", "cannot write", errno);
+	clearerr(stdout); /* told once */
 	return failed ? RF_EXIT_FAILED : RF_EXIT_DONE;
+}
+
+int rf_command_output_close(struct rf_command_output *output)
+{
+	struct rf_error err;
+
+	if (output->file == stdout)
+		return close_standard_output();
+	if (fflush(output->file) || ferror(output->file)) {
+		rf_command_errno(output->path, "cannot write; make room or write elsewhere", errno);
+		rf_command_output_abandon(output);
+		return RF_EXIT_FAILED;
+	}
+	/* What fclose() closes is a copy: the file is not done before it is in its place. */
+	output->output.fd = dup(output->output.fd);
+	fclose(output->file);
+	output->file = NULL;
+	return rf_output_finish(&output->output, &err) ? rf_command_error(output->path, &err) : RF_EXIT_DONE;
+}
+
+void rf_command_output_abandon(struct rf_command_output *output)
+{
+	if (!output->file || output->file == stdout)
+		return;
+	fclose(output->file);
+	output->file = NULL;
+	output->output.fd = -1;
+	rf_output_abandon(&output->output);
+}
+
+int rf_command_not_input(const char *command, const char *output, const char *input)
+{
+	if (!output || !rf_same_file(output, input))
+		return RF_EXIT_DONE;
+	return rf_command_usage(command, "%s: is the input, %s, too: give another name", output, input);
 }

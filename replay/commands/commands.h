@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "base/output.h"
 
 /*
  * A command gets its own argv (argv[0] is its name), parses it with getopt_long(), answers -h itself with its help on
@@ -35,9 +36,20 @@ int rf_command_usage(const char *command, const char *format, ...) __attribute__
 /* The same of the option that getopt_long() did not take. */
 int rf_command_bad_option(const char *command, char **argv);
 
-/* Open path for writing, "-" being standard output; NULL after the error has been printed. */
-FILE *rf_output_open(const char *path);
-/* Flush, and close unless it is standard output; prints what went wrong. RF_EXIT_DONE or RF_EXIT_FAILED. */
-int rf_output_close(FILE *file, const char *path);
+/* A text file that a command writes; file is NULL if it writes none. */
+struct rf_command_output {
+	FILE *file;
+	const char *path;
+	struct rf_output output;	/* unless it is standard output */
+};
+
+/* Begin path, "-" being standard output. False after the error has been printed. */
+bool rf_command_output_open(struct rf_command_output *output, const char *path);
+/* Put it in its place; prints what went wrong. RF_EXIT_DONE or RF_EXIT_FAILED. */
+int rf_command_output_close(struct rf_command_output *output);
+/* The command has failed: no half of a result is left. */
+void rf_command_output_abandon(struct rf_command_output *output);
+/* An output that is the input would destroy it; prints. RF_EXIT_DONE or RF_EXIT_USAGE. */
+int rf_command_not_input(const char *command, const char *output, const char *input);
 
 #endif

@@ -54,23 +54,22 @@ static int dump(const struct arguments *arguments)
 	struct rf_reader *reader = rf_reader_open(arguments->trace, &err);
 	const struct rf_error *damage;
 	int code = RF_EXIT_DONE, written, ret;
-	FILE *out;
+	struct rf_command_output out;
 
 	if (!reader)
 		return rf_command_error(arguments->trace, &err);
-	out = rf_output_open(arguments->output);
-	if (!out) {
+	if (!rf_command_output_open(&out, arguments->output)) {
 		rf_reader_close(reader);
 		return RF_EXIT_FAILED;
 	}
-	ret = arguments->sorted ? dump_sorted(reader, out, &err) : rf_text_dump(reader, out, &err);
+	ret = arguments->sorted ? dump_sorted(reader, out.file, &err) : rf_text_dump(reader, out.file, &err);
 	/* Where the output is what failed, closing it says so, once. */
-	if (ret && !ferror(out))
+	if (ret && !ferror(out.file))
 		code = rf_command_error(arguments->trace, &err);
 	damage = rf_reader_damage(reader);
 	if (!ret && damage)
 		code = rf_command_error(arguments->trace, damage);
-	written = rf_output_close(out, arguments->output);
+	written = rf_command_output_close(&out);
 	rf_reader_close(reader);
 	return written == RF_EXIT_DONE ? code : written;
 }
@@ -105,5 +104,7 @@ int rf_cmd_dump(int argc, char **argv)
 	if (argc - optind != 1)
 		return rf_command_usage("dump", "needs one trace");
 	arguments.trace = argv[optind];
+	if (rf_command_not_input("dump", arguments.output, arguments.trace))
+		return RF_EXIT_USAGE;
 	return dump(&arguments);
 }

@@ -87,6 +87,8 @@ int rf_cmd_import(int argc, char **argv)
 		return rf_command_usage("import", "needs -o TRACE.mmt.zst");
 	if (wanted.fault_event && !strchr(wanted.fault_event, ':'))
 		return rf_command_usage("import", "--fault-event %s: write SYSTEM:NAME", wanted.fault_event);
+	if (rf_command_not_input("import", wanted.output, argv[optind]))
+		return RF_EXIT_USAGE;
 	if (!strcmp(wanted.output, "-"))
 		wanted.output = "/dev/stdout";
 	wanted.input = argv[optind];

@@ -110,6 +110,6 @@ int main(int argc, char **argv)
 		code = command->run(argc - 1, argv + 1);
 	}
 	/* A result that could not be written is a failure, whatever the command thinks. */
-	written = rf_output_close(stdout, "-");
+	written = rf_command_output_close(&(struct rf_command_output){ .file = stdout });
 	return code == RF_EXIT_DONE ? written : code;
 }

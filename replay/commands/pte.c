@@ -269,18 +269,21 @@ static int run_file(const struct arguments *arguments, const struct rf_policy *p
 	bool standard_input = !strcmp(arguments->script, "-");
 	const char *name = standard_input ? "standard input" : arguments->script;
 	FILE *script = standard_input ? stdin : fopen(arguments->script, "re");
+	struct rf_command_output out;
 	struct rf_error err;
 	int ret, status;
 
 	if (!script)
 		return rf_command_errno(name, "cannot read the script", errno);
 	run.machine = pte_machine_create(policy);
-	run.out = run.machine ? rf_output_open(arguments->output) : NULL;
-	if (!run.out) {
-		ret = run.machine ? RF_EXIT_FAILED : rf_command_errno(name, "cannot start", ENOMEM);
+	if (!run.machine) {
+		ret = rf_command_errno(name, "cannot start", ENOMEM);
+	} else if (!rf_command_output_open(&out, arguments->output)) {
+		ret = RF_EXIT_FAILED;
 	} else {
+		run.out = out.file;
 		ret = run_script(&run, script, &err);
-		status = rf_output_close(run.out, arguments->output);
+		status = rf_command_output_close(&out);
 		ret = ret ? rf_command_line_error(name, &err) : status;
 	}
 	pte_machine_destroy(run.machine);
@@ -323,6 +326,8 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 	if (!arguments->policy)
 		return rf_command_usage("pte", "needs a policy, for instance -p linux-6.12");
 	arguments->script = argv[optind];
+	if (rf_command_not_input("pte", arguments->output, arguments->script))
+		return RF_EXIT_USAGE;
 	return -1;
 }
 

@@ -272,8 +272,8 @@ static int replay_trace(const char *path, struct rf_results *results, struct rf_
 
 /* What is written, each but for the table only if it is asked for. */
 struct outputs {
-	FILE *report, *page_tables;
-	struct rf_operations operations;
+	struct rf_command_output report, page_tables, operations;
+	struct rf_operations to_write;
 };
 
 /* Damage does not stop the run, failures do. */
@@ -284,8 +284,8 @@ static int replay_traces(const struct arguments *arguments, struct rf_results *r
 	struct rf_run_options run = {
 		.progress = rf_progress_add,
 		.progress_context = &progress,
-		.page_tables = outputs->page_tables,
-		.operations = outputs->operations.out ? &outputs->operations : NULL,
+		.page_tables = outputs->page_tables.file,
+		.operations = outputs->to_write.out ? &outputs->to_write : NULL,
 		.patterns = &arguments->patterns,
 		.processes = arguments->processes,
 	};
@@ -305,17 +305,18 @@ static int replay_traces(const struct arguments *arguments, struct rf_results *r
 	return code;
 }
 
-static int write_report(const struct arguments *arguments, FILE *output, const json_t *report)
+static int write_report(const struct arguments *arguments, struct rf_command_output *output, const json_t *report)
 {
+	bool to_standard_output = output->file == stdout;
 	int code = RF_EXIT_DONE;
 
-	if (output) {
-		rf_json_write(report, output);
-		code = rf_output_close(output, arguments->output);
+	if (output->file) {
+		rf_json_write(report, output->file);
+		code = rf_command_output_close(output);
 	}
-	if (arguments->json && output != stdout)
+	if (arguments->json && !to_standard_output)
 		rf_json_write(report, stdout);
-	if (arguments->json || arguments->quiet || output == stdout)
+	if (arguments->json || arguments->quiet || to_standard_output)
 		return code;
 	rf_table_write(report, stdout);
 	if (arguments->readers)
@@ -373,7 +374,7 @@ static int replay(const struct arguments *arguments, struct outputs *outputs, u6
 		return code;
 	}
 	report = rf_report_build(&parts, &results);
-	written = write_report(arguments, outputs->report, report);
+	written = write_report(arguments, &outputs->report, report);
 	if (code == RF_EXIT_DONE)
 		code = check_result(arguments, report);
 	json_decref(report);
@@ -382,29 +383,51 @@ static int replay(const struct arguments *arguments, struct outputs *outputs, u6
 }
 
 /* False: it was asked for, and cannot be. */
-static bool open_output(FILE **file, const char *path)
+static bool open_output(struct rf_command_output *output, const char *path)
 {
-	if (path)
-		*file = rf_output_open(path);
-	return !path || *file;
+	return !path || rf_command_output_open(output, path);
+}
+
+/* The code, unless what is to be kept cannot be written. */
+static int close_output(struct rf_command_output *output, int code)
+{
+	if (!output->file)
+		return code;
+	if (code == RF_EXIT_FAILED)
+		rf_command_output_abandon(output);
+	else if (rf_command_output_close(output) != RF_EXIT_DONE)
+		code = RF_EXIT_FAILED;
+	return code;
 }
 
 /* Everything is in order: open the files to write, and go. */
 static int begin(const struct arguments *arguments, u64 total)
 {
-	struct outputs outputs = { .operations.only = arguments->only };
-	int code;
+	struct outputs outputs = { .to_write.only = arguments->only };
+	int code = RF_EXIT_FAILED;
 
-	if (!open_output(&outputs.page_tables, arguments->page_tables) ||
-	    !open_output(&outputs.operations.out, arguments->operations) ||
-	    !open_output(&outputs.report, arguments->output))
-		return RF_EXIT_FAILED;
-	code = replay(arguments, &outputs, total);
-	if (outputs.page_tables && rf_output_close(outputs.page_tables, arguments->page_tables) != RF_EXIT_DONE)
-		code = RF_EXIT_FAILED;
-	if (outputs.operations.out && rf_output_close(outputs.operations.out, arguments->operations) != RF_EXIT_DONE)
-		code = RF_EXIT_FAILED;
+	if (open_output(&outputs.page_tables, arguments->page_tables) &&
+	    open_output(&outputs.operations, arguments->operations) &&
+	    open_output(&outputs.report, arguments->output)) {
+		outputs.to_write.out = outputs.operations.file;
+		code = replay(arguments, &outputs, total);
+	}
+	code = close_output(&outputs.page_tables, code);
+	code = close_output(&outputs.operations, code);
+	/* Where there is a report, it has been written. */
+	rf_command_output_abandon(&outputs.report);
 	return code;
+}
+
+static int check_outputs(const struct arguments *arguments)
+{
+	const char *outputs[] = { arguments->output, arguments->page_tables, arguments->operations };
+
+	for (size_t o = 0; o < ARRAY_SIZE(outputs); o++)
+		for (int i = 0; i < arguments->nr_traces; i++)
+			if (rf_command_not_input("replay", outputs[o], arguments->traces[i]))
+				return RF_EXIT_USAGE;
+	return RF_EXIT_DONE;
 }
 
 int rf_cmd_replay(int argc, char **argv)
@@ -419,7 +442,9 @@ int rf_cmd_replay(int argc, char **argv)
 		return code < 0 ? RF_EXIT_DONE : code;
 	if (rf_window_patterns_compile(&arguments.patterns, arguments.window_begin, arguments.window_end, &err))
 		return rf_command_usage("replay", "%s", err.message);
-	code = check_traces(&arguments, &total);
+	code = check_outputs(&arguments);
+	if (code == RF_EXIT_DONE)
+		code = check_traces(&arguments, &total);
 	if (code == RF_EXIT_DONE)
 		code = begin(&arguments, total);
 	rf_window_patterns_free(&arguments.patterns);

@@ -67,6 +67,58 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(json_schema.check(report, SCHEMA), [])
         return report
 
+    # ---- files that are written ----
+
+    def test_output_is_input(self):
+        """No command writes over what it reads, under whatever name."""
+        trace = self.file("same.mmt.zst", self.trace.read_bytes())
+        text = self.file("same.txt", self.text.encode())
+        script = self.file("same.pte", b"")
+        link = self.directory / "same.link"
+        link.symlink_to(trace)
+        for command in (["replay", "-q", trace, "-o", trace], ["replay", "-q", self.trace, trace, "-o", link],
+                        ["replay", "-q", trace, "--page-tables", trace], ["replay", "-q", trace, "--operations", link],
+                        ["dump", trace, "-o", trace], ["dump", link, "-o", trace], ["assemble", text, "-o", text],
+                        ["pte", "-p", "linux-6.9", script, "-o", script], ["import", trace, "-o", trace]):
+            with self.subTest(command=command[0]):
+                self.fails(2, "is the input", run=refold(*command))
+        self.assertEqual(trace.read_bytes(), self.trace.read_bytes())
+        self.assertEqual(text.read_text(), self.text)
+
+    def test_output_is_whole_or_not(self):
+        """What was there stays until the new one is done; no half of a result is left behind."""
+        directory = self.directory / "whole"
+        directory.mkdir()
+        report, tables, trace = directory / "report.json", directory / "tables.tsv", directory / "trace.mmt.zst"
+        for path in (report, tables, trace):
+            path.write_text("before")
+        self.fails(1, "No such file", run=refold("replay", "-q", directory / "missing", "-o", report,
+                                                 "--page-tables", tables))
+        self.fails(1, "standard input:1", run=refold("assemble", "-", "-o", trace, input="nonsense\n", stdin=None))
+        for path in (report, tables, trace):
+            self.assertEqual(path.read_text(), "before")
+        self.assertEqual(refold("replay", "-q", self.trace, "-o", report).returncode, 0)
+        self.assertEqual(json.loads(report.read_text())["complete"], True)
+        new = directory / "new.json"
+        self.assertEqual(refold("replay", "-q", self.trace, "-o", new).returncode, 0)
+        self.assertEqual(new.stat().st_mode & 0o777, 0o600)
+        self.assertEqual(sorted(path.name for path in directory.iterdir()),
+                         ["new.json", "report.json", "tables.tsv", "trace.mmt.zst"])
+
+    def test_output_to_a_fifo(self):
+        """Without a reader it would wait for ever."""
+        fifo = self.directory / "fifo"
+        os.mkfifo(fifo)
+        self.fails(1, "FIFO that nobody reads", run=refold("replay", "-q", self.trace, "-o", fifo))
+        written = self.directory / "from-fifo.json"
+        with written.open("w") as file:
+            reader = subprocess.Popen(["cat", fifo], stdout=file)
+        # The reader may not have opened it yet.
+        while refold("replay", "-q", self.trace, "-o", fifo).returncode:
+            self.assertIsNone(reader.poll())
+        self.assertEqual(reader.wait(30), 0)
+        self.assertEqual(json.loads(written.read_text())["complete"], True)
+
     # ---- commands ----
 
     def test_overview(self):

@@ -178,7 +178,7 @@ static int create_output(struct importing *importing, struct rf_error *err)
 	header = import_header(importing);
 	if (!header)
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
-	importing->writer = rf_writer_create(importing->options->output, header, ZSTD_LEVEL, err);
+	importing->writer = rf_writer_begin(importing->output, header, ZSTD_LEVEL, err);
 	free(header);
 	if (!importing->writer)
 		return output_error(importing, err);
@@ -226,8 +226,11 @@ static int convert_events(struct importing *importing, struct rf_error *err)
 
 	if (!ret)
 		ret = run_pass(&pass);
-	if (ret && ret != -EBADMSG)
-		ret = output_error(importing, err);
+	if (ret && ret != -EBADMSG) {
+		rf_writer_abandon(importing->writer);
+		importing->result->wrote = false;
+		return output_error(importing, err);
+	}
 	/* Without a reason to have ended, a trace is incomplete. */
 	closed = rf_writer_close(importing->writer, ret ? RF_END_NONE : RF_END_IMPORTED, ret ? NULL : err);
 	return !ret && closed ? output_error(importing, err) : ret;
@@ -273,9 +276,9 @@ struct outcome {
 	int ret;
 };
 
-static void read_in_child(const struct rf_import_options *options, struct outcome *outcome)
+static void read_in_child(const struct rf_import_options *options, struct rf_output *output, struct outcome *outcome)
 {
-	struct importing importing = { .options = options, .result = &outcome->result };
+	struct importing importing = { .options = options, .result = &outcome->result, .output = output };
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
 	if (null >= 0)
@@ -290,19 +293,26 @@ static void read_in_child(const struct rf_import_options *options, struct outcom
 	_exit(0);
 }
 
-/* Writing would empty what is to be read. */
-static bool same_file(const struct rf_import_options *options)
+/* What the child ended with; how much it wrote if it crashed, nobody but us can put in its place. */
+static int take_outcome(const struct outcome *outcome, int status, struct rf_output *output,
+			struct rf_import_result *result, struct rf_error *err)
 {
-	struct stat input, output;
+	bool crashed = !WIFEXITED(status) || WEXITSTATUS(status);
 
-	return !stat(options->input, &input) && !stat(options->output, &output) && input.st_dev == output.st_dev &&
-	       input.st_ino == output.st_ino;
+	*result = outcome->result;
+	*err = outcome->err;
+	if (!crashed)
+		return outcome->ret;
+	if (result->wrote && rf_output_finish(output, err))
+		return err->code;
+	return rf_error_set(err, -EBADMSG, RF_NO_OFFSET, "it is damaged: libtracecmd crashed on it");
 }
 
 int rf_import(const struct rf_import_options *options, struct rf_import_result *result, struct rf_error *err)
 {
 	struct outcome *outcome =
 		mmap(NULL, sizeof(*outcome), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct rf_output output;
 	struct stat written;
 	int status = 0, ret;
 	pid_t child;
@@ -310,28 +320,23 @@ int rf_import(const struct rf_import_options *options, struct rf_import_result *
 	memset(result, 0, sizeof(*result));
 	if (outcome == MAP_FAILED)
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
-	if (same_file(options)) {
+	ret = rf_output_begin(&output, options->output, RF_OUTPUT_WHOLE, err);
+	if (ret) {
 		munmap(outcome, sizeof(*outcome));
-		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "it cannot be written while it is read; give another -o");
+		result->output_failed = true;
+		return ret;
 	}
 	child = fork();
 	if (!child)
-		read_in_child(options, outcome);
-	if (child < 0 || waitpid(child, &status, 0) != child) {
+		read_in_child(options, &output, outcome);
+	if (child < 0 || waitpid(child, &status, 0) != child)
 		ret = rf_error_set(err, -errno, RF_NO_OFFSET, "cannot start a process to read it: %s", strerror(errno));
-	} else {
-		*result = outcome->result;
-		ret = outcome->ret;
-		*err = outcome->err;
-		if (!WIFEXITED(status) || WEXITSTATUS(status))
-			ret = rf_error_set(err, -EBADMSG, RF_NO_OFFSET, "it is damaged: libtracecmd crashed on it");
-	}
-	if (result->wrote && !stat(options->output, &written) && S_ISREG(written.st_mode)) {
+	else
+		ret = take_outcome(outcome, status, &output, result, err);
+	/* Where the child has finished it, this is but our copy of it. */
+	rf_output_abandon(&output);
+	if (result->wrote && !stat(options->output, &written) && S_ISREG(written.st_mode))
 		result->bytes = (u64)written.st_size;
-		/* A trace of half a file is of use; one that could not be written is not. */
-		if (ret && ret != -EBADMSG)
-			result->wrote = unlink(options->output) != 0;
-	}
 	munmap(outcome, sizeof(*outcome));
 	return ret;
 }

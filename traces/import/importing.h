@@ -66,6 +66,7 @@ struct importing {
 	const struct rf_dat_format *faults;	/* the probe that tells page faults, or NULL */
 	u64 *counts;				/* events in the file by id */
 	u32 nr_cpus;
+	struct rf_output *output;		/* until the writer has it */
 	struct rf_writer *writer;
 	int *streams[RF_INSTANCES + 1];		/* by CPU; -1: none yet; the last: RF_SOURCE_COMPAT */
 	struct import_member *members;		/* as they were met */

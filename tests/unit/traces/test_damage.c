@@ -215,11 +215,12 @@ static void test_no_space(void **state)
 	assert_non_null(strstr(err.message, "No space left"));
 }
 
-/* The writer stops at the limit, says so once and for all, and leaves whole frames only. */
+/* A recording stops at the limit, says so once and for all, and leaves whole frames only. */
 static void test_file_limit(void **state)
 {
 	char *path = make_path("t.mmt.zst");
 	struct rlimit before, limit;
+	struct rf_output output;
 	struct rf_error err = { 0 };
 	struct rf_writer *writer;
 	struct rf_reader *reader;
@@ -233,7 +234,8 @@ static void test_file_limit(void **state)
 	limit = before;
 	limit.rlim_cur = 20000;
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-	writer = rf_writer_create(path, NULL, 3, &err);
+	assert_int_equal(rf_output_begin(&output, path, RF_OUTPUT_GROWING, NULL), 0);
+	writer = rf_writer_begin(&output, NULL, 3, &err);
 	rf_writer_add_stream(writer, &(struct rf_stream_info){ 0 });
 	for (int i = 0; !ret && i < 100; i++) {
 		for (int k = 0; !ret && k < 50; k++) {

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+#include "base/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void forget(struct rf_output *output)
+{
+	free(output->temporary);
+	free(output->path);
+	free(output->old);
+	*output = (struct rf_output){ .fd = -1 };
+}
+
+static int failed(struct rf_output *output, struct rf_error *err, const char *what, int error)
+{
+	rf_output_fail(output);
+	return rf_error_set(err, -error, RF_NO_OFFSET, "%s: %s", what, strerror(error));
+}
+
+/* A device, a FIFO: nothing to make or to replace. open() of a FIFO would wait for a reader for ever. */
+static int begin_in_place(struct rf_output *output, mode_t mode, struct rf_error *err)
+{
+	output->fd = open(output->path, O_WRONLY | O_CLOEXEC | (S_ISFIFO(mode) ? O_NONBLOCK : 0));
+	if (output->fd < 0 && errno == ENXIO && S_ISFIFO(mode))
+		return failed(output, err, "a FIFO that nobody reads", ENXIO);
+	if (output->fd < 0)
+		return failed(output, err, "cannot write to it", errno);
+	if (S_ISFIFO(mode))
+		fcntl(output->fd, F_SETFL, O_WRONLY);
+	return 0;
+}
+
+/* existing: what is in its place, or NULL. */
+static int begin_whole(struct rf_output *output, const struct stat *existing, struct rf_error *err)
+{
+	size_t size = strlen(output->path) + sizeof(".XXXXXX");
+
+	output->temporary = malloc(size);
+	if (!output->temporary)
+		return failed(output, err, "cannot create it", ENOMEM);
+	snprintf(output->temporary, size, "%s.XXXXXX", output->path);
+	output->fd = mkostemp(output->temporary, O_CLOEXEC);
+	if (output->fd >= 0)
+		return existing && fchmod(output->fd, existing->st_mode & 0777) ?
+		       failed(output, err, "cannot give it the mode of what it replaces", errno) : 0;
+	free(output->temporary);
+	output->temporary = NULL;
+	return failed(output, err, "cannot create it", errno);
+}
+
+/* An earlier recording is kept, one that is still being written is left alone. */
+static int put_aside(struct rf_output *output, const struct stat *existing, struct rf_error *err)
+{
+	size_t size = strlen(output->path) + sizeof(".old");
+	char *old = malloc(size);
+	int fd, busy;
+
+	fd = open(output->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	busy = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
+	if (fd >= 0)
+		close(fd);
+	if (busy || existing->st_uid != geteuid()) {
+		free(old);
+		return rf_error_set(err, busy ? -EBUSY : -EPERM, RF_NO_OFFSET, "cannot replace what is there: %s",
+				    busy ? "another recorder is writing it" : "it belongs to another user");
+	}
+	if (old)
+		snprintf(old, size, "%s.old", output->path);
+	if (!old || rename(output->path, old)) {
+		int error = old ? errno : ENOMEM;
+
+		free(old);
+		return rf_error_set(err, -error, RF_NO_OFFSET, "cannot keep what is there: %s", strerror(error));
+	}
+	output->old = old;
+	return 0;
+}
+
+static int begin_growing(struct rf_output *output, const struct stat *existing, struct rf_error *err)
+{
+	int ret = existing ? put_aside(output, existing, err) : 0;
+
+	if (ret) {
+		rf_output_abandon(output);
+		return ret;
+	}
+	output->fd = open(output->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (output->fd < 0)
+		return failed(output, err, "cannot create it", errno);
+	output->growing = true;
+	flock(output->fd, LOCK_EX | LOCK_NB);	/* where the file system has no locks, there are none */
+	return 0;
+}
+
+/* The path behind links, NULL: not to be followed, errno tells why. */
+static char *follow(const char *path)
+{
+	struct stat link;
+
+	if (lstat(path, &link) || !S_ISLNK(link.st_mode))
+		return strdup(path);
+	if (link.st_uid && link.st_uid != geteuid()) {
+		errno = EPERM;
+		return NULL;
+	}
+	return realpath(path, NULL);
+}
+
+int rf_output_begin(struct rf_output *output, const char *path, enum rf_output_how how, struct rf_error *err)
+{
+	struct stat existing;
+	bool exists = !stat(path, &existing), in_place = exists && !S_ISREG(existing.st_mode);
+
+	*output = (struct rf_output){ .fd = -1, .path = in_place ? strdup(path) : follow(path) };
+	if (!output->path)
+		return failed(output, err, "cannot follow the symbolic link", errno);
+	if (in_place)
+		return begin_in_place(output, existing.st_mode, err);
+	return how == RF_OUTPUT_WHOLE ? begin_whole(output, exists ? &existing : NULL, err) :
+					begin_growing(output, exists ? &existing : NULL, err);
+}
+
+/* fsync() of a pipe or a device says EINVAL: there is no disk. */
+int rf_output_finish(struct rf_output *output, struct rf_error *err)
+{
+	if (fsync(output->fd) && errno != EINVAL && errno != EROFS && errno != ENOTSUP)
+		return failed(output, err, "cannot write", errno);
+	/* Network file systems and quotas may tell only here. */
+	if (close(output->fd)) {
+		output->fd = -1;
+		return failed(output, err, "cannot write", errno);
+	}
+	output->fd = -1;
+	if (output->temporary && rename(output->temporary, output->path))
+		return failed(output, err, "cannot put it in its place", errno);
+	forget(output);
+	return 0;
+}
+
+void rf_output_fail(struct rf_output *output)
+{
+	if (!output->growing) {
+		rf_output_abandon(output);
+		return;
+	}
+	close(output->fd);
+	forget(output);
+}
+
+void rf_output_abandon(struct rf_output *output)
+{
+	int error = errno;
+
+	if (!output->path)
+		return;
+	if (output->fd >= 0)
+		close(output->fd);
+	if (output->temporary)
+		unlink(output->temporary);
+	if (output->growing)
+		unlink(output->path);
+	if (output->old)
+		(void)!rename(output->old, output->path);
+	forget(output);
+	errno = error;
+}
+
+bool rf_same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return !stat(a, &x) && !stat(b, &y) && S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
