@@ -34,7 +34,7 @@ static void *work(void *number)
 		exit(1);
 	memset(moved + SIZE, 2, SIZE / 4);
 	if (seed % 4 == 0)
-		madvise(common + seed * PAGE, 4 * PAGE, MADV_DONTNEED);
+		madvise(common + seed % 32 * PAGE, 4 * PAGE, MADV_DONTNEED);
 	munmap(moved + PAGE * (seed % 8), SIZE);
 	return NULL;
 }
