@@ -14,11 +14,6 @@ struct tracker_cpu {
 	u32 tid, mm;
 };
 
-static u64 cpu_bit(u32 cpu)
-{
-	return BIT_ULL(cpu < 63 ? cpu : 63);
-}
-
 static void leave_cpu(struct rf_tracker *tracker, struct tracker_cpu *cpu)
 {
 	struct tracked_mm *mm = cpu->tid ? tracked_mm(tracker->world, cpu->mm) : NULL;
@@ -52,11 +47,6 @@ void cpu_seen(struct rf_tracker *tracker, struct task *task, const struct rf_rec
 	cpu->mm = task->mm->world.id;
 	task->mm->cpus++;
 	task->mm->ran_on |= cpu_bit(info->cpu);
-}
-
-bool mm_ran_elsewhere(const struct rf_tracker *tracker, const struct tracked_mm *mm)
-{
-	return mm->ran_on & ~cpu_bit(tracker->cpu_now);
 }
 
 bool mm_runs_elsewhere(const struct rf_tracker *tracker, const struct tracked_mm *mm)

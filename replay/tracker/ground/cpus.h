@@ -3,18 +3,26 @@
 #ifndef REFOLD_REPLAY_TRACKER_GROUND_CPUS_H
 #define REFOLD_REPLAY_TRACKER_GROUND_CPUS_H
 
-#include "base/types.h"
+#include "replay/tracker/ground/tracked_mm.h"
+#include "replay/tracker/ground/tracking.h"
 
 struct rf_record;
-struct rf_tracker;
-struct task;
-struct tracked_mm;
 
 /* A record of this task was made on its CPU. */
 void cpu_seen(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
 /* Do CPUs other than that of the record in progress run it? */
-/* mm_cpumask(), which since 6.14 forgets a CPU no more than once a second, has others than the one we are on. */
-bool mm_ran_elsewhere(const struct rf_tracker *tracker, const struct tracked_mm *mm);
 bool mm_runs_elsewhere(const struct rf_tracker *tracker, const struct tracked_mm *mm);
+
+/* In tracked_mm.ran_on; those from 63 on share one. */
+static inline u64 cpu_bit(u32 cpu)
+{
+	return BIT_ULL(cpu < 63 ? cpu : 63);
+}
+
+/* mm_cpumask(), which since 6.14 forgets a CPU no more than once a second, has others than the one we are on. */
+static inline bool mm_ran_elsewhere(const struct rf_tracker *tracker, const struct tracked_mm *mm)
+{
+	return mm->ran_on & ~cpu_bit(tracker->cpu_now);
+}
 
 #endif

@@ -2,8 +2,6 @@
 /* Operations out: gathered in a block, and handed to the sink when it is full or the tracker pauses. */
 #include "replay/tracker/ground/emit.h"
 
-#include <string.h>
-
 #include "replay/tracker/ground/cpus.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
@@ -46,12 +44,10 @@ struct rf_op *emit(struct rf_tracker *tracker, u8 kind, const struct tracked_mm 
 	if (tracker->causes)
 		tracker->causes[tracker->nr_ops] = tracker->cause;
 	op = &tracker->ops[tracker->nr_ops++];
-	memset(op, 0, sizeof(*op));
-	op->kind = kind;
-	op->mm = mm->world.id;
-	op->time = tracker->time;
-	op->remote_cpus = mm_runs_elsewhere(tracker, mm);
-	op->other_cpus = mm_ran_elsewhere(tracker, mm);
+	*op = (struct rf_op){
+		.kind = kind, .mm = mm->world.id, .time = tracker->time,
+		.remote_cpus = mm_runs_elsewhere(tracker, mm), .other_cpus = mm_ran_elsewhere(tracker, mm),
+	};
 	return op;
 }
 
