@@ -197,18 +197,17 @@ static void race_storm(void)
 static void forks(void)
 {
 	char *area = map(AREA, MAP_PRIVATE | MAP_ANONYMOUS, -1), path[512];
-	volatile size_t length = 0;
 
 	memset(area, 1, AREA);
 	for (int error = 0; error < 134; error++)
-		length += strlen(strerror(error));	/* the C library's read-only data */
+		sink = (char)strlen(strerror(error));	/* the C library's read-only data */
 	snprintf(path, sizeof(path), "%s/go", directory);
 	while (access(path, F_OK))
 		usleep(10000);
 	for (int i = 0; i < 20; i++) {
 		if (!fork()) {
 			for (int error = 0; error < 134; error++)
-				length += strlen(strerror(error));
+				sink = (char)strlen(strerror(error));
 			_exit(0);
 		}
 		reap();

@@ -127,6 +127,21 @@ static void move_pages(struct reference *r, u32 mm, u32 from, u32 to, u32 nr, bo
 	ref_touch(r, mm, to, nr);
 }
 
+/* dontunmap_complete(): of the whole VMA, also where only a part of it was moved. */
+static void unlock_vma(struct reference *r, const struct rf_op *op)
+{
+	u64 start, end;
+	u32 page;
+
+	if (!r->view.vma_span(r->view.context, op->mm, reference_page(r, op->addr), &start, &end))
+		return;
+	for (; start < end; start += 1ull << r->page_shift) {
+		page = reference_page(r, start);
+		if (page != NO_PAGE)
+			r->pages[op->mm][page].vma &= ~(u32)RF_VM_LOCKED;
+	}
+}
+
 static void move_area(struct reference *r, const struct rf_op *op, u32 first, u32 end)
 {
 	u32 mm = op->mm, to = reference_page(r, op->addr2), old_nr = end - first, nr = op->nr ? op->nr : old_nr, i;
@@ -138,6 +153,8 @@ static void move_area(struct reference *r, const struct rf_op *op, u32 first, u3
 	move_pages(r, mm, first, to, moved, !(op->flags & RF_OP_DONTUNMAP));
 	for (i = moved; i < nr; i++)
 		r->pages[mm][to + i].vma = vma;
+	if (op->flags & RF_OP_DONTUNMAP)
+		unlock_vma(r, op);
 }
 
 /* The whole VMA moves down. */
