@@ -337,6 +337,14 @@ static void settle_rest(struct rf_tracker *tracker, struct task *task)
 	}
 }
 
+/* Unmapped by the call, and in none of its pieces: lazily freed pages of another CPU's batch that were swapped, say. */
+static void mark_untold(struct rf_tracker *tracker, struct task *task)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kept_counters); i++)
+		if (untold(&task->call, kept_counters[i]))
+			mark_mm(tracker, advised_mm(tracker, task), RF_REASON_pages_untold);
+}
+
 /* ---- pieces ---------------------------------------------------------------------------------- */
 
 static void finish_piece(struct rf_tracker *tracker, struct task *task)
@@ -396,6 +404,7 @@ void pageout_ends(struct rf_tracker *tracker, struct task *task)
 		settle_rest(tracker, task);
 		finish_piece(tracker, task);
 	} while (next_piece(tracker, task));
+	mark_untold(tracker, task);
 }
 
 /* ---- records --------------------------------------------------------------------------------- */

@@ -80,6 +80,24 @@ static void pages_of_another_go_piece_by_piece(void **context)
 	assert_int_equal(r->fidelity.inexact_mms, 1);
 }
 
+/* One page more than there is was swapped, which no record tells of: its place is not known. */
+static void a_page_in_no_piece_marks(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n"
+		TWO_TABLES
+		"20 tid=100 madvise addr=0x4000001fe000 len=0x2000 advice=21\n"
+		"30 tid=100 sys_ret call=20 ret=0\n"
+		"frame stream=2\n"
+		"21 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=1\n"
+		"22 tid=100 rss_stat mm_id=9 curr=1 member=2 pages=1\n"
+		"23 tid=100 swap_write pfn=0x1000 flags=0\n"
+		"24 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=0\n"
+		"25 tid=100 rss_stat mm_id=9 curr=1 member=2 pages=2\n");
+
+	(void)context;
+	assert_int_equal(r->fidelity.inexact_mms, 1);
+}
+
 /* Less than all was done: of the piece that failed nobody knows how much. */
 static void advice_that_ends_early_marks(void **context)
 {
@@ -209,6 +227,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pageout_goes_table_by_table),
 		cmocka_unit_test(pages_of_another_go_piece_by_piece),
+		cmocka_unit_test(a_page_in_no_piece_marks),
 		cmocka_unit_test(advice_that_ends_early_marks),
 		cmocka_unit_test(another_is_called_cold),
 		cmocka_unit_test(reclaim_by_others_does_not_move_the_walk),
