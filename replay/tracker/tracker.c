@@ -40,6 +40,7 @@ static void learn_header(struct rf_tracker *tracker)
 	tracker->moves_several = capabilities.has[RF_MOVES_SEVERAL_VMAS];
 	tracker->small_stacks = capabilities.has[RF_STACKS_NOHUGEPAGE];
 	tracker->no_zero_page = capabilities.has[RF_NO_ZERO_PAGE];
+	tracker->one_cpu = rf_reader_header_u64(reader, RF_HEADER_CPUS, 2) == 1;
 	tracker->page_shift = 12;
 	for (u32 shift = 12; shift <= 16; shift++)
 		if (page_size == BIT_ULL(shift))

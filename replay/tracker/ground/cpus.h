@@ -19,10 +19,13 @@ static inline u64 cpu_bit(u32 cpu)
 	return BIT_ULL(cpu < 63 ? cpu : 63);
 }
 
-/* mm_cpumask(), which since 6.14 forgets a CPU no more than once a second, has others than the one we are on. */
+/*
+ * mm_cpumask(), which since 6.14 forgets a CPU no more than once a second, has others than the one we are on: it was
+ * seen there, or has a thread more, which need not have made a record yet.
+ */
 static inline bool mm_ran_elsewhere(const struct rf_tracker *tracker, const struct tracked_mm *mm)
 {
-	return mm->ran_on & ~cpu_bit(tracker->cpu_now);
+	return mm->ran_on & ~cpu_bit(tracker->cpu_now) || (mm->users > 1 && !tracker->one_cpu);
 }
 
 #endif

@@ -44,6 +44,7 @@ struct rf_tracker {
 	bool no_zero_page;	/* RF_NO_ZERO_PAGE */
 	bool thp_always, thp_madvise;	/* 2M pages at fault */
 	u32 pmd_order;
+	bool one_cpu;		/* the machine has no more */
 	u64 time;
 	u64 record;		/* number of the record in progress, from 1 */
 	u64 kinds[RF_RECORD_KIND_MAX];	/* records so far, by kind */
