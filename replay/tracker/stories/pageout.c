@@ -337,7 +337,7 @@ static void settle_rest(struct rf_tracker *tracker, struct task *task)
 	}
 }
 
-/* Unmapped by the call, and in none of its pieces: lazily freed pages of another CPU's batch that were swapped, say. */
+/* Unmapped by the call, and in none of its pieces: lazily freed pages that were swapped without a write, say. */
 static void mark_untold(struct rf_tracker *tracker, struct task *task)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(kept_counters); i++)

@@ -59,7 +59,6 @@ static void of_child(char *file)
 		write_pages(area, 0, 1024);
 		write_pages(other, 0, 256);
 		read_pages(file, 0, 256);
-		madvise(other, 64 * KB, MADV_FREE);
 		(void)!write(from[1], &byte, 1);
 		(void)!read(to[0], &byte, 1);
 		read_pages(area, 10, 50);
