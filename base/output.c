@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Files that are written: beside their place until they are whole, or growing in it. See output.h for why. */
 #include "base/output.h"
 
 #include <errno.h>
@@ -99,18 +100,18 @@ static int begin_growing(struct rf_output *output, const struct stat *existing, 
 	return 0;
 }
 
-/* The path behind links, NULL: not to be followed, errno tells why. */
-static char *follow(const char *path)
+/* Another user's link may lead anywhere, to a device as well. */
+static bool is_strange_link(const char *path)
 {
 	struct stat link;
 
-	if (lstat(path, &link) || !S_ISLNK(link.st_mode))
-		return strdup(path);
-	if (link.st_uid && link.st_uid != geteuid()) {
-		errno = EPERM;
-		return NULL;
-	}
-	return realpath(path, NULL);
+	return !lstat(path, &link) && S_ISLNK(link.st_mode) && link.st_uid && link.st_uid != geteuid();
+}
+
+/* What is replaced is the file behind a link; a new one has none behind it. */
+static char *file_behind(const char *path, bool exists)
+{
+	return exists ? realpath(path, NULL) : strdup(path);
 }
 
 int rf_output_begin(struct rf_output *output, const char *path, enum rf_output_how how, struct rf_error *err)
@@ -118,9 +119,12 @@ int rf_output_begin(struct rf_output *output, const char *path, enum rf_output_h
 	struct stat existing;
 	bool exists = !stat(path, &existing), in_place = exists && !S_ISREG(existing.st_mode);
 
-	*output = (struct rf_output){ .fd = -1, .path = in_place ? strdup(path) : follow(path) };
+	*output = (struct rf_output){ .fd = -1 };
+	if (is_strange_link(path))
+		return failed(output, err, "a symbolic link of another user", EPERM);
+	output->path = file_behind(path, exists && !in_place);
 	if (!output->path)
-		return failed(output, err, "cannot follow the symbolic link", errno);
+		return failed(output, err, "cannot find the file behind it", errno);
 	if (in_place)
 		return begin_in_place(output, existing.st_mode, err);
 	return how == RF_OUTPUT_WHOLE ? begin_whole(output, exists ? &existing : NULL, err) :

@@ -109,7 +109,7 @@ struct rf_record {
 	X(SNAP_END, 101, "snap_end", "pid/d complete/d stopped/d")                         \
 	X(CACHE_FILE, 104, "cache_file", "dev/x ino/d pages/d")       /* layout of one file, CACHE_RUNs follow */ \
 	X(CACHE_RUN, 105, "cache_run", "dev/x ino/d index/d nr/d pfn/p order/d") /* inside one folio */ \
-	X(CACHE_READAHEAD, 107, "cache_readahead", "dev/x ino/d index/d pfn/p") /* its folio bears the flag */ \
+	X(CACHE_READAHEAD, 107, "cache_readahead", "dev/x ino/d index/d pfn/p") /* its folio: PG_readahead */ \
 	X(KERNEL_PAGE, 106, "kernel_page", "what/d index/d pfn/p")    /* RF_KERNEL_PAGE_*: zero page, vdso pages */ \
 	/* --- the recording itself --- */                                                         \
 	X(LOST, 112, "lost", "events/d")     /* so many events of this stream are missing before this time */ \

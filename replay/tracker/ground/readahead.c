@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* PG_readahead, by what the layout shows and what readahead's rules tell. See readahead.h for why. */
 #include "replay/tracker/ground/readahead.h"
 
 #include <errno.h>

@@ -143,6 +143,11 @@ static void test_links(void **state)
 	for (int how = RF_OUTPUT_WHOLE; how <= RF_OUTPUT_GROWING; how++)
 		assert_int_equal(rf_output_begin(&output, at("link"), how, &err), -EPERM);
 	expect_file("a", "after");
+	/* A device behind it is no better. */
+	assert_int_equal(unlink(at("link")), 0);
+	assert_int_equal(symlink("/dev/null", at("link")), 0);
+	assert_int_equal(lchown(at("link"), 65534, 65534), 0);
+	assert_int_equal(rf_output_begin(&output, at("link"), RF_OUTPUT_WHOLE, &err), -EPERM);
 }
 
 static void test_in_place(void **state)
