@@ -3,6 +3,7 @@
 always put back, a control group and swap of their own, and the recorder."""
 import atexit
 import contextlib
+import fcntl
 import glob
 import os
 import shutil
@@ -42,8 +43,25 @@ def wait_for(condition, what, seconds=30):
         time.sleep(0.02)
 
 
+_turn = None
+
+
+def take_turn():
+    """One live test at a time on this machine, whatever tree or root directory they are of: they set system-wide
+    settings, and judge what a busy machine makes worse. A test of many parts calls this before each, so that others
+    need not wait for all. The lock is that of the directory that all of them see; it ends with this process."""
+    global _turn
+    if _turn is None:
+        _turn = os.open(TRACING, os.O_RDONLY | os.O_DIRECTORY)
+    else:
+        fcntl.flock(_turn, fcntl.LOCK_UN)
+        time.sleep(0.1)     # who waits is to be first
+    fcntl.flock(_turn, fcntl.LOCK_EX)
+
+
 def need_live_kernel():
-    """Skip where recording is not possible; and turn signals into exceptions, so that settings are put back."""
+    """Skip where recording is not possible; take turns; and turn signals into exceptions, so that settings are put
+    back."""
     if os.geteuid() != 0:
         skip('live tests need root')
     if not os.path.isdir(f'{TRACING}/events'):
@@ -52,6 +70,7 @@ def need_live_kernel():
         skip('no /proc/kpageflags in this kernel')
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda caught, frame: sys.exit(128 + caught))
+    take_turn()
 
 
 def need_program(*names):

@@ -66,6 +66,7 @@ def main():
     programs = machine.Programs(build_root, source_root)
     bad = []
     for name in rest[1:] or stressors(programs):
+        machine.take_turn()
         program = program_of(name, rest[0] if rest else SECONDS)
         with machine.work_directory(f'stress-ng-{name}') as directory:
             suite.prepare(programs, program, directory)
