@@ -90,7 +90,8 @@ static int write_waiting(struct rf_rounds *rounds, struct rf_waiting *one, struc
 
 	if (one->record.kind == RF_LOST || rf_is_followed(&rounds->followed, one->pid)) {
 		if (one->path)
-			rf_page_cache_note(rounds->cache, one->record.f[3], one->record.f[4], one->path);
+			rf_page_cache_note(rounds->cache, one->record.f[3], one->record.f[4], (pid_t)one->pid,
+					   one->path);
 		if (one->record.kind == RF_MMAP2)
 			one->record.f[3] = rf_device_below(one->record.f[3]);
 		ret = rf_writer_append(rounds->writer, one->stream, &one->record, 1, err);

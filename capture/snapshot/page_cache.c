@@ -7,11 +7,13 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/table.h"
 #include "capture/snapshot/cache_layout.h"
+#include "capture/snapshot/roots.h"
 
 #define MAX_FILES	(1024 * 1024)
 
@@ -31,6 +33,7 @@ DEFINE_TABLE(file_table, u64, struct file *);
 struct rf_page_cache {
 	pthread_mutex_t lock;
 	struct file_table files;
+	struct rf_roots roots;		/* where else a name may lead */
 };
 
 static void free_names(const struct file *file)
@@ -60,6 +63,7 @@ void rf_page_cache_destroy(struct rf_page_cache *cache)
 		free(file);
 	}
 	file_table_free(&cache->files);
+	rf_roots_free(&cache->roots);
 	pthread_mutex_destroy(&cache->lock);
 	free(cache);
 }
@@ -106,12 +110,13 @@ static bool is_named(const struct file *file, int which, const char *name)
 	return file->names[which] && !strcmp(file->names[which], name);
 }
 
-static void add_name(struct file *file, const char *name)
+/* True if that name is new. */
+static bool add_name(struct file *file, const char *name)
 {
 	int which = is_link(name) ? LINK : PATH;
 
 	if (is_named(file, which, name))
-		return;
+		return false;
 	if (which == PATH && file->names[PATH]) {
 		free(file->names[FORMER_PATH]);
 		file->names[FORMER_PATH] = file->names[PATH];
@@ -119,9 +124,10 @@ static void add_name(struct file *file, const char *name)
 		free(file->names[which]);
 	}
 	file->names[which] = strdup(name);
+	return true;
 }
 
-void rf_page_cache_note(struct rf_page_cache *cache, u64 dev, u64 ino, const char *path)
+void rf_page_cache_note(struct rf_page_cache *cache, u64 dev, u64 ino, pid_t pid, const char *path)
 {
 	struct file *file;
 
@@ -129,8 +135,8 @@ void rf_page_cache_note(struct rf_page_cache *cache, u64 dev, u64 ino, const cha
 		return;
 	pthread_mutex_lock(&cache->lock);
 	file = find_or_add(cache, dev, ino);
-	if (file)
-		add_name(file, path);
+	if (file && add_name(file, path))
+		rf_roots_note(&cache->roots, pid);
 	pthread_mutex_unlock(&cache->lock);
 }
 
@@ -176,8 +182,42 @@ static struct file *sorted_files(struct rf_page_cache *cache, size_t *nr)
 	return files;
 }
 
-static int record_files(struct rf_cache_layout *layout, const struct file *files, size_t nr,
-			struct rf_page_cache_totals *totals)
+/* The file's name as the process saw that mapped it, from another root than ours. */
+static bool name_in_root(struct rf_page_cache *cache, size_t root, const char *name, char path[RF_ROOT_PATH])
+{
+	bool known;
+	int length = 0;
+
+	pthread_mutex_lock(&cache->lock);
+	known = root < cache->roots.nr;
+	if (known)
+		length = snprintf(path, RF_ROOT_PATH, "%s%s", cache->roots.known[root].path, name);
+	pthread_mutex_unlock(&cache->lock);
+	if (length >= RF_ROOT_PATH)
+		path[0] = '\0';
+	return known;
+}
+
+/* 1: found and recorded; 0: none of its names leads to it. */
+static int record_file(struct rf_page_cache *cache, struct rf_cache_layout *layout, const struct file *file)
+{
+	char path[RF_ROOT_PATH];
+	int code = 0;
+
+	for (int n = 0; n < NAMES && !code; n++)
+		if (file->names[n])
+			code = rf_cache_layout_file(layout, file->dev, file->ino, file->names[n]);
+	for (int n = PATH; n <= FORMER_PATH; n++) {
+		const char *name = file->names[n];
+
+		for (size_t root = 0; name && !code && name_in_root(cache, root, name, path); root++)
+			code = rf_cache_layout_file(layout, file->dev, file->ino, path);
+	}
+	return code;
+}
+
+static int record_files(struct rf_page_cache *cache, struct rf_cache_layout *layout, const struct file *files,
+			size_t nr, struct rf_page_cache_totals *totals)
 {
 	int code = 0;
 
@@ -186,10 +226,7 @@ static int record_files(struct rf_cache_layout *layout, const struct file *files
 			totals->skipped += nr - i;
 			break;
 		}
-		code = 0;
-		for (int n = 0; n < NAMES && !code; n++)
-			if (files[i].names[n])
-				code = rf_cache_layout_file(layout, files[i].dev, files[i].ino, files[i].names[n]);
+		code = record_file(cache, layout, &files[i]);
 		if (!code)
 			totals->gone++;
 	}
@@ -212,7 +249,7 @@ int rf_page_cache_record(struct rf_page_cache *cache, struct rf_writer *writer, 
 		return err ? err->code : why.code;
 	files = sorted_files(cache, &nr);
 	totals->files = nr;
-	code = files ? record_files(layout, files, nr, totals) :
+	code = files ? record_files(cache, layout, files, nr, totals) :
 	       rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory for the page cache's layout");
 	free_files(files, nr);
 	end = rf_cache_layout_close(layout);

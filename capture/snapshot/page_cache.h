@@ -7,6 +7,8 @@
 #ifndef REFOLD_CAPTURE_SNAPSHOT_PAGE_CACHE_H
 #define REFOLD_CAPTURE_SNAPSHOT_PAGE_CACHE_H
 
+#include <sys/types.h>
+
 #include "traces/trace.h"
 
 /* The files seen. Noting is safe from any thread. */
@@ -29,10 +31,10 @@ struct rf_page_cache *rf_page_cache_create(void);	/* NULL: out of memory */
 void rf_page_cache_destroy(struct rf_page_cache *cache);
 
 /*
- * A file was mapped. dev: (major << 20) | minor, as MMAP2 and /proc/PID/maps show it. path: from the caller's
- * own root; may be a /proc/PID/map_files link for what has no name. Anything that is not a path is ignored.
+ * A file was mapped. dev: (major << 20) | minor, as MMAP2 and /proc/PID/maps show it. path: from our root or that of
+ * the process; may be a /proc/PID/map_files link for what has no name. Anything that is not a path is ignored.
  */
-void rf_page_cache_note(struct rf_page_cache *cache, u64 dev, u64 ino, const char *path);
+void rf_page_cache_note(struct rf_page_cache *cache, u64 dev, u64 ino, pid_t pid, const char *path);
 
 /*
  * Append CACHE_FILE and CACHE_RUN records of all files noted, in (dev, ino) order. Neither reads file data from

@@ -99,13 +99,13 @@ static void note_file(struct rf_snapshotter *s, const struct rf_maps_vma *vma, e
 	if (!s->cache || !vma->ino)
 		return;
 	if (vma->path)
-		rf_page_cache_note(s->cache, vma->dev, vma->ino, vma->path);
+		rf_page_cache_note(s->cache, vma->dev, vma->ino, s->tid, vma->path);
 	if (why == RF_SNAP_EXIT && vma->path)
 		return;
 	/* While the process lives this leads to the very file: also if unlinked, a memfd, or in another namespace. */
 	snprintf(link, sizeof(link), "/proc/%d/map_files/%llx-%llx", (int)s->tid, (unsigned long long)vma->start,
 		 (unsigned long long)vma->end);
-	rf_page_cache_note(s->cache, vma->dev, vma->ino, link);
+	rf_page_cache_note(s->cache, vma->dev, vma->ino, s->tid, link);
 }
 
 static void read_address_space(struct rf_snapshotter *s, enum rf_snap_why why)

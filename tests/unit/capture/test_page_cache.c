@@ -5,14 +5,19 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -82,14 +87,14 @@ static void test_page_cache(void **state)
 	(void)state;
 	dev = (u64)major(st.st_dev) << 20 | minor(st.st_dev);
 	read_residency(fd, before);
-	rf_page_cache_note(cache, dev, st.st_ino, path);
+	rf_page_cache_note(cache, dev, st.st_ino, getpid(), path);
 	/* Later names, both wrong: the link must do. */
-	rf_page_cache_note(cache, dev, st.st_ino, "/no/such/file");
-	rf_page_cache_note(cache, dev, st.st_ino, "/no/such/file/either");
+	rf_page_cache_note(cache, dev, st.st_ino, getpid(), "/no/such/file");
+	rf_page_cache_note(cache, dev, st.st_ino, getpid(), "/no/such/file/either");
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	rf_page_cache_note(cache, dev, st.st_ino, link);
-	rf_page_cache_note(cache, dev, st.st_ino + 1, path);		/* leads to another file */
-	rf_page_cache_note(cache, dev, 77, "/proc/self/mem");		/* not a regular file */
+	rf_page_cache_note(cache, dev, st.st_ino, getpid(), link);
+	rf_page_cache_note(cache, dev, st.st_ino + 1, getpid(), path);		/* leads to another file */
+	rf_page_cache_note(cache, dev, 77, getpid(), "/proc/self/mem");		/* not a regular file */
 	stream = rf_writer_add_stream(writer, NULL);
 	code = rf_page_cache_record(cache, writer, stream, NULL, &totals, &err);
 	unlink(path);
@@ -154,8 +159,8 @@ static void test_other_root(void **state)
 		int fd = make_cached_file(path, &st), code;
 		u64 dev = (u64)major(st.st_dev) << 20 | minor(st.st_dev);
 
-		rf_page_cache_note(cache, dev, st.st_ino, last ? "/no/such/file" : path);
-		rf_page_cache_note(cache, dev, st.st_ino, last ? path : "/no/such/file");
+		rf_page_cache_note(cache, dev, st.st_ino, getpid(), last ? "/no/such/file" : path);
+		rf_page_cache_note(cache, dev, st.st_ino, getpid(), last ? path : "/no/such/file");
 		code = rf_page_cache_record(cache, writer, rf_writer_add_stream(writer, NULL), NULL, &totals, &err);
 		unlink(path);
 		close(fd);
@@ -171,6 +176,91 @@ static void test_other_root(void **state)
 	}
 }
 
+/* The process that a file's name comes from, for which DIRECTORY is the root: by chroot, or in its own namespace. */
+static pid_t start_in(const char *directory, bool in_namespace)
+{
+	int ready[2];
+	char byte = 'n';
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (!pid) {
+		bool mounted = in_namespace && !unshare(CLONE_NEWNS) &&
+			       !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
+			       !mount(directory, "/mnt", NULL, MS_BIND, NULL);
+
+		byte = mounted == in_namespace && !chroot(in_namespace ? "/mnt" : directory) ? 'y' : 'n';
+		if (write(ready[1], &byte, 1) == 1)
+			pause();
+		_exit(0);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	if (byte == 'y')
+		return pid;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	print_message("skipped: no root of its own for a process\n");
+	skip();
+	return -1;
+}
+
+static void end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/*
+ * A name that leads nowhere from our root, told by a process that is gone in the end. In our mount namespace its root
+ * has a path; into another one a second process leads that lives.
+ */
+static void test_name_in_other_root(void **state)
+{
+	for (int in_namespace = 0; in_namespace < 2; in_namespace++) {
+		char directory[] = "/var/tmp/refold-test-root-XXXXXX", path[64], neighbour[64];
+		struct rf_page_cache *cache = rf_page_cache_create();
+		struct rf_page_cache_totals totals;
+		struct rf_writer *writer = kept_create();
+		struct rf_error err = { 0 };
+		struct stat st, other;
+		int fd, code;
+		pid_t pid;
+		u64 dev;
+
+		assert_non_null(mkdtemp(directory));
+		snprintf(path, sizeof(path), "%s/XXXXXX", directory);
+		snprintf(neighbour, sizeof(neighbour), "%s/XXXXXX", directory);
+		fd = make_cached_file(path, &st);
+		close(make_cached_file(neighbour, &other));
+		dev = (u64)major(st.st_dev) << 20 | minor(st.st_dev);
+		pid = start_in(directory, in_namespace);
+		rf_page_cache_note(cache, dev, st.st_ino, pid, strrchr(path, '/'));
+		if (!in_namespace)
+			end(pid);
+		/* Its process had come and gone before it could be looked at. */
+		rf_page_cache_note(cache, dev, other.st_ino, pid + 1000000, strrchr(neighbour, '/'));
+		code = rf_page_cache_record(cache, writer, rf_writer_add_stream(writer, NULL), NULL, &totals, &err);
+		if (in_namespace)
+			end(pid);
+		unlink(path);
+		unlink(neighbour);
+		assert_int_equal(rmdir(directory), 0);
+		close(fd);
+		rf_page_cache_destroy(cache);
+		kept_destroy(writer);
+		if (code == -EPERM || code == -ENOENT) {
+			print_message("skipped: %s\n", err.message);
+			skip();
+		}
+		assert_int_equal(code, 0);
+		assert_int_equal(totals.recorded, 2);
+	}
+	(void)state;
+}
+
 static void test_page_cache_limit(void **state)
 {
 	char path[] = "/var/tmp/refold-test-XXXXXX";
@@ -184,8 +274,8 @@ static void test_page_cache_limit(void **state)
 	u64 dev = (u64)major(st.st_dev) << 20 | minor(st.st_dev);
 
 	(void)state;
-	rf_page_cache_note(cache, dev, st.st_ino, path);
-	rf_page_cache_note(cache, dev + 1, 1, path);	/* comes after it in order */
+	rf_page_cache_note(cache, dev, st.st_ino, getpid(), path);
+	rf_page_cache_note(cache, dev + 1, 1, getpid(), path);	/* comes after it in order */
 	code = rf_page_cache_record(cache, writer, rf_writer_add_stream(writer, NULL), &limits, &totals, &err);
 	unlink(path);
 	close(fd);
@@ -203,7 +293,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_page_cache),
-		cmocka_unit_test(test_other_root), cmocka_unit_test(test_page_cache_limit),
+		cmocka_unit_test(test_other_root), cmocka_unit_test(test_name_in_other_root),
+		cmocka_unit_test(test_page_cache_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
