@@ -19,6 +19,9 @@ SECONDS = 5
 BOUNDS = {'bigheap': '--bigheap-growth 1m --bigheap-ops 1024'}
 # A watchdog that nobody feeds restarts the machine.
 LEFT_OUT = ['watchdog']
+# Its children ask to be traced by it, which they cannot be while the witness does: then it waits for them for ever, as
+# under strace. What the recorder itself saw at exits has to do.
+TRACERS = ['vm-segv']
 # khugepaged goes on while the witness holds a process at its exit.
 NO_KHUGEPAGED = {f'{machine.THP}/khugepaged/scan_sleep_millisecs': 1000000000}
 
@@ -40,6 +43,14 @@ def cpu_seconds():
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
 
 
+def judge_unwitnessed(name, report):
+    trust, seen = report['trust'], report['fidelity']
+    right = seen['ptes'] == seen['present'] == seen['pfn'] == seen['order'] and not seen['extra']
+    print(f'{name}: {trust["word"]}, without the witness; {seen["processes_compared"]} processes compared, '
+          f'{seen["ptes"]} PTEs; {trust["reasons"]}', flush=True)
+    return seen['processes_compared'] > 0 and (right or trust['marked_address_spaces'] > 0)
+
+
 def judge(programs, name, directory):
     report, tables = (suite.file_of(directory, kind) for kind in ('json', 'tables'))
     before = cpu_seconds()
@@ -49,6 +60,8 @@ def judge(programs, name, directory):
     with open(report, encoding='utf-8') as file:
         report = json.load(file)
     trust, records = report['trust'], report['trace']['records']
+    if name in TRACERS:
+        return judge_unwitnessed(name, report)
     verdict = page_tables.judge(suite.file_of(directory, 'truth'), tables, trust, kills=True)
     word = 'silent' if verdict.problems else trust['word'] if trust['marked'] or verdict.marked else 'exact'
     print(f'{name}: {word}; {verdict.exact} right ({verdict.needless} of them marked), {len(verdict.marked)} wrong and '
@@ -70,7 +83,7 @@ def main():
         program = program_of(name, rest[0] if rest else SECONDS)
         with machine.work_directory(f'stress-ng-{name}') as directory:
             suite.prepare(programs, program, directory)
-            suite.record(programs, program, directory)
+            suite.record(programs, program, directory, name not in TRACERS)
             if not judge(programs, name, directory):
                 bad.append(name)
     machine.require(not bad, f'wrong and not marked: {" ".join(bad)}')

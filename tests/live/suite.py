@@ -49,7 +49,8 @@ def prepare(programs, program, directory):
     os.sync()
 
 
-def record(programs, program, directory):
+def record(programs, program, directory, witness=True):
+    witnessed = [programs.truth, file_of(directory, 'truth')] if witness else []
     with contextlib.ExitStack() as stack:
         if program.folios:
             stack.enter_context(machine.large_folios())
@@ -59,8 +60,7 @@ def record(programs, program, directory):
             stack.enter_context(machine.swap_on_zram(program.swap))
         group = stack.enter_context(machine.memory_group(program.memory)) if program.memory else None
         said = programs.run(programs.capture, '-q', '-o', file_of(directory, 'mmt.zst'), '--',
-                            programs.truth, file_of(directory, 'truth'), '/bin/sh', '-ec',
-                            f'{program.command}\ntouch refold.done',
+                            *witnessed, '/bin/sh', '-ec', f'{program.command}\ntouch refold.done',
                             env=environment(programs, group), cwd=directory)
     if not os.path.exists(file_of(directory, 'done')):
         machine.fail(f'{program.name} failed: {said.stdout}{said.stderr}')
