@@ -72,8 +72,9 @@ void on_fault(struct rf_tracker *tracker, struct task *task, struct rf_record re
 	/* Remote: not this address space; what it does is seen otherwise, if at all. */
 	if (addr >= tracker->address_limit || flags & RF_FAULT_REMOTE)
 		return;
+	/* The last of an address space looks for robust futexes once it has begun to exit (exit_mm_release()). */
 	if (!task->mm) {
-		task->orphans++;
+		task->orphans += !task->dead;
 		return;
 	}
 	if (!task->mm->known)
