@@ -147,10 +147,11 @@ static void vma_join(struct mm *mm, u32 index)
 
 u32 vma_merge(struct mm *mm, u32 index)
 {
-	if (index + 1 < mm->nr_vmas && vmas_mergeable(mm, &mm->vmas[index], &mm->vmas[index + 1]))
-		vma_join(mm, index);
+	/* Where prev and next do not fit together, prev gets it: can_vma_merge_right(). */
 	if (index && vmas_mergeable(mm, &mm->vmas[index - 1], &mm->vmas[index]))
 		vma_join(mm, --index);
+	if (index + 1 < mm->nr_vmas && vmas_mergeable(mm, &mm->vmas[index], &mm->vmas[index + 1]))
+		vma_join(mm, index);
 	return index;
 }
 

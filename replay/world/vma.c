@@ -164,9 +164,10 @@ struct world_vma *world_vma_insert(struct world *world, struct world_mm *mm, con
 	if (!insert_at(world, mm, index, from))
 		return NULL;
 	account(mm->vmas[index]);
-	merge_at(world, mm, index);
+	/* Where prev and next do not fit together, prev gets it: can_vma_merge_right(). */
 	if (index && merge_at(world, mm, index - 1))
 		index--;
+	merge_at(world, mm, index);
 	mm->last_vma = index;
 	return mm->vmas[index];
 }

@@ -128,6 +128,37 @@ static void what_was_not_read_marks(void **context)
 	assert_int_equal(r->fidelity.inexact_mms, 1);
 }
 
+/* ---- who merges with whom -------------------------------------------------------------------- */
+
+#define MAP(time, addr, len) time " tid=100 mmap addr=" addr " len=" len " prot=3 flags=0x32 fd=-1\n"            \
+	time " tid=100 sys_ret call=16 ret=" addr "\n"
+#define WRITE(time, addr, pfn, pages) time " tid=100 fault addr=" addr " flags=0x2\n"                               \
+	time " tid=100 page_alloc pfn=" pfn " order=0 gfp=0x3\n"                                             \
+	time " tid=100 rss_stat mm_id=9 curr=1 member=1 pages=" pages "\n"
+
+/* Between two that have pages of their own: the lower one gets it, so that huge pages fit into both, but not above. */
+static void between_two_the_lower_one_gets_it(void **context)
+{
+	struct result *r = track_with("\"thp\":{\"enabled\":\"always\"}",
+		ATTACHED "3 tid=0 kernel_page what=1 index=0 pfn=0x9000\n" "frame stream=0\n"
+		MAP("10", "0x400010100000", "0x200000") MAP("11", "0x400010500000", "0x600000")
+		WRITE("20", "0x400010100000", "0x1000", "1") WRITE("21", "0x400010a00000", "0x1001", "2")
+		MAP("30", "0x400010300000", "0x200000")
+		"40 tid=100 fault addr=0x400010200000 flags=0x0\n"
+		"50 tid=100 fault addr=0x400010400000 flags=0x0\n"
+		"60 tid=100 fault addr=0x400010600000 flags=0x0\n");
+
+	(void)context;
+	expect(r, "map 0 @65792-66304\n"
+		  "map 0 @66816-68352\n"
+		  "fault_anon 0 @65792 nr=1 pfn=1000\n"
+		  "fault_anon 0 @68096 nr=1 pfn=1001\n"
+		  "map 0 @66304-66816\n"
+		  "fault_zero 0 @66048 nr=512 pfn=9000 order=9\n"
+		  "fault_zero 0 @66560 nr=1\n"
+		  "fault_zero 0 @67072 nr=512 pfn=9000 order=9\n");
+}
+
 /* ---- who populates locked memory ------------------------------------------------------------- */
 
 #define POPULATED(first, pages) first " tid=100 page_alloc pfn=0x2000 order=0 gfp=0x3\n" first                      \
@@ -189,6 +220,7 @@ int main(void)
 		cmocka_unit_test(what_differs_is_apart),
 		cmocka_unit_test(masks_are_compared_by_content),
 		cmocka_unit_test(what_was_not_read_marks),
+		cmocka_unit_test(between_two_the_lower_one_gets_it),
 		cmocka_unit_test(mprotect_populates_what_is_locked),
 		cmocka_unit_test(mremap_populates_what_it_adds),
 		cmocka_unit_test(on_fault_nothing_is_populated),

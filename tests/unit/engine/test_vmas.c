@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+/* Which VMAs merge. A folio that crosses the boundary of two tells: it is mapped as a whole in one VMA only. */
+#include "machine_script.h"
+
+#define PAGES(n) ((u64)(n) << 12)
+
+static void fault(struct rf_machine *machine, u64 page, u64 pfn, u8 order)
+{
+	run(machine, .kind = RF_OP_FAULT_ANON, .addr = BASE + PAGES(page), .nr = 1u << order, .pfn = pfn,
+	    .order = order, .flags = RF_OP_WRITE);
+}
+
+static u64 cut(const struct rf_machine *machine)
+{
+	return rf_machine_stats(machine)->anomalies[RF_ANOMALY_no_vma];
+}
+
+/* Both neighbours have pages of their own, and so another anon_vma each: what is between goes to the lower one. */
+static void between_two_the_lower_one_gets_it(void **state)
+{
+	struct rf_machine *machine = machine_of("linux-6.12", "");
+
+	(void)state;
+	run(machine, .kind = RF_OP_MM_NEW, .mm = 0);
+	map_anon(machine, 0, BASE, PAGES(10));
+	map_anon(machine, 0, BASE + PAGES(22), PAGES(10));
+	fault(machine, 0, PFN, 0);
+	fault(machine, 30, PFN + 1, 0);
+	map_anon(machine, 0, BASE + PAGES(10), PAGES(12));
+	fault(machine, 8, PFN + 8, 2);
+	assert_int_equal(cut(machine), 0);
+	fault(machine, 20, PFN + 20, 2);
+	assert_int_equal(cut(machine), 1);
+	rf_machine_destroy(machine);
+}
+
+/* Where one has none yet, all three become one. */
+static void between_two_that_fit_all_are_one(void **state)
+{
+	struct rf_machine *machine = machine_of("linux-6.12", "");
+
+	(void)state;
+	run(machine, .kind = RF_OP_MM_NEW, .mm = 0);
+	map_anon(machine, 0, BASE, PAGES(10));
+	map_anon(machine, 0, BASE + PAGES(22), PAGES(10));
+	fault(machine, 30, PFN + 1, 0);
+	map_anon(machine, 0, BASE + PAGES(10), PAGES(12));
+	fault(machine, 8, PFN + 8, 2);
+	fault(machine, 20, PFN + 20, 2);
+	assert_int_equal(cut(machine), 0);
+	rf_machine_destroy(machine);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(between_two_the_lower_one_gets_it),
+		cmocka_unit_test(between_two_that_fit_all_are_one),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
