@@ -187,17 +187,25 @@ static bool gup_copies_file(struct rf_tracker *tracker, const struct task *task,
 	return next && next->kind == RF_RSS_STAT && next->f[1] && next->f[2] == RF_RSS_ANON;
 }
 
+/* Counters of two CPUs may add up to anything: what is no page that the call populates is one that it takes away. */
+static bool counts_zap(const struct task *task, u8 member, s64 delta)
+{
+	if (delta < 0 || task->mm->users < 2)
+		return delta < 0;
+	return member == RF_RSS_ANON ? !task->nr_allocs && !task->populate.nr : !call_populates(task);
+}
+
 void call_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delta)
 {
 	struct task_call *call = &task->call;
-	bool zaps = delta < 0;
+	bool zaps = counts_zap(task, member, delta);
 
 	if (call_splits_pmd(tracker, task, member, delta) || gup_copies_file(tracker, task, member, delta))
 		return;
 	switch (call->kind) {
 	case RF_SYS_MUNMAP:
 	case RF_SYS_SHMDT:
-		zaps = true;	/* percpu counters of two threads may add up to anything */
+		zaps = true;
 		break;
 	case RF_SYS_MADVISE:
 		zaps = advice_zaps(call->args[2]);

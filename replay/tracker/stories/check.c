@@ -47,6 +47,18 @@ bool check_write_protected(struct rf_tracker *tracker, struct tracked_mm *mm, u6
 	return explained;
 }
 
+/*
+ * dup_mmap() write-protects page by page; here all are at its end. A fault on one waits for the lock of its VMA until
+ * then.
+ */
+static bool is_forking(const struct rf_tracker *tracker, const struct tracked_mm *mm)
+{
+	for (const struct task *task = mm->users > 1 ? mm->tasks : NULL; task; task = task->mm_next)
+		if (task->call.kind == RF_SYS_CLONE && task->fork_at > tracker->record)
+			return true;
+	return false;
+}
+
 static bool check_present(struct rf_tracker *tracker, struct task *task, struct world_vma *vma, u64 vpn, bool write)
 {
 	struct tracked_mm *mm = task->mm;
@@ -61,7 +73,8 @@ static bool check_present(struct rf_tracker *tracker, struct task *task, struct 
 			adopt_unseen(tracker, mm, vma, vpn);
 		return false;
 	}
-	return !write || !(pte & WORLD_WRITE) || check_write_protected(tracker, mm, vpn, pte);
+	return !write || !(pte & WORLD_WRITE) || is_forking(tracker, mm) ||
+	       check_write_protected(tracker, mm, vpn, pte);
 }
 
 /*

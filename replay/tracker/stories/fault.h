@@ -17,6 +17,11 @@ void fault_close(struct rf_tracker *tracker, struct task *task);
 void settle_all(struct rf_tracker *tracker);
 /* Decide open faults of other threads that began before time, because something depends on them now. */
 void settle_others(struct rf_tracker *tracker, struct tracked_mm *mm, const struct task *except, u64 time);
+/*
+ * dup_mmap() does, at its end: it keeps faults out of a VMA from when it copies it. A write fault that leaves no record
+ * was before; one that does waits, and copies.
+ */
+void settle_before_fork(struct rf_tracker *tracker, struct tracked_mm *mm, const struct task *task);
 /* unmap_range() depends on them. */
 void settle_unmap(struct rf_tracker *tracker, struct tracked_mm *mm, const struct task *task, u64 start, u64 end,
 		  u8 why);

@@ -52,7 +52,7 @@ void fork_mm(struct rf_tracker *tracker, struct task *task)
 
 	if (child->known || !parent || !parent->known)
 		return;
-	settle_others(tracker, parent, task, task->call.time);
+	settle_before_fork(tracker, parent, task);
 	op = emit(tracker, RF_OP_FORK, parent);
 	op->mm2 = child->world.id;
 	world_fork(tracker->world, &parent->world, &child->world);

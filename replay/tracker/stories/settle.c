@@ -8,8 +8,10 @@
 #include "replay/tracker/effects/file.h"
 #include "replay/tracker/effects/gup.h"
 #include "replay/tracker/effects/vma.h"
+#include "replay/tracker/ground/allocs.h"
 #include "replay/tracker/ground/emit.h"
 #include "replay/tracker/ground/kernel_pages.h"
+#include "replay/tracker/ground/stream.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/ground/trust.h"
@@ -203,6 +205,17 @@ void fault_close(struct rf_tracker *tracker, struct task *task)
 /* A fault younger than this is taken to be still in the kernel. */
 #define IN_FLIGHT_NS 5000
 
+/* A write to a page that others map, too, copies it: its record is still to come. */
+static bool is_silent(struct rf_tracker *tracker, const struct task *task)
+{
+	const u8 access = RF_FAULT_PRESENT | RF_FAULT_WRITE;
+	const struct world_vma *vma = world_vma_find(&task->mm->world, task->fault.addr);
+
+	if ((task->fault.flags & access) != access || !tracker->have_allocs || (vma && vma->flags & RF_VM_SHARED))
+		return true;
+	return is_reusable(tracker, task->mm, world_get(&task->mm->world, task->fault.vpn));
+}
+
 /*
  * The task has not gone on yet, so more may come; but what leaves no record (reuse, the zero page) has most likely
  * happened. If it has not, the record that says so is believed.
@@ -221,6 +234,9 @@ static void settle_early(struct rf_tracker *tracker, struct task *task)
 	if (access != (RF_FAULT_PRESENT | RF_FAULT_WRITE) && access && !(vma && vma->flags & RF_VM_HUGETLB))
 		return;
 	replaced = world_get(&task->mm->world, fault->vpn);
+	/* It waits for a fork, or another thread was faster: that can be told when it is over. */
+	if (access && (replaced & WORLD_WRITE || !is_silent(tracker, task)))
+		return;
 	settle(tracker, task);
 	fault_guessed(fault, replaced);
 }
@@ -234,15 +250,47 @@ void settle_others(struct rf_tracker *tracker, struct tracked_mm *mm, const stru
 			settle_early(tracker, task);
 }
 
-/* A write to a page that others map, too, copies it: its record is still to come. */
-static bool is_silent(struct rf_tracker *tracker, const struct task *task)
+/* The task's next record is not one of its open fault: what that did, it did without one. */
+static bool is_silently_over(struct rf_tracker *tracker, const struct task *task)
+{
+	const struct rf_record *record;
+
+	for (size_t i = 0; i < LOOK_AHEAD_CALL && (record = look_ahead(tracker, i)); i++) {
+		if (record->tid != task->tid)
+			continue;
+		switch (record->kind) {
+		case RF_PAGE_ALLOC:
+			if (is_user_alloc(record->f[2]))
+				return false;
+			break;
+		case RF_PAGE_FREE:
+		case RF_TLB_FLUSH:
+		case RF_CACHE_ADD:
+			break;	/* of an interrupt, or a task switch */
+		case RF_RSS_STAT:
+		case RF_MAP_PAGES:
+		case RF_FILEMAP_FAULT:
+			return false;
+		default:
+			return true;
+		}
+	}
+	return false;
+}
+
+void settle_before_fork(struct rf_tracker *tracker, struct tracked_mm *mm, const struct task *task)
 {
 	const u8 access = RF_FAULT_PRESENT | RF_FAULT_WRITE;
-	const struct world_vma *vma = world_vma_find(&task->mm->world, task->fault.addr);
 
-	if ((task->fault.flags & access) != access || !tracker->have_allocs || (vma && vma->flags & RF_VM_SHARED))
-		return true;
-	return is_reusable(tracker, task->mm, world_get(&task->mm->world, task->fault.vpn));
+	for (struct task *other = mm->users > 1 ? mm->tasks : NULL; other; other = other->mm_next) {
+		if (other == task || other->fault.stage != FAULT_OPEN)
+			continue;
+		if ((other->fault.flags & access) == access && is_silent(tracker, other) &&
+		    is_silently_over(tracker, other))
+			settle(tracker, other);
+		else if (other->fault.time < task->call.time)
+			settle_early(tracker, other);
+	}
 }
 
 void settle_all(struct rf_tracker *tracker)
@@ -250,7 +298,7 @@ void settle_all(struct rf_tracker *tracker)
 	for (u32 i = 0; i < tracker->tasks.size; i++) {
 		struct task *task = tracker->tasks.slots[i].value;
 
-		if (task && task->mm && task->fault.stage == FAULT_OPEN && is_silent(tracker, task))
+		if (task && task->mm && task->fault.stage == FAULT_OPEN)
 			settle_early(tracker, task);
 	}
 }

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Threads of one address space at once: what one does while another forks, maps or protects. Thread 100 is on CPU 0,
+ * 101 on CPU 1. Times are far enough apart that nobody is taken to be faster than another, unless said.
+ */
+#include "tests/unit/replay/tracking_text.h"
+
+#define OF_100 "frame stream=0\n"
+#define OF_101 "frame stream=1\n"
+#define OF_SYSTEM "frame stream=2\n"
+
+/* A page of 100's at BASE + 0x1000. */
+#define ONE_PAGE                                                                                              \
+	"10 tid=100 fault addr=0x400000001000 flags=0x2\n"                                                    \
+	"11 tid=100 page_alloc pfn=0x1000 order=0 gfp=0x3\n"                                                  \
+	"12 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=1\n"
+
+#define FORK                                                                                                  \
+	"200000 tid=100 clone flags=0x11\n"                                                                   \
+	"200040 tid=100 newtask child=200 flags=0x0\n"                                                        \
+	"200041 tid=100 sys_ret call=26 ret=200\n"
+#define FORK_COPIES OF_SYSTEM "200020 tid=100 rss_stat mm_id=10 curr=0 member=1 pages=1\n"
+
+static void expect_trusted(const struct result *r)
+{
+	assert_int_equal(r->fidelity.fault_checks_bad, 0);
+	assert_int_equal(r->fidelity.inexact_mms, 0);
+}
+
+/* It has found the entry write-protected before all were copied, and gets its copy when they are. */
+static void a_writer_waits_for_a_fork(void **context)
+{
+	struct result *r = track(ATTACHED OF_100 ONE_PAGE FORK FORK_COPIES OF_101
+		"200010 tid=101 fault addr=0x400000001000 flags=0x3\n"
+		"200050 tid=101 page_alloc pfn=0x1001 order=0 gfp=0x33\n");
+
+	(void)context;
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "fork 0 child=1\n"
+		  "fault_cow 0 @1 nr=1 pfn=1001\n");
+	expect_trusted(r);
+}
+
+/* What a third thread does meanwhile decides nothing. */
+static void a_writer_waits_for_a_fork_through_a_call(void **context)
+{
+	struct result *r = track(ATTACHED "1 tid=102 process pid=100\n" OF_100 ONE_PAGE FORK FORK_COPIES OF_101
+		"200005 tid=102 munmap addr=0x400000002000 len=0x1000\n"
+		"200010 tid=101 fault addr=0x400000001000 flags=0x3\n"
+		"210000 tid=102 sys_ret call=17 ret=0\n"
+		"250000 tid=101 page_alloc pfn=0x1001 order=0 gfp=0x33\n"
+		"250001 tid=101 tlb_flush reason=3 pages=1\n");
+
+	(void)context;
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "fork 0 child=1\n"
+		  "munmap 0 @2-3\n"
+		  "fault_cow 0 @1 nr=1 pfn=1001\n");
+	expect_trusted(r);
+}
+
+#define FIRST_CHILD                                                                                           \
+	"20 tid=100 clone flags=0x11\n"                                                                       \
+	"40 tid=100 newtask child=150 flags=0x0\n"                                                            \
+	"41 tid=100 sys_ret call=26 ret=150\n"                                                                \
+	"50 tid=150 exit_task group_dead=1\n"
+
+/* The fault leaves no record: the page was taken over before it was copied, and write-protected by that again. */
+static void a_writer_is_before_a_fork(void **context)
+{
+	struct result *r = track(ATTACHED OF_100 ONE_PAGE FIRST_CHILD FORK OF_SYSTEM
+		"30 tid=100 rss_stat mm_id=8 curr=0 member=1 pages=1\n" FORK_COPIES OF_101
+		"200010 tid=101 fault addr=0x400000001000 flags=0x3\n"
+		"210000 tid=101 fault addr=0x400000001000 flags=0x3\n"
+		"210001 tid=101 page_alloc pfn=0x1001 order=0 gfp=0x33\n"
+		"210002 tid=101 tlb_flush reason=3 pages=1\n");
+
+	(void)context;
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "fork 0 child=1\n"
+		  "mm_exit 1\n"
+		  "fault_reuse 0 @1 nr=1\n"
+		  "fork 0 child=2\n"
+		  "fault_cow 0 @1 nr=1 pfn=1001\n");
+	expect_trusted(r);
+}
+
+/* A write to what a child maps, too: whatever others call meanwhile, its copy is still to come. */
+static void a_copy_takes_its_time(void **context)
+{
+	struct result *r = track(ATTACHED OF_100 ONE_PAGE FORK
+		"300000 tid=100 mprotect addr=0x400000002000 len=0x1000 prot=1 pkey=-1\n"
+		"350000 tid=100 sys_ret call=18 ret=0\n" FORK_COPIES OF_101
+		"310000 tid=101 fault addr=0x400000001000 flags=0x3\n"
+		"360000 tid=101 page_alloc pfn=0x1001 order=0 gfp=0x33\n"
+		"360001 tid=101 tlb_flush reason=3 pages=1\n");
+
+	(void)context;
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "fork 0 child=1\n"
+		  "mprotect 0 @2-3\n"
+		  "fault_cow 0 @1 nr=1 pfn=1001\n");
+	expect_trusted(r);
+}
+
+/* It never comes: somebody has it that no record told. */
+static void a_copy_that_is_never_told_marks(void **context)
+{
+	struct result *r = track(ATTACHED OF_100 ONE_PAGE FORK FORK_COPIES OF_101
+		"310000 tid=101 fault addr=0x400000001000 flags=0x3\n"
+		"360000 tid=101 fault addr=0x400000002000 flags=0x0\n"
+		"370000 tid=101 page_alloc pfn=0x1001 order=0 gfp=0x2\n");
+
+	(void)context;
+	assert_int_equal(r->fidelity.inexact_mms, 1);
+	assert_int_equal(r->trust.marks[0].reason, RF_REASON_copy_untold);
+}
+
+/* Pages of another thread, counted with those that are taken away: what is left is no sign that nothing was. */
+#define TAKES_AWAY(call, number, ret)                                                                         \
+	ATTACHED OF_100 ONE_PAGE "20 tid=100 " call "\n"                                                      \
+	"21 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=16\n"                                              \
+	"22 tid=100 page_free pfn=0x1000 order=0\n"                                                           \
+	"30 tid=100 sys_ret call=" number " ret=" ret "\n" OF_101                                             \
+	"15 tid=101 fault addr=0x400000010000 flags=0x2\n"                                                    \
+	"16 tid=101 page_alloc pfn=0x2000 order=4 gfp=0x3\n"                                                  \
+	"25 tid=101 rss_stat mm_id=9 curr=1 member=1 pages=16\n"
+
+static void counters_of_two_threads_add_up(void **context)
+{
+	struct result *r;
+
+	(void)context;
+	r = track(TAKES_AWAY("mmap addr=0x400000000000 len=0x4000 prot=3 flags=0x32 fd=-1", "16", "0x400000000000"));
+	assert_int_equal(r->fidelity.anomalies.free_of_mapped, 0);
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "munmap 0 @0-4\n"
+		  "fault_anon 0 @16 nr=16 pfn=2000 order=4\n"
+		  "map 0 @0-4\n");
+	r = track(TAKES_AWAY("mremap addr=0x400000008000 old_len=0x4000 new_len=0x4000 flags=3 new_addr=0x400000000000",
+			     "19", "0x400000000000"));
+	assert_int_equal(r->fidelity.anomalies.free_of_mapped, 0);
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "munmap 0 @0-4\n"
+		  "fault_anon 0 @16 nr=16 pfn=2000 order=4\n"
+		  "mremap 0 @8-12 nr=4 to=0\n");
+}
+
+/* But what a call populates is not taken away. */
+static void a_call_of_many_threads_populates(void **context)
+{
+	struct result *r = track(ATTACHED OF_100
+		"20 tid=100 mmap addr=0x400000000000 len=0x1000 prot=3 flags=0x8032 fd=-1\n"
+		"21 tid=100 page_alloc pfn=0x1000 order=0 gfp=0x3\n"
+		"22 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=1\n"
+		"30 tid=100 sys_ret call=16 ret=0x400000000000\n");
+
+	(void)context;
+	expect(r, "munmap 0 @0-1\n"
+		  "map 0 @0-1\n"
+		  "fault_anon 0 @0 nr=1 pfn=1000 populate\n"
+		  "gup_slow 0 @0-1\n");
+	expect_trusted(r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_writer_waits_for_a_fork),
+		cmocka_unit_test(a_writer_waits_for_a_fork_through_a_call),
+		cmocka_unit_test(a_writer_is_before_a_fork),
+		cmocka_unit_test(a_copy_takes_its_time),
+		cmocka_unit_test(a_copy_that_is_never_told_marks),
+		cmocka_unit_test(counters_of_two_threads_add_up),
+		cmocka_unit_test(a_call_of_many_threads_populates),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
