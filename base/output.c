@@ -38,22 +38,71 @@ static int begin_in_place(struct rf_output *output, mode_t mode, struct rf_error
 	return 0;
 }
 
+#define OUR_FILES "/proc/self/fd"	/* by which a nameless file gets a name */
+
+/* In the directory of its place, with no name: whatever kills us, the kernel takes it away. */
+static int create_nameless(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *directory;
+	int fd = -1;
+
+	if (access(OUR_FILES, X_OK))
+		return -1;
+	directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	if (directory)
+		fd = open(directory, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	free(directory);
+	return fd;
+}
+
+/* Where a file system has no nameless files (network, FUSE). */
+static int create_named(struct rf_output *output)
+{
+	size_t size = strlen(output->path) + sizeof(".XXXXXX");
+	int fd = -1;
+
+	output->temporary = malloc(size);
+	if (output->temporary) {
+		snprintf(output->temporary, size, "%s.XXXXXX", output->path);
+		fd = mkostemp(output->temporary, O_CLOEXEC);
+	}
+	if (fd < 0) {
+		free(output->temporary);
+		output->temporary = NULL;
+	}
+	return fd;
+}
+
 /* existing: what is in its place, or NULL. */
 static int begin_whole(struct rf_output *output, const struct stat *existing, struct rf_error *err)
 {
-	size_t size = strlen(output->path) + sizeof(".XXXXXX");
+	output->whole = true;
+	output->fd = create_nameless(output->path);
+	if (output->fd < 0)
+		output->fd = create_named(output);
+	if (output->fd < 0)
+		return failed(output, err, "cannot create it", errno);
+	return existing && fchmod(output->fd, existing->st_mode & 0777) ?
+	       failed(output, err, "cannot give it the mode of what it replaces", errno) : 0;
+}
+
+/* The nameless file gets a name; one that replaces nothing, unlike rename(). */
+static int give_name(struct rf_output *output)
+{
+	size_t size = strlen(output->path) + 32;
+	char self[40];
 
 	output->temporary = malloc(size);
 	if (!output->temporary)
-		return failed(output, err, "cannot create it", ENOMEM);
-	snprintf(output->temporary, size, "%s.XXXXXX", output->path);
-	output->fd = mkostemp(output->temporary, O_CLOEXEC);
-	if (output->fd >= 0)
-		return existing && fchmod(output->fd, existing->st_mode & 0777) ?
-		       failed(output, err, "cannot give it the mode of what it replaces", errno) : 0;
+		return -1;
+	snprintf(output->temporary, size, "%s.new.%d", output->path, (int)getpid());
+	snprintf(self, sizeof(self), OUR_FILES "/%d", output->fd);
+	if (!linkat(AT_FDCWD, self, AT_FDCWD, output->temporary, AT_SYMLINK_FOLLOW))
+		return 0;
 	free(output->temporary);
 	output->temporary = NULL;
-	return failed(output, err, "cannot create it", errno);
+	return -1;
 }
 
 /* An earlier recording is kept, one that is still being written is left alone. */
@@ -136,6 +185,8 @@ int rf_output_finish(struct rf_output *output, struct rf_error *err)
 {
 	if (fsync(output->fd) && errno != EINVAL && errno != EROFS && errno != ENOTSUP)
 		return failed(output, err, "cannot write", errno);
+	if (output->whole && !output->temporary && give_name(output))
+		return failed(output, err, "cannot give it a name", errno);
 	/* Network file systems and quotas may tell only here. */
 	if (close(output->fd)) {
 		output->fd = -1;

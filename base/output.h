@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A file that is being written. WHOLE: it is made beside its place under a name of its own, and put there when it is
- * done, so that nobody reads half of it and what was there before survives a failure. GROWING, a recording: it is in
- * its place from the start and can be read at any time, however its writer ends; what was there becomes NAME.old.
+ * A file that is being written. WHOLE: it is made beside its place, without a name if the file system can, and put
+ * there when it is done, so that nobody reads half of it and what was there before survives a failure. GROWING, a
+ * recording: it is in its place from the start and can be read at any time, however its writer ends; what was there
+ * becomes NAME.old.
  *
  * New files are their owner's alone (0600); one that replaces another has its mode. Devices and FIFOs are written to
  * as they are. A symbolic link is followed if it is ours or root's.
@@ -17,9 +18,9 @@ enum rf_output_how { RF_OUTPUT_WHOLE, RF_OUTPUT_GROWING };
 struct rf_output {
 	int fd;
 	char *path;
-	char *temporary;	/* WHOLE: where it is until it is done */
+	char *temporary;	/* WHOLE: its name until it is done; NULL: it has none */
 	char *old;		/* GROWING: what was there, under this name; NULL: nothing was */
-	bool growing;
+	bool whole, growing;	/* neither: in place, to a device or a FIFO */
 };
 
 /* 0 or a negative errno, with a message that does not name the file. -EBUSY: another writer has it. */

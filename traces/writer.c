@@ -150,7 +150,7 @@ static int write_whole(struct rf_writer *writer, const u8 *data, size_t size, st
 	full = code == -ENOSPC || code == -EDQUOT || code == -EFBIG;
 	return rf_error_set(err, code, writer->offset, "cannot write the trace: %s%s%s",
 			    strerror(-code), full ? " (make room or write elsewhere)" : "",
-			    writer->output.temporary ? "" : "; what is there is whole");
+			    writer->output.growing ? "; what is there is whole" : "");
 }
 
 static int write_header(struct rf_writer *writer, const char *header, struct rf_error *err)
