@@ -80,7 +80,6 @@ static int add_page(struct rf_cache_layout *l, u64 index, const u64 *words, size
 	u64 pfn = RF_PAGEMAP_PFN(words[0]);
 	struct rf_record *run = &l->run;
 	struct rf_folio folio;
-	size_t consecutive = 1;
 	int code;
 
 	l->totals->pages++;
@@ -91,10 +90,7 @@ static int add_page(struct rf_cache_layout *l, u64 index, const u64 *words, size
 	code = end_run(l);
 	if (code)
 		return code;
-	while (consecutive < left && consecutive < RF_FOLIO_WINDOW &&
-	       (words[consecutive] & RF_PAGEMAP_PRESENT) && RF_PAGEMAP_PFN(words[consecutive]) == pfn + consecutive)
-		consecutive++;
-	rf_folio_find(&l->folios, pfn, consecutive, &folio);
+	rf_folio_find(&l->folios, words, left, &folio);
 	*run = (struct rf_record){
 		.time = l->time, .kind = RF_CACHE_RUN,
 		.f = { rf_device_below(l->dev), l->ino, index, 1, pfn, folio.order },

@@ -64,7 +64,6 @@ static void add_present(struct rf_snapshotter *s, u64 addr, const u64 *words, si
 	u64 pfn = RF_PAGEMAP_PFN(words[0]), entry_flags = pte_flags(words[0]) | extra;
 	struct run *run = &s->run;
 	struct rf_folio folio;
-	size_t consecutive = 1;
 
 	if (run->kind == RF_SNAP_PTE && addr == run->addr + run->nr * s->page_size && pfn == run->first + run->nr &&
 	    pfn < run->end_pfn && entry_flags == (run->flags & ~folio_flags(~0ull))) {
@@ -72,10 +71,7 @@ static void add_present(struct rf_snapshotter *s, u64 addr, const u64 *words, si
 		return;
 	}
 	flush_run(s);
-	while (consecutive < left && consecutive < RF_FOLIO_WINDOW &&
-	       (words[consecutive] & RF_PAGEMAP_PRESENT) && RF_PAGEMAP_PFN(words[consecutive]) == pfn + consecutive)
-		consecutive++;
-	rf_folio_find(&s->folios, pfn, consecutive, &folio);
+	rf_folio_find(&s->folios, words, left, &folio);
 	*run = (struct run){
 		.kind = RF_SNAP_PTE, .order = folio.order, .addr = addr, .nr = 1, .first = pfn,
 		.flags = entry_flags | folio_flags(folio.flags), .end_pfn = folio.head + BIT_ULL(folio.order),

@@ -44,7 +44,7 @@ static bool add_zero_page(struct rf_own_memory *own, struct rf_folio_reader *rea
 
 	if (rf_own_memory_pagemap(own, page, &word, 1) != 1 || !(word & RF_PAGEMAP_PRESENT))
 		return false;
-	rf_folio_find(reader, RF_PAGEMAP_PFN(word), 1, &folio);
+	rf_folio_find(reader, &word, 1, &folio);
 	if (folio.flags & RF_KPF_ZERO_PAGE)
 		add(found, RF_KERNEL_PAGE_ZERO, 0, RF_PAGEMAP_PFN(word));
 	return folio.flags & RF_KPF_ZERO_PAGE;
@@ -117,7 +117,7 @@ static void find_huge_zero_page(struct rf_own_memory *own, struct rf_folio_reade
 	/* Only if the page behind the touched one got mapped too was it a huge page. */
 	if (!rf_own_memory_touch(own, page) &&
 	    rf_own_memory_pagemap(own, page + size - own->page_size, &word, 1) == 1 && (word & RF_PAGEMAP_PRESENT)) {
-		rf_folio_find(reader, RF_PAGEMAP_PFN(word), 1, &folio);
+		rf_folio_find(reader, &word, 1, &folio);
 		if (folio.flags & RF_KPF_ZERO_PAGE)
 			add(found, RF_KERNEL_PAGE_HUGE_ZERO, 0,
 			    ALIGN_DOWN(RF_PAGEMAP_PFN(word), size / own->page_size));

@@ -57,24 +57,40 @@ static void read_ahead(struct rf_folio_reader *reader, u64 pfn, size_t nr)
 {
 	ssize_t bytes;
 
-	if (nr > RF_FOLIO_WINDOW)
-		nr = RF_FOLIO_WINDOW;
 	bytes = pread(reader->fd, reader->window, nr * sizeof(u64), (off_t)(pfn * sizeof(u64)));
 	reader->window_pfn = pfn;
 	reader->window_nr = bytes > 0 ? (size_t)bytes / sizeof(u64) : 0;
 }
 
-void rf_folio_find(struct rf_folio_reader *reader, u64 pfn, size_t consecutive, struct rf_folio *folio)
+/* How many of the entries, from the first on, are present in page frames that go up, or down, one by one. */
+static size_t run_of_frames(const u64 *words, size_t nr, u64 step)
+{
+	u64 pfn = RF_PAGEMAP_PFN(words[0]);
+	size_t found = 1;
+
+	while (found < nr && found < RF_FOLIO_WINDOW && (words[found] & RF_PAGEMAP_PRESENT) &&
+	       RF_PAGEMAP_PFN(words[found]) == pfn + found * step)
+		found++;
+	return found;
+}
+
+void rf_folio_find(struct rf_folio_reader *reader, const u64 *words, size_t nr, struct rf_folio *folio)
 {
 	struct rf_folio *last = &reader->last;
-	u64 flags;
+	u64 flags, pfn = RF_PAGEMAP_PFN(words[0]);
+	size_t up, down;
 
 	if (reader->last_valid && pfn >= last->head && pfn - last->head < BIT_ULL(last->order)) {
 		*folio = *last;
 		return;
 	}
-	if (consecutive > 1 && pfn - reader->window_pfn >= reader->window_nr)
-		read_ahead(reader, pfn, consecutive);
+	if (pfn - reader->window_pfn >= reader->window_nr) {
+		/* Files that were read page by page lie in memory backwards more often than not. */
+		up = run_of_frames(words, nr, 1);
+		down = up > 1 ? 1 : run_of_frames(words, nr, -1ull);
+		if (up > 1 || down > 1)
+			read_ahead(reader, pfn - (down - 1), max_u64(up, down));
+	}
 	flags = page_flags(reader, pfn);
 	last->head = pfn;
 	last->order = 0;

@@ -35,7 +35,7 @@ struct rf_folio {
 	u8 order;
 };
 
-#define RF_FOLIO_WINDOW 16
+#define RF_FOLIO_WINDOW 32
 
 /* Reads /proc/kpageflags as little as possible: each word costs the kernel a cache miss on a struct page. */
 struct rf_folio_reader {
@@ -52,8 +52,8 @@ int rf_folio_reader_open(struct rf_folio_reader *reader, struct rf_error *err);
 void rf_folio_reader_close(struct rf_folio_reader *reader);
 /* Forget what was read: flags and orders change over time. */
 void rf_folio_reader_forget(struct rf_folio_reader *reader);
-/* The folio that holds pfn. consecutive: so many page frames from pfn on will be asked for in order, at least 1. */
-void rf_folio_find(struct rf_folio_reader *reader, u64 pfn, size_t consecutive, struct rf_folio *folio);
+/* The folio that holds the page of the first of these pagemap words; the others will be asked for next. */
+void rf_folio_find(struct rf_folio_reader *reader, const u64 *words, size_t nr, struct rf_folio *folio);
 
 /* This process's own memory, to learn the page frames of files and of kernel pages. */
 struct rf_own_memory {

@@ -191,18 +191,27 @@ struct rf_session *rf_session_create(const struct rf_decoder *decoder, const str
 	return session;
 }
 
+/* In one go: each write copies what is there and waits for a grace period, some 30 ms, however long it is. */
 static int append_pids(struct tracefs_instance *instance, const char *file, const struct rf_pid_list *list,
 		       struct rf_error *err)
 {
-	char text[32];
+	const size_t longest = sizeof("2147483647 ");
+	char *text = list->nr ? malloc(list->nr * longest) : NULL;
+	size_t length = 0;
+	int ret = 0;
 
-	for (size_t i = 0; i < list->nr; i++) {
-		snprintf(text, sizeof(text), "%d ", (int)list->pids[i]);
-		if (tracefs_instance_file_append(instance, file, text) < 0)
-			return rf_error_set(err, errno ? -errno : -EIO, RF_NO_OFFSET, "cannot write %s: %s", file,
-					    strerror(errno));
-	}
-	return 0;
+	if (!list->nr)
+		return 0;
+	if (!text)
+		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	for (size_t i = 0; i < list->nr; i++)
+		length += (size_t)snprintf(text + length, longest, "%d ", (int)list->pids[i]);
+	errno = 0;
+	if (tracefs_instance_file_append(instance, file, text) < 0)
+		ret = rf_error_set(err, errno ? -errno : -EIO, RF_NO_OFFSET, "cannot write %s: %s", file,
+				   strerror(errno));
+	free(text);
+	return ret;
 }
 
 int rf_session_follow(struct rf_session *session, const struct rf_pid_list *tids, struct rf_error *err)
