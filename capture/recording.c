@@ -217,7 +217,7 @@ static int start_threads(struct recording *rec, struct rf_error *err)
 	return ret;
 }
 
-/* Who is traced has been looked at while it was stopped; the others, now. A child of vfork() has its parent's. */
+/* Most have been looked at while they were stopped; who could not be, now. A child of vfork() has its parent's. */
 static int snapshot_all(struct recording *rec, const struct rf_pid_list *pids, enum rf_snap_why why,
 			struct rf_error *err)
 {
@@ -226,7 +226,7 @@ static int snapshot_all(struct recording *rec, const struct rf_pid_list *pids, e
 	for (size_t i = 0; rec->snapshotter && i < pids->nr && !ret; i++) {
 		pid_t pid = pids->pids[i];
 
-		if (!(rec->follow && rf_follow_has_seen(rec->follow, pid)) && !rf_shares_memory(pid))
+		if (!rf_follow_has_seen(rec->follow, pid) && !rf_shares_memory(pid))
 			ret = rf_snapshot_process(rec->snapshotter, pid, why, false, err);
 	}
 	return ret;
@@ -247,12 +247,6 @@ static int living_processes(void *context, struct rf_pid_list *pids)
 	return 0;
 }
 
-/* For this, every process is traced and stopped, if only for a moment. */
-static bool stops_processes(const struct rf_recording_options *options)
-{
-	return options->command || !options->whole_system || options->exit_snapshots;
-}
-
 static int attach(struct recording *rec, const struct rf_follow_options *follow_options, struct rf_error *err)
 {
 	struct rf_pid_list pids = { 0 };
@@ -260,8 +254,7 @@ static int attach(struct recording *rec, const struct rf_follow_options *follow_
 
 	if (!rec->snapshotter)
 		return 0;
-	if (rec->follow)
-		ret = rf_follow_attach(rec->follow, follow_options, living_processes, rec, err);
+	ret = rf_follow_attach(rec->follow, follow_options, living_processes, rec, err);
 	if (!ret) {
 		living_processes(rec, &pids);
 		ret = snapshot_all(rec, &pids, RF_SNAP_ATTACH, err);
@@ -315,16 +308,19 @@ static int last_facts(struct recording *rec, struct rf_error *err)
 	struct rf_page_cache_totals totals = { 0 };
 	struct rf_pid_list pids = { 0 };
 	struct rf_error why = { 0 };
-	int ret = 0;
+	int ret;
 
-	if (rec->follow)
-		ret = finish_follow(rec, err);
-	/* Processes forked and files mapped in the last moment are known only from there. */
+	/* Processes forked in the last moment are known only from there; and, below, files mapped. */
 	if (rec->perf)
 		rf_perf_sync(rec->perf);
-	if (!ret && rec->snapshotter) {
+	if (rec->snapshotter)
 		living_processes(rec, &pids);
-		ret = snapshot_all(rec, &pids, RF_SNAP_STOP, err);
+	ret = finish_follow(rec, err);
+	if (rec->perf)
+		rf_perf_sync(rec->perf);
+	if (rec->snapshotter) {
+		if (!ret)
+			ret = snapshot_all(rec, &pids, RF_SNAP_STOP, err);
 		rec->result->snapshots += rf_snapshotter_totals(rec->snapshotter)->taken;
 		rf_pid_list_free(&pids);
 	}
@@ -458,7 +454,7 @@ static int prepare(struct recording *rec, struct rf_error *err)
 		rec->follow = rf_follow_create((char *const *)options->command, err);
 		if (!rec->follow || !rf_pid_list_add(&rec->pids, rf_follow_pid(rec->follow)))
 			return err->code ? err->code : -ENOMEM;
-	} else if (stops_processes(options)) {
+	} else {
 		rec->follow = rf_follow_create_attached(err);
 		if (!rec->follow)
 			return err->code;

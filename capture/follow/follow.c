@@ -19,7 +19,7 @@
 
 #include "capture/follow/tracer.h"
 
-#define ATTACH_ROUNDS 16
+#define ATTACH_ROUNDS 4
 
 /* What the child waits to be told; EOF: the recorder is gone. */
 enum child_order { INSTALL_FILTER, EXEC };
@@ -150,8 +150,18 @@ static void attach(struct rf_follow *follow)
 	pthread_mutex_unlock(&follow->lock);
 	for (int round = 0; follow->list && seized && round < ATTACH_ROUNDS; round++) {
 		pids.nr = 0;
-		seized = follow->list(follow->context, &pids) ? 0 : rf_tracer_attach(&follow->tracer, &pids);
+		seized = follow->list(follow->context, &pids) ? 0 : rf_tracer_look(&follow->tracer, &pids);
 	}
+	rf_pid_list_free(&pids);
+}
+
+/* Who was let go is looked at once more. */
+static void look_at_last(struct rf_follow *follow)
+{
+	struct rf_pid_list pids = { 0 };
+
+	if (!follow->list(follow->context, &pids))
+		rf_tracer_look(&follow->tracer, &pids);
 	rf_pid_list_free(&pids);
 }
 
@@ -174,6 +184,9 @@ static void *trace(void *argument)
 	pthread_cond_broadcast(&follow->seized);
 	pthread_mutex_unlock(&follow->lock);
 	rf_tracer_run(&follow->tracer);
+	if (follow->list && !follow->tracer.every)
+		look_at_last(follow);
+	rf_tracer_close(&follow->tracer);
 	(void)!write(follow->done_fd, &one, sizeof(one));
 	return NULL;
 }
@@ -324,6 +337,7 @@ void rf_follow_stop(struct rf_follow *follow)
 {
 	u64 one = 1;
 
+	let_attach(follow);
 	(void)!write(follow->tracer.stop_fd, &one, sizeof(one));
 }
 
@@ -351,7 +365,6 @@ void rf_follow_destroy(struct rf_follow *follow)
 	if (follow->control >= 0)
 		close(follow->control);		/* a child that was never started ends by this */
 	if (follow->started) {
-		let_attach(follow);
 		rf_follow_stop(follow);
 		join(follow);
 	} else if (follow->tracer.command > 0 && !follow->seize_done) {

@@ -57,8 +57,8 @@ typedef int rf_list_processes(void *context, struct rf_pid_list *pids);
 
 /*
  * Attach, until list names nobody new. Each process is stopped, gets its attach snapshot, and goes on: traced until
- * its end, or let go at once if no exit gets a snapshot. Who cannot be traced (somebody else does, a right is
- * missing) is left alone: rf_follow_has_seen().
+ * its end, or, if no exit gets a snapshot, let go until rf_follow_stop(), when whom list names then is stopped once
+ * more. Who cannot be traced (somebody else does, a right is missing) is left alone: rf_follow_has_seen().
  */
 int rf_follow_attach(struct rf_follow *follow, const struct rf_follow_options *options, rf_list_processes *list,
 		     void *context, struct rf_error *err);

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "capture/follow/tasks.h"
 
 static size_t bucket(pid_t id)
@@ -73,6 +74,13 @@ static bool is_thread_of(pid_t pid, pid_t tid)
 	return !syscall(SYS_tgkill, pid, tid, 0);
 }
 
+void rf_traced_process_due(struct rf_tracees *tracees, struct rf_traced_process *process)
+{
+	process->due = true;
+	process->deadline = rf_monotonic() + RF_STOP_WAIT;
+	tracees->nr_due++;
+}
+
 static struct rf_traced_process *add_process(struct rf_tracees *tracees, pid_t pid)
 {
 	struct rf_traced_process *process = calloc(1, sizeof(*process));
@@ -80,8 +88,6 @@ static struct rf_traced_process *add_process(struct rf_tracees *tracees, pid_t p
 	if (!process)
 		return NULL;
 	process->pid = pid;
-	process->unseen = tracees->attaching;
-	tracees->nr_unseen += tracees->attaching;
 	process->next_hash = tracees->processes[bucket(pid)];
 	tracees->processes[bucket(pid)] = process;
 	process->next = tracees->all;
@@ -90,6 +96,8 @@ static struct rf_traced_process *add_process(struct rf_tracees *tracees, pid_t p
 		process->next->link = &process->next;
 	tracees->all = process;
 	tracees->seen++;
+	if (tracees->attaching)
+		rf_traced_process_due(tracees, process);
 	return process;
 }
 
@@ -131,7 +139,7 @@ void rf_traced_process_free(struct rf_tracees *tracees, struct rf_traced_process
 
 	while (process->threads)
 		free_thread(tracees, process->threads);
-	tracees->nr_unseen -= process->unseen;
+	tracees->nr_due -= process->due;
 	while (*at != process)
 		at = &(*at)->next_hash;
 	*at = process->next_hash;

@@ -29,7 +29,8 @@ struct rf_traced_process {
 	pid_t pid;
 	size_t live;			/* threads not exited */
 	bool let_go;			/* being detached: another tracer wants it */
-	bool unseen;			/* attached to, and not looked at yet */
+	bool due;			/* being stopped, to be looked at */
+	u64 deadline;			/* due: when it is looked at as it runs */
 };
 
 #define RF_TRACEES_BUCKETS 4096
@@ -39,9 +40,15 @@ struct rf_tracees {
 	struct rf_traced_process *processes[RF_TRACEES_BUCKETS];
 	struct rf_traced_process *all;
 	u64 seen;			/* processes ever */
-	bool attaching;			/* new processes are unseen */
-	size_t nr_unseen;
+	bool attaching;			/* new processes are due */
+	size_t nr_due;
 };
+
+/* ns until a process that cannot be stopped is looked at as it runs. */
+#define RF_STOP_WAIT 1000000000ull
+
+/* It is being stopped, to be looked at. */
+void rf_traced_process_due(struct rf_tracees *tracees, struct rf_traced_process *process);
 
 struct rf_tracee *rf_tracee_find(struct rf_tracees *tracees, pid_t tid);
 /* The same by the number that caller, a thread maybe in another PID namespace, calls it by. */

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -26,7 +27,7 @@
 
 #define TRACE_OPTIONS	(PTRACE_O_TRACEEXIT | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE)
 #define EVENTS_A_TURN	64
-#define STOP_WAIT	1000000000ull	/* ns until a process that cannot be stopped is looked at as it runs */
+#define STOPPED_AT_ONCE	8		/* so that none waits long for its turn */
 
 static void resume(struct rf_tracee *tracee, enum __ptrace_request how, int signal)
 {
@@ -40,26 +41,6 @@ static void answer_keeper(struct rf_tracer *t)
 	t->asked = NULL;
 }
 
-/* The thread is not traced any more. process may be freed by this. */
-static void forget(struct rf_tracer *t, struct rf_tracee *tracee)
-{
-	struct rf_traced_process *process = tracee->process;
-	bool asked = process == t->asked, let_go = process->let_go;
-
-	if (!rf_tracee_exit(&t->tracees, tracee))
-		return;
-	if (let_go)
-		t->totals.nested++;
-	if (asked)
-		answer_keeper(t);
-}
-
-static void detach(struct rf_tracer *t, struct rf_tracee *tracee, int signal)
-{
-	resume(tracee, PTRACE_DETACH, signal);
-	forget(t, tracee);
-}
-
 /* Append what was read; once writing has failed there is no point in looking at more processes. */
 static void append_snapshot(struct rf_tracer *t, bool stopped)
 {
@@ -71,6 +52,77 @@ static void append_snapshot(struct rf_tracer *t, bool stopped)
 		t->totals.snapshots++;
 	else
 		t->totals.lost++;
+}
+
+static void read_process(struct rf_tracer *t, struct rf_traced_process *process, bool stopped)
+{
+	struct rf_tracee *living = process->threads;
+
+	while (living->exited)
+		living = living->next;
+	if (t->error.code || rf_pid_list_has(&t->seen, process->pid) || rf_shares_memory(process->pid))
+		return;
+	rf_snapshot_read(t->snapshotter, process->pid, living->tid, t->stopping ? RF_SNAP_STOP : RF_SNAP_ATTACH);
+	append_snapshot(t, stopped);
+	rf_pid_list_add(&t->seen, process->pid);	/* without memory, it is looked at again */
+}
+
+/*
+ * Every thread of the process is held: it cannot run, but where it could not be stopped. Look at it, then let it go on,
+ * with us if its exit is waited for.
+ */
+static void look(struct rf_tracer *t, struct rf_traced_process *process, bool stopped)
+{
+	bool let_go = t->stopping || !t->every;
+
+	process->due = false;
+	t->tracees.nr_due--;
+	read_process(t, process, stopped);
+	for (struct rf_tracee *tracee = process->threads; tracee; tracee = tracee->next) {
+		if (!tracee->held)
+			continue;
+		tracee->held = false;
+		resume(tracee, let_go ? PTRACE_DETACH : tracee->job_control ? PTRACE_LISTEN : PTRACE_CONT,
+		       tracee->signal);
+	}
+	if (!let_go)
+		return;
+	if (process == t->asked)
+		answer_keeper(t);
+	rf_traced_process_free(&t->tracees, process);
+}
+
+static bool is_held(const struct rf_traced_process *process)
+{
+	size_t held = 0;
+
+	for (const struct rf_tracee *tracee = process->threads; tracee; tracee = tracee->next)
+		held += tracee->held && !tracee->exited;
+	return held == process->live;
+}
+
+/* The thread is not traced any more. process may be freed by this. */
+static void forget(struct rf_tracer *t, struct rf_tracee *tracee)
+{
+	struct rf_traced_process *process = tracee->process;
+	bool asked = process == t->asked, let_go = process->let_go;
+
+	if (!rf_tracee_exit(&t->tracees, tracee)) {
+		/* The others may be waiting for this one to stop. */
+		if (process->due && is_held(process))
+			look(t, process, true);
+		return;
+	}
+	if (let_go)
+		t->totals.nested++;
+	if (asked)
+		answer_keeper(t);
+}
+
+static void detach(struct rf_tracer *t, struct rf_tracee *tracee, int signal)
+{
+	resume(tracee, PTRACE_DETACH, signal);
+	forget(t, tracee);
 }
 
 static void on_exit_stop(struct rf_tracer *t, struct rf_tracee *tracee)
@@ -105,68 +157,13 @@ static void on_new_task(struct rf_tracer *t, struct rf_tracee *tracee)
 	rf_tracee_announce(&t->tracees, tracee->process, (pid_t)child);
 }
 
-static void look(struct rf_tracer *t, struct rf_traced_process *process, enum rf_snap_why why, bool stopped)
-{
-	struct rf_tracee *living = process->threads;
-
-	while (living->exited)
-		living = living->next;
-	if (t->error.code)
-		return;
-	rf_snapshot_read(t->snapshotter, process->pid, living->tid, why);
-	append_snapshot(t, stopped);
-	rf_pid_list_add(&t->seen, process->pid);	/* without memory, it is looked at again */
-}
-
-/* Every thread of the process is held: it cannot run. Look at it, then let it go on. */
-static void stop_snapshot(struct rf_tracer *t, struct rf_traced_process *process, bool stopped)
-{
-	look(t, process, RF_SNAP_STOP, stopped);
-	for (struct rf_tracee *tracee = process->threads; tracee; tracee = tracee->next)
-		if (tracee->held)
-			resume(tracee, PTRACE_DETACH, tracee->signal);
-	if (process == t->asked)
-		answer_keeper(t);
-	rf_traced_process_free(&t->tracees, process);
-}
-
-/* The same at the beginning. It goes on with us, or without. */
-static void attach_snapshot(struct rf_tracer *t, struct rf_traced_process *process, bool stopped)
-{
-	struct rf_tracee *next;
-
-	process->unseen = false;
-	t->tracees.nr_unseen--;
-	if (!rf_shares_memory(process->pid))
-		look(t, process, RF_SNAP_ATTACH, stopped);
-	for (struct rf_tracee *tracee = process->threads; tracee; tracee = next) {
-		next = tracee->next;
-		if (!tracee->held)
-			continue;
-		tracee->held = false;
-		if (t->every)
-			resume(tracee, tracee->job_control ? PTRACE_LISTEN : PTRACE_CONT, tracee->signal);
-		else
-			detach(t, tracee, tracee->signal);	/* the last one ends the list */
-	}
-}
-
 static void hold(struct rf_tracer *t, struct rf_tracee *tracee, enum __ptrace_request how, int signal)
 {
-	struct rf_traced_process *process = tracee->process;
-	size_t held = 0;
-
 	tracee->held = true;
 	tracee->signal = signal;
 	tracee->job_control = how == PTRACE_LISTEN;
-	for (tracee = process->threads; tracee; tracee = tracee->next)
-		held += tracee->held && !tracee->exited;
-	if (held != process->live)
-		return;
-	if (process->unseen)
-		attach_snapshot(t, process, true);
-	else
-		stop_snapshot(t, process, true);
+	if (is_held(tracee->process))
+		look(t, tracee->process, true);
 }
 
 static void on_stop(struct rf_tracer *t, pid_t tid, int status)
@@ -201,7 +198,7 @@ static void on_stop(struct rf_tracer *t, pid_t tid, int status)
 	}
 	if (tracee->process->let_go)
 		detach(t, tracee, signal);
-	else if (t->stopping || tracee->process->unseen)
+	else if (tracee->process->due)
 		hold(t, tracee, how, signal);
 	else if (!t->every && !t->command)
 		detach(t, tracee, signal);
@@ -301,15 +298,48 @@ static void on_request(struct rf_tracer *t)
 		let_subject_go(t, &request);
 }
 
+/* Whoever is stopped waits for this thread, which shall not wait for who is not. Returns what to go back to. */
+static int hurry(void)
+{
+	int nice = getpriority(PRIO_PROCESS, 0);
+
+	setpriority(PRIO_PROCESS, 0, -20);
+	return nice;
+}
+
 static void begin_stop(struct rf_tracer *t)
 {
 	t->stopping = true;
 	t->seen.nr = 0;
-	t->stop_deadline = rf_monotonic() + STOP_WAIT;
-	for (struct rf_traced_process *process = t->tracees.all; process; process = process->next)
+	hurry();
+}
+
+/* Processes that are traced are stopped, a few at a time. */
+static void stop_some(struct rf_tracer *t)
+{
+	struct rf_traced_process *process;
+
+	for (process = t->tracees.all; process && t->tracees.nr_due < STOPPED_AT_ONCE; process = process->next) {
+		if (process->due)
+			continue;
+		rf_traced_process_due(&t->tracees, process);
 		for (struct rf_tracee *tracee = process->threads; tracee; tracee = tracee->next)
 			if (!tracee->exited || tracee->tid == process->pid)
 				ptrace(PTRACE_INTERRUPT, tracee->tid, NULL, NULL);
+	}
+}
+
+/* Who is in the kernel and not to be interrupted is looked at as he runs. */
+static void look_at_late(struct rf_tracer *t)
+{
+	struct rf_traced_process *next;
+	u64 now = rf_monotonic();
+
+	for (struct rf_traced_process *process = t->tracees.all; process; process = next) {
+		next = process->next;
+		if (process->due && now >= process->deadline)
+			look(t, process, false);
+	}
 }
 
 /* Returns whether everything is done. */
@@ -319,9 +349,10 @@ static bool finished(struct rf_tracer *t)
 		return false;
 	if (t->tracees.all && !t->stopping)
 		begin_stop(t);
-	if (t->tracees.all && rf_monotonic() >= t->stop_deadline)
-		while (t->tracees.all)	/* in the kernel and not to be interrupted */
-			stop_snapshot(t, t->tracees.all, false);
+	if (t->tracees.all) {
+		stop_some(t);
+		look_at_late(t);
+	}
 	return !t->tracees.all;
 }
 
@@ -386,27 +417,33 @@ static size_t seize_process(struct rf_tracer *t, pid_t pid)
 	return all;
 }
 
-size_t rf_tracer_attach(struct rf_tracer *t, const struct rf_pid_list *pids)
+static void wait_until_due(struct rf_tracer *t, size_t nr)
 {
-	u64 deadline = rf_monotonic() + STOP_WAIT;
+	while (t->tracees.nr_due > nr) {
+		struct pollfd reports = { .fd = t->child_fd, .events = POLLIN };
+
+		if (take_reports(t) && t->tracees.nr_due > nr) {
+			poll(&reports, 1, 10);
+			look_at_late(t);
+		}
+	}
+}
+
+size_t rf_tracer_look(struct rf_tracer *t, const struct rf_pid_list *pids)
+{
+	int nice = hurry();
 	size_t seized = 0;
 
 	t->tracees.attaching = true;
-	for (size_t i = 0; i < pids->nr; i++)
-		if (!rf_pid_list_has(&t->seen, pids->pids[i]))
-			seized += !!seize_process(t, pids->pids[i]);
-	while (t->tracees.nr_unseen && rf_monotonic() < deadline) {
-		struct pollfd reports = { .fd = t->child_fd, .events = POLLIN };
-
-		if (take_reports(t))
-			poll(&reports, 1, t->tracees.nr_unseen ? 10 : 0);
+	for (size_t i = 0; i < pids->nr && !t->error.code; i++) {
+		if (rf_pid_list_has(&t->seen, pids->pids[i]))
+			continue;
+		wait_until_due(t, STOPPED_AT_ONCE - 1);
+		seized += !!seize_process(t, pids->pids[i]);
 	}
-	for (struct rf_traced_process *process = t->tracees.all, *next; process; process = next) {
-		next = process->next;
-		if (process->unseen)
-			attach_snapshot(t, process, false);
-	}
+	wait_until_due(t, 0);
 	t->tracees.attaching = false;
+	setpriority(PRIO_PROCESS, 0, nice);
 	return seized;
 }
 
@@ -443,6 +480,10 @@ void rf_tracer_run(struct rf_tracer *t)
 		if (fds[2].revents && read(t->stop_fd, &count, sizeof(count)) > 0)
 			begin_stop(t);
 	}
+}
+
+void rf_tracer_close(struct rf_tracer *t)
+{
 	close(t->child_fd);
 	t->totals.processes = t->tracees.seen;
 }

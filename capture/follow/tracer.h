@@ -19,7 +19,6 @@ struct rf_tracer {
 	struct rf_traced_process *asked;	/* the keeper waits until it is let go */
 	u64 asked_id;
 	bool stopping;
-	u64 stop_deadline;
 	u64 exits;
 	struct rf_pid_list seen;		/* processes looked at while attaching; while stopping */
 
@@ -34,11 +33,12 @@ int rf_tracer_open(struct rf_tracer *tracer);
 /* Only from the thread that runs the loop: the kernel ties tracees to a thread. Negative errno. */
 int rf_tracer_seize(struct rf_tracer *tracer);
 /*
- * Seize these processes and look at each while it is stopped, and at what they start meanwhile. Returns how many were
- * seized that were not traced yet; who cannot be is left out.
+ * Seize these processes, a few at a time, and look at each while it is stopped, and at what they start meanwhile.
+ * Returns how many were seized that were not traced yet; who cannot be is left out.
  */
-size_t rf_tracer_attach(struct rf_tracer *tracer, const struct rf_pid_list *pids);
+size_t rf_tracer_look(struct rf_tracer *tracer, const struct rf_pid_list *pids);
 /* Until COMMAND has ended or stop_fd is readable. */
 void rf_tracer_run(struct rf_tracer *tracer);
+void rf_tracer_close(struct rf_tracer *tracer);
 
 #endif

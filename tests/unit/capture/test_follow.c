@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -326,6 +327,7 @@ static void attach_to_parent(u64 every, size_t exits)
 	struct rf_follow *follow_;
 	struct rf_follow_totals totals;
 	struct rf_error err = { 0 };
+	struct pollfd ended;
 	int go[2], done[2], status;
 	pid_t pid = start_parent(go, done);
 	char letter;
@@ -340,11 +342,13 @@ static void attach_to_parent(u64 every, size_t exits)
 	assert_int_equal(snapshots_of(writer, RF_SNAP_ATTACH), 1);
 	assert_int_equal(write(go[1], "g", 1), 1);
 	assert_int_equal(read(done[0], &letter, 1), 1);
-	/* It is reaped by the tracing thread, or by this one. */
-	while (!kill(pid, 0))
-		waitpid(pid, &status, WNOHANG);
+	/* No waitpid() meanwhile: it would take the tracing thread's reports. */
+	ended = (struct pollfd){ .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+	assert_true(ended.fd >= 0 ? poll(&ended, 1, 30000) == 1 : errno == ESRCH);
 	rf_follow_stop(follow_);
 	assert_int_equal(rf_follow_wait(follow_, &status, &totals, &err), 0);
+	waitpid(pid, &status, WNOHANG);
+	close(ended.fd);
 	assert_int_equal(snapshots_of(writer, RF_SNAP_EXIT), exits);
 	rf_follow_destroy(follow_);
 	for (int i = 0; i < 2; i++) {
@@ -360,6 +364,43 @@ static void test_attach(void **state)
 	attach_to_parent(1, 2);
 	attach_to_parent(2, 1);
 	attach_to_parent(0, 0);
+}
+
+/* Who lives still at the end is stopped once more, traced until then or not. */
+static void stop_attached(u64 every)
+{
+	struct rf_writer *writer = kept_create();
+	struct rf_follow_totals totals;
+	struct rf_error err = { 0 };
+	struct rf_follow *follow_ = rf_follow_create_attached(&err);
+	int go[2], done[2], status;
+	pid_t pid = start_parent(go, done);
+
+	assert_non_null(follow_);
+	if (rf_follow_attach(follow_, &(struct rf_follow_options){ writer, NULL, every }, list_one, &pid, &err)) {
+		print_message("skipped: %s\n", err.message);
+		skip();
+	}
+	rf_follow_stop(follow_);
+	assert_int_equal(rf_follow_wait(follow_, &status, &totals, &err), 0);
+	assert_true(rf_follow_has_seen(follow_, pid));
+	assert_int_equal(snapshots_of(writer, RF_SNAP_ATTACH), 1);
+	assert_int_equal(snapshots_of(writer, RF_SNAP_STOP), 1);
+	rf_follow_destroy(follow_);
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	for (int i = 0; i < 2; i++) {
+		close(go[i]);
+		close(done[i]);
+	}
+	kept_destroy(writer);
+}
+
+static void test_attach_and_stop(void **state)
+{
+	(void)state;
+	stop_attached(0);
+	stop_attached(1);
 }
 
 static void __attribute__((noreturn)) recorder(int fd)
@@ -408,7 +449,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_threads), cmocka_unit_test(test_exec_by_thread), cmocka_unit_test(test_vfork),
 		cmocka_unit_test(test_signals), cmocka_unit_test(test_nested), cmocka_unit_test(test_many),
 		cmocka_unit_test(test_process_vm),
-		cmocka_unit_test(test_attach),
+		cmocka_unit_test(test_attach), cmocka_unit_test(test_attach_and_stop),
 		cmocka_unit_test(test_orphan), cmocka_unit_test(test_no_such_command), cmocka_unit_test(test_stop),
 		cmocka_unit_test(test_recorder_killed),
 	};
