@@ -231,12 +231,27 @@ class Programs:
 
     def run(self, *command, expect=0, **options):
         """Run a program, show what it said if it did not end as expected, return the result."""
-        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False,
-                                stdin=subprocess.DEVNULL, **options)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              stdin=subprocess.DEVNULL, start_new_session=True, **options) as process:
+            try:
+                said = process.communicate()
+            except BaseException:
+                self.end(process)
+                raise
+        result = subprocess.CompletedProcess(command, process.returncode, *said)
         if expect is not None and result.returncode != expect:
             print(result.stdout, result.stderr, sep='\n')
             fail(f'exit code {result.returncode}, not {expect}: {" ".join(command)}')
         return result
+
+    @staticmethod
+    def end(process):
+        """A program and what it started: a recorder that is killed leaves tracefs instances, and its COMMAND running."""
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
 
     def record(self, trace, *command, options=(), expect=0):
         return self.run(self.capture, '-q', *options, '-o', trace, '--', *command, expect=expect)
