@@ -4,12 +4,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define READER_MS 10000		/* who reads a FIFO may pause for so long */
 
 static void forget(struct rf_output *output)
 {
@@ -26,14 +29,14 @@ static int failed(struct rf_output *output, struct rf_error *err, const char *wh
 }
 
 /* A device, a FIFO: nothing to make or to replace. open() of a FIFO would wait for a reader for ever. */
-static int begin_in_place(struct rf_output *output, mode_t mode, struct rf_error *err)
+static int begin_in_place(struct rf_output *output, mode_t mode, enum rf_output_how how, struct rf_error *err)
 {
 	output->fd = open(output->path, O_WRONLY | O_CLOEXEC | (S_ISFIFO(mode) ? O_NONBLOCK : 0));
 	if (output->fd < 0 && errno == ENXIO && S_ISFIFO(mode))
 		return failed(output, err, "a FIFO that nobody reads", ENXIO);
 	if (output->fd < 0)
 		return failed(output, err, "cannot write to it", errno);
-	if (S_ISFIFO(mode))
+	if (S_ISFIFO(mode) && how == RF_OUTPUT_WHOLE)
 		fcntl(output->fd, F_SETFL, O_WRONLY);
 	return 0;
 }
@@ -175,9 +178,28 @@ int rf_output_begin(struct rf_output *output, const char *path, enum rf_output_h
 	if (!output->path)
 		return failed(output, err, "cannot find the file behind it", errno);
 	if (in_place)
-		return begin_in_place(output, existing.st_mode, err);
+		return begin_in_place(output, existing.st_mode, how, err);
 	return how == RF_OUTPUT_WHOLE ? begin_whole(output, exists ? &existing : NULL, err) :
 					begin_growing(output, exists ? &existing : NULL, err);
+}
+
+int rf_output_write(struct rf_output *output, const void *data, size_t size, size_t *done)
+{
+	struct pollfd writable = { .fd = output->fd, .events = POLLOUT };
+
+	for (*done = 0; *done < size;) {
+		ssize_t n = write(output->fd, (const char *)data + *done, size - *done);
+
+		if (n > 0)
+			*done += (size_t)n;
+		else if (n == 0)
+			return -EIO;
+		else if (errno == EAGAIN && !poll(&writable, 1, READER_MS))
+			return -ETIMEDOUT;
+		else if (errno != EAGAIN && errno != EINTR)
+			return -errno;
+	}
+	return 0;
 }
 
 /* fsync() of a pipe or a device says EINVAL: there is no disk. */

@@ -6,7 +6,8 @@
  * becomes NAME.old.
  *
  * New files are their owner's alone (0600); one that replaces another has its mode. Devices and FIFOs are written to
- * as they are. A symbolic link is followed if it is ours or root's.
+ * as they are; the FIFO of a recording does not block, so that its reader cannot hold up the end. A symbolic link is
+ * followed if it is ours or root's.
  */
 #ifndef REFOLD_BASE_OUTPUT_H
 #define REFOLD_BASE_OUTPUT_H
@@ -25,6 +26,11 @@ struct rf_output {
 
 /* 0 or a negative errno, with a message that does not name the file. -EBUSY: another writer has it. */
 int rf_output_begin(struct rf_output *output, const char *path, enum rf_output_how how, struct rf_error *err);
+/*
+ * Write all of it. Negative errno: only *done bytes of it. SIGPIPE and SIGXFSZ are for the program to ignore.
+ * -ETIMEDOUT: a FIFO's reader takes nothing.
+ */
+int rf_output_write(struct rf_output *output, const void *data, size_t size, size_t *done);
 /* All is written: on the disk and in its place when this returns 0. The output is closed in any case. */
 int rf_output_finish(struct rf_output *output, struct rf_error *err);
 /* It could not be written to its end. What is GROWING stays as it is, the rest goes. */

@@ -202,7 +202,7 @@ static int parse_end(struct assembly *assembly, char *rest)
 	int why = word ? word_index(rf_end_names, RF_NR_ENDS, word) : -1;
 
 	if (why < 0 || next_word(&rest))
-		return fail(assembly, "end: expected none, command, signal, error, assembled or imported");
+		return fail(assembly, "end: expected a reason: none, command, signal, error, ...");
 	assembly->end = why;
 	assembly->ended = true;
 	return 0;

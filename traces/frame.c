@@ -56,23 +56,30 @@ bool data_header_load(const u8 *in, struct data_header *header)
 void end_header_store(u8 *out, const struct end_header *header)
 {
 	store_u32(out, END_TAG);
-	store_u32(out + 4, header->why);
+	/* Older readers know no more than that it has a natural end. */
+	store_u32(out + 4, header->why <= RF_END_IMPORTED ? header->why : RF_END_COMMAND);
 	store_u32(out + 8, header->streams);
-	store_u32(out + 12, 0);
+	store_u32(out + 12, header->why <= RF_END_IMPORTED ? 0 : header->why - RF_END_IMPORTED);
 	store_u64(out + 16, header->frames);
 	store_u64(out + 24, header->records);
 }
 
 bool end_header_load(const u8 *in, size_t size, struct end_header *header)
 {
+	u32 detail;
+
 	if (size < END_HEADER_BYTES || load_u32(in) != END_TAG)
 		return false;
 	header->why = load_u32(in + 4);
+	detail = load_u32(in + 12);
 	header->streams = load_u32(in + 8);
 	header->frames = load_u64(in + 16);
 	header->records = load_u64(in + 24);
-	return header->why <= RF_END_IMPORTED && header->streams <= STREAMS_MAX &&
-	       size == END_HEADER_BYTES + (size_t)header->streams * END_STREAM_BYTES;
+	if (header->why > RF_END_IMPORTED || header->streams > STREAMS_MAX)
+		return false;
+	if (header->why == RF_END_COMMAND && detail && detail < RF_NR_ENDS - RF_END_IMPORTED)
+		header->why = (enum rf_end)(RF_END_IMPORTED + detail);
+	return size == END_HEADER_BYTES + (size_t)header->streams * END_STREAM_BYTES;
 }
 
 void end_stream_store(u8 *out, const struct end_stream *stream)

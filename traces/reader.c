@@ -136,9 +136,11 @@ int reader_add_end(struct rf_reader *reader, const u8 *data, size_t size, u64 *m
 		    totals.records < stream->records || totals.lost < stream->lost)
 			return -EBADMSG;
 		stream->lost_at_end = totals.records - stream->records + totals.lost - stream->lost;
-		*missing += stream->lost_at_end;
+		reader->summary.lost_events += stream->lost_at_end;
+		/* What had no room below the writer's limit is lost, but no frame is missing. */
+		if (totals.frames > stream->frames || totals.records > stream->records)
+			*missing += stream->lost_at_end;
 	}
-	reader->summary.lost_events += *missing;
 	reader->summary.end = header.why;
 	return 0;
 }

@@ -122,7 +122,10 @@ struct rf_record {
 	/* what the call (kind of its entry record) that follows in the thread names by a pointer: RF_CALL_DATA_* */ \
 	X(CALL_DATA, 116, "call_data", "call/d pid/d w0/x w1/x w2/x w3/x") \
 	/* the thread makes its calls by this ABI (RF_ABI_*); exec 1: from the EXEC that follows */ \
-	X(ABI, 117, "abi", "abi/d exec/d")
+	X(ABI, 117, "abi", "abi/d exec/d")                                                 \
+	/* what recording took, at its end: CPU time and the most memory of the recorder; */ \
+	/* the kernel's buffers, all and what one CPU's would have to be to hold what was lost */ \
+	X(RECORDER, 118, "recorder", "cpu_ns/d memory/d buffers/d needed/d")
 
 enum rf_record_kind {
 #define X(symbol, number, name, fields) RF_##symbol = number,

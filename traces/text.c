@@ -12,7 +12,8 @@
 #define DUMP_RECORDS 1024
 
 const char *const rf_source_names[RF_NR_SOURCES] = { "task", "system", "perf", "snapshot", "compat" };
-const char *const rf_end_names[RF_NR_ENDS] = { "none", "command", "signal", "error", "assembled", "imported" };
+const char *const rf_end_names[RF_NR_ENDS] = { "none", "command", "signal", "error", "assembled", "imported",
+						"processes", "time", "size", "disk", "memory" };
 
 /* ---- one record ------------------------------------------------------------ */
 

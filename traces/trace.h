@@ -35,9 +35,14 @@ struct rf_stream_info {
 	u16 cpu;		/* 0 for snapshots */
 };
 
-/* Why a recording ended; in the end frame. */
+/*
+ * Why a recording ended; in the end frame. COMMAND: it has ended, and, in traces older than those after IMPORTED, any
+ * of them but a signal or an error. PROCESSES: those given are gone. SIZE: of the file; DISK: as much of it as shall
+ * stay free; MEMORY: the recorder's.
+ */
 enum rf_end {
-	RF_END_NONE, RF_END_COMMAND, RF_END_SIGNAL, RF_END_ERROR, RF_END_ASSEMBLED, RF_END_IMPORTED, RF_NR_ENDS
+	RF_END_NONE, RF_END_COMMAND, RF_END_SIGNAL, RF_END_ERROR, RF_END_ASSEMBLED, RF_END_IMPORTED,
+	RF_END_PROCESSES, RF_END_TIME, RF_END_SIZE, RF_END_DISK, RF_END_MEMORY, RF_NR_ENDS
 };
 
 /* Their words in text and reports. */
@@ -75,6 +80,15 @@ int rf_writer_append(struct rf_writer *writer, int stream, const struct rf_recor
  * says so. Appending a LOST record does the same.
  */
 int rf_writer_lost(struct rf_writer *writer, int stream, u64 events, struct rf_error *err);
+
+/*
+ * Keep the file below this size: a frame that has no room is left out, and its records are lost, as far as a reader can
+ * tell; *dropped counts them until the writer is closed. Before any stream.
+ */
+void rf_writer_limit(struct rf_writer *writer, u64 bytes, u64 *dropped);
+
+/* Bytes written so far, and, by what records took until now, those of records that wait in open frames. */
+u64 rf_writer_bytes(const struct rf_writer *writer);
 
 /* Write the stream's open frame now, if it holds records or a loss. */
 int rf_writer_flush(struct rf_writer *writer, int stream, struct rf_error *err);

@@ -13,6 +13,9 @@
 #include "base/array.h"
 #include "traces/columns.h"
 
+#define RECORD_GUESS 4		/* bytes of a record in the file, until so many tell: */
+#define RECORDS_TO_JUDGE 10000
+
 /* What it takes to pack one frame; kept in a pool, as large as there are threads packing at once. */
 struct packer {
 	struct packer *next;
@@ -37,6 +40,10 @@ struct rf_writer {
 	int level;
 	int failed;			/* the first write error; nothing is written after it */
 	u64 offset;
+	u64 begin;			/* of the first frame */
+	u64 limit;			/* of the offset; 0: none */
+	u64 *dropped;			/* records that had no room below it */
+	u64 packed, open;		/* records: in frames that were written; in open ones (atomic) */
 	struct packer *packers;		/* free ones */
 	struct stream **streams;
 	u32 nr_streams;
@@ -122,35 +129,39 @@ static ssize_t compress(struct packer *packer, const u8 *unpacked, size_t size, 
 	return out.pos;
 }
 
+/* What the user can do about it. */
+static const char *write_advice(int code)
+{
+	switch (code) {
+	case -ENOSPC: case -EDQUOT: case -EFBIG:
+		return " (make room or write elsewhere)";
+	case -EPIPE:
+		return " (its reader has gone)";
+	case -ETIMEDOUT:
+		return " (its reader takes nothing)";
+	default:
+		return "";
+	}
+}
+
 /* Append bytes to the file, all or nothing. Called with the lock held. */
 static int write_whole(struct rf_writer *writer, const u8 *data, size_t size, struct rf_error *err)
 {
 	size_t done = 0;
 	int code = writer->failed;
-	bool full;
 
-	while (!code && done < size) {
-		ssize_t n = write(writer->output.fd, data + done, size - done);
-
-		if (n > 0)
-			done += n;
-		else if (n == 0)
-			code = -EIO;
-		else if (errno != EINTR)
-			code = -errno;
-	}
+	if (!code)
+		code = rf_output_write(&writer->output, data, size, &done);
 	if (!code) {
-		writer->offset += size;
+		__atomic_store_n(&writer->offset, writer->offset + size, __ATOMIC_RELAXED);
 		return 0;
 	}
 	/* Take the partial frame back; where that is impossible, readers find the cut by themselves. */
 	if (!writer->failed && done && ftruncate(writer->output.fd, writer->offset) == 0)
 		lseek(writer->output.fd, writer->offset, SEEK_SET);
 	writer->failed = code;
-	full = code == -ENOSPC || code == -EDQUOT || code == -EFBIG;
-	return rf_error_set(err, code, writer->offset, "cannot write the trace: %s%s%s",
-			    strerror(-code), full ? " (make room or write elsewhere)" : "",
-			    writer->output.growing ? "; what is there is whole" : "");
+	return rf_error_set(err, code, writer->offset, "cannot write the trace: %s%s%s", strerror(-code),
+			    write_advice(code), writer->output.growing ? "; what is there is whole" : "");
 }
 
 static int write_header(struct rf_writer *writer, const char *header, struct rf_error *err)
@@ -215,6 +226,8 @@ struct rf_writer *rf_writer_begin(struct rf_output *output, const char *header_j
 	if (!header || write_header(writer, header, err)) {
 		rf_writer_abandon(writer);
 		writer = NULL;
+	} else {
+		writer->begin = writer->offset;
 	}
 	free(header);
 	return writer;
@@ -246,6 +259,25 @@ int rf_writer_add_stream(struct rf_writer *writer, const struct rf_stream_info *
 	return ret;
 }
 
+void rf_writer_limit(struct rf_writer *writer, u64 bytes, u64 *dropped)
+{
+	writer->limit = bytes;
+	writer->dropped = dropped;
+	*dropped = 0;
+}
+
+/* Without the lock: who holds it may wait for a slow disk. */
+u64 rf_writer_bytes(const struct rf_writer *writer)
+{
+	u64 open = __atomic_load_n(&writer->open, __ATOMIC_RELAXED);
+	u64 packed = __atomic_load_n(&writer->packed, __ATOMIC_RELAXED);
+	u64 offset = __atomic_load_n(&writer->offset, __ATOMIC_RELAXED);
+
+	if (packed < RECORDS_TO_JUDGE)
+		return offset + open * RECORD_GUESS;
+	return offset + (offset - writer->begin) * open / packed;
+}
+
 static struct stream *stream_get(struct rf_writer *writer, int index)
 {
 	struct stream *stream = NULL;
@@ -270,9 +302,19 @@ static int add_to_index(struct rf_writer *writer, const u8 *header, u64 size)
 	return 0;
 }
 
+/* Without this frame there is room for the end frame below the limit. */
+static bool has_no_room(const struct rf_writer *writer, u64 size)
+{
+	u64 end = END_HEADER_BYTES + (u64)writer->nr_streams * END_STREAM_BYTES;
+
+	return writer->limit && writer->offset + size + ZSTD_compressBound(end) > writer->limit;
+}
+
+/* 1: written; 0: there was no room. */
 static int pack_frame(struct rf_writer *writer, struct packer *packer, struct stream *stream,
 		      struct data_header *header, struct rf_error *err)
 {
+	bool room;
 	ssize_t size;
 	int ret;
 
@@ -285,10 +327,15 @@ static int pack_frame(struct rf_writer *writer, struct packer *packer, struct st
 		return rf_error_set(err, size, RF_NO_OFFSET, "cannot pack a frame: %s", strerror(-size));
 
 	pthread_mutex_lock(&writer->lock);
-	ret = writer->failed ? 0 : add_to_index(writer, packer->unpacked, size);
-	ret = ret ? out_of_memory(err) : write_whole(writer, packer->packed, size, err);
+	room = !has_no_room(writer, size);
+	ret = writer->failed || !room ? 0 : add_to_index(writer, packer->unpacked, size);
+	ret = ret ? out_of_memory(err) : room ? write_whole(writer, packer->packed, size, err) : 0;
+	if (room)
+		__atomic_store_n(&writer->packed, writer->packed + stream->nr, __ATOMIC_RELAXED);
+	else
+		*writer->dropped += stream->nr;
 	pthread_mutex_unlock(&writer->lock);
-	return ret;
+	return ret ? ret : room;
 }
 
 static int flush_stream(struct rf_writer *writer, int index, struct stream *stream, struct rf_error *err)
@@ -315,13 +362,19 @@ static int flush_stream(struct rf_writer *writer, int index, struct stream *stre
 		return out_of_memory(err);
 	ret = pack_frame(writer, packer, stream, &header, err);
 	packer_put(writer, packer);
-	if (ret)
+	if (ret < 0)
 		return ret;
-	stream->frames++;
-	stream->total_records += stream->nr;
-	stream->last_time = header.last_time;
+	__atomic_sub_fetch(&writer->open, stream->nr, __ATOMIC_RELAXED);
+	if (ret) {
+		stream->frames++;
+		stream->total_records += stream->nr;
+		stream->last_time = header.last_time;
+		stream->lost = 0;
+	} else {
+		stream->lost += stream->nr;
+		stream->total_lost += stream->nr;
+	}
 	stream->nr = 0;
-	stream->lost = 0;
 	return 0;
 }
 
@@ -345,10 +398,12 @@ int rf_writer_append(struct rf_writer *writer, int index, const struct rf_record
 
 	if (!stream)
 		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "no stream %d in this trace", index);
+	__atomic_add_fetch(&writer->open, nr, __ATOMIC_RELAXED);
 	for (size_t i = 0; !ret && i < nr; i++) {
 		if (records[i].kind >= RF_RECORD_KIND_MAX || !table[records[i].kind].name)
 			return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "no record kind %u", records[i].kind);
 		if (records[i].kind == RF_LOST) {	/* losses have one place: the frame header */
+			__atomic_sub_fetch(&writer->open, 1, __ATOMIC_RELAXED);
 			ret = note_lost(writer, index, stream, records[i].f[0], err);
 			continue;
 		}
@@ -401,7 +456,7 @@ static int write_end(struct rf_writer *writer, struct packer *packer, enum rf_en
 	return write_whole(writer, packer->packed, size, err);
 }
 
-/* The index saves readers a scan; a trace too long for one is read without. */
+/* The index saves readers a scan; a trace too long for one, or without room for it, is read without. */
 static int write_index(struct rf_writer *writer, struct packer *packer, u64 end_offset, struct rf_error *err)
 {
 	size_t entries = writer->nr_frames * INDEX_ENTRY_BYTES;
@@ -421,6 +476,8 @@ static int write_index(struct rf_writer *writer, struct packer *packer, u64 end_
 		return rf_error_set(err, size, RF_NO_OFFSET, "cannot pack the index: %s", strerror(-size));
 	store_u32(packer->packed, INDEX_SKIP_MAGIC);
 	store_u32(packer->packed + 4, size + INDEX_TRAILER_BYTES);
+	if (writer->limit && writer->offset + 8 + (u64)size + INDEX_TRAILER_BYTES > writer->limit)
+		return 0;
 	trailer = packer->packed + 8 + size;
 	store_u64(trailer, writer->offset);
 	store_u64(trailer + 8, INDEX_TRAILER_MAGIC);

@@ -92,6 +92,7 @@ static const struct {
 	[RF_GUP] = IN_TASK(on_gup),
 	[RF_CALL_DATA] = IN_TASK(on_call_data),
 	[RF_ABI] = IN_TASK(on_abi),
+	[RF_RECORDER] = UNUSED,		/* of the recording, not of what was recorded */
 };
 
 void dispatch(struct rf_tracker *tracker, const struct rf_record *record)

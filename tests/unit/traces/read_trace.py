@@ -16,6 +16,7 @@ import sys
 MASK = (1 << 64) - 1
 SOURCES = ["task", "system", "perf", "snapshot", "compat"]
 ENDS = ["none", "command", "signal", "error", "assembled", "imported"]
+BOUNDS = {1: "processes", 2: "time", 3: "size", 4: "disk", 5: "memory"}     # of "command"
 
 
 def read_kinds(format_md):
@@ -153,7 +154,8 @@ class Trace:
         while self.data[self.at:self.at + 4] == b"RFDA":
             self.frame()
         assert self.data[self.at:self.at + 4] == b"RFEN", "end frame"
-        why, streams, _, frames, _ = struct.unpack_from("<IIIQQ", self.data, self.at + 4)
+        why, streams, bound, frames, _ = struct.unpack_from("<IIIQQ", self.data, self.at + 4)
+        end = BOUNDS.get(bound, ENDS[why]) if why == 1 else ENDS[why]
         assert frames == self.frames
         declared = []
         for i in range(streams):
@@ -161,7 +163,7 @@ class Trace:
             assert tuple(totals) == self.totals.get(i, (0, 0, 0)), "totals of the stream"
             declared.append(f"stream {i} source={SOURCES[source]} cpu={cpu}")
         assert self.at + 32 + 32 * streams == len(self.data)
-        return "\n".join([f"header {self.header}"] + declared + self.lines + [f"end {ENDS[why]}"]) + "\n"
+        return "\n".join([f"header {self.header}"] + declared + self.lines + [f"end {end}"]) + "\n"
 
 
 if __name__ == "__main__":

@@ -135,6 +135,93 @@ static void test_silent_stream(void **state)
 	remove_path(path);
 }
 
+/* Each reason is read as it was written; older readers take those they do not know for a natural end. */
+static void test_ends(void **state)
+{
+	for (int end = RF_END_NONE; end < RF_NR_ENDS; end++) {
+		char *path = make_path("t.mmt.zst");
+		struct rf_error err;
+		struct rf_writer *writer = rf_writer_create(path, NULL, 3, &err);
+		struct rf_reader *reader;
+
+		assert_non_null(rf_end_names[end]);
+		assert_int_equal(rf_writer_close(writer, (enum rf_end)end, &err), 0);
+		reader = rf_reader_open(path, &err);
+		assert_non_null(reader);
+		assert_int_equal(rf_reader_summary(reader)->end, end);
+		assert_int_equal(rf_reader_summary(reader)->complete, end != RF_END_NONE);
+		rf_reader_close(reader);
+		remove_path(path);
+	}
+}
+
+static void append_random(struct rf_writer *writer, u64 *seed, int nr)
+{
+	u64 time = 1000000;
+	struct rf_error err;
+
+	for (int i = 0; i < nr; i++) {
+		struct rf_record record = random_record(seed, &time);
+
+		assert_int_equal(rf_writer_append(writer, 0, &record, 1, &err), 0);
+	}
+}
+
+/* A file with a limit stays below it, is complete, and tells each record that had no room as lost. */
+static void test_limit(void **state)
+{
+	static const u64 limits[] = { 1000, 5000, 20000, 1000000 };
+
+	for (size_t l = 0; l < ARRAY_SIZE(limits); l++) {
+		char *path = make_path("t.mmt.zst");
+		const struct rf_trace_summary *summary;
+		u64 seed = 7, dropped = 7;
+		struct rf_error err;
+		struct rf_writer *writer = rf_writer_create(path, NULL, 3, &err);
+		struct rf_reader *reader;
+
+		rf_writer_limit(writer, limits[l], &dropped);
+		rf_writer_add_stream(writer, &(struct rf_stream_info){ RF_SOURCE_TASK, 0 });
+		for (int i = 0; i < 30; i++) {
+			append_random(writer, &seed, 100);
+			assert_int_equal(rf_writer_flush(writer, 0, &err), 0);
+		}
+		assert_int_equal(rf_writer_close(writer, RF_END_SIZE, &err), 0);
+		reader = rf_reader_open(path, &err);
+		assert_non_null(reader);
+		summary = rf_reader_summary(reader);
+		assert_true(summary->complete);
+		assert_null(rf_reader_damage(reader));
+		assert_int_equal(summary->end, RF_END_SIZE);
+		assert_in_range(summary->file_bytes, 1, limits[l]);
+		assert_int_equal(summary->records + dropped, 3000);
+		assert_int_equal(summary->lost_events, dropped);
+		assert_int_equal(dropped > 0, limits[l] < 1000000);
+		rf_reader_close(reader);
+		remove_path(path);
+	}
+}
+
+/* What waits in an open frame counts as well. */
+static void test_bytes_so_far(void **state)
+{
+	char *path = make_path("t.mmt.zst");
+	u64 seed = 7, empty, flushed;
+	struct rf_error err;
+	struct rf_writer *writer = rf_writer_create(path, NULL, 3, &err);
+
+	rf_writer_add_stream(writer, &(struct rf_stream_info){ RF_SOURCE_TASK, 0 });
+	empty = rf_writer_bytes(writer);
+	append_random(writer, &seed, 20000);
+	assert_true(rf_writer_bytes(writer) > empty + 20000);
+	assert_int_equal(rf_writer_flush(writer, 0, &err), 0);
+	flushed = rf_writer_bytes(writer);
+	append_random(writer, &seed, 20000);
+	assert_in_range(rf_writer_bytes(writer), flushed * 18 / 10, flushed * 22 / 10);
+	assert_int_equal(rf_writer_close(writer, RF_END_COMMAND, &err), 0);
+	remove_path(path);
+}
+
 static void test_header_values(void **state)
 {
 	char *path = make_path("t.mmt.zst");
@@ -410,7 +497,9 @@ int main(void)
 		cmocka_unit_test(test_kind_table),   cmocka_unit_test(test_one_record),
 		cmocka_unit_test(test_one_stream),   cmocka_unit_test(test_full_frames),
 		cmocka_unit_test(test_many_streams), cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_silent_stream), cmocka_unit_test(test_header_values),
+		cmocka_unit_test(test_silent_stream), cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_limit),	     cmocka_unit_test(test_bytes_so_far),
+		cmocka_unit_test(test_header_values),
 		cmocka_unit_test(test_capabilities), cmocka_unit_test(test_capabilities_written),
 		cmocka_unit_test(test_lost),	     cmocka_unit_test(test_wanted_kinds),
 		cmocka_unit_test(test_concurrent),   cmocka_unit_test(test_bad_arguments),
