@@ -68,6 +68,29 @@ static void check_clock(struct diagnosis *diagnosis)
 	free(clocks);
 }
 
+/* Whether a setting of the top-level buffer is "0". */
+static bool is_off(const char *file)
+{
+	char *value = tracefs_instance_file_read(NULL, file, NULL);
+	bool off = value && value[0] == '0';
+
+	free(value);
+	return off;
+}
+
+/* Marks are written to the top-level buffer, whose settings are somebody else's (tracing_mark_write()). */
+static void check_marks(struct diagnosis *diagnosis)
+{
+	if (is_off("options/markers"))
+		add(diagnosis, LESS, "marks", "options/markers is 0 at the top level: writing to trace_marker fails (EINVAL), "
+		    "so nothing marks windows");
+	else if (is_off("tracing_on"))
+		add(diagnosis, LESS, "marks", "tracing_on is 0 at the top level: marks are recorded, but who writes them is "
+		    "told that it failed (EBADF)");
+	else
+		add(diagnosis, GOOD, "marks", "what is written to trace_marker");
+}
+
 static void check_tracefs(struct diagnosis *diagnosis)
 {
 	struct rf_error err;
@@ -78,6 +101,7 @@ static void check_tracefs(struct diagnosis *diagnosis)
 	}
 	add(diagnosis, GOOD, "tracefs", "%s", tracefs_tracing_dir());
 	check_clock(diagnosis);
+	check_marks(diagnosis);
 	if (tracefs_file_exists(NULL, "buffer_percent"))
 		add(diagnosis, GOOD, "buffer_percent", "the recorder sleeps until a ring is half full");
 	else

@@ -18,6 +18,7 @@
 #include <tracefs.h>
 #include <unistd.h>
 
+#include "capture/tracefs/instance.h"
 #include "capture/tracefs/probes.h"
 
 #define RECORDER_COMM "refold-capture"
@@ -106,44 +107,14 @@ int rf_remove_stale_instances(void)
 	return removed;
 }
 
-static int write_file(struct tracefs_instance *instance, const char *file, const char *text, struct rf_error *err)
-{
-	if (tracefs_instance_file_write(instance, file, text) >= 0)
-		return 0;
-	return rf_error_set(err, errno ? -errno : -EIO, RF_NO_OFFSET, "cannot write \"%s\" to %s of instance %s: %s",
-			    text, file, tracefs_instance_get_name(instance), strerror(errno));
-}
-
 static int set_up_instance(struct rf_session *session, enum rf_instance which, size_t buffer_bytes,
 			   struct rf_error *err)
 {
-	struct tracefs_instance *instance;
-	char text[64];
-	int ret;
+	char name[64];
 
-	snprintf(text, sizeof(text), "%s%d", instance_prefixes[which], (int)getpid());
-	errno = 0;
-	instance = tracefs_instance_create(text);
-	if (!instance)
-		return rf_error_set(err, errno ? -errno : -EIO, RF_NO_OFFSET,
-				    "cannot create tracefs instance %s: %s%s", text, strerror(errno),
-				    errno == ENOMEM ? ": try a smaller --buffer" : "");
-	session->instances[which] = instance;
-	ret = write_file(instance, "tracing_on", "0", err);
-	if (!ret)
-		ret = write_file(instance, "trace_clock", "mono", err);
-	if (ret)
-		return ret;
-	snprintf(text, sizeof(text), "%zu", (buffer_bytes + 1023) / 1024);
-	ret = write_file(instance, "buffer_size_kb", text, err);
-	if (ret)
-		return rf_error_set(err, ret, RF_NO_OFFSET, "cannot allocate ring buffers of %s KiB per CPU: %s: "
-				    "try a smaller --buffer", text, strerror(-ret));
-	/* A new instance has the options of the top-level one; without this, losses are not told where they are. */
-	write_file(instance, "options/overwrite", "1", NULL);
-	/* Absent before Linux 5.0: then the drain threads only wake more often. */
-	write_file(instance, "buffer_percent", "50", NULL);
-	return 0;
+	snprintf(name, sizeof(name), "%s%d", instance_prefixes[which], (int)getpid());
+	session->instances[which] = rf_instance_create(name, buffer_bytes, err);
+	return session->instances[which] ? 0 : err->code;
 }
 
 /* The kernel's own encoding, as in the s_dev fields. */
@@ -184,7 +155,7 @@ struct rf_session *rf_session_create(const struct rf_decoder *decoder, const str
 	if (set_up_instance(session, RF_INSTANCE_TASK, options->buffer_bytes, err) ||
 	    set_up_instance(session, RF_INSTANCE_SYSTEM, max_u64(options->buffer_bytes / 4, LEAST_BUFFER), err) ||
 	    (!session->whole_system &&
-	     write_file(session->instances[RF_INSTANCE_TASK], "options/event-fork", "1", err))) {
+	     rf_instance_write(session->instances[RF_INSTANCE_TASK], "options/event-fork", "1", err))) {
 		rf_session_destroy(session);
 		return NULL;
 	}
@@ -352,7 +323,7 @@ int rf_session_start(struct rf_session *session, struct rf_error *err)
 
 	/* The task instance last: whatever it tells, the other has seen the causes of. */
 	for (int i = RF_INSTANCES; i-- > 0 && !ret;)
-		ret = write_file(session->instances[i], "tracing_on", "1", err);
+		ret = rf_instance_write(session->instances[i], "tracing_on", "1", err);
 	return ret;
 }
 
@@ -370,8 +341,7 @@ void rf_session_destroy(struct rf_session *session)
 	for (int i = 0; i < RF_INSTANCES; i++) {
 		if (!session->instances[i])
 			continue;
-		tracefs_instance_destroy(session->instances[i]);
-		tracefs_instance_free(session->instances[i]);
+		rf_instance_destroy(session->instances[i]);
 	}
 	free(session);
 }

@@ -4,8 +4,10 @@
     recorder.py BUILD_ROOT SOURCE_ROOT CASE
 """
 import contextlib
+import glob
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -254,8 +256,94 @@ def other_fault_sources(bench):
     machine.require(not os.path.exists(probes) or 'refold_' not in machine.read(probes), 'kprobes left behind')
 
 
+# Settings of the top-level buffer that are of no good to a recording.
+ODD = {'options/stacktrace': '1', 'options/userstacktrace': '1', 'options/overwrite': '0', 'options/event-fork': '1',
+       'options/function-fork': '1', 'options/pause-on-trace': '1', 'options/disable_on_free': '1',
+       'options/latency-format': '1', 'options/raw': '1', 'tracing_cpumask': '1', 'trace_clock': 'counter',
+       'buffer_percent': '77', 'tracing_on': '0'}
+NO_SETTINGS = re.compile(r'trace$|trace_pipe|trace_marker|saved_|hist|error_log|touched_|enabled_f|available_|'
+                         r'printk_formats|free_buffer|README|dyn_ftrace|snapshot|(k|u)probe_profile|buffer_total')
+# Text only: what a reader of raw pages never sees.
+TEXT_OPTIONS = ('latency-format', 'raw')
+MARK = 'import os, sys; file = os.open("/sys/kernel/tracing/trace_marker", os.O_WRONLY)\n' \
+       'try: os.write(file, b"refold:begin odd")\nexcept OSError as error: print(error)\n'
+
+
+def settings_below(directory):
+    """{file: its text} of all that can be set and read there, events left out."""
+    found = {}
+    for pattern in ('*', 'options/*'):
+        for path in glob.glob(f'{directory}/{pattern}'):
+            if os.path.isfile(path) and not NO_SETTINGS.match(os.path.basename(path)):
+                with contextlib.suppress(OSError):
+                    found[os.path.relpath(path, directory)] = machine.read(path)
+    return found
+
+
+def settings_of_ours(pid):
+    """The same of the recorder's instances, with filters and triggers; without what differs from run to run."""
+    found = {}
+    for which in ('task', 'system'):
+        instance = f'{machine.TRACING}/instances/refold-{which}-{pid}'
+        files = settings_below(instance)
+        for event in files['set_event'].split():
+            place = f'{instance}/events/{event.replace(":", "/").replace("refold_" + str(pid), "refold")}'
+            for name in ('filter', 'trigger'):
+                with contextlib.suppress(OSError):
+                    files[f'{event} {name}'] = re.sub(r'\d+', 'N', machine.read(f'{place}/{name}'))
+        files = {re.sub(f'_{pid}', '', name): re.sub(f'_{pid}', '', text) for name, text in files.items()
+                 if not name.endswith('_pid') and os.path.basename(name) not in TEXT_OPTIONS + ('trace_options',)}
+        found |= {f'{which}: {name}': text for name, text in files.items()}
+    return found
+
+
+def odd_top_level(bench):
+    """The instances are ours: whatever the top-level buffer is set to, they are the same, and it stays as it is."""
+    def settings():
+        with bench.recorded_spin() as recorder:
+            bench.wait_frames()
+            ours, top = settings_of_ours(recorder.pid), settings_below(machine.TRACING)
+            recorder.send_signal(signal.SIGINT)
+            bench.wait_end(recorder, 0)
+        os.remove(bench.path('pid'))
+        os.remove(bench.trace)
+        return ours, top
+
+    plain, _ = settings()
+    machine.require(len(plain) > 100, 'events have filters')
+    for file, value in (('task: options/stacktrace', '0'), ('task: options/overwrite', '1'),
+                        ('task: options/event-fork', '1'), ('system: options/event-fork', '0')):
+        machine.require(plain[file] == value, f'{file} is {plain[file]}')
+    with contextlib.ExitStack() as stack:
+        for file, value in ODD.items():
+            stack.enter_context(machine.setting(f'{machine.TRACING}/{file}', value))
+        before = settings_below(machine.TRACING)
+        machine.require(before['options/stacktrace'] == '1' and before['tracing_on'] == '0', 'odd settings')
+        odd, during = settings()
+        bench.programs.run(bench.programs.capture, '-q', '-o', bench.trace, '--', sys.executable, '-c', MARK)
+        doctor = bench.programs.run(bench.programs.capture, 'doctor', expect=None).stdout
+        after = settings_below(machine.TRACING)
+    for name in sorted(plain.keys() | odd.keys()):
+        machine.require(plain.get(name) == odd.get(name), f'{name}: {plain.get(name)!r}, then {odd.get(name)!r}')
+    during = {name: text for name, text in during.items() if not name.endswith('_events')}     # kprobes of ours
+    before_rest = {name: text for name, text in before.items() if not name.endswith('_events')}
+    machine.require(during == before_rest, f'changed while recording: {differences(before_rest, during)}')
+    machine.require(after == before, f'changed for good: {differences(before, after)}')
+    machine.require('w0="refold:b"' in marks_of(bench), 'the mark was recorded')
+    machine.require('EBADF' in doctor, 'doctor says what becomes of marks')
+
+
+def differences(before, after):
+    return {name: (before.get(name), after.get(name)) for name in before.keys() | after.keys()
+            if before.get(name) != after.get(name)}
+
+
+def marks_of(bench):
+    return bench.programs.run(bench.programs.refold, 'dump', bench.trace).stdout
+
+
 CASES = {case.__name__: case for case in (killed, interrupted, terminated, disk_full, pid_gone, command_not_found,
-                                          attach, whole_system, losses, other_fault_sources)}
+                                          attach, whole_system, losses, other_fault_sources, odd_top_level)}
 
 
 def main():
@@ -265,4 +353,5 @@ def main():
         CASES[name](Bench(machine.Programs(build_root, source_root), directory))
 
 
-main()
+if __name__ == '__main__':
+    main()
