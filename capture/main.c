@@ -10,18 +10,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "capture/doctor.h"
 #include "capture/recording.h"
 
-#define DEFAULT_BUFFER (16u << 20)
 #define DEFAULT_LEVEL 6
+#define MOST_BYTES (1ull << 60)
 
 struct command_line {
 	struct rf_recording_options recording;
 	u64 max_loss;
 	bool limit_loss, quiet, exits_given;
+	bool terminal;
 };
 
 static const char usage[] =
@@ -34,8 +36,13 @@ static const char usage[] =
 	"  -o, --output FILE    trace to write; NAME.mmt.zst by convention\n"
 	"  -p, --pid PID,...    record running processes and what they start\n"
 	"  -a, --all            record the whole system\n"
-	"  -t, --time SECONDS   stop after so long\n"
-	"  -b, --buffer SIZE    kernel ring buffer per CPU, with suffix K, M or G (default 16M)\n"
+	"  -t, --time TIME      stop after so long: seconds, or with suffix s, m or h\n"
+	"  -b, --buffer SIZE    kernel ring buffer per CPU, with suffix K, M or G (default 16M, less\n"
+	"                       where that were more than 512M or 1/8 of the memory in all)\n"
+	"      --buffer-total SIZE  kernel buffers of all CPUs together take no more\n"
+	"      --max-size SIZE  stop before the trace is larger\n"
+	"      --min-free SIZE  stop while so much of its disk is free\n"
+	"      --max-memory SIZE  stop before recorder and kernel buffers take more\n"
 	"      --level N        zstd level of the trace, 1 to 19 (default 6)\n"
 	"      --max-loss N     exit with 4 if more than N events were lost\n"
 	"      --fault-source X learn page faults from: tracepoint, kprobe or perf (default: the\n"
@@ -46,10 +53,10 @@ static const char usage[] =
 	"  -h, --help           print this text\n"
 	"  -V, --version        print the version\n"
 	"\n"
-	"The recording ends with COMMAND or the last PID, or on SIGINT, SIGTERM and -t; a\n"
-	"COMMAND that still runs then gets SIGTERM. Exit status: 0 recorded, 1 failed (what\n"
-	"was recorded is kept), 2 usage, 4 more events lost than --max-loss; that of COMMAND\n"
-	"is printed, not returned.\n";
+	"The recording ends with COMMAND or the last PID, on SIGINT or SIGTERM, or by -t and the\n"
+	"other bounds; a COMMAND that still runs then gets SIGTERM. On SIGUSR1 it says how it\n"
+	"goes. Exit status: 0 recorded, 1 failed (what was recorded is kept), 2 usage, 4 more\n"
+	"events lost than --max-loss; that of COMMAND is printed, not returned.\n";
 
 static int usage_error(const char *what, const char *which)
 {
@@ -58,26 +65,51 @@ static int usage_error(const char *what, const char *which)
 	return RF_EXIT_USAGE;
 }
 
-static bool parse_size(const char *text, size_t *size)
+/* A number and one of these letters, each so many times the unit; "" stands for none. */
+struct suffix {
+	char letter;
+	u64 times;
+};
+
+static const struct suffix size_suffixes[] = { { 'k', 1ull << 10 }, { 'm', 1ull << 20 }, { 'g', 1ull << 30 },
+					       { 't', 1ull << 40 }, { 0, 0 } };
+static const struct suffix time_suffixes[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 0, 0 } };
+
+/* What a suffix at the end of text stands for, 1 without any; 0: there is something else. */
+static u64 suffix_times(const struct suffix *suffixes, const char *text)
 {
-	char *end;
+	if (!*text)
+		return 1;
+	for (; suffixes->letter && !text[1]; suffixes++)
+		if ((text[0] | 0x20) == suffixes->letter)
+			return suffixes->times;
+	return 0;
+}
+
+static bool parse_size(const char *text, u64 least, u64 most, u64 *size)
+{
 	unsigned long long value;
+	u64 times;
+	char *end;
 
 	errno = 0;
 	value = strtoull(text, &end, 10);
-	if (errno || end == text || text[0] == '-')
+	times = suffix_times(size_suffixes, end);
+	if (errno || end == text || text[0] < '0' || text[0] > '9' || !times || value > most / times)
 		return false;
-	switch (*end) {
-	case 'G': case 'g':
-		value <<= 10;	/* fall through */
-	case 'M': case 'm':
-		value <<= 10;	/* fall through */
-	case 'K': case 'k':
-		value <<= 10;
-		end++;
-	}
-	*size = value;
-	return !*end && value >= 8 << 10 && value <= 4ull << 30;
+	*size = value * times;
+	return *size >= least;
+}
+
+static bool parse_time(const char *text, double *seconds)
+{
+	char *end;
+
+	*seconds = strtod(text, &end);
+	if (end == text || !(text[0] == '.' || (text[0] >= '0' && text[0] <= '9')))
+		return false;
+	*seconds *= (double)suffix_times(time_suffixes, end);
+	return *seconds >= 0.001 && *seconds < 1e9;
 }
 
 static bool parse_pids(const char *text, struct rf_pid_list *pids)
@@ -114,7 +146,11 @@ static bool parse_exits(const char *text, u64 *every)
 	       (!strncmp(text, sample, strlen(sample)) && rf_parse_number(text + strlen(sample), 1, UINT32_MAX, every));
 }
 
-enum { OPTION_LEVEL = 256, OPTION_MAX_LOSS, OPTION_EXIT_SNAPSHOTS, OPTION_FAULT_SOURCE };
+enum {
+	OPTION_LEVEL = 256, OPTION_MAX_LOSS, OPTION_EXIT_SNAPSHOTS, OPTION_FAULT_SOURCE,
+	/* in the order of take_bound() */
+	OPTION_BUFFER_TOTAL, OPTION_MAX_SIZE, OPTION_MIN_FREE, OPTION_MAX_MEMORY,
+};
 
 static const struct option long_options[] = {
 	{ "output", required_argument, NULL, 'o' },
@@ -122,6 +158,10 @@ static const struct option long_options[] = {
 	{ "all", no_argument, NULL, 'a' },
 	{ "time", required_argument, NULL, 't' },
 	{ "buffer", required_argument, NULL, 'b' },
+	{ "buffer-total", required_argument, NULL, OPTION_BUFFER_TOTAL },
+	{ "max-size", required_argument, NULL, OPTION_MAX_SIZE },
+	{ "min-free", required_argument, NULL, OPTION_MIN_FREE },
+	{ "max-memory", required_argument, NULL, OPTION_MAX_MEMORY },
 	{ "level", required_argument, NULL, OPTION_LEVEL },
 	{ "max-loss", required_argument, NULL, OPTION_MAX_LOSS },
 	{ "fault-source", required_argument, NULL, OPTION_FAULT_SOURCE },
@@ -132,11 +172,26 @@ static const struct option long_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
+/* One of the bounds; as take_option(). */
+static int take_bound(struct rf_bounds *bounds, int option)
+{
+	const struct {
+		u64 *bytes, least;
+		const char *wrong;
+	} bound[] = {
+		{ &bounds->buffer_total, RF_LEAST_BUFFER, "not a size of at least 8K" },
+		{ &bounds->file_bytes, RF_LEAST_FILE, "not a size of at least 64K" },
+		{ &bounds->free_bytes, 1, "not a size of at least 1" },
+		{ &bounds->memory_bytes, RF_LEAST_MEMORY, "not a size of at least 16M" },
+	}, *which = &bound[option - OPTION_BUFFER_TOTAL];
+
+	return parse_size(optarg, which->least, MOST_BYTES, which->bytes) ? -1 : usage_error(which->wrong, optarg);
+}
+
 /* One option. Returns -1 to go on, -2 where getopt_long() knows none such, else the exit code. */
 static int take_option(struct command_line *line, int option)
 {
 	struct rf_recording_options *recording = &line->recording;
-	char *end;
 	u64 number;
 
 	switch (option) {
@@ -149,12 +204,13 @@ static int take_option(struct command_line *line, int option)
 		recording->whole_system = true;
 		return -1;
 	case 't':
-		recording->seconds = strtod(optarg, &end);
-		return end != optarg && !*end && recording->seconds >= 0.001 && recording->seconds < 1e9 ?
-			       -1 : usage_error("not a time in seconds", optarg);
+		return parse_time(optarg, &recording->seconds) ?
+			       -1 : usage_error("not a time, as 90, 1.5s, 10m or 2h", optarg);
 	case 'b':
-		return parse_size(optarg, &recording->buffer_bytes) ?
+		return parse_size(optarg, RF_LEAST_BUFFER, 4ull << 30, &recording->buffer_bytes) ?
 			       -1 : usage_error("not a buffer size between 8K and 4G", optarg);
+	case OPTION_BUFFER_TOTAL: case OPTION_MAX_SIZE: case OPTION_MIN_FREE: case OPTION_MAX_MEMORY:
+		return take_bound(&recording->bounds, option);
 	case OPTION_LEVEL:
 		if (!rf_parse_number(optarg, 1, 19, &number))
 			return usage_error("not a zstd level between 1 and 19", optarg);
@@ -226,26 +282,78 @@ static void print_command_status(const char *command, int status)
 		fprintf(stderr, "refold-capture: %s exited with status %d\n", command, WEXITSTATUS(status));
 }
 
+/* Why it ended, where that is not as the user would think. */
+static const char *const endings[RF_NR_ENDS] = {
+	[RF_END_PROCESSES] = "all that was recorded has ended",
+	[RF_END_TIME] = "the time given by --time is over",
+	[RF_END_SIZE] = "stopped: the trace has the size given by --max-size",
+	[RF_END_DISK] = "stopped: the disk has no more left than --min-free asks for",
+	[RF_END_MEMORY] = "stopped: --max-memory is reached",
+};
+
+static const char *megabytes(u64 bytes, char text[RF_DIGITS_MAX])
+{
+	snprintf(text, RF_DIGITS_MAX, "%.1f MB", (double)bytes / 1e6);
+	return text;
+}
+
+/* Once a second on a terminal, always in the same line; elsewhere only when asked. */
+static void print_progress(void *context, const struct rf_progress *progress, bool asked)
+{
+	const struct command_line *line = context;
+	char records[RF_DIGITS_MAX], lost[RF_DIGITS_MAX], bytes[RF_DIGITS_MAX];
+	bool terminal = line->terminal && !line->quiet;
+
+	if (!terminal && !asked)
+		return;
+	fprintf(stderr, "%s%s: %.0f s, %s events, %s, %s lost, %.1f %% of a CPU%s", terminal ? "\r" : "",
+		line->recording.output, (double)progress->elapsed_ns / 1e9,
+		rf_digits_unsigned(progress->records, records), megabytes(progress->bytes, bytes),
+		rf_digits_unsigned(progress->lost, lost),
+		progress->elapsed_ns ? 100.0 * (double)progress->cpu_ns / (double)progress->elapsed_ns : 0.0,
+		terminal ? "\033[K" : "\n");
+	fflush(stderr);
+}
+
+static void print_losses(const char *output, const struct rf_recording_result *result, const char *more)
+{
+	char buffer[64] = "";
+
+	if (result->needed_buffer)
+		snprintf(buffer, sizeof(buffer), ": --buffer %lluM would have held them",
+			 (unsigned long long)(result->needed_buffer >> 20));
+	fprintf(stderr, "refold-capture: %s: %llu events were lost%s%s\n", output, (unsigned long long)result->lost,
+		more, buffer);
+}
+
 static void print_result(const struct command_line *line, const struct rf_recording_result *result)
 {
 	for (size_t i = 0; i < result->nr_warnings; i++)
 		fprintf(stderr, "refold-capture: warning: %s\n", result->warnings[i]);
 	if (line->recording.command)
 		print_command_status(line->recording.command[0], result->command_status);
+	if (endings[result->end])
+		fprintf(stderr, "refold-capture: %s\n", endings[result->end]);
 	if (result->lost)
-		fprintf(stderr, "refold-capture: warning: %llu events were lost: use a larger --buffer\n",
-			(unsigned long long)result->lost);
+		print_losses(line->recording.output, result, "");
 	fprintf(stderr, "%s: %llu events, %llu bytes, %llu lost, %llu snapshots\n", line->recording.output,
 		(unsigned long long)result->records, (unsigned long long)result->bytes,
 		(unsigned long long)result->lost, (unsigned long long)result->snapshots);
 }
 
-static int record(const struct command_line *line)
+static int record(struct command_line *line)
 {
 	struct rf_recording_result result;
 	struct rf_error err;
+	int ret;
 
-	if (rf_record(&line->recording, &result, &err)) {
+	line->terminal = isatty(STDERR_FILENO);
+	line->recording.progress = print_progress;
+	line->recording.context = line;
+	ret = rf_record(&line->recording, &result, &err);
+	if (line->terminal && !line->quiet)
+		fputs("\r\033[K", stderr);
+	if (ret) {
 		fprintf(stderr, "refold-capture: %s%s\n", err.message,
 			result.wrote ? "; what was recorded until then is kept" : "");
 		return RF_EXIT_FAILED;
@@ -253,8 +361,10 @@ static int record(const struct command_line *line)
 	if (!line->quiet)
 		print_result(line, &result);
 	if (line->limit_loss && result.lost > line->max_loss) {
-		fprintf(stderr, "refold-capture: %s: %llu events lost, %llu allowed: use a larger --buffer\n",
-			line->recording.output, (unsigned long long)result.lost, (unsigned long long)line->max_loss);
+		char allowed[64];
+
+		snprintf(allowed, sizeof(allowed), ", %llu allowed", (unsigned long long)line->max_loss);
+		print_losses(line->recording.output, &result, allowed);
 		return RF_EXIT_LOSSY;
 	}
 	return RF_EXIT_DONE;
@@ -284,8 +394,7 @@ static int doctor(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct command_line line = { .recording = { .buffer_bytes = DEFAULT_BUFFER,
-						    .level = DEFAULT_LEVEL } };
+	struct command_line line = { .recording = { .level = DEFAULT_LEVEL } };
 	int code;
 
 	if (argc > 1 && !strcmp(argv[1], "doctor"))

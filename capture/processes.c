@@ -2,7 +2,11 @@
 /* What processes were when recording began: afterwards the side-band and events tell. */
 #include "capture/processes.h"
 
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "capture/snapshot/compat.h"
@@ -46,4 +50,23 @@ int rf_processes_record(struct rf_writer *writer, int stream, const struct rf_pi
 		rf_pid_list_free(&tids);
 	}
 	return ret;
+}
+
+int rf_find_command(const char *name, struct rf_error *err)
+{
+	const char *path = getenv("PATH"), *end;
+	char file[4096];
+
+	if (strchr(name, '/') && access(name, X_OK))
+		return rf_error_set(err, -errno, RF_NO_OFFSET, "%s: %s", name, strerror(errno));
+	if (strchr(name, '/'))
+		return 0;
+	for (path = path ? path : "/bin:/usr/bin"; *path; path = *end ? end + 1 : end) {
+		end = strchrnul(path, ':');
+		snprintf(file, sizeof(file), "%.*s/%s", end > path ? (int)(end - path) : 1, end > path ? path : ".",
+			 name);
+		if (!access(file, X_OK))
+			return 0;
+	}
+	return rf_error_set(err, -ENOENT, RF_NO_OFFSET, "%s: %s", name, strerror(ENOENT));
 }

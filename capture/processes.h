@@ -9,4 +9,7 @@
 /* PROCESS, ABI and COMM: which threads these processes have, what they are, what they are called. */
 int rf_processes_record(struct rf_writer *writer, int stream, const struct rf_pid_list *pids, struct rf_error *err);
 
+/* The program will be found, as execvp() looks for it. 0 or a negative errno: before anything is written or started. */
+int rf_find_command(const char *name, struct rf_error *err);
+
 #endif

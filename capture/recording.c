@@ -50,6 +50,10 @@ struct recording {
 	int facts_stream;		/* of this thread: PROCESS, kernel pages, page cache */
 	struct rf_ending ending;
 	struct rf_output output;	/* until the writer has it */
+	bool on_disk;
+	struct rf_buffers buffers;	/* of a CPU */
+	struct rf_watch watch;
+	u64 dropped;			/* records that had no room in the file */
 	enum rf_end end;
 };
 
@@ -73,6 +77,9 @@ static int begin_output(struct recording *rec, struct stat *output, struct rf_er
 
 	if (!ret && fstat(rec->output.fd, output))
 		ret = rf_error_set(&why, -errno, RF_NO_OFFSET, "cannot look at it: %s", strerror(errno));
+	rec->on_disk = !ret && S_ISREG(output->st_mode);
+	if (rec->on_disk && rf_disk_free(rec->options->output) < rec->options->bounds.free_bytes)
+		ret = rf_error_set(&why, -ENOSPC, RF_NO_OFFSET, "the disk has less than --min-free left already");
 	return ret ? rf_error_set(err, ret, RF_NO_OFFSET, "%s: %.180s", rec->options->output, why.message) : 0;
 }
 
@@ -109,7 +116,8 @@ static int follow_threads(struct recording *rec, struct rf_error *err)
 static int start_session(struct recording *rec, struct rf_error *err)
 {
 	struct rf_session_options session_options = { .whole_system = rec->options->whole_system,
-						      .buffer_bytes = rec->options->buffer_bytes };
+						      .buffer_bytes = { rec->buffers.task,
+									rec->buffers.system } };
 	struct stat output;
 	int ret;
 
@@ -145,7 +153,7 @@ static int create_writer(struct recording *rec, struct rf_error *err)
 		.mode = options->command ? "command" : options->whole_system ? "system" : "pid",
 		.pid = rec->pids.nr ? rec->pids.pids[0] : 0,
 		.pids = &rec->pids,
-		.buffer_bytes = options->buffer_bytes,
+		.buffer_bytes = rec->buffers.task,
 		.snapshots = options->exit_snapshots || !options->command,
 		.side_band = !rf_perf_check(NULL),
 	};
@@ -169,6 +177,8 @@ static int create_writer(struct recording *rec, struct rf_error *err)
 				    why.message);
 	}
 	rec->result->wrote = true;
+	if (options->bounds.file_bytes)
+		rf_writer_limit(rec->writer, options->bounds.file_bytes, &rec->dropped);
 	rec->facts_stream = rf_writer_add_stream(rec->writer, &facts_info);
 	if (rec->facts_stream < 0)
 		return rf_error_set(err, rec->facts_stream, RF_NO_OFFSET, "cannot add a stream: %s",
@@ -189,6 +199,7 @@ static int start_threads(struct recording *rec, struct rf_error *err)
 						.context = rec->session,
 						.cache = rec->cache,
 						.faults = rec->faults == RF_FAULTS_PERF,
+						.ring_bytes = rec->buffers.side,
 						.failed_fd = rec->ending.failed_fd };
 	struct rf_error why = { 0 };
 	int ret = 0;
@@ -343,6 +354,22 @@ static int keep_error(int ret, int later_ret, const struct rf_error *later, stru
 	return later_ret;
 }
 
+/* What the recording itself took, in its last record. Who cannot write it cannot write the rest, which says why. */
+static void tell_cost(struct recording *rec, const struct rf_rings_totals *rings, const struct rf_perf_losses *side)
+{
+	const struct rf_buffers gaps = { .task = rings->gap_bytes[RF_INSTANCE_TASK],
+					 .system = rings->gap_bytes[RF_INSTANCE_SYSTEM],
+					 .side = side->gap_bytes };
+	struct rf_record record = { .time = rf_monotonic(), .tid = (u32)getpid(), .kind = RF_RECORDER };
+
+	rec->result->needed_buffer = rf_buffers_needed(&rec->buffers, &gaps);
+	record.f[0] = rf_own_cpu_ns();
+	record.f[1] = rf_own_peak_bytes();
+	record.f[2] = rf_buffers_total(&rec->buffers);
+	record.f[3] = rec->result->needed_buffer;
+	rf_writer_append(rec->writer, rec->facts_stream, &record, 1, NULL);
+}
+
 /*
  * Stop what runs, in the order that keeps everything already recorded; a recording that never began leaves nothing
  * behind. Returns the first error.
@@ -351,20 +378,21 @@ static int finish(struct recording *rec, bool began, int ret, struct rf_error *e
 {
 	struct rf_recording_result *result = rec->result;
 	struct rf_rings_totals rings = { 0 };
+	struct rf_perf_losses side = { 0 };
 	struct rf_error later = { 0 };
-	u64 lost = 0;
 
 	if (rec->session)
 		rf_session_stop(rec->session);
 	if (rec->rings)
 		ret = keep_error(ret, rf_rings_stop(rec->rings, &rings, &later), &later, err);
 	if (rec->perf)
-		ret = keep_error(ret, rf_perf_stop(rec->perf, &lost, &later), &later, err);
+		ret = keep_error(ret, rf_perf_stop(rec->perf, &side, &later), &later, err);
 	/* As perf record does: who ends the recording ends what it started. But a full disk shall not end a service. */
 	if (rec->options->command && rec->follow && !ret && result->command_status == -1)
 		kill(rf_follow_pid(rec->follow), SIGTERM);
 	result->records = rings.records;
-	result->lost = rings.lost + lost;
+	if (began)
+		tell_cost(rec, &rings, &side);
 	if (rec->snapshotter)
 		rf_snapshotter_destroy(rec->snapshotter);
 	if (rec->follow)
@@ -374,6 +402,7 @@ static int finish(struct recording *rec, bool began, int ret, struct rf_error *e
 				 err);
 	else if (rec->writer)
 		rf_writer_abandon(rec->writer);
+	result->lost = rings.lost + side.records + rec->dropped;
 	rf_output_abandon(&rec->output);
 	rf_session_destroy(rec->session);
 	rf_probes_remove();
@@ -399,26 +428,6 @@ static void free_recording(struct recording *rec)
 	free(rec->status);
 }
 
-/* As execvp() will look for it, but before anything is written or started. */
-static int find_command(const char *name, struct rf_error *err)
-{
-	const char *path = getenv("PATH"), *end;
-	char file[4096];
-
-	if (strchr(name, '/') && access(name, X_OK))
-		return rf_error_set(err, -errno, RF_NO_OFFSET, "%s: %s", name, strerror(errno));
-	if (strchr(name, '/'))
-		return 0;
-	for (path = path ? path : "/bin:/usr/bin"; *path; path = *end ? end + 1 : end) {
-		end = strchrnul(path, ':');
-		snprintf(file, sizeof(file), "%.*s/%s", end > path ? (int)(end - path) : 1, end > path ? path : ".",
-			 name);
-		if (!access(file, X_OK))
-			return 0;
-	}
-	return rf_error_set(err, -ENOENT, RF_NO_OFFSET, "%s: %s", name, strerror(ENOENT));
-}
-
 /* Everything up to the first event. */
 static int prepare(struct recording *rec, struct rf_error *err)
 {
@@ -427,7 +436,7 @@ static int prepare(struct recording *rec, struct rf_error *err)
 
 	ret = rf_tracefs_check(err);
 	if (!ret && options->command)
-		ret = find_command(options->command[0], err);
+		ret = rf_find_command(options->command[0], err);
 	if (ret)
 		return ret;
 	rf_kernel_read(&rec->kernel);
@@ -459,7 +468,10 @@ static int prepare(struct recording *rec, struct rf_error *err)
 		if (!rec->follow)
 			return err->code;
 	}
-	ret = rf_ending_arm(&rec->ending, options->seconds, err);
+	ret = rf_buffers_choose(&rec->buffers, options->buffer_bytes,
+				rec->faults == RF_FAULTS_PERF ? RF_PERF_FAULTS_RING : 0, &options->bounds, err);
+	if (!ret)
+		ret = rf_ending_arm(&rec->ending, options->seconds, err);
 	if (!ret)
 		ret = start_session(rec, err);
 	if (!ret)
@@ -486,8 +498,14 @@ int rf_record(const struct rf_recording_options *options, struct rf_recording_re
 		began = !ret;
 	}
 	if (began) {
+		rec.watch = (struct rf_watch){ .bounds = &options->bounds,
+					       .disk = rec.on_disk ? options->output : NULL,
+					       .writer = rec.writer, .rings = rec.rings, .perf = rec.perf,
+					       .buffer_bytes = rf_buffers_total(&rec.buffers),
+					       .told = options->progress, .context = options->context };
+		rf_watch_begin(&rec.watch, &rec.ending);
 		rec.end = rf_ending_wait(&rec.ending, options->command ? rf_follow_fd(rec.follow) : -1);
-		result->interrupted = rec.end == RF_END_SIGNAL;
+		result->end = rec.end;
 		/* A thread has failed: the why comes from stopping it. */
 		ret = rec.end == RF_END_ERROR ? -ECANCELED : 0;
 		if (!ret)

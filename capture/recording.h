@@ -7,6 +7,7 @@
 
 #include "traces/events/events.h"
 #include "capture/follow/tasks.h"
+#include "capture/watch.h"
 #include "traces/trace.h"
 
 struct rf_recording_options {
@@ -16,15 +17,19 @@ struct rf_recording_options {
 	bool whole_system;
 	u64 exit_snapshots;		/* of so many exits one is looked at; 0: none */
 	enum rf_fault_source faults;	/* where page faults are to be learnt from */
-	size_t buffer_bytes;		/* per CPU */
+	u64 buffer_bytes;		/* per CPU; 0: the default, which is less where there are many */
 	int level;			/* of zstd */
 	double seconds;			/* stop after so long; 0: no limit */
+	struct rf_bounds bounds;
+	rf_progress_told *progress;	/* NULL, or told while it runs, with context */
+	void *context;
 };
 
 struct rf_recording_result {
 	u64 records, lost, bytes, snapshots;
 	bool wrote;			/* there is a file */
-	bool interrupted;		/* ended by SIGINT or SIGTERM */
+	enum rf_end end;
+	u64 needed_buffer;		/* buffer_bytes that would have held what was lost; 0: nothing was */
 	int command_status;		/* wait status, -1: none, or it still runs */
 	size_t nr_warnings;
 	char warnings[16][400];		/* one line each, for the user */

@@ -29,3 +29,17 @@ _refold()
 }
 
 complete -F _refold refold
+
+_refold_capture()
+{
+	local cur="${COMP_WORDS[COMP_CWORD]}"
+
+	COMPREPLY=()
+	if [[ "$cur" == -* ]]; then
+		COMPREPLY=($(compgen -W "$(refold-capture --help 2>/dev/null | grep -oE '(^|[ ,])--?[a-z][a-z-]*')" -- "$cur"))
+	else
+		compopt -o default 2>/dev/null
+	fi
+}
+
+complete -F _refold_capture refold-capture

@@ -10,8 +10,17 @@
 #include "capture/follow/tasks.h"
 #include "traces/trace.h"
 
+/*
+ * While waiting: how is it going? asked: SIGUSR1 came. The recording ends if it says why.
+ */
+typedef enum rf_end rf_ending_tick(void *context, bool asked);
+
 struct rf_ending {
+	rf_ending_tick *tick;		/* NULL, or called at least every so often */
+	void *context;
+	int tick_ms;
 	int signal_fd, timer_fd;
+	double seconds;
 	int failed_fd;			/* eventfd, for threads to say that they cannot go on */
 	int *pidfds;
 	size_t nr_pidfds;
@@ -21,12 +30,12 @@ struct rf_ending {
 
 /* Watch these processes. Fails if one is gone, or is no process but a thread. */
 int rf_ending_watch(struct rf_ending *ending, const struct rf_pid_list *pids, struct rf_error *err);
-/* Block SIGINT, SIGTERM and SIGHUP, in threads started later too, and start the clock (0 seconds: none). */
-int rf_ending_arm(struct rf_ending *ending, double seconds, struct rf_error *err);
 /*
- * Wait. command_fd: readable when the command has ended, or -1. RF_END_COMMAND stands for every natural end: all
- * watched processes are gone, or the time is over.
+ * Block SIGINT, SIGTERM, SIGHUP and SIGUSR1, in threads started later too, have writes fail instead of SIGPIPE and
+ * SIGXFSZ, and set the time (0 seconds: none), which begins with the waiting.
  */
+int rf_ending_arm(struct rf_ending *ending, double seconds, struct rf_error *err);
+/* Wait. command_fd: readable when the command has ended, or -1. Signals that came are taken. */
 enum rf_end rf_ending_wait(struct rf_ending *ending, int command_fd);
 void rf_ending_close(struct rf_ending *ending);
 

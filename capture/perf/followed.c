@@ -7,39 +7,79 @@
 
 #define PID_LIMIT (4u << 20)	/* PID_MAX_LIMIT of 64-bit kernels */
 
+static bool has_bit(const u64 *bits, pid_t pid)
+{
+	u32 bit = (u32)pid % PID_LIMIT;
+
+	return __atomic_load_n(&bits[bit / 64], __ATOMIC_RELAXED) >> bit % 64 & 1;
+}
+
+static void set_bit(u64 *bits, pid_t pid, bool value)
+{
+	u32 bit = (u32)pid % PID_LIMIT;
+	u64 mask = BIT_ULL(bit % 64);
+
+	if (value)
+		__atomic_or_fetch(&bits[bit / 64], mask, __ATOMIC_RELAXED);
+	else
+		__atomic_and_fetch(&bits[bit / 64], ~mask, __ATOMIC_RELAXED);
+}
+
 int rf_followed_start(struct rf_followed *followed, const struct rf_pid_list *pids)
 {
 	followed->bits = calloc(PID_LIMIT / 64, sizeof(u64));
-	if (!followed->bits)
+	followed->strangers = calloc(PID_LIMIT / 64, sizeof(u64));
+	if (!followed->bits || !followed->strangers)
 		return -ENOMEM;
 	for (size_t i = 0; pids && i < pids->nr; i++)
 		rf_follow_process(followed, pids->pids[i], true);
 	return 0;
 }
 
+void rf_followed_look_around(struct rf_followed *followed)
+{
+	struct rf_pid_list all = { 0 };
+
+	if (!followed->bits)
+		return;
+	rf_all_processes(0, &all);	/* who is left out is no stranger, and costs a little more */
+	for (size_t i = 0; i < all.nr; i++)
+		if (!rf_is_followed(followed, all.pids[i]))
+			rf_know_stranger(followed, all.pids[i], true);
+	rf_pid_list_free(&all);
+	/* Who was born to a followed one a moment ago. */
+	rf_followed_relearn(followed);
+}
+
 void rf_followed_free(struct rf_followed *followed)
 {
 	free(followed->bits);
+	free(followed->strangers);
 }
 
 bool rf_is_followed(const struct rf_followed *followed, pid_t pid)
 {
-	u32 bit = (u32)pid % PID_LIMIT;
-
-	return !followed->bits || (__atomic_load_n(&followed->bits[bit / 64], __ATOMIC_RELAXED) >> bit % 64 & 1);
+	return !followed->bits || has_bit(followed->bits, pid);
 }
 
 void rf_follow_process(struct rf_followed *followed, pid_t pid, bool follow)
 {
-	u32 bit = (u32)pid % PID_LIMIT;
-	u64 mask = BIT_ULL(bit % 64);
-
 	if (!followed->bits)
 		return;
+	set_bit(followed->bits, pid, follow);
 	if (follow)
-		__atomic_or_fetch(&followed->bits[bit / 64], mask, __ATOMIC_RELAXED);
-	else
-		__atomic_and_fetch(&followed->bits[bit / 64], ~mask, __ATOMIC_RELAXED);
+		set_bit(followed->strangers, pid, false);
+}
+
+bool rf_is_stranger(const struct rf_followed *followed, pid_t pid)
+{
+	return followed->strangers && has_bit(followed->strangers, pid);
+}
+
+void rf_know_stranger(struct rf_followed *followed, pid_t pid, bool stranger)
+{
+	if (followed->strangers)
+		set_bit(followed->strangers, pid, stranger);
 }
 
 void rf_followed_relearn(struct rf_followed *followed)

@@ -21,12 +21,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "capture/perf/rounds.h"
 
-#define RING_BYTES (512u << 10)
-#define FAULTS_RING_BYTES (8u << 20)	/* a round's worth of faults: 200 000 */
-#define ROUND_MS 100
-#define FLUSH_ROUNDS 10
+#define ROUND_MS 100		/* or when a ring is a quarter full */
+#define RECORD_GUESS 128	/* bytes, where none was read */
+#define FLUSH_NS 1000000000ull
 
 struct side_ring {
 	int fd;
@@ -35,6 +35,8 @@ struct side_ring {
 	struct perf_event_mmap_page *page;
 	const u8 *data;
 	u64 lost;			/* records, as far as is known */
+	u64 gap;			/* the most that were lost between two looks */
+	u64 records, bytes;		/* read */
 };
 
 struct rf_perf {
@@ -44,6 +46,7 @@ struct rf_perf {
 	pthread_t thread;
 	int stop_fd, sync_fd, failed_fd;
 	sem_t synced;
+	struct pollfd *polled;
 	u8 *record;			/* one that wraps around the ring's end, made whole */
 	int result;
 	struct rf_error error;
@@ -51,7 +54,7 @@ struct rf_perf {
 	struct side_ring rings[];
 };
 
-static int open_event(struct perf_event_attr *attr, int cpu)
+static int open_event(struct perf_event_attr *attr, int cpu, size_t ring_bytes)
 {
 	long fd;
 
@@ -60,7 +63,7 @@ static int open_event(struct perf_event_attr *attr, int cpu)
 	attr->use_clockid = 1;
 	attr->clockid = CLOCK_MONOTONIC;
 	attr->watermark = 1;
-	attr->wakeup_watermark = RING_BYTES / 4;
+	attr->wakeup_watermark = (u32)(ring_bytes / 4);
 	attr->read_format = PERF_FORMAT_LOST;
 	fd = syscall(SYS_perf_event_open, attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 	if (fd < 0 && errno == EINVAL) {
@@ -70,7 +73,7 @@ static int open_event(struct perf_event_attr *attr, int cpu)
 	return fd < 0 ? -errno : (int)fd;
 }
 
-static int open_side_band(int cpu)
+static int open_side_band(int cpu, size_t ring_bytes)
 {
 	struct perf_event_attr attr = {
 		.config = PERF_COUNT_SW_DUMMY,
@@ -84,11 +87,11 @@ static int open_side_band(int cpu)
 		.sample_id_all = 1,
 	};
 
-	return open_event(&attr, cpu);
+	return open_event(&attr, cpu, ring_bytes);
 }
 
 /* Every page fault is a sample. */
-static int open_faults(int cpu)
+static int open_faults(int cpu, size_t ring_bytes)
 {
 	struct perf_event_attr attr = {
 		.config = PERF_COUNT_SW_PAGE_FAULTS,
@@ -96,7 +99,7 @@ static int open_faults(int cpu)
 		.sample_type = RF_PERF_FAULT_SAMPLE,
 	};
 
-	return open_event(&attr, cpu);
+	return open_event(&attr, cpu, ring_bytes);
 }
 
 static int open_failed(int ret, struct rf_error *err)
@@ -107,7 +110,7 @@ static int open_failed(int ret, struct rf_error *err)
 
 int rf_perf_check(struct rf_error *err)
 {
-	int fd = open_side_band(0);
+	int fd = open_side_band(0, RF_PERF_FAULTS_RING);
 
 	if (fd < 0)
 		return open_failed(fd, err);
@@ -115,11 +118,17 @@ int rf_perf_check(struct rf_error *err)
 	return 0;
 }
 
+/* One thread writes, others read. */
+static void add_to(u64 *value, u64 more)
+{
+	__atomic_store_n(value, *value + more, __ATOMIC_RELAXED);
+}
+
 static int read_ring(struct rf_perf *perf, size_t number)
 {
 	struct side_ring *ring = &perf->rings[number];
 	u64 head = __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE);
-	u64 tail = ring->page->data_tail;
+	u64 tail = ring->page->data_tail, records = 0;
 	int ret = 0;
 
 	while (tail < head && !ret) {
@@ -137,7 +146,10 @@ static int read_ring(struct rf_perf *perf, size_t number)
 			break;
 		ret = rf_round_take(&perf->rounds, &ring->told, header, &perf->error);
 		tail += header->size;
+		records++;
 	}
+	add_to(&ring->records, records);
+	add_to(&ring->bytes, tail - ring->page->data_tail);
 	__atomic_store_n(&ring->page->data_tail, tail, __ATOMIC_RELEASE);
 	return ret;
 }
@@ -162,8 +174,11 @@ static void look_for_losses(struct rf_perf *perf)
 		struct side_ring *ring = &perf->rings[c];
 		u64 now = ring->fd >= 0 ? count_lost(ring) : 0;
 
-		lost |= now > ring->lost;
-		ring->lost = now;
+		if (now <= ring->lost)
+			continue;
+		lost = true;
+		__atomic_store_n(&ring->gap, max_u64(ring->gap, now - ring->lost), __ATOMIC_RELAXED);
+		__atomic_store_n(&ring->lost, now, __ATOMIC_RELAXED);
 	}
 	if (lost)
 		rf_followed_relearn(&perf->rounds.followed);
@@ -219,25 +234,31 @@ static int drain(struct rf_perf *perf)
 	return ret ? ret : do_round(perf);
 }
 
+enum { STOP_FD, SYNC_FD, FIXED_FDS };
+
 static void *side_thread(void *argument)
 {
 	struct rf_perf *perf = argument;
-	struct pollfd fds[] = { { .fd = perf->stop_fd, .events = POLLIN }, { .fd = perf->sync_fd, .events = POLLIN } };
-	unsigned int round = 0;
-	u64 asked;
+	struct pollfd *fds = perf->polled;
+	u64 asked, flushed = rf_monotonic();
 
 	while (!perf->result) {
-		poll(fds, ARRAY_SIZE(fds), ROUND_MS);
-		if (fds[0].revents)
+		poll(fds, perf->nr + FIXED_FDS, ROUND_MS);
+		if (fds[STOP_FD].revents)
 			break;
-		if (fds[1].revents && read(perf->sync_fd, &asked, sizeof(asked)) == sizeof(asked)) {
+		for (size_t c = 0; c < perf->nr; c++)
+			if (fds[FIXED_FDS + c].revents & (POLLHUP | POLLERR))
+				fds[FIXED_FDS + c].fd = -1;	/* its CPU went offline: rounds go on all the same */
+		if (fds[SYNC_FD].revents && read(perf->sync_fd, &asked, sizeof(asked)) == sizeof(asked)) {
 			perf->result = drain(perf);
 			sem_post(&perf->synced);
 			continue;
 		}
 		perf->result = do_round(perf);
-		if (!perf->result && ++round % FLUSH_ROUNDS == 0)
+		if (!perf->result && rf_monotonic() - flushed >= FLUSH_NS) {
 			perf->result = flush_streams(perf);
+			flushed = rf_monotonic();
+		}
 	}
 	if (!perf->result)
 		perf->result = drain(perf);
@@ -260,7 +281,7 @@ static int open_ring(struct rf_perf *perf, size_t cpu, struct rf_error *err)
 	struct side_ring *ring = &perf->rings[cpu];
 	void *memory;
 
-	ring->fd = open_side_band((int)cpu);
+	ring->fd = open_side_band((int)cpu, perf->ring_bytes);
 	if (ring->fd == -ENODEV || ring->fd == -EINVAL)
 		return 0;		/* the CPU is offline */
 	if (ring->fd < 0)
@@ -277,7 +298,7 @@ static int open_ring(struct rf_perf *perf, size_t cpu, struct rf_error *err)
 				    strerror(-ring->told.stream));
 	if (!perf->faults)
 		return 0;
-	ring->faults_fd = open_faults((int)cpu);
+	ring->faults_fd = open_faults((int)cpu, perf->ring_bytes);
 	if (ring->faults_fd < 0)
 		return open_failed(ring->faults_fd, err);
 	if (ioctl(ring->faults_fd, PERF_EVENT_IOC_SET_OUTPUT, ring->fd))
@@ -302,6 +323,7 @@ static void free_perf(struct rf_perf *perf)
 		close(perf->sync_fd);
 	sem_destroy(&perf->synced);
 	rf_rounds_free(&perf->rounds);
+	free(perf->polled);
 	free(perf->record);
 	free(perf);
 }
@@ -319,7 +341,7 @@ struct rf_perf *rf_perf_start(struct rf_writer *writer, const struct rf_perf_opt
 	perf->rounds.writer = writer;
 	perf->rounds.cache = options->cache;
 	perf->faults = options->faults;
-	perf->ring_bytes = options->faults ? FAULTS_RING_BYTES : RING_BYTES;
+	perf->ring_bytes = options->ring_bytes;
 	perf->failed_fd = options->failed_fd;
 	perf->rounds.page_shift = (u32)__builtin_ctzl((unsigned long)sysconf(_SC_PAGESIZE));
 	perf->stop_fd = eventfd(0, EFD_CLOEXEC);
@@ -331,11 +353,19 @@ struct rf_perf *rf_perf_start(struct rf_writer *writer, const struct rf_perf_opt
 	for (size_t c = 0; c < cpus; c++)
 		perf->rings[c].fd = perf->rings[c].faults_fd = -1;
 	perf->nr = cpus;
-	if (!perf->record || (!options->whole_system && rf_followed_start(&perf->rounds.followed, options->pids)))
+	perf->polled = calloc(cpus + FIXED_FDS, sizeof(*perf->polled));
+	if (!perf->record || !perf->polled ||
+	    (!options->whole_system && rf_followed_start(&perf->rounds.followed, options->pids)))
 		ret = rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	else
+		rf_followed_look_around(&perf->rounds.followed);
 	for (size_t c = 0; c < cpus && !ret; c++)
 		ret = open_ring(perf, c, err);
+	for (size_t c = 0; c < cpus && !ret; c++)
+		perf->polled[FIXED_FDS + c] = (struct pollfd){ .fd = perf->rings[c].fd, .events = POLLIN };
 	if (!ret) {
+		perf->polled[STOP_FD] = (struct pollfd){ .fd = perf->stop_fd, .events = POLLIN };
+		perf->polled[SYNC_FD] = (struct pollfd){ .fd = perf->sync_fd, .events = POLLIN };
 		ret = -pthread_create(&perf->thread, NULL, side_thread, perf);
 		if (ret)
 			rf_error_set(err, ret, RF_NO_OFFSET, "cannot start a thread: %s", strerror(-ret));
@@ -363,16 +393,28 @@ void rf_perf_sync(struct rf_perf *perf)
 			;
 }
 
-int rf_perf_stop(struct rf_perf *perf, u64 *lost, struct rf_error *err)
+void rf_perf_so_far(const struct rf_perf *perf, struct rf_perf_losses *losses)
+{
+	*losses = (struct rf_perf_losses){ 0 };
+	for (size_t c = 0; c < perf->nr; c++) {
+		const struct side_ring *ring = &perf->rings[c];
+		u64 gap = __atomic_load_n(&ring->gap, __ATOMIC_RELAXED);
+		u64 records = __atomic_load_n(&ring->records, __ATOMIC_RELAXED);
+		u64 bytes = __atomic_load_n(&ring->bytes, __ATOMIC_RELAXED);
+
+		losses->records += __atomic_load_n(&ring->lost, __ATOMIC_RELAXED);
+		losses->gap_bytes = max_u64(losses->gap_bytes, gap * (records ? bytes / records : RECORD_GUESS));
+	}
+}
+
+int rf_perf_stop(struct rf_perf *perf, struct rf_perf_losses *losses, struct rf_error *err)
 {
 	u64 one = 1;
 	int ret;
 
 	if (write(perf->stop_fd, &one, sizeof(one)) == sizeof(one))
 		pthread_join(perf->thread, NULL);
-	*lost = 0;
-	for (size_t c = 0; c < perf->nr; c++)
-		*lost += perf->rings[c].lost;
+	rf_perf_so_far(perf, losses);
 	ret = perf->result;
 	if (ret)
 		*err = perf->error;

@@ -22,8 +22,12 @@ struct rf_perf_options {
 	const void *context;		/* of learn */
 	struct rf_page_cache *cache;	/* NULL, or where mapped files are noted */
 	bool faults;			/* page faults too */
+	size_t ring_bytes;		/* of each CPU; a power of two of pages */
 	int failed_fd;			/* as rf_rings_start() */
 };
+
+/* The least ring where page faults come through it: a round's worth of them. */
+#define RF_PERF_FAULTS_RING (8u << 20)
 
 /* Can side-band events, and with them page faults, be had at all? 0, or a negative errno with the reason. */
 int rf_perf_check(struct rf_error *err);
@@ -31,8 +35,16 @@ int rf_perf_check(struct rf_error *err);
 struct rf_perf *rf_perf_start(struct rf_writer *writer, const struct rf_perf_options *options, struct rf_error *err);
 /* Everything the kernel has told until now is in the trace, and its files are noted, when this returns. */
 void rf_perf_sync(struct rf_perf *perf);
-/* Stop, drain, free. lost: records the kernel had no room for. */
-int rf_perf_stop(struct rf_perf *perf, u64 *lost, struct rf_error *err);
+
+struct rf_perf_losses {
+	u64 records;	/* the kernel had no room for */
+	u64 gap_bytes;	/* the most that a ring was short of at once */
+};
+
+/* Until now; from any thread. */
+void rf_perf_so_far(const struct rf_perf *perf, struct rf_perf_losses *losses);
+/* Stop, drain, free. */
+int rf_perf_stop(struct rf_perf *perf, struct rf_perf_losses *losses, struct rf_error *err);
 /* The processes followed that are alive now. */
 int rf_perf_processes(struct rf_perf *perf, struct rf_pid_list *pids);
 

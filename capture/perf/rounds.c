@@ -32,12 +32,41 @@ void rf_round_begin(struct rf_rounds *rounds)
 		rounds->waiting[i].fresh = false;
 }
 
+/*
+ * A stranger's mappings, names and faults, which may be a million a second: nothing of them waits. Their time is
+ * needed, where a loss follows that has none. A stranger's end gives its pid back.
+ */
+static bool is_of_stranger(struct rf_rounds *rounds, struct rf_round_stream *ring,
+			   const struct perf_event_header *header)
+{
+	bool sample = header->type == PERF_RECORD_SAMPLE;
+	struct {
+		struct perf_event_header header;
+		u32 pid, second, tid;	/* tid: of task records only */
+	} begin;
+
+	if (header->size < sizeof(begin) + sizeof(u64) || header->type == PERF_RECORD_LOST)
+		return false;
+	memcpy(&begin, header, sizeof(begin));
+	if (!rf_is_stranger(&rounds->followed, (pid_t)begin.pid))
+		return false;
+	if (header->type == PERF_RECORD_EXIT && begin.pid == begin.tid)
+		rf_know_stranger(&rounds->followed, (pid_t)begin.pid, false);
+	if (header->type == PERF_RECORD_FORK)
+		return false;
+	/* Of a sample it comes third, else last. */
+	memcpy(&ring->last_time, (const u8 *)header + (sample ? 16 : header->size - sizeof(u64)), sizeof(u64));
+	return true;
+}
+
 int rf_round_take(struct rf_rounds *rounds, struct rf_round_stream *ring, const struct perf_event_header *header,
 		  struct rf_error *err)
 {
 	struct rf_waiting one = { .stream = ring->stream, .fresh = true, .number = rounds->taken };
 	const char *path;
 
+	if (is_of_stranger(rounds, ring, header))
+		return 0;
 	if (!rf_perf_decode(header, rounds->page_shift, &one.record, &one.pid, &one.parent, &path))
 		return 0;
 	if (array_grow(rounds->waiting, rounds->room, rounds->nr + 1))
@@ -80,6 +109,10 @@ void rf_round_learn(struct rf_rounds *rounds)
 
 		if (one->is_fork && one->pid != one->parent && (one->fresh || follow))
 			rf_follow_process(&rounds->followed, one->pid, follow);
+		/* Whose parent is a stranger is one; of others it is sure when all that was before has been read. */
+		if (one->is_fork && one->pid != one->parent && !rf_is_followed(&rounds->followed, one->pid) &&
+		    (!one->fresh || rf_is_stranger(&rounds->followed, one->parent)))
+			rf_know_stranger(&rounds->followed, one->pid, true);
 	}
 }
 

@@ -24,6 +24,7 @@
 #define REST_NS 10000000	/* between wakes, where poll(2) of an older kernel reports every event */
 #define FLUSH_NS 1000000000ull
 #define PIPE_BYTES (256 << 10)
+#define EVENT_GUESS 64		/* bytes of an event, where none was read */
 #define LEAST_EVENT 8		/* bytes of the smallest event in a ring: header and common fields */
 
 struct ring {
@@ -31,8 +32,11 @@ struct ring {
 	int stream;
 	int compat_stream;	/* -1: none yet */
 	enum rf_instance instance;
+	/* Written by the drain's thread, read by any. */
 	u64 records;
+	u64 pages;
 	u64 lost;		/* reported to the writer */
+	u64 gap;		/* the most of them at once */
 };
 
 struct drain {
@@ -74,6 +78,22 @@ size_t rf_decode_page(struct kbuffer *kbuffer, const struct rf_decoder *decoder,
 	return nr;
 }
 
+static void set(u64 *value, u64 now)
+{
+	__atomic_store_n(value, now, __ATOMIC_RELAXED);
+}
+
+static u64 get(const u64 *value)
+{
+	return __atomic_load_n(value, __ATOMIC_RELAXED);
+}
+
+static void note_gap(struct ring *ring, u64 missed)
+{
+	set(&ring->lost, ring->lost + missed);
+	set(&ring->gap, max_u64(ring->gap, missed));
+}
+
 /* The kernel told that events are missing here. Where it does not say how many, its counters do. */
 static int report_lost(struct drain *drain, struct ring *ring, s64 missed)
 {
@@ -84,7 +104,7 @@ static int report_lost(struct drain *drain, struct ring *ring, s64 missed)
 
 		missed = all > ring->lost ? (s64)(all - ring->lost) : 1;
 	}
-	ring->lost += (u64)missed;
+	note_gap(ring, (u64)missed);
 	return rf_writer_lost(rings->writer, ring->stream, (u64)missed, &drain->error);
 }
 
@@ -132,9 +152,10 @@ static int take_page(struct drain *drain, struct ring *ring, void *page)
 		if (ret)
 			return ret;
 	}
+	set(&ring->pages, ring->pages + 1);
 	if (!nr)
 		return 0;
-	ring->records += nr;
+	set(&ring->records, ring->records + nr);
 	return append_records(drain, ring, nr);
 }
 
@@ -361,11 +382,25 @@ struct rf_rings *rf_rings_start(struct rf_session *session, const struct rf_deco
 	return rings;
 }
 
+void rf_rings_so_far(const struct rf_rings *rings, struct rf_rings_totals *totals)
+{
+	*totals = (struct rf_rings_totals){ 0 };
+	for (size_t c = 0; c < rings->nr; c++)
+		for (int i = 0; i < RF_INSTANCES; i++) {
+			const struct ring *ring = &rings->drains[c].ring[i];
+			u64 records = get(&ring->records), bytes = get(&ring->pages) * rings->page_size;
+			u64 gap = get(&ring->gap) * (records ? bytes / records : EVENT_GUESS);
+
+			totals->records += records;
+			totals->lost += get(&ring->lost);
+			totals->gap_bytes[i] = max_u64(totals->gap_bytes[i], gap);
+		}
+}
+
 int rf_rings_stop(struct rf_rings *rings, struct rf_rings_totals *totals, struct rf_error *err)
 {
 	int ret = 0;
 
-	memset(totals, 0, sizeof(*totals));
 	end_threads(rings);
 	for (size_t c = 0; c < rings->nr; c++) {
 		struct drain *drain = &rings->drains[c];
@@ -383,12 +418,11 @@ int rf_rings_stop(struct rf_rings *rings, struct rf_rings_totals *totals, struct
 			all = rf_session_lost(rings->session, ring->instance, drain->cpu);
 			if (all > ring->lost && !drain->result) {
 				rf_writer_lost(rings->writer, ring->stream, all - ring->lost, NULL);
-				ring->lost = all;
+				note_gap(ring, all - ring->lost);
 			}
-			totals->records += ring->records;
-			totals->lost += ring->lost;
 		}
 	}
+	rf_rings_so_far(rings, totals);
 	free_rings(rings);
 	return ret;
 }

@@ -14,6 +14,7 @@ struct rf_rings;
 struct rf_rings_totals {
 	u64 records;
 	u64 lost;		/* events lost in the kernel's rings, all told */
+	u64 gap_bytes[RF_INSTANCES];	/* the most that a ring of the instance was short of at once */
 };
 
 /*
@@ -22,6 +23,8 @@ struct rf_rings_totals {
  */
 struct rf_rings *rf_rings_start(struct rf_session *session, const struct rf_decoder *decoder,
 				struct rf_writer *writer, int failed_fd, struct rf_error *err);
+/* Until now; from any thread. */
+void rf_rings_so_far(const struct rf_rings *rings, struct rf_rings_totals *totals);
 /* After rf_session_stop(): drain to the last event, account for losses, end the threads. */
 int rf_rings_stop(struct rf_rings *rings, struct rf_rings_totals *totals, struct rf_error *err);
 

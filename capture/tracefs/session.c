@@ -22,7 +22,6 @@
 #include "capture/tracefs/probes.h"
 
 #define RECORDER_COMM "refold-capture"
-#define LEAST_BUFFER (8u << 10)
 
 static const char *const instance_prefixes[RF_INSTANCES] = { "refold-task-", "refold-system-" };
 
@@ -152,8 +151,8 @@ struct rf_session *rf_session_create(const struct rf_decoder *decoder, const str
 	session->whole_system = options->whole_system;
 	session->page_size = (u32)sysconf(_SC_PAGESIZE);
 	know_files(session, options->output);
-	if (set_up_instance(session, RF_INSTANCE_TASK, options->buffer_bytes, err) ||
-	    set_up_instance(session, RF_INSTANCE_SYSTEM, max_u64(options->buffer_bytes / 4, LEAST_BUFFER), err) ||
+	if (set_up_instance(session, RF_INSTANCE_TASK, options->buffer_bytes[RF_INSTANCE_TASK], err) ||
+	    set_up_instance(session, RF_INSTANCE_SYSTEM, options->buffer_bytes[RF_INSTANCE_SYSTEM], err) ||
 	    (!session->whole_system &&
 	     rf_instance_write(session->instances[RF_INSTANCE_TASK], "options/event-fork", "1", err))) {
 		rf_session_destroy(session);

@@ -22,7 +22,7 @@ struct rf_session;
 
 struct rf_session_options {
 	bool whole_system;	/* the task instance is not filtered by pid */
-	size_t buffer_bytes;	/* per CPU of the task instance; the system instance gets a quarter */
+	u64 buffer_bytes[RF_INSTANCES];	/* per CPU */
 	const struct stat *output;
 };
 

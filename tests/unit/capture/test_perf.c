@@ -375,6 +375,73 @@ static void test_births_late(void **state)
 	end_rounds(&test);
 }
 
+/* Mappings of a known stranger do not wait; what its number is used for later does. */
+static void test_strangers(void **state)
+{
+	struct rounds_test test;
+
+	start_rounds(&test, NULL);
+	rf_know_stranger(&test.rounds.followed, 77, true);
+	for (u64 i = 0; i < 100; i++)
+		take(&test, 0, comm_of(77, 10 + i));
+	assert_int_equal(test.rounds.nr, 0);
+	take(&test, 0, lost(3, 0, 0));
+	assert_int_equal(test.rounds.nr, 1);
+	take(&test, 0, fork_of(77, 78, 200));		/* its child is one as well */
+	end_round(&test);
+	assert_true(rf_is_stranger(&test.rounds.followed, 78));
+	end_round(&test);
+	expect_kept(&test, 0, RF_LOST, 109, 0);
+	end_round(&test);
+	take(&test, 1, fork_of(10, 77, 300));		/* the number is a child's of ours now */
+	end_round(&test);
+	assert_false(rf_is_stranger(&test.rounds.followed, 77));
+	take(&test, 0, comm_of(77, 310));
+	end_round(&test);
+	end_round(&test);
+	assert_int_equal(kept_nr(test.rounds.writer), 3);
+	end_rounds(&test);
+}
+
+/* Whose parent is unknown in the round in which it is read may still be one of ours. */
+static void test_unknown_is_no_stranger(void **state)
+{
+	struct rounds_test test;
+
+	start_rounds(&test, NULL);
+	take(&test, 0, fork_of(20, 30, 15));
+	end_round(&test);
+	assert_false(rf_is_stranger(&test.rounds.followed, 30));
+	take(&test, 1, fork_of(10, 20, 10));
+	end_round(&test);
+	assert_true(rf_is_followed(&test.rounds.followed, 30));
+	assert_false(rf_is_stranger(&test.rounds.followed, 30));
+	take(&test, 0, fork_of(40, 41, 20));		/* of nobody that is known: the round after tells */
+	end_round(&test);
+	end_round(&test);
+	assert_true(rf_is_stranger(&test.rounds.followed, 41));
+	end_rounds(&test);
+}
+
+/* A process's end frees its number; a thread's does not. */
+static void test_stranger_ends(void **state)
+{
+	struct rounds_test test;
+	struct built b = fork_of(7, 77, 10);
+
+	start_rounds(&test, NULL);
+	rf_know_stranger(&test.rounds.followed, 77, true);
+	b.header.type = PERF_RECORD_EXIT;
+	memcpy(b.bytes + sizeof(b.header) + 8, &(u32){ 78 }, 4);		/* the thread */
+	take(&test, 0, b);
+	assert_true(rf_is_stranger(&test.rounds.followed, 77));
+	memcpy(b.bytes + sizeof(b.header) + 8, &(u32){ 77 }, 4);
+	take(&test, 0, b);
+	assert_false(rf_is_stranger(&test.rounds.followed, 77));
+	assert_int_equal(test.rounds.nr, 0);
+	end_rounds(&test);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -382,7 +449,8 @@ int main(void)
 		cmocka_unit_test(test_comm),  cmocka_unit_test(test_task),
 		cmocka_unit_test(test_lost),  cmocka_unit_test(test_losses_in_order),
 		cmocka_unit_test(test_loss_without_time), cmocka_unit_test(test_births_lost),
-		cmocka_unit_test(test_births_late),
+		cmocka_unit_test(test_births_late),	  cmocka_unit_test(test_strangers),
+		cmocka_unit_test(test_unknown_is_no_stranger), cmocka_unit_test(test_stranger_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

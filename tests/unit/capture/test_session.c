@@ -449,6 +449,7 @@ static void test_ending(void **state)
 	struct rf_ending ending = RF_ENDING_NONE;
 	struct rf_pid_list pids = { 0 };
 	pid_t one = start_process("one"), two = start_process("two");
+	int number_fd = eventfd(0, 0);
 	struct rf_error err;
 	u64 number = 1;
 
@@ -456,7 +457,7 @@ static void test_ending(void **state)
 	rf_pid_list_add(&pids, two);
 	assert_int_equal(rf_ending_watch(&ending, &pids, &err), 0);
 	assert_int_equal(rf_ending_arm(&ending, 0.05, &err), 0);
-	assert_int_equal(rf_ending_wait(&ending, -1), RF_END_COMMAND);		/* the time is over */
+	assert_int_equal(rf_ending_wait(&ending, -1), RF_END_TIME);
 	rf_ending_close(&ending);
 
 	assert_int_equal(rf_ending_watch(&ending, &pids, &err), 0);
@@ -472,15 +473,49 @@ static void test_ending(void **state)
 	rf_pid_list_remove(&pids, one);
 	assert_int_equal(rf_ending_watch(&ending, &pids, &err), 0);
 	assert_int_equal(rf_ending_arm(&ending, 0, &err), 0);
-	/* The signal of before is still there: take it. */
-	assert_int_equal(rf_ending_wait(&ending, -1), RF_END_SIGNAL);
-	assert_true(read(ending.signal_fd, (char[256]){ 0 }, 256) > 0);
 	end_process(two);
-	assert_int_equal(rf_ending_wait(&ending, -1), RF_END_COMMAND);
+	assert_int_equal(rf_ending_wait(&ending, -1), RF_END_PROCESSES);
+	assert_int_equal(write(number_fd, &number, sizeof(number)), sizeof(number));
+	assert_int_equal(rf_ending_wait(&ending, number_fd), RF_END_COMMAND);
 	assert_int_equal(write(ending.failed_fd, &number, sizeof(number)), sizeof(number));
 	assert_int_equal(rf_ending_wait(&ending, -1), RF_END_ERROR);
 	rf_ending_close(&ending);
+	close(number_fd);
 	rf_pid_list_free(&pids);
+}
+
+struct ticks {
+	int looks, asked;
+};
+
+static enum rf_end count_tick(void *context, bool asked)
+{
+	struct ticks *ticks = context;
+
+	ticks->looks++;
+	ticks->asked += asked;
+	/* It has to be asked for, and to be looked at some times without. */
+	return ticks->asked && ticks->looks > 5 ? RF_END_SIZE : RF_END_NONE;
+}
+
+/* SIGUSR1 asks how it goes, and ends nothing; a look may. */
+static void test_looks(void **state)
+{
+	struct rf_ending ending = RF_ENDING_NONE;
+	struct ticks ticks = { 0 };
+	struct rf_error err;
+
+	assert_int_equal(rf_ending_arm(&ending, 0, &err), 0);
+	ending.tick = count_tick;
+	ending.context = &ticks;
+	ending.tick_ms = 1;
+	kill(getpid(), SIGUSR1);
+	assert_int_equal(rf_ending_wait(&ending, -1), RF_END_SIZE);
+	assert_int_equal(ticks.asked, 1);
+	kill(getpid(), SIGUSR1);
+	kill(getpid(), SIGINT);
+	assert_int_equal(rf_ending_wait(&ending, -1), RF_END_SIGNAL);
+	rf_ending_close(&ending);
 }
 
 static u64 device_of(const char *path)
@@ -524,7 +559,8 @@ int main(void)
 		cmocka_unit_test(test_stand_in), cmocka_unit_test(test_fault_sources),
 		cmocka_unit_test(test_asked_for_faults), cmocka_unit_test(test_marks_without_copies),
 		cmocka_unit_test(test_stale_instances), cmocka_unit_test(test_tasks),
-		cmocka_unit_test(test_ending),		cmocka_unit_test(test_device_below),
+		cmocka_unit_test(test_ending),		cmocka_unit_test(test_looks),
+		cmocka_unit_test(test_device_below),
 	};
 
 	return cmocka_run_group_tests(tests, make_root, remove_root);

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+/* A recording while it runs: a look every so often. */
+#include "capture/watch.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define LOOK_MS 100
+#define LOOK_AT_FILE_MS 20	/* two busy CPUs write some 5 MB a second */
+#define TELL_NS 1000000000ull
+
+static u64 nanoseconds(const struct timeval *time)
+{
+	return (u64)time->tv_sec * 1000000000ull + (u64)time->tv_usec * 1000;
+}
+
+u64 rf_own_cpu_ns(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_SELF, &usage) ? 0 : nanoseconds(&usage.ru_utime) + nanoseconds(&usage.ru_stime);
+}
+
+u64 rf_own_peak_bytes(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_SELF, &usage) ? 0 : (u64)usage.ru_maxrss << 10;
+}
+
+/* What is ours alone: not the program, nor the rings that are mapped. */
+static u64 own_memory(void)
+{
+	char value[64];
+
+	return rf_task_status(getpid(), "RssAnon:", value, sizeof(value)) ? strtoull(value, NULL, 10) << 10 : 0;
+}
+
+u64 rf_disk_free(const char *path)
+{
+	struct statvfs disk;
+
+	return !path || statvfs(path, &disk) ? ~0ull : (u64)disk.f_bavail * disk.f_frsize;
+}
+
+static void tell(struct rf_watch *watch, u64 now, bool asked)
+{
+	struct rf_progress progress = { .elapsed_ns = now - watch->began_ns,
+					.cpu_ns = rf_own_cpu_ns() - watch->began_cpu_ns,
+					.bytes = rf_writer_bytes(watch->writer) };
+	struct rf_rings_totals rings;
+	struct rf_perf_losses side = { 0 };
+
+	rf_rings_so_far(watch->rings, &rings);
+	if (watch->perf)
+		rf_perf_so_far(watch->perf, &side);
+	progress.records = rings.records;
+	progress.lost = rings.lost + side.records;
+	watch->told(watch->context, &progress, asked);
+	watch->last_told_ns = now;
+}
+
+static enum rf_end look(void *context, bool asked)
+{
+	struct rf_watch *watch = context;
+	const struct rf_bounds *bounds = watch->bounds;
+	const struct rf_taken taken = {
+		.file_bytes = bounds->file_bytes ? rf_writer_bytes(watch->writer) : 0,
+		.free_bytes = bounds->free_bytes ? rf_disk_free(watch->disk) : ~0ull,
+		.memory_bytes = bounds->memory_bytes ? own_memory() + watch->buffer_bytes : 0,
+	};
+	u64 now = rf_monotonic();
+
+	if (watch->told && (asked || now - watch->last_told_ns >= TELL_NS))
+		tell(watch, now, asked);
+	return rf_bounds_reached(bounds, &taken);
+}
+
+void rf_watch_begin(struct rf_watch *watch, struct rf_ending *ending)
+{
+	watch->began_ns = watch->last_told_ns = rf_monotonic();
+	watch->began_cpu_ns = rf_own_cpu_ns();
+	ending->tick = look;
+	ending->context = watch;
+	ending->tick_ms = watch->bounds->file_bytes ? LOOK_AT_FILE_MS : LOOK_MS;
+}

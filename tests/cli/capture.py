@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+The command line of refold-capture, as far as nothing is recorded: values that are refused, and that help, man page and
+completion know the same options.
+
+usage: capture.py REFOLD_CAPTURE MAN_DIRECTORY [unittest arguments]
+"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+CAPTURE = pathlib.Path(sys.argv.pop(1)).resolve()
+MAN = pathlib.Path(sys.argv.pop(1))
+
+SIZES = ("", "x", "-1M", "+1M", "1X", "1MB", "M", "1.5M", "0x10000", "99999999999999999999", "9999999T", " 1M")
+WRONG = {
+    "--time": ("", "x", "-1", "0", "1d", "1ms", "1 m", "1mm", "nan", "inf", "0.0001", "1e30"),
+    "--buffer": SIZES + ("7K", "5G"),
+    "--buffer-total": SIZES + ("7K", "0"),
+    "--max-size": SIZES + ("63K", "0"),
+    "--min-free": SIZES + ("0",),
+    "--max-memory": SIZES + ("15M", "0"),
+    "--level": ("0", "20", "x"),
+    "--max-loss": ("-1", "x"),
+}
+RIGHT = {
+    "--time": ("1", "0.5", ".5", "90s", "1.5m", "2h", "3H"),
+    "--buffer": ("8K", "4G", "16m"),
+    "--buffer-total": ("8K", "1T"),
+    "--max-size": ("64K", "65536", "1t"),
+    "--min-free": ("1", "2G"),
+    "--max-memory": ("16M",),
+}
+
+
+def capture(*arguments):
+    return subprocess.run([CAPTURE, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+
+def options_of_help():
+    return set(re.findall(r"(?:^|, | {6})(--[a-z-]+)", capture("--help").stdout, re.MULTILINE))
+
+
+class CommandLine(unittest.TestCase):
+    def setUp(self):
+        self.directory = tempfile.TemporaryDirectory(prefix="refold-capture-")
+        self.trace = os.path.join(self.directory.name, "t.mmt.zst")
+
+    def tearDown(self):
+        self.directory.cleanup()
+
+    def test_wrong_values(self):
+        """Exit code 2, one line that names the value, nothing written."""
+        for option, values in WRONG.items():
+            for value in values:
+                with self.subTest(option=option, value=value):
+                    run = capture("-o", self.trace, f"{option}={value}", "--", "/bin/true")
+                    self.assertEqual(run.returncode, 2, run.stderr)
+                    self.assertEqual(run.stderr.count("\n"), 1, run.stderr)
+                    self.assertIn(value, run.stderr)
+                    self.assertFalse(os.path.exists(self.trace))
+
+    def test_right_values(self):
+        """They are taken: the next thing that is wrong is that there is nothing to record."""
+        for option, values in RIGHT.items():
+            for value in values:
+                with self.subTest(option=option, value=value):
+                    run = capture("-o", self.trace, option, value)
+                    self.assertEqual(run.returncode, 2)
+                    self.assertIn("nothing to record", run.stderr)
+
+    def test_options_are_described(self):
+        """Each option of the help has its place in the man page, and the other way round."""
+        page = (MAN / "refold-capture.1").read_text()
+        described = {"-" + name for name in re.findall(r"^\.It Fl .*?(-[a-z][a-z-]+)", page, re.MULTILINE)}
+        self.assertEqual(described, options_of_help())
+
+    def test_completion(self):
+        """bash offers them."""
+        script = ('PATH="$1:$PATH"; . "$2"; COMP_WORDS=(refold-capture --m); COMP_CWORD=1; _refold_capture; '
+                  'printf "%s\\n" "${COMPREPLY[@]}"')
+        run = subprocess.run(["bash", "-c", script, "-", str(CAPTURE.parent), str(MAN / "refold.bash")],
+                             capture_output=True, text=True, check=True)
+        self.assertEqual(set(run.stdout.split()), {name for name in options_of_help() if name.startswith("--m")})
+        self.assertIn("--max-size", run.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()

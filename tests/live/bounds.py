@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: MIT
+"""Recordings that end by themselves, or whose output fails: the file is whole, says why it ended, and replays.
+
+    bounds.py BUILD_ROOT SOURCE_ROOT CASE
+"""
+import contextlib
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import machine
+from recorder import Bench, small_disk, SPIN
+
+
+class Bounded(Bench):
+    """What the cases share: a recording of SPIN that ends by itself. outlived: SPIN still ran after it."""
+    outlived = None
+
+    def spin(self, *options, expect=0, **more):
+        """The finished recording; what it said, in lines. To a file: SPIN may outlive the recorder."""
+        pid, said = self.path('pid'), self.path('said')
+        try:
+            with open(said, 'w', encoding='utf-8') as output:
+                ended = subprocess.run([self.programs.capture, *options, '-o', self.trace, '--', sys.executable, '-c',
+                                        SPIN, pid], stdin=subprocess.DEVNULL, stderr=output, timeout=50, check=False,
+                                       **{'stdout': output} | more)
+            self.outlived = os.path.exists(f'/proc/{machine.read(pid)}')
+        finally:
+            with contextlib.suppress(OSError, ValueError):
+                os.kill(int(machine.read(pid)), signal.SIGKILL)
+        print(machine.read(said))
+        machine.require(ended.returncode == expect, f'exit code {ended.returncode}, not {expect}')
+        self.no_instance_left()
+        return machine.read(said).splitlines()
+
+    def ended(self, why, said, word):
+        report, _ = self.replay()
+        machine.require(report['trace']['end'] == why, f'ended by {report["trace"]["end"]}, not {why}')
+        machine.require(report['complete'] is True, 'complete')
+        machine.require(report['trace']['records'] > 0, 'records')
+        machine.require(any(word in line for line in said), f'nobody said {word!r}')
+        return report
+
+    def cost(self):
+        """The last record: what recording took."""
+        text = self.programs.run(self.programs.refold, 'dump', self.trace).stdout
+        lines = [line for line in text.splitlines() if ' recorder ' in line]
+        machine.require(len(lines) == 1, 'one record of the recorder')
+        print(lines[0])
+        return {name: int(value) for name, value in re.findall(r'(\w+)=(\d+)', lines[0].split(' recorder ')[1])}
+
+
+def over_time(bench):
+    """-t with a suffix."""
+    begin = time.monotonic()
+    said = bench.spin('-t', '0.02m')
+    machine.require(1.2 <= time.monotonic() - begin < 20, 'it takes 1.2 seconds and a little')
+    bench.ended('time', said, '--time')
+    machine.require(bench.cost()['cpu_ns'] > 0, 'the recorder took CPU')
+
+
+def processes_end(bench):
+    """-p until they are gone."""
+    target = bench.programs.start('/bin/sleep', '1.5')
+    bench.programs.run(bench.programs.capture, '-q', '-o', bench.trace, '-p', str(target.pid))
+    bench.ended('processes', [''], '')
+
+
+def max_size(bench):
+    """--max-size: never larger, whole, and nothing is lost that fits."""
+    for limit in (128 << 10, 1 << 20):
+        said = bench.spin('--max-size', f'{limit >> 10}K')
+        size = os.path.getsize(bench.trace)
+        report = bench.ended('size', said, '--max-size')
+        print(f'{size} of {limit} bytes, {report["trace"]["lost_events"]} lost')
+        machine.require(limit / 2 < size <= limit, f'{size} bytes')
+    machine.require(report['trace']['lost_events'] == 0, 'a megabyte has room for what is under way')
+
+
+def max_size_storm(bench):
+    """The same of two CPUs that do nothing but fault and unmap: what has no room is told."""
+    storms = os.path.join(bench.programs.workloads, 'storms')
+    bench.programs.run(bench.programs.capture, '-q', '--max-size', '256K', '-o', bench.trace, '--', storms, 'mmap', '5',
+                       bench.directory)
+    size = os.path.getsize(bench.trace)
+    report = bench.ended('size', [''], '')
+    print(f'{size} bytes, {report["trace"]["lost_events"]} lost')
+    machine.require(size <= 256 << 10, f'{size} bytes')
+
+
+def min_free(bench):
+    """--min-free: ends before the disk is full, and does not begin where it is."""
+    disk = bench.path('disk')
+    with small_disk(disk, '2m'):
+        bench.trace = os.path.join(disk, 't.mmt.zst')
+        said = bench.spin('--min-free', '1792K')
+        bench.ended('disk', said, '--min-free')
+        free = os.statvfs(disk)
+        print(f'{free.f_bavail * free.f_frsize} bytes are free')
+        machine.require(free.f_bavail * free.f_frsize > 1024 << 10, 'more than half of it is free still')
+        os.remove(bench.trace)
+        said = bench.spin('--min-free', '3M', expect=1)
+        machine.require(len(said) == 1 and '--min-free' in said[0], 'one line that says why')
+        machine.require(os.listdir(disk) == [], 'nothing is left of a recording that never began')
+
+
+def max_memory(bench):
+    """--max-memory: buffers take half, and the rest is watched."""
+    said = bench.spin('--max-memory', '16M')
+    bench.ended('memory', said, '--max-memory')
+    machine.require(bench.cost()['buffers'] <= 8 << 20, 'the buffers take half at most')
+
+
+def buffer_total(bench):
+    """--buffer-total: all rings of all CPUs."""
+    with bench.recorded_spin('--buffer-total', '4M', '-b', '1G') as recorder:
+        bench.wait_frames()
+        kilobytes = [int(machine.read(f'{machine.TRACING}/instances/refold-{which}-{recorder.pid}/'
+                                      'buffer_total_size_kb').split()[0]) for which in ('task', 'system')]
+        recorder.send_signal(signal.SIGINT)
+        bench.wait_end(recorder, 0)
+    print(f'{kilobytes} KiB of tracefs, {bench.cost()["buffers"]} bytes in all')
+    machine.require(sum(kilobytes) <= 4096, 'not more than 4 MiB')
+    machine.require(bench.cost()['buffers'] <= 4 << 20, 'with perf')
+    said = bench.spin('--buffer-total', '8K', expect=1)
+    machine.require(len(said) == 1 and '--buffer-total' in said[0], 'one line that says why')
+
+
+def file_limit(bench):
+    """SIGXFSZ: one line, exit code 1, a file that reads to its last whole frame, and the program goes on."""
+    most = 64 << 10
+    said = bench.spin('-q', expect=1, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)))
+    machine.require(len(said) == 1 and bench.trace in said[0] and 'File too large' in said[0], 'one line that says why')
+    machine.require(bench.outlived, 'the recorded program must go on')
+    machine.require(0 < os.path.getsize(bench.trace) <= most, 'as large as it may be')
+    report, _ = bench.replay(expect=3)
+    machine.require(report['trace']['records'] > 0, 'what was recorded until then is kept')
+
+
+def reader_gone(bench):
+    """SIGPIPE: who reads a FIFO, or standard output, goes away."""
+    fifo = bench.path('fifo')
+    os.mkfifo(fifo)
+    reader = subprocess.Popen(['head', '-c', '20000', fifo], stdout=subprocess.DEVNULL)
+    bench.trace = fifo
+    machine.wait_for(lambda: opened(reader.pid, fifo), 'the reader of the FIFO')
+    said = bench.spin('-q', expect=1)
+    machine.require(len(said) == 1 and 'its reader has gone' in said[0], 'one line that says why')
+    reader.wait()
+    bench.trace = '/dev/stdout'
+    reader = subprocess.Popen(['head', '-c', '20000'], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    said = bench.spin('-q', expect=1, stdout=reader.stdin)
+    reader.stdin.close()
+    reader.wait()
+    machine.require(len(said) == 1 and 'its reader has gone' in said[0], 'one line that says why')
+
+
+def opened(pid, path):
+    """It waits in open(2) for the other side."""
+    with contextlib.suppress(OSError):
+        return 'wait_for_partner' in machine.read(f'/proc/{pid}/wchan') or path in machine.read(f'/proc/{pid}/cmdline')
+    return False
+
+
+def reader_stuck(bench):
+    """A reader that takes nothing holds nobody up for ever."""
+    fifo = bench.path('fifo')
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    bench.trace = fifo
+    begin = time.monotonic()
+    said = bench.spin('-q', expect=1)
+    os.close(reader)
+    print(f'after {time.monotonic() - begin:.1f} s')
+    machine.require(len(said) == 1 and 'takes nothing' in said[0], 'one line that says why')
+
+
+def piped(bench):
+    """A FIFO and standard output that are read to the end give whole traces."""
+    copy = bench.path('copy.mmt.zst')
+    with open(copy, 'wb') as file:
+        reader = subprocess.Popen(['cat'], stdin=subprocess.PIPE, stdout=file)
+    bench.trace = '/dev/stdout'
+    bench.spin('-q', '-t', '1', stdout=reader.stdin)
+    reader.stdin.close()
+    reader.wait()
+    bench.trace = copy
+    bench.ended('time', [''], '')
+
+
+def asked(bench):
+    """SIGUSR1: one line that tells how it goes; the recording goes on."""
+    pid = bench.path('pid')
+    recorder = bench.programs.start(bench.programs.capture, '-o', bench.trace, '--', sys.executable, '-c', SPIN, pid,
+                                    said=bench.path('said'))
+    try:
+        machine.wait_for(lambda: os.path.exists(pid) and machine.read(pid), 'the recorded program')
+        bench.wait_frames()
+        for number in (1, 2):
+            recorder.send_signal(signal.SIGUSR1)
+            machine.wait_for(lambda: machine.read(bench.path('said')).count('% of a CPU') == number, 'a line')
+        machine.require(recorder.poll() is None, 'it goes on')
+        recorder.send_signal(signal.SIGTERM)
+        bench.wait_end(recorder, 0)
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(int(machine.read(pid)), signal.SIGKILL)
+    print(machine.read(bench.path('said')))
+    line = machine.read(bench.path('said')).splitlines()[0]
+    machine.require(re.search(r': \d+ s, [\d,]+ events, [\d.]+ MB, 0 lost, [\d.]+ % of a CPU$', line), line)
+    bench.ended('signal', [''], '')
+
+
+def live_line(bench):
+    """On a terminal the same line comes each second, over itself."""
+    ours, its = os.openpty()
+    process = subprocess.Popen([bench.programs.capture, '-t', '3.5s', '-o', bench.trace, '--', '/bin/sleep', '10'],
+                               stdin=subprocess.DEVNULL, stdout=its, stderr=its)
+    os.close(its)
+    said = b''
+    with contextlib.suppress(OSError):      # the other side is closed
+        while block := os.read(ours, 65536):
+            said += block
+    machine.require(process.wait() == 0, 'recorded')
+    print(said)
+    lines = re.findall(rb'\r[^\r\n]*% of a CPU\x1b\[K', said)
+    machine.require(2 <= len(lines) <= 3, f'{len(lines)} lines in 3.5 seconds')
+    machine.require(b'--time' in said, 'why it ended')
+
+
+def strangers(bench):
+    """What others map, a million times a second, is not lost, as it never mattered."""
+    noise = [bench.programs.start(bench.programs.workloads + '/map_storm') for _ in range(os.cpu_count())]
+    result = bench.programs.run(bench.programs.capture, '-b', '16M', '-o', bench.trace, '--', '/bin/sleep', '3')
+    for process in noise:
+        process.kill()
+    print(result.stderr)
+    report, _ = bench.replay()
+    machine.require(report['trace']['lost_events'] == 0, f'{report["trace"]["lost_events"]} events lost')
+
+
+CASES = {case.__name__: case for case in (over_time, processes_end, max_size, max_size_storm, min_free, max_memory,
+                                          buffer_total, file_limit, reader_gone, reader_stuck, piped, asked, live_line,
+                                          strangers)}
+
+
+def main():
+    build_root, source_root, name = sys.argv[1:]
+    machine.need_live_kernel()
+    with machine.work_directory(name) as directory:
+        CASES[name](Bounded(machine.Programs(build_root, source_root), directory))
+
+
+if __name__ == '__main__':
+    main()

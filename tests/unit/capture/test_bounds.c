@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+/* What a recording may take of the machine. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "capture/bounds.h"
+
+#define KIB 1024ull
+#define MIB (1024 * KIB)
+
+static void expect_buffers(u64 asked, u64 side_least, u64 task, u64 system, u64 side)
+{
+	struct rf_buffers buffers = { .cpus = 1 };
+
+	rf_buffers_for(&buffers, asked, side_least);
+	assert_int_equal(buffers.task, task);
+	assert_int_equal(buffers.system, system);
+	assert_int_equal(buffers.side, side);
+}
+
+/* The other rings grow with the one that was asked for. perf wants powers of two. */
+static void test_buffers(void **state)
+{
+	expect_buffers(16 * MIB, 0, 16 * MIB, 4 * MIB, 2 * MIB);
+	expect_buffers(64 * MIB, 0, 64 * MIB, 16 * MIB, 8 * MIB);
+	expect_buffers(24 * MIB, 0, 24 * MIB, 6 * MIB, 2 * MIB);
+	expect_buffers(2 * MIB, 0, 2 * MIB, 512 * KIB, 512 * KIB);
+	expect_buffers(100 * KIB, 0, 100 * KIB, 25 * KIB, 64 * KIB);
+	expect_buffers(8 * KIB, 0, 8 * KIB, 8 * KIB, 64 * KIB);
+	expect_buffers(4096 * MIB, 0, 4096 * MIB, 1024 * MIB, 64 * MIB);
+	expect_buffers(16 * MIB, 8 * MIB, 16 * MIB, 4 * MIB, 8 * MIB);
+}
+
+static void test_buffers_fit(void **state)
+{
+	struct rf_buffers buffers = { .cpus = 128 };
+
+	/* 22 MiB for each CPU were 2.75 GiB. */
+	assert_true(rf_buffers_fit(&buffers, 16 * MIB, 0, 2816 * MIB));
+	assert_int_equal(buffers.task, 16 * MIB);
+	assert_true(rf_buffers_fit(&buffers, 16 * MIB, 0, 512 * MIB));
+	assert_true(rf_buffers_total(&buffers) <= 512 * MIB);
+	/* (4 MiB - 512 KiB of side-band) / 1.25 */
+	assert_in_range(buffers.task, 2866 * KIB - 2 * KIB, 2867 * KIB);
+	assert_true(rf_buffers_fit(&buffers, 16 * MIB, 0, 128 * 80 * KIB));
+	assert_int_equal(buffers.task, 8 * KIB);
+	assert_false(rf_buffers_fit(&buffers, 16 * MIB, 0, 128 * 80 * KIB - 1));
+}
+
+/* On the machine at hand. */
+static void test_buffers_chosen(void **state)
+{
+	struct rf_bounds bounds = { 0 };
+	struct rf_buffers buffers;
+	struct rf_error err = { 0 };
+
+	assert_int_equal(rf_buffers_choose(&buffers, 0, 0, &bounds, &err), 0);
+	assert_in_range(buffers.task, MIB, 16 * MIB);
+	assert_in_range(rf_buffers_total(&buffers), 1, 512 * MIB);
+	assert_int_equal(rf_buffers_choose(&buffers, 256 * MIB, 0, &bounds, &err), 0);
+	assert_int_equal(buffers.task, 256 * MIB);		/* who says so has his will */
+	bounds.buffer_total = buffers.cpus * MIB;
+	assert_int_equal(rf_buffers_choose(&buffers, 256 * MIB, 0, &bounds, &err), 0);
+	assert_true(rf_buffers_total(&buffers) <= bounds.buffer_total);
+	bounds.memory_bytes = buffers.cpus * MIB;		/* of which buffers take half */
+	assert_int_equal(rf_buffers_choose(&buffers, 0, 0, &bounds, &err), 0);
+	assert_true(rf_buffers_total(&buffers) <= bounds.memory_bytes / 2);
+	bounds.buffer_total = 8 * KIB;
+	assert_int_not_equal(rf_buffers_choose(&buffers, 0, 0, &bounds, &err), 0);
+}
+
+/* Each ring by what it had and what it was short of; the largest counts. */
+static void test_buffers_needed(void **state)
+{
+	struct rf_buffers had = { .cpus = 2 }, gaps = { 0 };
+
+	rf_buffers_for(&had, 16 * MIB, 0);
+	assert_int_equal(rf_buffers_needed(&had, &gaps), 0);
+	gaps.task = 8 * MIB;			/* 16 + 8 * 5/4 */
+	assert_int_equal(rf_buffers_needed(&had, &gaps), 26 * MIB);
+	gaps.side = 4 * MIB;			/* 2 + 4 * 5/4 = 7, of 16 for 2: 56 */
+	assert_int_equal(rf_buffers_needed(&had, &gaps), 56 * MIB);
+	gaps.system = 1;
+	assert_int_equal(rf_buffers_needed(&had, &gaps), 56 * MIB);
+	gaps.side = gaps.task = 0;
+	assert_int_equal(rf_buffers_needed(&had, &gaps), 17 * MIB);
+}
+
+static void test_reached(void **state)
+{
+	struct rf_bounds bounds = { 0 };
+	struct rf_taken taken = { .file_bytes = ~0ull >> 1, .free_bytes = 0, .memory_bytes = ~0ull };
+
+	assert_int_equal(rf_bounds_reached(&bounds, &taken), RF_END_NONE);
+	bounds = (struct rf_bounds){ .file_bytes = 800, .free_bytes = 50, .memory_bytes = 30 };
+	taken = (struct rf_taken){ .file_bytes = 699, .free_bytes = 50, .memory_bytes = 30 };
+	assert_int_equal(rf_bounds_reached(&bounds, &taken), RF_END_NONE);
+	taken.memory_bytes = 31;
+	assert_int_equal(rf_bounds_reached(&bounds, &taken), RF_END_MEMORY);
+	taken.free_bytes = 49;
+	assert_int_equal(rf_bounds_reached(&bounds, &taken), RF_END_DISK);
+	taken.file_bytes = 700;			/* an eighth is for what is under way */
+	assert_int_equal(rf_bounds_reached(&bounds, &taken), RF_END_SIZE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_buffers), cmocka_unit_test(test_buffers_fit),
+		cmocka_unit_test(test_buffers_chosen), cmocka_unit_test(test_buffers_needed),
+		cmocka_unit_test(test_reached),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
