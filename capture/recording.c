@@ -345,6 +345,14 @@ static int last_facts(struct recording *rec, struct rf_error *err)
 	return 0;
 }
 
+/* Instances are switched off one after the other, and the side band last: from here on they tell halves. */
+static int stop_facts(struct recording *rec, struct rf_error *err)
+{
+	const struct rf_record stop = { .time = rf_monotonic(), .kind = RF_STOP };
+
+	return rf_writer_append(rec->writer, rec->facts_stream, &stop, 1, err);
+}
+
 /* The first error wins, but what a thread says beats "a thread failed" (-ECANCELED). */
 static int keep_error(int ret, int later_ret, const struct rf_error *later, struct rf_error *err)
 {
@@ -510,6 +518,8 @@ int rf_record(const struct rf_recording_options *options, struct rf_recording_re
 		ret = rec.end == RF_END_ERROR ? -ECANCELED : 0;
 		if (!ret)
 			ret = last_facts(&rec, err);
+		if (!ret)
+			ret = stop_facts(&rec, err);
 	}
 	ret = finish(&rec, began, ret, err);
 	if (ret && began)

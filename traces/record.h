@@ -125,7 +125,9 @@ struct rf_record {
 	X(ABI, 117, "abi", "abi/d exec/d")                                                 \
 	/* what recording took, at its end: CPU time and the most memory of the recorder; */ \
 	/* the kernel's buffers, all and what one CPU's would have to be to hold what was lost */ \
-	X(RECORDER, 118, "recorder", "cpu_ns/d memory/d buffers/d needed/d")
+	X(RECORDER, 118, "recorder", "cpu_ns/d memory/d buffers/d needed/d")       \
+	/* events are switched off from now on, one stream after the other: what comes later is not whole */ \
+	X(STOP, 119, "stop", "")
 
 enum rf_record_kind {
 #define X(symbol, number, name, fields) RF_##symbol = number,

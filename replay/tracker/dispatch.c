@@ -93,6 +93,7 @@ static const struct {
 	[RF_CALL_DATA] = IN_TASK(on_call_data),
 	[RF_ABI] = IN_TASK(on_abi),
 	[RF_RECORDER] = UNUSED,		/* of the recording, not of what was recorded */
+	[RF_STOP] = ALONE(on_stop),
 };
 
 void dispatch(struct rf_tracker *tracker, const struct rf_record *record)
@@ -100,6 +101,8 @@ void dispatch(struct rf_tracker *tracker, const struct rf_record *record)
 	u8 kind = record->kind % RF_RECORD_KIND_MAX;
 	struct task *task = NULL;
 
+	if (tracker->stopped && kind != RF_LOST)
+		return;
 	if (record->time < tracker->time)
 		mark_mm(tracker, NULL, RF_REASON_unordered_record);
 	else

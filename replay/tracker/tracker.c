@@ -123,7 +123,7 @@ static void finish(struct rf_tracker *tracker)
 
 		if (!task)
 			continue;
-		fault_close(tracker, task);
+		fault_ends(tracker, task);
 		if (task->orphans)
 			orphan_ends(tracker, task);
 		task->orphans = 0;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "replay/tracker/ground/allocs.h"
 #include "replay/tracker/ground/tracking.h"
 
 static size_t read_more(struct rf_tracker *tracker)
@@ -54,12 +55,34 @@ const struct rf_record *look_ahead(struct rf_tracker *tracker, size_t i)
 /* Far enough for what a task says within a microsecond or so, on a machine of a hundred CPUs. */
 #define PEEK_RECORDS 512
 
+/* What it does, not what it brings into the page cache meanwhile, nor what the recorder saw of it. */
+static bool is_deed(const struct rf_record *record)
+{
+	return record->kind != RF_CACHE_ADD && (record->kind < RF_SNAP_BEGIN || record->kind > RF_SNAP_END);
+}
+
 const struct rf_record *next_of(struct rf_tracker *tracker, u32 tid, size_t *i)
 {
 	const struct rf_record *record;
 
 	while (*i < PEEK_RECORDS && (record = look_ahead(tracker, (*i)++)))
-		if (record->tid == tid && record->kind != RF_CACHE_ADD)
+		if (record->tid == tid && is_deed(record))
+			return record;
+	return NULL;
+}
+
+static bool is_user_page(const struct rf_record *record)
+{
+	return record->kind != RF_PAGE_ALLOC || is_user_alloc(record->f[2]);
+}
+
+const struct rf_record *next_of_fault(struct rf_tracker *tracker, u32 tid, size_t *ahead)
+{
+	const struct rf_record *record;
+
+	for (*ahead = 0; *ahead < LOOK_AHEAD_CALL && (record = look_ahead(tracker, *ahead)); ++*ahead)
+		if (record->tid == tid && is_deed(record) && is_user_page(record) && record->kind != RF_PAGE_FREE &&
+		    record->kind != RF_TLB_FLUSH)
 			return record;
 	return NULL;
 }

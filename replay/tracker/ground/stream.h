@@ -27,6 +27,11 @@ static inline const struct rf_record *take_record(struct rf_tracker *tracker)
 const struct rf_record *look_ahead(struct rf_tracker *tracker, size_t i);
 /* The task's next record from the i-th ahead on, NULL: not in sight. Valid until the next look ahead. */
 const struct rf_record *next_of(struct rf_tracker *tracker, u32 tid, size_t *i);
+/*
+ * The next record of a task in a fault that neither an interrupt nor a task switch can have made, within what a call
+ * may take; how far ahead it is. NULL: not in sight. Valid until the next look ahead.
+ */
+const struct rf_record *next_of_fault(struct rf_tracker *tracker, u32 tid, size_t *ahead);
 bool next_is(struct rf_tracker *tracker, u32 tid, u8 kind);
 
 #endif

@@ -54,6 +54,7 @@ struct rf_tracker {
 	struct rf_record *records;
 	size_t at, nr, size;
 	bool ended;
+	bool stopped;		/* by RF_STOP */
 	struct compat_tasks compat;
 	/* Operations. */
 	struct rf_op *ops;

@@ -49,14 +49,20 @@ bool check_write_protected(struct rf_tracker *tracker, struct tracked_mm *mm, u6
 
 /*
  * dup_mmap() write-protects page by page; here all are at its end. A fault on one waits for the lock of its VMA until
- * then.
+ * then, and tells nothing before.
  */
-static bool is_forking(const struct rf_tracker *tracker, const struct tracked_mm *mm)
+static bool waits_for_fork(struct rf_tracker *tracker, const struct task *task)
 {
-	for (const struct task *task = mm->users > 1 ? mm->tasks : NULL; task; task = task->mm_next)
-		if (task->call.kind == RF_SYS_CLONE && task->fork_at > tracker->record)
-			return true;
-	return false;
+	const struct tracked_mm *mm = task->mm;
+	u64 fork_at = 0;
+	size_t ahead;
+
+	for (const struct task *other = mm->users > 1 ? mm->tasks : NULL; other; other = other->mm_next)
+		if (other->call.kind == RF_SYS_CLONE)
+			fork_at = max_u64(fork_at, other->fork_at);
+	if (fork_at <= tracker->record)
+		return false;
+	return !next_of_fault(tracker, task->tid, &ahead) || tracker->record + 1 + ahead > fork_at;
 }
 
 static bool check_present(struct rf_tracker *tracker, struct task *task, struct world_vma *vma, u64 vpn, bool write)
@@ -73,7 +79,7 @@ static bool check_present(struct rf_tracker *tracker, struct task *task, struct 
 			adopt_unseen(tracker, mm, vma, vpn);
 		return false;
 	}
-	return !write || !(pte & WORLD_WRITE) || is_forking(tracker, mm) ||
+	return !write || !(pte & WORLD_WRITE) || waits_for_fork(tracker, task) ||
 	       check_write_protected(tracker, mm, vpn, pte);
 }
 

@@ -13,6 +13,8 @@ struct task;
 void fault_none(struct rf_tracker *tracker, struct task *task);
 /* The task goes on: what its open fault did is final. */
 void fault_close(struct rf_tracker *tracker, struct task *task);
+/* The recording is over: what it would have done later is not known. */
+void fault_ends(struct rf_tracker *tracker, struct task *task);
 /* Decide open faults of all threads: a window begins or ends, and what happened before belongs before. */
 void settle_all(struct rf_tracker *tracker);
 /* Decide open faults of other threads that began before time, because something depends on them now. */

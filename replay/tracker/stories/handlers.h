@@ -40,6 +40,7 @@ record_handler on_side_band_exit;
 record_handler on_process;
 record_handler on_snapshot;
 record_handler on_lost;
+record_handler on_stop;
 record_handler on_mark;
 record_handler on_gup;
 record_handler on_call_data;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Events of a stream are missing, for which the kernel had no room: what its tasks were doing is unknown, and so is
- * what they changed.
+ * what they changed. And when all of them will be.
  */
 #include "replay/tracker/ground/losses.h"
 #include "replay/tracker/ground/tasks.h"
@@ -9,6 +9,12 @@
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/handlers.h"
+
+/* What later records tell, others that belong to it do not: a fork's copies, but no clone(). */
+void on_stop(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	tracker->stopped = true;
+}
 
 void on_lost(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {

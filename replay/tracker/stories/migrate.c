@@ -5,6 +5,7 @@
 #include "engine/ops.h"
 #include "replay/tracker/effects/file.h"
 #include "replay/tracker/effects/unmap.h"
+#include "replay/tracker/effects/vma.h"
 #include "replay/tracker/ground/emit.h"
 #include "replay/tracker/ground/kernel_pages.h"
 #include "replay/tracker/ground/tasks.h"
@@ -237,6 +238,24 @@ static bool find_migration(struct rf_tracker *tracker, u64 vpn, u64 pfn, struct 
 	return true;
 }
 
+/*
+ * Found at attach, and taken to be the task's alone. It comes back writable if it is; read-only, in a mapping that may
+ * be written to, if it had been shared once.
+ */
+static world_pte is_it_exclusive(const struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, world_pte pte,
+				 u64 flags)
+{
+	const struct world_vma *vma = world_vma_find(&mm->world, vpn << tracker->page_shift);
+
+	if (!(pte & WORLD_GUESSED))
+		return pte;
+	if (flags & RF_PTE_WRITE)
+		return pte & ~WORLD_GUESSED;
+	if (vma && is_private_writable(vma))
+		return pte & ~(WORLD_GUESSED | WORLD_EXCLUSIVE);
+	return pte;
+}
+
 static void migration_remove(struct rf_tracker *tracker, u32 tid, u64 vpn, u64 pfn, u32 order, u64 flags)
 {
 	struct migration migration;
@@ -255,9 +274,10 @@ static void migration_remove(struct rf_tracker *tracker, u32 tid, u64 vpn, u64 p
 	}
 	folio_set(tracker->world, folio_head(pfn, order), order);
 	mm = tracked_mm(tracker->world, migration.mm);
-	pte = world_get(&mm->world, vpn);
+	pte = is_it_exclusive(tracker, mm, vpn, world_get(&mm->world, vpn), flags);
 	old = migration.pfn;
-	new = world_mkpte(world_pte_kind(pte), pfn, pte & (WORLD_EXCLUSIVE | WORLD_LAZYFREE | WORLD_UFFD_WP)) |
+	new = world_mkpte(world_pte_kind(pte), pfn,
+			  pte & (WORLD_EXCLUSIVE | WORLD_GUESSED | WORLD_LAZYFREE | WORLD_UFFD_WP)) |
 	      (flags & RF_PTE_WRITE ? WORLD_WRITE : 0);
 	world_set(tracker->world, &mm->world, vpn, new);
 	if (pfn != old && world_pte_kind(pte) != WORLD_ANON) {

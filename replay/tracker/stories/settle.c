@@ -8,7 +8,6 @@
 #include "replay/tracker/effects/file.h"
 #include "replay/tracker/effects/gup.h"
 #include "replay/tracker/effects/vma.h"
-#include "replay/tracker/ground/allocs.h"
 #include "replay/tracker/ground/emit.h"
 #include "replay/tracker/ground/kernel_pages.h"
 #include "replay/tracker/ground/stream.h"
@@ -200,10 +199,7 @@ void fault_close(struct rf_tracker *tracker, struct task *task)
 		check_rss(tracker, task->mm);
 }
 
-/* ---- early ----------------------------------------------------------------------------------- */
-
-/* A fault younger than this is taken to be still in the kernel. */
-#define IN_FLIGHT_NS 5000
+/* ---- at the end ------------------------------------------------------------------------------ */
 
 /* A write to a page that others map, too, copies it: its record is still to come. */
 static bool is_silent(struct rf_tracker *tracker, const struct task *task)
@@ -215,6 +211,19 @@ static bool is_silent(struct rf_tracker *tracker, const struct task *task)
 		return true;
 	return is_reusable(tracker, task->mm, world_get(&task->mm->world, task->fault.vpn));
 }
+
+void fault_ends(struct rf_tracker *tracker, struct task *task)
+{
+	if (task->mm && task->fault.stage == FAULT_OPEN && !is_silent(tracker, task))
+		fault_over(task);
+	else
+		fault_close(tracker, task);
+}
+
+/* ---- early ----------------------------------------------------------------------------------- */
+
+/* A fault younger than this is taken to be still in the kernel. */
+#define IN_FLIGHT_NS 5000
 
 /*
  * The task has not gone on yet, so more may come; but what leaves no record (reuse, the zero page) has most likely
@@ -253,29 +262,11 @@ void settle_others(struct rf_tracker *tracker, struct tracked_mm *mm, const stru
 /* The task's next record is not one of its open fault: what that did, it did without one. */
 static bool is_silently_over(struct rf_tracker *tracker, const struct task *task)
 {
-	const struct rf_record *record;
+	size_t ahead;
+	const struct rf_record *next = next_of_fault(tracker, task->tid, &ahead);
 
-	for (size_t i = 0; i < LOOK_AHEAD_CALL && (record = look_ahead(tracker, i)); i++) {
-		if (record->tid != task->tid)
-			continue;
-		switch (record->kind) {
-		case RF_PAGE_ALLOC:
-			if (is_user_alloc(record->f[2]))
-				return false;
-			break;
-		case RF_PAGE_FREE:
-		case RF_TLB_FLUSH:
-		case RF_CACHE_ADD:
-			break;	/* of an interrupt, or a task switch */
-		case RF_RSS_STAT:
-		case RF_MAP_PAGES:
-		case RF_FILEMAP_FAULT:
-			return false;
-		default:
-			return true;
-		}
-	}
-	return false;
+	return next && next->kind != RF_PAGE_ALLOC && next->kind != RF_RSS_STAT && next->kind != RF_MAP_PAGES &&
+	       next->kind != RF_FILEMAP_FAULT;
 }
 
 void settle_before_fork(struct rf_tracker *tracker, struct tracked_mm *mm, const struct task *task)

@@ -254,7 +254,8 @@ void on_snapshot(struct rf_tracker *tracker, struct task *task, struct rf_record
 		return;
 	}
 	mm = snapshot->open ? snapshot_mm(tracker, snapshot) : NULL;
-	if (!mm)
+	/* It has ended meanwhile: nothing is left to compare with, but what was compared. */
+	if (!mm && (record.kind != RF_SNAP_END || !snapshot->open))
 		return;
 	switch (record.kind) {
 	case RF_SNAP_VMA:

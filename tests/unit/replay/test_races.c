@@ -3,6 +3,9 @@
  * Threads of one address space at once: what one does while another forks, maps or protects. Thread 100 is on CPU 0,
  * 101 on CPU 1. Times are far enough apart that nobody is taken to be faster than another, unless said.
  */
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "tests/unit/replay/tracking_text.h"
 
 #define OF_100 "frame stream=0\n"
@@ -56,6 +59,28 @@ static void a_writer_waits_for_a_fork_through_a_call(void **context)
 		  "fork 0 child=1\n"
 		  "munmap 0 @2-3\n"
 		  "fault_cow 0 @1 nr=1 pfn=1001\n");
+	expect_trusted(r);
+}
+
+/* It did not wait: a page that nobody else maps was taken to be writable, which had been shared once. */
+static void a_copy_amid_a_fork_is_of_no_fork(void **context)
+{
+	struct result *r = track(
+		"frame stream=4\n"
+		"1 tid=100 process pid=100\n1 tid=101 process pid=100\n"
+		"2 tid=100 snap_begin pid=100 why=0 threads=2\n"
+		"2 tid=100 snap_vma addr=0x400000000000 len=0x1000000 pgoff=0 dev=0 ino=0 flags=0x3\n"
+		"2 tid=100 snap_pte addr=0x400000001000 nr=1 pfn=0x1000 order=0 flags=0x884\n"
+		"2 tid=100 snap_rss file=0 anon=1 swap=0 shmem=0\n"
+		"3 tid=100 snap_end pid=100 complete=1 stopped=1\n" OF_100 FORK FORK_COPIES OF_101
+		"200010 tid=101 fault addr=0x400000001000 flags=0x3\n"
+		"200011 tid=101 page_alloc pfn=0x1001 order=0 gfp=0x33\n"
+		"200012 tid=101 tlb_flush reason=3 pages=1\n"
+		"200013 tid=101 page_free pfn=0x1000 order=0\n");
+
+	(void)context;
+	expect(r, "fault_cow 0 @1 nr=1 pfn=1001\n"
+		  "fork 0 child=1\n");
 	expect_trusted(r);
 }
 
@@ -116,6 +141,57 @@ static void a_copy_that_is_never_told_marks(void **context)
 	assert_int_equal(r->trust.marks[0].reason, RF_REASON_copy_untold);
 }
 
+#define WRITE_TO_SHARED "300000 tid=100 fault addr=0x400000001000 flags=0x3\n"
+
+/* The recorder looks at a process while it copies a page: what it saw is not what the process does next. */
+static void a_snapshot_is_no_deed(void **context)
+{
+	struct result *r = track(ATTACHED
+		"300002 tid=100 snap_begin pid=100 why=2 threads=1\n"
+		"300002 tid=100 snap_pte addr=0x400000001000 nr=1 pfn=0x1001 order=0 flags=0\n"
+		"300003 tid=100 snap_end pid=100 complete=1 stopped=0\n"
+		OF_100 ONE_PAGE FORK WRITE_TO_SHARED
+		"300001 tid=100 page_alloc pfn=0x1001 order=0 gfp=0x33\n"
+		"300004 tid=100 tlb_flush reason=3 pages=1\n" FORK_COPIES);
+
+	(void)context;
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "fork 0 child=1\n"
+		  "fault_cow 0 @1 nr=1 pfn=1001\n");
+	assert_int_equal(r->fidelity.pfn, 1);
+	expect_trusted(r);
+}
+
+/* Its copy would have come after the end. */
+static void a_write_is_cut_off_by_the_end(void **context)
+{
+	struct result *r = track(ATTACHED OF_100 ONE_PAGE FORK WRITE_TO_SHARED FORK_COPIES);
+
+	(void)context;
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "fork 0 child=1\n");
+	expect_trusted(r);
+}
+
+/* Instances stop one after the other: pages were counted, and what for was not told any more. */
+static void what_is_told_by_halves_is_left_out(void **context)
+{
+	static const char halves[] = OF_SYSTEM
+		"200020 tid=100 rss_stat mm_id=10 curr=0 member=1 pages=1\n"
+		"200030 tid=100 rss_stat mm_id=9 curr=0 member=1 pages=7\n";
+	struct result *r;
+	char *text;
+
+	(void)context;
+	for (int stopped = 0; stopped < 2; stopped++) {
+		assert_true(asprintf(&text, "%s%s%s%s%s", ATTACHED, stopped ? "200000 tid=0 stop\n" : "", OF_100,
+				     ONE_PAGE, halves) > 0);
+		r = track(text);
+		free(text);
+		assert_int_equal(r->fidelity.inexact_mms, !stopped);
+	}
+}
+
 /* Pages of another thread, counted with those that are taken away: what is left is no sign that nothing was. */
 #define TAKES_AWAY(call, number, ret)                                                                         \
 	ATTACHED OF_100 ONE_PAGE "20 tid=100 " call "\n"                                                      \
@@ -168,9 +244,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_writer_waits_for_a_fork),
 		cmocka_unit_test(a_writer_waits_for_a_fork_through_a_call),
+		cmocka_unit_test(a_copy_amid_a_fork_is_of_no_fork),
 		cmocka_unit_test(a_writer_is_before_a_fork),
 		cmocka_unit_test(a_copy_takes_its_time),
 		cmocka_unit_test(a_copy_that_is_never_told_marks),
+		cmocka_unit_test(a_snapshot_is_no_deed),
+		cmocka_unit_test(a_write_is_cut_off_by_the_end),
+		cmocka_unit_test(what_is_told_by_halves_is_left_out),
 		cmocka_unit_test(counters_of_two_threads_add_up),
 		cmocka_unit_test(a_call_of_many_threads_populates),
 	};

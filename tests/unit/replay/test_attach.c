@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the snapshot that a recording begins with leaves open, until a record tells; and snapshots of processes that run
+ * meanwhile.
+ */
+#include "tests/unit/replay/tracking_text.h"
+
+/* Four pages of a folio at BASE, that nobody else maps: 0x884. */
+#define FOUND                                                                                                 \
+	"frame stream=4\n"                                                                                    \
+	"1 tid=100 process pid=100\n"                                                                         \
+	"2 tid=100 snap_begin pid=100 why=0 threads=1\n"                                                      \
+	"2 tid=100 snap_vma addr=0x400000000000 len=0x10000 pgoff=0 dev=0 ino=0 flags=0x3\n"                  \
+	"2 tid=100 snap_pte addr=0x400000000000 nr=4 pfn=0x1000 order=2 flags=0x884\n"                        \
+	"2 tid=100 snap_rss file=0 anon=4 swap=0 shmem=0\n"                                                   \
+	"3 tid=100 snap_end pid=100 complete=1 stopped=1\n"
+#define PROTECT(time, prot)                                                                                   \
+	time " tid=100 mprotect addr=0x400000000000 len=0x10000 prot=" prot " pkey=-1\n"                      \
+	time " tid=100 sys_ret call=18 ret=0\n"
+
+/* Mapped once is not ours alone: it may have been shared, and then it stays read-only until it is written to. */
+static void a_page_that_comes_back_tells_whose_it_is(void **context)
+{
+	struct result *r = track(FOUND "frame stream=0\n"
+		"10 tid=100 migration_set addr=0x400000000000 pfn=0x1000 order=2 flags=0\n"
+		"10 tid=100 migration_set addr=0x400000001000 pfn=0x1001 order=2 flags=0\n"
+		"11 tid=100 migration_remove addr=0x400000000000 pfn=0x1000 order=2 flags=0x0\n"
+		"11 tid=100 migration_remove addr=0x400000001000 pfn=0x1001 order=0 flags=0x1\n"
+		PROTECT("20", "1") PROTECT("30", "3")
+		"40 tid=100 fault addr=0x400000000000 flags=0x3\n"
+		"50 tid=100 fault addr=0x400000001000 flags=0x3\n");
+
+	(void)context;
+	/* The one that came back writable is writable after mprotect(), too: that it should not be is no guess. */
+	assert_int_equal(r->fidelity.fault_checks_ok, 1);
+	assert_int_equal(r->fidelity.fault_checks_bad, 1);
+}
+
+/* While its mapping is not writable, no entry is: nothing is told. */
+static void a_page_of_a_protected_mapping_tells_nothing(void **context)
+{
+	struct result *r = track(FOUND "frame stream=0\n" PROTECT("10", "1")
+		"11 tid=100 migration_set addr=0x400000000000 pfn=0x1000 order=2 flags=0\n"
+		"12 tid=100 migration_remove addr=0x400000000000 pfn=0x1000 order=2 flags=0x0\n" PROTECT("20", "3")
+		"40 tid=100 fault addr=0x400000000000 flags=0x3\n");
+
+	(void)context;
+	assert_int_equal(r->fidelity.fault_checks_bad, 0);
+}
+
+/* It ends while the recorder looks: what was seen to differ until then does not count, nor does it as compared. */
+static void who_ends_amid_its_snapshot_is_not_compared(void **context)
+{
+	struct result *r = track(FOUND "frame stream=0\n"
+		"40 tid=100 exit_task group_dead=1\n"
+		"frame stream=4\n"
+		"30 tid=100 snap_begin pid=100 why=2 threads=1\n"
+		"30 tid=100 snap_pte addr=0x400000000000 nr=3 pfn=0x1000 order=2 flags=0\n"
+		"30 tid=100 snap_pte addr=0x400000008000 nr=2 pfn=0x2000 order=0 flags=0\n"
+		"50 tid=100 snap_end pid=100 complete=0 stopped=0\n");
+
+	(void)context;
+	assert_int_equal(r->fidelity.ptes, 3);
+	assert_int_equal(r->fidelity.order, 3);
+	assert_int_equal(r->fidelity.inexact_mms, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_page_that_comes_back_tells_whose_it_is),
+		cmocka_unit_test(a_page_of_a_protected_mapping_tells_nothing),
+		cmocka_unit_test(who_ends_amid_its_snapshot_is_not_compared),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
