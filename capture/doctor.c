@@ -129,6 +129,22 @@ static void check_gfp(struct diagnosis *diagnosis, const struct rf_decoder *deco
 		    "kmem:mm_page_alloc does not spell them out: user pages cannot be told from others");
 }
 
+/* Where counters are told in batches: whether anything tells the changes they are made of. */
+static void check_counters(struct diagnosis *diagnosis)
+{
+	bool told = false;
+
+	if (!diagnosis->kernel.batches_rss)
+		return;
+	for (size_t i = 0; i < rf_nr_events; i++)
+		told |= rf_events[i].kind == RF_RSS_CHANGE && diagnosis->status[i].state == RF_EVENT_FOUND;
+	if (told)
+		add(diagnosis, GOOD, "RSS counters", "told once in 64 faults; a kprobe tells each change");
+	else
+		add(diagnosis, LESS, "RSS counters", "told once in 64 faults, and no kprobe tells each change: a third of "
+		    "the entries will be missing, no count can be relied on, and reports mark every process");
+}
+
 static void check_events(struct diagnosis *diagnosis)
 {
 	enum rf_fault_source faults = RF_FAULTS_BEST;
@@ -142,7 +158,7 @@ static void check_events(struct diagnosis *diagnosis)
 	diagnosis->status = calloc(rf_nr_events, sizeof(*diagnosis->status));
 	if (!decoder || !diagnosis->status) {
 		add(diagnosis, BAD, "events", "out of memory");
-	} else if (rf_events_learn(decoder, diagnosis->kernel.compat, &faults, diagnosis->status, &err)) {
+	} else if (rf_events_learn(decoder, &diagnosis->kernel, &faults, diagnosis->status, &err)) {
 		add(diagnosis, BAD, "events", "%s", err.message);
 	} else {
 		size_t found = 0, needed = 0;
@@ -153,6 +169,7 @@ static void check_events(struct diagnosis *diagnosis)
 		}
 		add(diagnosis, GOOD, "events", "%zu of %zu", found, needed);
 		check_faults(diagnosis, faults);
+		check_counters(diagnosis);
 		check_gfp(diagnosis, decoder);
 	}
 	rf_probes_remove();

@@ -40,12 +40,12 @@ static json_t *privacy(void)
 }
 
 /* What this kernel does and what it is set to. */
-static void add_kernel(json_t *header, const struct rf_decoder *decoder)
+static void add_kernel(json_t *header, const struct rf_kernel *kernel, const struct rf_decoder *decoder)
 {
 	struct rf_capabilities capabilities = rf_decoder_capabilities(decoder);
 	u64 fault_around = rf_kernel_fault_around_bytes();
 
-	rf_kernel_capabilities(&capabilities);
+	rf_kernel_capabilities(kernel, &capabilities);
 	rf_header_set(header, RF_HEADER_CAPABILITIES, rf_capabilities_json(&capabilities));
 	if (fault_around)
 		rf_header_set_integer(header, RF_HEADER_FAULT_AROUND_BYTES, fault_around);
@@ -82,7 +82,7 @@ char *rf_header_json(const struct rf_header_facts *facts)
 
 	rf_header_begin(header, facts->kernel, facts->decoder);
 	add_events(header, facts);
-	add_kernel(header, facts->decoder);
+	add_kernel(header, facts->kernel, facts->decoder);
 	add_pids(header, facts);
 	rf_header_set_integer(header, RF_HEADER_BUFFER_BYTES_PER_CPU, facts->buffer_bytes);
 	rf_header_set_string(header, RF_HEADER_CALLS, rf_decoder_has_calls_by_number(facts->decoder) ?

@@ -72,18 +72,6 @@ static void read_arm64_bits(struct rf_kernel *kernel)
 	kernel->swap_pfn_bits = kernel->physical_bits - kernel->page_shift;
 }
 
-void rf_kernel_read(struct rf_kernel *kernel)
-{
-	struct utsname name;
-
-	uname(&name);
-	rf_kernel_describe(kernel, name.release, name.machine, (u32)sysconf(_SC_PAGESIZE));
-	if (kernel->isa == RF_ISA_X86)
-		read_x86_bits(kernel);
-	else if (kernel->isa == RF_ISA_ARM64)
-		read_arm64_bits(kernel);
-}
-
 /* Names are in one section, each between two NULs; nothing else there is so likely to look like one. */
 bool rf_btf_has_name(const char *path, const char *name)
 {
@@ -111,6 +99,38 @@ out:
 	return found;
 }
 
+static const char btf[] = "/sys/kernel/btf/vmlinux";
+
+/* A function that is there only if it has something to do; without type information its name is looked for. */
+static bool batches_rss(void)
+{
+	char line[256], name[128];
+	bool found = false;
+	FILE *file;
+
+	if (rf_btf_has_name(btf, "mm_struct"))
+		return rf_btf_has_name(btf, "task_rss_stat");
+	file = fopen("/proc/kallsyms", "re");
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = sscanf(line, "%*s %*c %127s", name) == 1 && !strcmp(name, "sync_mm_rss");
+	if (file)
+		fclose(file);
+	return found;
+}
+
+void rf_kernel_read(struct rf_kernel *kernel)
+{
+	struct utsname name;
+
+	uname(&name);
+	rf_kernel_describe(kernel, name.release, name.machine, (u32)sysconf(_SC_PAGESIZE));
+	if (kernel->isa == RF_ISA_X86)
+		read_x86_bits(kernel);
+	else if (kernel->isa == RF_ISA_ARM64)
+		read_arm64_bits(kernel);
+	kernel->batches_rss = batches_rss();
+}
+
 /* mm_forbids_zeropage(): two pages that were only read are one, unless this kernel has been told to do without. */
 static bool is_without_zero_page(void)
 {
@@ -135,16 +155,15 @@ static bool is_without_zero_page(void)
 	return words[0] != words[1];
 }
 
-void rf_kernel_capabilities(struct rf_capabilities *capabilities)
+void rf_kernel_capabilities(const struct rf_kernel *kernel, struct rf_capabilities *capabilities)
 {
-	static const char btf[] = "/sys/kernel/btf/vmlinux";
-
 	/*
 	 * struct folio has got this with the taking over of large ones; "folio" tells that there is something to ask.
 	 */
 	if (rf_btf_has_name(btf, "folio"))
 		capabilities->has[RF_REUSES_LARGE_FOLIOS] = rf_btf_has_name(btf, "_mm_id_mapcount");
 	capabilities->has[RF_NO_ZERO_PAGE] = is_without_zero_page();
+	capabilities->has[RF_BATCHES_RSS] = kernel->batches_rss;
 }
 
 static void add_setting(json_t *object, const char *key, const char *path)

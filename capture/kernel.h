@@ -9,7 +9,7 @@
 void rf_kernel_read(struct rf_kernel *kernel);
 
 /* What its type information tells, where it has any; the rest stays as it is. */
-void rf_kernel_capabilities(struct rf_capabilities *capabilities);
+void rf_kernel_capabilities(const struct rf_kernel *kernel, struct rf_capabilities *capabilities);
 /* Whether a type, a member or the like of this name is in a file of BTF; false too where it cannot be read. */
 bool rf_btf_has_name(const char *path, const char *name);
 

@@ -457,7 +457,7 @@ static int prepare(struct recording *rec, struct rf_error *err)
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	rf_remove_stale_instances();
 	rec->faults = options->faults;
-	ret = rf_events_learn(rec->decoder, rec->kernel.compat, &rec->faults, rec->status, err);
+	ret = rf_events_learn(rec->decoder, &rec->kernel, &rec->faults, rec->status, err);
 	if (ret)
 		return ret;
 	for (size_t i = 0; i < options->pids.nr; i++)

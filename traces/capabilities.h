@@ -19,6 +19,7 @@ enum rf_capability {
 	RF_MOVES_SEVERAL_VMAS,		/* mremap() moves the VMAs of a range one by one: remap_move(); 6.17 */
 	RF_STACKS_NOHUGEPAGE,		/* MAP_STACK means VM_NOHUGEPAGE; 6.7 */
 	RF_NO_ZERO_PAGE,		/* reads of fresh anonymous memory allocate, too: only a recorder can tell */
+	RF_BATCHES_RSS,			/* tasks keep what faults count, and tell it for 64 faults at once; until 6.1 */
 	RF_NR_CAPABILITIES
 };
 

@@ -47,6 +47,10 @@ struct rf_record {
 	X(FILEMAP_FAULT, 6, "filemap_fault", "dev/x ino/d index/d")                                \
 	X(CACHE_ADD, 7, "cache_add", "dev/x ino/d index/d pfn/p order/d")                          \
 	X(CACHE_DELETE, 8, "cache_delete", "dev/x ino/d index/d pfn/p order/d")                    \
+	/* what the task keeps to itself: an RSS_STAT tells the sum later */              \
+	X(RSS_CHANGE, 9, "rss_change", "member/d pages/s")                                \
+	/* do_set_pte(): of a file's page, or a new copy of it; tail: shmem is not known */ \
+	X(SET_PTE, 10, "set_pte", "addr/a shmem/d tail/d")                                \
 	/* --- system calls: one kind per call on entry, SYS_RET on exit --- */                    \
 	X(SYS_MMAP, 16, "mmap", "addr/a len/x prot/x flags/x fd/s offset/x")                       \
 	X(SYS_MUNMAP, 17, "munmap", "addr/a len/x")                                                \

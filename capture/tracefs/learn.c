@@ -38,6 +38,12 @@ static bool found_stand_in(const struct rf_event_status *status, size_t number)
 	return false;
 }
 
+/* What only kernels need that count in batches. */
+static bool is_of_batches(size_t number)
+{
+	return rf_events[number].kind == RF_RSS_CHANGE || rf_events[number].kind == RF_SET_PTE;
+}
+
 /* Page faults may have been asked for from elsewhere. */
 static bool is_unwanted(size_t number, enum rf_fault_source faults)
 {
@@ -157,7 +163,7 @@ static void choose_numbers(struct rf_decoder *decoder, bool compat, struct rf_ev
 	}
 }
 
-int rf_events_learn(struct rf_decoder *decoder, bool compat, enum rf_fault_source *faults,
+int rf_events_learn(struct rf_decoder *decoder, const struct rf_kernel *kernel, enum rf_fault_source *faults,
 		    struct rf_event_status *status, struct rf_error *err)
 {
 	enum rf_fault_source asked = *faults;
@@ -165,12 +171,13 @@ int rf_events_learn(struct rf_decoder *decoder, bool compat, enum rf_fault_sourc
 
 	memset(status, 0, rf_nr_events * sizeof(*status));
 	for (size_t i = 0; i < rf_nr_events; i++) {
-		if (is_unwanted(i, asked) || (stands_in(i) && found_before(status, i)))
+		if (is_unwanted(i, asked) || (stands_in(i) && found_before(status, i)) ||
+		    (is_of_batches(i) && !kernel->batches_rss))
 			status[i].state = RF_EVENT_SPARE;
 		else
 			learn_event(decoder, i, &status[i]);
 	}
-	choose_numbers(decoder, compat, status);
+	choose_numbers(decoder, kernel->compat, status);
 	*faults = found_faults(status, asked);
 	elsewhere = *faults == RF_FAULTS_PERF;
 	for (size_t i = 0; i < rf_nr_events; i++) {

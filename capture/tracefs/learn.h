@@ -29,10 +29,10 @@ struct rf_event_status {
 
 /*
  * Learn every event of rf_events[]; status has room for rf_nr_events. Makes the kprobes that are needed: whatever it
- * returns, rf_probes_remove() has to follow. compat: the machine runs 32-bit programs. *faults: where page faults are
+ * returns, rf_probes_remove() has to follow. *faults: where page faults are
  * to be learnt from, and what was found. Fails where an essential event is missing and nothing stands in for it.
  */
-int rf_events_learn(struct rf_decoder *decoder, bool compat, enum rf_fault_source *faults,
+int rf_events_learn(struct rf_decoder *decoder, const struct rf_kernel *kernel, enum rf_fault_source *faults,
 		    struct rf_event_status *status, struct rf_error *err);
 
 #endif

@@ -25,6 +25,8 @@ static const struct {
 } handlers[RF_RECORD_KIND_MAX] = {
 	[RF_FAULT] = IN_TASK(on_fault),
 	[RF_RSS_STAT] = IN_TASK(on_rss_stat),
+	[RF_RSS_CHANGE] = IN_TASK(on_rss_change),
+	[RF_SET_PTE] = IN_TASK(on_set_pte),
 	[RF_PAGE_ALLOC] = IN_TASK(on_page_alloc),
 	[RF_PAGE_FREE] = IN_TASK(on_page_free),
 	[RF_MAP_PAGES] = IN_TASK(on_map_pages),

@@ -61,6 +61,10 @@ static void learn_header(struct rf_tracker *tracker)
 	tracker->have_flushes = kinds_have(kinds, RF_TLB_FLUSH);
 	tracker->have_side_band = kinds_have(kinds, RF_MMAP2);
 	tracker->exits_late = capabilities.has[RF_EXIT_AFTER_MM] && kinds_have(kinds, RF_TASK_EXIT);
+	tracker->batches_rss = capabilities.has[RF_BATCHES_RSS] && kinds_have(kinds, RF_RSS_CHANGE);
+	tracker->rss_untold = capabilities.has[RF_BATCHES_RSS] && !tracker->batches_rss;
+	tracker->fault_around = max_u64(rf_reader_header_u64(reader, RF_HEADER_FAULT_AROUND_BYTES, 65536) /
+					page_size, 1);
 	tracker->thp_always = thp && !strcmp(thp, "always");
 	tracker->thp_madvise = thp && !strcmp(thp, "madvise");
 }

@@ -33,6 +33,8 @@ import replays
 SKIPPED = 77
 # Debian releases and packages of kernels.
 KERNELS = {
+    'bullseye': ('bullseye', 'linux-image-cloud-arm64'),
+    'bookworm': ('bookworm', 'linux-image-cloud-arm64'),
     'sid': ('sid', 'linux-image-cloud-arm64'),
     'trixie': ('trixie', 'linux-image-cloud-arm64'),
     'backports': ('trixie-backports', 'linux-image-cloud-arm64'),

@@ -64,6 +64,23 @@ const struct rf_event rf_events[] = {
 	  { LOAD("mm_id"), LOAD("curr"), LOAD("member"), RULE("size", PAGES) },
 	  "changes to another's page tables: fork, exec, reclaim, process_vm",
 	  "fork points and reclaim are inferred", NULL },
+	/* SPLIT_RSS_COUNTING, until Linux 6.1. Also called for another's counter, which RSS_STAT tells by itself. */
+	{ "kprobes", "add_mm_counter_fast", RF_RSS_CHANGE, TASK, WANTED, NULL,
+	  { LOAD("member"), LOAD("pages") },
+	  "what a fault counts, where rss_stat tells it in one for 64 faults",
+	  "which faults mapped what is unknown: a third of the entries are missing",
+	  "member=$arg2:s32 pages=$arg3:s32" },
+	/* Which of a file's pages; and that any, where the function above is inlined in these. PG_swapbacked is 19. */
+	{ "kprobes", "do_set_pte", RF_SET_PTE, TASK, WANTED, NULL,
+	  { LOAD("addr"), LOAD("shmem"), LOAD("tail") },
+	  "which pages of a file a fault maps, there",
+	  "they are inferred from the page cache",
+	  "addr=$arg3:x64 shmem=+0($arg2):b1@19/64 tail=+8($arg2):b1@0/64" },
+	{ "kprobes", "alloc_set_pte", RF_SET_PTE, TASK, STAND_IN, NULL,
+	  { LOAD("addr"), LOAD("shmem"), LOAD("tail") },
+	  "stands in for that: its name until Linux 5.11",
+	  "they are inferred from the page cache",
+	  "addr=+24($arg1):x64 shmem=+0($arg2):b1@19/64 tail=+8($arg2):b1@0/64" },
 	{ "kmem", "mm_page_alloc", RF_PAGE_ALLOC, TASK, WANTED, "gfp_flags & $MOVABLE",
 	  { LOAD("pfn"), LOAD("order"), RULE("gfp_flags", GFP) },
 	  "the folio that the next entries map",
@@ -85,11 +102,11 @@ const struct rf_event rf_events[] = {
 	  "the file page of a single fault or a private copy (Linux 6.12 and later)",
 	  "the page is inferred from the VMA", NULL },
 	{ "filemap", "mm_filemap_add_to_page_cache", RF_CACHE_ADD, SYSTEM, WANTED, NOT_OUTPUT_FILE,
-	  { LOAD("s_dev"), LOAD("i_ino"), LOAD("index"), LOAD("pfn"), LOAD("order") },
+	  { LOAD("s_dev"), LOAD("i_ino"), LOAD("index"), LOAD("pfn"), LOAD("order?") },
 	  "the folio behind a file page, while it is cached",
 	  "page frames of files read during the recording are unknown", NULL },
 	{ "filemap", "mm_filemap_delete_from_page_cache", RF_CACHE_DELETE, SYSTEM, WANTED, NOT_OUTPUT_FILE,
-	  { LOAD("s_dev"), LOAD("i_ino"), LOAD("index"), LOAD("pfn"), LOAD("order") },
+	  { LOAD("s_dev"), LOAD("i_ino"), LOAD("index"), LOAD("pfn"), LOAD("order?") },
 	  "the end of that",
 	  "page frames of files changed during the recording may be wrong", NULL },
 
@@ -220,7 +237,7 @@ const struct rf_event rf_events[] = {
 	/* What others do to the recorded page tables. */
 	{ "migrate", "set_migration_pte", RF_MIGRATION_SET, SYSTEM, WANTED, NULL,
 	  { LOAD("addr"), RULE("pte", MIGRATION_PFN), LOAD("order"), VALUE(0) },
-	  "an entry is taken away for migration (Linux 6.3 and later)", "migrated pages keep their old frame", NULL },
+	  "an entry is taken away for migration (Linux 6.1 and later)", "migrated pages keep their old frame", NULL },
 	{ "migrate", "remove_migration_pte", RF_MIGRATION_REMOVE, SYSTEM, WANTED, NULL,
 	  { LOAD("addr"), RULE("pte", PTE_PFN), LOAD("order"), RULE("pte", PTE_FLAGS) },
 	  "an entry comes back from migration", "migrated pages keep their old frame", NULL },
@@ -246,6 +263,10 @@ const struct rf_event rf_events[] = {
 	  { LOAD("pfn"), LOAD("reclaim_flags") },
 	  "reclaim writes a folio to swap: its entries are swap entries now",
 	  "mm_page_free stands in for swap-out", NULL },
+	{ "vmscan", "mm_vmscan_writepage", RF_SWAP_WRITE, SYSTEM, STAND_IN, NULL,
+	  { LOAD("pfn"), LOAD("reclaim_flags") },
+	  "stands in for that: its name until Linux 5.18",
+	  "mm_page_free stands in for swap-out", NULL },
 	{ "ksm", "ksm_merge_one_page", RF_KSM_MERGE, SYSTEM, EXTRA, NULL,
 	  { LOAD("pfn"), VALUE(0), RULE("mm", POINTER), LOAD("err") },
 	  "identical pages are merged", "merged pages keep their old frame", NULL },
@@ -270,6 +291,13 @@ const struct rf_event rf_events[] = {
 	  "marks are not recorded",
 	  "ino=file->f_inode->i_ino:u64 dev=file->f_inode->i_sb->s_dev:u32 count=$arg3:u64 "
 		   "text=+0($arg2):ustring" },
+	/* Members by name are of Linux 6.4. Where they were before, with access control lists and LSMs: */
+	{ "kprobes", "vfs_write", RF_MARKER, TASK, STAND_IN, "ino == $MARKER_INO && dev == $MARKER_DEV",
+	  { TEXT("text/count", 0), TEXT("text/count", 1), TEXT("text/count", 2), TEXT("text/count", 3),
+	    TEXT("text/count", 4), TEXT("text/count", 5) },
+	  "stands in for both, where members have no names",
+	  "marks are not recorded",
+	  "ino=+64(+32($arg1)):u64 dev=+16(+40(+32($arg1))):u32 count=$arg3:u64 text=+0($arg2):ustring" },
 };
 
 const size_t rf_nr_events = ARRAY_SIZE(rf_events);

@@ -16,6 +16,7 @@ struct rf_kernel {
 	u32 swap_pfn_bits;	/* SWP_PFN_BITS: pfn bits in a migration entry */
 	u32 physical_bits;	/* address bits of a present entry; above are flags */
 	bool compat;		/* it may run 32-bit programs, whose calls we can tell */
+	bool batches_rss;	/* SPLIT_RSS_COUNTING: rss_stat tells what faults count for 64 faults at once */
 };
 
 /* A kernel that may run elsewhere: what its name, uname -m and page size tell. */

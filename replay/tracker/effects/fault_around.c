@@ -143,6 +143,16 @@ static void drop_candidate(const struct rf_tracker *tracker, struct candidate *c
 	*nr = left;
 }
 
+void fault_around_window(const struct rf_tracker *tracker, const struct world_vma *vma, u64 vpn, u64 *first, u64 *last)
+{
+	u64 start = vpn_of(tracker, vma->start), table = ALIGN_DOWN(vpn, BIT_ULL(tracker->pmd_order));
+	u64 from = max_u64(ALIGN_DOWN(vpn, tracker->fault_around), start), to = from + tracker->fault_around;
+
+	to = min_u64(to, min_u64(vpn_of(tracker, vma->end), table + BIT_ULL(tracker->pmd_order)));
+	*first = from - start + vma->pgoff;
+	*last = to - 1 - start + vma->pgoff;
+}
+
 void map_file_range(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 fault_vpn,
 		    u64 left_out, u64 first, u64 last, s64 delta, bool shmem, u16 op_flags)
 {

@@ -191,6 +191,23 @@ void map_file_page(struct rf_tracker *tracker, struct tracked_mm *mm, struct wor
 	file_run_end(&run);
 }
 
+void map_file_pages(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 fault_vpn,
+		    const u64 *vpns, size_t nr, bool shmem, bool write, u16 op_flags)
+{
+	struct file_run run = { .tracker = tracker, .mm = mm, .fault_vpn = fault_vpn,
+			   .flags = op_flags | RF_OP_FIRST | (shmem ? RF_OP_SHMEM : 0) | (write ? RF_OP_WRITE : 0) };
+
+	if (nr > 1 || vpns[0] != fault_vpn)
+		run.flags |= RF_OP_FAULT_AROUND;
+	for (size_t i = 0; i < nr; i++) {
+		u64 pfn = file_page(tracker, vma, vpns[i]);
+
+		world_set(tracker->world, &mm->world, vpns[i], file_pte(vma, pfn, shmem, write, 0));
+		file_run_add(&run, vpns[i], pfn);
+	}
+	file_run_end(&run);
+}
+
 void shmem_add(struct rf_tracker *tracker, struct world_vma *vma, u64 vpn, u64 pfn, u32 order)
 {
 	u64 index = ALIGN_DOWN(world_vma_file_index(tracker->world, vma, vpn), BIT_ULL(order));

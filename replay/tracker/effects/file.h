@@ -14,9 +14,14 @@ struct rf_record;
 /* filemap_map_pages(): delta pages of [first, last] of the file. left_out: a vpn that was not one of them, ~0: none. */
 void map_file_range(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 fault_vpn,
 		    u64 left_out, u64 first, u64 last, s64 delta, bool shmem, u16 op_flags);
+/* do_fault_around(): the indices of the file that a read of vpn may map, where no record tells them. */
+void fault_around_window(const struct rf_tracker *tracker, const struct world_vma *vma, u64 vpn, u64 *first, u64 *last);
 /* finish_fault(): the page at vpn, or the nr pages of its folio. */
 void map_file_page(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 vpn, s64 nr,
 		   bool shmem, bool write, u16 op_flags);
+/* The pages at these places, each by itself, in ascending order; fault_vpn: who asked for them. */
+void map_file_pages(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 fault_vpn,
+		    const u64 *vpns, size_t nr, bool shmem, bool write, u16 op_flags);
 /* __split_huge_pmd(): of a file's, that unmaps it, the folio stays as it is. False: none is mapped around vpn. */
 bool split_file_pmd(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn);
 /* A new shmem folio at vpn's place in the file. */

@@ -34,4 +34,12 @@ const struct rf_record *next_of(struct rf_tracker *tracker, u32 tid, size_t *i);
 const struct rf_record *next_of_fault(struct rf_tracker *tracker, u32 tid, size_t *ahead);
 bool next_is(struct rf_tracker *tracker, u32 tid, u8 kind);
 
+/* Which of its counters the record's task has changed in its own address space; RF_RSS_MEMBERS: none. */
+static inline u64 own_rss(const struct rf_record *record)
+{
+	if (record->kind == RF_RSS_CHANGE)
+		return record->f[0];
+	return record->kind == RF_RSS_STAT && record->f[1] ? record->f[2] : RF_RSS_MEMBERS;
+}
+
 #endif

@@ -198,6 +198,14 @@ void call_moves(struct task *from, struct task *to)
 	memset(&from->call, 0, sizeof(from->call));
 }
 
+/* ---- counters that the task keeps ------------------------------------------------ */
+
+void task_keeps_count(struct task *task, u32 member, s64 pages)
+{
+	task->batched[member] += pages;
+	task->mm->batched[member] += pages;
+}
+
 void task_state_leaves_mm(struct task *task)
 {
 	if (task->fault.wait == WAIT_COUNTED) {
@@ -205,4 +213,6 @@ void task_state_leaves_mm(struct task *task)
 		task->mm->deferred--;
 	}
 	call_uncount(task);
+	for (u32 member = 0; member < RF_RSS_MEMBERS; member++)
+		task_keeps_count(task, member, -task->batched[member]);
 }

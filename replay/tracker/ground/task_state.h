@@ -140,4 +140,7 @@ void call_moves(struct task *from, struct task *to);
 /* The task leaves its address space: nothing of it is counted there any more. */
 void task_state_leaves_mm(struct task *task);
 
+/* An RSS change of its address space that no RSS_STAT has told; minus: one has. */
+void task_keeps_count(struct task *task, u32 member, s64 pages);
+
 #endif

@@ -130,6 +130,8 @@ struct task {
 	u64 exec_at;		/* number of the first record about the new address space of an exec, 0: not known */
 	u64 orphans;		/* faults without a known mm */
 	struct task_remap remap;
+	s64 batched[RF_RSS_MEMBERS];	/* of what RSS_CHANGE told of its mm, not yet in an RSS_STAT */
+	u32 counted_ahead;	/* so many RSS_CHANGE and SET_PTE that follow are in the effect of one before */
 	u64 forked_at;		/* when it was born by another word than NEWTASK's, 0: no such word; see hidden.c */
 	u64 born_at;		/* by NEWTASK's, 0: not while we watched */
 	bool unmapping;		/* it has unmapped pages of somebody's since it last took one out of the page cache */

@@ -33,7 +33,8 @@ struct tracked_mm {
 	bool lock_future, lock_on_fault;	/* mm->def_flags, by mlockall(MCL_FUTURE, MCL_ONFAULT) */
 	u64 uffd_features;		/* UFFDIO_API: what any of its userfaultfds was asked to do */
 	/* RSS counters, in pages: what the kernel says, to be checked against world.counted. */
-	s64 recorded[RF_RSS_MEMBERS];	/* by the last rss_stat */
+	s64 recorded[RF_RSS_MEMBERS];	/* by the last rss_stat, and rss_change */
+	s64 batched[RF_RSS_MEMBERS];	/* of these, what its tasks have not told in an RSS_STAT yet */
 	s64 arguments;			/* of these, anonymous: acct_arg_size() of an exec, no pages */
 	s64 bias[RF_RSS_MEMBERS];	/* known difference: each divergence counts once */
 	u8 rss_known;			/* members with a rss_stat */

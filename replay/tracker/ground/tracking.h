@@ -42,6 +42,9 @@ struct rf_tracker {
 	bool moves_several;	/* RF_MOVES_SEVERAL_VMAS */
 	bool small_stacks;	/* RF_STACKS_NOHUGEPAGE */
 	bool no_zero_page;	/* RF_NO_ZERO_PAGE */
+	bool batches_rss;	/* RF_BATCHES_RSS, and RSS_CHANGE tells what a batch is made of */
+	bool rss_untold;	/* RF_BATCHES_RSS, and nothing does */
+	u64 fault_around;	/* fault_around_bytes, in pages */
 	bool thp_always, thp_madvise;	/* 2M pages at fault */
 	u32 pmd_order;
 	bool one_cpu;		/* the machine has no more */

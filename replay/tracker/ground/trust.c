@@ -124,8 +124,10 @@ void mm_becomes_known(struct rf_tracker *tracker, struct tracked_mm *mm)
 {
 	mm->known = true;
 	tracker->fidelity.mms++;
-	if (!mm->marked)
-		return;
-	tracker->trust.mms[mm->marked - 1].known = true;
-	tracker->fidelity.inexact_mms++;
+	if (mm->marked) {
+		tracker->trust.mms[mm->marked - 1].known = true;
+		tracker->fidelity.inexact_mms++;
+	}
+	if (tracker->rss_untold)
+		mark_mm(tracker, mm, RF_REASON_rss_untold);
 }

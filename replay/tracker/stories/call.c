@@ -184,7 +184,7 @@ static bool gup_copies_file(struct rf_tracker *tracker, const struct task *task,
 	if (delta != -1 || (member != RF_RSS_FILE && member != RF_RSS_SHMEM) || !call_populates(task))
 		return false;
 	next = next_of(tracker, task->tid, &i);
-	return next && next->kind == RF_RSS_STAT && next->f[1] && next->f[2] == RF_RSS_ANON;
+	return next && own_rss(next) == RF_RSS_ANON;
 }
 
 /* Counters of two CPUs may add up to anything: what is no page that the call populates is one that it takes away. */

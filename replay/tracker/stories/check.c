@@ -95,7 +95,8 @@ static bool changes_nothing(struct rf_tracker *tracker, const struct task *task)
 	while ((next = next_of(tracker, task->tid, &i))) {
 		switch (next->kind) {
 		case RF_RSS_STAT:
-			if (next->f[1])
+		case RF_RSS_CHANGE:
+			if (own_rss(next) != RF_RSS_MEMBERS)
 				return false;
 			break;
 		case RF_PAGE_ALLOC:

@@ -34,7 +34,8 @@ static bool is_flushed(struct rf_tracker *tracker, const struct task *task, worl
 				return true;
 			break;
 		case RF_RSS_STAT:
-			if (next->f[1] && world_pte_kind(old) != WORLD_ANON)
+		case RF_RSS_CHANGE:
+			if (own_rss(next) != RF_RSS_MEMBERS && world_pte_kind(old) != WORLD_ANON)
 				return true;
 			break;
 		case RF_PAGE_ALLOC:

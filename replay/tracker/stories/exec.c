@@ -151,10 +151,17 @@ static void scan_fault(const struct rf_tracker *tracker, struct exec_scan *scan,
 	scan->vpn = vpn;
 }
 
+/* The VMA of __bprm_mm_init(), at the very top: acct_stack_growth() tells the side band, whoever's it is. */
+static bool grows_arguments(const struct rf_tracker *tracker, const struct rf_record *mmap2)
+{
+	return RF_VMA_NAME(mmap2->f[5]) != RF_VMA_STACK && mmap2->f[0] + mmap2->f[1] >= tracker->stack_top_max;
+}
+
 /*
- * Where the new address space is in place no record tells but sched_prepare_exec and the side band. Without them an RSS
- * change of the current address space does, if it bears the number of the one that the arguments went to; the fault it
- * belongs to, of the ELF loader, began there as well. What comes before it is the old one's.
+ * Where the new address space is in place no record tells but sched_prepare_exec, the first mapping of the side band
+ * (not that of the arguments), and an RSS change of the old one by its own task, which is no longer in it. Without them
+ * an RSS change of the current address space does, if it bears the number of the one that the arguments went to; the
+ * fault it belongs to, of the ELF loader, began there as well. What comes before it is the old one's.
  */
 void find_exec_point(struct rf_tracker *tracker, struct task *task)
 {
@@ -170,21 +177,20 @@ void find_exec_point(struct rf_tracker *tracker, struct task *task)
 
 		if (record->tid != scan->tid)
 			continue;
-		if (record->kind == RF_MMAP2 || record->kind == RF_EXEC ||
-		    (record->kind == RF_SYS_RET && scan == &scans[0]))
+		if (record->kind == RF_EXEC || (record->kind == RF_SYS_RET && scan == &scans[0]))
 			return;
 		if (record->kind == RF_FAULT)
 			scan_fault(tracker, scan, record, number);
-		if (record->kind != RF_RSS_STAT)
+		if (record->kind == RF_MMAP2 && !grows_arguments(tracker, record))
+			scan->fault = 0;
+		else if (record->kind != RF_RSS_STAT || (record->f[1] && record->f[0] != mm_id))
 			continue;
-		if (!record->f[1]) {
+		if (record->kind == RF_RSS_STAT && !record->f[1]) {
 			scan->fault = 0;
 			if (mm_id == ~0ull && record->f[2] == RF_RSS_ANON && !mm_by_id(tracker, (u32)record->f[0]))
 				mm_id = record->f[0];
 			continue;
 		}
-		if (record->f[0] != mm_id)
-			continue;
 		task_then = task_get(tracker, scan->tid);
 		if (!task_then)
 			return;
@@ -217,6 +223,10 @@ void exec_take_over(struct rf_tracker *tracker, struct task *task)
 	if (!from || from == task || !(from->exec.loading || from->exec.due))
 		return;
 	task_set_mm(tracker, task, from->mm);
+	for (u32 member = 0; task->mm && member < RF_RSS_MEMBERS; member++) {
+		task_keeps_count(task, member, from->batched[member]);
+		task_keeps_count(from, member, -from->batched[member]);
+	}
 	task_set_mm(tracker, from, NULL);
 	task->exec = from->exec;
 	call_moves(from, task);

@@ -15,6 +15,8 @@ typedef void record_handler(struct rf_tracker *tracker, struct task *task, struc
 
 record_handler on_fault;
 record_handler on_rss_stat;
+record_handler on_rss_change;
+record_handler on_set_pte;
 record_handler on_page_alloc;
 record_handler on_page_free;
 record_handler on_map_pages;

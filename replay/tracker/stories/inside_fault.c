@@ -31,8 +31,7 @@ static bool was_empty(struct rf_tracker *tracker, const struct task *task)
 		return false;
 	if (next->kind == RF_FAULT)
 		return vpn_of(tracker, next->f[0]) == fault->vpn;
-	return next->kind == RF_FILEMAP_FAULT ||
-	       (next->kind == RF_RSS_STAT && next->f[1] && next->f[2] == RF_RSS_ANON);
+	return next->kind == RF_FILEMAP_FAULT || own_rss(next) == RF_RSS_ANON;
 }
 
 bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 order)
@@ -152,10 +151,72 @@ bool fault_splits_pmd(struct rf_tracker *tracker, struct task *task, u8 member)
 	return true;
 }
 
+/* More will tell what the fault does: it begins again when a page has been read, or goes on to its own page. */
+static bool fault_goes_on(struct rf_tracker *tracker, const struct task *task, u8 member)
+{
+	const struct rf_record *next;
+	u32 ahead = task->counted_ahead;
+	size_t i = 0;
+
+	while ((next = next_of(tracker, task->tid, &i))) {
+		switch (next->kind) {
+		case RF_RSS_CHANGE:
+			if (!ahead)
+				return next->f[0] == member && (s64)next->f[1] > 0;
+			ahead--;
+			break;
+		case RF_FAULT:
+			return next->f[1] & RF_FAULT_RETRY && vpn_of(tracker, next->f[0]) == task->fault.vpn;
+		case RF_PAGE_ALLOC:
+		case RF_PAGE_FREE:
+		case RF_CACHE_DELETE:
+			break;
+		default:
+			return false;
+		}
+	}
+	return false;
+}
+
+/*
+ * A kernel that counts page by page tells neither the window of fault-around nor where it ends: what it mapped is what
+ * was counted in a row, and, unless the fault goes on, its own page is one of them.
+ */
+static void fault_pages(struct rf_tracker *tracker, struct task *task, u8 member, s64 nr)
+{
+	struct task_fault *fault = &task->fault;
+	struct world_vma *vma = fault_vma(tracker, task->mm, fault->addr);
+	bool shmem = member == RF_RSS_SHMEM, goes_on = fault_goes_on(tracker, task, member);
+	struct task_alloc alloc;
+	u64 first, last, pfn;
+
+	if (!vma)
+		return;
+	if (shmem)
+		vma->flags |= RF_VM_SHMEM;
+	if (shmem && !goes_on && take_alloc(task, 1, &alloc))
+		shmem_add(tracker, vma, fault->vpn, alloc.pfn, alloc.order);
+	else if (shmem && !goes_on && !vma_cache_find(tracker, vma, fault->vpn, &pfn))
+		shmem_swap_in(tracker, vma, fault->vpn);
+	if (!goes_on)
+		fault_applied(fault);
+	if (nr == 1 && !goes_on) {
+		map_file_page(tracker, task->mm, vma, fault->vpn, nr, shmem, fault->flags & RF_FAULT_WRITE, 0);
+		return;
+	}
+	fault_around_window(tracker, vma, fault->vpn, &first, &last);
+	map_file_range(tracker, task->mm, vma, fault->vpn, goes_on ? fault->vpn : ~0ull, first, last, nr, shmem, 0);
+}
+
 void fault_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delta)
 {
 	struct task_fault *fault = &task->fault;
 
+	if (tracker->batches_rss && (member == RF_RSS_FILE || member == RF_RSS_SHMEM) && delta > 0 &&
+	    delta != (s64)BIT_ULL(tracker->pmd_order) && fault->stage != FAULT_COPIED) {
+		fault_pages(tracker, task, member, delta);
+		return;
+	}
 	switch (member) {
 	case RF_RSS_ANON:
 		/* 0: two threads' changes cancelled each other. */

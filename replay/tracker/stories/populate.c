@@ -291,6 +291,8 @@ static void populate_rss(struct rf_tracker *tracker, struct task *task, const st
 
 	if (member == RF_RSS_ANON) {
 		populate_anon(tracker, task, delta);
+	} else if (tracker->batches_rss && delta == 1) {
+		populate_file_page(tracker, task, member, delta);
 	} else if (member == RF_RSS_SHMEM && (!task->nr_allocs || !delta)) {
 		vma = next_place(tracker, task);
 		/* One page that is there: a fault; several: fault-around, which tells its range next. */

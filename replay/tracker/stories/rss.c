@@ -14,6 +14,7 @@
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/fork.h"
 #include "replay/tracker/stories/handlers.h"
+#include "replay/tracker/stories/rss.h"
 #include "replay/tracker/stories/split.h"
 
 static bool forks(const struct task *task)
@@ -31,7 +32,7 @@ static struct tracked_mm *rss_mm(struct rf_tracker *tracker, struct task *task, 
 		exec_take_over(tracker, task);
 	mm = mm_by_id(tracker, mm_id);
 	/* exec_mmap() is done: the new one is current, or the old one is being unmapped. */
-	if (mm && (curr ? mm == task->exec.mm : task->exec.due && mm == task->mm))
+	if (mm && (curr ? mm == task->exec.mm : (task->exec.due || task->exec.building) && mm == task->mm))
 		exec_switch(tracker, task);
 	else if (task->exec.due && curr && mm != task->mm)
 		return NULL;
@@ -128,32 +129,9 @@ static bool is_copied_page(const struct task *task, u8 member)
 	       (member == RF_RSS_FILE || member == RF_RSS_SHMEM);
 }
 
-void on_rss_stat(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+/* What the record's change did, now that the counter of mm is known to have changed. */
+static void rss_changes(struct rf_tracker *tracker, struct task *task, struct tracked_mm *mm, u8 member, s64 delta)
 {
-	bool curr = record.f[1];
-	u8 member = (u8)record.f[2];
-	struct tracked_mm *mm;
-	s64 delta;
-
-	if (record.f[2] >= RF_RSS_MEMBERS)
-		return;
-	if (tracker->record == task->exec_at)
-		exec_arrives(tracker, task);
-	mm = rss_mm(tracker, task, (u32)record.f[0], curr);
-	if (!mm)
-		return;
-	delta = rss_delta(mm, member, (s64)record.f[3]);
-	if (mm == task->child) {
-		if (tracker->record == task->fork_at)
-			fork_mm(tracker, task);
-		return;
-	}
-	if (mm == task->exec.mm && !curr) {
-		exec_page(tracker, task, member, delta);
-		return;
-	}
-	if (!mm->known || split_rss(tracker, task, mm, member, delta))
-		return;
 	/* With threads, the percpu counters of several changes add up: the allocation tells this one. */
 	if (mm == task->mm && mm->users > 1 && member == RF_RSS_ANON && fault_pending(&task->fault) &&
 	    task->nr_allocs && !(task->fault.flags & RF_FAULT_PRESENT)) {
@@ -197,4 +175,105 @@ void on_rss_stat(struct rf_tracker *tracker, struct task *task, struct rf_record
 		call_rss(tracker, task, member, delta);
 	else
 		stray_rss(tracker, task, mm, member, delta);
+}
+
+/*
+ * SPLIT_RSS_COUNTING: sync_mm_rss() adds to the counter what the task has kept to itself, of which RSS_CHANGE has told.
+ */
+static bool tells_kept(struct task *task, const struct tracked_mm *mm, u8 member, s64 value)
+{
+	s64 told = value - (mm->recorded[member] - mm->batched[member]);
+
+	if (mm != task->mm || !told || told != task->batched[member])
+		return false;
+	task_keeps_count(task, member, -told);
+	return true;
+}
+
+void on_rss_stat(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	bool curr = record.f[1];
+	u8 member = (u8)record.f[2];
+	struct tracked_mm *mm;
+	s64 delta;
+
+	if (record.f[2] >= RF_RSS_MEMBERS)
+		return;
+	if (tracker->record == task->exec_at)
+		exec_arrives(tracker, task);
+	mm = rss_mm(tracker, task, (u32)record.f[0], curr);
+	if (!mm)
+		return;
+	if (tells_kept(task, mm, member, (s64)record.f[3]))
+		return;
+	delta = rss_delta(mm, member, (s64)record.f[3] + mm->batched[member]);
+	if (mm == task->child) {
+		if (tracker->record == task->fork_at)
+			fork_mm(tracker, task);
+		return;
+	}
+	if (mm == task->exec.mm && !curr) {
+		exec_page(tracker, task, member, delta);
+		return;
+	}
+	if (!mm->known || split_rss(tracker, task, mm, member, delta))
+		return;
+	rss_changes(tracker, task, mm, member, delta);
+}
+
+void rss_kept(struct task *task, u8 member, s64 pages)
+{
+	struct tracked_mm *mm = task->mm;
+
+	if (!(mm->rss_known & BIT(member)) && mm->settling)
+		mm->recorded[member] = mm->world.counted[member];
+	task_keeps_count(task, member, pages);
+	rss_delta(mm, member, mm->recorded[member] + pages);
+}
+
+void rss_kept_changes(struct rf_tracker *tracker, struct task *task, u8 member, s64 pages)
+{
+	rss_kept(task, member, pages);
+	if (task->mm->known)
+		rss_changes(tracker, task, task->mm, member, pages);
+}
+
+/* add_mm_counter_fast() of another's counter: add_mm_counter() tells. */
+static bool is_anothers(struct rf_tracker *tracker, const struct task *task, u8 member)
+{
+	size_t i = 0;
+	const struct rf_record *next = next_of(tracker, task->tid, &i);
+
+	return next && next->kind == RF_RSS_STAT && !next->f[1] && next->f[2] == member;
+}
+
+/* Fault-around counts page by page: the changes of the same counter that follow are of the same fault. */
+static s64 count_ahead(struct rf_tracker *tracker, struct task *task, u8 member)
+{
+	const struct rf_record *next;
+	s64 pages = 0;
+	size_t i = 0;
+
+	while ((next = next_of(tracker, task->tid, &i)) && next->kind == RF_RSS_CHANGE && next->f[0] == member &&
+	       (s64)next->f[1] > 0) {
+		pages += (s64)next->f[1];
+		task->counted_ahead++;
+	}
+	return pages;
+}
+
+void on_rss_change(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	u8 member = (u8)record.f[0];
+	s64 pages = (s64)record.f[1];
+
+	if (task->counted_ahead) {
+		task->counted_ahead--;
+		return;
+	}
+	if (record.f[0] >= RF_RSS_MEMBERS || !tracker->batches_rss || !task->mm || is_anothers(tracker, task, member))
+		return;
+	if ((member == RF_RSS_FILE || member == RF_RSS_SHMEM) && pages > 0 && fault_is_open(&task->fault))
+		pages += count_ahead(tracker, task, member);
+	rss_kept_changes(tracker, task, member, pages);
 }

@@ -10,4 +10,9 @@ struct tracked_mm;
 
 void check_rss(struct rf_tracker *tracker, struct tracked_mm *mm);
 
+/* An RSS change of the task's own address space that it keeps to itself. */
+void rss_kept(struct task *task, u8 member, s64 pages);
+/* The same, of what the task is in the middle of: a fault, a call. */
+void rss_kept_changes(struct rf_tracker *tracker, struct task *task, u8 member, s64 pages);
+
 #endif

@@ -122,6 +122,8 @@ void on_mmap2(struct rf_tracker *tracker, struct task *task, struct rf_record re
 {
 	struct world_vma vma;
 
+	if (tracker->record == task->exec_at)
+		exec_arrives(tracker, task);
 	if (task->exec_from && (!task->mm || task->dead))
 		exec_take_over(tracker, task);
 	if (task->exec.due)

@@ -22,7 +22,8 @@ TOOLS = {
 }
 QEMU = 'qemu-system-aarch64'
 # Drivers of the guest, in this order, of those that are not built in: the disk for its results, and swap in memory.
-MODULES = ('virtio_blk', 'lz4_compress', 'lz4hc_compress', 'zsmalloc', 'zram')
+MODULES = ('virtio', 'virtio_ring', 'virtio_pci_legacy_dev', 'virtio_pci_modern_dev', 'virtio_pci', 'virtio_blk',
+           'lz4_compress', 'lz4hc_compress', 'lzo-rle', 'zsmalloc', 'zram')
 
 
 class Unavailable(Exception):
@@ -183,8 +184,11 @@ class Kernel:
                     apt.unpack(f'linux-{part}-{version}', tree)
             order = []
             for module in MODULES:
-                for path in tree.rglob(f'{module}.ko.xz'):
-                    (self.modules / f'{module}.ko').write_bytes(lzma.decompress(path.read_bytes()))
+                for path in tree.rglob(f'{module}.ko*'):
+                    content = path.read_bytes()
+                    if path.suffix == '.xz':
+                        content = lzma.decompress(content)
+                    (self.modules / f'{module}.ko').write_bytes(content)
                     order.append(f'{module}.ko\n')
                     break
             (self.modules / 'order').write_text(''.join(order))

@@ -24,9 +24,9 @@ static const char exit_format[] = "name: sys_exit\nID: 347\nformat:\n" COMMON
 	"\tfield:long id;\toffset:8;\tsize:8;\tsigned:1;\n"
 	"\tfield:long ret;\toffset:16;\tsize:8;\tsigned:1;\n\nprint fmt: \"\"\n";
 
-static const struct rf_kernel x86 = { "6.18", "x86_64", RF_ISA_X86, 12, 34, 46, true };
-static const struct rf_kernel arm64 = { "6.18", "aarch64", RF_ISA_ARM64, 12, 36, 48, true };
-static const struct rf_kernel riscv = { "6.18", "riscv64", RF_ISA_RISCV, 12, 44, 56, false };
+static const struct rf_kernel x86 = { "6.18", "x86_64", RF_ISA_X86, 12, 34, 46, true, false };
+static const struct rf_kernel arm64 = { "6.18", "aarch64", RF_ISA_ARM64, 12, 36, 48, true, false };
+static const struct rf_kernel riscv = { "6.18", "riscv64", RF_ISA_RISCV, 12, 44, 56, false, false };
 
 static size_t row_of(const char *system, const char *name)
 {

@@ -79,13 +79,13 @@ static const char print_format[] = "name: print\nID: 5\n" COMMON
 	"\tfield:char buf[];\toffset:16;\tsize:0;\tsigned:0;\n\n"
 	"print fmt: \"%ps: %s\", (void *)REC->ip, REC->buf\n";
 
-static const struct rf_kernel x86 = { "6.18", "x86_64", RF_ISA_X86, 12, 34, 46, true };
-static const struct rf_kernel arm64 = { "6.18", "aarch64", RF_ISA_ARM64, 16, 32, 48, true };
+static const struct rf_kernel x86 = { "6.18", "x86_64", RF_ISA_X86, 12, 34, 46, true, false };
+static const struct rf_kernel arm64 = { "6.18", "aarch64", RF_ISA_ARM64, 16, 32, 48, true, false };
 /* With memory beyond 48 bits: pages of 64K and, by LPA2, of 4K. */
-static const struct rf_kernel arm64_lpa = { "6.18", "aarch64", RF_ISA_ARM64, 16, 36, 52, true };
-static const struct rf_kernel arm64_lpa2 = { "6.18", "aarch64", RF_ISA_ARM64, 12, 40, 52, true };
-static const struct rf_kernel riscv = { "6.18", "riscv64", RF_ISA_RISCV, 12, 44, 56, false };
-static const struct rf_kernel s390 = { "6.18", "s390x", RF_ISA_OTHER, 12, 0, 0, false };
+static const struct rf_kernel arm64_lpa = { "6.18", "aarch64", RF_ISA_ARM64, 16, 36, 52, true, false };
+static const struct rf_kernel arm64_lpa2 = { "6.18", "aarch64", RF_ISA_ARM64, 12, 40, 52, true, false };
+static const struct rf_kernel riscv = { "6.18", "riscv64", RF_ISA_RISCV, 12, 44, 56, false, false };
+static const struct rf_kernel s390 = { "6.18", "s390x", RF_ISA_OTHER, 12, 0, 0, false, false };
 
 static size_t number_of(const char *name)
 {

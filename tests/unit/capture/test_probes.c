@@ -42,6 +42,17 @@ static const char gup_format[] = "name: pin_user_pages_fast\nID: 2084\n" COMMON
 	"\tfield:u32 flags;\toffset:28;\tsize:4;\tsigned:0;\n\n"
 	"print fmt: \"(%lx) addr=0x%Lx nr=%d flags=0x%x\", REC->__probe_ip, REC->addr, REC->nr, REC->flags\n";
 
+static const char change_format[] = "name: add_mm_counter_fast\nID: 2085\n" COMMON
+	"\tfield:s32 member;\toffset:16;\tsize:4;\tsigned:1;\n"
+	"\tfield:s32 pages;\toffset:20;\tsize:4;\tsigned:1;\n\n"
+	"print fmt: \"(%lx) member=%d pages=%d\", REC->__probe_ip, REC->member, REC->pages\n";
+
+static const char set_format[] = "name: do_set_pte\nID: 2086\n" COMMON
+	"\tfield:u64 addr;\toffset:16;\tsize:8;\tsigned:0;\n"
+	"\tfield:u64 shmem;\toffset:24;\tsize:8;\tsigned:0;\n"
+	"\tfield:u64 tail;\toffset:32;\tsize:8;\tsigned:0;\n\n"
+	"print fmt: \"(%lx) addr=0x%Lx shmem=%Lu tail=%Lu\", REC->__probe_ip, REC->addr, REC->shmem, REC->tail\n";
+
 /* Bits of enum fault_flag. */
 #define WRITE		(1 << 0)
 #define EXCEPTION	(1 << 2 | 1 << 4 | 1 << 9)	/* FAULT_FLAG_DEFAULT */
@@ -52,7 +63,7 @@ static const char gup_format[] = "name: pin_user_pages_fast\nID: 2084\n" COMMON
 #define UNSHARE		(1 << 10)
 #define VMA_LOCK	(1 << 12)
 
-static const struct rf_kernel arm64 = { "6.12", "aarch64", RF_ISA_ARM64, 12, 36, 48, true };
+static const struct rf_kernel arm64 = { "6.12", "aarch64", RF_ISA_ARM64, 12, 36, 48, true, false };
 
 static struct rf_decoder *decoder_of(const char *name, const char *format)
 {
@@ -107,6 +118,34 @@ static void test_fault(void **state)
 		assert_int_equal(record.f[0], 0xfffff7ff1234);
 		assert_int_equal(record.f[1], cases[i].record);
 	}
+	rf_decoder_destroy(decoder);
+}
+
+static void test_counted_in_batches(void **state)
+{
+	struct rf_decoder *decoder = decoder_of("add_mm_counter_fast", change_format);
+	struct rf_record record;
+	u8 event[40] = { 0 };
+
+	put(event, 0, 2085, 2);
+	put(event, 4, 77, 4);
+	put(event, 16, RF_RSS_SHMEM, 4);
+	put(event, 20, (u32)-1, 4);
+	assert_int_equal(rf_decode(decoder, event, 24, 5, &record, 1), 1);
+	assert_int_equal(record.kind, RF_RSS_CHANGE);
+	assert_int_equal(record.f[0], RF_RSS_SHMEM);
+	assert_int_equal((s64)record.f[1], -1);
+	rf_decoder_destroy(decoder);
+	decoder = decoder_of("do_set_pte", set_format);
+	put(event, 0, 2086, 2);
+	put(event, 16, 0xfffff7ff1000, 8);
+	put(event, 24, 1, 8);
+	put(event, 32, 0, 8);
+	assert_int_equal(rf_decode(decoder, event, 40, 5, &record, 1), 1);
+	assert_int_equal(record.kind, RF_SET_PTE);
+	assert_int_equal(record.f[0], 0xfffff7ff1000);
+	assert_int_equal(record.f[1], 1);
+	assert_int_equal(record.f[2], 0);
 	rf_decoder_destroy(decoder);
 }
 
@@ -218,6 +257,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fault),
 		cmocka_unit_test(test_gup),
+		cmocka_unit_test(test_counted_in_batches),
 		cmocka_unit_test(test_mark),
 		cmocka_unit_test(test_mark_out_of_bounds),
 		cmocka_unit_test(test_perf_fault),
