@@ -17,7 +17,7 @@
 #define SIDE_ENOUGH (512 * KIB)	/* the least, unless the task instance has less */
 #define SIDE_MOST (64 * MIB)
 #define SPARE_PART 4
-#define FILE_RESERVE 8			/* a part of the file, for what is under way when it ends */
+#define RESERVE_ENOUGH (256 * KIB)
 
 /* A perf ring has a power of two of pages. */
 static u64 round_down(u64 bytes)
@@ -101,9 +101,15 @@ u64 rf_buffers_needed(const struct rf_buffers *had, const struct rf_buffers *gap
 	return ALIGN_UP(most, MIB);
 }
 
+/* A part of the file for what is under way when it ends; of a small one more, as last snapshots are not small. */
+static u64 file_reserve(u64 bytes)
+{
+	return max_u64(bytes / 8, min_u64(bytes / 4, RESERVE_ENOUGH));
+}
+
 enum rf_end rf_bounds_reached(const struct rf_bounds *bounds, const struct rf_taken *taken)
 {
-	if (bounds->file_bytes && taken->file_bytes >= bounds->file_bytes - bounds->file_bytes / FILE_RESERVE)
+	if (bounds->file_bytes && taken->file_bytes >= bounds->file_bytes - file_reserve(bounds->file_bytes))
 		return RF_END_SIZE;
 	if (bounds->free_bytes && taken->free_bytes < bounds->free_bytes)
 		return RF_END_DISK;

@@ -14,7 +14,7 @@
 
 #include "base/text.h"
 #include "capture/doctor.h"
-#include "capture/recording.h"
+#include "capture/parts.h"
 
 #define DEFAULT_LEVEL 6
 #define MOST_BYTES (1ull << 60)
@@ -23,7 +23,8 @@ struct command_line {
 	struct rf_recording_options recording;
 	u64 max_loss;
 	bool limit_loss, quiet, exits_given;
-	bool terminal;
+	bool terminal, rotates;
+	struct rf_rotation rotation;
 };
 
 static const char usage[] =
@@ -41,6 +42,9 @@ static const char usage[] =
 	"                       where that were more than 512M or 1/8 of the memory in all)\n"
 	"      --buffer-total SIZE  kernel buffers of all CPUs together take no more\n"
 	"      --max-size SIZE  stop before the trace is larger\n"
+	"      --rotate TIME|SIZE  with -p and -a: begin a new trace, NAME.000001.mmt.zst and so on,\n"
+	"                       after 60s, 10m, 100M, 1G...\n"
+	"      --keep N         keep the last N of them\n"
 	"      --min-free SIZE  stop while so much of its disk is free\n"
 	"      --max-memory SIZE  stop before recorder and kernel buffers take more\n"
 	"      --level N        zstd level of the trace, 1 to 19 (default 6)\n"
@@ -112,6 +116,16 @@ static bool parse_time(const char *text, double *seconds)
 	return *seconds >= 0.001 && *seconds < 1e9;
 }
 
+/* "10m" is a time, "10M" a size: letters of times are small here, those of sizes large. */
+static bool parse_rotation(const char *text, struct rf_rotation *rotation)
+{
+	const char *last = text[0] ? text + strlen(text) - 1 : text;
+
+	if (*last && strchr("smh", *last))
+		return parse_time(text, &rotation->seconds) && rotation->seconds >= 1;
+	return *last && strchr("KMGT", *last) && parse_size(text, RF_LEAST_FILE, MOST_BYTES, &rotation->bytes);
+}
+
 static bool parse_pids(const char *text, struct rf_pid_list *pids)
 {
 	while (*text) {
@@ -150,6 +164,7 @@ enum {
 	OPTION_LEVEL = 256, OPTION_MAX_LOSS, OPTION_EXIT_SNAPSHOTS, OPTION_FAULT_SOURCE,
 	/* in the order of take_bound() */
 	OPTION_BUFFER_TOTAL, OPTION_MAX_SIZE, OPTION_MIN_FREE, OPTION_MAX_MEMORY,
+	OPTION_ROTATE, OPTION_KEEP,
 };
 
 static const struct option long_options[] = {
@@ -162,6 +177,8 @@ static const struct option long_options[] = {
 	{ "max-size", required_argument, NULL, OPTION_MAX_SIZE },
 	{ "min-free", required_argument, NULL, OPTION_MIN_FREE },
 	{ "max-memory", required_argument, NULL, OPTION_MAX_MEMORY },
+	{ "rotate", required_argument, NULL, OPTION_ROTATE },
+	{ "keep", required_argument, NULL, OPTION_KEEP },
 	{ "level", required_argument, NULL, OPTION_LEVEL },
 	{ "max-loss", required_argument, NULL, OPTION_MAX_LOSS },
 	{ "fault-source", required_argument, NULL, OPTION_FAULT_SOURCE },
@@ -211,6 +228,13 @@ static int take_option(struct command_line *line, int option)
 			       -1 : usage_error("not a buffer size between 8K and 4G", optarg);
 	case OPTION_BUFFER_TOTAL: case OPTION_MAX_SIZE: case OPTION_MIN_FREE: case OPTION_MAX_MEMORY:
 		return take_bound(&recording->bounds, option);
+	case OPTION_ROTATE:
+		line->rotates = true;
+		return parse_rotation(optarg, &line->rotation) ?
+			       -1 : usage_error("not a time of at least 1s or a size of at least 64K, as 10m or 100M", optarg);
+	case OPTION_KEEP:
+		return rf_parse_number(optarg, 1, UINT32_MAX, &line->rotation.keep) ?
+			       -1 : usage_error("not a number of traces to keep", optarg);
 	case OPTION_LEVEL:
 		if (!rf_parse_number(optarg, 1, 19, &number))
 			return usage_error("not a zstd level between 1 and 19", optarg);
@@ -261,6 +285,12 @@ static int parse_command_line(struct command_line *line, int argc, char **argv)
 	if (targets != 1)
 		return usage_error(targets ? "give one of COMMAND, -p and -a" :
 					     "nothing to record: give COMMAND, -p or -a", NULL);
+	if (line->rotates && recording->command)
+		return usage_error("--rotate is for -p and -a", NULL);
+	if (line->rotates && line->rotation.bytes && recording->bounds.file_bytes)
+		return usage_error("give --rotate by size or --max-size, not both", NULL);
+	if (line->rotation.keep && !line->rotates)
+		return usage_error("--keep goes with --rotate", NULL);
 	/* To trace everybody is for the user to ask for. */
 	if (!line->exits_given)
 		recording->exit_snapshots = !recording->whole_system;
@@ -326,40 +356,58 @@ static void print_losses(const char *output, const struct rf_recording_result *r
 		more, buffer);
 }
 
-static void print_result(const struct command_line *line, const struct rf_recording_result *result)
+static void print_result(const struct command_line *line, const char *output, const struct rf_recording_result *result)
 {
 	for (size_t i = 0; i < result->nr_warnings; i++)
 		fprintf(stderr, "refold-capture: warning: %s\n", result->warnings[i]);
 	if (line->recording.command)
 		print_command_status(line->recording.command[0], result->command_status);
-	if (endings[result->end])
-		fprintf(stderr, "refold-capture: %s\n", endings[result->end]);
 	if (result->lost)
-		print_losses(line->recording.output, result, "");
-	fprintf(stderr, "%s: %llu events, %llu bytes, %llu lost, %llu snapshots\n", line->recording.output,
+		print_losses(output, result, "");
+	fprintf(stderr, "%s: %llu events, %llu bytes, %llu lost, %llu snapshots\n", output,
 		(unsigned long long)result->records, (unsigned long long)result->bytes,
 		(unsigned long long)result->lost, (unsigned long long)result->snapshots);
 }
 
+static void clear_progress(const struct command_line *line)
+{
+	if (line->terminal && !line->quiet)
+		fputs("\r\033[K", stderr);
+}
+
+static void print_part(void *context, const char *output, const struct rf_recording_result *result)
+{
+	const struct command_line *line = context;
+
+	clear_progress(line);
+	if (!line->quiet)
+		print_result(line, output, result);
+}
+
 static int record(struct command_line *line)
 {
-	struct rf_recording_result result;
+	struct rf_recording_result result = { 0 };
 	struct rf_error err;
 	int ret;
 
 	line->terminal = isatty(STDERR_FILENO);
 	line->recording.progress = print_progress;
 	line->recording.context = line;
-	ret = rf_record(&line->recording, &result, &err);
-	if (line->terminal && !line->quiet)
-		fputs("\r\033[K", stderr);
+	if (line->rotates) {
+		ret = rf_record_parts(&line->recording, &line->rotation, print_part, &result, &err);
+	} else {
+		ret = rf_record(&line->recording, &result, &err);
+		clear_progress(line);
+	}
 	if (ret) {
 		fprintf(stderr, "refold-capture: %s%s\n", err.message,
 			result.wrote ? "; what was recorded until then is kept" : "");
 		return RF_EXIT_FAILED;
 	}
-	if (!line->quiet)
-		print_result(line, &result);
+	if (!line->quiet && !line->rotates)
+		print_result(line, line->recording.output, &result);
+	if (!line->quiet && endings[result.end])
+		fprintf(stderr, "refold-capture: %s\n", endings[result.end]);
 	if (line->limit_loss && result.lost > line->max_loss) {
 		char allowed[64];
 

@@ -333,7 +333,10 @@ static int last_facts(struct recording *rec, struct rf_error *err)
 		if (!ret)
 			ret = snapshot_all(rec, &pids, RF_SNAP_STOP, err);
 		rec->result->snapshots += rf_snapshotter_totals(rec->snapshotter)->taken;
-		rf_pid_list_free(&pids);
+		if (rec->options->living)
+			*rec->options->living = pids;
+		else
+			rf_pid_list_free(&pids);
 	}
 	if (ret || !rec->cache)
 		return ret;

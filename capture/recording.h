@@ -21,6 +21,7 @@ struct rf_recording_options {
 	int level;			/* of zstd */
 	double seconds;			/* stop after so long; 0: no limit */
 	struct rf_bounds bounds;
+	struct rf_pid_list *living;	/* NULL, or where to leave who is recorded and lives when it ends */
 	rf_progress_told *progress;	/* NULL, or told while it runs, with context */
 	void *context;
 };

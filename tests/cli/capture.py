@@ -25,6 +25,8 @@ WRONG = {
     "--max-size": SIZES + ("63K", "0"),
     "--min-free": SIZES + ("0",),
     "--max-memory": SIZES + ("15M", "0"),
+    "--rotate": ("", "60", "60x", "0s", "0.5s", "s", "63K", "1d", "100m5", "-1s"),
+    "--keep": ("0", "-1", "x", ""),
     "--level": ("0", "20", "x"),
     "--max-loss": ("-1", "x"),
 }
@@ -35,6 +37,14 @@ RIGHT = {
     "--max-size": ("64K", "65536", "1t"),
     "--min-free": ("1", "2G"),
     "--max-memory": ("16M",),
+    "--rotate": ("60s", "1m", "1M", "2h", "64K"),
+    "--keep": ("1", "100"),
+}
+# Options that are right, but not together.
+TOGETHER = {
+    ("--rotate", "1m", "--", "/bin/true"): "-p and -a",
+    ("--rotate", "1M", "--max-size", "1M", "-a"): "not both",
+    ("--keep", "2", "-a"): "--rotate",
 }
 
 
@@ -73,6 +83,14 @@ class CommandLine(unittest.TestCase):
                     run = capture("-o", self.trace, option, value)
                     self.assertEqual(run.returncode, 2)
                     self.assertIn("nothing to record", run.stderr)
+
+    def test_not_together(self):
+        for arguments, word in TOGETHER.items():
+            with self.subTest(arguments=arguments):
+                run = capture("-o", self.trace, *arguments)
+                self.assertEqual(run.returncode, 2, run.stderr)
+                self.assertEqual(run.stderr.count("\n"), 1, run.stderr)
+                self.assertIn(word, run.stderr)
 
     def test_options_are_described(self):
         """Each option of the help has its place in the man page, and the other way round."""

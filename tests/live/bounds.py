@@ -243,9 +243,41 @@ def strangers(bench):
     machine.require(report['trace']['lost_events'] == 0, f'{report["trace"]["lost_events"]} events lost')
 
 
+def rotated(bench):
+    """--rotate and --keep: parts that replay alone, by time and by size; only the last ones stay."""
+    pid = bench.path('pid')
+    target = bench.programs.start(sys.executable, '-c', SPIN, pid)
+    machine.wait_for(lambda: os.path.exists(pid) and machine.read(pid), 'the program to be recorded')
+    for part, options in (('1s', ('--keep', '2', '-t', '10s')), ('256K', ('-t', '8s'))):
+        directory = bench.path(part)
+        os.mkdir(directory)
+        result = bench.programs.run(bench.programs.capture, '-p', str(target.pid), '--rotate', part, *options, '-o',
+                                    f'{directory}/t.mmt.zst')
+        print(result.stderr)
+        made = re.findall(r't\.(\d{6})\.mmt\.zst: \d+ events, ', result.stderr)
+        machine.require([int(number) for number in made] == list(range(1, len(made) + 1)), 'numbered from 1')
+        machine.require(len(made) >= 2 + ('--keep' in options), f'{len(made)} parts')
+        names = sorted(os.listdir(directory))
+        machine.require(names == [f't.{number}.mmt.zst' for number in (made[-2:] if '--keep' in options else made)],
+                        f'there are {names}')
+        for name in names:
+            bench.trace = os.path.join(directory, name)
+            report, _ = bench.replay()
+            fidelity = report['fidelity']
+            print(f'{name}: {os.path.getsize(bench.trace)} bytes, ended by {report["trace"]["end"]}, '
+                  f'{fidelity["present"]} of {fidelity["ptes"]} entries, {report["trace"]["lost_events"]} lost')
+            machine.require(report['complete'] is True, 'complete')
+            machine.require(fidelity['ptes'] > 500, 'snapshots at its end')
+            machine.require(fidelity['present'] >= 0.99 * fidelity['ptes'], 'it begins with what was there')
+            if part == '256K':
+                machine.require(os.path.getsize(bench.trace) <= 256 << 10, 'not larger than it may be')
+        machine.require(report['trace']['end'] == 'time', 'the last one by -t')
+    bench.no_instance_left()
+
+
 CASES = {case.__name__: case for case in (over_time, processes_end, max_size, max_size_storm, min_free, max_memory,
                                           buffer_total, file_limit, reader_gone, reader_stuck, piped, asked, live_line,
-                                          strangers)}
+                                          strangers, rotated)}
 
 
 def main():

@@ -3,10 +3,12 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
 #include "capture/bounds.h"
+#include "capture/parts.h"
 
 #define KIB 1024ull
 #define MIB (1024 * KIB)
@@ -96,14 +98,38 @@ static void test_reached(void **state)
 
 	assert_int_equal(rf_bounds_reached(&bounds, &taken), RF_END_NONE);
 	bounds = (struct rf_bounds){ .file_bytes = 800, .free_bytes = 50, .memory_bytes = 30 };
-	taken = (struct rf_taken){ .file_bytes = 699, .free_bytes = 50, .memory_bytes = 30 };
+	taken = (struct rf_taken){ .file_bytes = 599, .free_bytes = 50, .memory_bytes = 30 };
 	assert_int_equal(rf_bounds_reached(&bounds, &taken), RF_END_NONE);
 	taken.memory_bytes = 31;
 	assert_int_equal(rf_bounds_reached(&bounds, &taken), RF_END_MEMORY);
 	taken.free_bytes = 49;
 	assert_int_equal(rf_bounds_reached(&bounds, &taken), RF_END_DISK);
-	taken.file_bytes = 700;			/* an eighth is for what is under way */
+	taken.file_bytes = 600;			/* a quarter is for what is under way */
 	assert_int_equal(rf_bounds_reached(&bounds, &taken), RF_END_SIZE);
+	bounds = (struct rf_bounds){ .file_bytes = 80 * MIB };	/* an eighth */
+	taken.file_bytes = 70 * MIB - 1;
+	assert_int_equal(rf_bounds_reached(&bounds, &taken), RF_END_NONE);
+	taken.file_bytes = 70 * MIB;
+	assert_int_equal(rf_bounds_reached(&bounds, &taken), RF_END_SIZE);
+}
+
+static void test_part_names(void **state)
+{
+	static const struct {
+		const char *output;
+		u64 number;
+		const char *name;
+	} cases[] = {
+		{ "/a/t.mmt.zst", 1, "/a/t.000001.mmt.zst" }, { "t", 12, "t.000012" },
+		{ ".mmt.zst", 3, ".mmt.zst.000003" }, { "t.mmt.zst", 1234567, "t.1234567.mmt.zst" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char *name = rf_part_name(cases[i].output, cases[i].number);
+
+		assert_string_equal(name, cases[i].name);
+		free(name);
+	}
 }
 
 int main(void)
@@ -111,7 +137,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_buffers), cmocka_unit_test(test_buffers_fit),
 		cmocka_unit_test(test_buffers_chosen), cmocka_unit_test(test_buffers_needed),
-		cmocka_unit_test(test_reached),
+		cmocka_unit_test(test_reached), cmocka_unit_test(test_part_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

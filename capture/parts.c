@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+/* A recording in parts: one after the other, of whom is left. */
+#include "capture/parts.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define LEAST_SECONDS 0.001
+
+char *rf_part_name(const char *output, u64 number)
+{
+	static const char end[] = ".mmt.zst";
+	size_t length = strlen(output), size = length + 32;
+	bool usual = length > strlen(end) && !strcmp(output + length - strlen(end), end);
+	char *name = malloc(size);
+
+	if (!name)
+		return NULL;
+	if (usual)
+		snprintf(name, size, "%.*s.%06llu%s", (int)(length - strlen(end)), output, (unsigned long long)number,
+			 end);
+	else
+		snprintf(name, size, "%s.%06llu", output, (unsigned long long)number);
+	return name;
+}
+
+static void remove_part(const char *output, u64 number)
+{
+	char *name = rf_part_name(output, number);
+
+	if (name)
+		unlink(name);
+	free(name);
+}
+
+/* Who ended meanwhile is no reason not to record the rest. */
+static void only_living(struct rf_pid_list *pids)
+{
+	for (size_t i = pids->nr; i-- > 0;)
+		if (rf_process_of(pids->pids[i]) != pids->pids[i])
+			rf_pid_list_remove(pids, pids->pids[i]);
+}
+
+static double seconds_left(const struct rf_recording_options *options, u64 began)
+{
+	return options->seconds - (double)(rf_monotonic() - began) / 1e9;
+}
+
+/* The rotation has ended this part, and there is more to record. */
+static bool goes_on(const struct rf_recording_options *options, const struct rf_rotation *rotation, u64 began,
+		    enum rf_end end, struct rf_pid_list *living)
+{
+	if (!(end == RF_END_TIME && rotation->seconds) && !(end == RF_END_SIZE && rotation->bytes))
+		return false;
+	if (options->seconds && seconds_left(options, began) < LEAST_SECONDS)
+		return false;
+	only_living(living);
+	return options->whole_system || living->nr;
+}
+
+static int record_part(const struct rf_recording_options *options, const struct rf_rotation *rotation, u64 began,
+		       struct rf_recording_result *result, struct rf_error *err)
+{
+	struct rf_recording_options part = *options;
+
+	if (part.seconds)
+		part.seconds = seconds_left(options, began);
+	if (rotation->seconds && (!part.seconds || part.seconds > rotation->seconds))
+		part.seconds = rotation->seconds;
+	if (rotation->bytes)
+		part.bounds.file_bytes = rotation->bytes;
+	return rf_record(&part, result, err);
+}
+
+int rf_record_parts(const struct rf_recording_options *options, const struct rf_rotation *rotation,
+		    rf_part_ended *ended, struct rf_recording_result *last, struct rf_error *err)
+{
+	struct rf_pid_list pids = { 0 }, living = { 0 };
+	struct rf_recording_options now = *options;
+	u64 began = rf_monotonic(), lost = 0;
+	bool more = true;
+	int ret = 0;
+
+	for (u64 number = 1; more && !ret; number++) {
+		char *name = rf_part_name(options->output, number);
+
+		if (!name) {
+			ret = rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+			break;
+		}
+		now.output = name;
+		now.living = &living;
+		ret = record_part(&now, rotation, began, last, err);
+		if (!ret) {
+			lost += last->lost;
+			more = goes_on(options, rotation, began, last->end, &living);
+			ended(options->context, name, last);
+			if (rotation->keep && more && number >= rotation->keep)
+				remove_part(options->output, number + 1 - rotation->keep);
+		}
+		free(name);
+		rf_pid_list_free(&pids);
+		pids = living;
+		living = (struct rf_pid_list){ 0 };
+		now.pids = pids;
+	}
+	rf_pid_list_free(&pids);
+	last->lost = lost;
+	return ret;
+}

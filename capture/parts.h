@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A recording in parts, for what is watched for days: each is a trace of its own, which
+ * begins with snapshots and can be replayed alone. Between two of them nothing is recorded,
+ * for as long as it takes to end one and to begin the next.
+ */
+#ifndef REFOLD_CAPTURE_PARTS_H
+#define REFOLD_CAPTURE_PARTS_H
+
+#include "capture/recording.h"
+
+struct rf_rotation {
+	double seconds;		/* of a part; 0: a part has no time */
+	u64 bytes;		/* of a part; 0: no size */
+	u64 keep;		/* so many parts are on the disk, the one in the making included; 0: all */
+};
+
+/* A part has ended, and is whole. */
+typedef void rf_part_ended(void *context, const char *output, const struct rf_recording_result *result);
+
+/* NAME.mmt.zst is NAME.000001.mmt.zst, other names get the number at their end. To be freed; NULL: out of memory. */
+char *rf_part_name(const char *output, u64 number);
+/*
+ * Record processes, not a command, until something else than the rotation ends a part. *last: of the last part, but
+ * what was lost in all of them. An error ends it; what was recorded until then is kept. ended is called with
+ * options->context.
+ */
+int rf_record_parts(const struct rf_recording_options *options, const struct rf_rotation *rotation,
+		    rf_part_ended *ended, struct rf_recording_result *last, struct rf_error *err);
+
+#endif
