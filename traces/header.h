@@ -38,6 +38,7 @@
 	KEY(RECORDER, "recorder", JSON_STRING)				\
 	KEY(SIDE_BAND, "side_band", JSON_TRUE)				\
 	KEY(SNAPSHOTS, "snapshots", JSON_TRUE)				\
+	KEY(STACK_TOP, "stack_top", JSON_INTEGER)			\
 	KEY(START_TIME_S, "start_time_s", JSON_INTEGER)			\
 	KEY(THP, "thp", JSON_OBJECT)					\
 	KEY(TOOL, "tool", JSON_STRING)					\
@@ -62,6 +63,9 @@ void rf_header_set_truth(json_t *header, enum rf_header_key key, bool value);
 
 /* The value of a key, borrowed; NULL where it is absent or of another type. */
 json_t *rf_header_get(const json_t *header, enum rf_header_key key);
+
+/* Where the highest stack there can be ends (STACK_TOP_MAX): what stack_top says, or where the machine has it. */
+u64 rf_header_stack_top(const json_t *header);
 
 /* Does a clock of tracefs count nanoseconds? counter, uptime and those of a CPU (x86-tsc, ...) count something else. */
 bool rf_clock_is_nanoseconds(const char *name);

@@ -415,6 +415,11 @@ json_t *rf_reader_header_value(const struct rf_reader *reader, enum rf_header_ke
 	return rf_header_get(reader->header, key);
 }
 
+const json_t *rf_reader_header(const struct rf_reader *reader)
+{
+	return reader->header;
+}
+
 u64 rf_reader_header_u64(const struct rf_reader *reader, enum rf_header_key key, u64 fallback)
 {
 	const json_t *value = rf_header_get(reader->header, key);

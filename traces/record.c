@@ -37,6 +37,12 @@ static enum rf_field_class field_class(char letter)
 		return RF_FIELD_PFN;
 	case 'w':
 		return RF_FIELD_TEXT;
+	case 't':
+		return RF_FIELD_TASK;
+	case 'i':
+		return RF_FIELD_OBJECT;
+	case 'o':
+		return RF_FIELD_OBJECT_HEX;
 	default:
 		return RF_FIELD_DECIMAL;
 	}

@@ -35,18 +35,20 @@ struct rf_record {
  * Field notation: name/class, class one of
  *   d unsigned decimal   s signed decimal   x hexadecimal   a virtual address (hex)
  *   p page frame number (hex)   w eight characters of text
+ *   t number of a task   i decimal, o hexadecimal: a number that only tells objects apart (inodes, address spaces)
+ * By their class traces/privacy.c knows what to hide: of a kind with fields that are one or the other it must be told.
  * The numbers are the file format's; FORMAT.md repeats this table for readers.
  */
 #define RF_RECORD_KINDS(X)                                                                         \
 	/* --- page faults and what they did --- */                                                \
 	X(FAULT, 1, "fault", "addr/a flags/x")             /* flags: RF_FAULT_* */                 \
-	X(RSS_STAT, 2, "rss_stat", "mm_id/d curr/d member/d pages/s") /* absolute counter after */  \
+	X(RSS_STAT, 2, "rss_stat", "mm_id/i curr/d member/d pages/s") /* absolute counter after */  \
 	X(PAGE_ALLOC, 3, "page_alloc", "pfn/p order/d gfp/x") /* gfp: RF_GFP_*; pfn ~0: failed */   \
 	X(PAGE_FREE, 4, "page_free", "pfn/p order/d")                                              \
-	X(MAP_PAGES, 5, "map_pages", "dev/x ino/d index/d last/d") /* mm_filemap_map_pages */       \
-	X(FILEMAP_FAULT, 6, "filemap_fault", "dev/x ino/d index/d")                                \
-	X(CACHE_ADD, 7, "cache_add", "dev/x ino/d index/d pfn/p order/d")                          \
-	X(CACHE_DELETE, 8, "cache_delete", "dev/x ino/d index/d pfn/p order/d")                    \
+	X(MAP_PAGES, 5, "map_pages", "dev/x ino/i index/d last/d") /* mm_filemap_map_pages */       \
+	X(FILEMAP_FAULT, 6, "filemap_fault", "dev/x ino/i index/d")                                \
+	X(CACHE_ADD, 7, "cache_add", "dev/x ino/i index/d pfn/p order/d")                          \
+	X(CACHE_DELETE, 8, "cache_delete", "dev/x ino/i index/d pfn/p order/d")                    \
 	/* what the task keeps to itself: an RSS_STAT tells the sum later */              \
 	X(RSS_CHANGE, 9, "rss_change", "member/d pages/s")                                \
 	/* do_set_pte(): of a file's page, or a new copy of it; tail: shmem is not known */ \
@@ -71,7 +73,7 @@ struct rf_record {
 	X(SYS_REMAP_FILE_PAGES, 31, "remap_file_pages", "addr/a len/x prot/x pgoff/d flags/x")     \
 	X(SYS_MSYNC, 32, "msync", "addr/a len/x flags/x")                                          \
 	X(SYS_FUTEX, 33, "futex", "addr/a op/d")              /* shared futexes only: they pin pages */ \
-	X(SYS_PROCESS_VM, 34, "process_vm", "pid/d write/d local/a remote/a") /* process_vm_readv/writev */ \
+	X(SYS_PROCESS_VM, 34, "process_vm", "pid/t write/d local/a remote/a") /* process_vm_readv/writev */ \
 	X(SYS_EXIT, 35, "exit", "group/d")                    /* exit, exit_group */                \
 	X(SYS_USERFAULTFD, 36, "userfaultfd", "flags/x")                                           \
 	X(SYS_MBIND, 37, "mbind", "addr/a len/x mode/x mask/a maxnode/d flags/x")                  \
@@ -81,39 +83,39 @@ struct rf_record {
 	X(SYS_IOCTL, 39, "ioctl", "fd/s cmd/x arg/a")                                     \
 	X(SYS_RET, 47, "sys_ret", "call/d ret/s")             /* call: kind of the entry record */  \
 	/* --- tasks --- */                                                                        \
-	X(NEWTASK, 48, "newtask", "child/d flags/x")          /* task_newtask: clone flags */       \
+	X(NEWTASK, 48, "newtask", "child/t flags/x")          /* task_newtask: clone flags */       \
 	X(PREPARE_EXEC, 49, "prepare_exec", "") /* point of no return: the new mm is installed after this */ \
-	X(EXEC, 50, "exec", "old_tid/d")                      /* sched_process_exec */              \
+	X(EXEC, 50, "exec", "old_tid/t")                      /* sched_process_exec */              \
 	X(EXIT, 51, "exit_task", "group_dead/d")              /* sched_process_exit */              \
 	/* --- what other tasks or kernel threads do to page tables --- */                         \
 	X(MIGRATION_SET, 64, "migration_set", "addr/a pfn/p order/d flags/x") /* pfn: the old page; flags: RF_PTE_* */ \
 	X(MIGRATION_REMOVE, 65, "migration_remove", "addr/a pfn/p order/d flags/x") /* pfn: the new page */ \
 	X(MIGRATION_PMD_SET, 66, "migration_pmd_set", "addr/a pfn/p flags/x")                      \
 	X(MIGRATION_PMD_REMOVE, 67, "migration_pmd_remove", "addr/a pfn/p flags/x")                \
-	X(COLLAPSE_SCAN, 68, "collapse_scan", "mm/x pfn/p status/d")   /* khugepaged_scan_pmd */    \
+	X(COLLAPSE_SCAN, 68, "collapse_scan", "mm/o pfn/p status/d")   /* khugepaged_scan_pmd */    \
 	X(COLLAPSE_ISOLATE, 69, "collapse_isolate", "pfn/p status/d")                              \
-	X(COLLAPSE, 70, "collapse", "mm/x status/d")                   /* mm_collapse_huge_page; 1: succeeded */ \
-	X(COLLAPSE_FILE, 71, "collapse_file", "mm/x pfn/p index/d addr/a status/d")                \
+	X(COLLAPSE, 70, "collapse", "mm/o status/d")                   /* mm_collapse_huge_page; 1: succeeded */ \
+	X(COLLAPSE_FILE, 71, "collapse_file", "mm/o pfn/p index/d addr/a status/d")                \
 	X(SWAP_WRITE, 72, "swap_write", "pfn/p flags/x")               /* mm_vmscan_write_folio */  \
-	X(KSM_MERGE, 73, "ksm_merge", "pfn/p addr/a mm/x status/d")                                \
+	X(KSM_MERGE, 73, "ksm_merge", "pfn/p addr/a mm/o status/d")                                \
 	X(TLB_FLUSH, 74, "tlb_flush", "reason/d pages/s")              /* pages -1: everything */    \
 	/* --- perf side-band --- */                                                               \
-	X(MMAP2, 80, "mmap2", "addr/a len/x pgoff/d dev/x ino/d flags/x")  /* flags: RF_VM_*, RF_VMA_* */ \
+	X(MMAP2, 80, "mmap2", "addr/a len/x pgoff/d dev/x ino/i flags/x")  /* flags: RF_VM_*, RF_VMA_* */ \
 	X(COMM, 81, "comm", "name0/w name1/w exec/d")                                              \
-	X(TASK_FORK, 82, "task_fork", "pid/d parent_pid/d parent_tid/d")                           \
-	X(TASK_EXIT, 83, "task_exit", "pid/d")                                                     \
-	X(PROCESS, 84, "process", "pid/d")                    /* tid belongs to this process: read at attach */ \
+	X(TASK_FORK, 82, "task_fork", "pid/t parent_pid/t parent_tid/t")                           \
+	X(TASK_EXIT, 83, "task_exit", "pid/t")                                                     \
+	X(PROCESS, 84, "process", "pid/t")                    /* tid belongs to this process: read at attach */ \
 	/* --- snapshots: SNAP_BEGIN, then VMA/PTE/SWAP in address order, then SNAP_END --- */     \
-	X(SNAP_BEGIN, 96, "snap_begin", "pid/d why/d threads/d") /* why: RF_SNAP_*; time: before the first read */ \
-	X(SNAP_VMA, 97, "snap_vma", "addr/a len/x pgoff/d dev/x ino/d flags/x") /* the same */ \
+	X(SNAP_BEGIN, 96, "snap_begin", "pid/t why/d threads/d") /* why: RF_SNAP_*; time: before the first read */ \
+	X(SNAP_VMA, 97, "snap_vma", "addr/a len/x pgoff/d dev/x ino/i flags/x") /* the same */ \
 	X(SNAP_PTE, 98, "snap_pte", "addr/a nr/d pfn/p order/d flags/x") /* a run in one folio; flags: RF_PTE_* */ \
 	X(SNAP_SWAP, 99, "snap_swap", "addr/a nr/d entry/x")          /* consecutive slots */       \
 	X(SNAP_RSS, 100, "snap_rss", "file/s anon/s swap/s shmem/s")  /* pages */                    \
 	/* stopped: the process could not run meanwhile; time: after the last read */      \
-	X(SNAP_END, 101, "snap_end", "pid/d complete/d stopped/d")                         \
-	X(CACHE_FILE, 104, "cache_file", "dev/x ino/d pages/d")       /* layout of one file, CACHE_RUNs follow */ \
-	X(CACHE_RUN, 105, "cache_run", "dev/x ino/d index/d nr/d pfn/p order/d") /* inside one folio */ \
-	X(CACHE_READAHEAD, 107, "cache_readahead", "dev/x ino/d index/d pfn/p") /* its folio: PG_readahead */ \
+	X(SNAP_END, 101, "snap_end", "pid/t complete/d stopped/d")                         \
+	X(CACHE_FILE, 104, "cache_file", "dev/x ino/i pages/d")       /* layout of one file, CACHE_RUNs follow */ \
+	X(CACHE_RUN, 105, "cache_run", "dev/x ino/i index/d nr/d pfn/p order/d") /* inside one folio */ \
+	X(CACHE_READAHEAD, 107, "cache_readahead", "dev/x ino/i index/d pfn/p") /* its folio: PG_readahead */ \
 	X(KERNEL_PAGE, 106, "kernel_page", "what/d index/d pfn/p")    /* RF_KERNEL_PAGE_*: zero page, vdso pages */ \
 	/* --- the recording itself --- */                                                         \
 	X(LOST, 112, "lost", "events/d")     /* so many events of this stream are missing before this time */ \
@@ -122,9 +124,9 @@ struct rf_record {
 	X(MARKER_MORE, 114, "marker_more", "w0/w w1/w w2/w w3/w w4/w w5/w")                \
 	/* get_user_pages() of the thread's memory (pid 0), or, by the process_vm call */  \
 	/* that follows, of pid's; flags: RF_GUP_* */                                      \
-	X(GUP, 115, "gup", "pid/d addr/a len/x flags/x")                                  \
+	X(GUP, 115, "gup", "pid/t addr/a len/x flags/x")                                  \
 	/* what the call (kind of its entry record) that follows in the thread names by a pointer: RF_CALL_DATA_* */ \
-	X(CALL_DATA, 116, "call_data", "call/d pid/d w0/x w1/x w2/x w3/x") \
+	X(CALL_DATA, 116, "call_data", "call/d pid/t w0/x w1/x w2/x w3/x") \
 	/* the thread makes its calls by this ABI (RF_ABI_*); exec 1: from the EXEC that follows */ \
 	X(ABI, 117, "abi", "abi/d exec/d")                                                 \
 	/* what recording took, at its end: CPU time and the most memory of the recorder; */ \
@@ -233,7 +235,10 @@ enum rf_kernel_page {
 };
 
 /* How a field is printed and packed. */
-enum rf_field_class { RF_FIELD_DECIMAL, RF_FIELD_SIGNED, RF_FIELD_HEX, RF_FIELD_ADDR, RF_FIELD_PFN, RF_FIELD_TEXT };
+enum rf_field_class {
+	RF_FIELD_DECIMAL, RF_FIELD_SIGNED, RF_FIELD_HEX, RF_FIELD_ADDR, RF_FIELD_PFN, RF_FIELD_TEXT, RF_FIELD_TASK,
+	RF_FIELD_OBJECT, RF_FIELD_OBJECT_HEX,
+};
 
 struct rf_field_info {
 	char name[16];

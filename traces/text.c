@@ -89,6 +89,8 @@ static void put_field(struct text *text, const struct rf_field_info *field, u64 
 		put_decimal(text, value);
 		break;
 	case RF_FIELD_DECIMAL:
+	case RF_FIELD_TASK:
+	case RF_FIELD_OBJECT:
 		put_decimal(text, value);
 		break;
 	case RF_FIELD_TEXT:

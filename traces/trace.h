@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/output.h"
 #include "traces/header.h"
+#include "traces/privacy.h"
 #include "traces/record.h"
 
 #define RF_TRACE_FORMAT "refold-trace/1"
@@ -93,6 +94,12 @@ u64 rf_writer_bytes(const struct rf_writer *writer);
 /* Write the stream's open frame now, if it holds records or a loss. */
 int rf_writer_flush(struct rf_writer *writer, int stream, struct rf_error *err);
 
+/*
+ * Hide what is private in all that is appended from now on; the header is the caller's. privacy is borrowed until the
+ * writer is closed.
+ */
+void rf_writer_hide(struct rf_writer *writer, const struct rf_privacy *privacy);
+
 /* Flush every stream, write end frame and index, close. The writer is freed in any case. */
 int rf_writer_close(struct rf_writer *writer, enum rf_end why, struct rf_error *err);
 
@@ -141,6 +148,8 @@ const struct rf_frame_info *rf_reader_frame(const struct rf_reader *reader, size
 /* The first damage met so far (offset and reason), or NULL. Frames found damaged while reading count too. */
 const struct rf_error *rf_reader_damage(const struct rf_reader *reader);
 
+/* The whole header, borrowed. */
+const json_t *rf_reader_header(const struct rf_reader *reader);
 /* A value of the header; the fallback where it is absent or of another type. */
 u64 rf_reader_header_u64(const struct rf_reader *reader, enum rf_header_key key, u64 fallback);
 const char *rf_reader_header_string(const struct rf_reader *reader, enum rf_header_key key, const char *fallback);

@@ -33,11 +33,13 @@ struct stream {
 	u64 lost;			/* since the last frame */
 	u64 last_time;
 	u64 frames, total_records, total_lost;
+	struct rf_privacy_stream privacy;
 };
 
 struct rf_writer {
 	struct rf_output output;
 	int level;
+	const struct rf_privacy *privacy;	/* NULL: nothing is hidden */
 	int failed;			/* the first write error; nothing is written after it */
 	u64 offset;
 	u64 begin;			/* of the first frame */
@@ -410,10 +412,18 @@ int rf_writer_append(struct rf_writer *writer, int index, const struct rf_record
 		if (array_grow(stream->records, stream->room, min_u64(stream->nr + nr - i, RF_FRAME_RECORDS)))
 			return out_of_memory(err);
 		stream->records[stream->nr++] = records[i];
-		if (stream->nr == RF_FRAME_RECORDS)
+		if (writer->privacy &&
+		    !rf_privacy_apply(writer->privacy, &stream->privacy, &stream->records[stream->nr - 1]))
+			ret = note_lost(writer, index, stream, 1, err);
+		if (!ret && stream->nr == RF_FRAME_RECORDS)
 			ret = flush_stream(writer, index, stream, err);
 	}
 	return ret;
+}
+
+void rf_writer_hide(struct rf_writer *writer, const struct rf_privacy *privacy)
+{
+	writer->privacy = privacy;
 }
 
 int rf_writer_lost(struct rf_writer *writer, int index, u64 events, struct rf_error *err)

@@ -25,6 +25,7 @@ static const struct command commands[] = {
 	{ "info", rf_cmd_info, "tell what a trace holds" },
 	{ "dump", rf_cmd_dump, "write a trace as text" },
 	{ "assemble", rf_cmd_assemble, "make a trace of text" },
+	{ "anonymize", rf_cmd_anonymize, "hide what is private in a trace" },
 	{ "import", rf_cmd_import, "make a trace of a trace.dat of trace-cmd" },
 	{ "pte", rf_cmd_pte, "run a script of page-table helper calls" },
 	{ "race", rf_cmd_race, "explore what lockless readers may see while entries change" },

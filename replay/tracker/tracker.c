@@ -29,7 +29,6 @@ static bool kinds_have(const u64 kinds[2], u32 kind)
 static void learn_header(struct rf_tracker *tracker)
 {
 	struct rf_reader *reader = tracker->reader;
-	const char *arch = rf_reader_header_string(reader, RF_HEADER_ARCH, "x86_64");
 	const char *mode = rf_reader_header_string(reader, RF_HEADER_MODE, "");
 	struct rf_capabilities capabilities = rf_reader_capabilities(reader);
 	u64 page_size = rf_reader_header_u64(reader, RF_HEADER_PAGE_SIZE, 4096), kinds[2] = { 0, 0 };
@@ -48,9 +47,7 @@ static void learn_header(struct rf_tracker *tracker)
 	tracker->pmd_order = tracker->page_shift - 3;
 	/* Kernel addresses have the top bit set on every 64-bit architecture. */
 	tracker->address_limit = BIT_ULL(57);
-	tracker->stack_top_max = BIT_ULL(48);
-	if (!strcmp(arch, "x86_64"))
-		tracker->stack_top_max = BIT_ULL(47) - page_size;
+	tracker->stack_top_max = rf_header_stack_top(rf_reader_header(reader));
 	for (size_t i = 0; i < rf_reader_nr_frames(reader); i++) {
 		const struct rf_frame_info *frame = rf_reader_frame(reader, i);
 

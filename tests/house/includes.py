@@ -51,6 +51,7 @@ LIBRARIES = {
     'event-parse.h': 'traces/events',
     'kbuffer.h': 'capture/tracefs traces/import',
     'trace-cmd.h': 'traces/import',
+    'sodium.h': 'traces',
     'zstd.h': 'traces traces/import',
     'jansson.h': 'base traces traces/events traces/import engine/policy race replay/report replay/commands',
 }

@@ -10,11 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "traces/events/calls.h"
 #include "traces/events/entries.h"
 #include "traces/events/print_fmt.h"
+#include "traces/permutation.h"
 
 #define MAX_EVENT_IDS 65536
 
@@ -45,7 +45,7 @@ static const char *const gfp_names[NR_GFP] = { "__GFP_MOVABLE", "__GFP_HARDWALL"
 struct rf_decoder {
 	const struct rf_kernel *kernel;
 	struct tep_handle *tep;
-	u64 pointer_key;		/* hides kernel addresses; made anew for each recording */
+	struct permutation_key pointer_key;	/* hides kernel addresses; made anew for each recording */
 	u64 gfp[NR_GFP];
 	u16 type_offset, pid_offset;
 	struct layout *layouts;		/* one per rf_events[] */
@@ -64,11 +64,12 @@ struct rf_decoder *rf_decoder_create(const struct rf_kernel *kernel, struct rf_e
 		decoder->by_number = calloc(rf_nr_events, sizeof(*decoder->by_number));
 	}
 	if (!decoder || !decoder->tep || !decoder->layouts || !decoder->by_number ||
-	    getrandom(&decoder->pointer_key, sizeof(decoder->pointer_key), 0) != sizeof(decoder->pointer_key)) {
+	    sodium_init() < 0) {
 		rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 		rf_decoder_destroy(decoder);
 		return NULL;
 	}
+	randombytes_buf(&decoder->pointer_key, sizeof(decoder->pointer_key));
 	tep_set_loglevel(TEP_LOG_NONE);
 	tep_set_long_size(decoder->tep, sizeof(long));
 	tep_set_page_size(decoder->tep, 1 << kernel->page_shift);
@@ -323,11 +324,7 @@ static u64 gfp_flags(const struct rf_decoder *decoder, u64 gfp)
 /* The same address always gives the same number within a recording, and nothing else about it. */
 static u64 hide_pointer(const struct rf_decoder *decoder, u64 pointer)
 {
-	u64 x = pointer ^ decoder->pointer_key;
-
-	x = (x ^ x >> 33) * 0xff51afd7ed558ccdull;
-	x = (x ^ x >> 33) * 0xc4ceb9fe1a85ec53ull;
-	return pointer ? x ^ x >> 33 : 0;
+	return pointer ? keyed_hash(&decoder->pointer_key, 0, &pointer, sizeof(pointer)) : 0;
 }
 
 struct span {

@@ -96,7 +96,7 @@ def characters(value):
 def show(value, field_class):
     if field_class == "w":
         return characters(value)
-    if field_class == "d":
+    if field_class in "dti":
         return str(value)
     if field_class == "s":
         return str(value - (1 << 64) if value >> 63 else value)

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+/* What hides is a permutation where it must be one, keeps what a replay goes by, and knows every kind of record. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "traces/permutation.h"
+#include "traces/privacy.h"
+
+#define FRAMES_IN_CHUNK BIT_ULL(18)
+
+static struct rf_privacy *hide(u32 items)
+{
+	struct rf_error err;
+	struct rf_privacy *privacy = rf_privacy_create(items, false, &err);
+
+	assert_non_null(privacy);
+	return privacy;
+}
+
+static struct rf_record applied(const struct rf_privacy *privacy, struct rf_record record)
+{
+	struct rf_privacy_stream stream = { 0 };
+
+	assert_true(rf_privacy_apply(privacy, &stream, &record));
+	return record;
+}
+
+/* No two numbers become one, and none is out of range. */
+static void permutes(void **state)
+{
+	static u8 seen[1 << 12];
+	struct permutation_key key = { { 7 } }, other = { { 8 } };
+	int same = 0;
+
+	for (unsigned int i = 0; i < sizeof(seen); i++) {
+		u64 number = permute(&key, 1, 12, i);
+
+		assert_true(number < sizeof(seen) && !seen[number]++);
+		same += number == permute(&other, 1, 12, i);
+		same += number == permute(&key, 2, 12, i);
+	}
+	assert_true(same < 20);		/* of 8192: two that have nothing to do with one another agree in 2 */
+	memset(seen, 0, sizeof(seen));
+	for (u64 i = 100; i < sizeof(seen); i++) {
+		u64 number = permute_above(&key, 1, 12, 100, i);
+
+		assert_true(number >= 100 && number < sizeof(seen) && !seen[number]++);
+	}
+}
+
+static void frames_keep_their_place(void **state)
+{
+	struct rf_privacy *privacy = hide(BIT(RF_PRIVATE_PFN));
+	u64 first[64];
+
+	for (u64 chunk = 0; chunk < ARRAY_SIZE(first); chunk++) {
+		struct rf_record record = { .kind = RF_PAGE_FREE, .f = { chunk * FRAMES_IN_CHUNK } };
+
+		first[chunk] = applied(privacy, record).f[0];
+		assert_true(first[chunk] >= BIT_ULL(38) && first[chunk] < BIT_ULL(39));
+		assert_int_equal(first[chunk] % FRAMES_IN_CHUNK, 0);
+		for (u64 c = 0; c < chunk; c++)
+			assert_true(first[c] != first[chunk]);
+		record.f[0] += 0x2a5c7;
+		assert_int_equal(applied(privacy, record).f[0], first[chunk] + 0x2a5c7);
+	}
+	/* An allocation that failed has no frame. */
+	assert_true(!~applied(privacy, (struct rf_record){ .kind = RF_PAGE_ALLOC, .f = { ~0ull } }).f[0]);
+	rf_privacy_destroy(privacy);
+}
+
+static u64 address(const struct rf_privacy *privacy, u64 addr)
+{
+	return applied(privacy, (struct rf_record){ .kind = RF_FAULT, .f = { addr } }).f[0];
+}
+
+static void addresses_keep_their_tables(void **state)
+{
+	static const u64 places[] = { 0x7ffcdeadb000, 0x7f1234567000, 0x555512345000, 0xffffdeadb000, 0xaaaa12345000 };
+
+	for (int round = 0; round < 20; round++) {
+		struct rf_privacy *privacy = hide(BIT(RF_PRIVATE_ADDR));
+
+		for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+			u64 moved = address(privacy, places[i]);
+
+			assert_true(moved != places[i]);
+			assert_int_equal(moved & (BIT_ULL(42) - 1), places[i] & (BIT_ULL(42) - 1));
+			assert_int_equal(moved >> 47, places[i] >> 47);
+		}
+		/* The stack stays above what mmap() gives. */
+		assert_int_equal(places[0] - places[1], address(privacy, places[0]) - address(privacy, places[1]));
+		assert_int_equal(address(privacy, 0x400000), 0x400000);
+		assert_int_equal(address(privacy, 0xf7fff000), 0xf7fff000);
+		assert_true(address(privacy, 0xffff888000001000) == 0xffff888000001000);
+		rf_privacy_destroy(privacy);
+	}
+}
+
+/* A mapping over the cut has no image in one piece, which the reader must learn. */
+static void torn_ranges_are_told(void **state)
+{
+	struct rf_privacy *privacy = hide(BIT(RF_PRIVATE_ADDR));
+	struct rf_privacy_stream stream = { 0 };
+	struct rf_record over = { .kind = RF_SNAP_VMA, .f = { 0x13fffffff000, 0x2000 } };
+	struct rf_record up_to = { .kind = RF_SNAP_VMA, .f = { 0x13fffffff000, 0x1000 } };
+
+	assert_false(rf_privacy_apply(privacy, &stream, &over));
+	assert_true(rf_privacy_apply(privacy, &stream, &up_to));
+	rf_privacy_destroy(privacy);
+}
+
+/* What calls return, and what they name in buffers, means what the call says. */
+static void by_the_call(void **state)
+{
+	struct rf_privacy *privacy = hide(RF_PRIVATE_ALL);
+	u64 stack = 0x7ffcdeadb000, moved = address(privacy, stack);
+	u64 pid = applied(privacy, (struct rf_record){ .kind = RF_PROCESS, .tid = 4711, .f = { 4711 } }).f[0];
+
+#define RETURN(call, value) applied(privacy, (struct rf_record){ .kind = RF_SYS_RET, .f = { call, value } }).f[1]
+	assert_int_equal(RETURN(RF_SYS_MMAP, stack), moved);
+	assert_int_equal(RETURN(RF_SYS_MREMAP, stack), moved);
+	assert_true((s64)RETURN(RF_SYS_MMAP, (u64)-12) == -12);
+	assert_int_equal(RETURN(RF_SYS_MUNMAP, 4711), 4711);
+	assert_int_equal(RETURN(RF_SYS_CLONE, 4711), pid);
+	assert_true((s64)RETURN(RF_SYS_CLONE, (u64)-11) == -11);
+	assert_true(pid >= BIT(22) && pid < BIT(23));
+	assert_int_equal(applied(privacy, (struct rf_record){ .kind = RF_SYS_PRCTL,
+							      .f = { 0, 0, stack, 4096 } }).f[2], moved);
+	assert_int_equal(applied(privacy, (struct rf_record){ .kind = RF_CALL_DATA,
+							      .f = { RF_SYS_IOCTL, 0, stack, 4096 } }).f[2], moved);
+	assert_int_equal(applied(privacy, (struct rf_record){ .kind = RF_SYS_IOCTL, .f = { 3, 0, stack } }).f[2],
+			 moved);
+	/* Nobody: the idle task, no process. */
+	assert_int_equal(applied(privacy, (struct rf_record){ .kind = RF_GUP }).f[0], 0);
+	assert_int_equal(applied(privacy, (struct rf_record){ .kind = RF_GUP }).tid, 0);
+	/* The numbers of rss_stat have 32 bits, in the replay, too. */
+	assert_true(applied(privacy, (struct rf_record){ .kind = RF_RSS_STAT, .f = { 0xdeadbeef } }).f[0] < 1ull << 32);
+	rf_privacy_destroy(privacy);
+}
+
+static struct rf_record text_record(u8 kind, const char *text)
+{
+	struct rf_record record = { .kind = kind };
+
+	strncpy((char *)record.f, text, sizeof(record.f));
+	return record;
+}
+
+static bool is_empty(const struct rf_record *record)
+{
+	static const u64 none[RF_RECORD_FIELDS];
+
+	return !memcmp(record->f, none, sizeof(none));
+}
+
+static void marks_of_windows_stay(void **state)
+{
+	struct rf_privacy *privacy = hide(RF_PRIVATE_ALL);
+	struct rf_privacy_stream stream = { 0 };
+	struct { struct rf_record record; bool stays; } rows[] = {
+		{ text_record(RF_MARKER_MORE, "whose beginning is lost"), false },
+		{ text_record(RF_MARKER, "WL BEGIN phase"), true },
+		{ text_record(RF_MARKER_MORE, "one"), true },
+		{ text_record(RF_MARKER, "password: WL BEGIN phase"), false },
+		{ text_record(RF_MARKER_MORE, "sesame"), false },
+		{ text_record(RF_MARKER, "WL END phase"), true },
+		{ { .kind = RF_FAULT }, false },
+		{ text_record(RF_MARKER_MORE, "of somebody"), false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		assert_true(rf_privacy_apply(privacy, &stream, &rows[i].record));
+		assert_int_equal(is_empty(&rows[i].record), !rows[i].stays);
+	}
+	rf_privacy_destroy(privacy);
+}
+
+static bool ends_with(const char *name, const char *end)
+{
+	return strlen(name) >= strlen(end) && !strcmp(name + strlen(name) - strlen(end), end);
+}
+
+/* In every kind: classes say what is private, so a field called pid, tid or ino is of theirs. */
+static void classes_say_so(void **state)
+{
+	for (int kind = 0; kind < RF_RECORD_KIND_MAX; kind++) {
+		const struct rf_kind_info *info = &rf_kind_table()[kind];
+
+		for (int i = 0; i < info->nr_fields; i++) {
+			const char *name = info->fields[i].name;
+			enum rf_field_class class = info->fields[i].class;
+
+			assert_int_equal(class == RF_FIELD_TASK, ends_with(name, "pid") || ends_with(name, "tid") ||
+								 !strcmp(name, "child"));
+			assert_int_equal(!strcmp(name, "ino") || !strcmp(name, "mm") || !strcmp(name, "mm_id"),
+					 class == RF_FIELD_OBJECT || class == RF_FIELD_OBJECT_HEX);
+			assert_int_equal(!strcmp(name, "pfn"), class == RF_FIELD_PFN);
+			if (strstr(name, "addr"))
+				assert_int_equal(class, RF_FIELD_ADDR);
+		}
+	}
+}
+
+static void lists_are_parsed(void **state)
+{
+	u32 items;
+
+	assert_true(rf_privacy_parse("pid,marks", &items));
+	assert_int_equal(items, BIT(RF_PRIVATE_PID) | BIT(RF_PRIVATE_MARKS));
+	assert_true(rf_privacy_parse("all", &items));
+	assert_int_equal(items, RF_PRIVATE_ALL);
+	assert_false(rf_privacy_parse("pids", &items));
+	assert_false(rf_privacy_parse("pid,", &items));
+	assert_false(rf_privacy_parse("", &items));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(permutes),
+		cmocka_unit_test(frames_keep_their_place),
+		cmocka_unit_test(addresses_keep_their_tables),
+		cmocka_unit_test(torn_ranges_are_told),
+		cmocka_unit_test(by_the_call),
+		cmocka_unit_test(marks_of_windows_stay),
+		cmocka_unit_test(classes_say_so),
+		cmocka_unit_test(lists_are_parsed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

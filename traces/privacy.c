@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Hiding what is private. Each replacement keeps what a replay goes by and nothing else: that numbers are equal or not,
+ * of page frames alignment and neighbourhood within a folio, of addresses their order, their distances and the tables
+ * that they share. See privacy.h.
+ */
+#include "traces/privacy.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "traces/header.h"
+#include "traces/permutation.h"
+
+/* Purposes of permutations: a number of one kind tells nothing about the same number of another. */
+enum purpose { FOR_TASKS = 1, FOR_FRAMES, FOR_OBJECTS, FOR_LARGE_OBJECTS, FOR_COMMS };
+
+/* No task has a number from here on (PID_MAX_LIMIT), so that no pseudonym is the number of one that lives. */
+#define PIDS_BITS 22
+
+/*
+ * The largest folio there is has 2^18 pages (1 GiB of 4K pages and of cont-PMDs of 16K, 16 GiB of those of 64K): chunks
+ * of them are permuted as wholes, into a half of the numbers (below WORLD_INVENTED_PFN) where no memory is.
+ */
+#define CHUNK_BITS 18
+#define CHUNKS_BITS 20
+
+/*
+ * User addresses move by tables: a piece of 4 TiB is a whole table of some level with pages of 4K and of 64K, and whole
+ * tables with 16K. Of the 32 pieces below bit 47 the first five stay: programs that are linked to a place, 32-bit
+ * ones, heaps and shadows at fixed addresses are there. The others are rotated, downwards, by so many that the cut is
+ * where nothing lies between what mmap() gives, from the top, and programs with their heaps in the middle.
+ */
+#define PIECE_SHIFT 42
+#define PIECES 32
+#define FIRST_PIECE 5
+#define LEAST_ROTATION 11
+#define ROTATIONS 5
+
+struct rf_privacy {
+	struct permutation_key key;
+	u32 hidden;
+	bool no_marks;
+	u64 rotation;		/* in pieces */
+};
+
+static const char *const words[RF_NR_PRIVATE] = {
+	[RF_PRIVATE_PID] = "pid", [RF_PRIVATE_COMM] = "comm", [RF_PRIVATE_ADDR] = "addr", [RF_PRIVATE_PFN] = "pfn",
+	[RF_PRIVATE_INODE] = "inode", [RF_PRIVATE_MARKS] = "marks",
+};
+
+struct rf_privacy *rf_privacy_create(u32 hidden, bool no_marks, struct rf_error *err)
+{
+	struct rf_privacy *privacy = malloc(sizeof(*privacy));
+
+	if (!privacy || sodium_init() < 0) {
+		free(privacy);
+		rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "no random numbers to hide what is private with");
+		return NULL;
+	}
+	randombytes_buf(&privacy->key, sizeof(privacy->key));
+	privacy->hidden = hidden;
+	privacy->no_marks = no_marks;
+	privacy->rotation = LEAST_ROTATION + randombytes_uniform(ROTATIONS);
+	return privacy;
+}
+
+void rf_privacy_destroy(struct rf_privacy *privacy)
+{
+	if (privacy)
+		sodium_memzero(privacy, sizeof(*privacy));
+	free(privacy);
+}
+
+bool rf_privacy_parse(const char *text, u32 *items)
+{
+	for (*items = 0; ; text++) {
+		size_t length = strcspn(text, ","), i = 0;
+
+		while (i < RF_NR_PRIVATE && (strlen(words[i]) != length || strncmp(text, words[i], length)))
+			i++;
+		if (i < RF_NR_PRIVATE)
+			*items |= BIT(i);
+		else if (length == strlen("all") && !strncmp(text, "all", length))
+			*items = RF_PRIVATE_ALL;
+		else
+			return false;
+		text += length;
+		if (!*text)
+			return true;
+	}
+}
+
+/* ---- numbers ------------------------------------------------------------------- */
+
+static bool hides(const struct rf_privacy *privacy, enum rf_private item)
+{
+	return privacy->hidden & BIT(item);
+}
+
+static u64 pseudonym(const struct rf_privacy *privacy, enum purpose purpose, u64 number)
+{
+	switch (purpose) {
+	case FOR_TASKS:
+		return BIT_ULL(PIDS_BITS) + permute_above(&privacy->key, FOR_TASKS, PIDS_BITS, 1, number);
+	case FOR_FRAMES:
+		return BIT_ULL(CHUNKS_BITS) + permute(&privacy->key, FOR_FRAMES, CHUNKS_BITS, number);
+	default:
+		/* Most are small, and stay so: a trace of large numbers is larger. */
+		if (number <= UINT32_MAX)
+			return BIT_ULL(32) + permute_above(&privacy->key, FOR_OBJECTS, 32, 1, number);
+		return permute_above(&privacy->key, FOR_LARGE_OBJECTS, 64, BIT_ULL(33), number);
+	}
+}
+
+/* The same, if it has been asked for before. */
+static u64 known_pseudonym(const struct rf_privacy *privacy, struct rf_privacy_stream *stream, enum purpose purpose,
+			   u64 number)
+{
+	struct rf_pseudonym *known = &stream->known[((number ^ number >> 16) * 5 + purpose) % RF_PRIVACY_SLOTS];
+
+	if (known->of != number || known->purpose != purpose)
+		*known = (struct rf_pseudonym){ number, pseudonym(privacy, purpose, number), (u8)purpose };
+	return known->is;
+}
+
+static u64 hide_task(const struct rf_privacy *privacy, struct rf_privacy_stream *stream, u64 task)
+{
+	if (!hides(privacy, RF_PRIVATE_PID) || !task || task >> PIDS_BITS)
+		return task;
+	return known_pseudonym(privacy, stream, FOR_TASKS, task);
+}
+
+/* What is above all memory is no frame: an allocation that failed. */
+static u64 hide_frame(const struct rf_privacy *privacy, struct rf_privacy_stream *stream, u64 pfn)
+{
+	if (!hides(privacy, RF_PRIVATE_PFN) || pfn >> (CHUNK_BITS + CHUNKS_BITS))
+		return pfn;
+	return known_pseudonym(privacy, stream, FOR_FRAMES, pfn >> CHUNK_BITS) << CHUNK_BITS |
+	       (pfn & (BIT_ULL(CHUNK_BITS) - 1));
+}
+
+static u64 hide_object(const struct rf_privacy *privacy, struct rf_privacy_stream *stream, u64 object)
+{
+	return object ? known_pseudonym(privacy, stream, FOR_OBJECTS, object) : 0;
+}
+
+/* Of an address space: rss_stat's numbers have 32 bits, and no more. */
+static u64 hide_mm(const struct rf_privacy *privacy, struct rf_privacy_stream *stream, u64 mm)
+{
+	u64 hidden = hide_object(privacy, stream, mm);
+
+	return mm <= UINT32_MAX ? (u32)hidden : hidden;
+}
+
+/* Bits above 46 stay: tags, and the upper half of what arm64 has. So do addresses that are none of a user's. */
+static u64 hide_address(const struct rf_privacy *privacy, u64 addr)
+{
+	u64 piece = addr >> PIECE_SHIFT & (PIECES - 1), nr = PIECES - FIRST_PIECE, moved;
+
+	if (!hides(privacy, RF_PRIVATE_ADDR) || addr >> 63 || piece < FIRST_PIECE)
+		return addr;
+	moved = FIRST_PIECE + (piece - FIRST_PIECE + nr - privacy->rotation) % nr;
+	return (addr & ~((u64)(PIECES - 1) << PIECE_SHIFT)) | moved << PIECE_SHIFT;
+}
+
+/* ---- records ------------------------------------------------------------------- */
+
+static void hide_comm(const struct rf_privacy *privacy, u64 name[2])
+{
+	char text[2 * sizeof(u64) + 1];
+
+	if (!hides(privacy, RF_PRIVATE_COMM) || !(name[0] | name[1]))
+		return;
+	snprintf(text, sizeof(text), "comm-%010llx", (unsigned long long)keyed_hash(&privacy->key, FOR_COMMS, name,
+										   2 * sizeof(u64)) >> 24);
+	memcpy(name, text, 2 * sizeof(u64));
+}
+
+static bool begins(const struct rf_record *record, const char *text)
+{
+	char first[16];
+
+	memcpy(first, record->f, sizeof(first));
+	return !strncmp(first, text, strlen(text));
+}
+
+/* That there was a mark stays, as its writer had returned from whatever it did before; of the text, only windows. */
+static void hide_mark(const struct rf_privacy *privacy, struct rf_privacy_stream *stream, struct rf_record *record)
+{
+	bool stays = record->kind == RF_MARKER ? begins(record, "WL BEGIN ") || begins(record, "WL END ") :
+						 stream->mark_stays;
+
+	stream->mark_stays = !hides(privacy, RF_PRIVATE_MARKS) || (stays && !privacy->no_marks);
+	if (!stream->mark_stays)
+		memset(record->f, 0, sizeof(record->f));
+}
+
+/* Fields whose meaning depends on others. Lengths and bits among them are smaller than what moves. */
+static void hide_by_kind(const struct rf_privacy *privacy, struct rf_privacy_stream *stream, struct rf_record *record)
+{
+	u64 *f = record->f;
+
+	switch (record->kind) {
+	case RF_SYS_PRCTL:
+		for (size_t i = 1; i < 5; i++)
+			f[i] = hide_address(privacy, f[i]);
+		break;
+	case RF_SYS_RET:
+		if (f[0] == RF_SYS_MMAP || f[0] == RF_SYS_MREMAP || f[0] == RF_SYS_BRK || f[0] == RF_SYS_SHMAT)
+			f[1] = hide_address(privacy, f[1]);
+		else if (f[0] == RF_SYS_CLONE)
+			f[1] = hide_task(privacy, stream, f[1]);
+		break;
+	case RF_COMM:
+		hide_comm(privacy, f);
+		break;
+	case RF_CALL_DATA:
+		if (f[0] == RF_SYS_PRCTL)	/* of a name */
+			f[2] = hide_object(privacy, stream, f[2]);
+		else
+			for (size_t i = 2; i < 6; i++)
+				f[i] = hide_address(privacy, f[i]);
+		break;
+	}
+}
+
+static bool is_inode(const struct rf_field_info *field)
+{
+	return !strcmp(field->name, "ino");
+}
+
+static void hide_fields(const struct rf_privacy *privacy, struct rf_privacy_stream *stream, struct rf_record *record)
+{
+	const struct rf_kind_info *info = &rf_kind_table()[record->kind];
+
+	for (u32 i = 0; i < info->nr_fields; i++) {
+		u64 *value = &record->f[i];
+
+		switch (info->fields[i].class) {
+		case RF_FIELD_TASK:
+			*value = hide_task(privacy, stream, *value);
+			break;
+		case RF_FIELD_PFN:
+			*value = hide_frame(privacy, stream, *value);
+			break;
+		case RF_FIELD_ADDR:
+			*value = hide_address(privacy, *value);
+			break;
+		case RF_FIELD_OBJECT:
+		case RF_FIELD_OBJECT_HEX:
+			if (!is_inode(&info->fields[i]))
+				*value = hide_mm(privacy, stream, *value);
+			else if (hides(privacy, RF_PRIVATE_INODE))
+				*value = hide_object(privacy, stream, *value);
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+/* "addr, len", before it is hidden. */
+static bool is_torn(const struct rf_privacy *privacy, const struct rf_record *record)
+{
+	const struct rf_kind_info *info = &rf_kind_table()[record->kind];
+	u64 addr = record->f[0], last = record->f[1] - 1;
+
+	if (info->nr_fields < 2 || info->fields[0].class != RF_FIELD_ADDR || strcmp(info->fields[1].name, "len") ||
+	    last >= BIT_ULL(57))
+		return false;
+	return hide_address(privacy, addr + last) - hide_address(privacy, addr) != last;
+}
+
+bool rf_privacy_apply(const struct rf_privacy *privacy, struct rf_privacy_stream *stream, struct rf_record *record)
+{
+	bool whole = !is_torn(privacy, record);
+
+	record->tid = (u32)hide_task(privacy, stream, record->tid);
+	if (record->kind == RF_MARKER || record->kind == RF_MARKER_MORE) {
+		hide_mark(privacy, stream, record);
+		return true;
+	}
+	stream->mark_stays = false;
+	hide_fields(privacy, stream, record);
+	hide_by_kind(privacy, stream, record);
+	return whole;
+}
+
+/* ---- the header ------------------------------------------------------------------ */
+
+/* The numbers of inodes in a filter: of the trace itself, and of trace_marker. */
+static json_t *hide_filter(const struct rf_privacy *privacy, struct rf_privacy_stream *none, const char *filter)
+{
+	static const char before[] = "ino == ";
+	char text[1024];
+	size_t used = 0;
+
+	while (*filter && used < sizeof(text) - 32) {
+		if (!strncmp(filter, before, strlen(before))) {
+			char *end;
+			u64 ino = strtoull(filter + strlen(before), &end, 0);
+
+			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%llu", before,
+						 (unsigned long long)hide_object(privacy, none, ino));
+			filter = end;
+		} else {
+			text[used++] = *filter++;
+		}
+	}
+	return json_stringn(text, used);
+}
+
+static void hide_header_tasks(const struct rf_privacy *privacy, struct rf_privacy_stream *none, json_t *header)
+{
+	json_t *pids = rf_header_get(header, RF_HEADER_PIDS), *pid;
+	size_t i;
+
+	json_array_foreach(pids, i, pid)
+		json_array_set_new(pids, i, json_integer((json_int_t)
+							 hide_task(privacy, none, (u64)json_integer_value(pid))));
+	pid = rf_header_get(header, RF_HEADER_PID);
+	if (pid)
+		rf_header_set_integer(header, RF_HEADER_PID, hide_task(privacy, none, (u64)json_integer_value(pid)));
+}
+
+static void hide_command(const struct rf_privacy *privacy, json_t *header)
+{
+	const char *command = json_string_value(rf_header_get(header, RF_HEADER_COMMAND));
+	char name[2 * sizeof(u64) + 1] = "";
+
+	if (!command)
+		return;
+	strncat(name, command, sizeof(name) - 2);	/* as the kernel cuts it */
+	{
+		u64 both[2];
+
+		memcpy(both, name, sizeof(both));
+		hide_comm(privacy, both);
+		memcpy(name, both, sizeof(both));
+	}
+	rf_header_set_string(header, RF_HEADER_COMMAND, name);
+}
+
+/* What the keys say where all of it was kept. */
+static json_t *privacy_of(json_t *header)
+{
+	static const char *const keys[] = { "inode_numbers", "marks", "page_frames", "pids", "program_names",
+					    "user_addresses" };
+	static const char *const dropped[] = { "arguments", "contents", "file_names" };
+	json_t *privacy = rf_header_get(header, RF_HEADER_PRIVACY);
+
+	if (!privacy) {
+		rf_header_set(header, RF_HEADER_PRIVACY, json_object());
+		privacy = rf_header_get(header, RF_HEADER_PRIVACY);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (!json_object_get(privacy, keys[i]))
+			json_object_set_new(privacy, keys[i], json_string("kept"));
+	for (size_t i = 0; i < ARRAY_SIZE(dropped); i++)
+		json_object_set_new(privacy, dropped[i], json_string("dropped"));
+	json_object_set_new(privacy, "kernel_addresses", json_string("pseudonymised"));
+	return privacy;
+}
+
+void rf_privacy_header(const struct rf_privacy *privacy, json_t *header)
+{
+	static const struct { const char *key, *value; } says[RF_NR_PRIVATE] = {
+		[RF_PRIVATE_PID] = { "pids", "pseudonymised" },
+		[RF_PRIVATE_COMM] = { "program_names", "pseudonymised" },
+		[RF_PRIVATE_ADDR] = { "user_addresses", "rebased" },
+		[RF_PRIVATE_PFN] = { "page_frames", "relabelled" },
+		[RF_PRIVATE_INODE] = { "inode_numbers", "pseudonymised" },
+		[RF_PRIVATE_MARKS] = { "marks", "windows" },
+	};
+	json_t *told = privacy_of(header), *filters = rf_header_get(header, RF_HEADER_FILTERS), *filter;
+	struct rf_privacy_stream none = { 0 };
+	const char *name;
+
+	for (u32 i = 0; i < RF_NR_PRIVATE; i++)
+		if (hides(privacy, i))
+			json_object_set_new(told, says[i].key,
+					    json_string(i == RF_PRIVATE_MARKS && privacy->no_marks ? "dropped" :
+												     says[i].value));
+	if (hides(privacy, RF_PRIVATE_PID))
+		hide_header_tasks(privacy, &none, header);
+	hide_command(privacy, header);
+	if (hides(privacy, RF_PRIVATE_ADDR))
+		rf_header_set_integer(header, RF_HEADER_STACK_TOP,
+				      hide_address(privacy, rf_header_stack_top(header) - 1) + 1);
+	if (hides(privacy, RF_PRIVATE_INODE))
+		json_object_foreach(filters, name, filter)
+			json_object_set_new(filters, name, hide_filter(privacy, &none, json_string_value(filter)));
+}
