@@ -11,6 +11,9 @@
 #include "replay/world/world.h"
 
 #define VMAS_A_SLAB 256
+/* More pages than an address space has, and as many such origins as a page offset has room for. */
+#define ORIGIN BIT_ULL(45)
+#define ORIGINS 64
 
 /* A free VMA's start links to the next. */
 static struct world_vma *vma_alloc(struct world *world)
@@ -172,6 +175,12 @@ struct world_vma *world_vma_insert(struct world *world, struct world_mm *mm, con
 	return mm->vmas[index];
 }
 
+/* Where mremap() would have brought it from: the page offset of no neighbour's goes on there. */
+static u64 elsewhere(struct world *world, u64 pgoff)
+{
+	return (pgoff & (ORIGIN - 1)) + ORIGIN * (1 + world->last_origin++ % (ORIGINS - 1));
+}
+
 struct world_vma *world_vma_load(struct world *world, struct world_mm *mm, const struct world_vma *from)
 {
 	struct world_vma vma = *from;
@@ -179,10 +188,59 @@ struct world_vma *world_vma_load(struct world *world, struct world_mm *mm, const
 
 	account(&vma);
 	world_vma_next(mm, vma.start, &index);
-	/* A snapshot that does not tell VM_ACCOUNT: it is what keeps them apart most often. */
-	if (index && can_merge(world, mm->vmas[index - 1], &vma))
-		vma.accounted = !vma.accounted;
+	/* A snapshot that does not tell VM_ACCOUNT: it is what keeps files' apart most often. */
+	if (index && can_merge(world, mm->vmas[index - 1], &vma)) {
+		if (vma.file)
+			vma.accounted = !vma.accounted;
+		else
+			vma.pgoff = elsewhere(world, vma.pgoff);
+	}
 	return insert_at(world, mm, index, &vma);
+}
+
+/* The pieces of [whole->start, end), from the one at index on, as one. False: that cannot be, or it is one. */
+static bool take_pieces(const struct world_mm *mm, u32 index, u64 start, u64 end, struct world_vma *whole)
+{
+	u64 at = start;
+	u32 i;
+
+	for (i = index; i < mm->nr_vmas && at < end; i++) {
+		const struct world_vma *piece = mm->vmas[i];
+
+		if (piece->start > at || piece->file || piece->flags != whole->flags || piece->name != whole->name ||
+		    piece->attributes != whole->attributes || piece->implicit)
+			return false;
+		if (!whole->anon_vma) {
+			whole->anon_vma = piece->anon_vma;
+			whole->anon_chain_shared = piece->anon_chain_shared;
+		}
+		whole->accounted |= piece->accounted;
+		at = piece->end;
+	}
+	return at >= end && (i > index + 1 || whole->start != start || whole->end != end);
+}
+
+struct world_vma *world_vma_unite(struct world *world, struct world_mm *mm, u64 start, u64 end)
+{
+	struct world_vma whole, *vma;
+	u32 index;
+
+	vma = world_vma_next(mm, start, &index);
+	if (!vma || vma->start > start)
+		return NULL;
+	whole = *vma;
+	if (!take_pieces(mm, index, start, end, &whole))
+		return NULL;
+	whole.pgoff += (start - whole.start) >> world->page_shift;
+	whole.start = start;
+	whole.end = end;
+	world_vma_remove(world, mm, start, end);
+	world_vma_next(mm, start, &index);
+	vma = insert_at(world, mm, index, &whole);
+	if (vma && ((index && can_merge(world, mm->vmas[index - 1], vma)) ||
+		    (index + 1 < mm->nr_vmas && can_merge(world, vma, mm->vmas[index + 1]))))
+		vma->pgoff = elsewhere(world, vma->pgoff);
+	return vma;
 }
 
 /* Make addr a boundary. */

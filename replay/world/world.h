@@ -199,6 +199,11 @@ struct world_vma *world_vma_next(struct world_mm *mm, u64 addr, u32 *index);
 struct world_vma *world_vma_insert(struct world *world, struct world_mm *mm, const struct world_vma *vma);
 /* The same for what the kernel itself keeps apart: it must differ in something we do not see. */
 struct world_vma *world_vma_load(struct world *world, struct world_mm *mm, const struct world_vma *vma);
+/*
+ * Anonymous memory of equal flags is one VMA from start to end, and no more, whatever kept its pieces apart. NULL: it
+ * is, or it is not all of equal flags.
+ */
+struct world_vma *world_vma_unite(struct world *world, struct world_mm *mm, u64 start, u64 end);
 void world_vma_remove(struct world *world, struct world_mm *mm, u64 start, u64 end);
 bool world_vma_overlaps(struct world_mm *mm, u64 start, u64 end);
 /* What a call makes of flags and attributes. */
@@ -282,6 +287,7 @@ struct world {
 	struct world_mm **mms;
 	u32 nr_mms, mms_size;
 	u32 last_anon_vma;
+	u32 last_origin;	/* of VMAs that cannot merge with others, elsewhere() */
 	/* Pools. */
 	struct world_leaf *free_leaves;
 	struct world_vma *free_vmas;

@@ -80,6 +80,15 @@ struct task_exec {
 	u32 nr, size;
 };
 
+/* Anonymous VMAs, as the side band tells them in the call in progress: all of each, merged as the kernel does. */
+struct task_told_vmas {
+	u32 nr;
+	u32 calls;		/* mm->calls then */
+	struct {
+		u64 start, end;
+	} vmas[8];
+};
+
 /* Memory that the task has called cold or free, and cannot have used since. */
 struct task_advised {
 	u64 start, end;		/* end 0: none */
@@ -119,6 +128,7 @@ struct task {
 	struct rf_told fault_told, call_told;	/* their records, if somebody asks for causes */
 	struct task_populate populate;
 	struct task_advised advised;
+	struct task_told_vmas told_vmas;
 	struct task_gup *gups;
 	u32 nr_gups, gups_size;
 	struct task_call_data data;

@@ -23,6 +23,8 @@ struct tracked_mm {
 	bool dead;		/* exit_mmap() is done */
 	bool uncounted;		/* its RSS counters are not known any more: events were lost, or its snapshot is torn */
 	u32 marked;		/* mark_mm(): its place in the list of marked ones + 1, 0: it is not */
+	bool found;		/* its VMAs, or its parent's, are those of an attach snapshot */
+	u32 calls;		/* that have returned in it */
 	bool settling;		/* its attach snapshot is still being taken: nothing can be checked */
 	bool bound;		/* mm_id is known */
 	u32 mm_id;		/* rss_stat's name of it */

@@ -9,8 +9,15 @@ struct populate_event;
 struct rf_record;
 struct rf_tracker;
 struct task;
+struct world_vma;
 
 #define VM_ACCESS (RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC)
+
+/* ---- told_vmas.c ---- */
+
+/* The side band tells one in the task's call; when that returns, VMAs of who was attached to are as they were told. */
+void note_told_vma(struct task *task, const struct world_vma *vma);
+void vmas_as_told(struct rf_tracker *tracker, struct task *task);
 
 /* ---- call.c ---- */
 

@@ -60,6 +60,7 @@ void fork_mm(struct rf_tracker *tracker, struct task *task)
 	child->brk = parent->brk;
 	child->brk_known = parent->brk_known;
 	child->uncounted = parent->uncounted;
+	child->found = parent->found;
 	if (parent->marked)
 		mark_mm(tracker, child, RF_REASON_forked);
 }

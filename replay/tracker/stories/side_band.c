@@ -8,6 +8,7 @@
 #include "replay/tracker/ground/emit.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/exec.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/handlers.h"
@@ -135,6 +136,7 @@ void on_mmap2(struct rf_tracker *tracker, struct task *task, struct rf_record re
 		exec_vma(tracker, task, &vma);
 		return;
 	}
+	note_told_vma(task, &vma);
 	switch (task->call.kind) {
 	case RF_SYS_MMAP:
 	case RF_SYS_BRK:

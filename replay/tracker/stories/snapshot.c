@@ -37,7 +37,7 @@ static void load_begin(struct rf_tracker *tracker, struct snapshot *snapshot)
 	mm = mm_new(tracker);
 	if (!mm)
 		return;
-	mm->settling = true;
+	mm->settling = mm->found = true;
 	mm_becomes_known(tracker, mm);
 	leader->pid = snapshot->pid;
 	leader->forked_at = 0;		/* not hidden: it is seen now */
@@ -59,6 +59,7 @@ static void load_begin(struct rf_tracker *tracker, struct snapshot *snapshot)
 
 static void load_vma(struct rf_tracker *tracker, struct tracked_mm *mm, const struct rf_record *record)
 {
+	const struct world_vma *loaded;
 	struct world_vma vma;
 	struct rf_op *op;
 
@@ -72,15 +73,15 @@ static void load_vma(struct rf_tracker *tracker, struct tracked_mm *mm, const st
 	}
 	vma.accounted = vma.attributes & RF_ATTRIBUTE_ACCOUNT;
 	vma.attributes &= ~RF_ATTRIBUTE_ACCOUNT;
+	loaded = world_vma_load(tracker->world, &mm->world, &vma);
 	op = emit(tracker, RF_OP_MAP, mm);
 	op->addr = vma.start;
 	op->end = vma.end;
 	op->vm_flags = vma.flags;
 	op->attributes = vma.attributes | (vma.accounted ? RF_ATTRIBUTE_ACCOUNT : 0);
-	op->pgoff = vma.pgoff;
+	op->pgoff = loaded ? loaded->pgoff : vma.pgoff;
 	op->file = vma.file;
 	op->flags = RF_OP_LOAD;
-	world_vma_load(tracker->world, &mm->world, &vma);
 }
 
 static enum world_kind kind_of(const struct world_vma *vma, u64 flags)

@@ -70,6 +70,7 @@ void on_call(struct rf_tracker *tracker, struct task *task, struct rf_record rec
 	if (record.kind != RF_SYS_MADVISE || (record.f[2] != MADV_FREE && record.f[2] != MADV_COLD))
 		task->advised.end = 0;
 	task->remap = (struct task_remap){ 0 };
+	task->told_vmas.nr = 0;
 	call_begins(task, &record, may_unmap(record.kind));
 	if (tracker->causes)
 		task->call_told = (struct rf_told){ tracker->record, record };
@@ -208,6 +209,8 @@ void on_return(struct rf_tracker *tracker, struct task *task, struct rf_record r
 		birth_unseen(tracker, task, (u32)ret);
 	if (task->call.kind == kind && task->mm && task->mm->known)
 		return_of(tracker, task, ret);
+	if (task->mm)
+		vmas_as_told(tracker, task);
 	if (task->call.kind == kind)
 		call_returned(&task->call);
 	if (kind == RF_SYS_PROCESS_VM || kind == RF_SYS_PROCESS_MADVISE)

@@ -51,11 +51,38 @@ static void between_two_that_fit_all_are_one(void **state)
 	rf_machine_destroy(machine);
 }
 
+/* Found apart, they stay so, until a whole is told that they are pieces of; and a part of that is apart again. */
+static void found_vmas_are_as_they_are_told(void **state)
+{
+	struct rf_machine *machine = machine_of("linux-6.12", "");
+	u64 elsewhere = 1ull << 45;
+
+	(void)state;
+	run(machine, .kind = RF_OP_MM_NEW, .mm = 0, .flags = RF_OP_LOAD);
+	for (u64 i = 0; i < 2; i++)
+		run(machine, .kind = RF_OP_MAP, .addr = BASE + PAGES(10 * i), .end = BASE + PAGES(10 * i + 10),
+		    .vm_flags = RW, .pgoff = (BASE >> 12) + 10 * i + elsewhere * i, .flags = RF_OP_LOAD);
+	run(machine, .kind = RF_OP_MPROTECT, .addr = BASE, .end = BASE + PAGES(10), .vm_flags = RW);
+	fault(machine, 8, PFN, 2);
+	assert_int_equal(cut(machine), 1);
+	run(machine, .kind = RF_OP_ZAP, .addr = BASE, .end = BASE + PAGES(20), .why = RF_WHY_DONTNEED);
+	run(machine, .kind = RF_OP_MAP, .addr = BASE, .end = BASE + PAGES(20), .vm_flags = RW, .pgoff = BASE >> 12,
+	    .flags = RF_OP_LOAD | RF_OP_INFERRED);
+	fault(machine, 8, PFN + 8, 2);
+	assert_int_equal(cut(machine), 1);
+	run(machine, .kind = RF_OP_MAP, .addr = BASE, .end = BASE + PAGES(14), .vm_flags = RW,
+	    .pgoff = (BASE >> 12) + elsewhere, .flags = RF_OP_LOAD | RF_OP_INFERRED);
+	fault(machine, 12, PFN + 12, 2);
+	assert_int_equal(cut(machine), 2);
+	rf_machine_destroy(machine);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(between_two_the_lower_one_gets_it),
 		cmocka_unit_test(between_two_that_fit_all_are_one),
+		cmocka_unit_test(found_vmas_are_as_they_are_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,11 +65,70 @@ static void who_ends_amid_its_snapshot_is_not_compared(void **context)
 	assert_int_equal(r->fidelity.inexact_mms, 0);
 }
 
+/* ---- which VMAs are one ---------------------------------------------------------------------- */
+
+/*
+ * Two neighbours of 2 MiB that begin amid what a PMD maps. One of 2 MiB is mapped at the boundary where both are one
+ * VMA. b: what B may be used for, when it is found.
+ */
+#define TWO(b)                                                                                                \
+	"frame stream=4\n"                                                                                    \
+	"1 tid=0 kernel_page what=1 index=0 pfn=0x9000\n"                                                     \
+	"1 tid=100 process pid=100\n1 tid=101 process pid=100\n"                                             \
+	"2 tid=100 snap_begin pid=100 why=0 threads=2\n"                                                      \
+	"2 tid=100 snap_vma addr=0x400000100000 len=0x200000 pgoff=0 dev=0 ino=0 flags=0x3\n"                 \
+	"2 tid=100 snap_vma addr=0x400000300000 len=0x200000 pgoff=0 dev=0 ino=0 flags=" b "\n"               \
+	"2 tid=100 snap_rss file=0 anon=0 swap=0 shmem=0\n"                                                   \
+	"3 tid=100 snap_end pid=100 complete=1 stopped=1\n"
+#define PROTECT_B(prot)                                                                                       \
+	"frame stream=0\n"                                                                                    \
+	"20 tid=100 mprotect addr=0x400000300000 len=0x200000 prot=" prot " pkey=-1\n"                        \
+	"30 tid=100 sys_ret call=18 ret=0\n"                                                                  \
+	"40 tid=100 fault addr=0x400000200000 flags=0x0\n"                                                    \
+	"50 tid=100 fault addr=0x400000300000 flags=0x0\n"
+#define TOLD(time, addr, len) time " tid=100 mmap2 addr=" addr " len=" len " pgoff=0 dev=0 ino=0 flags=0x3\n"
+#define ONE TOLD("22", "0x400000100000", "0x400000")
+#define APART TOLD("22", "0x400000300000", "0x200000")
+
+static u64 zero_pages(const char *text)
+{
+	struct result *r = track_with("\"thp\":{\"enabled\":\"always\"}", text);
+
+	assert_int_equal(r->fidelity.inexact_mms, 0);
+	return r->fidelity.inferred.zero_page;
+}
+
+static void vmas_are_as_the_side_band_tells(void **context)
+{
+	(void)context;
+	/* Of other access, they might be one when that is equal: it is told. */
+	assert_int_equal(zero_pages(TWO("0x1") PROTECT_B("3") "frame stream=3\n" ONE), 1);
+	assert_int_equal(zero_pages(TWO("0x1") PROTECT_B("3") "frame stream=3\n" APART), 2);
+	/* Apart and of equal access: something else keeps them so. */
+	assert_int_equal(zero_pages(TWO("0x3") PROTECT_B("3") "frame stream=3\n" APART), 2);
+	/* Until it does not, since what was between them is not there any more. */
+	assert_int_equal(zero_pages(TWO("0x3") PROTECT_B("3") "frame stream=3\n" ONE), 1);
+	/* Of two pieces that one call tells, the second is what became of the first. */
+	assert_int_equal(zero_pages(TWO("0x1") PROTECT_B("3") "frame stream=3\n" APART
+				    TOLD("23", "0x400000100000", "0x400000")), 1);
+}
+
+/* Another thread's call has returned meanwhile: it may have changed what was told. */
+static void what_was_told_may_be_over(void **context)
+{
+	(void)context;
+	assert_int_equal(zero_pages(TWO("0x3") PROTECT_B("3") "frame stream=1\n"
+				    "21 tid=101 munmap addr=0x400001000000 len=0x1000\n"
+				    "25 tid=101 sys_ret call=17 ret=0\n" "frame stream=3\n" ONE), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_page_that_comes_back_tells_whose_it_is),
 		cmocka_unit_test(a_page_of_a_protected_mapping_tells_nothing),
+		cmocka_unit_test(vmas_are_as_the_side_band_tells),
+		cmocka_unit_test(what_was_told_may_be_over),
 		cmocka_unit_test(who_ends_amid_its_snapshot_is_not_compared),
 	};
 
