@@ -14,7 +14,7 @@
 #define SYSTEM_PART 4			/* of the task instance's buffer */
 #define SIDE_PART 8
 #define SIDE_LEAST (64 * KIB)
-#define SIDE_ENOUGH (512 * KIB)	/* the least, unless the task instance has less */
+#define SIDE_ENOUGH (512 * KIB)	/* the least, unless the total forbids: it hears the whole system */
 #define SIDE_MOST (64 * MIB)
 #define SPARE_PART 4
 #define RESERVE_ENOUGH (256 * KIB)
@@ -29,8 +29,7 @@ void rf_buffers_for(struct rf_buffers *buffers, u64 asked, u64 side_least)
 {
 	buffers->task = asked;
 	buffers->system = max_u64(asked / SYSTEM_PART, RF_LEAST_BUFFER);
-	buffers->side = round_down(max_u64(asked / SIDE_PART, min_u64(asked, SIDE_ENOUGH)));
-	buffers->side = max_u64(min_u64(max_u64(buffers->side, SIDE_LEAST), SIDE_MOST), side_least);
+	buffers->side = max_u64(min_u64(round_down(asked / SIDE_PART), SIDE_MOST), side_least);
 }
 
 u64 rf_buffers_total(const struct rf_buffers *buffers)
@@ -44,7 +43,7 @@ static bool fits(struct rf_buffers *buffers, u64 asked, u64 side_least, u64 tota
 	return rf_buffers_total(buffers) <= total;
 }
 
-bool rf_buffers_fit(struct rf_buffers *buffers, u64 asked, u64 side_least, u64 total)
+static bool fit(struct rf_buffers *buffers, u64 asked, u64 side_least, u64 total)
 {
 	u64 least = RF_LEAST_BUFFER, most = asked;
 
@@ -59,6 +58,12 @@ bool rf_buffers_fit(struct rf_buffers *buffers, u64 asked, u64 side_least, u64 t
 			most = middle;
 	}
 	return fits(buffers, least & ~(KIB - 1), side_least, total);
+}
+
+bool rf_buffers_fit(struct rf_buffers *buffers, u64 asked, u64 side_least, u64 total)
+{
+	return fit(buffers, asked, max_u64(side_least, SIDE_ENOUGH), total) ||
+	       fit(buffers, asked, max_u64(side_least, SIDE_LEAST), total);
 }
 
 int rf_buffers_choose(struct rf_buffers *buffers, u64 asked, u64 side_least, const struct rf_bounds *bounds,
@@ -76,7 +81,7 @@ int rf_buffers_choose(struct rf_buffers *buffers, u64 asked, u64 side_least, con
 	if (rf_buffers_fit(buffers, asked ? asked : DEFAULT_BUFFER, side_least, total))
 		return 0;
 	if (!bounds->buffer_total && !bounds->memory_bytes) {
-		rf_buffers_for(buffers, DEFAULT_LEAST, side_least);
+		rf_buffers_for(buffers, DEFAULT_LEAST, max_u64(side_least, SIDE_ENOUGH));
 		return 0;
 	}
 	return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "the least buffers for %llu CPUs take %llu KiB: allow more by "

@@ -29,7 +29,7 @@ struct rf_buffers {
 /* Buffers for asked bytes per CPU, of the task instance; the others go with it. side_least: of the side-band. */
 void rf_buffers_for(struct rf_buffers *buffers, u64 asked, u64 side_least);
 u64 rf_buffers_total(const struct rf_buffers *buffers);
-/* The largest up to asked that fit into total. False: not even the least do, which these are then. */
+/* The largest up to asked that fit into total. False: not even the least do, which these are then. side_least: or 0. */
 bool rf_buffers_fit(struct rf_buffers *buffers, u64 asked, u64 side_least, u64 total);
 /*
  * Those of a recording on this machine. asked 0: nobody has said how much; then all CPUs together take no more than a

@@ -28,7 +28,8 @@ class Bounded(Bench):
                 ended = subprocess.run([self.programs.capture, *options, '-o', self.trace, '--', sys.executable, '-c',
                                         SPIN, pid], stdin=subprocess.DEVNULL, stderr=output, timeout=50, check=False,
                                        **{'stdout': output} | more)
-            self.outlived = os.path.exists(f'/proc/{machine.read(pid)}')
+            with contextlib.suppress(OSError):      # it may have ended before SPIN said who it is
+                self.outlived = os.path.exists(f'/proc/{machine.read(pid)}')
         finally:
             with contextlib.suppress(OSError, ValueError):
                 os.kill(int(machine.read(pid)), signal.SIGKILL)

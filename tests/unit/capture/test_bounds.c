@@ -29,9 +29,9 @@ static void test_buffers(void **state)
 	expect_buffers(16 * MIB, 0, 16 * MIB, 4 * MIB, 2 * MIB);
 	expect_buffers(64 * MIB, 0, 64 * MIB, 16 * MIB, 8 * MIB);
 	expect_buffers(24 * MIB, 0, 24 * MIB, 6 * MIB, 2 * MIB);
-	expect_buffers(2 * MIB, 0, 2 * MIB, 512 * KIB, 512 * KIB);
-	expect_buffers(100 * KIB, 0, 100 * KIB, 25 * KIB, 64 * KIB);
-	expect_buffers(8 * KIB, 0, 8 * KIB, 8 * KIB, 64 * KIB);
+	expect_buffers(2 * MIB, 512 * KIB, 2 * MIB, 512 * KIB, 512 * KIB);
+	expect_buffers(100 * KIB, 512 * KIB, 100 * KIB, 25 * KIB, 512 * KIB);
+	expect_buffers(8 * KIB, 64 * KIB, 8 * KIB, 8 * KIB, 64 * KIB);
 	expect_buffers(4096 * MIB, 0, 4096 * MIB, 1024 * MIB, 64 * MIB);
 	expect_buffers(16 * MIB, 8 * MIB, 16 * MIB, 4 * MIB, 8 * MIB);
 }
@@ -47,6 +47,8 @@ static void test_buffers_fit(void **state)
 	assert_true(rf_buffers_total(&buffers) <= 512 * MIB);
 	/* (4 MiB - 512 KiB of side-band) / 1.25 */
 	assert_in_range(buffers.task, 2866 * KIB - 2 * KIB, 2867 * KIB);
+	assert_true(rf_buffers_fit(&buffers, 100 * KIB, 0, 1 << 30));
+	assert_int_equal(buffers.side, 512 * KIB);		/* it is heard by all, however little is asked for */
 	assert_true(rf_buffers_fit(&buffers, 16 * MIB, 0, 128 * 80 * KIB));
 	assert_int_equal(buffers.task, 8 * KIB);
 	assert_false(rf_buffers_fit(&buffers, 16 * MIB, 0, 128 * 80 * KIB - 1));
