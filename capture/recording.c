@@ -265,11 +265,11 @@ static int attach(struct recording *rec, const struct rf_follow_options *follow_
 
 	if (!rec->snapshotter)
 		return 0;
+	/* Who is born meanwhile is known by his birth. */
+	living_processes(rec, &pids);
 	ret = rf_follow_attach(rec->follow, follow_options, living_processes, rec, err);
-	if (!ret) {
-		living_processes(rec, &pids);
+	if (!ret)
 		ret = snapshot_all(rec, &pids, RF_SNAP_ATTACH, err);
-	}
 	rf_pid_list_free(&pids);
 	return ret;
 }

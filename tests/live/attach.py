@@ -28,6 +28,7 @@ class Attach:
     def __init__(self, programs, directory):
         self.programs = programs
         self.directory = directory
+        self.started = []
         self.cleanup = contextlib.ExitStack()
 
     def path(self, *names):
@@ -38,8 +39,13 @@ class Attach:
         name = self.path(f'{os.path.basename(command[0])}.said')
         with open(name, 'a', encoding='utf-8') as said:
             process = subprocess.Popen(command, stdout=said, stderr=said, stdin=subprocess.DEVNULL, **options)
+        self.started.append(process)
         self.cleanup.callback(self.stop, process)
         return process
+
+    def loop(self, script):
+        """A shell that does this again and again."""
+        return self.start('/bin/sh', '-c', f'while :; do {script}; done')
 
     @staticmethod
     def stop(process, number=signal.SIGTERM):
@@ -209,17 +215,48 @@ def forks(attach, problems):
         problems.append(f'forks and their stores: {costs[0]} after -p, {costs[1]} in a command')
 
 
-def system(attach, problems):
-    """-a while programs are started, mapped and moved, files come and go, and a server works."""
-    storms = os.path.join(attach.programs.workloads, 'storms')
+def busy(attach):
+    """Programs are started, mapped and moved, files come and go; compilers, interpreters, short-lived shells."""
+    storms, source = os.path.join(attach.programs.workloads, 'storms'), attach.path('source.c')
     os.mkdir(attach.path('files'))
+    machine.write(source, attach.programs.run(sys.executable, os.path.join(
+        attach.programs.scripts, 'generate_source.py'), '60').stdout)
     for shape in ('exec', 'race', 'cache'):
         attach.start(storms, shape, '120', attach.path('files'))
+    for number in range(2):
+        attach.loop(f'gcc -O1 -c {source} -o {attach.path(f"source{number}.o")}')
+    attach.loop('ls -l / | grep bin | sort; sleep 0.01')
+    attach.loop(f'{sys.executable} -c "x = [bytearray(5000) for i in range(2000)]"; sleep 0.1')
+    for interpreter in ('node -e 0', 'java -version'):
+        if shutil.which(interpreter.split()[0]):
+            attach.loop(f'{interpreter}; sleep 0.2')
     time.sleep(0.5)
+
+
+def system(attach, problems):
+    """-a of a busy machine."""
+    busy(attach)
     check(attach.record('system', '-a', seconds=SYSTEM_SECONDS), problems, 'system', races=True)
 
 
-CASES = {case.__name__: case for case in (redis, nginx, postgres, race, forks, system)}
+def sampled(attach, problems):
+    """-a which traces everybody and looks at every fourth exit; nobody is traced afterwards, and all go on."""
+    busy(attach)
+    alive = [process.pid for process in attach.started]
+    report = attach.record('sampled', '-a', '--exit-snapshots=sample:4')
+    check(report, problems, 'sampled', races=True)
+    exits = attach.programs.run(attach.programs.refold, 'dump', attach.path('sampled.mmt.zst')).stdout.count(' why=1 ')
+    print(f'{exits} snapshots of exits, of {report["fidelity"]["tasks"]} tasks')
+    if not SECONDS < exits < report['fidelity']['tasks'] / 3:
+        problems.append(f'{exits} of {report["fidelity"]["tasks"]} tasks had a snapshot at their exit')
+    for pid in alive:
+        if not os.path.exists(f'/proc/{pid}'):
+            problems.append(f'pid {pid} did not survive')
+        elif 'TracerPid:\t0\n' not in machine.read(f'/proc/{pid}/status'):
+            problems.append(f'pid {pid} is traced still')
+
+
+CASES = {case.__name__: case for case in (redis, nginx, postgres, race, forks, system, sampled)}
 
 
 def main():
