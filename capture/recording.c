@@ -237,7 +237,7 @@ static int snapshot_all(struct recording *rec, const struct rf_pid_list *pids, e
 	for (size_t i = 0; rec->snapshotter && i < pids->nr && !ret; i++) {
 		pid_t pid = pids->pids[i];
 
-		if (!rf_follow_has_seen(rec->follow, pid) && !rf_shares_memory(pid))
+		if (!rf_follow_has_seen(rec->follow, pid) && rf_process_of(pid) == pid && !rf_shares_memory(pid))
 			ret = rf_snapshot_process(rec->snapshotter, pid, why, false, err);
 	}
 	return ret;
