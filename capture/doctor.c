@@ -141,8 +141,8 @@ static void check_counters(struct diagnosis *diagnosis)
 	if (told)
 		add(diagnosis, GOOD, "RSS counters", "told once in 64 faults; a kprobe tells each change");
 	else
-		add(diagnosis, LESS, "RSS counters", "told once in 64 faults, and no kprobe tells each change: a third of "
-		    "the entries will be missing, no count can be relied on, and reports mark every process");
+		add(diagnosis, LESS, "RSS counters", "told once in 64 faults, and no kprobe tells each change: most of "
+		    "what faults map will be missing but for huge pages, and reports mark every process");
 }
 
 static void check_events(struct diagnosis *diagnosis)

@@ -5,7 +5,7 @@ Boot real arm64 kernels in an emulator, record workloads with refold-capture ins
 the recordings outside, and compare each window.
 
     live.py --build DIR --source DIR [--keep DIR] [--kernels sid,trixie,backports] [--cpus range,norange] [--modes 64K]
-            [--workloads LIST] [-v]
+            [--workloads LIST] [--without-kprobes] [-v]
 
 What it needs comes from Debian (lab/packages.py) and stays in ${XDG_CACHE_HOME:-~/.cache}/refold-arm64. Exit code 77,
 with the reason, where that cannot be had. --keep leaves the recordings and the counts of each run in DIR.
@@ -13,8 +13,12 @@ with the reason, where that cannot be had. --keep leaves the recordings and the 
 Two CPUs run in the guest, and what one of them holds for a moment (a folio off its LRU list, a reference) the other
 skips, which no event tells. A window that differs is therefore booted again: it is wrong if it differs twice, and is
 shown, as a difference of one boot, if it does not.
+
+Of kernels that are older than every policy, facts are compared: faults, and what snapshots say of entries. Where the
+kernel does not keep pids in CONTEXTIDR_EL1 (bullseye), nothing is counted by process, and windows are only recorded.
 """
 import argparse
+import collections
 import json
 import os
 import pathlib
@@ -68,6 +72,16 @@ def prepare(arguments):
             for kernel in arguments.kernels.split(',')]
 
 
+# Of the entries so many must be right.
+LEAST = 0.99
+
+
+def pids_are_kept(windows):
+    """Whether the kernel tells the emulator who runs."""
+    with open(windows, encoding='utf-8') as file:
+        return any(json.loads(line)['pid'] for line in file)
+
+
 class Run:
     """One boot: what was counted, what the replays of its recordings predict."""
 
@@ -75,24 +89,42 @@ class Run:
         self.release = machine.kernel.version
         self.cpu = cpu
         refold = arguments.build / 'replay' / 'refold'
-        self.log = machine.record(cpu, directory, arguments.modes.split(','), workloads)
+        self.log = machine.record(cpu, directory, arguments.modes.split(','), workloads,
+                                  kprobes=not arguments.without_kprobes)
         self.policy = replays.policy(refold, self.release, cpu)
         traces = sorted(directory.glob('*.mmt.zst'))
-        self.predicted = replays.replay(refold, traces, [self.policy])[self.policy]
+        self.fidelity = collections.Counter()
+        self.predicted = replays.replay(refold, traces, [self.policy], self.fidelity)[self.policy]
+        self.loses = arguments.without_kprobes
+        self.marks = len(replays.report(refold, directory / 'marks.trace', [self.policy])['windows'])
         self.counted = counts.load_plugin(directory / 'windows.jsonl',
                                           [replays.recorded_processes(refold, trace) for trace in traces])
-        self.found = {label: compare.differences(window, self.counted[label], counts.QUANTITIES)
+        self.by_process = pids_are_kept(directory / 'windows.jsonl')
+        quantities = ('faults',) if replays.is_before_policies(refold, self.release) else counts.QUANTITIES
+        self.found = {label: compare.differences(window, self.counted[label], quantities)
                       for label, window in self.predicted.items() if label in self.counted}
 
     def problems(self):
         """Sentences: what went wrong besides numbers."""
         lines = self.log.strip().splitlines()
         counted = {label for label in self.counted if not label.endswith('/empty')}
-        if counted != set(self.predicted):
+        if self.by_process and counted != set(self.predicted):
             lines.append(f'not both recorded and counted: {", ".join(sorted(counted ^ set(self.predicted)))}')
-        if not self.found:
+        if not self.predicted or (self.by_process and not self.found):
             lines.append('no window was counted')
+        if not self.loses and any(self.fidelity[name] < LEAST * self.fidelity['ptes']
+                                  for name in ('present', 'pfn', 'order')):
+            lines.append('entries are missing or wrong')
+        if not self.loses and self.marks != 1:
+            lines.append(f'{self.marks} windows by marks of the common trace_marker')
         return lines
+
+    def show_fidelity(self):
+        found = self.fidelity
+        print(f'  {found["ptes"]:,} entries in the final snapshots: {found["present"]:,} present, {found["pfn"]:,} with '
+              f'the right page, {found["order"]:,} order, {found["extra"]:,} too many; {found["records"]:,} records; '
+              f'{found["exact"]} of {found["recordings"]} recordings exact; {len(self.predicted)} windows'
+              f'{"" if self.by_process else ", not counted by process"}')
 
     def differing(self, unobserved):
         """The windows that differ and are not listed."""
@@ -108,6 +140,7 @@ class Run:
                 reason = unobserved.reason_elsewhere(label, found)
                 print(f'  {label:44} {compare.differences_text(found)}' +
                       (f'\n  {"":44}   ({reason})' if reason else ''))
+        self.show_fidelity()
         for line in self.problems():
             print(f'  {line}')
         equal = sum(not found for found in self.found.values())
@@ -141,6 +174,7 @@ def arguments_of():
     parser.add_argument('--cpus', default='range,norange')
     parser.add_argument('--modes', default='64K')
     parser.add_argument('--workloads', default=','.join(WORKLOADS))
+    parser.add_argument('--without-kprobes', action='store_true', help='as where there are none, or no right to them')
     parser.add_argument('-v', '--verbose', action='store_true')
     return parser.parse_args()
 

@@ -19,19 +19,28 @@ CPUS = {
 }
 
 
+def release_numbers(release):
+    return tuple(map(int, re.match(r'(\d+)\.(\d+)', release).groups()))
+
+
 def kernel_policy(refold, release):
-    """The named point of a kernel release, and whether it is known: of just that one, or the newest that is not newer."""
+    """The named point of a kernel release, and whether it is known: of just that one, or the newest that is not
+    newer, else the oldest."""
     listed = subprocess.run([refold, 'policies'], stdout=subprocess.PIPE, text=True, check=True).stdout
     exact = 'linux-' + re.match(r'[\d.]*\d', release).group()
     if re.search(rf'^{re.escape(exact)} ', listed, re.MULTILINE):
         return exact, True
     named = re.findall(r'^linux-(\d+)\.(\d+) ', listed, re.MULTILINE)
     points = sorted({tuple(map(int, version)) for version in named})
-    version = tuple(map(int, re.match(r'(\d+)\.(\d+)', release).groups()))
-    older = [point for point in points if point <= version]
-    if not older:
-        raise ValueError(f'no policy is as old as Linux {release}')
+    version = release_numbers(release)
+    older = [point for point in points if point <= version] or points[:1]
     return 'linux-{}.{}'.format(*older[-1]), version <= points[-1]
+
+
+def is_before_policies(refold, release):
+    """Whether the kernel is older than every policy: what it did can be compared, what that costs cannot."""
+    name = kernel_policy(refold, release)[0]
+    return release_numbers(release) < release_numbers(name.removeprefix('linux-'))
 
 
 def policy(refold, release, cpu):
@@ -53,13 +62,19 @@ def report(refold, trace, policies):
             return json.load(text)
 
 
-def replay(refold, traces, policies):
-    """policy -> label -> counts, of all windows of some recordings."""
+FIDELITY = ('ptes', 'present', 'pfn', 'order', 'extra')
+
+
+def replay(refold, traces, policies, fidelity=None):
+    """policy -> label -> counts, of all windows of some recordings. fidelity: a Counter that is added to."""
     predicted = {name: {} for name in policies}
     for trace in traces:
         text = report(refold, trace, policies)
         if text['trace']['lost_events']:
             raise RuntimeError(f'{trace}: {text["trace"]["lost_events"]} events were lost')
+        if fidelity is not None:
+            fidelity.update({name: text['fidelity'][name] for name in FIDELITY})
+            fidelity.update(recordings=1, records=text['trace']['records'], exact=text['trust']['word'] == 'exact')
         for window in text['windows']:
             label = label_of(window)
             if label.startswith('WL END') or label.endswith('/empty'):

@@ -68,7 +68,7 @@ const struct rf_event rf_events[] = {
 	{ "kprobes", "add_mm_counter_fast", RF_RSS_CHANGE, TASK, WANTED, NULL,
 	  { LOAD("member"), LOAD("pages") },
 	  "what a fault counts, where rss_stat tells it in one for 64 faults",
-	  "which faults mapped what is unknown: a third of the entries are missing",
+	  "which faults mapped what is unknown: most entries of small pages are missing",
 	  "member=$arg2:s32 pages=$arg3:s32" },
 	/* Which of a file's pages; and that any, where the function above is inlined in these. PG_swapbacked is 19. */
 	{ "kprobes", "do_set_pte", RF_SET_PTE, TASK, WANTED, NULL,

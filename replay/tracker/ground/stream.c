@@ -87,6 +87,16 @@ const struct rf_record *next_of_fault(struct rf_tracker *tracker, u32 tid, size_
 	return NULL;
 }
 
+const struct rf_record *next_but_free(struct rf_tracker *tracker, u32 tid, size_t *i)
+{
+	const struct rf_record *next;
+
+	do
+		next = next_of(tracker, tid, i);
+	while (next && next->kind == RF_PAGE_FREE);
+	return next;
+}
+
 bool next_is(struct rf_tracker *tracker, u32 tid, u8 kind)
 {
 	size_t i = 0;

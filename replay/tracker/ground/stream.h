@@ -32,6 +32,8 @@ const struct rf_record *next_of(struct rf_tracker *tracker, u32 tid, size_t *i);
  * may take; how far ahead it is. NULL: not in sight. Valid until the next look ahead.
  */
 const struct rf_record *next_of_fault(struct rf_tracker *tracker, u32 tid, size_t *ahead);
+/* The same but for pages freed: by an interrupt, often, in the middle of what the task does. */
+const struct rf_record *next_but_free(struct rf_tracker *tracker, u32 tid, size_t *i);
 bool next_is(struct rf_tracker *tracker, u32 tid, u8 kind);
 
 /* Which of its counters the record's task has changed in its own address space; RF_RSS_MEMBERS: none. */

@@ -242,7 +242,7 @@ void rss_kept_changes(struct rf_tracker *tracker, struct task *task, u8 member, 
 static bool is_anothers(struct rf_tracker *tracker, const struct task *task, u8 member)
 {
 	size_t i = 0;
-	const struct rf_record *next = next_of(tracker, task->tid, &i);
+	const struct rf_record *next = next_but_free(tracker, task->tid, &i);
 
 	return next && next->kind == RF_RSS_STAT && !next->f[1] && next->f[2] == member;
 }
@@ -254,7 +254,7 @@ static s64 count_ahead(struct rf_tracker *tracker, struct task *task, u8 member)
 	s64 pages = 0;
 	size_t i = 0;
 
-	while ((next = next_of(tracker, task->tid, &i)) && next->kind == RF_RSS_CHANGE && next->f[0] == member &&
+	while ((next = next_but_free(tracker, task->tid, &i)) && next->kind == RF_RSS_CHANGE && next->f[0] == member &&
 	       (s64)next->f[1] > 0) {
 		pages += (s64)next->f[1];
 		task->counted_ahead++;

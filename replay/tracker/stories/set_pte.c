@@ -34,9 +34,9 @@ static bool is_told_by_rss_stat(struct rf_tracker *tracker, const struct task *t
 	size_t i = 0;
 	u64 member;
 
-	next = next_of(tracker, task->tid, &i);
+	next = next_but_free(tracker, task->tid, &i);
 	if (next && next->kind == RF_RSS_CHANGE)
-		next = next_of(tracker, task->tid, &i);
+		next = next_but_free(tracker, task->tid, &i);
 	if (!next || next->kind != RF_RSS_STAT)
 		return false;
 	member = next->f[2];
@@ -55,7 +55,7 @@ static size_t collect(struct rf_tracker *tracker, struct task *task, const struc
 
 	if (!world_get(&mm->world, vpn))
 		vpns[nr++] = vpn;
-	while (nr < WINDOW_MAX && (next = next_of(tracker, task->tid, &i))) {
+	while (nr < WINDOW_MAX && (next = next_but_free(tracker, task->tid, &i))) {
 		if (next->kind == RF_SET_PTE && next->f[0] >= vma->start && next->f[0] < vma->end &&
 		    vpn_of(tracker, next->f[0]) > vpn) {
 			vpn = vpn_of(tracker, next->f[0]);
@@ -87,9 +87,10 @@ void on_set_pte(struct rf_tracker *tracker, struct task *task, struct rf_record 
 {
 	u64 addr = record.f[0], vpn = vpn_of(tracker, addr), vpns[WINDOW_MAX];
 	struct task_fault *fault = &task->fault;
+	const struct rf_record *next;
 	struct world_vma *vma;
+	size_t nr, i = 0;
 	bool shmem;
-	size_t nr;
 
 	if (task->counted_ahead) {
 		task->counted_ahead--;
@@ -102,7 +103,8 @@ void on_set_pte(struct rf_tracker *tracker, struct task *task, struct rf_record 
 	if (!vma)
 		return;
 	if (is_copy(task, vma, vpn)) {
-		task->counted_ahead = next_is(tracker, task->tid, RF_RSS_CHANGE);
+		next = next_but_free(tracker, task->tid, &i);
+		task->counted_ahead = next && next->kind == RF_RSS_CHANGE;
 		rss_kept_changes(tracker, task, RF_RSS_ANON, 1);
 		return;
 	}
@@ -111,7 +113,7 @@ void on_set_pte(struct rf_tracker *tracker, struct task *task, struct rf_record 
 		return;
 	shmem = record.f[1] || (record.f[2] && vma->flags & RF_VM_SHMEM);
 	if (shmem)
-		for (size_t i = 0; i < nr; i++)
+		for (i = 0; i < nr; i++)
 			find_shmem(tracker, task, vma, vpns[i]);
 	rss_kept(task, shmem ? RF_RSS_SHMEM : RF_RSS_FILE, (s64)nr);
 	map_file_pages(tracker, task->mm, vma, fault_is_open(fault) ? fault->vpn : vpns[0], vpns, nr, shmem,

@@ -129,11 +129,11 @@ class Emulator:
             self.boot('range', output, 'refold.job=symbols')
             shutil.copyfile(output / 'kallsyms', self.kernel.symbols)
 
-    def record(self, cpu, output, modes, workloads, mib=8):
-        """Record workloads while the plugin counts: recordings, and windows.jsonl."""
+    def record(self, cpu, output, modes, workloads, mib=8, kprobes=True):
+        """Record workloads while the plugin counts: recordings, and windows.jsonl; doctor's words, marks of a shell."""
         self.read_symbols()
         self.boot(cpu, output,
                   f'refold.job=record refold.modes={",".join(modes)} refold.workloads={",".join(workloads)} '
-                  f'refold.mib={mib}',
+                  f'refold.mib={mib} refold.kprobes={"yes" if kprobes else "no"}',
                   f'symbols={self.kernel.symbols},out={output}/windows.jsonl,page_shift={self.kernel.page_shift}')
         return (output / 'log').read_text(errors='replace')
