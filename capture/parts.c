@@ -63,6 +63,14 @@ static bool goes_on(const struct rf_recording_options *options, const struct rf_
 	return options->whole_system || living->nr;
 }
 
+/* A part ends by the rotation, the recording because its time is over or nobody is left. */
+static enum rf_end end_of_all(const struct rf_recording_options *options, u64 began, enum rf_end end)
+{
+	if (end != RF_END_TIME && end != RF_END_SIZE)
+		return end;
+	return options->seconds && seconds_left(options, began) < LEAST_SECONDS ? RF_END_TIME : RF_END_PROCESSES;
+}
+
 static int record_part(const struct rf_recording_options *options, const struct rf_rotation *rotation, u64 began,
 		       struct rf_recording_result *result, struct rf_error *err)
 {
@@ -111,5 +119,7 @@ int rf_record_parts(const struct rf_recording_options *options, const struct rf_
 	}
 	rf_pid_list_free(&pids);
 	last->lost = lost;
+	if (!ret)
+		last->end = end_of_all(options, began, last->end);
 	return ret;
 }
