@@ -51,11 +51,16 @@ static double seconds_left(const struct rf_recording_options *options, u64 began
 	return options->seconds - (double)(rf_monotonic() - began) / 1e9;
 }
 
+static bool is_rotation(const struct rf_rotation *rotation, enum rf_end end)
+{
+	return (end == RF_END_TIME && rotation->seconds) || (end == RF_END_SIZE && rotation->bytes);
+}
+
 /* The rotation has ended this part, and there is more to record. */
 static bool goes_on(const struct rf_recording_options *options, const struct rf_rotation *rotation, u64 began,
 		    enum rf_end end, struct rf_pid_list *living)
 {
-	if (!(end == RF_END_TIME && rotation->seconds) && !(end == RF_END_SIZE && rotation->bytes))
+	if (!is_rotation(rotation, end))
 		return false;
 	if (options->seconds && seconds_left(options, began) < LEAST_SECONDS)
 		return false;
@@ -63,10 +68,11 @@ static bool goes_on(const struct rf_recording_options *options, const struct rf_
 	return options->whole_system || living->nr;
 }
 
-/* A part ends by the rotation, the recording because its time is over or nobody is left. */
-static enum rf_end end_of_all(const struct rf_recording_options *options, u64 began, enum rf_end end)
+/* The rotation has ended the last part, the recording because its time is over or nobody is left. */
+static enum rf_end end_of_all(const struct rf_recording_options *options, const struct rf_rotation *rotation, u64 began,
+			      enum rf_end end)
 {
-	if (end != RF_END_TIME && end != RF_END_SIZE)
+	if (!is_rotation(rotation, end))
 		return end;
 	return options->seconds && seconds_left(options, began) < LEAST_SECONDS ? RF_END_TIME : RF_END_PROCESSES;
 }
@@ -120,6 +126,6 @@ int rf_record_parts(const struct rf_recording_options *options, const struct rf_
 	rf_pid_list_free(&pids);
 	last->lost = lost;
 	if (!ret)
-		last->end = end_of_all(options, began, last->end);
+		last->end = end_of_all(options, rotation, began, last->end);
 	return ret;
 }

@@ -276,6 +276,9 @@ def rotated(bench):
         # -t may fall on the very end of a part.
         machine.require(report['trace']['end'] == 'time' or part == '256K', 'the last one by -t')
         machine.require('the time given by --time is over' in result.stderr, 'nobody said why it ended')
+    result = bench.programs.run(bench.programs.capture, '-p', str(target.pid), '--rotate', '60s', '--max-size', '256K',
+                                '-o', bench.path('bounded.mmt.zst'))
+    machine.require('--max-size' in result.stderr, f'not the size has ended it: {result.stderr}')
     bench.no_instance_left()
 
 
