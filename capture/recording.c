@@ -167,7 +167,7 @@ static int create_writer(struct recording *rec, struct rf_error *err)
 	json = rf_header_json(&facts);
 	if (!json)
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
-	rec->writer = rf_writer_begin(&rec->output, json, options->level, err);
+	rec->writer = rf_writer_begin(&rec->output, json, (int)options->level, err);
 	rec->output = (struct rf_output){ .fd = -1 };
 	free(json);
 	if (!rec->writer) {

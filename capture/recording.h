@@ -18,7 +18,7 @@ struct rf_recording_options {
 	u64 exit_snapshots;		/* of so many exits one is looked at; 0: none */
 	enum rf_fault_source faults;	/* where page faults are to be learnt from */
 	u64 buffer_bytes;		/* per CPU; 0: the default, which is less where there are many */
-	int level;			/* of zstd */
+	u64 level;			/* of zstd */
 	double seconds;			/* stop after so long; 0: no limit */
 	struct rf_bounds bounds;
 	struct rf_pid_list *living;	/* NULL, or where to leave who is recorded and lives when it ends */

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: MIT
+/* The command line of a recording, from a table. */
+#include "capture/options.h"
+
+#include <getopt.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "capture/values.h"
+
+#define DEFAULT_LEVEL 6
+#define HELP_COLUMN 23		/* where the words of an option begin in the help */
+
+struct option_row {
+	const char *name;
+	char letter;			/* 0: it has a name only */
+	const char *value;		/* as the help calls it; NULL: it takes none */
+	/* False: text is no such value. to: where it goes, in struct rf_command_line. */
+	bool (*read)(const struct option_row *row, const char *text, void *to);
+	size_t to;
+	u64 least, most;		/* of sizes and numbers */
+	size_t given;			/* a bool beside it that becomes true; 0: there is none */
+	const char *wrong;		/* what is said of what read() refuses */
+	const char *help;		/* '\n' where a line ends */
+};
+
+#define TO(member) .to = offsetof(struct rf_command_line, member)
+#define GIVEN(member) .given = offsetof(struct rf_command_line, member)
+
+static bool take_flag(const struct option_row *row, const char *text, void *to)
+{
+	(void)row;
+	(void)text;
+	return *(bool *)to = true;
+}
+
+static bool take_text(const struct option_row *row, const char *text, void *to)
+{
+	(void)row;
+	*(const char **)to = text;
+	return true;
+}
+
+static bool take_number(const struct option_row *row, const char *text, void *to)
+{
+	return rf_parse_number(text, row->least, row->most, to);
+}
+
+static bool take_size(const struct option_row *row, const char *text, void *to)
+{
+	return rf_read_size(text, row->least, row->most, to);
+}
+
+static bool take_time(const struct option_row *row, const char *text, void *to)
+{
+	(void)row;
+	return rf_read_time(text, to);
+}
+
+static bool take_rotation(const struct option_row *row, const char *text, void *to)
+{
+	(void)row;
+	return rf_read_rotation(text, to);
+}
+
+static bool take_pids(const struct option_row *row, const char *text, void *to)
+{
+	(void)row;
+	return rf_read_pids(text, to);
+}
+
+static bool take_fault_source(const struct option_row *row, const char *text, void *to)
+{
+	(void)row;
+	return rf_read_fault_source(text, to);
+}
+
+static bool take_exits(const struct option_row *row, const char *text, void *to)
+{
+	(void)row;
+	return rf_read_exits(text, to);
+}
+
+static const struct option_row rows[] = {
+	{ "output", 'o', "FILE", take_text, TO(recording.output),
+	  .help = "trace to write; NAME.mmt.zst by convention" },
+	{ "pid", 'p', "PID,...", take_pids, TO(recording.pids), .wrong = "not a list of process ids",
+	  .help = "record running processes and what they start" },
+	{ "all", 'a', NULL, take_flag, TO(recording.whole_system),
+	  .help = "record the whole system" },
+	{ "time", 't', "TIME", take_time, TO(recording.seconds), .wrong = "not a time, as 90, 1.5s, 10m or 2h",
+	  .help = "stop after so long: seconds, or with suffix s, m or h" },
+	{ "buffer", 'b', "SIZE", take_size, TO(recording.buffer_bytes), RF_LEAST_BUFFER, 4ull << 30,
+	  .wrong = "not a buffer size between 8K and 4G",
+	  .help = "kernel ring buffer per CPU, with suffix K, M or G (default 16M, less\n"
+		  "where that were more than 512M or 1/8 of the memory in all)" },
+	{ "buffer-total", 0, "SIZE", take_size, TO(recording.bounds.buffer_total), RF_LEAST_BUFFER, RF_MOST_BYTES,
+	  .wrong = "not a size of at least 8K",
+	  .help = "kernel buffers of all CPUs together take no more" },
+	{ "max-size", 0, "SIZE", take_size, TO(recording.bounds.file_bytes), RF_LEAST_FILE, RF_MOST_BYTES,
+	  .wrong = "not a size of at least 64K",
+	  .help = "stop before the trace is larger" },
+	{ "rotate", 0, "TIME|SIZE", take_rotation, TO(rotation), GIVEN(rotates),
+	  .wrong = "not a time of at least 1s or a size of at least 64K, as 10m or 100M",
+	  .help = "with -p and -a: begin a new trace, NAME.000001.mmt.zst and so on,\n"
+		  "after 60s, 10m, 100M, 1G..." },
+	{ "keep", 0, "N", take_number, TO(rotation.keep), 1, UINT32_MAX, .wrong = "not a number of traces to keep",
+	  .help = "keep the last N of them" },
+	{ "min-free", 0, "SIZE", take_size, TO(recording.bounds.free_bytes), 1, RF_MOST_BYTES,
+	  .wrong = "not a size of at least 1",
+	  .help = "stop while so much of its disk is free" },
+	{ "max-memory", 0, "SIZE", take_size, TO(recording.bounds.memory_bytes), RF_LEAST_MEMORY, RF_MOST_BYTES,
+	  .wrong = "not a size of at least 16M",
+	  .help = "stop before recorder and kernel buffers take more" },
+	{ "level", 0, "N", take_number, TO(recording.level), 1, 19, .wrong = "not a zstd level between 1 and 19",
+	  .help = "zstd level of the trace, 1 to 19 (default 6)" },
+	{ "max-loss", 0, "N", take_number, TO(max_loss), 0, ~0ull, GIVEN(limits_loss), .wrong = "not a number",
+	  .help = "exit with 4 if more than N events were lost" },
+	{ "fault-source", 0, "X", take_fault_source, TO(recording.faults), .wrong = "not tracepoint, kprobe or perf",
+	  .help = "learn page faults from: tracepoint, kprobe or perf (default: the\n"
+		  "first that there is)" },
+	{ "exit-snapshots", 0, "X", take_exits, TO(recording.exit_snapshots), GIVEN(chooses_exits),
+	  .wrong = "not all, sample:N or none",
+	  .help = "compare page tables when processes end: all, sample:N (one of N\n"
+		  "exits) or none (default: all; with -a, none)" },
+	{ "quiet", 'q', NULL, take_flag, TO(quiet), .help = "print errors only" },
+	/* These end it, see read_option(). */
+	{ "help", 'h', .help = "print this text" },
+	{ "version", 'V', .help = "print the version" },
+};
+
+static const char before[] =
+	"Usage: refold-capture [OPTION]... -o FILE -- COMMAND [ARGUMENT]...\n"
+	"       refold-capture [OPTION]... -o FILE -p PID[,PID]...\n"
+	"       refold-capture [OPTION]... -o FILE -a\n"
+	"       refold-capture doctor [-j]\n"
+	"Record what happens to page tables into FILE, for \"refold replay\".\n"
+	"\n";
+
+static const char after[] =
+	"\n"
+	"The recording ends with COMMAND or the last PID, on SIGINT or SIGTERM, or by -t and the\n"
+	"other bounds; a COMMAND that still runs then gets SIGTERM. On SIGUSR1 it says how it\n"
+	"goes. Exit status: 0 recorded, 1 failed (what was recorded is kept), 2 usage, 4 more\n"
+	"events lost than --max-loss; that of COMMAND is printed, not returned.\n";
+
+static void print_row(FILE *out, const struct option_row *row)
+{
+	const char *line = row->help;
+	int column = 0;
+
+	column += row->letter ? fprintf(out, "  -%c, ", row->letter) : fprintf(out, "      ");
+	column += fprintf(out, "--%s%s%s", row->name, row->value ? " " : "", row->value ? row->value : "");
+	while (*line) {
+		int length = (int)strcspn(line, "\n");
+
+		fprintf(out, "%*s%.*s\n", column < HELP_COLUMN ? HELP_COLUMN - column : 2, "", length, line);
+		line += length;
+		line += *line == '\n';
+		column = 0;
+	}
+}
+
+void rf_command_line_help(FILE *out)
+{
+	fputs(before, out);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		print_row(out, &rows[i]);
+	fputs(after, out);
+}
+
+int rf_usage_error(const char *what, const char *which)
+{
+	fprintf(stderr, "refold-capture: %s%s%s: see refold-capture --help\n", what, which ? ": " : "",
+		which ? which : "");
+	return RF_EXIT_USAGE;
+}
+
+/* -1 to go on, or the exit code. */
+static int read_option(struct rf_command_line *line, const struct option_row *row, const char *text)
+{
+	if (row->letter == 'h') {
+		rf_command_line_help(stdout);
+		return RF_EXIT_DONE;
+	}
+	if (row->letter == 'V') {
+		puts("refold-capture " REFOLD_VERSION);
+		return RF_EXIT_DONE;
+	}
+	if (row->given)
+		*(bool *)((char *)line + row->given) = true;
+	return row->read(row, text, (char *)line + row->to) ? -1 : rf_usage_error(row->wrong, text);
+}
+
+/* As getopt_long() counts: what it returns is the number of the row, above all letters. */
+static int read_options(struct rf_command_line *line, int argc, char **argv)
+{
+	enum { FIRST = 256 };
+	struct option options[ARRAY_SIZE(rows) + 1] = { 0 };
+	char letters[2 * ARRAY_SIZE(rows) + 2] = "+";	/* options end at COMMAND, with or without "--" */
+	size_t used = strlen(letters);
+	int option, code = -1;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		options[i] = (struct option){ rows[i].name, rows[i].value ? required_argument : no_argument, NULL,
+					      FIRST + (int)i };
+		if (rows[i].letter)
+			letters[used++] = rows[i].letter;
+		if (rows[i].letter && rows[i].value)
+			letters[used++] = ':';
+	}
+	opterr = 0;	/* one line, and ours */
+	while (code < 0 && (option = getopt_long(argc, argv, letters, options, NULL)) != -1) {
+		size_t i = option < FIRST ? 0 : (size_t)(option - FIRST);
+
+		while (option < FIRST && i < ARRAY_SIZE(rows) && rows[i].letter != option)
+			i++;
+		if (i == ARRAY_SIZE(rows))
+			return rf_usage_error("unknown option, or its value is missing", argv[optind - 1]);
+		code = read_option(line, &rows[i], optarg);
+	}
+	return code;
+}
+
+/* Which options do not go together. NULL: all do. */
+static const char *contradiction(const struct rf_command_line *line)
+{
+	const struct rf_recording_options *recording = &line->recording;
+	int targets = !!recording->command + !!recording->pids.nr + recording->whole_system;
+
+	if (targets != 1)
+		return targets ? "give one of COMMAND, -p and -a" : "nothing to record: give COMMAND, -p or -a";
+	if (line->rotates && recording->command)
+		return "--rotate is for -p and -a";
+	if (line->rotates && line->rotation.bytes && recording->bounds.file_bytes)
+		return "give --rotate by size or --max-size, not both";
+	if (line->rotation.keep && !line->rotates)
+		return "--keep goes with --rotate";
+	return recording->output ? NULL : "where to? Give -o FILE";
+}
+
+int rf_command_line_read(struct rf_command_line *line, int argc, char **argv)
+{
+	struct rf_recording_options *recording = &line->recording;
+	const char *wrong;
+	int code;
+
+	*line = (struct rf_command_line){ .recording = { .level = DEFAULT_LEVEL } };
+	code = read_options(line, argc, argv);
+	if (code >= 0)
+		return code;
+	if (optind < argc)
+		recording->command = argv + optind;
+	wrong = contradiction(line);
+	if (wrong)
+		return rf_usage_error(wrong, NULL);
+	if (!strcmp(recording->output, "-"))
+		return rf_usage_error("a trace is written to a file, which must be one when the disk is full too", "-o -");
+	/* To trace everybody is for the user to ask for. */
+	if (!line->chooses_exits)
+		recording->exit_snapshots = !recording->whole_system;
+	return -1;
+}
+
+void rf_command_line_free(struct rf_command_line *line)
+{
+	rf_pid_list_free(&line->recording.pids);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command line of a recording. One table has all options: it is what getopt_long() is given, what --help prints,
+ * how a value is read and where it goes.
+ */
+#ifndef REFOLD_CAPTURE_OPTIONS_H
+#define REFOLD_CAPTURE_OPTIONS_H
+
+#include <stdio.h>
+
+#include "capture/parts.h"
+
+struct rf_command_line {
+	struct rf_recording_options recording;
+	struct rf_rotation rotation;
+	u64 max_loss;
+	/* what is given */
+	bool rotates, limits_loss, chooses_exits, quiet;
+};
+
+/* Fill line. -1, or the exit code: help or version are printed, or what is wrong. recording.pids is to be freed. */
+int rf_command_line_read(struct rf_command_line *line, int argc, char **argv);
+void rf_command_line_free(struct rf_command_line *line);
+void rf_command_line_help(FILE *out);
+/* What is wrong, in one line, which: NULL or the word. The exit code. */
+int rf_usage_error(const char *what, const char *which);
+
+#endif
