@@ -18,9 +18,9 @@ static void arm64_flush_pmd_access(struct arch_mm *mm, u64 addr)
 	};
 
 	if (mm->knobs->reuse_flush_local)
-		arm64_flush_tlb_range(mm, &flush);
+		mm->ops->flush_tlb_range(mm, &flush);
 	else
-		plain_flush_tlb_page(mm, addr, FLUSH_SYNC);
+		mm->ops->flush_tlb_page(mm, addr, FLUSH_SYNC);
 }
 
 static const char *const machines[] = { "aarch64", NULL };

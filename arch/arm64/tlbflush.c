@@ -179,11 +179,11 @@ void arm64_tlb_flush(struct arch_mm *mm, const struct arch_flush *flush, bool fu
 
 	if (fullmm) {
 		if (freed_tables || !mm->knobs->fullmm_skip)
-			flush_call(mm, NULL);
+			mm->ops->flush_tlb_mm(mm);
 		return;
 	}
 	precise.last_level = !freed_tables;
-	flush_call(mm, &precise);
+	mm->ops->flush_tlb_range(mm, &precise);
 }
 
 /* Reclaim and migration issue the TLBIs at once and wait for all of them in arch_tlbbatch_flush(). */
@@ -218,7 +218,7 @@ void arm64_flush_tlb_batched_pending(struct arch_mm *mm)
 		return;
 	mm->tlbbatch_pending = 0;
 	if (mm->knobs->batched_pending_mm)
-		flush_call(mm, NULL);
+		mm->ops->flush_tlb_mm(mm);
 	else
 		arm64_tlbbatch_flush(mm);
 }
@@ -227,7 +227,7 @@ void arm64_flush_tlb_batched_pending(struct arch_mm *mm)
 void arm64_flush_tlb_fix_spurious_fault(struct arch_mm *mm, u64 addr)
 {
 	if (mm->knobs->reuse_flush_local)
-		plain_flush_tlb_page(mm, addr, FLUSH_LOCAL);
+		mm->ops->flush_tlb_page(mm, addr, FLUSH_LOCAL);
 }
 
 /* Before 6.19 arm64 used the generic "always". DIRTY, SPECIAL and UFFD are software bits of the descriptor. */

@@ -32,6 +32,9 @@ static void contpte_convert(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte
 	ptep -= index;
 	addr = ALIGN_DOWN(addr, cont_size(mm));
 	pte = merge_access_dirty(pte, ptep, n);
+	/* Gone while the flush goes on: what it has flushed cannot be cached again before the new entries are there. */
+	for (i = 0; i < n; i++)
+		ptep[i].val &= ~PTE_HW_MASK;
 	mm->counters->pte_atomics += n;
 
 	/* BBML3: no TLB conflict can arise, and the flush that the caller owes for its change covers this one too. */
@@ -41,7 +44,7 @@ static void contpte_convert(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte
 	value = pte.val & PTE_HW_MASK & ~PTE_PFN_MASK;
 	value |= ALIGN_DOWN(pte_pfn(pte), (u64)n) << PTE_PFN_SHIFT;
 	for (i = 0; i < n; i++) {
-		ptep[i].val = value | (ptep[i].val & ~PTE_HW_MASK);
+		ptep[i].val |= value;
 		value += 1ull << PTE_PFN_SHIFT;
 	}
 	bare_count_stores(mm, pte, n);

@@ -56,12 +56,12 @@ static void flush_tlb_mm(struct arch_mm *mm)
 /* Whatever was gathered. */
 static void tlb_flush(struct arch_mm *mm, const struct arch_flush *flush, bool fullmm, bool freed_tables)
 {
-	flush_call(mm, NULL);
+	mm->ops->flush_tlb_mm(mm);
 }
 
 static void flush_tlb_fix_spurious_fault(struct arch_mm *mm, u64 addr)
 {
-	plain_flush_tlb_page(mm, addr, FLUSH_SYNC);
+	mm->ops->flush_tlb_page(mm, addr, FLUSH_SYNC);
 }
 
 /* ---- helpers ---- */
@@ -120,7 +120,7 @@ static bool ptep_set_access_flags(struct arch_mm *mm, u64 addr, pte_t *ptep, pte
 		return false;
 	}
 	count_updates(mm, addr, 1);
-	plain_flush_tlb_page(mm, addr, FLUSH_SYNC);
+	mm->ops->flush_tlb_page(mm, addr, FLUSH_SYNC);
 	return true;
 }
 
@@ -139,7 +139,7 @@ static bool clear_young(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int 
 		young = pte_young(ptep[i]);
 		ptep[i] = pte_mkold(ptep[i]);
 		if (young && flush)
-			plain_flush_tlb_page(mm, addr, FLUSH_SYNC);
+			mm->ops->flush_tlb_page(mm, addr, FLUSH_SYNC);
 		any |= young;
 	}
 	return any;

@@ -38,7 +38,7 @@ static bool bare_ptep_set_access_flags(struct arch_mm *mm, u64 addr, pte_t *ptep
 	if (!plain_widen(ptep, entry))
 		return false;
 	mm->counters->pte_stores++;
-	plain_flush_tlb_page(mm, addr, FLUSH_SYNC);
+	mm->ops->flush_tlb_page(mm, addr, FLUSH_SYNC);
 	return true;
 }
 
@@ -112,7 +112,7 @@ static bool riscv_ptep_set_access_flags(struct arch_mm *mm, u64 addr, pte_t *pte
 
 static void riscv_flush_pmd_access(struct arch_mm *mm, u64 addr)
 {
-	plain_flush_tlb_page(mm, addr, FLUSH_SYNC);
+	mm->ops->flush_tlb_page(mm, addr, FLUSH_SYNC);
 }
 
 static bool riscv_test_and_clear_young_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr)

@@ -47,17 +47,20 @@ void riscv_flush_tlb_mm(struct arch_mm *mm)
 /* tlb_flush() of asm/tlb.h: cached walks are dropped only with everything else. */
 void riscv_tlb_flush(struct arch_mm *mm, const struct arch_flush *flush, bool fullmm, bool freed_tables)
 {
-	flush_call(mm, fullmm || freed_tables ? NULL : flush);
+	if (fullmm || freed_tables)
+		mm->ops->flush_tlb_mm(mm);
+	else
+		mm->ops->flush_tlb_range(mm, flush);
 }
 
 /* One flush of everything for the whole batch, on the CPUs that were noted. */
 void riscv_tlbbatch_flush(struct arch_mm *mm)
 {
-	flush_call(mm, NULL);
+	mm->ops->flush_tlb_mm(mm);
 }
 
 /* Generic: the page. */
 void riscv_flush_tlb_fix_spurious_fault(struct arch_mm *mm, u64 addr)
 {
-	plain_flush_tlb_page(mm, addr, FLUSH_SYNC);
+	mm->ops->flush_tlb_page(mm, addr, FLUSH_SYNC);
 }

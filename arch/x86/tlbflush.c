@@ -73,14 +73,17 @@ void x86_flush_tlb_mm(struct arch_mm *mm)
 /* tlb_flush() of asm/tlb.h: a dying address space is flushed like any other. */
 void x86_tlb_flush(struct arch_mm *mm, const struct arch_flush *flush, bool fullmm, bool freed_tables)
 {
-	flush_call(mm, fullmm ? NULL : flush);
+	if (fullmm)
+		mm->ops->flush_tlb_mm(mm);
+	else
+		mm->ops->flush_tlb_range(mm, flush);
 }
 
 /* Once for the whole batch of reclaim; INVLPGB reaches every CPU anyway, and every address space. */
 void x86_tlbbatch_flush(struct arch_mm *mm)
 {
 	if (!mm->knobs->invlpgb) {
-		flush_call(mm, NULL);
+		mm->ops->flush_tlb_mm(mm);
 		return;
 	}
 	if (unlikely(mm->observer))

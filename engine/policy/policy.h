@@ -51,9 +51,10 @@ struct rf_mm_knobs {
 };
 
 #define RF_MAX_POLICIES 64	/* of one replay */
+#define RF_POLICY_NAME 1024	/* its size: a name may hold paths */
 
 struct rf_policy {
-	char name[48];
+	char name[RF_POLICY_NAME];
 	char base[48];			/* the named point this one starts from; itself for those */
 	const struct arch_ops *arch;
 	struct arch_geometry geometry;

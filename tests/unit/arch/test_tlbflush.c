@@ -356,6 +356,56 @@ static void test_x86_flushes(void **state)
 	free(f);
 }
 
+/* Whatever flushes goes through the table: a backend that replaces one hook is asked. */
+static unsigned int asked;
+
+static void asked_range(struct arch_mm *mm, const struct arch_flush *flush)
+{
+	asked++;
+}
+
+static void asked_mm(struct arch_mm *mm)
+{
+	asked += 100;
+}
+
+static void test_through_the_table(void **state)
+{
+	static const struct {
+		const char *policy;
+		unsigned int precise, full, pending, access;
+	} rows[] = {
+		{ "linux-7.3", 1, 0, 100, 1 }, { "linux-6.9", 1, 0, 0, 1 }, { "x86-6.18", 1, 100, 100, 0 },
+		{ "riscv-7.3", 1, 100, 100, 1 },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct fixture *f = fixture_new(rows[i].policy);
+		struct arch_ops ops = *f->ops;
+		const struct arch_flush flush = { .start = FIXTURE_BASE, .end = FIXTURE_BASE + f->page,
+						  .stride = f->page, .last_level = true, .level = FLUSH_LEVEL_PTE };
+
+		ops.flush_tlb_range = asked_range;
+		ops.flush_tlb_mm = asked_mm;
+		f->mm.ops = &ops;
+		asked = 0;
+		ops.tlb_flush(&f->mm, &flush, false, false);
+		assert_int_equal(asked, rows[i].precise);
+		asked = 0;
+		ops.tlb_flush(&f->mm, &flush, true, false);
+		assert_int_equal(asked, rows[i].full);
+		asked = 0;
+		f->mm.tlbbatch_pending = 1;
+		ops.flush_tlb_batched_pending(&f->mm);
+		assert_int_equal(asked, rows[i].pending);
+		asked = 0;
+		ops.flush_pmd_access(&f->mm, FIXTURE_BASE);
+		assert_int_equal(asked, rows[i].access);
+		free(f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -371,6 +421,7 @@ int main(void)
 		cmocka_unit_test(test_arm64_needs_flush),
 		cmocka_unit_test(test_x86_needs_flush),
 		cmocka_unit_test(test_x86_flushes),
+		cmocka_unit_test(test_through_the_table),
 	};
 
 	return cmocka_run_group_tests_name("tlbflush", tests, NULL, NULL);

@@ -31,7 +31,7 @@ struct flush_totals;
 
 /* What is run: "NAME+knob=value+...", operations of this seed; everything else follows. */
 struct config {
-	char spec[256];
+	char spec[RF_POLICY_NAME + 256];
 	struct rf_policy policy;
 	const struct arch_ops *backend;	/* the policy's, or a mutant of it */
 	/* Of a backend that flush_cost.c does not know; NULL. */

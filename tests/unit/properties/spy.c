@@ -51,12 +51,14 @@ static void attach(struct arch_mm *arch)
 static void absorb(struct world *w, struct call *call, u32 first, u32 end)
 {
 	/* x86 does not flush what gained permission: the fault itself has dropped the old entry. */
-	bool widened = call->kind == CALL_ACCESS && call->dirty && w->arm64;
+	bool faulted = call->kind == CALL_ACCESS && call->dirty && w->arm64, widened;
 	u32 i;
 
 	for (i = first; i < end; i++) {
 		if (call->seen[i].val == call->block[i].val)
 			continue;
+		/* What a TLB has of another page does not matter to the fault, unless it is a block with that one. */
+		widened = faulted && (call->block + i == call->ptep || pte_cont(call->seen[i]));
 		if (call->reachable)
 			tlb_entry_changed(w, call->mm->id, call->page + i, call->seen[i], call->block[i], widened);
 		call->seen[i] = call->block[i];

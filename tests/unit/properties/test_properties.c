@@ -225,6 +225,9 @@ static void test_properties(void **state)
 	for (i = 0; (policy = rf_policy_named(i)); i++)
 		for (g = 0; g < ARRAY_SIZE(granules); g++)
 			runs += granule_fits(policy, granules[g]);
+	/* What failed once: other pages of the block that a write fault folds become dirty with its own. */
+	run_episode("linux-7.3+fold_sites=any", 0xc6b2b9e31e036240, EPISODE);
+	run_episode("linux-7.3+fold_sites=any+bbml3=true", 0xc6b2b9e31e036240, EPISODE);
 	print_message("seed %#llx: %llu operations for each of %llu policies and granules\n", (unsigned long long)seed,
 		      (unsigned long long)((all + runs - 1) / runs), (unsigned long long)runs);
 	for (i = 0; (policy = rf_policy_named(i)); i++)

@@ -211,7 +211,7 @@ static void test_helpers(void **state)
 {
 	const char *seed = getenv("REFOLD_SEED");
 	const struct rf_policy *policy;
-	char spec[128];
+	char spec[sizeof(policy->name) + 16];
 	size_t i, round;
 
 	rng = seed ? strtoull(seed, NULL, 0) * 2 + 1 : 0x5eed2026;

@@ -64,7 +64,9 @@ static void test_name(void **state)
 static void test_knobs(void **state)
 {
 	struct rf_policy policy;
+	char text[sizeof(policy.name) + 16] = "linux-6.12";
 	struct rf_error err;
+	size_t i;
 
 	assert_int_equal(rf_policy_parse("linux-6.12+tlbi=single+batch_mprotect=true", &policy, &err), 0);
 	assert_string_equal(policy.name, "linux-6.12+tlbi=single+batch_mprotect=true");
@@ -74,8 +76,12 @@ static void test_knobs(void **state)
 	expect_error(rf_policy_parse("linux-6.12+tlbi", &policy, &err), -EINVAL, &err, "'tlbi'");
 	expect_error(rf_policy_parse("linux-6.12+tlby=single", &policy, &err), -EINVAL, &err, "'tlby'");
 	expect_error(rf_policy_parse("linux-6.12+tlbi=double", &policy, &err), -EINVAL, &err, "double");
-	expect_error(rf_policy_parse("linux-6.12+tlbi=single+tlbi=single+tlbi=single+tlbi=single", &policy, &err), -EINVAL,
-		     &err, "JSON file");
+	for (i = 0; strlen(text) + 12 < sizeof(policy.name); i++)
+		strcat(text, "+tlbi=single");
+	assert_int_equal(rf_policy_parse(text, &policy, &err), 0);
+	assert_string_equal(policy.name, text);
+	strcat(text, "+tlbi=single");
+	expect_error(rf_policy_parse(text, &policy, &err), -EINVAL, &err, "JSON file");
 }
 
 /* Only what the base's kernel never had, and only code: not what a CPU has, not what was taken away. */
@@ -193,8 +199,8 @@ static void test_all(void **state)
 	expect_error(rf_policy_parse_list("all+tlbi", policies, 0, 64, &err), -EINVAL, &err, "'tlbi'");
 	expect_error(rf_policy_parse_list("linux-6.12,all", policies, 0, 64, &err), -EINVAL, &err, "'linux-6.12'");
 	expect_error(rf_policy_parse_list("all", policies, 0, nr - 1, &err), -E2BIG, &err, "policies");
-	expect_error(rf_policy_parse_list("all+tlbi=single+repeat_tlbi=new+max_dvm_ops=4096", policies, 0, 64, &err), -EINVAL,
-		     &err, "JSON file");
+	assert_int_equal(rf_policy_parse_list("all+tlbi=single+repeat_tlbi=new+max_dvm_ops=4096", policies, 0, 64, &err),
+			 arm64);
 	expect_error(rf_policy_parse_list("allow", policies, 0, 64, &err), -EINVAL, &err, "no policy 'allow'");
 }
 
