@@ -33,10 +33,10 @@ static void add_events(json_t *header, const struct rf_header_facts *facts)
 
 static json_t *privacy(void)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "arguments", "dropped",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "arguments", "dropped",
 			 "contents", "dropped", "file_names", "dropped", "kernel_addresses", "pseudonymised",
-			 "inode_numbers", "kept", "page_frames", "kept", "pids", "kept", "program_names", "kept",
-			 "user_addresses", "kept");
+			 "inode_numbers", "kept", "marks", "kept", "page_frames", "kept", "pids", "kept",
+			 "program_names", "kept", "user_addresses", "kept");
 }
 
 /* What this kernel does and what it is set to. */
@@ -99,6 +99,8 @@ char *rf_header_json(const struct rf_header_facts *facts)
 	rf_header_set_truth(header, RF_HEADER_SNAPSHOTS, facts->snapshots);
 	rf_header_set_integer(header, RF_HEADER_START_TIME_S, (u64)time(NULL));
 	rf_header_set_string(header, RF_HEADER_TOOL, "refold-capture " REFOLD_VERSION);
+	if (facts->privacy)
+		rf_privacy_header(facts->privacy, header);
 	text = rf_header_text(header);
 	json_decref(header);
 	return text;

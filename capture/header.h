@@ -21,6 +21,7 @@ struct rf_header_facts {
 	size_t buffer_bytes;
 	bool snapshots;
 	bool side_band;			/* perf records are there */
+	const struct rf_privacy *privacy;	/* NULL: nothing is hidden */
 };
 
 /* The header as rf_writer_create() takes it, to be freed; NULL: out of memory. FORMAT.md tells its keys. */

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "capture/values.h"
+#include "traces/privacy.h"
 
 #define DEFAULT_LEVEL 6
 #define HELP_COLUMN 23		/* where the words of an option begin in the help */
@@ -17,7 +18,7 @@ struct option_row {
 	const char *name;
 	char letter;			/* 0: it has a name only */
 	const char *value;		/* as the help calls it; NULL: it takes none */
-	/* False: text is no such value. to: where it goes, in struct rf_command_line. */
+	/* False: text is no such value. to: where it goes, in struct rf_command_line (0: to several places). */
 	bool (*read)(const struct option_row *row, const char *text, void *to);
 	size_t to;
 	u64 least, most;		/* of sizes and numbers */
@@ -83,6 +84,29 @@ static bool take_exits(const struct option_row *row, const char *text, void *to)
 	return rf_read_exits(text, to);
 }
 
+/* A number of traces, or a list of what is private. */
+static bool take_keep(const struct option_row *row, const char *text, void *to)
+{
+	struct rf_command_line *line = to;
+	u32 items;
+
+	if (!rf_privacy_parse(text, &items))
+		return rf_parse_number(text, row->least, row->most, &line->rotation.keep);
+	line->kept |= items;
+	return true;
+}
+
+static bool take_private(const struct option_row *row, const char *text, void *to)
+{
+	u32 items;
+
+	(void)row;
+	if (!rf_privacy_parse(text, &items))
+		return false;
+	*(u32 *)to |= items;
+	return true;
+}
+
 static const struct option_row rows[] = {
 	{ "output", 'o', "FILE", take_text, TO(recording.output),
 	  .help = "trace to write; NAME.mmt.zst by convention" },
@@ -106,8 +130,14 @@ static const struct option_row rows[] = {
 	  .wrong = "not a time of at least 1s or a size of at least 64K, as 10m or 100M",
 	  .help = "with -p and -a: begin a new trace, NAME.000001.mmt.zst and so on,\n"
 		  "after 60s, 10m, 100M, 1G..." },
-	{ "keep", 0, "N", take_number, TO(rotation.keep), 1, UINT32_MAX, .wrong = "not a number of traces to keep",
-	  .help = "keep the last N of them" },
+	{ "keep", 0, "N|LIST", take_keep, .least = 1, .most = UINT32_MAX,
+	  .wrong = "neither a number of traces to keep nor of pid,comm,addr,pfn,inode,marks",
+	  .help = "N: keep the last N of them. LIST: with -p and -a, record as they are:\n"
+		  "pid,comm,addr,pfn,inode,marks or all; otherwise they are hidden, but\n"
+		  "for marks that name windows" },
+	{ "hide", 0, "LIST", take_private, TO(recording.hidden), GIVEN(chooses_hidden),
+	  .wrong = "not of pid,comm,addr,pfn,inode,marks",
+	  .help = "hide these, and nothing else; also of a COMMAND" },
 	{ "min-free", 0, "SIZE", take_size, TO(recording.bounds.free_bytes), 1, RF_MOST_BYTES,
 	  .wrong = "not a size of at least 1",
 	  .help = "stop while so much of its disk is free" },
@@ -258,6 +288,11 @@ int rf_command_line_read(struct rf_command_line *line, int argc, char **argv)
 		return rf_usage_error(wrong, NULL);
 	if (!strcmp(recording->output, "-"))
 		return rf_usage_error("a trace is written to a file, which must be one when the disk is full too", "-o -");
+	/* A command is the user's own; what runs already may be others'. */
+	recording->no_marks = recording->hidden & BIT(RF_PRIVATE_MARKS);
+	if (!line->chooses_hidden && !recording->command)
+		recording->hidden = RF_PRIVATE_ALL;
+	recording->hidden &= ~line->kept;
 	/* To trace everybody is for the user to ask for. */
 	if (!line->chooses_exits)
 		recording->exit_snapshots = !recording->whole_system;

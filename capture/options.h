@@ -14,8 +14,9 @@ struct rf_command_line {
 	struct rf_recording_options recording;
 	struct rf_rotation rotation;
 	u64 max_loss;
+	u32 kept;		/* of what is private: bits of enum rf_private */
 	/* what is given */
-	bool rotates, limits_loss, chooses_exits, quiet;
+	bool rotates, limits_loss, chooses_exits, chooses_hidden, quiet;
 };
 
 /* Fill line. -1, or the exit code: help or version are printed, or what is wrong. recording.pids is to be freed. */

@@ -41,6 +41,7 @@ struct recording {
 	enum rf_fault_source faults;
 	struct rf_session *session;
 	struct rf_writer *writer;
+	struct rf_privacy *privacy;	/* NULL: nothing is hidden */
 	struct rf_page_cache *cache;
 	struct rf_follow *follow;
 	struct rf_rings *rings;
@@ -156,6 +157,7 @@ static int create_writer(struct recording *rec, struct rf_error *err)
 		.buffer_bytes = rec->buffers.task,
 		.snapshots = options->exit_snapshots || !options->command,
 		.side_band = !rf_perf_check(NULL),
+		.privacy = rec->privacy,
 	};
 	char *json;
 
@@ -177,6 +179,7 @@ static int create_writer(struct recording *rec, struct rf_error *err)
 				    why.message);
 	}
 	rec->result->wrote = true;
+	rf_writer_hide(rec->writer, rec->privacy);
 	if (options->bounds.file_bytes)
 		rf_writer_limit(rec->writer, options->bounds.file_bytes, &rec->dropped);
 	rec->facts_stream = rf_writer_add_stream(rec->writer, &facts_info);
@@ -435,6 +438,7 @@ static void free_recording(struct recording *rec)
 	if (rec->cache)
 		rf_page_cache_destroy(rec->cache);
 	rf_decoder_destroy(rec->decoder);
+	rf_privacy_destroy(rec->privacy);
 	rf_pid_list_free(&rec->pids);
 	free(rec->status);
 }
@@ -458,6 +462,10 @@ static int prepare(struct recording *rec, struct rf_error *err)
 	rec->cache = rf_page_cache_create();
 	if (!rec->decoder || !rec->status || !rec->cache)
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	if (options->hidden)
+		rec->privacy = rf_privacy_create(options->hidden, options->no_marks, err);
+	if (options->hidden && !rec->privacy)
+		return err->code;
 	rf_remove_stale_instances();
 	rec->faults = options->faults;
 	ret = rf_events_learn(rec->decoder, &rec->kernel, &rec->faults, rec->status, err);

@@ -19,6 +19,8 @@ struct rf_recording_options {
 	enum rf_fault_source faults;	/* where page faults are to be learnt from */
 	u64 buffer_bytes;		/* per CPU; 0: the default, which is less where there are many */
 	u64 level;			/* of zstd */
+	u32 hidden;			/* what is private: bits of enum rf_private */
+	bool no_marks;			/* of marks those of windows, too */
 	double seconds;			/* stop after so long; 0: no limit */
 	struct rf_bounds bounds;
 	struct rf_pid_list *living;	/* NULL, or where to leave who is recorded and lives when it ends */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What in a trace is private, and how it is hidden: records are changed one by one, by what their fields are
- * (record.h), so that a replay of them gives the same counts. refold anonymize does so with a trace that is there. The
- * key is made for one trace, and never stored. FORMAT.md, "Privacy", says what becomes of what.
+ * (record.h), so that a replay of them gives the same counts. The recorder does so before anything is written, refold
+ * anonymize with a trace that is there. The key is made for one trace, and never stored. FORMAT.md, "Privacy", says
+ * what becomes of what.
  */
 #ifndef REFOLD_TRACES_PRIVACY_H
 #define REFOLD_TRACES_PRIVACY_H

@@ -60,7 +60,7 @@ class Attach:
     def record(self, name, *options, seconds=SECONDS, meanwhile=None):
         """Attach, let time pass, stop; the report."""
         trace, report = self.path(f'{name}.mmt.zst'), self.path(f'{name}.json')
-        recorder = self.programs.start(self.programs.capture, '-b', '32M', '-o', trace, *options,
+        recorder = self.programs.start(self.programs.capture, '-b', '32M', '--keep', 'all', '-o', trace, *options,
                                        said=self.path('recorder.said'))
         machine.wait_for(lambda: recorder.poll() is not None or os.path.exists(trace) and os.path.getsize(trace),
                          'a header in the trace')
