@@ -3,6 +3,7 @@
 #include "capture/perf/followed.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #define PID_LIMIT (4u << 20)	/* PID_MAX_LIMIT of 64-bit kernels */
@@ -82,10 +83,25 @@ void rf_know_stranger(struct rf_followed *followed, pid_t pid, bool stranger)
 		set_bit(followed->strangers, pid, stranger);
 }
 
+/* Ends were lost as well as births: their pids may be used again. */
+static void forget_dead_strangers(struct rf_followed *followed)
+{
+	for (u32 word = 0; word < PID_LIMIT / 64; word++) {
+		for (u64 bits = followed->strangers[word]; bits; bits &= bits - 1) {
+			pid_t pid = (pid_t)(word * 64 + (u32)__builtin_ctzll(bits));
+
+			if (kill(pid, 0) && errno == ESRCH)
+				set_bit(followed->strangers, pid, false);
+		}
+	}
+}
+
 void rf_followed_relearn(struct rf_followed *followed)
 {
 	struct rf_pid_list tids = { 0 };
 
+	if (followed->strangers)
+		forget_dead_strangers(followed);
 	if (!followed->bits || !followed->learn)
 		return;
 	followed->learn(followed->context, &tids);	/* without memory for all, some are better than none */

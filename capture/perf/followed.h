@@ -25,7 +25,7 @@ void rf_followed_look_around(struct rf_followed *followed);
 /* Nothing that it does can concern the recording. Not to be is no proof that it is followed. */
 bool rf_is_stranger(const struct rf_followed *followed, pid_t pid);
 void rf_know_stranger(struct rf_followed *followed, pid_t pid, bool stranger);
-/* Births were lost: ask who is followed. */
+/* Births and ends were lost: ask who is followed, and who of the strangers lives. */
 void rf_followed_relearn(struct rf_followed *followed);
 /* Add those that live now. 0, or -ENOMEM. */
 int rf_followed_list(const struct rf_followed *followed, struct rf_pid_list *pids);

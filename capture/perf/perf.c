@@ -180,8 +180,10 @@ static void look_for_losses(struct rf_perf *perf)
 		__atomic_store_n(&ring->gap, max_u64(ring->gap, now - ring->lost), __ATOMIC_RELAXED);
 		__atomic_store_n(&ring->lost, now, __ATOMIC_RELAXED);
 	}
-	if (lost)
-		rf_followed_relearn(&perf->rounds.followed);
+	if (!lost)
+		return;
+	perf->rounds.births_lost = true;
+	rf_followed_relearn(&perf->rounds.followed);
 }
 
 /* What a ring has had no record to tell with since. */

@@ -71,8 +71,10 @@ int rf_round_take(struct rf_rounds *rounds, struct rf_round_stream *ring, const 
 		return 0;
 	if (array_grow(rounds->waiting, rounds->room, rounds->nr + 1))
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
-	if (one.record.kind == RF_LOST)
+	if (one.record.kind == RF_LOST) {
 		ring->lost += one.record.f[0];
+		rounds->births_lost = true;
+	}
 	/* A loss has the time of the record that there was room for again. A page fault's event has none to lend. */
 	if (!one.record.time)
 		one.record.time = ring->last_time;
@@ -97,7 +99,8 @@ static int by_time(const void *a, const void *b)
 /*
  * A new process of a followed one is followed; one of a stranger is not, even if its pid was once ours. One read in
  * the round before may turn out to be of a followed one; not the reverse, as it may have been learnt from elsewhere.
- * A new thread belongs to its own process: nothing to learn.
+ * A new thread belongs to its own process: nothing to learn. Once births were lost, who is neither followed nor a
+ * stranger may be either, and what he bears as well.
  */
 void rf_round_learn(struct rf_rounds *rounds)
 {
@@ -111,17 +114,25 @@ void rf_round_learn(struct rf_rounds *rounds)
 			rf_follow_process(&rounds->followed, one->pid, follow);
 		/* Whose parent is a stranger is one; of others it is sure when all that was before has been read. */
 		if (one->is_fork && one->pid != one->parent && !rf_is_followed(&rounds->followed, one->pid) &&
-		    (!one->fresh || rf_is_stranger(&rounds->followed, one->parent)))
+		    ((!one->fresh && !rounds->births_lost) || rf_is_stranger(&rounds->followed, one->parent)))
 			rf_know_stranger(&rounds->followed, one->pid, true);
 	}
 }
 
-/* What a followed process did goes into the trace, and whatever was lost; of others, nothing. */
+/* Of a followed process all; of one that may be, its birth: who knows its parent from elsewhere knows whose it is. */
+static bool concerns_recording(const struct rf_rounds *rounds, const struct rf_waiting *one)
+{
+	if (one->record.kind == RF_LOST || rf_is_followed(&rounds->followed, one->pid))
+		return true;
+	return one->is_fork && rounds->births_lost && !rf_is_stranger(&rounds->followed, one->pid);
+}
+
+/* What concerns the recording goes into the trace, and whatever was lost. */
 static int write_waiting(struct rf_rounds *rounds, struct rf_waiting *one, struct rf_error *err)
 {
 	int ret = 0;
 
-	if (one->record.kind == RF_LOST || rf_is_followed(&rounds->followed, one->pid)) {
+	if (concerns_recording(rounds, one)) {
 		if (one->path)
 			rf_page_cache_note(rounds->cache, one->record.f[3], one->record.f[4], (pid_t)one->pid,
 					   one->path);

@@ -29,6 +29,7 @@ struct rf_rounds {
 	struct rf_waiting *waiting;
 	size_t nr, room;
 	u64 taken;			/* records that ever waited */
+	bool births_lost;		/* maybe: something was */
 };
 
 /* Begin a round: what waits was read in an earlier one. */

@@ -144,6 +144,7 @@ struct task {
 	u32 counted_ahead;	/* so many RSS_CHANGE and SET_PTE that follow are in the effect of one before */
 	u64 forked_at;		/* when it was born by another word than NEWTASK's, 0: no such word; see hidden.c */
 	u64 born_at;		/* by NEWTASK's, 0: not while we watched */
+	bool borrows;		/* born into its parent's memory as a process, it has not executed yet */
 	bool unmapping;		/* it has unmapped pages of somebody's since it last took one out of the page cache */
 	bool collapse_known;
 	u32 collapse_mm;

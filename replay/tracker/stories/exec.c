@@ -119,6 +119,7 @@ void exec_switch(struct rf_tracker *tracker, struct task *task)
 	exec->stack_placed = false;
 	exec->object_end = 0;
 	task->orphans = 0;
+	task->borrows = false;
 	old = task_leave_mm(task);
 	if (old)
 		end_mm(tracker, old, RF_WHY_EXEC);
@@ -236,6 +237,15 @@ void exec_take_over(struct rf_tracker *tracker, struct task *task)
 	from->exec.pages = pages;
 	from->exec.size = size;
 	from->dead = true;
+}
+
+void exec_is_named(struct rf_tracker *tracker, struct task *task)
+{
+	if (!any_lost(tracker) || task->exec.loading)
+		return;
+	exec_take_over(tracker, task);
+	if (!task->exec.loading)
+		exec_switch(tracker, task);
 }
 
 /* Which ABI a task's calls have matters here only where those of 32-bit programs are missing. */

@@ -17,6 +17,8 @@ void exec_switch(struct rf_tracker *tracker, struct task *task);
 void find_exec_point(struct rf_tracker *tracker, struct task *task);
 /* The record in progress is that one. */
 void exec_arrives(struct rf_tracker *tracker, struct task *task);
+/* The side band names a new program, whose address space is in place then. Was all else that tells of it lost? */
+void exec_is_named(struct rf_tracker *tracker, struct task *task);
 void exec_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 void place_stack(struct rf_tracker *tracker, struct task *task, const struct world_vma *vma);
 /* MMAP2 and SNAP_VMA have the same fields. */

@@ -57,6 +57,7 @@ static void exit_task(struct rf_tracker *tracker, struct task *task)
 {
 	leave(tracker, task);
 	task->dead = true;
+	borrower_ends(tracker, task);
 	if (task->orphans)
 		orphan_ends(tracker, task);
 	task->orphans = 0;

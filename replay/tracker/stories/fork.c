@@ -111,8 +111,7 @@ void on_newtask(struct rf_tracker *tracker, struct task *task, struct rf_record 
 	child = task_get(tracker, tid);
 	if (!child)
 		return;
-	if (!tracker->have_side_band)
-		hidden_ends(tracker, child);
+	tid_is_anew(tracker, child);
 	reset_task(tracker, child);
 	child->born_at = record.time;
 	exec_made_no_call(tracker, task);
@@ -123,6 +122,8 @@ void on_newtask(struct rf_tracker *tracker, struct task *task, struct rf_record 
 		begin_process(tracker, task, child);
 	if (flags & CLONE_VM) {
 		task_set_mm(tracker, child, task->mm);
+		/* A kernel thread's would be another: it has none to lend. */
+		child->borrows = !(flags & CLONE_THREAD) && (task->mm || task->forked_at);
 		/* create_io_thread(), vhost_task_create(): no sched_process_fork, so event-fork does not follow. */
 		child->unseen = flags & CLONE_UNTRACED && task->call.kind != RF_SYS_CLONE;
 		if (child->unseen && task->mm)

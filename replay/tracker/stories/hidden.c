@@ -4,7 +4,7 @@
  * one loss does not hide both: what it tells and NEWTASK does not, was lost. Without a side band there is what clone()
  * returned, and who has faults and no address space; a process that lived inside a loss is then not seen at all.
  * What a hidden process bears is hidden as well: it began as a copy of what nobody knows. So is, where a recorder
- * attached, who ended before it was looked at.
+ * attached, who ended before it was looked at; and who was born to run a program (vfork) whose exec may be lost.
  */
 #include "replay/tracker/stories/hidden.h"
 
@@ -59,10 +59,21 @@ void hidden_start(struct rf_tracker *tracker)
 	}
 }
 
+/*
+ * Where the side band has lost births, it tells what is born to whom it does not know. Strangers may be among them,
+ * whom nothing else tells of.
+ */
+static bool is_recorded(const struct task *parent)
+{
+	return parent && (parent->pid || parent->mm || parent->born_at || parent->forked_at);
+}
+
 void on_task_fork(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
 	/* Only what lost something hides anything. A new thread is its process's. */
 	if (!tracker->nr_losses || !record.tid || record.f[0] != record.tid)
+		return;
+	if (!is_recorded(task_find(tracker, (u32)record.f[1])))
 		return;
 	task = task_get(tracker, record.tid);
 	if (!task || (task->born_at && record.time - task->born_at < SAME_BIRTH_NS))
@@ -84,6 +95,29 @@ void birth_unseen(struct rf_tracker *tracker, const struct task *parent, u32 tid
 		return;
 	hidden_ends(tracker, task);
 	task->forked_at = tracker->time;
+}
+
+/* Where nothing may have told that the task has got an address space of its own since then. */
+static bool exec_may_be_lost(const struct rf_tracker *tracker, u64 since)
+{
+	bool told = tracker->have_side_band, traced = true;
+
+	for (u32 i = 0; i < tracker->losses_begun && (told || traced); i++) {
+		const struct rf_stream_info *info = stream_of(tracker, &tracker->losses[i]);
+
+		if (!info || tracker->losses[i].end < since)
+			continue;
+		told &= info->source != RF_SOURCE_PERF;
+		traced &= info->source != RF_SOURCE_TASK;
+	}
+	return !told && !traced;
+}
+
+void borrower_ends(struct rf_tracker *tracker, struct task *task)
+{
+	if (task->borrows && !task->forked_at && exec_may_be_lost(tracker, task->born_at))
+		task->forked_at = task->born_at;
+	task->borrows = false;
 }
 
 void copy_unseen(struct rf_tracker *tracker, struct task *child)
@@ -109,9 +143,18 @@ void orphan_ends(struct rf_tracker *tracker, struct task *task)
 
 void hidden_ends(struct rf_tracker *tracker, struct task *task)
 {
+	borrower_ends(tracker, task);
 	if (task->forked_at)
 		process_is_hidden(tracker, task->tid, task->forked_at);
 	task->forked_at = 0;
+}
+
+void tid_is_anew(struct rf_tracker *tracker, struct task *task)
+{
+	/* The side band's word is of this birth, unless it is old. */
+	if (tracker->have_side_band && tracker->time - task->forked_at < SAME_BIRTH_NS)
+		task->forked_at = 0;
+	hidden_ends(tracker, task);
 }
 
 /*

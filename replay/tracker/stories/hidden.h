@@ -16,8 +16,12 @@ void birth_unseen(struct rf_tracker *tracker, const struct task *parent, u32 tid
 void copy_unseen(struct rf_tracker *tracker, struct task *child);
 /* A task with faults, whose address space was never known, is over. */
 void orphan_ends(struct rf_tracker *tracker, struct task *task);
+/* Born into its parent's memory, it is over: if it had a program of its own, was that told? */
+void borrower_ends(struct rf_tracker *tracker, struct task *task);
 /* The task is over, or its tid is another's: was it hidden? */
 void hidden_ends(struct rf_tracker *tracker, struct task *task);
+/* NEWTASK gives its tid to another. */
+void tid_is_anew(struct rf_tracker *tracker, struct task *task);
 /* What it has done since its exec is over, or goes on in a child. */
 void exec_made_no_call(struct rf_tracker *tracker, struct task *task);
 

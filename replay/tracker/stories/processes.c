@@ -57,14 +57,13 @@ void on_process(struct rf_tracker *tracker, struct task *task, struct rf_record 
 		task_set_mm(tracker, task, mm);
 }
 
-/* Names of threads are their own. */
-void on_comm(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+void name_process(struct rf_tracker *tracker, struct task *task, const u64 name[2])
 {
 	struct rf_processes *processes = tracker->options.processes;
 	char *command;
 
-	task = task_find(tracker, record.tid);
-	if (!processes || !task || (task->pid && task->pid != task->tid))
+	/* Names of threads are their own. */
+	if (!processes || (task->pid && task->pid != task->tid))
 		return;
 	if (!task->process)
 		task->process = rf_process_add(processes, task->tid, "", tracker->time);
@@ -74,7 +73,7 @@ void on_comm(struct rf_tracker *tracker, struct task *task, struct rf_record rec
 	}
 	command = processes->list[task->process].command;
 	for (u32 i = 0; i < 16; i++) {
-		char c = (char)(record.f[i / 8] >> 8 * (i % 8));
+		char c = (char)(name[i / 8] >> 8 * (i % 8));
 
 		command[i] = !c || (c >= ' ' && c <= '~') ? c : '?';
 	}

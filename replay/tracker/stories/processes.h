@@ -10,6 +10,8 @@ struct task;
 struct tracked_mm;
 
 void begin_process(struct rf_tracker *tracker, const struct task *parent, struct task *child);
+/* The process that this thread leads is called so, 8 characters a word. */
+void name_process(struct rf_tracker *tracker, struct task *task, const u64 name[2]);
 void mm_set_pid(struct rf_tracker *tracker, struct tracked_mm *mm, u32 pid);
 
 #endif

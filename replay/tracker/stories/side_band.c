@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The side band tells VMAs: those of a new program, and what a call in progress maps. */
+/* The side band tells VMAs: those of a new program, and what a call in progress maps. And the names of programs. */
 #include <string.h>
 
 #include "engine/ops.h"
@@ -12,6 +12,7 @@
 #include "replay/tracker/stories/exec.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/handlers.h"
+#include "replay/tracker/stories/processes.h"
 
 #define VM_OF_RECORD(flags) ((u16)((flags) & RF_VM_RECORDED))
 
@@ -147,4 +148,14 @@ void on_mmap2(struct rf_tracker *tracker, struct task *task, struct rf_record re
 		if (vma.name == RF_VMA_STACK)
 			grow_stack_to(tracker, task->mm, vma.start, vma.end);
 	}
+}
+
+void on_comm(struct rf_tracker *tracker, struct task *task, struct rf_record record)
+{
+	task = task_find(tracker, record.tid);
+	if (!task)
+		return;
+	if (record.f[2])
+		exec_is_named(tracker, task);
+	name_process(tracker, task, record.f);
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -423,6 +424,51 @@ static void test_unknown_is_no_stranger(void **state)
 	end_rounds(&test);
 }
 
+/*
+ * Once births were lost, the children of one who is unknown are told, nothing else of them: whose they are, other
+ * events may tell. A stranger's are not.
+ */
+static void test_births_of_unknown(void **state)
+{
+	struct rounds_test test;
+
+	start_rounds(&test, NULL);
+	rf_know_stranger(&test.rounds.followed, 77, true);
+	take(&test, 0, lost(5, 10, 10));
+	take(&test, 0, fork_of(40, 41, 20));
+	take(&test, 0, comm_of(41, 21));
+	take(&test, 1, fork_of(41, 42, 22));
+	take(&test, 1, fork_of(77, 78, 23));
+	end_round(&test);
+	end_round(&test);
+	assert_int_equal(kept_nr(test.rounds.writer), 3);
+	expect_kept(&test, 0, RF_LOST, 10, 0);
+	expect_kept(&test, 1, RF_TASK_FORK, 20, 0);
+	expect_kept(&test, 2, RF_TASK_FORK, 22, 1);
+	assert_false(rf_is_followed(&test.rounds.followed, 41));
+	assert_false(rf_is_stranger(&test.rounds.followed, 42));
+	assert_true(rf_is_stranger(&test.rounds.followed, 78));
+	end_rounds(&test);
+}
+
+/* Whose end was lost leaves its number to somebody else. */
+static void test_dead_strangers(void **state)
+{
+	struct rounds_test test;
+	pid_t child = fork();
+
+	if (!child)
+		_exit(0);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	start_rounds(&test, NULL);
+	rf_know_stranger(&test.rounds.followed, child, true);
+	rf_know_stranger(&test.rounds.followed, getpid(), true);
+	rf_followed_relearn(&test.rounds.followed);
+	assert_false(rf_is_stranger(&test.rounds.followed, child));
+	assert_true(rf_is_stranger(&test.rounds.followed, getpid()));
+	end_rounds(&test);
+}
+
 /* A process's end frees its number; a thread's does not. */
 static void test_stranger_ends(void **state)
 {
@@ -451,6 +497,7 @@ int main(void)
 		cmocka_unit_test(test_loss_without_time), cmocka_unit_test(test_births_lost),
 		cmocka_unit_test(test_births_late),	  cmocka_unit_test(test_strangers),
 		cmocka_unit_test(test_unknown_is_no_stranger), cmocka_unit_test(test_stranger_ends),
+		cmocka_unit_test(test_births_of_unknown), cmocka_unit_test(test_dead_strangers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

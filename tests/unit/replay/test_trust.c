@@ -103,6 +103,17 @@ static void a_process_is_hidden(void **context)
 		"60 tid=300 task_exit pid=300\n", "0: loss@29\n2: loss@29\nhidden 300\n");
 }
 
+/* Of one whose parent nobody knows the side band alone cannot say that it is ours: 201's is, 301's is not. */
+static void a_birth_of_nobody(void **context)
+{
+	(void)context;
+	expect_marks(ATTACHED "frame stream=0\n" LIFE_OF_200
+		"frame stream=0 lost=9\n50 tid=100 brk addr=0x0\n"
+		SIDE_BAND "31 tid=201 task_fork pid=201 parent_pid=200 parent_tid=200\n"
+		"31 tid=301 task_fork pid=301 parent_pid=300 parent_tid=300\n",
+		"0: loss@29\n2: loss@29\nhidden 201\n");
+}
+
 /* What a hidden process bears is hidden, but for its threads and those that borrow its memory. */
 static void a_child_of_a_hidden_process(void **context)
 {
@@ -152,6 +163,54 @@ static void clone_returns_a_hidden_process(void **context)
 	(void)context;
 	expect_marks(ATTACHED "frame stream=0\n20 tid=100 clone flags=0x11\n"
 		"frame stream=0 lost=9\n30 tid=100 sys_ret call=26 ret=300\n", "0: loss@20\nhidden 300\ndoubt hidden_unknown\n");
+}
+
+/* vfork(): 300 runs a program, and of its exec the name alone was not lost. */
+static void an_exec_that_only_its_name_tells(void **context)
+{
+	(void)context;
+	expect_marks(ATTACHED "frame stream=0\n20 tid=100 newtask child=300 flags=0x4100\n"
+		"frame stream=0 lost=9\n50 tid=300 brk addr=0x0\n60 tid=300 exit_task group_dead=1\n"
+		SIDE_BAND "20 tid=300 task_fork pid=300 parent_pid=100 parent_tid=100\n"
+		"30 tid=300 comm name0=\"a\" name1=\"\" exec=1\n",
+		"0: loss@20\n1: loss@30 exec_unseen@30\n");
+}
+
+/*
+ * 300 is born by vfork() and ends. If it ran a program, its name was lost if all else was. 301 did when nothing was
+ * lost; 302 is a thread.
+ */
+#define VFORKS                                                                                           \
+	"frame stream=0\n20 tid=100 newtask child=302 flags=0x10f00\n"                                  \
+	"21 tid=100 newtask child=301 flags=0x4100\n22 tid=301 execve\n23 tid=301 prepare_exec\n"       \
+	"24 tid=301 exec old_tid=301\n29 tid=100 newtask child=300 flags=0x4100\n"                       \
+	"frame stream=0 lost=9\n50 tid=100 brk addr=0x0\n60 tid=300 exit_task group_dead=1\n"           \
+	"61 tid=301 exit_task group_dead=1\n62 tid=302 exit_task group_dead=0\n"
+
+static void an_exec_that_nothing_tells(void **context)
+{
+	(void)context;
+	expect_marks(ATTACHED VFORKS SIDE_BAND, "0: loss@29\n1: loss@29\n");
+	expect_marks(ATTACHED VFORKS SIDE_BAND "frame stream=3 lost=2\n19 tid=100 comm name0=\"a\" name1=\"\" exec=0\n",
+		"0: loss@5\n1: loss@29\n");
+	expect_marks(ATTACHED VFORKS SIDE_BAND "40 tid=100 comm name0=\"a\" name1=\"\" exec=0\n"
+		"frame stream=3 lost=2\n60 tid=100 comm name0=\"a\" name1=\"\" exec=0\n",
+		"0: loss@29\n1: loss@29\nhidden 300\ndoubt hidden_unknown\n");
+}
+
+/* 300 is hidden, and later its pid is another's, of whose birth both tell, or NEWTASK alone. */
+#define HIDDEN_AND_BORN_AGAIN                                                                            \
+	"frame stream=0\n20 tid=100 brk addr=0x0\nframe stream=0 lost=9\n50 tid=100 brk addr=0x0\n"      \
+	"9000000 tid=100 newtask child=300 flags=0x1200000\n"                                            \
+	SIDE_BAND "31 tid=300 task_fork pid=300 parent_pid=100 parent_tid=100\n"
+
+static void a_pid_is_used_again(void **context)
+{
+	(void)context;
+	expect_marks(ATTACHED HIDDEN_AND_BORN_AGAIN, "0: loss@20\n1: forked@9000000 fork_point@9000000\nhidden 300\n");
+	expect_marks(ATTACHED HIDDEN_AND_BORN_AGAIN
+		"8999999 tid=300 task_fork pid=300 parent_pid=100 parent_tid=100\n",
+		"0: loss@20\n1: forked@9000000 fork_point@9000000\nhidden 300\n");
 }
 
 /* Where a contradiction was met: the fault says that its entry is there, the model has none. */
@@ -211,10 +270,14 @@ int main(void)
 		cmocka_unit_test(born_after_a_loss_at_the_end),
 		cmocka_unit_test(lost_by_the_system),
 		cmocka_unit_test(a_process_is_hidden),
+		cmocka_unit_test(a_birth_of_nobody),
 		cmocka_unit_test(a_child_of_a_hidden_process),
 		cmocka_unit_test(ended_before_it_was_seen),
 		cmocka_unit_test(how_many_are_hidden_is_unknown),
 		cmocka_unit_test(clone_returns_a_hidden_process),
+		cmocka_unit_test(an_exec_that_only_its_name_tells),
+		cmocka_unit_test(an_exec_that_nothing_tells),
+		cmocka_unit_test(a_pid_is_used_again),
 		cmocka_unit_test(contradictions_mark),
 		cmocka_unit_test(a_page_of_two_is_not_taken_over),
 		cmocka_unit_test(a_thread_of_the_kernel),
