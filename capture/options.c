@@ -155,6 +155,9 @@ static const struct option_row rows[] = {
 	  .wrong = "not all, sample:N or none",
 	  .help = "compare page tables when processes end: all, sample:N (one of N\n"
 		  "exits) or none (default: all; with -a, none)" },
+	{ "iovecs", 0, NULL, take_flag, TO(recording.iovecs),
+	  .help = "of COMMAND, read what calls name in buffers, and let debuggers in it\n"
+		  "trace others, by a seccomp filter, which stays with it" },
 	{ "quiet", 'q', NULL, take_flag, TO(quiet), .help = "print errors only" },
 	/* These end it, see read_option(). */
 	{ "help", 'h', .help = "print this text" },
@@ -268,6 +271,8 @@ static const char *contradiction(const struct rf_command_line *line)
 		return "give --rotate by size or --max-size, not both";
 	if (line->rotation.keep && !line->rotates)
 		return "--keep goes with --rotate";
+	if (recording->iovecs && (!recording->command || (line->chooses_exits && !recording->exit_snapshots)))
+		return "--iovecs is for a COMMAND with exit snapshots";
 	return recording->output ? NULL : "where to? Give -o FILE";
 }
 

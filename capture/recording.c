@@ -310,6 +310,10 @@ static int finish_follow(struct recording *rec, struct rf_error *err)
 	rec->result->snapshots += totals.snapshots;
 	if (rec->options->command && rec->options->exit_snapshots && !totals.exit_snapshots)
 		warn(rec, "no snapshots: %.200s", totals.why);
+	if (totals.nested && !rec->options->iovecs)
+		warn(rec, "%llu programs that trace others (debuggers, leak checkers) were let go, with what they start: no "
+		     "exit snapshots of these%s", (unsigned long long)totals.nested,
+		     rec->options->command ? " without --iovecs" : "");
 	if (totals.lost)
 		warn(rec, "%llu processes vanished before their snapshot", (unsigned long long)totals.lost);
 	return ret;
@@ -479,7 +483,7 @@ static int prepare(struct recording *rec, struct rf_error *err)
 		return ret;
 	if (options->command) {
 		/* Before any thread and any change of the signal mask: the command inherits both. */
-		rec->follow = rf_follow_create((char *const *)options->command, err);
+		rec->follow = rf_follow_create((char *const *)options->command, options->iovecs, err);
 		if (!rec->follow || !rf_pid_list_add(&rec->pids, rf_follow_pid(rec->follow)))
 			return err->code ? err->code : -ENOMEM;
 	} else {

@@ -16,6 +16,7 @@ struct rf_recording_options {
 	struct rf_pid_list pids;	/* processes to attach to; empty: command or whole system */
 	bool whole_system;
 	u64 exit_snapshots;		/* of so many exits one is looked at; 0: none */
+	bool iovecs;			/* of COMMAND: calls wait to be read, by a seccomp filter that stays */
 	enum rf_fault_source faults;	/* where page faults are to be learnt from */
 	u64 buffer_bytes;		/* per CPU; 0: the default, which is less where there are many */
 	u64 level;			/* of zstd */

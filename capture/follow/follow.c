@@ -117,11 +117,11 @@ static struct rf_follow *follow_new(const char *name, struct rf_error *err)
 	return follow;
 }
 
-struct rf_follow *rf_follow_create(char *const argv[], struct rf_error *err)
+struct rf_follow *rf_follow_create(char *const argv[], bool ask, struct rf_error *err)
 {
 	struct rf_follow *follow = follow_new(argv[0], err);
 
-	if (follow && (rf_nested_start(&follow->nested, err) || start_child(follow, argv, err))) {
+	if (follow && ((ask && rf_nested_start(&follow->nested, err)) || start_child(follow, argv, err))) {
 		rf_follow_destroy(follow);
 		return NULL;
 	}
@@ -235,14 +235,15 @@ static void prepare_snapshots(struct rf_follow *follow, const struct rf_follow_o
 		no_snapshots(follow, error.message);
 		return;
 	}
-	/* Without the filter, a debugger in the tree would not work under us. */
+	if (!follow->nested.keeper)
+		return;
 	code = rf_send_fd(follow->control, INSTALL_FILTER, -1);
 	if (!code && (rf_receive_fd(follow->control, &code, &listener) || (!code && listener < 0)))
 		code = -EPIPE;
 	if (!code)
 		code = rf_nested_listen(&follow->nested, listener);
 	if (code) {
-		snprintf(why, sizeof(why), "no seccomp filter for tracers inside COMMAND: %s%s", strerror(-code),
+		snprintf(why, sizeof(why), "no seccomp filter for --iovecs: %s%s", strerror(-code),
 			 code == -EACCES ? " (needs CAP_SYS_ADMIN)" : "");
 		no_snapshots(follow, why);
 	}

@@ -2,8 +2,8 @@
 /*
  * Run COMMAND, or attach to what runs, and take an exit snapshot of every process and of every one it starts. A thread
  * of its own traces them with ptrace(2) and stops a process only to look at it: when it is attached to, as its last
- * thread exits, when the recording stops. Programs in COMMAND's tree that trace others themselves (gdb, strace) go on
- * working: what they trace is let go.
+ * thread exits, when the recording stops. Programs that trace others themselves (gdb, strace) go on working: they are
+ * let go with what they start, or, in COMMAND's tree where it is asked about (nested.h), what they trace is.
  */
 #ifndef REFOLD_CAPTURE_FOLLOW_FOLLOW_H
 #define REFOLD_CAPTURE_FOLLOW_FOLLOW_H
@@ -20,7 +20,7 @@ struct rf_follow;
 struct rf_follow_totals {
 	u64 processes;		/* ended or let go while we followed */
 	u64 snapshots;		/* processes with a whole exit (or stop) snapshot */
-	u64 nested;		/* let go because another program traces them */
+	u64 nested;		/* let go because another program traces them, or because they trace others */
 	u64 shared;		/* ended while their memory lived on in the parent (vfork): nothing to record */
 	u64 lost;		/* vanished before they could be looked at */
 	bool exit_snapshots;	/* false: none could be taken, see why */
@@ -31,8 +31,9 @@ struct rf_follow_totals {
  * Fork the child that will become COMMAND and hold it before its exec. Call it early: while the process has one
  * thread and the signal mask, dispositions and descriptors that COMMAND shall inherit. Blocks SIGCHLD in the
  * caller, which must stay blocked in all threads; from here on nobody else may waitpid(-1).
+ * ask: calls in its tree are asked about before they happen (nested.h), for which a process is forked, too.
  */
-struct rf_follow *rf_follow_create(char *const argv[], struct rf_error *err);
+struct rf_follow *rf_follow_create(char *const argv[], bool ask, struct rf_error *err);
 /* The child: same pid before and after exec. */
 pid_t rf_follow_pid(const struct rf_follow *follow);
 /*

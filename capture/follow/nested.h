@@ -5,9 +5,11 @@
  * which a task gets a tracer (TRACEME, ATTACH, SEIZE) before they happen; we let the task in question go, then the
  * request proceeds and succeeds.
  *
- * The filter outlives the recorder, and without anybody listening to it those requests would fail (ENOSYS). So
- * the listener is the keeper: a process of its own with nothing but two descriptors, that asks the recorder as
- * long as there is one and says yes afterwards, until the last process under the filter is gone.
+ * A filter cannot be taken back: it outlives the recorder, and without anybody listening to it all that it reports
+ * fails (ENOSYS). The kernel has no answer of its own for that case, and no process is safe from SIGKILL, so the filter
+ * is there only where the user asks for it (--iovecs). The listener is the keeper: a process of its own with nothing
+ * but two descriptors, that asks the recorder as long as there is one and says yes afterwards, until the last process
+ * under the filter is gone.
  *
  * The same filter reports calls that name memory of some process, or what tells mappings apart, behind a pointer that
  * no event follows: process_vm_readv() and process_vm_writev(), process_madvise(), ioctl(UFFDIO_*), mbind(),

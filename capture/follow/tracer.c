@@ -5,7 +5,8 @@
  * space still whole (PTRACE_EVENT_EXIT). From there the thread is let go, so its end needs no further stop.
  *
  * No PTRACE_O_EXITKILL: if the recorder is killed, the kernel detaches everything and it goes on running.
- * No PTRACE_O_TRACEEXEC: an exec needs no stop; that a thread took over its leader's id shows at its next stop.
+ * PTRACE_O_TRACEEXEC only to let go of programs that trace others, where no filter tells of their calls; that a thread
+ * took over its leader's id shows at its next stop, whatever that is.
  */
 #include "capture/follow/tracer.h"
 
@@ -23,11 +24,18 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "capture/follow/debuggers.h"
 #include "capture/snapshot/pagemap.h"
 
 #define TRACE_OPTIONS	(PTRACE_O_TRACEEXIT | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE)
 #define EVENTS_A_TURN	64
 #define STOPPED_AT_ONCE	8		/* so that none waits long for its turn */
+
+/* With a filter there is no need to guess who traces others: each call is told. */
+static intptr_t trace_options(const struct rf_tracer *t)
+{
+	return t->nested->keeper ? TRACE_OPTIONS : TRACE_OPTIONS | PTRACE_O_TRACEEXEC;
+}
 
 static void resume(struct rf_tracee *tracee, enum __ptrace_request how, int signal)
 {
@@ -157,6 +165,15 @@ static void on_new_task(struct rf_tracer *t, struct rf_tracee *tracee)
 	rf_tracee_announce(&t->tracees, tracee->process, (pid_t)child);
 }
 
+/* A program begins. Who is looked at just now goes on being traced; else one that traces others is let go. */
+static void on_exec(struct rf_tracee *tracee)
+{
+	struct rf_traced_process *process = tracee->process;
+
+	if (process->live == 1 && !process->due && rf_may_trace(process->pid))
+		process->let_go = true;
+}
+
 static void hold(struct rf_tracer *t, struct rf_tracee *tracee, enum __ptrace_request how, int signal)
 {
 	tracee->held = true;
@@ -185,6 +202,10 @@ static void on_stop(struct rf_tracer *t, pid_t tid, int status)
 	case PTRACE_EVENT_VFORK:
 	case PTRACE_EVENT_CLONE:
 		on_new_task(t, tracee);
+		signal = 0;
+		break;
+	case PTRACE_EVENT_EXEC:
+		on_exec(tracee);
 		signal = 0;
 		break;
 	case PTRACE_EVENT_STOP:
@@ -378,7 +399,7 @@ static bool take_reports(struct rf_tracer *t)
 
 int rf_tracer_seize(struct rf_tracer *t)
 {
-	if (ptrace(PTRACE_SEIZE, t->command, NULL, (void *)(intptr_t)TRACE_OPTIONS))
+	if (ptrace(PTRACE_SEIZE, t->command, NULL, (void *)trace_options(t)))
 		return -errno;
 	return rf_tracee_report(&t->tracees, t->command) ? 0 : -ENOMEM;
 }
@@ -391,7 +412,7 @@ static size_t seize_threads(struct rf_tracer *t, const struct rf_pid_list *tids)
 	for (size_t i = 0; i < tids->nr; i++) {
 		struct rf_tracee *tracee;
 
-		if (ptrace(PTRACE_SEIZE, tids->pids[i], NULL, (void *)(intptr_t)TRACE_OPTIONS))
+		if (ptrace(PTRACE_SEIZE, tids->pids[i], NULL, (void *)trace_options(t)))
 			continue;
 		tracee = rf_tracee_report(&t->tracees, tids->pids[i]);
 		if (!tracee)

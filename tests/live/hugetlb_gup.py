@@ -61,8 +61,8 @@ def record(programs, directory, gigantic):
     trace = os.path.join(directory, 'pins.mmt.zst')
     # Huge zero pages, and large folios elsewhere, would do no harm; the folio needs its size.
     with machine.large_folios():
-        programs.run(programs.capture, '-q', '-o', trace, '--', os.path.join(programs.workloads, 'pins'), marker,
-                     *(['gigantic'] if gigantic else []))
+        programs.run(programs.capture, '-q', '--iovecs', '-o', trace, '--',
+                     os.path.join(programs.workloads, 'pins'), marker, *(['gigantic'] if gigantic else []))
     return trace
 
 

@@ -254,7 +254,7 @@ class Programs:
             os.killpg(process.pid, signal.SIGKILL)
 
     def record(self, trace, *command, options=(), expect=0):
-        return self.run(self.capture, '-q', *options, '-o', trace, '--', *command, expect=expect)
+        return self.run(self.capture, '-q', '--iovecs', *options, '-o', trace, '--', *command, expect=expect)
 
     def start(self, *command, said=os.devnull):
         """A program in the background, killed at the latest when the test ends. What it says goes to a file: what it

@@ -8,6 +8,7 @@ import glob
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -108,6 +109,85 @@ def killed(bench):
     print(f'{report["trace"]["records"]} records survived the kill')
     bench.programs.record(bench.path('next.mmt.zst'), '/bin/true')
     bench.no_instance_left()
+
+
+# Once told to, does what a filter without its listener makes fail; says how each went.
+SURVIVOR = '''
+import ctypes, os, subprocess, sys, time
+print(os.getpid(), file=open(sys.argv[1], "w"), flush=True)
+while not os.path.exists(sys.argv[2]):
+    time.sleep(0.02)
+def status(*command):
+    return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+class Area(ctypes.Structure):
+    _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
+libc, there, here = ctypes.CDLL(None), ctypes.create_string_buffer(b"read", 8), ctypes.create_string_buffer(8)
+local, remote = Area(ctypes.addressof(here), 8), Area(ctypes.addressof(there), 8)
+said = {}
+said["process_vm_readv"] = libc.process_vm_readv(os.getpid(), ctypes.byref(local), 1, ctypes.byref(remote), 1, 0) - 8
+child = os.fork()
+if not child:
+    os._exit(0)
+said["fork"] = os.waitpid(child, 0)[1]
+for name, command in (("strace", ("strace", "-f", "-o", "/dev/null", "/bin/sh", "-c", "/bin/true")),
+                      ("gdb", ("gdb", "-q", "-batch", "-ex", "run", "-ex", "quit $_exitcode", "/bin/true"))):
+    if not status("which", name):
+        said[name] = status(*command)
+print(said, file=open(sys.argv[2] + ".said", "w"), flush=True)
+time.sleep(60)
+'''
+
+
+def survivors(bench):
+    """Nothing of ours stays with what was recorded: not a filter, not a process. kill -9 at any time harms nobody; so
+    it is for the keeper, where there is one, as long as it lives."""
+    for number, options in enumerate(([], ['--iovecs'])):
+        pid, go, keepers = bench.path(f'pid{number}'), bench.path(f'go{number}'), []
+        recorder = bench.start_recording(*options, '--', sys.executable, '-c', SURVIVOR, pid, go)
+        try:
+            machine.wait_for(lambda: os.path.exists(pid) and machine.read(pid), 'the recorded program')
+            target = int(machine.read(pid))
+            status = dict(line.split(':\t', 1) for line in machine.read(f'/proc/{target}/status').splitlines())
+            children = machine.read(f'/proc/{recorder.pid}/task/{recorder.pid}/children').split()
+            keepers = [int(child) for child in children if int(child) != target]
+            machine.require(status['Seccomp'] == ('2' if options else '0'), f'Seccomp: {status["Seccomp"]}')
+            machine.require(len(keepers) == len(options), f'{len(keepers)} processes beside the command')
+            recorder.kill()
+            recorder.wait()
+            machine.write(go, '')
+            machine.wait_for(lambda: os.path.exists(f'{go}.said') and machine.read(f'{go}.said'), 'the survivor')
+            print(f'{options}: {machine.read(f"{go}.said")}')
+            machine.require(not any(json.loads(machine.read(f'{go}.said').replace("'", '"')).values()),
+                            f'after kill -9 of the recorder: {machine.read(f"{go}.said")}')
+            for tool in (('strace', '-o', bench.path('strace'), '-p', str(target)),
+                         ('gdb', '-q', '-batch', '-p', str(target))):
+                if shutil.which(tool[0]):
+                    attached = subprocess.run(('timeout', '-s', 'INT', '5', *tool), stdout=subprocess.PIPE,
+                                              stderr=subprocess.STDOUT, text=True, check=False)
+                    machine.require('not permitted' not in attached.stdout, f'{tool[0]} -p: {attached.stdout}')
+        finally:
+            with contextlib.suppress(OSError, ValueError):
+                os.kill(int(machine.read(pid)), signal.SIGKILL)
+        machine.wait_for(lambda: not any(map(is_running, keepers)), 'the end of the keeper')
+        os.remove(bench.trace)
+
+
+def is_running(pid):
+    with contextlib.suppress(OSError):
+        return machine.read(f'/proc/{pid}/stat').rsplit(')', 1)[1].split()[0] != 'Z'
+    return False
+
+
+def debuggers(bench):
+    """strace and a leak checker work in a recorded command; a recorder without a filter says what it let go."""
+    strace = machine.need_program('strace')
+    for options, word in (((), 'let go'), (('--iovecs',), None)):
+        result = bench.programs.run(bench.programs.capture, *options, '-o', bench.trace, '--', strace, '-f', '-o',
+                                    bench.path('said'), '/bin/sh', '-c', '/bin/true; exit 7')
+        print(result.stderr)
+        machine.require('exited with status 7' in result.stderr, 'strace worked')
+        machine.require((word or 'let go') in result.stderr or not word, 'who is let go is said')
+        machine.require(word or 'let go' not in result.stderr, 'with a filter nobody is let go for good')
 
 
 def signalled(bench, number):
@@ -343,7 +423,8 @@ def marks_of(bench):
 
 
 CASES = {case.__name__: case for case in (killed, interrupted, terminated, disk_full, pid_gone, command_not_found,
-                                          attach, whole_system, losses, other_fault_sources, odd_top_level)}
+                                          attach, whole_system, losses, other_fault_sources, odd_top_level,
+                                          survivors, debuggers)}
 
 
 def main():

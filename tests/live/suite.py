@@ -59,7 +59,7 @@ def record(programs, program, directory, witness=True):
         if program.swap:
             stack.enter_context(machine.swap_on_zram(program.swap))
         group = stack.enter_context(machine.memory_group(program.memory)) if program.memory else None
-        said = programs.run(programs.capture, '-q', '-o', file_of(directory, 'mmt.zst'), '--',
+        said = programs.run(programs.capture, '-q', '--iovecs', '-o', file_of(directory, 'mmt.zst'), '--',
                             *witnessed, '/bin/sh', '-ec', f'{program.command}\ntouch refold.done',
                             env=environment(programs, group), cwd=directory)
     if not os.path.exists(file_of(directory, 'done')):

@@ -21,6 +21,7 @@
 
 #include <cmocka.h>
 
+#include "capture/follow/debuggers.h"
 #include "capture/follow/follow.h"
 #include "follow_parts.h"
 #include "kept_records.h"
@@ -38,10 +39,10 @@ struct outcome {
 	int status;
 };
 
-static void follow(struct outcome *outcome, char *const argv[])
+static void follow_asking(struct outcome *outcome, bool ask, char *const argv[])
 {
 	struct rf_error err = { 0 };
-	struct rf_follow *follow = rf_follow_create(argv, &err);
+	struct rf_follow *follow = rf_follow_create(argv, ask, &err);
 	struct pollfd done;
 
 	assert_non_null(follow);
@@ -53,16 +54,21 @@ static void follow(struct outcome *outcome, char *const argv[])
 	rf_follow_destroy(follow);
 }
 
-static void follow_part(struct outcome *outcome, const char *part)
+static void follow_part_asking(struct outcome *outcome, bool ask, const char *part)
 {
 	char *const argv[] = { (char *)self_path, (char *)part, NULL };
 
-	follow(outcome, argv);
+	follow_asking(outcome, ask, argv);
 	if (!outcome->totals.exit_snapshots) {
 		print_message("skipped: no exit snapshots: %s\n", outcome->totals.why);
 		kept_destroy(outcome->writer);
 		skip();
 	}
+}
+
+static void follow_part(struct outcome *outcome, const char *part)
+{
+	follow_part_asking(outcome, true, part);
 }
 
 static void expect_ok(const struct outcome *outcome)
@@ -175,6 +181,47 @@ static void test_nested(void **state)
 	kept_destroy(o.writer);
 }
 
+/* Without a filter, a program that may trace is let go before it does: this one is one. */
+static void test_let_go(void **state)
+{
+	static const char *const parts[] = { "ptrace", "untraced", "exec-attached" };
+	char *const shell[] = { "sh", "-c", "sleep 0; sleep 0", NULL };
+	struct outcome o;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		follow_part_asking(&o, false, parts[i]);
+		expect_ok(&o);
+		assert_int_equal(o.totals.nested, 1);
+		assert_int_equal(kept_count(o.writer, RF_SNAP_BEGIN), 0);
+		kept_destroy(o.writer);
+	}
+	follow_asking(&o, false, shell);
+	expect_ok(&o);
+	assert_int_equal(o.totals.nested, 0);
+	expect_snapshots(&o, o.totals.snapshots, RF_SNAP_EXIT);
+	assert_true(o.totals.snapshots >= 2);
+	kept_destroy(o.writer);
+}
+
+static void test_may_trace(void **state)
+{
+	pid_t pid = fork();
+
+	(void)state;
+	assert_true(rf_may_trace(getpid()));
+	if (!pid) {
+		execlp("sleep", "sleep", "20", NULL);
+		_exit(1);
+	}
+	while (!rf_process_is(pid, "sleep"))
+		usleep(1000);
+	assert_false(rf_may_trace(pid));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_false(rf_may_trace(pid));
+}
+
 /* What process_vm_readv() reads is recorded before it does. */
 static void test_process_vm(void **state)
 {
@@ -243,12 +290,12 @@ static void test_no_such_command(void **state)
 	struct rf_follow *follow_;
 
 	(void)state;
-	follow_ = rf_follow_create(argv, &err);
+	follow_ = rf_follow_create(argv, true, &err);
 	assert_non_null(follow_);
 	assert_int_equal(rf_follow_start(follow_, &(struct rf_follow_options){ writer, NULL, 1 }, &err), -ENOENT);
 	assert_string_equal(err.message, "no-such-command-of-refold: No such file or directory");
 	rf_follow_destroy(follow_);
-	follow_ = rf_follow_create(argv, &err);	/* never started */
+	follow_ = rf_follow_create(argv, true, &err);	/* never started */
 	assert_non_null(follow_);
 	rf_follow_destroy(follow_);
 	kept_destroy(writer);
@@ -265,7 +312,7 @@ static void test_stop(void **state)
 	pid_t pid;
 
 	(void)state;
-	follow_ = rf_follow_create(argv, &err);
+	follow_ = rf_follow_create(argv, true, &err);
 	assert_non_null(follow_);
 	pid = rf_follow_pid(follow_);
 	assert_int_equal(rf_follow_start(follow_, &(struct rf_follow_options){ writer, NULL, 1 }, &err), 0);
@@ -412,7 +459,7 @@ static void __attribute__((noreturn)) recorder(int fd)
 
 	prctl(PR_SET_NAME, "recorder");
 	snprintf(number, sizeof(number), "%d", fd);
-	follow_ = rf_follow_create(argv, &err);
+	follow_ = rf_follow_create(argv, true, &err);
 	if (!follow_ || rf_follow_start(follow_, &(struct rf_follow_options){ kept_create(), NULL, 1 }, &err))
 		_exit(1);
 	for (;;)
@@ -448,7 +495,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_threads), cmocka_unit_test(test_exec_by_thread), cmocka_unit_test(test_vfork),
 		cmocka_unit_test(test_signals), cmocka_unit_test(test_nested), cmocka_unit_test(test_many),
-		cmocka_unit_test(test_process_vm),
+		cmocka_unit_test(test_process_vm), cmocka_unit_test(test_let_go), cmocka_unit_test(test_may_trace),
 		cmocka_unit_test(test_attach), cmocka_unit_test(test_attach_and_stop),
 		cmocka_unit_test(test_orphan), cmocka_unit_test(test_no_such_command), cmocka_unit_test(test_stop),
 		cmocka_unit_test(test_recorder_killed),

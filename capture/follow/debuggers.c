@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+/* Programs that trace others, by the names in their dynamic string table. */
+#include "capture/follow/debuggers.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MOST_SEGMENTS	64
+#define MOST_DYNAMIC	512
+#define MOST_NAMES	(16u << 20)
+
+/* What is needed of a program header, of either class. */
+struct segment {
+	u32 type;
+	u64 offset, addr, size;
+};
+
+static size_t read_at(int fd, u64 offset, void *to, size_t size)
+{
+	ssize_t bytes = pread(fd, to, size, (off_t)offset);
+
+	return bytes > 0 ? (size_t)bytes : 0;
+}
+
+static size_t read_segments(int fd, bool wide, struct segment segments[MOST_SEGMENTS])
+{
+	Elf64_Ehdr header = { 0 };
+	Elf32_Ehdr narrow = { 0 };
+	size_t nr;
+
+	if (wide ? read_at(fd, 0, &header, sizeof(header)) != sizeof(header) :
+		   read_at(fd, 0, &narrow, sizeof(narrow)) != sizeof(narrow))
+		return 0;
+	nr = wide ? header.e_phnum : narrow.e_phnum;
+	for (size_t i = 0; i < nr && i < MOST_SEGMENTS; i++) {
+		Elf64_Phdr one = { 0 };
+		Elf32_Phdr small = { 0 };
+
+		if (wide) {
+			read_at(fd, header.e_phoff + i * sizeof(one), &one, sizeof(one));
+			segments[i] = (struct segment){ one.p_type, one.p_offset, one.p_vaddr, one.p_filesz };
+		} else {
+			read_at(fd, narrow.e_phoff + i * sizeof(small), &small, sizeof(small));
+			segments[i] = (struct segment){ small.p_type, small.p_offset, small.p_vaddr, small.p_filesz };
+		}
+	}
+	return nr < MOST_SEGMENTS ? nr : MOST_SEGMENTS;
+}
+
+/* Where the string table is: address and size from the dynamic section, the offset from the segment around it. */
+static bool find_names(int fd, bool wide, const struct segment *segments, size_t nr, struct segment *names)
+{
+	const size_t one = wide ? sizeof(Elf64_Dyn) : sizeof(Elf32_Dyn);
+	size_t dynamic = 0;
+	u8 entries[MOST_DYNAMIC * sizeof(Elf64_Dyn)];
+	size_t bytes;
+
+	*names = (struct segment){ 0 };
+	while (dynamic < nr && segments[dynamic].type != PT_DYNAMIC)
+		dynamic++;
+	if (dynamic == nr)
+		return false;
+	bytes = read_at(fd, segments[dynamic].offset, entries, min_u64(segments[dynamic].size, sizeof(entries)));
+	for (size_t at = 0; at + one <= bytes; at += one) {
+		Elf64_Dyn entry;
+		Elf32_Dyn small;
+		u64 tag, value;
+
+		memcpy(&small, entries + at, sizeof(small));
+		memcpy(&entry, entries + at, wide ? sizeof(entry) : sizeof(small));
+		tag = wide ? (u64)entry.d_tag : (u64)small.d_tag;
+		value = wide ? entry.d_un.d_val : small.d_un.d_val;
+		if (tag == DT_STRTAB)
+			names->addr = value;
+		else if (tag == DT_STRSZ)
+			names->size = value;
+	}
+	for (size_t i = 0; i < nr; i++)
+		if (segments[i].type == PT_LOAD && names->addr - segments[i].addr < segments[i].size) {
+			names->offset = segments[i].offset + (names->addr - segments[i].addr);
+			return names->size > 0 && names->size <= MOST_NAMES;
+		}
+	return false;
+}
+
+static bool names_a_tracer(const char *names, size_t size)
+{
+	static const struct {
+		const char *name;
+		size_t length;
+	} tracers[] = {
+#define NAME(text) { text, sizeof(text) - 1 }
+		NAME("\0ptrace\0"), NAME("libasan"), NAME("libhwasan"), NAME("liblsan"),
+		NAME("__asan_init"), NAME("__hwasan_init"), NAME("__lsan_init"),	/* linked in, by clang */
+#undef NAME
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(tracers); i++)
+		if (memmem(names, size, tracers[i].name, tracers[i].length))
+			return true;
+	return false;
+}
+
+bool rf_may_trace(pid_t pid)
+{
+	struct segment segments[MOST_SEGMENTS], where;
+	u8 ident[EI_NIDENT] = { 0 };
+	bool wide, traces = false;
+	char path[32], *names;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	read_at(fd, 0, ident, sizeof(ident));
+	wide = ident[EI_CLASS] == ELFCLASS64;
+	if (!memcmp(ident, ELFMAG, SELFMAG) &&
+	    find_names(fd, wide, segments, read_segments(fd, wide, segments), &where)) {
+		names = malloc(where.size);
+		traces = names && names_a_tracer(names, read_at(fd, where.offset, names, where.size));
+		free(names);
+	}
+	close(fd);
+	return traces;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Programs that trace others. While we trace a task nobody else can, and nothing tells of a ptrace(2) before it fails
+ * but a seccomp filter, which stays with the recorded programs when the recorder has gone (nested.h). Without one,
+ * programs that are made to trace are let go as they begin, with all that they start.
+ */
+#ifndef REFOLD_CAPTURE_FOLLOW_DEBUGGERS_H
+#define REFOLD_CAPTURE_FOLLOW_DEBUGGERS_H
+
+#include <sys/types.h>
+
+#include "base/types.h"
+
+/*
+ * Whether the program that pid runs names ptrace() among what it imports (strace, gdb), or a leak checker, which
+ * attaches to its own process at the end. Static programs that make the call by number are not recognised.
+ */
+bool rf_may_trace(pid_t pid);
+
+#endif
