@@ -39,6 +39,9 @@
 #define RF_ATTRIBUTE_UFFD_MINOR	BIT_ULL(31)	/* ui */
 /* ac: charged to the commit limit. Told by snapshots only; who keeps mappings has a place of its own for it. */
 #define RF_ATTRIBUTE_ACCOUNT	BIT_ULL(32)
+/* The policy, the name is told by a pointer alone: of two that are not the same number it is not known if they differ. */
+#define RF_ATTRIBUTE_POLICY_UNREAD BIT_ULL(33)
+#define RF_ATTRIBUTE_NAME_UNREAD BIT_ULL(34)
 #define RF_ATTRIBUTE_PKEY	(0xfull << 36)	/* protection key */
 #define RF_ATTRIBUTE_PKEY_SHIFT	36
 #define RF_ATTRIBUTE_CONTEXT	(0xfull << 40)	/* the userfaultfd */
@@ -48,6 +51,8 @@
 #define RF_ATTRIBUTE_NAME	(0x3ffull << 54) /* PR_SET_VMA_ANON_NAME */
 #define RF_ATTRIBUTE_NAME_SHIFT	54
 
+/* What anon_vma_compatible() does not ask for. */
+#define RF_ATTRIBUTES_NOT_OF_ANON_VMA (RF_ATTRIBUTE_NAME | RF_ATTRIBUTE_NAME_UNREAD | RF_ATTRIBUTE_CONTEXT)
 /* All that userfaultfd says of a mapping. */
 #define RF_ATTRIBUTES_UFFD	(RF_ATTRIBUTE_UFFD_MISSING | RF_ATTRIBUTE_UFFD_WP | RF_ATTRIBUTE_UFFD_MINOR | \
 				 RF_ATTRIBUTE_CONTEXT)

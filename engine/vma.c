@@ -217,13 +217,10 @@ int vma_split(struct mm *mm, u64 addr)
 	return 0;
 }
 
-/* anon_vma_compatible() does not ask for names and userfaultfds. */
-#define ATTRIBUTES_OF_ANON_VMA (~(RF_ATTRIBUTE_NAME | RF_ATTRIBUTE_CONTEXT))
-
 static bool anon_vma_compatible(const struct mm *mm, const struct vm_area *a, const struct vm_area *b)
 {
 	return a->end == b->start && a->file == b->file && !((a->flags ^ b->flags) & ~(u32)VM_ACCESS_FLAGS) &&
-	       !((a->attributes ^ b->attributes) & ATTRIBUTES_OF_ANON_VMA) &&
+	       !((a->attributes ^ b->attributes) & ~RF_ATTRIBUTES_NOT_OF_ANON_VMA) &&
 	       a->pgoff + vma_pages(mm, a) == b->pgoff;
 }
 

@@ -91,17 +91,45 @@ static bool anon_vmas_mergeable(const struct world_vma *a, const struct world_vm
 	return !a->anon_chain_shared && !b->anon_chain_shared;
 }
 
+/* Policies or names that differ in number only, of which nobody has read one. */
+static bool may_be_equal(u64 a, u64 b, u64 field, u64 unread)
+{
+	return a & field && b & field && (a | b) & unread;
+}
+
+/* What of the attributes of two neighbours is equal, or may be, bit by bit. */
+static u64 untold_attributes(u64 a, u64 b)
+{
+	u64 untold = 0;
+
+	if (may_be_equal(a, b, RF_ATTRIBUTE_POLICY, RF_ATTRIBUTE_POLICY_UNREAD))
+		untold |= RF_ATTRIBUTE_POLICY | RF_ATTRIBUTE_POLICY_UNREAD;
+	if (may_be_equal(a, b, RF_ATTRIBUTE_NAME, RF_ATTRIBUTE_NAME_UNREAD))
+		untold |= RF_ATTRIBUTE_NAME | RF_ATTRIBUTE_NAME_UNREAD;
+	return untold;
+}
+
+/* Whether attributes are equal, of asked; where nobody can tell, they are not, and mm is told. */
+static bool attributes_equal(struct world_mm *mm, const struct world_vma *a, const struct world_vma *b, u64 asked)
+{
+	u64 differ = (a->attributes ^ b->attributes) & asked;
+
+	if (differ && !(differ & ~untold_attributes(a->attributes, b->attributes)))
+		mm->merge_untold = true;
+	return !differ;
+}
+
 /* can_vma_merge_before/after(): same file in sequence, same flags, anon_vmas that do not differ. */
-static bool can_merge(const struct world *world, const struct world_vma *a, const struct world_vma *b)
+static bool can_merge(const struct world *world, struct world_mm *mm, const struct world_vma *a,
+		      const struct world_vma *b)
 {
 	if (a->end != b->start || a->file != b->file || a->flags != b->flags || a->name != b->name ||
-	    a->implicit != b->implicit || a->accounted != b->accounted || a->attributes != b->attributes ||
-	    !anon_vmas_mergeable(a, b))
+	    a->implicit != b->implicit || a->accounted != b->accounted || !anon_vmas_mergeable(a, b))
 		return false;
 	if (a->flags & (RF_VM_SPECIAL | RF_VM_PFNMAP | RF_VM_HUGETLB | RF_VM_GROWSDOWN))
 		return false;
 	/* Anonymous: pgoff is where the pages were born; it differs after mremap and then forbids merging. */
-	return a->pgoff + ((a->end - a->start) >> world->page_shift) == b->pgoff;
+	return a->pgoff + ((a->end - a->start) >> world->page_shift) == b->pgoff && attributes_equal(mm, a, b, ~0ull);
 }
 
 static void remove_at(struct world *world, struct world_mm *mm, u32 index, u32 nr)
@@ -139,7 +167,7 @@ static bool merge_at(struct world *world, struct world_mm *mm, u32 index)
 		return false;
 	a = mm->vmas[index];
 	b = mm->vmas[index + 1];
-	if (!can_merge(world, a, b))
+	if (!can_merge(world, mm, a, b))
 		return false;
 	a->end = b->end;
 	if (!a->anon_vma) {
@@ -189,7 +217,7 @@ struct world_vma *world_vma_load(struct world *world, struct world_mm *mm, const
 	account(&vma);
 	world_vma_next(mm, vma.start, &index);
 	/* A snapshot that does not tell VM_ACCOUNT: it is what keeps files' apart most often. */
-	if (index && can_merge(world, mm->vmas[index - 1], &vma)) {
+	if (index && can_merge(world, mm, mm->vmas[index - 1], &vma)) {
 		if (vma.file)
 			vma.accounted = !vma.accounted;
 		else
@@ -237,8 +265,8 @@ struct world_vma *world_vma_unite(struct world *world, struct world_mm *mm, u64 
 	world_vma_remove(world, mm, start, end);
 	world_vma_next(mm, start, &index);
 	vma = insert_at(world, mm, index, &whole);
-	if (vma && ((index && can_merge(world, mm->vmas[index - 1], vma)) ||
-		    (index + 1 < mm->nr_vmas && can_merge(world, vma, mm->vmas[index + 1]))))
+	if (vma && ((index && can_merge(world, mm, mm->vmas[index - 1], vma)) ||
+		    (index + 1 < mm->nr_vmas && can_merge(world, mm, vma, mm->vmas[index + 1]))))
 		vma->pgoff = elsewhere(world, vma->pgoff);
 	return vma;
 }
@@ -306,12 +334,13 @@ void world_vma_set_flags(struct world *world, struct world_mm *mm, u64 start, u6
 }
 
 /* anon_vma_compatible(): names and userfaultfds are not asked for. */
-static bool anon_vma_compatible(const struct world *world, const struct world_vma *a, const struct world_vma *b)
+static bool anon_vma_compatible(const struct world *world, struct world_mm *mm, const struct world_vma *a,
+				const struct world_vma *b)
 {
 	return a->end == b->start && a->file == b->file && a->accounted == b->accounted &&
 	       !((a->flags ^ b->flags) & ~(RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC)) &&
-	       !((a->attributes ^ b->attributes) & ~(RF_ATTRIBUTE_NAME | RF_ATTRIBUTE_CONTEXT)) &&
-	       a->pgoff + ((a->end - a->start) >> world->page_shift) == b->pgoff;
+	       a->pgoff + ((a->end - a->start) >> world->page_shift) == b->pgoff &&
+	       attributes_equal(mm, a, b, ~RF_ATTRIBUTES_NOT_OF_ANON_VMA);
 }
 
 static bool is_reusable_anon_vma(const struct world_vma *vma)
@@ -330,9 +359,9 @@ void world_vma_anon_prepare(struct world *world, struct world_mm *mm, struct wor
 	world_vma_next(mm, vma->start, &index);
 	next = index + 1 < mm->nr_vmas ? mm->vmas[index + 1] : NULL;
 	prev = index ? mm->vmas[index - 1] : NULL;
-	if (next && is_reusable_anon_vma(next) && anon_vma_compatible(world, vma, next))
+	if (next && is_reusable_anon_vma(next) && anon_vma_compatible(world, mm, vma, next))
 		vma->anon_vma = next->anon_vma;
-	else if (prev && is_reusable_anon_vma(prev) && anon_vma_compatible(world, prev, vma))
+	else if (prev && is_reusable_anon_vma(prev) && anon_vma_compatible(world, mm, prev, vma))
 		vma->anon_vma = prev->anon_vma;
 	else
 		vma->anon_vma = ++world->last_anon_vma;

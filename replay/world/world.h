@@ -119,6 +119,7 @@ struct world_mm {
 	u32 nr_vmas, vmas_size, last_vma;
 	s64 counted[RF_RSS_MEMBERS];	/* entries by the RSS counter that has them */
 	u32 doubtful;			/* entries with WORLD_DOUBT */
+	bool merge_untold;		/* two mappings are kept apart that may be one: RF_ATTRIBUTE_NAME_UNREAD */
 };
 
 /* One place a page is mapped at. */

@@ -11,7 +11,8 @@ from typing import NamedTuple
 class Program(NamedTuple):
     """needs: {program in PATH, shared library or path: its Debian package}. prepare: shell text, not recorded. swap:
     megabytes of swap space on zram. memory: megabytes of a control group that the command enters by $GROUP. settings:
-    {sysfs or sysctl file: value}. folios: large ones of 64K for anonymous memory."""
+    {sysfs or sysctl file: value}. folios: large ones of 64K for anonymous memory. iovecs: it makes calls that name
+    memory in buffers, and is recorded once more with them read."""
     name: str
     command: str
     needs: dict = {}
@@ -20,6 +21,7 @@ class Program(NamedTuple):
     memory: int = 0
     settings: dict = {}
     folios: bool = True
+    iovecs: bool = False
 
 
 KSM = '/sys/kernel/mm/ksm'
@@ -105,14 +107,14 @@ PROGRAMS = [
     # Programs that watch programs.
     sanitized('address', 8000), sanitized('thread', 2000), sanitized('undefined', 8000),
     Program('valgrind', 'valgrind -q ls -l /', {'valgrind': 'valgrind'}),
-    Program('gdb', 'gdb -q -batch -ex "info functions main" -ex "disassemble main" "$BUILT/vmops"', {'gdb': 'gdb'}),
+    Program('gdb', 'gdb -q -batch -ex "info functions main" -ex "disassemble main" "$BUILT/vmops"', {'gdb': 'gdb'}, iovecs=True),
     # Kinds of memory, and who else changes it.
     Program('compat', './program', GCC, 'gcc -m32 -O1 -pthread -idirafter "/usr/include/$(gcc -print-multiarch)" '
             '"$WORKLOADS/compat.c" -o program && ./program >said || exit 77'),
     Program('ksm', '"$BUILT/merged"',
             settings={f'{KSM}/sleep_millisecs': 5, f'{KSM}/pages_to_scan': 2000, f'{KSM}/run': 1}),
     Program('hugetlb', '"$BUILT/huge_pages"', settings={'/proc/sys/vm/nr_hugepages': 24}),
-    Program('userfaultfd', '"$BUILT/buffers"'),
+    Program('userfaultfd', '"$BUILT/buffers"', iovecs=True),
     Program('locked', '"$BUILT/locked"'),
     Program('vmops', '"$BUILT/vmops"', folios=False),
     Program('direct_io', '"$BUILT/direct_io" file', prepare=RANDOM_FILE % '8M'),

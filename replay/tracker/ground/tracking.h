@@ -51,6 +51,7 @@ struct rf_tracker {
 	u64 time;
 	u64 record;		/* number of the record in progress, from 1 */
 	u64 kinds[RF_RECORD_KIND_MAX];	/* records so far, by kind */
+	u64 last_unread;	/* policies and names of mappings that nobody has read, so far: attributes.c */
 	int error;
 	/* Records. */
 	struct rf_merge *merge;

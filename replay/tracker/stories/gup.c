@@ -3,10 +3,13 @@
  * GUP records, and process_vm_readv(). GUP leaves no event of its own: it is known from the system calls that use it,
  * and where a recording has GUP records.
  */
+#include <errno.h>
+
 #include "engine/ops.h"
 #include "replay/tracker/effects/gup.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
+#include "replay/tracker/ground/trust.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/fault.h"
 #include "replay/tracker/stories/handlers.h"
@@ -71,6 +74,12 @@ void process_vm_return(struct rf_tracker *tracker, struct task *task, s64 ret)
 {
 	u64 left = ret > 0 ? min_u64((u64)ret, PROCESS_VM_BYTES_MAX) : 0;
 
+	/* Nobody has read the iovecs: its pages were faulted in, or copied, if only to be read. */
+	if (!task->nr_gups && (left || ret == -EFAULT)) {
+		struct tracked_mm *subject = mm_of_process(tracker, (u32)task->call.args[0]);
+
+		mark_mm(tracker, subject ? subject : task->mm, RF_REASON_call_unknown);
+	}
 	populate_gups_end(tracker, task, left);
 	for (u32 i = 0; i < task->nr_gups && left; i++) {
 		const struct task_gup *gup = &task->gups[i];

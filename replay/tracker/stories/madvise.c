@@ -211,6 +211,28 @@ static void advise_iovec(struct rf_tracker *tracker, struct task *task, struct t
 	task->call = call;
 }
 
+/* include/uapi/linux/pidfd.h: PIDFD_SELF_THREAD, PIDFD_SELF_THREAD_GROUP and what may follow. */
+#define PIDFD_SELF_FIRST (-10000)
+
+/*
+ * Nobody has read the iovecs: pages came or went, or got older. Of another process, COLD and PAGEOUT only, and which it
+ * is nobody knows.
+ */
+static void unread_iovecs(struct rf_tracker *tracker, struct task *task, u64 advice)
+{
+	if (advice == MADV_WILLNEED || advice == MADV_COLLAPSE)
+		return;
+	mark_mm(tracker, task->mm, RF_REASON_call_unknown);
+	if ((advice != MADV_COLD && advice != MADV_PAGEOUT) || (s32)task->call.args[0] <= PIDFD_SELF_FIRST)
+		return;
+	for (u32 id = 0; id < tracker->world->nr_mms; id++) {
+		struct tracked_mm *mm = tracked_mm(tracker->world, id);
+
+		if (mm && mm != task->mm && !mm->dead && mm->known)
+			mark_mm(tracker, mm, RF_REASON_call_unknown);
+	}
+}
+
 /*
  * Iovec by iovec. What unmaps was applied before, to all of them; of another process only recency may be changed, or
  * pages reclaimed.
@@ -224,9 +246,8 @@ void process_madvise_return(struct rf_tracker *tracker, struct task *task, s64 r
 	if (ret > 0 && advice_zaps(advice))
 		call_zap(tracker, task);
 	if (!task->nr_gups) {
-		/* Nobody has read the iovecs. Pages came or went, or got older, here or elsewhere. */
-		if (ret > 0 && advice != MADV_WILLNEED && advice != MADV_COLLAPSE)
-			mark_mm(tracker, task->mm, RF_REASON_call_unknown);
+		if (ret > 0)
+			unread_iovecs(tracker, task, advice);
 		return;
 	}
 	if (!mm)

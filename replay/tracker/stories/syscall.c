@@ -211,6 +211,11 @@ void on_return(struct rf_tracker *tracker, struct task *task, struct rf_record r
 		return_of(tracker, task, ret);
 	if (task->mm)
 		vmas_as_told(tracker, task);
+	/* Another call may have split or merged it, its buffer not being read: attributes.c. */
+	if (task->mm && task->mm->world.merge_untold)
+		mark_mm(tracker, task->mm, RF_REASON_call_unknown);
+	if (task->mm)
+		task->mm->world.merge_untold = false;
 	if (task->call.kind == kind)
 		call_returned(&task->call);
 	if (kind == RF_SYS_PROCESS_VM || kind == RF_SYS_PROCESS_MADVISE)

@@ -3,6 +3,9 @@
  * Calls that act on memory which they name in a buffer, or on another process's: with what the buffer held, and
  * without.
  */
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "tests/unit/replay/tracking_text.h"
 
 #define OK(call, ret) "tid=100 sys_ret call=" call " ret=" ret "\n"
@@ -69,6 +72,40 @@ static void written_into_another_process(void **context)
 		  "gup_slow 1 @1-2 nr=2\n"
 		  "gup_slow 1 @3-3 nr=2\n");
 	assert_int_equal(r->fidelity.inexact_mms, 0);
+}
+
+#define BORN                                                                                                  \
+	"20 tid=100 clone flags=0x11\n22 tid=100 newtask child=200 flags=0x0\n23 " OK("26", "200")
+
+/* Nobody has read the iovecs: whose memory they are about is marked; of whom is not known, everybody. */
+static void unread_iovecs_mark(void **context)
+{
+	static const struct {
+		const char *what, *calls;
+		u64 marked;
+	} cases[] = {
+		{ "read", "30 tid=100 process_vm pid=200 write=0\n34 " OK("34", "0x10"), 1 },
+		{ "written", "30 tid=100 process_vm pid=200 write=1\n34 " OK("34", "0x10"), 1 },
+		{ "a page is missing", "30 tid=100 process_vm pid=200 write=0\n34 tid=100 sys_ret call=34 ret=-14\n", 1 },
+		{ "not allowed to", "30 tid=100 process_vm pid=200 write=0\n34 tid=100 sys_ret call=34 ret=-1\n", 0 },
+		{ "cold", "30 tid=100 process_madvise pidfd=3 vec=0x10 vlen=1 advice=20\n31 " OK("28", "0x1000"), 2 },
+		{ "cold, its own", "30 tid=100 process_madvise pidfd=-10000 vec=0x10 vlen=1 advice=20\n31 "
+				   OK("28", "0x1000"), 1 },
+		{ "not needed", "30 tid=100 process_madvise pidfd=3 vec=0x10 vlen=1 advice=4\n31 " OK("28", "0x1000"), 1 },
+	};
+
+	(void)context;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct result *r;
+		char *text;
+
+		assert_true(asprintf(&text, "%sframe stream=0\n%s%s%sframe stream=2\n%s", ATTACHED, ONE_PAGE, BORN,
+				     cases[i].calls, "21 tid=100 rss_stat mm_id=10 curr=0 member=1 pages=1\n") > 0);
+		r = track(text);
+		free(text);
+		if (r->fidelity.inexact_mms != cases[i].marked)
+			fail_msg("%s: %u marked", cases[i].what, (unsigned int)r->fidelity.inexact_mms);
+	}
 }
 
 /* The first page of shared memory is allocated when all of the iovec before it is there: that is no copy yet. */
@@ -270,6 +307,7 @@ int main(void)
 		cmocka_unit_test(advice_by_iovecs),
 		cmocka_unit_test(what_is_not_known_marks),
 		cmocka_unit_test(written_into_another_process),
+		cmocka_unit_test(unread_iovecs_mark),
 		cmocka_unit_test(from_one_iovec_to_the_next),
 		cmocka_unit_test(filled_by_userfaultfd),
 		cmocka_unit_test(moved_by_userfaultfd),

@@ -96,7 +96,7 @@ static void what_differs_is_apart(void **context)
 	}
 }
 
-/* A pointer stands for what it points at, unless that was told. */
+/* Told, masks are equal or not whatever points at them. */
 static void masks_are_compared_by_content(void **context)
 {
 	static const char *const masks[] = { "0x1", "0x2" };
@@ -114,6 +114,63 @@ static void masks_are_compared_by_content(void **context)
 		r = track(text);
 		free(text);
 		assert_int_equal(r->fidelity.extra, !differ);
+	}
+}
+
+/* A name, or a mask, for the first 16 pages, and for the 16 that follow. */
+#define NAME_A(pointer) "20 tid=100 prctl option=0x53564d41 arg3=0x400000000000 arg4=0x10000 arg5=" pointer "\n"
+#define NAME_B(pointer) "30 tid=100 prctl option=0x53564d41 arg3=0x400000010000 arg4=0x10000 arg5=" pointer "\n"
+#define MASK_A(mode, mask, max) "20 tid=100 mbind " RANGE " mode=" mode " mask=" mask " maxnode=" max "\n20 " OK("37")
+#define MASK_B(mode, mask, max)                                                                                    \
+	"30 tid=100 mbind addr=0x400000010000 len=0x10000 mode=" mode " mask=" mask " maxnode=" max "\n30 " OK("37")
+#define UNMAP_ELSEWHERE "40 tid=100 munmap addr=0x400000800000 len=0x1000\n40 " OK("17")
+/* A file that is mapped for reading: where literals are. */
+#define LITERALS "0x500000000010"
+#define WITH_LITERALS                                                                                         \
+	"frame stream=4\n1 tid=100 process pid=100\n"                                                          \
+	"2 tid=100 snap_begin pid=100 why=0 threads=1\n"                                                       \
+	"2 tid=100 snap_vma addr=0x400000000000 len=0x1000000 pgoff=0x400000000 dev=0 ino=0 flags=0x3\n"        \
+	"2 tid=100 snap_vma addr=0x500000000000 len=0x1000 pgoff=0 dev=1 ino=7 flags=0x1\n"                     \
+	"2 tid=100 snap_rss file=0 anon=0 swap=0 shmem=0\n3 tid=100 snap_end pid=100 complete=1 stopped=1\n"
+
+/* Where two neighbours' names or masks are not known to differ, nor to be equal, nobody can tell if they are one. */
+static void unread_neighbours_mark(void **context)
+{
+	static const struct {
+		const char *what, *calls;
+		bool marked;
+	} pairs[] = {
+		{ "one name", NAME_A("0x7000"), false },
+		{ "two pointers", NAME_A("0x7000") NAME_B("0x7008"), true },
+		{ "a buffer used twice", NAME_A("0x7000") NAME_B("0x7000"), true },
+		{ "one literal", NAME_A(LITERALS) NAME_B(LITERALS), false },
+		{ "two literals", NAME_A(LITERALS) NAME_B(LITERALS "0"), true },
+		{ "a buffer and a literal", NAME_A("0x7000") NAME_B(LITERALS), true },
+		{ "a name and none any more", NAME_A("0x7000") NAME_B("0"), false },
+		{ "named, protected and back", NAME_A("0x7000")
+		  "30 tid=100 mprotect addr=0x400000004000 len=0x1000 prot=1 pkey=-1\n30 " OK("18")
+		  "32 tid=100 mprotect addr=0x400000004000 len=0x1000 prot=3 pkey=-1\n32 " OK("18"), false },
+		{ "told and untold", "20 tid=100 call_data call=38 w0=0x1\n" NAME_A("0x7000") NAME_B("0x7000"), true },
+		{ "apart for another reason", NAME_A("0x7000") ADVICE("25 ", "16") NAME_B("0x7008"), false },
+		{ "equal again", NAME_A("0x7000") ADVICE("25 ", "16") NAME_B("0x7008") ADVICE("35 ", "17"), true },
+		{ "one mask", MASK_A("2", "0x7000", "8"), false },
+		{ "two masks", MASK_A("2", "0x7000", "8") MASK_B("2", "0x8000", "8"), true },
+		{ "a mask used twice", MASK_A("2", "0x7000", "8") MASK_B("2", "0x7000", "8"), true },
+		{ "one constant mask", MASK_A("2", LITERALS, "8") MASK_B("2", LITERALS, "8"), false },
+		{ "no masks", MASK_A("1", "0", "0") MASK_B("1", "0x7000", "1"), false },
+		{ "a mask and the default", MASK_A("2", "0x7000", "8") MASK_B("0", "0", "0"), false },
+	};
+
+	(void)context;
+	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+		struct result *r;
+		char *text;
+
+		assert_true(asprintf(&text, "%sframe stream=0\n%s%s", WITH_LITERALS, pairs[i].calls, UNMAP_ELSEWHERE) > 0);
+		r = track(text);
+		free(text);
+		if (r->fidelity.inexact_mms != pairs[i].marked)
+			fail_msg("%s: %u marked", pairs[i].what, (unsigned int)r->fidelity.inexact_mms);
 	}
 }
 
@@ -219,6 +276,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_differs_is_apart),
 		cmocka_unit_test(masks_are_compared_by_content),
+		cmocka_unit_test(unread_neighbours_mark),
 		cmocka_unit_test(what_was_not_read_marks),
 		cmocka_unit_test(between_two_the_lower_one_gets_it),
 		cmocka_unit_test(mprotect_populates_what_is_locked),
