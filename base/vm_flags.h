@@ -39,7 +39,7 @@
 #define RF_ATTRIBUTE_UFFD_MINOR	BIT_ULL(31)	/* ui */
 /* ac: charged to the commit limit. Told by snapshots only; who keeps mappings has a place of its own for it. */
 #define RF_ATTRIBUTE_ACCOUNT	BIT_ULL(32)
-/* The policy, the name is told by a pointer alone: of two that are not the same number it is not known if they differ. */
+/* Policy, name: only a pointer to it is told. Equal numbers are equal; whether different ones are is not known. */
 #define RF_ATTRIBUTE_POLICY_UNREAD BIT_ULL(33)
 #define RF_ATTRIBUTE_NAME_UNREAD BIT_ULL(34)
 #define RF_ATTRIBUTE_PKEY	(0xfull << 36)	/* protection key */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Programs that trace others, by the names in their dynamic string table. */
+/* Programs that trace others, by the names in their dynamic string table; static ones by names anywhere in them. */
 #include "capture/follow/debuggers.h"
 
 #include <elf.h>
@@ -7,11 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MOST_SEGMENTS	64
 #define MOST_DYNAMIC	512
 #define MOST_NAMES	(16u << 20)
+#define MOST_STATIC	(64ll << 20)	/* of a static program, a file of so much is searched */
 
 /* What is needed of a program header, of either class. */
 struct segment {
@@ -87,30 +90,69 @@ static bool find_names(int fd, bool wide, const struct segment *segments, size_t
 	return false;
 }
 
-static bool names_a_tracer(const char *names, size_t size)
-{
-	static const struct {
-		const char *name;
-		size_t length;
-	} tracers[] = {
-#define NAME(text) { text, sizeof(text) - 1 }
-		NAME("\0ptrace\0"), NAME("libasan"), NAME("libhwasan"), NAME("liblsan"),
-		NAME("__asan_init"), NAME("__hwasan_init"), NAME("__lsan_init"),	/* linked in, by clang */
-#undef NAME
-	};
+struct name {
+	const char *text;
+	size_t length;
+};
 
-	for (size_t i = 0; i < ARRAY_SIZE(tracers); i++)
-		if (memmem(names, size, tracers[i].name, tracers[i].length))
+#define NAME(text) { text, sizeof(text) - 1 }
+static const struct name imported[] = {
+	NAME("\0ptrace\0"), NAME("libasan"), NAME("libhwasan"), NAME("liblsan"),
+	NAME("__asan_init"), NAME("__hwasan_init"), NAME("__lsan_init"),	/* linked in, by clang */
+};
+/* A symbol, or a table of system calls; functions of Go, whose names are there in stripped programs, too. */
+static const struct name linked_in[] = { NAME("\0ptrace\0"), NAME("syscall.ptrace"), NAME("unix.ptrace") };
+#undef NAME
+
+static bool has_one_of(const struct name *names, size_t nr, const char *text, size_t size)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (memmem(text, size, names[i].text, names[i].length))
 			return true;
 	return false;
 }
 
+static bool imports_a_tracer(int fd, const struct segment *names)
+{
+	char *text = malloc(names->size);
+	bool found = text && has_one_of(imported, ARRAY_SIZE(imported), text,
+					read_at(fd, names->offset, text, names->size));
+
+	free(text);
+	return found;
+}
+
+static bool is_static(const struct segment *segments, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (segments[i].type == PT_INTERP)
+			return false;
+	return true;
+}
+
+static bool has_a_tracer_linked_in(int fd)
+{
+	struct stat file;
+	char *text;
+	bool found;
+
+	if (fstat(fd, &file) || file.st_size <= 0 || file.st_size > MOST_STATIC)
+		return false;
+	text = mmap(NULL, (size_t)file.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (text == MAP_FAILED)
+		return false;
+	found = has_one_of(linked_in, ARRAY_SIZE(linked_in), text, (size_t)file.st_size);
+	munmap(text, (size_t)file.st_size);
+	return found;
+}
+
 bool rf_may_trace(pid_t pid)
 {
-	struct segment segments[MOST_SEGMENTS], where;
+	struct segment segments[MOST_SEGMENTS], names;
 	u8 ident[EI_NIDENT] = { 0 };
 	bool wide, traces = false;
-	char path[32], *names;
+	char path[32];
+	size_t nr;
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
@@ -119,11 +161,11 @@ bool rf_may_trace(pid_t pid)
 		return false;
 	read_at(fd, 0, ident, sizeof(ident));
 	wide = ident[EI_CLASS] == ELFCLASS64;
-	if (!memcmp(ident, ELFMAG, SELFMAG) &&
-	    find_names(fd, wide, segments, read_segments(fd, wide, segments), &where)) {
-		names = malloc(where.size);
-		traces = names && names_a_tracer(names, read_at(fd, where.offset, names, where.size));
-		free(names);
+	if (!memcmp(ident, ELFMAG, SELFMAG)) {
+		nr = read_segments(fd, wide, segments);
+		traces = find_names(fd, wide, segments, nr, &names) && imports_a_tracer(fd, &names);
+		if (!traces && is_static(segments, nr))
+			traces = has_a_tracer_linked_in(fd);
 	}
 	close(fd);
 	return traces;

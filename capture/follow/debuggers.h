@@ -13,7 +13,8 @@
 
 /*
  * Whether the program that pid runs names ptrace() among what it imports (strace, gdb), or a leak checker, which
- * attaches to its own process at the end. Static programs that make the call by number are not recognised.
+ * attaches to its own process at the end; of a static program, whether it has a function or a word of that name. Who
+ * makes the call by number, or by a library loaded later, is not recognised.
  */
 bool rf_may_trace(pid_t pid);
 

@@ -107,7 +107,8 @@ PROGRAMS = [
     # Programs that watch programs.
     sanitized('address', 8000), sanitized('thread', 2000), sanitized('undefined', 8000),
     Program('valgrind', 'valgrind -q ls -l /', {'valgrind': 'valgrind'}),
-    Program('gdb', 'gdb -q -batch -ex "info functions main" -ex "disassemble main" "$BUILT/vmops"', {'gdb': 'gdb'}, iovecs=True),
+    Program('gdb', 'gdb -q -batch -ex "info functions main" -ex "disassemble main" "$BUILT/vmops"', {'gdb': 'gdb'},
+            iovecs=True),
     # Kinds of memory, and who else changes it.
     Program('compat', './program', GCC, 'gcc -m32 -O1 -pthread -idirafter "/usr/include/$(gcc -print-multiarch)" '
             '"$WORKLOADS/compat.c" -o program && ./program >said || exit 77'),

@@ -138,10 +138,16 @@ time.sleep(60)
 '''
 
 
+# What is asked of the recorder, and who is killed, one after the other.
+DEATHS = (((), ('recorder',)), (('--iovecs',), ('recorder',)), (('--iovecs',), ('recorder', 'keeper')),
+          (('--iovecs',), ('keeper', 'recorder')))
+
+
 def survivors(bench):
     """Nothing of ours stays with what was recorded: not a filter, not a process. kill -9 at any time harms nobody; so
-    it is for the keeper, where there is one, as long as it lives."""
-    for number, options in enumerate(([], ['--iovecs'])):
+    it is for the keeper, where one is asked for, as long as it lives: after that, calls that the filter holds back
+    fail, as refold-capture(1) says, and everything else goes on."""
+    for number, (options, deaths) in enumerate(DEATHS):
         pid, go, keepers = bench.path(f'pid{number}'), bench.path(f'go{number}'), []
         recorder = bench.start_recording(*options, '--', sys.executable, '-c', SURVIVOR, pid, go)
         try:
@@ -152,24 +158,33 @@ def survivors(bench):
             keepers = [int(child) for child in children if int(child) != target]
             machine.require(status['Seccomp'] == ('2' if options else '0'), f'Seccomp: {status["Seccomp"]}')
             machine.require(len(keepers) == len(options), f'{len(keepers)} processes beside the command')
-            recorder.kill()
-            recorder.wait()
+            for dying in deaths:
+                for process in [recorder.pid] if dying == 'recorder' else keepers:
+                    os.kill(process, signal.SIGKILL)
+                    machine.wait_for(lambda process=process: not is_running(process), f'the end of the {dying}')
             machine.write(go, '')
             machine.wait_for(lambda: os.path.exists(f'{go}.said') and machine.read(f'{go}.said'), 'the survivor')
-            print(f'{options}: {machine.read(f"{go}.said")}')
-            machine.require(not any(json.loads(machine.read(f'{go}.said').replace("'", '"')).values()),
-                            f'after kill -9 of the recorder: {machine.read(f"{go}.said")}')
-            for tool in (('strace', '-o', bench.path('strace'), '-p', str(target)),
-                         ('gdb', '-q', '-batch', '-p', str(target))):
-                if shutil.which(tool[0]):
-                    attached = subprocess.run(('timeout', '-s', 'INT', '5', *tool), stdout=subprocess.PIPE,
-                                              stderr=subprocess.STDOUT, text=True, check=False)
-                    machine.require('not permitted' not in attached.stdout, f'{tool[0]} -p: {attached.stdout}')
+            said = json.loads(machine.read(f'{go}.said').replace("'", '"'))
+            print(f'{options}, {deaths}: {said}')
+            machine.require(not said['fork'] and is_running(target), 'the survivor lives, and starts others')
+            machine.require(bool(any(said.values())) == ('keeper' in deaths), f'{deaths} killed: {said}')
+            attach_from_outside(bench, target)
         finally:
             with contextlib.suppress(OSError, ValueError):
                 os.kill(int(machine.read(pid)), signal.SIGKILL)
         machine.wait_for(lambda: not any(map(is_running, keepers)), 'the end of the keeper')
         os.remove(bench.trace)
+
+
+def attach_from_outside(bench, target):
+    for tool in (('strace', '-o', bench.path('strace'), '-p', str(target)),
+                 ('gdb', '-q', '-batch', '-p', str(target))):
+        if shutil.which(tool[0]):
+            attached = subprocess.run(('timeout', '-s', 'INT', '5', *tool), stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT, text=True, check=False)
+            machine.require('not permitted' not in attached.stdout, f'{tool[0]} -p: {attached.stdout}')
+        else:
+            print(f'{tool[0]} is not installed')
 
 
 def is_running(pid):
@@ -178,8 +193,18 @@ def is_running(pid):
     return False
 
 
+STATIC_TRACER = '''
+#include <sys/ptrace.h>
+int main(void)
+{
+	return ptrace(PTRACE_TRACEME, 0, 0, 0) ? 1 : 7;
+}
+'''
+
+
 def debuggers(bench):
-    """strace and a leak checker work in a recorded command; a recorder without a filter says what it let go."""
+    """strace, and a static program that is traced, work in a recorded command; a recorder without a filter says what it
+    let go."""
     strace = machine.need_program('strace')
     for options, word in (((), 'let go'), (('--iovecs',), None)):
         result = bench.programs.run(bench.programs.capture, *options, '-o', bench.trace, '--', strace, '-f', '-o',
@@ -188,6 +213,15 @@ def debuggers(bench):
         machine.require('exited with status 7' in result.stderr, 'strace worked')
         machine.require((word or 'let go') in result.stderr or not word, 'who is let go is said')
         machine.require(word or 'let go' not in result.stderr, 'with a filter nobody is let go for good')
+    machine.write(bench.path('tracer.c'), STATIC_TRACER)
+    compiler = machine.need_program('gcc')
+    built = bench.programs.run(compiler, '-static', '-o', bench.path('tracer'), bench.path('tracer.c'), expect=None)
+    if built.returncode:
+        print('no static C library')
+        return
+    os.remove(bench.trace)
+    result = bench.programs.run(bench.programs.capture, '-o', bench.trace, '--', bench.path('tracer'))
+    machine.require('exited with status 7' in result.stderr and 'let go' in result.stderr, result.stderr)
 
 
 def signalled(bench, number):

@@ -166,7 +166,8 @@ static void unread_neighbours_mark(void **context)
 		struct result *r;
 		char *text;
 
-		assert_true(asprintf(&text, "%sframe stream=0\n%s%s", WITH_LITERALS, pairs[i].calls, UNMAP_ELSEWHERE) > 0);
+		assert_true(asprintf(&text, "%sframe stream=0\n%s%s", WITH_LITERALS, pairs[i].calls,
+				     UNMAP_ELSEWHERE) > 0);
 		r = track(text);
 		free(text);
 		if (r->fidelity.inexact_mms != pairs[i].marked)
