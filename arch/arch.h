@@ -332,6 +332,7 @@ struct arch_ops {
 	bool defers_for_others;	/* arch_tlbbatch_should_defer(): only if mm_cpumask() has another CPU */
 	bool invalidate_ad_flushes; /* pmdp_invalidate_ad(): mprotect of a huge page flushes it at once */
 	bool one_dirty_bit;	/* the table walker makes dirty what software does: it sets PTE_DIRTY, too */
+	bool moves_puds;	/* HAVE_MOVE_PUD: arm64 and x86 since 5.11, riscv */
 	bool old_prefaulted_ptes; /* arch_wants_old_prefaulted_pte(): what fault-around maps unasked is old */
 };
 

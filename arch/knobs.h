@@ -62,7 +62,7 @@ enum arch_getter { ARCH_GETTERS(KNOB_SYMBOL) };
 
 #define ARCH_LOCKLESS(X)                                                                                       \
 	X(LOCKLESS_FULL, "full")		/* all entries, each checked to be of the block: 6.9 */        \
-	X(LOCKLESS_EARLY, "early")		/* until A and D are known: 6.17 */                            \
+	X(LOCKLESS_EARLY, "early")		/* until A and D are known: 6.16 */                            \
 	X(LOCKLESS_NORECENCY, "norecency")	/* one entry, A and D as it has them: the norecency RFC */     \
 	X(LOCKLESS_UNLOCKED_GET, "unlocked_get") /* ptep_get(), nothing checked: without the override */       \
 	X(LOCKLESS_BOUNDED, "bounded")		/* no kernel: full, but after lockless_tries in vain, one */
@@ -99,6 +99,13 @@ enum arch_tlbi_range_limit { ARCH_TLBI_RANGE_LIMIT(KNOB_SYMBOL) };
 #define ARCH_REPEAT_TLBI(X) X(REPEAT_TLBI_OFF, "off") X(REPEAT_TLBI_OLD, "old") X(REPEAT_TLBI_NEW, "new")
 enum arch_repeat_tlbi { ARCH_REPEAT_TLBI(KNOB_SYMBOL) };
 
+/* Cortex-A715 (erratum 2645198): what was executable is flushed before it changes. */
+#define ARCH_EXEC_PROT_FLUSH(X)                                                                                \
+	X(EXEC_PROT_FLUSH_OFF, "off")                                                                          \
+	X(EXEC_PROT_FLUSH_ENTRY, "entry")	/* ptep_modify_prot_start(): 6.2 */                            \
+	X(EXEC_PROT_FLUSH_RUN, "run")		/* modify_prot_start_ptes(): 6.17 */
+enum arch_exec_prot_flush { ARCH_EXEC_PROT_FLUSH(KNOB_SYMBOL) };
+
 /* ---- fields ---- */
 
 /* The part of a policy that backends look at. Set through rf_policy_set(); a backend must not need any other input. */
@@ -131,6 +138,9 @@ struct arch_knobs {
 	bool reuse_flush_local;		/* write-fault reuse flushes locally (6.19) */
 	bool needs_flush_precise;	/* pte_needs_flush() looks at the bits */
 	bool tlbbatch_range;		/* deferred flush issues one range, not per page (6.15) */
+	bool hugetlb_break_valid;	/* set_huge_pte_at() clears and flushes only what was valid (6.16) */
+	bool hugetlb_flush_stride;	/* flushes of contiguous huge pages: last level, in steps of an entry (6.16) */
+	enum arch_exec_prot_flush exec_prot_flush;
 	bool batched_pending_mm;	/* flush_tlb_batched_pending() flushes the mm (6.16); before: a DSB */
 	bool fullmm_skip;		/* exit: no TLBI during the zap */
 	bool defer_unmap_flush;		/* ARCH_WANT_BATCHED_UNMAP_TLB_FLUSH: core mm asks for it */

@@ -129,27 +129,54 @@ static void huge_page_clear(struct mm *mm, struct huge_page *page)
 	mm->arch.counters->pte_lines += huge_page_lines(page);
 }
 
+/* clear_flush(), get_clear_contig_flush(): __flush_hugetlb_tlb_range() since 6.16. */
 static void huge_page_flush(struct mm *mm, const struct huge_page *page)
 {
-	flush_tlb_range(mm, page->addr, page->addr + huge_page_size(page));
+	const struct arch_flush flush = {
+		.start = page->addr,
+		.end = page->addr + huge_page_size(page),
+		.stride = huge_entry_size(page),
+		.last_level = true,
+		.level = page->size->level == HUGE_LEVEL_PTE ? FLUSH_LEVEL_PTE : FLUSH_LEVEL_PMD,
+		.mode = FLUSH_SYNC,
+	};
+
+	if (page->size->entries > 1 && mm->arch.knobs->hugetlb_flush_stride)
+		mm->arch.ops->flush_tlb_range(&mm->arch, &flush);
+	else
+		flush_tlb_range(mm, page->addr, page->addr + huge_page_size(page));
 }
 
-/* set_huge_pte_at() */
-static void huge_page_set(struct mm *mm, struct huge_page *page, pte_t pte)
+/* set_huge_pte_at() of a contiguous page: break before make, since 6.16 only from valid to valid. */
+static bool huge_page_breaks(struct mm *mm, const struct huge_page *page)
+{
+	if (!page->size->breaks || !mm->arch.knobs->hugetlb_break_valid)
+		return page->size->breaks;
+	mm->arch.counters->pte_loads++;
+	return pte_valid(page->entries[0]);
+}
+
+static void huge_page_store(struct mm *mm, struct huge_page *page, pte_t pte)
 {
 	u64 pages_an_entry = huge_entry_size(page) >> mm->arch.geometry->page_shift;
 	u32 i;
 
-	if (page->size->breaks) {
-		huge_page_clear(mm, page);
-		huge_page_flush(mm, page);
-	}
 	if (page->size->entries > 1)
 		pte.val |= PTE_CONT;
 	for (i = 0; i < page->size->entries; i++)
 		page->entries[i] = pte_advance_pfn(pte, i * pages_an_entry);
 	mm->arch.counters->pte_stores += page->size->entries;
 	mm->arch.counters->pte_lines += huge_page_lines(page);
+}
+
+/* set_huge_pte_at() */
+static void huge_page_set(struct mm *mm, struct huge_page *page, pte_t pte)
+{
+	if (huge_page_breaks(mm, page)) {
+		huge_page_clear(mm, page);
+		huge_page_flush(mm, page);
+	}
+	huge_page_store(mm, page, pte);
 }
 
 /* ---- faults -------------------------------------------------------------------------------- */
@@ -264,7 +291,9 @@ static void wrprotect_huge_page(struct mm *mm, struct huge_page *page, pte_t ent
 	u32 i;
 
 	if (page->size->breaks) {
-		huge_page_set(mm, page, entry);
+		huge_page_clear(mm, page);
+		huge_page_flush(mm, page);
+		huge_page_store(mm, page, entry);
 		return;
 	}
 	for (i = 0; i < page->size->entries; i++) {

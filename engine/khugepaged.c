@@ -52,7 +52,7 @@ static void clear_collapsed(struct mm *mm, u64 addr, pte_t *table)
 			ops->pte_clear(&mm->arch, at, &table[i]);
 			continue;
 		}
-		if (mm_knobs(mm)->batch_file_unmap && pte_folio_order(pte)) {	/* 7.0 batches this too */
+		if (mm_knobs(mm)->batch_collapse && pte_folio_order(pte)) {
 			nr = folio_pte_batch(mm, at, &table[i], pte, ptrs_per_pte(mm) - i, FPB_NORECENCY, &seen);
 			ops->clear_full_ptes(&mm->arch, at, &table[i], nr, false);
 		} else {

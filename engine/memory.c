@@ -202,7 +202,7 @@ static pte_t file_entry(const struct mm *mm, const struct vm_area *vma, const st
 	u64 end = op->addr + ((u64)op->nr << mm->arch.geometry->page_shift);
 	pte_t entry = mk_pte(vma, op->pfn, op->order, op->flags & RF_OP_SHMEM ? PTE_SHMEM : 0);
 
-	if ((op->aux < op->addr || op->aux >= end) && mm->arch.ops->old_prefaulted_ptes)
+	if ((op->aux < op->addr || op->aux >= end) && mm->arch.ops->old_prefaulted_ptes && mm_knobs(mm)->prefault_old)
 		entry = pte_mkold(entry);
 	if (op->flags & RF_OP_WRITE)
 		entry = maybe_mkwrite(pte_mkdirty(entry), vma);
@@ -226,6 +226,19 @@ static void file_recheck(struct mm *mm, const struct rf_op *op, u64 addr, pte_t 
 			i++;
 		}
 	}
+}
+
+/* set_pte_range(); do_set_pte() was called page by page until 6.5. */
+static void set_file_ptes(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 nr)
+{
+	u32 i;
+
+	if (mm_knobs(mm)->fault_around_runs) {
+		set_folio_ptes(mm, addr, ptep, pte, nr);
+		return;
+	}
+	for (i = 0; i < nr; i++)
+		set_pte_at(mm, addr + ((u64)i << mm->arch.geometry->page_shift), ptep + i, pte_advance_pfn(pte, i));
 }
 
 /* do_read_fault(), do_shared_fault() and filemap_map_pages(): one run of one folio. */
@@ -252,7 +265,7 @@ void op_fault_file(struct mm *mm, const struct rf_op *op)
 			return;
 		file_recheck(mm, op, run.addr, ptep, nr);
 		displace_ptes(mm, run.addr, ptep, nr);
-		set_folio_ptes(mm, run.addr, ptep, entry, nr);
+		set_file_ptes(mm, run.addr, ptep, entry, nr);
 		entry = pte_advance_pfn(entry, nr);
 	}
 }

@@ -56,7 +56,7 @@ static u32 migrate_out_one(struct mm *mm, const struct rf_op *op, u64 addr, u32 
 {
 	u32 max_nr = rmap_run_limit(mm, addr, op->nr - i);
 	pte_t *ptep = rmap_pte(mm, addr), pte;
-	bool defer = defers_flush(mm, op);
+	bool defer = mm_knobs(mm)->migrate_defer && defers_flush(mm, op);
 
 	if (!ptep)
 		return 1;

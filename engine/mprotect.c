@@ -12,14 +12,21 @@
 #include "engine/readers.h"
 #include "engine/tlb.h"
 
-/* can_change_pte_writable(); soft-dirty tracking is not modelled. */
-static bool can_change_pte_writable(const struct vm_area *vma, pte_t pte)
+/*
+ * can_change_pte_writable(), and before 6.0 what dirty_accountable stood for; soft-dirty tracking is not modelled.
+ */
+static bool can_change_pte_writable(const struct mm *mm, const struct vm_area *vma, pte_t pte)
 {
+	enum rf_write_upgrade upgrade = mm_knobs(mm)->write_upgrade;
+
 	if (pte_protnone(pte) || (pte.val & PTE_UFFD))
 		return false;
-	if (!(vma->flags & RF_VM_SHARED))
-		return (pte.val & (PTE_ANON | PTE_EXCLUSIVE)) == (PTE_ANON | PTE_EXCLUSIVE);
-	return pte_dirty(pte);
+	if ((vma->flags & RF_VM_SHARED) || upgrade == WRITE_UPGRADE_DIRTY)
+		if (!pte_dirty(pte))
+			return false;
+	if (vma->flags & RF_VM_SHARED)
+		return true;
+	return upgrade != WRITE_UPGRADE_NONE && (pte.val & (PTE_ANON | PTE_EXCLUSIVE)) == (PTE_ANON | PTE_EXCLUSIVE);
 }
 
 /* MM_CP_TRY_CHANGE_WRITABLE: vma_wants_manual_pte_write_upgrade() */
@@ -28,13 +35,19 @@ static bool wants_write_upgrade(const struct vm_area *vma)
 	return (vma->flags & RF_VM_WRITE) && !(vm_page_prot(vma) & PTE_WRITE);
 }
 
+/* change_protection_range() before 5.19: that something changed is enough for a flush of the VMA's whole range. */
+static bool flushes_range(const struct mm *mm)
+{
+	return !mm_knobs(mm)->mprotect_gather;
+}
+
 /* prot_commit_flush_ptes() */
 static void commit_ptes(struct mmu_gather *tlb, u64 addr, pte_t *ptep, pte_t old, pte_t pte, u32 nr)
 {
 	struct mm *mm = tlb->mm;
 
 	mm->arch.ops->modify_prot_commit_ptes(&mm->arch, addr, ptep, old, pte, nr);
-	if (mm->arch.ops->pte_needs_flush(&mm->arch, old, pte))
+	if (flushes_range(mm) || mm->arch.ops->pte_needs_flush(&mm->arch, old, pte))
 		tlb_flush_pte_range(tlb, addr, (u64)nr << mm->arch.geometry->page_shift);
 }
 
@@ -81,13 +94,15 @@ static void change_present_ptes(struct mmu_gather *tlb, const struct vm_area *vm
 	old = mm->arch.ops->modify_prot_start_ptes(&mm->arch, addr, ptep, nr);
 	pte = change_uffd_wp(pte_modify_to(old, vma), how);
 	if (wants_write_upgrade(vma) && !pte_write(pte)) {
-		if (exclusive.mixed && !(vma->flags & RF_VM_SHARED) && (pte.val & PTE_ANON) && !pte_protnone(pte) &&
-		    !(pte.val & PTE_UFFD)) {
+		pte_t one = pte;
+
+		one.val |= PTE_EXCLUSIVE;
+		if (exclusive.mixed && !(vma->flags & RF_VM_SHARED) && can_change_pte_writable(mm, vma, one)) {
 			commit_by_exclusive(tlb, addr, ptep, old, pte, nr, exclusive.bits);
 			exclusive_restore(&exclusive, ptep, nr);
 			return;
 		}
-		if (can_change_pte_writable(vma, pte))
+		if (can_change_pte_writable(mm, vma, pte))
 			pte = pte_mkwrite(pte);
 	}
 	commit_ptes(tlb, addr, ptep, old, pte, nr);
@@ -95,14 +110,18 @@ static void change_present_ptes(struct mmu_gather *tlb, const struct vm_area *vm
 }
 
 /* A writable migration entry becomes a readable one. */
-static void change_nonpresent_pte(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, enum change_protection how)
+static void change_nonpresent_pte(struct mmu_gather *tlb, u64 addr, pte_t *ptep, pte_t pte, enum change_protection how)
 {
+	struct mm *mm = tlb->mm;
 	pte_t changed = is_guard_marker(pte) ? pte : change_uffd_wp(pte, how);
 
 	if (is_migration_entry(pte))
 		changed.val &= ~PTE_WRITE;
-	if (changed.val != pte.val)
-		set_pte_at(mm, addr, ptep, changed);
+	if (changed.val == pte.val)
+		return;
+	set_pte_at(mm, addr, ptep, changed);
+	if (flushes_range(mm))
+		tlb_flush_pte_range(tlb, addr, page_size(mm));
 }
 
 static void change_pte_range(struct mmu_gather *tlb, const struct vm_area *vma, pmd_t *pmd, u64 addr, u64 end,
@@ -125,7 +144,7 @@ static void change_pte_range(struct mmu_gather *tlb, const struct vm_area *vma, 
 		nr = 1;
 		pte = read_pte(mm, addr, ptep, RF_SITE_mprotect);
 		if (!pte_present(pte)) {
-			change_nonpresent_pte(mm, addr, ptep, pte, how);
+			change_nonpresent_pte(tlb, addr, ptep, pte, how);
 			continue;
 		}
 		if (mm_knobs(mm)->batch_mprotect && pte_folio_order(pte) && max_nr > 1 && !pte_special(pte))
@@ -146,18 +165,21 @@ static void change_huge_pmd(struct mmu_gather *tlb, const struct vm_area *vma, p
 		return;
 	}
 	pte = change_uffd_wp(pte_modify_to(old, vma), how);
-	if (wants_write_upgrade(vma) && !pte_write(pte) && can_change_pte_writable(vma, pte))
+	/* can_change_pmd_writable() is as old as the last rule for entries; pmdp_invalidate_ad() as the gather. */
+	if (wants_write_upgrade(vma) && !pte_write(pte) && mm_knobs(mm)->write_upgrade == WRITE_UPGRADE_EXCLUSIVE &&
+	    can_change_pte_writable(mm, vma, pte))
 		pte = pte_mkwrite(pte);
-	if (mm->arch.ops->invalidate_ad_flushes)
+	if (mm->arch.ops->invalidate_ad_flushes || flushes_range(mm))
 		flush_pmd_tlb_range(mm, addr, addr + pmd_size(mm));
 	set_pmd_leaf(pmd, pte);
-	if (mm->arch.ops->pte_needs_flush(&mm->arch, old, pte))
+	if (flushes_range(mm) || mm->arch.ops->pte_needs_flush(&mm->arch, old, pte))
 		tlb_flush_pmd_range(tlb, addr, pmd_size(mm));
 }
 
 void change_protection(struct mmu_gather *tlb, const struct vm_area *vma, u64 addr, u64 end, enum change_protection how)
 {
 	struct mm *mm = tlb->mm;
+	u64 start = addr;
 	pmd_t *pmd;
 
 	while ((pmd = pmd_next(mm, &addr, end))) {
@@ -176,7 +198,20 @@ void change_protection(struct mmu_gather *tlb, const struct vm_area *vma, u64 ad
 			change_pte_range(tlb, vma, pmd, addr, next, how);
 		addr = next;
 	}
-	tlb_end_vma(tlb, vma);
+	if (!flushes_range(mm)) {
+		tlb_end_vma(tlb, vma);
+		return;
+	}
+	/* Nothing is gathered; what is noted says that something changed. */
+	if (tlb->cleared_ptes || tlb->cleared_pmds)
+		flush_tlb_range(mm, start, end);
+	tlb_gather_mmu(tlb, mm);
+}
+
+void finish_protection(struct mmu_gather *tlb)
+{
+	if (!flushes_range(tlb->mm))
+		tlb_finish_mmu(tlb);
 }
 
 void op_mprotect(struct mm *mm, const struct rf_op *op)
@@ -208,6 +243,6 @@ void op_mprotect(struct mm *mm, const struct rf_op *op)
 		vma->attributes = attributes;
 		change_protection(&tlb, vma, vma->start, vma->end, CHANGE_PROTECTION);
 	}
-	tlb_finish_mmu(&tlb);
+	finish_protection(&tlb);
 	vma_merge_range(mm, op->addr, op->end);
 }

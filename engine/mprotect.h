@@ -15,5 +15,7 @@ enum change_protection {
 
 void change_protection(struct mmu_gather *tlb, const struct vm_area *vma, u64 addr, u64 end,
 		       enum change_protection how);
+/* tlb_finish_mmu(), where there was an mmu_gather: since 5.19. */
+void finish_protection(struct mmu_gather *tlb);
 
 #endif

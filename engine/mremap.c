@@ -3,6 +3,8 @@
  * Moving page tables: mremap() and the stack of execve(). mm/mremap.c,
  * fs/exec.c; kernel-model.md 4.7.
  */
+#include <errno.h>
+
 #include "engine/folio.h"
 #include "engine/huge_mm.h"
 #include "engine/hugetlb.h"
@@ -58,6 +60,22 @@ static void move_ptes(struct mm *mm, pte_t *old_ptep, u64 old_addr, u64 old_end,
 		flush_tlb_range(mm, start, old_end);
 }
 
+/* CONFIG_HAVE_MOVE_PUD; and do both sides come to the boundaries of directories together? */
+static bool moves_puds(const struct mm *mm, u64 old_addr, u64 new_addr)
+{
+	return mm_knobs(mm)->move_pud && mm->arch.ops->moves_puds && mm->arch.geometry->levels > 2 &&
+	       !((old_addr ^ new_addr) & (pud_size(mm) - 1));
+}
+
+/* move_normal_pud() */
+static bool move_pud(struct mm *mm, u64 old_addr, u64 new_addr)
+{
+	if (!pud_move(mm, new_addr, old_addr))
+		return false;
+	flush_tlb_range(mm, old_addr, old_addr + pud_size(mm));
+	return true;
+}
+
 /* move_normal_pmd(), move_huge_pmd() */
 static bool move_pmd(struct mm *mm, pmd_t *old_pmd, u64 old_addr, pmd_t *new_pmd)
 {
@@ -103,7 +121,9 @@ static void try_realign(struct mm *mm, struct move *move)
 {
 	u64 mask = pmd_size(mm) - 1, down = move->old_addr & mask;
 
-	if (!down || move->len < pmd_size(mm) - down || down != (move->new_addr & mask))
+	if (!mm_knobs(mm)->mremap_realign || !down)
+		return;
+	if (move->len < pmd_size(mm) - down || down != (move->new_addr & mask))
 		return;
 	if (!can_align_down(mm, move, move->old_addr) || !can_align_down(mm, move, move->new_addr))
 		return;
@@ -112,39 +132,57 @@ static void try_realign(struct mm *mm, struct move *move)
 	move->len += down;
 }
 
-static void move_page_tables(struct mm *mm, struct move move)
+/* Below a directory: [old_addr, old_end) is in one, or it does not matter. */
+static int move_pmds(struct mm *mm, u64 old_addr, u64 old_end, u64 new_addr)
 {
-	u64 size = pmd_size(mm), old_addr, old_end, new_addr, extent;
+	u64 size = pmd_size(mm), distance = new_addr - old_addr, extent;
 
-	try_realign(mm, &move);
-	old_end = move.old_addr + move.len;
-	for (old_addr = move.old_addr; old_addr < old_end; old_addr += extent) {
+	for (; old_addr < old_end; old_addr += extent) {
 		pmd_t *old_pmd, *new_pmd;
 		u64 at = old_addr;
 
 		/* get_extent(): up to the next boundary of either side. Empty stretches are stepped over whole. */
 		old_pmd = pmd_next(mm, &at, old_end);
 		if (!old_pmd)
-			return;
+			return 0;
 		old_addr = at;
-		new_addr = move.new_addr + (old_addr - move.old_addr);
+		new_addr = old_addr + distance;
 		extent = min_u64(pmd_addr_end(mm, old_addr, old_end) - old_addr,
 				 ALIGN_DOWN(new_addr, size) + size - new_addr);
 		new_pmd = pmd_alloc(mm, new_addr);
 		if (!new_pmd)
-			return;
+			return -ENOMEM;
 		if (extent == size && move_pmd(mm, old_pmd, old_addr, new_pmd))
 			continue;
 		if (pmd_leaf(*old_pmd) && split_huge_pmd(mm, vma_lookup(mm, old_addr), old_pmd, old_addr))
-			return;
+			return -ENOMEM;
 		if (pmd_leaf(*new_pmd) && split_huge_pmd(mm, vma_lookup(mm, new_addr), new_pmd, new_addr))
-			return;
+			return -ENOMEM;
 		if (pmd_none(*old_pmd))
 			continue;
 		if (!pte_alloc(mm, new_pmd, new_addr))
-			return;
+			return -ENOMEM;
 		move_ptes(mm, pte_offset(mm, old_pmd, old_addr), old_addr, old_addr + extent,
 			  pte_offset(mm, new_pmd, new_addr), new_addr);
+	}
+	return 0;
+}
+
+static void move_page_tables(struct mm *mm, struct move move)
+{
+	u64 addr, end, next;
+	bool puds;
+
+	try_realign(mm, &move);
+	puds = moves_puds(mm, move.old_addr, move.new_addr);
+	for (addr = move.old_addr, end = addr + move.len; addr < end; addr = next) {
+		u64 new_addr = move.new_addr + (addr - move.old_addr);
+
+		next = puds ? min_u64(ALIGN_DOWN(addr, pud_size(mm)) + pud_size(mm), end) : end;
+		if (puds && next - addr == pud_size(mm) && move_pud(mm, addr, new_addr))
+			continue;
+		if (move_pmds(mm, addr, next, new_addr))
+			return;
 	}
 }
 

@@ -150,7 +150,8 @@ static struct directory *directory_alloc(struct mm *mm)
 	return dir;
 }
 
-pmd_t *pmd_walk_alloc(struct mm *mm, u64 addr)
+/* The slot of this level that maps addr, with all that is above it. */
+static u64 *slot_alloc(struct mm *mm, u64 addr, unsigned int wanted)
 {
 	struct directory *dir;
 	unsigned int level;
@@ -161,7 +162,7 @@ pmd_t *pmd_walk_alloc(struct mm *mm, u64 addr)
 			return NULL;
 	}
 	dir = mm->root;
-	for (level = mm->arch.geometry->levels; level > 2; level--) {
+	for (level = mm->arch.geometry->levels; level > wanted; level--) {
 		u64 *slot = slot_of(mm, dir, level, addr);
 
 		if (!*slot) {
@@ -172,7 +173,14 @@ pmd_t *pmd_walk_alloc(struct mm *mm, u64 addr)
 		}
 		dir = slot_directory(*slot);
 	}
-	return cache_pmd(mm, addr, slot_of(mm, dir, 2, addr));
+	return slot_of(mm, dir, wanted, addr);
+}
+
+pmd_t *pmd_walk_alloc(struct mm *mm, u64 addr)
+{
+	u64 *slot = slot_alloc(mm, addr, 2);
+
+	return slot ? cache_pmd(mm, addr, slot) : NULL;
 }
 
 pte_t *pte_alloc(struct mm *mm, pmd_t *pmd, u64 addr)
@@ -223,6 +231,29 @@ void pmd_move(pmd_t *to, pmd_t *from)
 {
 	*to = *from;
 	from->val = 0;
+}
+
+u64 pud_size(const struct mm *mm)
+{
+	return 1ull << level_shift(mm, 3);
+}
+
+bool pud_move(struct mm *mm, u64 to, u64 from)
+{
+	struct directory *dir = mm->root;
+	u64 *old, *new;
+	unsigned int level;
+
+	for (level = mm->arch.geometry->levels; dir && level > 3; level--)
+		dir = slot_directory(*slot_of(mm, dir, level, from));
+	old = dir ? slot_of(mm, dir, 3, from) : NULL;
+	new = old && *old ? slot_alloc(mm, to, 3) : NULL;
+	if (!new || *new)
+		return false;
+	*new = *old;
+	*old = 0;
+	forget_cached_pmd(mm);
+	return true;
 }
 
 /* ---- freeing ----------------------------------------------------------------- */

@@ -86,6 +86,9 @@ void free_pte_table(struct mmu_gather *tlb, pmd_t *pmd, u64 addr);
 void pgtable_destroy(struct mm *mm);
 /* Move the whole table of *from to *to, which is none. */
 void pmd_move(pmd_t *to, pmd_t *from);
+/* How much a table of PMDs maps; and move that of from, if there is one and none at to. */
+u64 pud_size(const struct mm *mm);
+bool pud_move(struct mm *mm, u64 to, u64 from);
 
 /* ---- entries -------------------------------------------------------------------- */
 

@@ -111,6 +111,18 @@ pte_t unmap_clear_run(struct mm *mm, u64 addr, pte_t *ptep, u32 nr, bool defer)
 	return pte;
 }
 
+/* Since 6.15 try_to_unmap_one() flushes what cannot wait as a range, also of one page. */
+static pte_t try_to_unmap_clear(struct mm *mm, u64 addr, pte_t *ptep, u32 nr, bool defer)
+{
+	pte_t pte;
+
+	if (nr > 1 || defer || !mm_knobs(mm)->unmap_flush_walk)
+		return unmap_clear_run(mm, addr, ptep, nr, defer);
+	pte = mm->arch.ops->ptep_get_and_clear(&mm->arch, addr, ptep);
+	flush_tlb_range(mm, addr, addr + page_size(mm));
+	return pte;
+}
+
 /* Lazyfree pages since 6.15, file pages since 7.0, swapped ones in a list series. */
 static bool unmaps_in_runs(const struct mm *mm, const struct rf_op *op, pte_t pte)
 {
@@ -144,7 +156,7 @@ static u32 unmap_some(struct mm *mm, const struct rf_op *op, u64 addr, pte_t *pt
 	if (unmaps_in_runs(mm, op, pte))
 		nr = folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_RESPECT_WRITE | FPB_NORECENCY, &seen);
 	exclusive_save(&exclusive, ptep, nr);
-	pte = unmap_clear_run(mm, addr, ptep, nr, defers_flush(mm, op));
+	pte = try_to_unmap_clear(mm, addr, ptep, nr, defers_flush(mm, op));
 	if (op->kind == RF_OP_UNMAP_SWAP) {
 		mm->arch.ops->set_ptes(&mm->arch, addr, ptep, swap_entry(pte, op->pfn + i), nr);
 		exclusive_restore(&exclusive, ptep, nr);
@@ -212,7 +224,7 @@ static void set_back(struct mm *mm, const struct rf_op *op)
 	if (unmaps_in_runs(mm, op, pte))
 		nr = folio_pte_batch(mm, op->addr, ptep, pte, max_nr, FPB_RESPECT_WRITE | FPB_NORECENCY, &seen);
 	exclusive_save(&exclusive, ptep, nr);
-	pte = unmap_clear_run(mm, op->addr, ptep, nr, defers_flush(mm, op));
+	pte = try_to_unmap_clear(mm, op->addr, ptep, nr, defers_flush(mm, op));
 	mm->arch.ops->set_ptes(&mm->arch, op->addr, ptep, pte, nr);
 	exclusive_restore(&exclusive, ptep, nr);
 }

@@ -136,6 +136,6 @@ void op_uffd_wp(struct mm *mm, const struct rf_op *op)
 
 		tlb_gather_mmu(&tlb, mm);
 		change_protection(&tlb, vma, max_u64(vma->start, op->addr), min_u64(vma->end, op->end), how);
-		tlb_finish_mmu(&tlb);
+		finish_protection(&tlb);
 	}
 }

@@ -111,7 +111,7 @@ static u32 zap_nonpresent_ptes(struct zap_state *zap, u64 addr, pte_t *ptep, pte
 		zap->any_skipped = true;
 		return 1;
 	}
-	if (mm_knobs(mm)->batch_zap && !is_migration_entry(pte) && !is_guard_marker(pte))
+	if (mm_knobs(mm)->batch_swap && !is_migration_entry(pte) && !is_guard_marker(pte))
 		nr = swap_pte_batch(mm, addr, ptep, pte, max_nr);
 	for (i = 0; i < nr; i++)	/* clear_not_present_full_ptes() */
 		mm->arch.ops->pte_clear(&mm->arch, addr + ((u64)i << mm->arch.geometry->page_shift), ptep + i);

@@ -23,6 +23,26 @@ static void arm64_flush_pmd_access(struct arch_mm *mm, u64 addr)
 		mm->ops->flush_tlb_page(mm, addr, FLUSH_SYNC);
 }
 
+/*
+ * Erratum 2645198: before permissions of an executable entry change it is cleared and flushed. Since 6.17 that is one
+ * flush of the run, of last-level entries, by modify_prot_start_ptes(); before, ptep_clear_flush() of each.
+ */
+static pte_t arm64_modify_prot_start_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr)
+{
+	enum arch_exec_prot_flush how = mm->knobs->exec_prot_flush;
+	bool flush = false;
+	pte_t pte;
+
+	if (how == EXEC_PROT_FLUSH_ENTRY)
+		flush = folding_ptep_get(mm, addr, ptep).val & PTE_EXEC;
+	pte = folding_modify_prot_start_ptes(mm, addr, ptep, nr);
+	if (how == EXEC_PROT_FLUSH_RUN)
+		flush = pte.val & PTE_EXEC;
+	if (flush && pte_valid(pte))
+		arch_flush_ptes(mm, addr, nr, FLUSH_SYNC);
+	return pte;
+}
+
 static const char *const machines[] = { "aarch64", NULL };
 
 /* kernel-model.md 1.1 */
@@ -54,7 +74,7 @@ const struct arch_ops arm64_ops = {
 	.test_and_clear_young_ptes = folding_test_and_clear_young_ptes,
 	.clear_flush_young_ptes = folding_clear_flush_young_ptes,
 	.clear_young_dirty_ptes = folding_clear_young_dirty_ptes,
-	.modify_prot_start_ptes = folding_modify_prot_start_ptes,
+	.modify_prot_start_ptes = arm64_modify_prot_start_ptes,
 	.modify_prot_commit_ptes = folding_modify_prot_commit_ptes,
 	.ptep_clear_flush = plain_ptep_clear_flush,
 	.pte_needs_flush = arm64_pte_needs_flush,
@@ -69,5 +89,6 @@ const struct arch_ops arm64_ops = {
 	.huge_sizes = arm64_huge_sizes,
 	.merges_vmas = false,
 	.invalidate_ad_flushes = true,
+	.moves_puds = true,
 	.old_prefaulted_ptes = true,
 };

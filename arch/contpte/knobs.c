@@ -19,7 +19,7 @@ const struct knob contpte_knobs[] = {
 	  "who tries to fold: set_ptes() of a last entry; wrprotect, access flags, too; on any entry",
 	  ARCH_KNOB(fold_sites) },
 	{ "getter", KNOB_WORDS(ARCH_GETTERS),
-	  "what ptep_get() reads of a folded block: one entry, all, until A and D are known",
+	  "what ptep_get() reads of a folded block: one entry, all (6.9), until A and D are known (6.16)",
 	  ARCH_KNOB(getter) },
 	{ "hint", KNOB_BOOL, "pte_batch_hint() lets batches step over folded blocks (6.9)", ARCH_KNOB(hint),
 	  KNOB_SINCE(6, 9) },

@@ -216,4 +216,5 @@ const struct arch_ops riscv_ops = {
 	.flush_tlb_batched_pending = plain_flush_tlb_batched_pending,
 	.flush_tlb_fix_spurious_fault = riscv_flush_tlb_fix_spurious_fault,
 	.huge_sizes = riscv_huge_sizes,
+	.moves_puds = true,
 };

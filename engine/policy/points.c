@@ -15,10 +15,15 @@
 static const struct release {
 	const char *name, *changes;
 } releases[] = {
-	{ "6.8", NULL },
+	{ "5.10", NULL },
+	{ "5.15", "move_pud=true prefault_old=true" },
+	{ "6.1", "mprotect_flush=gather write_upgrade=dirty" },
+	{ "6.6", "faultaround_set=run migrate_defer=true write_upgrade=exclusive" },
+	{ "6.8", "mremap_realign=true" },
 	{ "6.9", "batch_fork=true batch_zap=true gather=folio2slot pmd_split_set_ptes=true" },
-	{ "6.12", "madv_clear_young_dirty=true slow_gup=entry" },
-	{ "6.17", "batch_lazyfree=true batch_mprotect=true batch_mremap=true madvise_one_gather=true" },
+	{ "6.12", "batch_swap=true madv_clear_young_dirty=true slow_gup=entry" },
+	{ "6.17", "batch_collapse=true batch_lazyfree=true batch_mprotect=true batch_mremap=true "
+		  "madvise_one_gather=true unmap_flush=walk" },
 	{ "6.18", "batch_uffd_move=true" },
 	{ "7.2", "batch_file_unmap=true batch_young=true gup_recheck=lockless pt_reclaim=true rmap_unlocked=lockless" },
 	{ "7.3", "madv_cold_pmd=young" },
@@ -36,10 +41,22 @@ struct point {
 
 /* In order of history; a base comes before what starts from it. */
 static const struct point points[] = {
+	{ "linux-5.10", "5.10.223",
+	  "arm64 of a long-term kernel: mprotect flushes all of its range, each migrated page is waited for.",
+	  .arch = "arm64", .core = "5.10",
+	  .changes = "batch_helpers=true fullmm_skip=true tlbi=range tlbi_range_limit=at" },
+	{ "linux-5.15", "5.15",
+	  "As 5.10, but mremap moves whole GiB at once, and fault-around maps pages old.",
+	  .base = "linux-5.10", .core = "5.15" },
+	{ "linux-6.1", "6.1.176",
+	  "mprotect flushes what it changed, and makes own dirty pages writable; reclaim waits for each page.",
+	  .base = "linux-5.15", .core = "6.1" },
+	{ "linux-6.6", "6.6",
+	  "Reclaim and migration defer their flushes, fault-around sets runs; no large anonymous folios yet.",
+	  .base = "linux-6.1", .core = "6.6", .changes = "batched_pending=mm defer_unmap_flush=true" },
 	{ "linux-6.8", "6.8",
 	  "arm64 before contiguous PTEs: every entry is copied, cleared and protected on its own.",
-	  .arch = "arm64", .core = "6.8",
-	  .changes = "batch_helpers=true defer_unmap_flush=true fullmm_skip=true tlbi=range tlbi_range_limit=at" },
+	  .base = "linux-6.6", .core = "6.8", .changes = "batched_pending=dsb" },
 	{ "contpte-v1", "6.8 with contpte v1, which was for 6.4",
 	  "The first posting of the contpte series, with the two bugs found in it: a negative control.",
 	  .base = "linux-6.8",
@@ -107,11 +124,27 @@ static const struct point points[] = {
 	{ "linux-6.17", "6.17",
 	  "mprotect and mremap in batches, readers stop as soon as they know both bits.",
 	  .base = "linux-6.12", .core = "6.17",
-	  .changes = "access_compare=gathered getter=early lockless=early protnone_cont=stray tlbbatch=range" },
+	  .changes = "access_compare=gathered getter=early hugetlb_break=valid hugetlb_flush=stride lockless=early "
+		     "protnone_cont=stray tlbbatch=range" },
+	{ "linux-6.18", "6.18",
+	  "The long-term kernel after 6.12: 6.17 with the stable fix of spurious faults on folded blocks.",
+	  .base = "linux-6.17", .core = "6.18", .changes = "access_compare=raw" },
+	{ "x86-5.10", "5.10.223",
+	  "x86-64 of a long-term kernel: mprotect flushes all of its range, each migrated page is waited for.",
+	  .arch = "x86", .core = "5.10", .changes = "defer_unmap_flush=true flush_ceiling=33 invlpgb_count_max=8" },
+	{ "x86-5.15", "5.15", "x86-64: as 5.10, but mremap moves whole GiB at once.",
+	  .base = "x86-5.10", .core = "5.15" },
+	{ "x86-6.1", "6.1.176",
+	  "x86-64 of a long-term kernel: mprotect flushes what it changed, no flush where none is needed.",
+	  .base = "x86-5.15", .core = "6.1" },
+	{ "x86-6.6", "6.6", "x86-64 of a long-term kernel: migration defers its flushes, fault-around sets runs.",
+	  .base = "x86-6.1", .core = "6.6" },
+	{ "x86-6.12", "6.12.117",
+	  "x86-64 of a long-term kernel: fork and zap in batches, MADV_FREE clears bits in place.",
+	  .base = "x86-6.6", .core = "6.12", .changes = "madv_cold_pmd=young" },
 	{ "x86-6.18", "6.18",
 	  "x86-64, for recordings made there: no contiguous PTEs, flushes of up to 33 single pages.",
-	  .arch = "x86", .core = "6.18",
-	  .changes = "defer_unmap_flush=true flush_ceiling=33 invlpgb_count_max=8 pt_reclaim=true" },
+	  .base = "x86-6.12", .core = "6.18", .changes = "pt_reclaim=true" },
 	{ "linux-7.2", "7.2.13",
 	  "Ageing and file unmapping in batches, local flushes for reused pages, no flush where none is needed.",
 	  .base = "linux-6.17", .core = "7.2",
@@ -126,9 +159,19 @@ static const struct point points[] = {
 	{ "x86-7.3-invlpgb", "7.2.13 and its like, on AMD CPUs",
 	  "x86-64 that broadcasts its flushes by instruction instead of interrupting other CPUs.",
 	  .base = "x86-7.3", .changes = "invlpgb=true" },
+	{ "riscv-6.6", "6.6",
+	  "riscv: one page is flushed, or the whole address space; reclaim waits for each page.",
+	  .arch = "riscv", .core = "6.6", .changes = "flush_ceiling=1" },
+	{ "riscv-6.12", "6.12.117",
+	  "riscv of a long-term kernel: flushes of up to 64 single pages, fork and zap in batches.",
+	  .base = "riscv-6.6", .core = "6.12",
+	  .changes = "defer_unmap_flush=true flush_ceiling=64 madv_cold_pmd=young" },
+	{ "riscv-6.18", "6.18",
+	  "riscv of a long-term kernel: mprotect in batches.",
+	  .base = "riscv-6.12", .core = "6.18" },
 	{ "riscv-7.3", "7.2.13 and its like",
 	  "riscv with Svnapot for hugetlb only: no transparent blocks, flushes of up to 64 single pages.",
-	  .arch = "riscv", .core = "7.3", .changes = "defer_unmap_flush=true flush_ceiling=64" },
+	  .base = "riscv-6.18", .core = "7.3" },
 	{ "svnapot-user", "7.2.13 and its like, with an idea",
 	  "What if riscv had transparent blocks of 64K: arm64's contpte on Svnapot, as a list series has it.",
 	  .base = "riscv-7.3",
@@ -145,7 +188,7 @@ static const struct point points[] = {
 static struct rf_policy named[ARRAY_SIZE(points)];
 static pthread_once_t named_once = PTHREAD_ONCE_INIT;
 /* Told to people only: a replay does not ask. */
-static char changes_of[ARRAY_SIZE(points)][512];
+static char changes_of[ARRAY_SIZE(points)][1024];
 static pthread_once_t changes_once = PTHREAD_ONCE_INIT;
 
 static size_t find_point(const char *name)

@@ -31,6 +31,13 @@ enum rf_batch_rule { RF_BATCH_RULE(KNOB_SYMBOL) };
 	X(SLOW_GUP_CONT, "cont")	/* a contiguous block: no kernel */
 enum rf_slow_gup { RF_SLOW_GUP(KNOB_SYMBOL) };
 
+/* Which entries mprotect() makes writable that vm_page_prot does not: can_change_pte_writable(). */
+#define RF_WRITE_UPGRADE(X)                                                                                    \
+	X(WRITE_UPGRADE_NONE, "none")		/* of private memory none, of shared memory what is dirty */   \
+	X(WRITE_UPGRADE_DIRTY, "dirty")		/* exclusive anonymous pages, too, if dirty (6.0) */           \
+	X(WRITE_UPGRADE_EXCLUSIVE, "exclusive")	/* or clean, and what a PMD maps (6.2) */
+enum rf_write_upgrade { RF_WRITE_UPGRADE(KNOB_SYMBOL) };
+
 /* Knobs of core mm; those of the backend are struct arch_knobs. */
 struct rf_mm_knobs {
 	bool batch_fork, batch_zap, batch_mprotect, batch_mremap, batch_uffd_move;
@@ -46,11 +53,21 @@ struct rf_mm_knobs {
 	bool rmap_lockless;		/* so does page_vma_mapped_walk() before it has the lock (7.2) */
 	bool locked_norecency;		/* reads under the lock that compare or skip take one entry: no kernel */
 	bool pt_reclaim;		/* madvise(DONTNEED) frees the tables it empties (x86 6.14, all 7.0) */
+	bool move_pud;			/* mremap() moves a whole directory of 1 GiB (5.11) */
+	bool mremap_realign;		/* mremap() starts at the table boundary below if it can (6.7) */
+	bool mprotect_gather;		/* what changed is flushed, at the end, not each VMA's range at once (5.19) */
+	bool migrate_defer;		/* migration defers its flushes as reclaim does (6.3) */
+	bool prefault_old;		/* what fault-around maps unasked is old where the hardware sets A (5.12) */
+	bool fault_around_runs;		/* fault-around sets a run of a folio at once (6.6) */
+	bool batch_swap;		/* zap and MADV_FREE take runs of swap entries (6.10) */
+	bool batch_collapse;		/* khugepaged clears runs (6.17) */
+	bool unmap_flush_walk;		/* an unmapping that cannot wait flushes a range, cached walks too (6.15) */
+	enum rf_write_upgrade write_upgrade;
 	enum rf_gather gather;
 	enum rf_batch_rule batch_rule;
 };
 
-#define RF_MAX_POLICIES 64	/* of one replay */
+#define RF_MAX_POLICIES 128	/* of one replay */
 #define RF_POLICY_NAME 1024	/* its size: a name may hold paths */
 
 struct rf_policy {

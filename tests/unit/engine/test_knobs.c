@@ -126,6 +126,56 @@ static void pin(struct rf_machine *machine)
 	run(machine, .kind = RF_OP_GUP_FAST, .addr = G(200), .end = G(200) + K(64));
 }
 
+/* Executable memory; a page that cannot wait for its flush; pages that fault-around brought along. */
+static void odds_and_ends(struct rf_machine *machine)
+{
+	const u64 text = G(300), lazy = G(301);
+
+	run(machine, .kind = RF_OP_MAP, .addr = text, .end = text + K(64), .vm_flags = RW | RF_VM_EXEC);
+	fault_anon(machine, 0, text, K(64), 4, PFN + 0x90000);
+	change(machine, text, K(64), RF_VM_READ | RF_VM_EXEC);
+	change(machine, text, K(64), RW);
+	map_anon(machine, 0, lazy, K(64));
+	fault_anon(machine, 0, lazy, K(64), 0, PFN + 0x91000);
+	run(machine, .kind = RF_OP_UNMAP_SWAP, .addr = lazy, .nr = 1, .pfn = 0x90, .flags = RF_OP_ANON);
+	run(machine, .kind = RF_OP_MIGRATE_OUT, .addr = lazy + K(4), .nr = 2, .pfn = PFN + 0x91001,
+	    .flags = RF_OP_ANON | RF_OP_DEFERRED);
+	run(machine, .kind = RF_OP_RECLAIM_FLUSH);
+	run(machine, .kind = RF_OP_MIGRATE_IN, .addr = lazy + K(4), .nr = 2, .pfn = PFN + 0x92000,
+	    .flags = RF_OP_ANON | RF_OP_WRITE);
+	run(machine, .kind = RF_OP_MAP, .addr = G(302), .end = G(302) + M(1), .vm_flags = RF_VM_READ, .file = 9);
+	run(machine, .kind = RF_OP_FAULT_FILE, .addr = G(302), .aux = G(302) + K(64), .nr = 16, .pfn = PFN + 0x93000,
+	    .order = 4, .flags = RF_OP_FIRST | RF_OP_FAULT_AROUND);
+	run(machine, .kind = RF_OP_FAULT_FILE, .addr = G(302) + K(64), .aux = G(302), .nr = 16, .pfn = PFN + 0x94000,
+	    .flags = RF_OP_FIRST | RF_OP_FAULT_AROUND);
+	run(machine, .kind = RF_OP_MADV_COLD, .addr = G(302), .end = G(302) + K(128));
+	run(machine, .kind = RF_OP_UNMAP_FILE, .addr = G(302), .nr = 16, .order = 4, .flags = RF_OP_DEFERRED);
+	/* Clean and writable again, or not, is what fork looks at. */
+	run(machine, .kind = RF_OP_MADV_FREE, .addr = lazy + K(32), .end = lazy + K(64));
+	change(machine, lazy, K(64), RF_VM_READ);
+	change(machine, lazy, K(64), RW);
+	/* Huge pages of contiguous entries that others map, too. */
+	run(machine, .kind = RF_OP_FORK, .mm2 = 2);
+	run(machine, .kind = RF_OP_MM_EXIT, .mm = 2, .why = RF_WHY_PROCESS_EXIT);
+}
+
+/* A huge page of folios; an aligned GiB; what lies alone above a table's boundary. */
+static void collapse_and_move(struct rf_machine *machine)
+{
+	const u64 gib = G(310), odd = G(320) + K(512);
+
+	map_anon(machine, 0, G(305), M(4));
+	fault_anon(machine, 0, G(305), M(4), 4, PFN + 0xa0000);
+	run(machine, .kind = RF_OP_COLLAPSE, .addr = G(305), .nr = 512, .pfn = PFN + 0xb0000, .order = 9);
+	map_anon(machine, 0, gib, G(1));
+	fault_anon(machine, 0, gib, K(64), 4, PFN + 0xa2000);
+	fault_anon(machine, 0, gib + M(64), K(64), 4, PFN + 0xa3000);
+	run(machine, .kind = RF_OP_MREMAP, .addr = gib, .end = gib + G(1), .addr2 = G(312), .nr = 1 << 18);
+	map_anon(machine, 0, odd, M(2));
+	fault_anon(machine, 0, odd, M(2), 4, PFN + 0xa4000);
+	run(machine, .kind = RF_OP_MREMAP, .addr = odd, .end = odd + M(2), .addr2 = odd + M(64), .nr = 512);
+}
+
 static struct rf_machine *after_everything(const char *policy, const char *knobs)
 {
 	struct rf_machine *machine = machine_of(policy, knobs);
@@ -138,6 +188,8 @@ static struct rf_machine *after_everything(const char *policy, const char *knobs
 	files(machine);
 	far_apart(machine);
 	pin(machine);
+	odds_and_ends(machine);
+	collapse_and_move(machine);
 	run(machine, .kind = RF_OP_UFFD_MOVE, .addr = BASE + M(4) + K(128), .end = BASE + M(4) + K(192),
 	    .addr2 = BASE + M(14), .nr = 16);
 	run(machine, .kind = RF_OP_MREMAP, .addr = BASE, .end = BASE + M(1), .addr2 = G(3) + K(64), .nr = 256);

@@ -73,6 +73,7 @@ struct reference {
 	unsigned int page_shift;
 	u32 table_pages, nr_pages;
 	bool old_prefaulted;	/* fault-around maps pages old */
+	unsigned int write_upgrade; /* own pages that mprotect makes writable: 0 none, 1 dirty, 2 all */
 	bool refolds;		/* a page just cleaned may be folded again with dirty ones, before an operation ends */
 	bool alive[REFERENCE_MMS];
 	struct ref_page *pages[REFERENCE_MMS];

@@ -4,8 +4,22 @@
 
 #define ACCESS (RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC)
 
-/* mprotect() on one page that its VMA changed for. */
-static void protect(struct ref_page *page)
+/* Own anonymous pages: what the kernel's age lets mprotect() make writable, by each page's dirtiness or not. */
+static u16 upgraded(const struct reference *r, const struct ref_page *page, bool leaf)
+{
+	u16 write = 0;
+
+	if (!r->write_upgrade || (page->bits & (REF_ANON | REF_EXCLUSIVE)) != (REF_ANON | REF_EXCLUSIVE))
+		return 0;
+	if (r->write_upgrade > 1)
+		return REF_WRITE;
+	if ((page->bits & REF_DIRTY_MUST) && !leaf)
+		write |= REF_WRITE_MUST;
+	return page->bits & REF_DIRTY_MAY ? write | REF_WRITE_MAY : write;
+}
+
+/* mprotect() on one page that its VMA changed for; leaf: a PMD maps it, or did. */
+static void protect(const struct reference *r, struct ref_page *page, bool leaf)
 {
 	bool writes = ref_prot_writes(page->vma);
 
@@ -24,8 +38,7 @@ static void protect(struct ref_page *page)
 		return;
 	/* Write permission where no fault would be needed to learn anything: own anonymous pages, dirty shared ones. */
 	if (!(page->vma & RF_VM_SHARED)) {
-		if ((page->bits & (REF_ANON | REF_EXCLUSIVE)) == (REF_ANON | REF_EXCLUSIVE))
-			page->bits |= REF_WRITE;
+		page->bits |= upgraded(r, page, leaf);
 		return;
 	}
 	if (page->bits & REF_DIRTY_MUST)
@@ -175,8 +188,9 @@ static void change_flags(struct ref_page *page, u32 set, u32 clear)
 		page->vma = (page->vma & ~(clear & 0xffff)) | set;
 }
 
-static void range_page(const struct rf_op *op, struct ref_page *page)
+static void range_page(const struct reference *r, const struct rf_op *op, u32 number)
 {
+	struct ref_page *page = &r->pages[op->mm][number];
 	u32 vma = page->vma;
 
 	switch (op->kind) {
@@ -192,7 +206,7 @@ static void range_page(const struct rf_op *op, struct ref_page *page)
 	case RF_OP_MPROTECT:
 		change_flags(page, op->vm_flags & ACCESS, ACCESS);
 		if (page->vma != vma)
-			protect(page);
+			protect(r, page, r->view.leaf(r->view.context, op->mm, number));
 		break;
 	}
 }
@@ -223,7 +237,7 @@ void ref_range(struct reference *r, const struct rf_op *op)
 		break;
 	default:
 		for (i = first; i < end; i++)
-			range_page(op, &pages[i]);
+			range_page(r, op, i);
 	}
 	ref_touch(r, op->mm, first, end - first);
 }

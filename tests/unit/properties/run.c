@@ -152,7 +152,8 @@ struct world *world_create(const struct config *config)
 	w->random = config->seed * 0x9e3779b97f4a7c15ull + 0x5eed;
 	w->next_pfn = 0x10000;
 	w->reference = reference_create(geometry->page_shift, 1u << geometry->table_shift, &view);
-	w->reference->old_prefaulted = config->backend->old_prefaulted_ptes;
+	w->reference->old_prefaulted = config->backend->old_prefaulted_ptes && config->policy.mm.prefault_old;
+	w->reference->write_upgrade = config->policy.mm.write_upgrade;
 	w->reference->refolds = config->policy.arch_knobs.fold_sites == FOLD_ANY;
 	w->tlb = tlb_create(w);
 	w->flushes = calloc(1, sizeof(*w->flushes));
