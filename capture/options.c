@@ -114,6 +114,8 @@ static const struct option_row rows[] = {
 	  .help = "record running processes and what they start" },
 	{ "all", 'a', NULL, take_flag, TO(recording.whole_system),
 	  .help = "record the whole system" },
+	{ "user", 0, "NAME", take_text, TO(recording.user),
+	  .help = "run COMMAND as this user" },
 	{ "time", 't', "TIME", take_time, TO(recording.seconds), .wrong = "not a time, as 90, 1.5s, 10m or 2h",
 	  .help = "stop after so long: seconds, or with suffix s, m or h" },
 	{ "buffer", 'b', "SIZE", take_size, TO(recording.buffer_bytes), RF_LEAST_BUFFER, 4ull << 30,
@@ -265,6 +267,8 @@ static const char *contradiction(const struct rf_command_line *line)
 
 	if (targets != 1)
 		return targets ? "give one of COMMAND, -p and -a" : "nothing to record: give COMMAND, -p or -a";
+	if (recording->user && !recording->command)
+		return "--user is for COMMAND";
 	if (line->rotates && recording->command)
 		return "--rotate is for -p and -a";
 	if (line->rotates && line->rotation.bytes && recording->bounds.file_bytes)

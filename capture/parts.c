@@ -82,6 +82,7 @@ static int record_part(const struct rf_recording_options *options, const struct 
 {
 	struct rf_recording_options part = *options;
 
+	part.begins_again = true;
 	if (part.seconds)
 		part.seconds = seconds_left(options, began);
 	if (rotation->seconds && (!part.seconds || part.seconds > rotation->seconds))

@@ -23,6 +23,7 @@
 #include "capture/kernel.h"
 #include "capture/perf/perf.h"
 #include "capture/processes.h"
+#include "capture/rights/rights.h"
 #include "capture/snapshot/compat.h"
 #include "capture/tracefs/probes.h"
 #include "capture/tracefs/ring.h"
@@ -43,6 +44,7 @@ struct recording {
 	struct rf_writer *writer;
 	struct rf_privacy *privacy;	/* NULL: nothing is hidden */
 	struct rf_page_cache *cache;
+	struct rf_user user;
 	struct rf_follow *follow;
 	struct rf_rings *rings;
 	struct rf_perf *perf;
@@ -420,6 +422,8 @@ static int finish(struct recording *rec, bool began, int ret, struct rf_error *e
 				 err);
 	else if (rec->writer)
 		rf_writer_abandon(rec->writer);
+	if (rf_rights_trouble())
+		warn(rec, "%s", rf_rights_trouble());
 	result->lost = rings.lost + side.records + rec->dropped;
 	rf_output_abandon(&rec->output);
 	rf_session_destroy(rec->session);
@@ -444,7 +448,31 @@ static void free_recording(struct recording *rec)
 	rf_decoder_destroy(rec->decoder);
 	rf_privacy_destroy(rec->privacy);
 	rf_pid_list_free(&rec->pids);
+	rf_user_free(&rec->user);
 	free(rec->status);
+}
+
+/* The rights that it takes, and, from here on, who may do what: see capture/rights. */
+static int look_at_rights(struct recording *rec, struct rf_error *err)
+{
+	const struct rf_recording_options *options = rec->options;
+	struct rf_rights_use use = { .others = !options->command, .user = options->user, .command = options->command,
+				     .begins_again = options->begins_again };
+	char tracing[256], text[200];
+	int ret = 0;
+
+	if (rf_tracefs_instances(tracing, sizeof(tracing)))
+		use.tracing = tracing;
+	ret = rf_rights_check(&use, err);
+	if (!ret)
+		ret = rf_tracefs_check(err);
+	if (!ret && options->user)
+		ret = rf_user_find(&rec->user, options->user, err);
+	for (size_t next = 0; !ret && rf_rights_missed(&use, &next, text, sizeof(text));)
+		warn(rec, "%s", text);
+	if (!ret)
+		rf_rights_choose(&use);
+	return ret;
 }
 
 /* Everything up to the first event. */
@@ -453,7 +481,7 @@ static int prepare(struct recording *rec, struct rf_error *err)
 	const struct rf_recording_options *options = rec->options;
 	int ret;
 
-	ret = rf_tracefs_check(err);
+	ret = look_at_rights(rec, err);
 	if (!ret && options->command)
 		ret = rf_find_command(options->command[0], err);
 	if (ret)
@@ -483,7 +511,7 @@ static int prepare(struct recording *rec, struct rf_error *err)
 		return ret;
 	if (options->command) {
 		/* Before any thread and any change of the signal mask: the command inherits both. */
-		rec->follow = rf_follow_create((char *const *)options->command, options->iovecs, err);
+		rec->follow = rf_follow_create((char *const *)options->command, &rec->user, options->iovecs, err);
 		if (!rec->follow || !rf_pid_list_add(&rec->pids, rf_follow_pid(rec->follow)))
 			return err->code ? err->code : -ENOMEM;
 	} else {
@@ -501,6 +529,7 @@ static int prepare(struct recording *rec, struct rf_error *err)
 		ret = create_writer(rec, err);
 	if (!ret)
 		ret = start_threads(rec, err);
+	rf_rights_limit();
 	return ret;
 }
 

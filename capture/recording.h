@@ -13,6 +13,7 @@
 struct rf_recording_options {
 	const char *output;
 	char *const *command;		/* NULL, or COMMAND and its arguments, NULL-terminated */
+	const char *user;		/* NULL, or whom COMMAND runs as */
 	struct rf_pid_list pids;	/* processes to attach to; empty: command or whole system */
 	bool whole_system;
 	u64 exit_snapshots;		/* of so many exits one is looked at; 0: none */
@@ -24,6 +25,7 @@ struct rf_recording_options {
 	bool no_marks;			/* of marks those of windows, too */
 	double seconds;			/* stop after so long; 0: no limit */
 	struct rf_bounds bounds;
+	bool begins_again;		/* another recording follows in this process: rights for that are kept */
 	struct rf_pid_list *living;	/* NULL, or where to leave who is recorded and lives when it ends */
 	rf_progress_told *progress;	/* NULL, or told while it runs, with context */
 	void *context;

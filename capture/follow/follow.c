@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "capture/follow/tracer.h"
+#include "capture/rights/rights.h"
 
 #define ATTACH_ROUNDS 4
 
@@ -41,15 +42,20 @@ struct rf_follow {
 	int seize_code;
 };
 
-static void __attribute__((noreturn)) child(int control, char *const argv[])
+static void __attribute__((noreturn)) child(int control, char *const argv[], const struct rf_user *user)
 {
 	int order, fd, listener;
 
 	while (!rf_receive_fd(control, &order, &fd)) {
 		if (order == EXEC) {
-			execvp(argv[0], argv);
-			(void)!rf_send_fd(control, errno, -1);
-			_exit(errno == ENOENT ? 127 : 126);
+			int error = -rf_user_become(user);
+
+			if (!error) {
+				execvp(argv[0], argv);
+				error = errno;
+			}
+			(void)!rf_send_fd(control, error, -1);
+			_exit(error == ENOENT ? 127 : 126);
 		}
 		listener = rf_nested_install_filter();
 		(void)!rf_send_fd(control, listener < 0 ? listener : 0, listener);
@@ -68,7 +74,7 @@ static void block_child_signal(void)
 	pthread_sigmask(SIG_BLOCK, &mask, NULL);
 }
 
-static int start_child(struct rf_follow *follow, char *const argv[], struct rf_error *err)
+static int start_child(struct rf_follow *follow, char *const argv[], const struct rf_user *user, struct rf_error *err)
 {
 	int sockets[2], code;
 	pid_t pid;
@@ -84,7 +90,7 @@ static int start_child(struct rf_follow *follow, char *const argv[], struct rf_e
 	}
 	if (!pid) {
 		close(sockets[0]);
-		child(sockets[1], argv);
+		child(sockets[1], argv, user);
 	}
 	close(sockets[1]);
 	follow->control = sockets[0];
@@ -117,11 +123,12 @@ static struct rf_follow *follow_new(const char *name, struct rf_error *err)
 	return follow;
 }
 
-struct rf_follow *rf_follow_create(char *const argv[], bool ask, struct rf_error *err)
+struct rf_follow *rf_follow_create(char *const argv[], const struct rf_user *user, bool ask,
+				   struct rf_error *err)
 {
 	struct rf_follow *follow = follow_new(argv[0], err);
 
-	if (follow && ((ask && rf_nested_start(&follow->nested, err)) || start_child(follow, argv, err))) {
+	if (follow && ((ask && rf_nested_start(&follow->nested, err)) || start_child(follow, argv, user, err))) {
 		rf_follow_destroy(follow);
 		return NULL;
 	}
@@ -174,6 +181,7 @@ static void *trace(void *argument)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, NULL);
+	rf_rights_limit();
 	if (follow->attached)
 		attach(follow);
 	else if (follow->tracer.snapshotter)

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "capture/follow/tasks.h"
+#include "capture/rights/user.h"
 #include "capture/snapshot/page_cache.h"
 #include "capture/snapshot/snapshot.h"
 #include "traces/trace.h"
@@ -28,12 +29,13 @@ struct rf_follow_totals {
 };
 
 /*
- * Fork the child that will become COMMAND and hold it before its exec. Call it early: while the process has one
- * thread and the signal mask, dispositions and descriptors that COMMAND shall inherit. Blocks SIGCHLD in the
+ * Fork the child that will become COMMAND, as that user, and hold it before its exec. Call it early: while the process
+ * has one thread and the signal mask, dispositions and descriptors that COMMAND shall inherit. Blocks SIGCHLD in the
  * caller, which must stay blocked in all threads; from here on nobody else may waitpid(-1).
  * ask: calls in its tree are asked about before they happen (nested.h), for which a process is forked, too.
  */
-struct rf_follow *rf_follow_create(char *const argv[], bool ask, struct rf_error *err);
+struct rf_follow *rf_follow_create(char *const argv[], const struct rf_user *user, bool ask,
+				   struct rf_error *err);
 /* The child: same pid before and after exec. */
 pid_t rf_follow_pid(const struct rf_follow *follow);
 /*

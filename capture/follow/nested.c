@@ -21,6 +21,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "capture/rights/rights.h"
 #include "traces/record.h"
 
 /* ptrace(2) by architecture: the native one and those of the 32-bit tasks the same kernel runs. */
@@ -361,6 +362,7 @@ static void __attribute__((noreturn)) keep(int socket)
 	setsid();
 	prctl(PR_SET_NAME, "refold-keeper");
 	close_all_but(socket);
+	rf_rights_keep_to_reading();
 	if (chdir("/") || rf_receive_fd(socket, &value, &listener) || listener < 0)
 		_exit(0);
 	setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));

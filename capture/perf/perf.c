@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "capture/perf/rounds.h"
+#include "capture/rights/rights.h"
 
 #define ROUND_MS 100		/* or when a ring is a quarter full */
 #define RECORD_GUESS 128	/* bytes, where none was read */
@@ -105,7 +106,7 @@ static int open_faults(int cpu, size_t ring_bytes)
 static int open_failed(int ret, struct rf_error *err)
 {
 	return rf_error_set(err, ret, RF_NO_OFFSET, "perf_event_open: %s%s", strerror(-ret),
-			    ret == -EACCES || ret == -EPERM ? ": run as root, or see kernel.perf_event_paranoid" : "");
+			    ret == -EACCES || ret == -EPERM ? ": CAP_PERFMON is missing, see also kernel.perf_event_paranoid" : "");
 }
 
 int rf_perf_check(struct rf_error *err)
@@ -244,6 +245,7 @@ static void *side_thread(void *argument)
 	struct pollfd *fds = perf->polled;
 	u64 asked, flushed = rf_monotonic();
 
+	rf_rights_limit();
 	while (!perf->result) {
 		poll(fds, perf->nr + FIXED_FDS, ROUND_MS);
 		if (fds[STOP_FD].revents)
@@ -291,7 +293,7 @@ static int open_ring(struct rf_perf *perf, size_t cpu, struct rf_error *err)
 	memory = mmap(NULL, page_size + perf->ring_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, 0);
 	if (memory == MAP_FAILED)
 		return rf_error_set(err, -errno, RF_NO_OFFSET, "cannot map a perf ring: %s%s", strerror(errno),
-				    errno == EPERM ? ": see kernel.perf_event_mlock_kb" : "");
+				    errno == EPERM ? ": see kernel.perf_event_mlock_kb, or CAP_IPC_LOCK" : "");
 	ring->page = memory;
 	ring->data = (const u8 *)memory + page_size;
 	ring->told.stream = rf_writer_add_stream(perf->rounds.writer, &info);

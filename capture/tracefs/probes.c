@@ -6,6 +6,7 @@
 #include "capture/tracefs/probes.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +38,7 @@ bool rf_tracefs_has(const char *file)
 	char path[256];
 
 	snprintf(path, sizeof(path), "%s/%s", tracefs_tracing_dir(), file);
-	return !access(path, F_OK);
+	return !faccessat(AT_FDCWD, path, F_OK, AT_EACCESS);
 }
 
 const char *rf_event_group(const struct rf_event *event)

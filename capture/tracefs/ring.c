@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "capture/rights/rights.h"
 
 #define WAKE_MS 200
 #define REST_NS 10000000	/* between wakes, where poll(2) of an older kernel reports every event */
@@ -28,7 +29,7 @@
 #define LEAST_EVENT 8		/* bytes of the smallest event in a ring: header and common fields */
 
 struct ring {
-	int fd;
+	int fd, stats_fd;
 	int stream;
 	int compat_stream;	/* -1: none yet */
 	enum rf_instance instance;
@@ -100,7 +101,7 @@ static int report_lost(struct drain *drain, struct ring *ring, s64 missed)
 	struct rf_rings *rings = drain->rings;
 
 	if (missed < 0) {
-		u64 all = rf_session_lost(rings->session, ring->instance, drain->cpu);
+		u64 all = rf_session_lost(ring->stats_fd);
 
 		missed = all > ring->lost ? (s64)(all - ring->lost) : 1;
 	}
@@ -245,6 +246,7 @@ static void *drain_thread(void *argument)
 	bool stop = false;
 	int pages;
 
+	rf_rights_confine();
 	while (!stop) {
 		bool flush;
 
@@ -292,6 +294,7 @@ static int prepare_drain(struct rf_rings *rings, struct drain *drain, int cpu, s
 		if (ring->stream < 0)
 			return rf_error_set(err, ring->stream, RF_NO_OFFSET, "cannot add a stream: %s",
 					    strerror(-ring->stream));
+		ring->stats_fd = rf_session_open_stats(rings->session, ring->instance, cpu);
 	}
 	if (pipe2(drain->pipe, O_CLOEXEC | O_NONBLOCK))
 		return rf_error_set(err, -errno, RF_NO_OFFSET, "cannot make a pipe: %s", strerror(errno));
@@ -312,9 +315,12 @@ static void free_rings(struct rf_rings *rings)
 	for (size_t c = 0; c < rings->nr; c++) {
 		struct drain *drain = &rings->drains[c];
 
-		for (int i = 0; i < RF_INSTANCES; i++)
+		for (int i = 0; i < RF_INSTANCES; i++) {
 			if (drain->ring[i].fd >= 0)
 				close(drain->ring[i].fd);
+			if (drain->ring[i].stats_fd >= 0)
+				close(drain->ring[i].stats_fd);
+		}
 		for (int i = 0; i < 2; i++)
 			if (drain->pipe[i] >= 0)
 				close(drain->pipe[i]);
@@ -361,7 +367,7 @@ struct rf_rings *rf_rings_start(struct rf_session *session, const struct rf_deco
 
 		drain->pipe[0] = drain->pipe[1] = -1;
 		for (int i = 0; i < RF_INSTANCES; i++)
-			drain->ring[i].fd = -1;
+			drain->ring[i].fd = drain->ring[i].stats_fd = -1;
 	}
 	for (rings->nr = 0; rings->nr < cpus && !ret;) {
 		struct drain *drain = &rings->drains[rings->nr];
@@ -415,7 +421,7 @@ int rf_rings_stop(struct rf_rings *rings, struct rf_rings_totals *totals, struct
 
 			if (ring->fd < 0)
 				continue;
-			all = rf_session_lost(rings->session, ring->instance, drain->cpu);
+			all = rf_session_lost(ring->stats_fd);
 			if (all > ring->lost && !drain->result) {
 				rf_writer_lost(rings->writer, ring->stream, all - ring->lost, NULL);
 				note_gap(ring, all - ring->lost);

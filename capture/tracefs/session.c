@@ -42,6 +42,15 @@ static bool in_first_pid_namespace(void)
 	return stat("/proc/self/ns/pid", &ns) || ns.st_ino == 0xeffffffc;
 }
 
+/* tracefs_tracing_dir() alone would mount tracefs where it is not; that is for the user to decide. */
+bool rf_tracefs_instances(char *path, size_t size)
+{
+	if (!rf_tracefs_is_mounted() || !tracefs_tracing_dir())
+		return false;
+	snprintf(path, size, "%s/instances", tracefs_tracing_dir());
+	return true;
+}
+
 int rf_tracefs_check(struct rf_error *err)
 {
 	char path[256];
@@ -51,13 +60,11 @@ int rf_tracefs_check(struct rf_error *err)
 				    "inside a PID namespace (a container) the kernel's process numbers are not known: "
 				    "record from the host");
 
-	/* tracefs_tracing_dir() alone would mount tracefs where it is not; that is for the user to decide. */
-	if (!rf_tracefs_is_mounted() || !tracefs_tracing_dir())
+	if (!rf_tracefs_instances(path, sizeof(path)))
 		return rf_error_set(err, -ENOENT, RF_NO_OFFSET,
 				    "tracefs is not mounted: run \"mount -t tracefs nodev "
 				    "/sys/kernel/tracing\" as root");
-	snprintf(path, sizeof(path), "%s/instances", tracefs_tracing_dir());
-	if (access(path, W_OK | X_OK))
+	if (faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS))
 		return rf_error_set(err, -errno, RF_NO_OFFSET, "%s: %s: run as root", path, strerror(errno));
 	return 0;
 }
@@ -356,21 +363,29 @@ int rf_session_open_ring(const struct rf_session *session, enum rf_instance inst
 	return fd < 0 ? (errno ? -errno : -ENOENT) : fd;
 }
 
-u64 rf_session_lost(const struct rf_session *session, enum rf_instance instance, int cpu)
+int rf_session_open_stats(const struct rf_session *session, enum rf_instance instance, int cpu)
 {
-	static const char *const counters[] = { "\noverrun:", "\ncommit overrun:", "\ndropped events:" };
-	char file[64], *stats;
-	u64 lost = 0;
+	char file[64];
 
 	snprintf(file, sizeof(file), "per_cpu/cpu%d/stats", cpu);
-	stats = tracefs_instance_file_read(session->instances[instance], file, NULL);
-	for (size_t i = 0; stats && i < ARRAY_SIZE(counters); i++) {
+	return tracefs_instance_file_open(session->instances[instance], file, O_RDONLY | O_CLOEXEC);
+}
+
+/* tracing_stats_read() counts anew at each read. */
+u64 rf_session_lost(int stats_fd)
+{
+	static const char *const counters[] = { "\noverrun:", "\ncommit overrun:", "\ndropped events:" };
+	char stats[1024];
+	ssize_t bytes = stats_fd < 0 ? 0 : pread(stats_fd, stats, sizeof(stats) - 1, 0);
+	u64 lost = 0;
+
+	stats[bytes > 0 ? bytes : 0] = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(counters); i++) {
 		const char *at = strstr(stats, counters[i]);
 
 		if (at)
 			lost += strtoull(at + strlen(counters[i]), NULL, 10);
 	}
-	free(stats);
 	return lost;
 }
 

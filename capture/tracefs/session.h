@@ -13,6 +13,8 @@
 #include "capture/follow/tasks.h"
 #include "traces/events/calls.h"
 
+/* The directory where instances are made; false: tracefs is not mounted. */
+bool rf_tracefs_instances(char *path, size_t size);
 /* tracefs is there and may be used; err says what to do if not. */
 int rf_tracefs_check(struct rf_error *err);
 /* Remove the instances of recorders that are dead, and their kprobes. Returns how many instances. */
@@ -46,8 +48,10 @@ void rf_session_destroy(struct rf_session *session);
 
 /* A CPU's ring as a descriptor of raw pages, not blocking; -ENOENT: no such CPU. */
 int rf_session_open_ring(const struct rf_session *session, enum rf_instance instance, int cpu);
+/* A CPU's counters, for rf_session_lost(), by who may not open files any more; negative: there are none. */
+int rf_session_open_stats(const struct rf_session *session, enum rf_instance instance, int cpu);
 /* Events of this ring lost so far, for whatever reason, by the kernel's own count. */
-u64 rf_session_lost(const struct rf_session *session, enum rf_instance instance, int cpu);
+u64 rf_session_lost(int stats_fd);
 u32 rf_session_page_size(const struct rf_session *session);	/* of the rings */
 #define RF_FILTER_MAX RF_CALL_FILTER_MAX
 /* The filter of an event as written to the kernel; false: none. */

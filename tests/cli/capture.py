@@ -42,6 +42,7 @@ RIGHT = {
 }
 # Options that are right, but not together.
 TOGETHER = {
+    ("--user", "root", "-a"): "COMMAND",
     ("--rotate", "1m", "--", "/bin/true"): "-p and -a",
     ("--rotate", "1M", "--max-size", "1M", "-a"): "not both",
     ("--keep", "2", "-a"): "--rotate",

@@ -20,11 +20,12 @@ ROOMS = {
     'traces/events': 'traces base',
     'traces/import': 'traces/events traces base',
 
+    'capture/rights': 'base',
     'capture/snapshot': 'traces base',
-    'capture/follow': 'capture/snapshot traces/events traces base',
-    'capture/perf': 'capture/follow capture/snapshot traces base',
-    'capture/tracefs': 'capture/perf capture/follow traces/events traces base',
-    'capture': 'capture/tracefs capture/perf capture/follow capture/snapshot traces/events traces base',
+    'capture/follow': 'capture/snapshot capture/rights traces/events traces base',
+    'capture/perf': 'capture/follow capture/snapshot capture/rights traces base',
+    'capture/tracefs': 'capture/perf capture/follow capture/rights traces/events traces base',
+    'capture': 'capture/tracefs capture/perf capture/follow capture/snapshot capture/rights traces/events traces base',
 
     'arch': 'base',
     'arch/contpte': 'arch base',
@@ -52,6 +53,8 @@ LIBRARIES = {
     'kbuffer.h': 'capture/tracefs traces/import',
     'trace-cmd.h': 'traces/import',
     'sodium.h': 'traces',
+    'sys/capability.h': 'capture/rights',
+    'seccomp.h': 'capture/rights',
     'zstd.h': 'traces traces/import',
     'jansson.h': 'base traces traces/events traces/import engine/policy race replay/report replay/commands',
 }

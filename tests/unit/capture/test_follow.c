@@ -39,10 +39,12 @@ struct outcome {
 	int status;
 };
 
+static const struct rf_user nobody_else;
+
 static void follow_asking(struct outcome *outcome, bool ask, char *const argv[])
 {
 	struct rf_error err = { 0 };
-	struct rf_follow *follow = rf_follow_create(argv, ask, &err);
+	struct rf_follow *follow = rf_follow_create(argv, &nobody_else, ask, &err);
 	struct pollfd done;
 
 	assert_non_null(follow);
@@ -290,12 +292,12 @@ static void test_no_such_command(void **state)
 	struct rf_follow *follow_;
 
 	(void)state;
-	follow_ = rf_follow_create(argv, true, &err);
+	follow_ = rf_follow_create(argv, &nobody_else, true, &err);
 	assert_non_null(follow_);
 	assert_int_equal(rf_follow_start(follow_, &(struct rf_follow_options){ writer, NULL, 1 }, &err), -ENOENT);
 	assert_string_equal(err.message, "no-such-command-of-refold: No such file or directory");
 	rf_follow_destroy(follow_);
-	follow_ = rf_follow_create(argv, true, &err);	/* never started */
+	follow_ = rf_follow_create(argv, &nobody_else, true, &err);	/* never started */
 	assert_non_null(follow_);
 	rf_follow_destroy(follow_);
 	kept_destroy(writer);
@@ -312,7 +314,7 @@ static void test_stop(void **state)
 	pid_t pid;
 
 	(void)state;
-	follow_ = rf_follow_create(argv, true, &err);
+	follow_ = rf_follow_create(argv, &nobody_else, true, &err);
 	assert_non_null(follow_);
 	pid = rf_follow_pid(follow_);
 	assert_int_equal(rf_follow_start(follow_, &(struct rf_follow_options){ writer, NULL, 1 }, &err), 0);
@@ -459,7 +461,7 @@ static void __attribute__((noreturn)) recorder(int fd)
 
 	prctl(PR_SET_NAME, "recorder");
 	snprintf(number, sizeof(number), "%d", fd);
-	follow_ = rf_follow_create(argv, true, &err);
+	follow_ = rf_follow_create(argv, &nobody_else, true, &err);
 	if (!follow_ || rf_follow_start(follow_, &(struct rf_follow_options){ kept_create(), NULL, 1 }, &err))
 		_exit(1);
 	for (;;)
