@@ -142,6 +142,14 @@ bool rf_process_is(pid_t pid, const char *comm)
 	return rf_process_name(pid, name, sizeof(name)) && !strcmp(name, comm);
 }
 
+bool rf_may_trace_us(pid_t pid)
+{
+	char tracer[64];
+
+	return rf_process_is(pid, RF_RECORDER_COMM) ||
+	       (rf_task_status(getpid(), "TracerPid:", tracer, sizeof(tracer)) && strtol(tracer, NULL, 10) == pid);
+}
+
 static pid_t parent_of(pid_t pid)
 {
 	char path[32], text[512], *after;

@@ -32,7 +32,14 @@ pid_t rf_process_of(pid_t tid);
 bool rf_shares_memory(pid_t pid);
 /* The name (comm) of pid; false: it is gone. */
 bool rf_process_name(pid_t pid, char *name, size_t size);
+/* What this program is called. */
+#define RF_RECORDER_COMM "refold-capture"
 /* Whether pid runs a program whose name (comm) is this. */
 bool rf_process_is(pid_t pid, const char *comm);
+/*
+ * Whether pid is our tracer, or a recorder, which may be about to: who traces us is not to be stopped by us, as neither
+ * would let the other go.
+ */
+bool rf_may_trace_us(pid_t pid);
 
 #endif

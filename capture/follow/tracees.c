@@ -88,6 +88,7 @@ static struct rf_traced_process *add_process(struct rf_tracees *tracees, pid_t p
 	if (!process)
 		return NULL;
 	process->pid = pid;
+	process->let_go = process->newborn = tracees->ending;
 	process->next_hash = tracees->processes[bucket(pid)];
 	tracees->processes[bucket(pid)] = process;
 	process->next = tracees->all;

@@ -28,7 +28,8 @@ struct rf_traced_process {
 	struct rf_tracee *threads;
 	pid_t pid;
 	size_t live;			/* threads not exited */
-	bool let_go;			/* being detached: another tracer wants it */
+	bool let_go;			/* being detached: another tracer wants it; or it is newborn */
+	bool newborn;			/* it began when all were to be let go */
 	bool due;			/* being stopped, to be looked at */
 	u64 deadline;			/* due: when it is looked at as it runs */
 };
@@ -41,6 +42,7 @@ struct rf_tracees {
 	struct rf_traced_process *all;
 	u64 seen;			/* processes ever */
 	bool attaching;			/* new processes are due */
+	bool ending;			/* new processes are let go */
 	size_t nr_due;
 };
 

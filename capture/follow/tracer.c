@@ -30,6 +30,7 @@
 #define TRACE_OPTIONS	(PTRACE_O_TRACEEXIT | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE)
 #define EVENTS_A_TURN	64
 #define STOPPED_AT_ONCE	8		/* so that none waits long for its turn */
+#define STOP_LIMIT	15000000000ull	/* ns for all; who is traced then is let go as this thread ends */
 
 /* With a filter there is no need to guess who traces others: each call is told. */
 static intptr_t trace_options(const struct rf_tracer *t)
@@ -113,7 +114,7 @@ static bool is_held(const struct rf_traced_process *process)
 static void forget(struct rf_tracer *t, struct rf_tracee *tracee)
 {
 	struct rf_traced_process *process = tracee->process;
-	bool asked = process == t->asked, let_go = process->let_go;
+	bool asked = process == t->asked, nested = process->let_go && !process->newborn;
 
 	if (!rf_tracee_exit(&t->tracees, tracee)) {
 		/* The others may be waiting for this one to stop. */
@@ -121,7 +122,7 @@ static void forget(struct rf_tracer *t, struct rf_tracee *tracee)
 			look(t, process, true);
 		return;
 	}
-	if (let_go)
+	if (nested)
 		t->totals.nested++;
 	if (asked)
 		answer_keeper(t);
@@ -159,8 +160,11 @@ static void on_new_task(struct rf_tracer *t, struct rf_tracee *tracee)
 
 	if (ptrace(PTRACE_GETEVENTMSG, tracee->tid, NULL, &child))
 		return;
-	/* Its parent may be looked at before it reports: it is not in that picture. */
-	if (t->tracees.attaching)
+	/*
+	 * Its parent may be looked at before it reports: it is not in that picture. After the look it is known by its
+	 * birth, and not waited for: others may be born all the time.
+	 */
+	if (t->tracees.attaching && !rf_pid_list_has(&t->seen, tracee->process->pid))
 		rf_tracee_report(&t->tracees, (pid_t)child);
 	rf_tracee_announce(&t->tracees, tracee->process, (pid_t)child);
 }
@@ -328,9 +332,11 @@ static int hurry(void)
 	return nice;
 }
 
+/* Who is born from now on is let go at once: in a storm of forks there is always one more. */
 static void begin_stop(struct rf_tracer *t)
 {
-	t->stopping = true;
+	t->stopping = t->tracees.ending = true;
+	t->stop_by = rf_monotonic() + STOP_LIMIT;
 	t->seen.nr = 0;
 	hurry();
 }
@@ -341,7 +347,7 @@ static void stop_some(struct rf_tracer *t)
 	struct rf_traced_process *process;
 
 	for (process = t->tracees.all; process && t->tracees.nr_due < STOPPED_AT_ONCE; process = process->next) {
-		if (process->due)
+		if (process->due || process->newborn)
 			continue;
 		rf_traced_process_due(&t->tracees, process);
 		for (struct rf_tracee *tracee = process->threads; tracee; tracee = tracee->next)
@@ -374,7 +380,7 @@ static bool finished(struct rf_tracer *t)
 		stop_some(t);
 		look_at_late(t);
 	}
-	return !t->tracees.all;
+	return !t->tracees.all || rf_monotonic() >= t->stop_by;
 }
 
 /* A bounded number of reports, so that requests are heard in a storm of forks. False: that bound was reached. */
@@ -442,11 +448,11 @@ static void wait_until_due(struct rf_tracer *t, size_t nr)
 {
 	while (t->tracees.nr_due > nr) {
 		struct pollfd reports = { .fd = t->child_fd, .events = POLLIN };
+		bool idle = take_reports(t);
 
-		if (take_reports(t) && t->tracees.nr_due > nr) {
+		look_at_late(t);
+		if (idle && t->tracees.nr_due > nr)
 			poll(&reports, 1, 10);
-			look_at_late(t);
-		}
 	}
 }
 
@@ -456,8 +462,9 @@ size_t rf_tracer_look(struct rf_tracer *t, const struct rf_pid_list *pids)
 	size_t seized = 0;
 
 	t->tracees.attaching = true;
+	t->tracees.ending = false;
 	for (size_t i = 0; i < pids->nr && !t->error.code; i++) {
-		if (rf_pid_list_has(&t->seen, pids->pids[i]))
+		if (rf_pid_list_has(&t->seen, pids->pids[i]) || rf_may_trace_us(pids->pids[i]))
 			continue;
 		wait_until_due(t, STOPPED_AT_ONCE - 1);
 		seized += !!seize_process(t, pids->pids[i]);

@@ -19,6 +19,7 @@ struct rf_tracer {
 	struct rf_traced_process *asked;	/* the keeper waits until it is let go */
 	u64 asked_id;
 	bool stopping;
+	u64 stop_by;				/* stopping: until then at the latest */
 	u64 exits;
 	struct rf_pid_list seen;		/* processes looked at while attaching; while stopping */
 
@@ -34,7 +35,7 @@ int rf_tracer_open(struct rf_tracer *tracer);
 int rf_tracer_seize(struct rf_tracer *tracer);
 /*
  * Seize these processes, a few at a time, and look at each while it is stopped, and at what they start meanwhile.
- * Returns how many were seized that were not traced yet; who cannot be is left out.
+ * Returns how many were seized that were not traced yet; who cannot be is left out, and who may stop us in turn.
  */
 size_t rf_tracer_look(struct rf_tracer *tracer, const struct rf_pid_list *pids);
 /* Until COMMAND has ended or stop_fd is readable. */

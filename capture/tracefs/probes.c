@@ -17,7 +17,6 @@
 #include "capture/follow/tasks.h"
 
 #define GROUP_PREFIX "refold_"
-#define RECORDER_COMM "refold-capture"
 
 /* Not tracefs_tracing_dir_is_mounted(), which leaks the path it finds (libtracefs 1.6.4). */
 bool rf_tracefs_is_mounted(void)
@@ -98,7 +97,7 @@ static int remove_probes(bool own)
 		if (pid <= 0 || (pid == getpid()) != own)
 			continue;
 		/* A live recorder keeps its probes; a reused pid has another name. */
-		if (!own && rf_process_is(pid, RECORDER_COMM))
+		if (!own && rf_process_is(pid, RF_RECORDER_COMM))
 			continue;
 		removed += !tracefs_dynevent_destroy(probes[i], false);
 	}

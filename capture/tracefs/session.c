@@ -18,10 +18,9 @@
 #include <tracefs.h>
 #include <unistd.h>
 
+#include "capture/follow/tasks.h"
 #include "capture/tracefs/instance.h"
 #include "capture/tracefs/probes.h"
-
-#define RECORDER_COMM "refold-capture"
 
 static const char *const instance_prefixes[RF_INSTANCES] = { "refold-task-", "refold-system-" };
 
@@ -102,7 +101,7 @@ int rf_remove_stale_instances(void)
 		char path[512];
 
 		/* A live recorder keeps its name; a reused pid has another. */
-		if (pid != getpid() && rf_process_is(pid, RECORDER_COMM))
+		if (pid != getpid() && rf_process_is(pid, RF_RECORDER_COMM))
 			continue;
 		snprintf(path, sizeof(path), "%s/instances/%s", tracefs_tracing_dir(), names[i]);
 		if (!rmdir(path))

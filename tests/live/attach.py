@@ -29,6 +29,7 @@ class Attach:
         self.programs = programs
         self.directory = directory
         self.started = []
+        self.stopping = 0.0     # seconds from the signal to the end of the last recording
         self.cleanup = contextlib.ExitStack()
 
     def path(self, *names):
@@ -68,7 +69,9 @@ class Attach:
             meanwhile()
         time.sleep(seconds)
         recorder.send_signal(signal.SIGINT)
+        begin = time.monotonic()
         recorder.wait(timeout=120)
+        self.stopping = time.monotonic() - begin
         said = machine.read(self.path('recorder.said'))
         machine.require(recorder.returncode == 0, f'the recorder said: {said}')
         return self.replay(trace, report)
@@ -256,7 +259,45 @@ def sampled(attach, problems):
             problems.append(f'pid {pid} is traced still')
 
 
-CASES = {case.__name__: case for case in (redis, nginx, postgres, race, forks, system, sampled)}
+STOPPED = ('one', 'threads', 'child', 'thread_of_child', 'leader_gone', 'traced')
+STOP_SECONDS = 25
+
+
+def state_of(pid):
+    """[(state, tracer)] of all its threads that are not dead, and of its children's."""
+    states = []
+    for member in family(pid):
+        for status in glob.glob(f'/proc/{member}/task/*/status'):
+            with contextlib.suppress(OSError):
+                lines = dict(line.split(':\t', 1) for line in machine.read(status).splitlines())
+                states.append((member, os.path.basename(os.path.dirname(status)), lines['State'][0],
+                               lines['TracerPid']))
+    return sorted(states)
+
+
+def stopped(attach, problems):
+    """Who is stopped already, waits for somebody who is, or belongs to another tracer: it stays so, and the recorder
+    does not wait for it."""
+    program = os.path.join(attach.programs.workloads, 'stopped')
+    kinds = {kind: attach.start(program, kind) for kind in STOPPED}
+    time.sleep(0.5)
+    before = {kind: state_of(process.pid) for kind, process in kinds.items()}
+    busy_one = attach.start(os.path.join(attach.programs.workloads, 'storms'), 'race', '60', attach.directory)
+    pids = ','.join(str(process.pid) for process in (busy_one, *kinds.values()))
+    for name, options in (('sampled', ('-a', '--exit-snapshots=sample:4')), ('all', ('-a',)), ('pids', ('-p', pids))):
+        report = attach.record(name, *options)
+        print(f'{name}: ended after {attach.stopping:.1f} s; {report["fidelity"]["processes_compared"]} compared')
+        if attach.stopping > STOP_SECONDS:
+            problems.append(f'{name}: the recorder took {attach.stopping:.0f} s to end')
+        for kind, process in kinds.items():
+            if state_of(process.pid) != before[kind]:
+                problems.append(f'{name}, {kind}: was {before[kind]}, is {state_of(process.pid)}')
+    for process in kinds.values():
+        for pid in reversed(family(process.pid)):
+            os.kill(pid, signal.SIGKILL)
+
+
+CASES = {case.__name__: case for case in (redis, nginx, postgres, race, forks, system, sampled, stopped)}
 
 
 def main():

@@ -21,6 +21,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "capture/follow/debuggers.h"
 #include "capture/follow/follow.h"
 #include "follow_parts.h"
@@ -452,6 +453,70 @@ static void test_attach_and_stop(void **state)
 	stop_attached(1);
 }
 
+#define FORKERS 8
+#define FORK_SECONDS 20
+
+static void __attribute__((noreturn)) fork_all_the_time(void)
+{
+	u64 end = rf_monotonic() + FORK_SECONDS * 1000000000ull;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGCHLD, SIG_IGN);
+	while (rf_monotonic() < end) {
+		if (!fork()) {
+			usleep(50000);
+			_exit(0);
+		}
+		usleep(1000);
+	}
+	_exit(0);
+}
+
+static int list_forkers(void *context, struct rf_pid_list *pids)
+{
+	for (const pid_t *pid = context; *pid; pid++)
+		if (!rf_pid_list_add(pids, *pid))
+			return -ENOMEM;
+	return 0;
+}
+
+/* There is always somebody new: neither attaching nor stopping waits until there is not. */
+static void test_attach_to_storm(void **state)
+{
+	struct rf_writer *writer = kept_create();
+	struct rf_follow_totals totals;
+	struct rf_error err = { 0 };
+	struct rf_follow *follow_ = rf_follow_create_attached(&err);
+	pid_t forkers[FORKERS + 1] = { 0 };
+	u64 begin = rf_monotonic(), attached;
+	int status;
+
+	(void)state;
+	assert_non_null(follow_);
+	for (size_t i = 0; i < FORKERS; i++) {
+		forkers[i] = fork();
+		if (!forkers[i])
+			fork_all_the_time();
+	}
+	if (rf_follow_attach(follow_, &(struct rf_follow_options){ writer, NULL, 4 }, list_forkers, forkers, &err)) {
+		print_message("skipped: %s\n", err.message);
+		skip();
+	}
+	attached = rf_monotonic();
+	usleep(500000);
+	rf_follow_stop(follow_);
+	assert_int_equal(rf_follow_wait(follow_, &status, &totals, &err), 0);
+	print_message("%.1f s, %.1f s\n", (double)(attached - begin) / 1e9, (double)(rf_monotonic() - attached) / 1e9);
+	assert_true(rf_monotonic() - begin < FORK_SECONDS / 2 * 1000000000ull);
+	for (size_t i = 0; i < FORKERS; i++) {
+		assert_true(rf_follow_has_seen(follow_, forkers[i]));
+		kill(forkers[i], SIGKILL);
+		waitpid(forkers[i], &status, 0);
+	}
+	rf_follow_destroy(follow_);
+	kept_destroy(writer);
+}
+
 static void __attribute__((noreturn)) recorder(int fd)
 {
 	char number[16];
@@ -499,6 +564,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_signals), cmocka_unit_test(test_nested), cmocka_unit_test(test_many),
 		cmocka_unit_test(test_process_vm), cmocka_unit_test(test_let_go), cmocka_unit_test(test_may_trace),
 		cmocka_unit_test(test_attach), cmocka_unit_test(test_attach_and_stop),
+		cmocka_unit_test(test_attach_to_storm),
 		cmocka_unit_test(test_orphan), cmocka_unit_test(test_no_such_command), cmocka_unit_test(test_stop),
 		cmocka_unit_test(test_recorder_killed),
 	};
