@@ -62,6 +62,22 @@ static void print_progress(void *context, const struct rf_progress *progress, bo
 	fflush(stderr);
 }
 
+static void clear_progress(const struct run *run)
+{
+	if (run->terminal && !run->line.quiet)
+		fputs("\r\033[K", stderr);
+}
+
+static void print_left_behind(void *context, size_t processes)
+{
+	const struct run *run = context;
+
+	clear_progress(run);
+	if (!run->line.quiet)
+		fprintf(stderr, "refold-capture: %s has ended, %zu of the processes it started live on and are recorded: "
+			"interrupt to stop\n", run->line.recording.command[0], processes);
+}
+
 static void print_losses(const char *output, const struct rf_recording_result *result, const char *more)
 {
 	char buffer[64] = "";
@@ -87,12 +103,6 @@ static void print_result(const struct rf_command_line *line, const char *output,
 		(unsigned long long)result->lost, (unsigned long long)result->snapshots);
 }
 
-static void clear_progress(const struct run *run)
-{
-	if (run->terminal && !run->line.quiet)
-		fputs("\r\033[K", stderr);
-}
-
 static void print_part(void *context, const char *output, const struct rf_recording_result *result)
 {
 	const struct run *run = context;
@@ -111,6 +121,7 @@ static int record(struct run *run)
 
 	run->terminal = isatty(STDERR_FILENO);
 	line->recording.progress = print_progress;
+	line->recording.left_behind = print_left_behind;
 	line->recording.context = run;
 	if (line->rotates) {
 		ret = rf_record_parts(&line->recording, &line->rotation, print_part, &result, &err);

@@ -110,8 +110,13 @@ static bool take_private(const struct option_row *row, const char *text, void *t
 static const struct option_row rows[] = {
 	{ "output", 'o', "FILE", take_text, TO(recording.output),
 	  .help = "trace to write; NAME.mmt.zst by convention" },
-	{ "pid", 'p', "PID,...", take_pids, TO(recording.pids), .wrong = "not a list of process ids",
+	{ "pid", 'p', "PID,...", take_pids, TO(recording.targets.pids),
+	  .wrong = "not a list of process ids",
 	  .help = "record running processes and what they start" },
+	{ "cgroup", 0, "PATH", take_text, TO(recording.targets.cgroup),
+	  .help = "record the processes of a control group and of those below it" },
+	{ "container", 0, "ID", take_text, TO(recording.targets.container),
+	  .help = "record the processes of a container" },
 	{ "all", 'a', NULL, take_flag, TO(recording.whole_system),
 	  .help = "record the whole system" },
 	{ "user", 0, "NAME", take_text, TO(recording.user),
@@ -169,6 +174,7 @@ static const struct option_row rows[] = {
 static const char before[] =
 	"Usage: refold-capture [OPTION]... -o FILE -- COMMAND [ARGUMENT]...\n"
 	"       refold-capture [OPTION]... -o FILE -p PID[,PID]...\n"
+	"       refold-capture [OPTION]... -o FILE --cgroup PATH | --container ID\n"
 	"       refold-capture [OPTION]... -o FILE -a\n"
 	"       refold-capture doctor [-j]\n"
 	"Record what happens to page tables into FILE, for \"refold replay\".\n"
@@ -176,9 +182,9 @@ static const char before[] =
 
 static const char after[] =
 	"\n"
-	"The recording ends with COMMAND or the last PID, on SIGINT or SIGTERM, or by -t and the\n"
-	"other bounds; a COMMAND that still runs then gets SIGTERM. On SIGUSR1 it says how it\n"
-	"goes. Exit status: 0 recorded, 1 failed (what was recorded is kept), 2 usage, 4 more\n"
+	"The recording ends with COMMAND and all that it started, with the last PID, on SIGINT or\n"
+	"SIGTERM, or by -t and the other bounds; a COMMAND that still runs then gets SIGTERM. On\n"
+	"SIGUSR1 it says how it goes. Exit status: 0 recorded, 1 failed (what was recorded is kept), 2 usage, 4 more\n"
 	"events lost than --max-loss; that of COMMAND is printed, not returned.\n";
 
 static void print_row(FILE *out, const struct option_row *row)
@@ -263,10 +269,13 @@ static int read_options(struct rf_command_line *line, int argc, char **argv)
 static const char *contradiction(const struct rf_command_line *line)
 {
 	const struct rf_recording_options *recording = &line->recording;
-	int targets = !!recording->command + !!recording->pids.nr + recording->whole_system;
+	const struct rf_targets *running = &recording->targets;
+	int targets = !!recording->command + !!running->pids.nr + !!running->cgroup + !!running->container +
+		      recording->whole_system;
 
 	if (targets != 1)
-		return targets ? "give one of COMMAND, -p and -a" : "nothing to record: give COMMAND, -p or -a";
+		return targets ? "give one of COMMAND, -p, --cgroup, --container and -a" :
+				 "nothing to record: give COMMAND, -p, --cgroup, --container or -a";
 	if (recording->user && !recording->command)
 		return "--user is for COMMAND";
 	if (line->rotates && recording->command)
@@ -310,5 +319,5 @@ int rf_command_line_read(struct rf_command_line *line, int argc, char **argv)
 
 void rf_command_line_free(struct rf_command_line *line)
 {
-	rf_pid_list_free(&line->recording.pids);
+	rf_pid_list_free(&line->recording.targets.pids);
 }

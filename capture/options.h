@@ -19,7 +19,7 @@ struct rf_command_line {
 	bool rotates, limits_loss, chooses_exits, chooses_hidden, quiet;
 };
 
-/* Fill line. -1, or the exit code: help or version are printed, or what is wrong. recording.pids is to be freed. */
+/* Fill line. -1, or the exit code: help or version are printed, or what is wrong. To be freed. */
 int rf_command_line_read(struct rf_command_line *line, int argc, char **argv);
 void rf_command_line_free(struct rf_command_line *line);
 void rf_command_line_help(FILE *out);

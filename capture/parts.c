@@ -122,7 +122,7 @@ int rf_record_parts(const struct rf_recording_options *options, const struct rf_
 		rf_pid_list_free(&pids);
 		pids = living;
 		living = (struct rf_pid_list){ 0 };
-		now.pids = pids;
+		now.targets.pids = pids;
 	}
 	rf_pid_list_free(&pids);
 	last->lost = lost;

@@ -7,14 +7,18 @@
 
 #include "traces/events/events.h"
 #include "capture/follow/tasks.h"
+#include "capture/targets.h"
 #include "capture/watch.h"
 #include "traces/trace.h"
+
+/* COMMAND has ended, but so many processes that it has started live on: they go on being recorded. */
+typedef void rf_left_behind(void *context, size_t processes);
 
 struct rf_recording_options {
 	const char *output;
 	char *const *command;		/* NULL, or COMMAND and its arguments, NULL-terminated */
 	const char *user;		/* NULL, or whom COMMAND runs as */
-	struct rf_pid_list pids;	/* processes to attach to; empty: command or whole system */
+	struct rf_targets targets;	/* processes to attach to; none: command or whole system */
 	bool whole_system;
 	u64 exit_snapshots;		/* of so many exits one is looked at; 0: none */
 	bool iovecs;			/* of COMMAND: calls wait to be read, by a seccomp filter that stays */
@@ -27,6 +31,7 @@ struct rf_recording_options {
 	struct rf_bounds bounds;
 	bool begins_again;		/* another recording follows in this process: rights for that are kept */
 	struct rf_pid_list *living;	/* NULL, or where to leave who is recorded and lives when it ends */
+	rf_left_behind *left_behind;	/* NULL, or told, with context */
 	rf_progress_told *progress;	/* NULL, or told while it runs, with context */
 	void *context;
 };
@@ -42,8 +47,8 @@ struct rf_recording_result {
 };
 
 /*
- * Record until the command ends, the processes are gone, the time is over or a signal comes. Must be called
- * with one thread. An error leaves what was recorded in the file.
+ * Record until the command and all that it started have ended, the processes are gone, the time is over or a signal
+ * comes. Must be called with one thread. An error leaves what was recorded in the file.
  */
 int rf_record(const struct rf_recording_options *options, struct rf_recording_result *result, struct rf_error *err);
 

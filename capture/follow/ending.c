@@ -22,20 +22,27 @@ int rf_ending_watch(struct rf_ending *ending, const struct rf_pid_list *pids, st
 	ending->pidfds = calloc(pids->nr + 1, sizeof(*ending->pidfds));
 	if (!ending->pidfds)
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
-	for (; ending->nr_pidfds < pids->nr; ending->nr_pidfds++) {
-		pid_t pid = pids->pids[ending->nr_pidfds], process = rf_process_of(pid);
-		int fd;
+	for (size_t i = 0; i < pids->nr; i++) {
+		int fd = (int)syscall(SYS_pidfd_open, pids->pids[i], 0);
 
-		if (process > 0 && process != pid)
-			return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "%d is a thread of process %d: give that",
-					    (int)pid, (int)process);
-		fd = (int)syscall(SYS_pidfd_open, pid, 0);
-		if (fd < 0)
-			return rf_error_set(err, -errno, RF_NO_OFFSET, "process %d: %s", (int)pid,
+		/* One that has ended just now need not be watched, unless it was the only one. */
+		if (fd < 0 && (errno != ESRCH || (i + 1 == pids->nr && !ending->nr_pidfds)))
+			return rf_error_set(err, -errno, RF_NO_OFFSET, "process %d: %s", (int)pids->pids[i],
 					    errno == ESRCH ? "no such process" : strerror(errno));
-		ending->pidfds[ending->nr_pidfds] = fd;
+		if (fd >= 0)
+			ending->pidfds[ending->nr_pidfds++] = fd;
 	}
 	return 0;
+}
+
+size_t rf_ending_watch_others(struct rf_ending *ending, const struct rf_pid_list *pids)
+{
+	struct rf_error ignored;	/* all are gone, or there is no memory */
+
+	while (ending->nr_pidfds)
+		close(ending->pidfds[--ending->nr_pidfds]);
+	free(ending->pidfds);
+	return rf_ending_watch(ending, pids, &ignored) ? 0 : ending->nr_pidfds;
 }
 
 int rf_ending_arm(struct rf_ending *ending, double seconds, struct rf_error *err)
@@ -102,6 +109,9 @@ static bool start_clock(struct rf_ending *ending)
 {
 	struct itimerspec limit = { .it_value = { .tv_sec = (time_t)ending->seconds } };
 
+	if (ending->waited)
+		return true;
+	ending->waited = true;
 	limit.it_value.tv_nsec = (long)((ending->seconds - (double)limit.it_value.tv_sec) * 1e9);
 	return !timerfd_settime(ending->timer_fd, 0, &limit, NULL);
 }

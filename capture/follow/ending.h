@@ -21,6 +21,7 @@ struct rf_ending {
 	int tick_ms;
 	int signal_fd, timer_fd;
 	double seconds;
+	bool waited;			/* the clock runs */
 	int failed_fd;			/* eventfd, for threads to say that they cannot go on */
 	int *pidfds;
 	size_t nr_pidfds;
@@ -28,14 +29,19 @@ struct rf_ending {
 
 #define RF_ENDING_NONE ((struct rf_ending){ .signal_fd = -1, .timer_fd = -1, .failed_fd = -1 })
 
-/* Watch these processes. Fails if one is gone, or is no process but a thread. */
+/* Watch these processes. Fails if all are gone. */
 int rf_ending_watch(struct rf_ending *ending, const struct rf_pid_list *pids, struct rf_error *err);
 /*
  * Block SIGINT, SIGTERM, SIGHUP and SIGUSR1, in threads started later too, have writes fail instead of SIGPIPE and
  * SIGXFSZ, and set the time (0 seconds: none), which begins with the waiting.
  */
 int rf_ending_arm(struct rf_ending *ending, double seconds, struct rf_error *err);
-/* Wait. command_fd: readable when the command has ended, or -1. Signals that came are taken. */
+/* Watch these instead. How many of them live. */
+size_t rf_ending_watch_others(struct rf_ending *ending, const struct rf_pid_list *pids);
+/*
+ * Wait; once more, and the time goes on. command_fd: readable when the command has ended, or -1. Signals that came are
+ * taken.
+ */
 enum rf_end rf_ending_wait(struct rf_ending *ending, int command_fd);
 void rf_ending_close(struct rf_ending *ending);
 

@@ -114,7 +114,7 @@ static struct rf_follow *follow_new(const char *name, struct rf_error *err)
 	follow->tracer.nested = &follow->nested;
 	follow->tracer.status = -1;
 	follow->tracer.stop_fd = eventfd(0, EFD_CLOEXEC);
-	follow->done_fd = eventfd(0, EFD_CLOEXEC);
+	follow->done_fd = follow->tracer.command_fd = eventfd(0, EFD_CLOEXEC);
 	if (follow->tracer.stop_fd < 0 || follow->done_fd < 0) {
 		rf_error_set(err, -errno, RF_NO_OFFSET, "eventfd: %s", strerror(errno));
 		rf_follow_destroy(follow);

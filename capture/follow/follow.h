@@ -67,7 +67,10 @@ int rf_follow_attach(struct rf_follow *follow, const struct rf_follow_options *o
 		     void *context, struct rf_error *err);
 /* Whether this process was looked at: by rf_follow_attach(), once that is over; at the stop, after rf_follow_wait(). */
 bool rf_follow_has_seen(const struct rf_follow *follow, pid_t pid);
-/* Becomes readable when COMMAND has ended and everything about it is written. Never of what was attached to. */
+/*
+ * Becomes readable when COMMAND has ended and everything about it is written. What it has left behind goes on being
+ * traced until it ends or rf_follow_stop(). Never of what was attached to.
+ */
 int rf_follow_fd(const struct rf_follow *follow);
 /*
  * End it early (SIGINT, SIGTERM): what still runs gets a stop snapshot and goes on untraced. rf_follow_fd()
@@ -75,8 +78,9 @@ int rf_follow_fd(const struct rf_follow *follow);
  */
 void rf_follow_stop(struct rf_follow *follow);
 /*
- * Wait until rf_follow_fd() is readable. *status: COMMAND's wait status, -1 if it still runs. Processes that
- * COMMAND left behind have had their stop snapshot. Returns the first error of writing, or 0.
+ * Wait until COMMAND and all that it started have ended, or have been let go after rf_follow_stop(). *status: COMMAND's
+ * wait status, -1 if it still runs. Processes that COMMAND left behind have had their stop snapshot. Returns the first
+ * error of writing, or 0.
  */
 int rf_follow_wait(struct rf_follow *follow, int *status, struct rf_follow_totals *totals, struct rf_error *err);
 /* Kills the child if it was never started. Frees everything. */

@@ -97,7 +97,7 @@ bool rf_task_status(pid_t tid, const char *key, char *value, size_t size)
 }
 
 /* Kernel threads and zombies have no VMAs, so no VmSize. */
-static bool has_memory(pid_t pid)
+bool rf_has_memory(pid_t pid)
 {
 	char value[64];
 
@@ -114,7 +114,7 @@ int rf_threads_of(pid_t pid, struct rf_pid_list *list)
 
 int rf_all_processes(pid_t except, struct rf_pid_list *list)
 {
-	int added = add_numbers("/proc", list, has_memory);
+	int added = add_numbers("/proc", list, rf_has_memory);
 
 	rf_pid_list_remove(list, except);
 	return added;

@@ -30,6 +30,8 @@ bool rf_task_status(pid_t tid, const char *key, char *value, size_t size);
 pid_t rf_process_of(pid_t tid);
 /* Whether the process still runs in its parent's address space, as after vfork(). */
 bool rf_shares_memory(pid_t pid);
+/* Kernel threads and what has ended have none. */
+bool rf_has_memory(pid_t pid);
 /* The name (comm) of pid; false: it is gone. */
 bool rf_process_name(pid_t pid, char *name, size_t size);
 /* What this program is called. */

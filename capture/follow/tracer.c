@@ -236,8 +236,11 @@ static void on_death(struct rf_tracer *t, pid_t tid, int status)
 	struct rf_tracee *tracee = rf_tracee_find(&t->tracees, tid);
 
 	if (tid == t->command) {
+		u64 one = 1;
+
 		t->command_ended = true;
 		t->status = status;
+		(void)!write(t->command_fd, &one, sizeof(one));
 	}
 	if (!tracee || tracee->exited)
 		return;
@@ -374,9 +377,8 @@ static bool finished(struct rf_tracer *t)
 {
 	if (!t->command_ended && !t->stopping)
 		return false;
-	if (t->tracees.all && !t->stopping)
-		begin_stop(t);
-	if (t->tracees.all) {
+	/* What COMMAND has left behind goes on being traced, until the recording stops. */
+	if (t->tracees.all && t->stopping) {
 		stop_some(t);
 		look_at_late(t);
 	}

@@ -13,6 +13,7 @@ struct rf_tracer {
 	struct rf_snapshotter *snapshotter;	/* NULL: nothing is traced, only COMMAND's end is awaited */
 	u64 every;				/* of so many exits one is looked at; 0: let go of who is attached to */
 	int stop_fd;				/* eventfd: end early */
+	int command_fd;				/* eventfd, written when COMMAND has ended */
 
 	int child_fd;				/* signalfd of SIGCHLD */
 	struct rf_tracees tracees;
@@ -38,7 +39,7 @@ int rf_tracer_seize(struct rf_tracer *tracer);
  * Returns how many were seized that were not traced yet; who cannot be is left out, and who may stop us in turn.
  */
 size_t rf_tracer_look(struct rf_tracer *tracer, const struct rf_pid_list *pids);
-/* Until COMMAND has ended or stop_fd is readable. */
+/* Until COMMAND and all that it started have ended, or stop_fd is readable. */
 void rf_tracer_run(struct rf_tracer *tracer);
 void rf_tracer_close(struct rf_tracer *tracer);
 

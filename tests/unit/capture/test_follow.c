@@ -53,6 +53,7 @@ static void follow_asking(struct outcome *outcome, bool ask, char *const argv[])
 	assert_int_equal(rf_follow_start(follow, &(struct rf_follow_options){ outcome->writer, NULL, 1 }, &err), 0);
 	done = (struct pollfd){ .fd = rf_follow_fd(follow), .events = POLLIN };
 	assert_int_equal(poll(&done, 1, 120000), 1);
+	rf_follow_stop(follow);
 	assert_int_equal(rf_follow_wait(follow, &outcome->status, &outcome->totals, &err), 0);
 	rf_follow_destroy(follow);
 }

@@ -473,12 +473,15 @@ static void test_ending(void **state)
 	kill(getpid(), SIGTERM);
 	assert_int_equal(rf_ending_wait(&ending, -1), RF_END_SIGNAL);		/* one of two still lives */
 	rf_ending_close(&ending);
+	rf_pid_list_remove(&pids, two);
 	assert_int_equal(rf_ending_watch(&ending, &pids, &err), -ESRCH);
 	assert_non_null(strstr(err.message, "no such process"));
 	rf_ending_close(&ending);
 
-	rf_pid_list_remove(&pids, one);
+	/* Who has ended need not be watched, if somebody lives. */
+	rf_pid_list_add(&pids, two);
 	assert_int_equal(rf_ending_watch(&ending, &pids, &err), 0);
+	assert_int_equal(ending.nr_pidfds, 1);
 	assert_int_equal(rf_ending_arm(&ending, 0, &err), 0);
 	end_process(two);
 	assert_int_equal(rf_ending_wait(&ending, -1), RF_END_PROCESSES);
