@@ -28,22 +28,23 @@ enum purpose { FOR_TASKS = 1, FOR_FRAMES, FOR_OBJECTS, FOR_LARGE_OBJECTS, FOR_CO
 #define CHUNKS_BITS 20
 
 /*
- * User addresses move by tables: a piece of 4 TiB is a whole table of some level with pages of 4K and of 64K, and whole
- * tables with 16K. Of the 32 pieces below bit 47 the first five stay: programs that are linked to a place, 32-bit
- * ones, heaps and shadows at fixed addresses are there. The others are rotated, downwards, by so many that the cut is
- * where nothing lies between what mmap() gives, from the top, and programs with their heaps in the middle.
+ * All user addresses of a trace move by as much, a number of whole tables: a step of 4 TiB is one table of some level
+ * with pages of 4K and of 64K, and several with 16K, where a directory covers all that moves (rf_address_moved()). The
+ * cut, what is above coming to be below, is at 56 to 84 TiB, between the shadows of sanitisers and programs with their
+ * heaps (on arm64, these and what mmap() gives, from the top), where nothing lies.
  */
-#define PIECE_SHIFT 42
-#define PIECES 32
-#define FIRST_PIECE 5
-#define LEAST_ROTATION 11
-#define ROTATIONS 5
+#define STEP_SHIFT 42
+#define LEAST_STEPS 11
+#define STEPS 8
+
+/* Nobody maps less, so that in the buffers of calls what is below is no address. */
+#define LEAST_ADDRESS 4096
 
 struct rf_privacy {
 	struct permutation_key key;
 	u32 hidden;
 	bool no_marks;
-	u64 rotation;		/* in pieces */
+	u64 base;		/* added to user addresses */
 };
 
 static const char *const words[RF_NR_PRIVATE] = {
@@ -63,7 +64,7 @@ struct rf_privacy *rf_privacy_create(u32 hidden, bool no_marks, struct rf_error 
 	randombytes_buf(&privacy->key, sizeof(privacy->key));
 	privacy->hidden = hidden;
 	privacy->no_marks = no_marks;
-	privacy->rotation = LEAST_ROTATION + randombytes_uniform(ROTATIONS);
+	privacy->base = (u64)(LEAST_STEPS + randombytes_uniform(STEPS)) << STEP_SHIFT;
 	return privacy;
 }
 
@@ -155,15 +156,25 @@ static u64 hide_mm(const struct rf_privacy *privacy, struct rf_privacy_stream *s
 	return mm <= UINT32_MAX ? (u32)hidden : hidden;
 }
 
-/* Bits above 46 stay: tags, and the upper half of what arm64 has. So do addresses that are none of a user's. */
+/* The kernel's own and error codes stay; bit 63 alone may be one of a tag. */
 static u64 hide_address(const struct rf_privacy *privacy, u64 addr)
 {
-	u64 piece = addr >> PIECE_SHIFT & (PIECES - 1), nr = PIECES - FIRST_PIECE, moved;
-
-	if (!hides(privacy, RF_PRIVATE_ADDR) || addr >> 63 || piece < FIRST_PIECE)
+	if (!hides(privacy, RF_PRIVATE_ADDR) || (addr & BIT_ULL(63) && addr & BIT_ULL(55)))
 		return addr;
-	moved = FIRST_PIECE + (piece - FIRST_PIECE + nr - privacy->rotation) % nr;
-	return (addr & ~((u64)(PIECES - 1) << PIECE_SHIFT)) | moved << PIECE_SHIFT;
+	return rf_address_moved(addr, privacy->base);
+}
+
+/* Where 0 stands for none. */
+static u64 hide_pointer(const struct rf_privacy *privacy, u64 addr)
+{
+	return addr ? hide_address(privacy, addr) : 0;
+}
+
+/* The field of a call that says where the kernel is to map, or 0. */
+static bool is_wish(u8 kind, u32 field)
+{
+	return (kind == RF_SYS_MMAP && field == 0) || (kind == RF_SYS_MREMAP && field == 4) ||
+	       (kind == RF_SYS_BRK && field == 0) || (kind == RF_SYS_SHMAT && field == 1);
 }
 
 /* ---- records ------------------------------------------------------------------- */
@@ -198,15 +209,42 @@ static void hide_mark(const struct rf_privacy *privacy, struct rf_privacy_stream
 		memset(record->f, 0, sizeof(record->f));
 }
 
-/* Fields whose meaning depends on others. Lengths and bits among them are smaller than what moves. */
+/*
+ * What userfaultfd is told: dst, src, length, mode where it copies or moves, else start, length, mode and a word that
+ * the kernel is to write, where the program's stack may show. Modes are small. UFFDIO_API has no address.
+ */
+static void hide_ioctl_data(const struct rf_privacy *privacy, u64 word[4])
+{
+	if (word[0] >= LEAST_ADDRESS) {
+		word[0] = hide_address(privacy, word[0]);
+		if (word[2] >= LEAST_ADDRESS)
+			word[1] = hide_address(privacy, word[1]);
+	} else if (word[2] >= LEAST_ADDRESS) {
+		word[2] = 0;
+	}
+	if (word[3] >= LEAST_ADDRESS)
+		word[3] = 0;
+}
+
+static void hide_call_data(const struct rf_privacy *privacy, struct rf_privacy_stream *stream, u64 call, u64 word[4])
+{
+	if (call == RF_SYS_PRCTL)	/* a number of a name */
+		word[0] = hide_object(privacy, stream, word[0]);
+	else if (call == RF_SYS_PROCESS_MADVISE)
+		word[0] = hide_address(privacy, word[0]);
+	else if (call == RF_SYS_IOCTL && hides(privacy, RF_PRIVATE_ADDR))
+		hide_ioctl_data(privacy, word);
+}
+
+/* Fields whose meaning depends on others. */
 static void hide_by_kind(const struct rf_privacy *privacy, struct rf_privacy_stream *stream, struct rf_record *record)
 {
 	u64 *f = record->f;
 
 	switch (record->kind) {
 	case RF_SYS_PRCTL:
-		for (size_t i = 1; i < 5; i++)
-			f[i] = hide_address(privacy, f[i]);
+		f[2] = hide_address(privacy, f[2]);	/* of a range */
+		f[4] = hide_pointer(privacy, f[4]);	/* to a name */
 		break;
 	case RF_SYS_RET:
 		if (f[0] == RF_SYS_MMAP || f[0] == RF_SYS_MREMAP || f[0] == RF_SYS_BRK || f[0] == RF_SYS_SHMAT)
@@ -218,18 +256,15 @@ static void hide_by_kind(const struct rf_privacy *privacy, struct rf_privacy_str
 		hide_comm(privacy, f);
 		break;
 	case RF_CALL_DATA:
-		if (f[0] == RF_SYS_PRCTL)	/* of a name */
-			f[2] = hide_object(privacy, stream, f[2]);
-		else
-			for (size_t i = 2; i < 6; i++)
-				f[i] = hide_address(privacy, f[i]);
+		hide_call_data(privacy, stream, f[0], f + 2);
 		break;
 	}
 }
 
+/* The number of a System V segment is that of its inode. */
 static bool is_inode(const struct rf_field_info *field)
 {
-	return !strcmp(field->name, "ino");
+	return !strcmp(field->name, "ino") || !strcmp(field->name, "shmid");
 }
 
 static void hide_fields(const struct rf_privacy *privacy, struct rf_privacy_stream *stream, struct rf_record *record)
@@ -247,7 +282,8 @@ static void hide_fields(const struct rf_privacy *privacy, struct rf_privacy_stre
 			*value = hide_frame(privacy, stream, *value);
 			break;
 		case RF_FIELD_ADDR:
-			*value = hide_address(privacy, *value);
+			*value = is_wish(record->kind, i) ? hide_pointer(privacy, *value) :
+							    hide_address(privacy, *value);
 			break;
 		case RF_FIELD_OBJECT:
 		case RF_FIELD_OBJECT_HEX:
@@ -388,8 +424,8 @@ void rf_privacy_header(const struct rf_privacy *privacy, json_t *header)
 		hide_header_tasks(privacy, &none, header);
 	hide_command(privacy, header);
 	if (hides(privacy, RF_PRIVATE_ADDR))
-		rf_header_set_integer(header, RF_HEADER_STACK_TOP,
-				      hide_address(privacy, rf_header_stack_top(header) - 1) + 1);
+		rf_header_set_integer(header, RF_HEADER_USER_BASE,
+				      rf_address_moved(rf_header_user_base(header), privacy->base));
 	if (hides(privacy, RF_PRIVATE_INODE))
 		json_object_foreach(filters, name, filter)
 			json_object_set_new(filters, name, hide_filter(privacy, &none, json_string_value(filter)));

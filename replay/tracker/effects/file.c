@@ -15,12 +15,6 @@ static bool is_vdso(const struct world_vma *vma)
 	return vma->name == RF_VMA_VDSO || vma->name == RF_VMA_VVAR || vma->name == RF_VMA_VVAR_VCLOCK;
 }
 
-/* 32-bit programs have an image of their own, of the same data. */
-static bool is_of_compat(const struct world_vma *vma)
-{
-	return vma->end <= BIT_ULL(32);
-}
-
 /* A page of the kernel's own: of the vdso or its data. Linux 7.2 counts both like file pages, 6.18 only the first. */
 static bool vdso_page(const struct rf_tracker *tracker, const struct world_vma *vma, u64 vpn, u64 *pfn)
 {
@@ -32,7 +26,8 @@ static bool vdso_page(const struct rf_tracker *tracker, const struct world_vma *
 
 	u32 what = what_of_name[is_vdso(vma) ? vma->name : 0];
 
-	if (what == RF_KERNEL_PAGE_VDSO && is_of_compat(vma))
+	/* 32-bit programs have an image of their own, of the same data. */
+	if (what == RF_KERNEL_PAGE_VDSO && compat_reaches(&tracker->compat, vma->end - 1))
 		what = RF_KERNEL_PAGE_VDSO_COMPAT;
 	return is_vdso(vma) && kernel_page(tracker, what, vpn - vpn_of(tracker, vma->start), pfn);
 }

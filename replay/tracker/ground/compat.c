@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "traces/header.h"
+
 #define COMPAT_END BIT_ULL(32)	/* the address space of a 32-bit task is no larger */
 
 enum {
@@ -20,6 +22,7 @@ int compat_start(struct compat_tasks *compat, struct rf_reader *reader)
 	size_t nr = rf_reader_nr_streams(reader);
 
 	compat->told = json_is_true(told);
+	compat->user_base = rf_header_user_base(rf_reader_header(reader));
 	compat->by_number = !strcmp(rf_reader_header_string(reader, RF_HEADER_CALLS, ""), "raw_syscalls");
 	compat->streams = calloc(nr + 1, sizeof(*compat->streams));
 	if (!compat->streams)
@@ -38,12 +41,17 @@ void compat_free(struct compat_tasks *compat)
 	free(compat->streams);
 }
 
+bool compat_reaches(const struct compat_tasks *compat, u64 addr)
+{
+	return rf_address_moved(addr, -compat->user_base) < COMPAT_END;
+}
+
 /* install_special_mapping(): the vdso and its like lie where the program's own limit lets them. */
-bool compat_exec_maps(const struct rf_record *record)
+bool compat_exec_maps(const struct compat_tasks *compat, const struct rf_record *record)
 {
 	u64 name = RF_VMA_NAME(record->f[5]);
 
-	return record->f[0] < COMPAT_END &&
+	return compat_reaches(compat, record->f[0]) &&
 	       (name == RF_VMA_VDSO || name == RF_VMA_VVAR || name == RF_VMA_VVAR_VCLOCK || name == RF_VMA_OTHER);
 }
 
@@ -86,7 +94,7 @@ static bool applies(struct compat_tasks *compat, const struct rf_record *record)
 		set(compat, record->tid, record->f[0] != RF_ABI_NATIVE ? state : 0);
 		break;
 	case RF_MMAP2:
-		if (compat_exec_maps(record))
+		if (compat_exec_maps(compat, record))
 			set(compat, record->tid, compat_table_find(&compat->tasks, record->tid) | TO_BE_COMPAT);
 		break;
 	case RF_EXEC:

@@ -133,7 +133,7 @@ void on_mmap2(struct rf_tracker *tracker, struct task *task, struct rf_record re
 	if (!task->mm || !task->mm->known || !vma_of_record(tracker, &record, &vma))
 		return;
 	if (task->exec.loading) {
-		task->exec.compat |= compat_exec_maps(&record);
+		task->exec.compat |= compat_exec_maps(&tracker->compat, &record);
 		exec_vma(tracker, task, &vma);
 		return;
 	}

@@ -80,23 +80,24 @@ static u64 address(const struct rf_privacy *privacy, u64 addr)
 
 static void addresses_keep_their_tables(void **state)
 {
-	static const u64 places[] = { 0x7ffcdeadb000, 0x7f1234567000, 0x555512345000, 0xffffdeadb000, 0xaaaa12345000 };
+	static const u64 places[] = { 0x400000, 0xf7fff000, 0xc000000000, 0x555512345000, 0x7f1234567000,
+				      0x7ffcdeadb000, 0xaaaa12345000, 0xffffdeadb000, (1ull << 56) - 4096 };
 
 	for (int round = 0; round < 20; round++) {
 		struct rf_privacy *privacy = hide(BIT(RF_PRIVATE_ADDR));
+		u64 base = address(privacy, places[0]) - places[0];
 
-		for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-			u64 moved = address(privacy, places[i]);
-
-			assert_true(moved != places[i]);
-			assert_int_equal(moved & (BIT_ULL(42) - 1), places[i] & (BIT_ULL(42) - 1));
-			assert_int_equal(moved >> 47, places[i] >> 47);
+		assert_true(base && !(base & (BIT_ULL(42) - 1)) && base < BIT_ULL(47));
+		for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+			assert_int_equal((address(privacy, places[i]) - places[i]) & (BIT_ULL(47) - 1), base);
+			assert_int_equal(address(privacy, places[i]) >> 47, places[i] >> 47);
 		}
 		/* The stack stays above what mmap() gives. */
-		assert_int_equal(places[0] - places[1], address(privacy, places[0]) - address(privacy, places[1]));
-		assert_int_equal(address(privacy, 0x400000), 0x400000);
-		assert_int_equal(address(privacy, 0xf7fff000), 0xf7fff000);
+		assert_int_equal(address(privacy, places[5]) - address(privacy, places[4]), places[5] - places[4]);
+		/* The kernel's stay; so do the tags of pointers. */
 		assert_true(address(privacy, 0xffff888000001000) == 0xffff888000001000);
+		assert_true(address(privacy, 0xffffffffff600000) == 0xffffffffff600000);
+		assert_true(address(privacy, 0xb400007f12345000) == 0xb400007f12345000 + base);
 		rf_privacy_destroy(privacy);
 	}
 }
@@ -105,12 +106,56 @@ static void addresses_keep_their_tables(void **state)
 static void torn_ranges_are_told(void **state)
 {
 	struct rf_privacy *privacy = hide(BIT(RF_PRIVATE_ADDR));
+	u64 cut = BIT_ULL(47) - address(privacy, 0);
 	struct rf_privacy_stream stream = { 0 };
-	struct rf_record over = { .kind = RF_SNAP_VMA, .f = { 0x13fffffff000, 0x2000 } };
-	struct rf_record up_to = { .kind = RF_SNAP_VMA, .f = { 0x13fffffff000, 0x1000 } };
+	struct rf_record over = { .kind = RF_SNAP_VMA, .f = { cut - 0x1000, 0x2000 } };
+	struct rf_record up_to = { .kind = RF_SNAP_VMA, .f = { cut - 0x1000, 0x1000 } };
 
 	assert_false(rf_privacy_apply(privacy, &stream, &over));
 	assert_true(rf_privacy_apply(privacy, &stream, &up_to));
+	rf_privacy_destroy(privacy);
+}
+
+/* Only where the kernel is to choose is 0 no address. */
+static void nowhere_stays(void **state)
+{
+	struct rf_privacy *privacy = hide(BIT(RF_PRIVATE_ADDR));
+	u64 base = address(privacy, 0);
+
+#define FIELD(kind_, i, ...) applied(privacy, (struct rf_record){ .kind = kind_, .f = { __VA_ARGS__ } }).f[i]
+	assert_true(base);
+	assert_int_equal(FIELD(RF_SYS_MMAP, 0, 0, 4096), 0);
+	assert_int_equal(FIELD(RF_SYS_MMAP, 0, 4096, 4096), base + 4096);
+	assert_int_equal(FIELD(RF_SYS_MREMAP, 4, 0, 4096, 4096, 1, 0), 0);
+	assert_int_equal(FIELD(RF_SYS_BRK, 0, 0), 0);
+	assert_int_equal(FIELD(RF_SYS_SHMAT, 1, 1, 0), 0);
+	assert_int_equal(FIELD(RF_SYS_MUNMAP, 0, 0, 1 << 20), base);
+	assert_int_equal(FIELD(RF_SYS_PRCTL, 4, RF_PR_SET_VMA, 0, 4096, 4096, 0), 0);
+	rf_privacy_destroy(privacy);
+}
+
+/* Of what calls name in a buffer, addresses move, and what the kernel is to write there goes. */
+static void buffers_by_the_call(void **state)
+{
+	struct rf_privacy *privacy = hide(RF_PRIVATE_ALL);
+	u64 base = address(privacy, 0), stack = 0x7ffcdeadb000, moved = address(privacy, stack);
+	const struct { u64 call, words[4], becomes[4]; } rows[] = {
+		/* UFFDIO_API, REGISTER, COPY, UNREGISTER */
+		{ RF_SYS_IOCTL, { 0xaa, 1 << 13, stack }, { 0xaa, 1 << 13, 0 } },
+		{ RF_SYS_IOCTL, { 0x10000, 0x200000, 1, stack }, { base + 0x10000, 0x200000, 1, 0 } },
+		{ RF_SYS_IOCTL, { stack, 0x600000, 0x1000, 2 }, { moved, base + 0x600000, 0x1000, 2 } },
+		{ RF_SYS_IOCTL, { stack, 0x600000 }, { moved, 0x600000 } },
+		{ RF_SYS_PROCESS_MADVISE, { 0x400000, 0x600000 }, { base + 0x400000, 0x600000 } },
+		{ RF_SYS_MBIND, { 0x123456789abc }, { 0x123456789abc } },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct rf_record record = { .kind = RF_CALL_DATA, .f = { rows[i].call } };
+
+		memcpy(record.f + 2, rows[i].words, sizeof(rows[i].words));
+		record = applied(privacy, record);
+		assert_memory_equal(record.f + 2, rows[i].becomes, sizeof(rows[i].becomes));
+	}
 	rf_privacy_destroy(privacy);
 }
 
@@ -169,7 +214,7 @@ static void marks_of_windows_stay(void **state)
 		{ text_record(RF_MARKER, "password: WL BEGIN phase"), false },
 		{ text_record(RF_MARKER_MORE, "sesame"), false },
 		{ text_record(RF_MARKER, "WL END phase"), true },
-		{ { .kind = RF_FAULT }, false },
+		{ { .kind = RF_STOP }, false },
 		{ text_record(RF_MARKER_MORE, "of somebody"), false },
 	};
 
@@ -197,7 +242,8 @@ static void classes_say_so(void **state)
 
 			assert_int_equal(class == RF_FIELD_TASK, ends_with(name, "pid") || ends_with(name, "tid") ||
 								 !strcmp(name, "child"));
-			assert_int_equal(!strcmp(name, "ino") || !strcmp(name, "mm") || !strcmp(name, "mm_id"),
+			assert_int_equal(!strcmp(name, "ino") || !strcmp(name, "mm") || !strcmp(name, "mm_id") ||
+					 !strcmp(name, "shmid"),
 					 class == RF_FIELD_OBJECT || class == RF_FIELD_OBJECT_HEX);
 			assert_int_equal(!strcmp(name, "pfn"), class == RF_FIELD_PFN);
 			if (strstr(name, "addr"))
@@ -226,6 +272,8 @@ int main(void)
 		cmocka_unit_test(frames_keep_their_place),
 		cmocka_unit_test(addresses_keep_their_tables),
 		cmocka_unit_test(torn_ranges_are_told),
+		cmocka_unit_test(nowhere_stays),
+		cmocka_unit_test(buffers_by_the_call),
 		cmocka_unit_test(by_the_call),
 		cmocka_unit_test(marks_of_windows_stay),
 		cmocka_unit_test(classes_say_so),
