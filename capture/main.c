@@ -12,10 +12,12 @@
 #include "base/text.h"
 #include "capture/doctor.h"
 #include "capture/options.h"
+#include "capture/trigger.h"
 
 struct run {
 	struct rf_command_line line;
 	bool terminal;		/* messages go to one */
+	struct rf_trigger trigger;
 };
 
 static void print_command_status(const char *command, int status)
@@ -117,18 +119,22 @@ static int record(struct run *run)
 	struct rf_command_line *line = &run->line;
 	struct rf_recording_result result = { 0 };
 	struct rf_error err;
-	int ret;
+	int ret = 0;
 
 	run->terminal = isatty(STDERR_FILENO);
 	line->recording.progress = print_progress;
 	line->recording.left_behind = print_left_behind;
 	line->recording.context = run;
-	if (line->rotates) {
+	if (line->trigger)
+		ret = rf_trigger_start(&run->trigger, line->trigger, &err);
+	line->recording.trigger_fd = run->trigger.fd;
+	if (!ret && line->rotates) {
 		ret = rf_record_parts(&line->recording, &line->rotation, print_part, &result, &err);
-	} else {
+	} else if (!ret) {
 		ret = rf_record(&line->recording, &result, &err);
 		clear_progress(run);
 	}
+	rf_trigger_end(&run->trigger);
 	if (ret) {
 		fprintf(stderr, "refold-capture: %s%s\n", err.message,
 			result.wrote ? "; what was recorded until then is kept" : "");

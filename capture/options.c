@@ -142,6 +142,11 @@ static const struct option_row rows[] = {
 	  .help = "N: keep the last N of them. LIST: with -p and -a, record as they are:\n"
 		  "pid,comm,addr,pfn,inode,marks or all; otherwise they are hidden, but\n"
 		  "for marks that name windows" },
+	{ "flight", 0, "TIME", take_time, TO(flight), .wrong = "not a time, as 90, 1.5s, 10m or 2h",
+	  .help = "as --rotate, but keep the last TIME only, until SIGUSR1 or --trigger\n"
+		  "ends the recording" },
+	{ "trigger", 0, "COMMAND", take_text, TO(trigger),
+	  .help = "with --flight: end when this command of the shell has ended" },
 	{ "hide", 0, "LIST", take_private, TO(recording.hidden), GIVEN(chooses_hidden),
 	  .wrong = "not of pid,comm,addr,pfn,inode,marks",
 	  .help = "hide these, and nothing else; also of a COMMAND" },
@@ -278,8 +283,14 @@ static const char *contradiction(const struct rf_command_line *line)
 				 "nothing to record: give COMMAND, -p, --cgroup, --container or -a";
 	if (recording->user && !recording->command)
 		return "--user is for COMMAND";
-	if (line->rotates && recording->command)
-		return "--rotate is for -p and -a";
+	if ((line->rotates || line->flight) && recording->command)
+		return "--rotate and --flight are for -p, --cgroup, --container and -a";
+	if (line->flight && (line->rotates || line->rotation.keep))
+		return "--flight is a way to --rotate and --keep by itself";
+	if (line->flight && line->flight < 1)
+		return "--flight keeps a second at least";
+	if (line->trigger && !line->flight)
+		return "--trigger goes with --flight";
 	if (line->rotates && line->rotation.bytes && recording->bounds.file_bytes)
 		return "give --rotate by size or --max-size, not both";
 	if (line->rotation.keep && !line->rotates)
@@ -311,6 +322,12 @@ int rf_command_line_read(struct rf_command_line *line, int argc, char **argv)
 	if (!line->chooses_hidden && !recording->command)
 		recording->hidden = RF_PRIVATE_ALL;
 	recording->hidden &= ~line->kept;
+	/* The last part that is whole, and the one in the making: together they have it at any moment. */
+	if (line->flight) {
+		line->rotates = true;
+		line->rotation = (struct rf_rotation){ .seconds = line->flight, .keep = 2 };
+		recording->asked_ends = true;
+	}
 	/* To trace everybody is for the user to ask for. */
 	if (!line->chooses_exits)
 		recording->exit_snapshots = !recording->whole_system;

@@ -13,6 +13,8 @@
 struct rf_command_line {
 	struct rf_recording_options recording;
 	struct rf_rotation rotation;
+	double flight;			/* keep the last so many seconds, in parts; 0: no */
+	const char *trigger;		/* NULL, or a command whose end ends the flight */
 	u64 max_loss;
 	u32 kept;		/* of what is private: bits of enum rf_private */
 	/* what is given */

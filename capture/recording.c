@@ -295,6 +295,8 @@ int rf_record(const struct rf_recording_options *options, struct rf_recording_re
 					       .disk = rec.on_disk ? options->output : NULL,
 					       .writer = rec.writer, .rings = rec.rings, .perf = rec.perf,
 					       .buffer_bytes = rf_buffers_total(&rec.buffers),
+					       .asked_ends = options->asked_ends,
+					       .trigger_fd = options->trigger_fd,
 					       .told = options->progress, .context = options->context };
 		rf_watch_begin(&rec.watch, &rec.ending);
 		rec.end = rf_ending_wait(&rec.ending, options->command ? rf_follow_fd(rec.follow) : -1);

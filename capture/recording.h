@@ -29,6 +29,8 @@ struct rf_recording_options {
 	bool no_marks;			/* of marks those of windows, too */
 	double seconds;			/* stop after so long; 0: no limit */
 	struct rf_bounds bounds;
+	bool asked_ends;		/* SIGUSR1 ends it */
+	int trigger_fd;			/* 0, or readable when it shall end: above the standard ones */
 	bool begins_again;		/* another recording follows in this process: rights for that are kept */
 	struct rf_pid_list *living;	/* NULL, or where to leave who is recorded and lives when it ends */
 	rf_left_behind *left_behind;	/* NULL, or told, with context */

@@ -2,6 +2,7 @@
 /* A recording while it runs: a look every so often. */
 #include "capture/watch.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -65,6 +66,14 @@ static void tell(struct rf_watch *watch, u64 now, bool asked)
 	watch->last_told_ns = now;
 }
 
+/* The other end of a pipe is closed. */
+static bool has_ended(int fd)
+{
+	struct pollfd ended = { .fd = fd, .events = POLLIN };
+
+	return fd > 0 && poll(&ended, 1, 0) > 0;
+}
+
 static enum rf_end look(void *context, bool asked)
 {
 	struct rf_watch *watch = context;
@@ -78,6 +87,8 @@ static enum rf_end look(void *context, bool asked)
 
 	if (watch->told && (asked || now - watch->last_told_ns >= TELL_NS))
 		tell(watch, now, asked);
+	if ((asked && watch->asked_ends) || has_ended(watch->trigger_fd))
+		return RF_END_SIGNAL;
 	return rf_bounds_reached(bounds, &taken);
 }
 

@@ -28,6 +28,8 @@ struct rf_watch {
 	u64 buffer_bytes;		/* of the kernel, in all */
 	rf_progress_told *told;		/* NULL, or called once a second and when asked */
 	void *context;
+	bool asked_ends;		/* SIGUSR1 ends the recording */
+	int trigger_fd;			/* 0, or readable when it shall end */
 	u64 began_ns, began_cpu_ns, last_told_ns;
 };
 

@@ -43,7 +43,12 @@ RIGHT = {
 # Options that are right, but not together.
 TOGETHER = {
     ("--user", "root", "-a"): "COMMAND",
-    ("--rotate", "1m", "--", "/bin/true"): "-p and -a",
+    ("--rotate", "1m", "--", "/bin/true"): "-a",
+    ("--flight", "1m", "--", "/bin/true"): "-a",
+    ("--flight", "1m", "--keep", "3", "-a"): "--keep",
+    ("--flight", "1m", "--rotate", "2m", "-a"): "--rotate",
+    ("--flight", "0.5s", "-a"): "a second",
+    ("--trigger", "true", "-a"): "--flight",
     ("--rotate", "1M", "--max-size", "1M", "-a"): "not both",
     ("--keep", "2", "-a"): "--rotate",
 }

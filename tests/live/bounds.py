@@ -282,9 +282,37 @@ def rotated(bench):
     bench.no_instance_left()
 
 
+def flight(bench):
+    """--flight: whatever ends it, the last parts are there, and hold the last seconds; those before are not."""
+    pid = bench.path('pid')
+    target = bench.programs.start(sys.executable, '-c', SPIN, pid)
+    machine.wait_for(lambda: os.path.exists(pid) and machine.read(pid), 'the program to be recorded')
+    waits = f'while [ ! -e {bench.path("go")} ]; do sleep 0.1; done'
+    for way, options in (('asked', ()), ('trigger', ('--trigger', waits))):
+        directory = bench.path(way)
+        os.mkdir(directory)
+        recorder = bench.programs.start(bench.programs.capture, '-p', str(target.pid), '--flight', '2s', *options,
+                                        '-o', f'{directory}/t.mmt.zst', said=bench.path('said'))
+        machine.wait_for(lambda: os.path.exists(f'{directory}/t.000004.mmt.zst'), 'a fourth part', seconds=60)
+        if way == 'asked':
+            recorder.send_signal(signal.SIGUSR1)
+        else:
+            machine.write(bench.path('go'), '')
+        bench.wait_end(recorder, 0)
+        names = sorted(os.listdir(directory))
+        print(f'{way}: {names}')
+        machine.require(len(names) == 2 and names[0] >= 't.000003', f'there are {names}')
+        for name in names:
+            bench.trace = os.path.join(directory, name)
+            report, _ = bench.replay()
+            machine.require(report['complete'] is True, 'complete')
+        machine.require(report['trace']['end'] == 'signal', f'ended by {report["trace"]["end"]}')
+    bench.no_instance_left()
+
+
 CASES = {case.__name__: case for case in (over_time, processes_end, max_size, max_size_storm, min_free, max_memory,
                                           buffer_total, file_limit, reader_gone, reader_stuck, piped, asked, live_line,
-                                          strangers, rotated)}
+                                          strangers, rotated, flight)}
 
 
 def main():
