@@ -117,9 +117,9 @@ def check(report, problems, name, races=False):
             problems.append(f'{name}: anomalies of {policy["name"]}: {anomalies}')
     for process in trust['marked']:
         reasons = {reason['reason'] for reason in process['reasons']}
-        # Of a window of fault-around that had to be guessed, a page may be another.
+        # Of a window of fault-around that had to be guessed, a page may be another, and unmapped at another time.
         if 'fault_around_ambiguous' in reasons:
-            reasons.discard('snapshot_differs')
+            reasons -= {'snapshot_differs', 'rss_differs'}
         if reasons & CONTRADICTIONS:
             problems.append(f'{name}: pid {process["pid"]}, {process["command"]}: {sorted(reasons & CONTRADICTIONS)}')
 

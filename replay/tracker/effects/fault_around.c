@@ -27,7 +27,25 @@ struct candidate {
 };
 
 /* Which pages next_uptodate_folio() leaves out, as far as one can know. */
-enum skip { SKIP_SEEN = 1, SKIP_LIKELY = 2, SKIP_RECENT = 4 };
+enum skip { SKIP_SEEN = 1, SKIP_LIKELY = 2, SKIP_RECENT = 4, SKIP_UNUSED = 8 };
+
+/*
+ * What fallocate() adds to a tmpfs file is not uptodate until somebody writes it or has a fault there; see
+ * shmem_get_folio_gfp(). No page of the folio is mapped: maybe nobody has.
+ */
+static bool is_unused(const struct rf_tracker *tracker, u64 pfn)
+{
+	u32 order = folio_order(tracker->world, pfn);
+	u64 head = folio_head(pfn, order);
+
+	for (u64 at = head; at < head + BIT_ULL(order); at++) {
+		const struct world_page *page = world_page_find(tracker->world, at);
+
+		if (page && page->mm)
+			return false;
+	}
+	return true;
+}
 
 static bool is_skipped(const struct rf_tracker *tracker, u32 file, const struct candidate *candidate, u32 skip)
 {
@@ -35,6 +53,8 @@ static bool is_skipped(const struct rf_tracker *tracker, u32 file, const struct 
 
 	if (!candidate->cached || !skip)
 		return false;
+	if (skip & SKIP_UNUSED)
+		return is_unused(tracker, candidate->pfn);
 	readahead = readahead_of(tracker, file, candidate->index, candidate->pfn);
 	return (skip & SKIP_SEEN && readahead == READAHEAD_SEEN) ||
 	       (skip & SKIP_LIKELY && readahead == READAHEAD_LIKELY) ||
@@ -42,15 +62,16 @@ static bool is_skipped(const struct rf_tracker *tracker, u32 file, const struct 
 }
 
 /* The reasons that explain exactly how many were left out, the best known first; 0: none does. */
-static u32 choose_skip(const struct rf_tracker *tracker, u32 file, const struct candidate *candidates, size_t nr,
-		       size_t left)
+static u32 choose_skip(const struct rf_tracker *tracker, u32 file, bool shmem, const struct candidate *candidates,
+		       size_t nr, size_t left)
 {
 	static const u32 reasons[] = {
+		SKIP_UNUSED,	/* of shared memory alone */
 		SKIP_SEEN, SKIP_SEEN | SKIP_LIKELY, SKIP_SEEN | SKIP_RECENT, SKIP_SEEN | SKIP_LIKELY | SKIP_RECENT,
 		SKIP_LIKELY, SKIP_RECENT, SKIP_LIKELY | SKIP_RECENT,
 	};
 
-	for (size_t r = 0; r < ARRAY_SIZE(reasons); r++) {
+	for (size_t r = shmem ? 0 : 1; r < ARRAY_SIZE(reasons); r++) {
 		size_t skipped = 0;
 
 		for (size_t i = 0; i < nr; i++)
@@ -188,7 +209,7 @@ void map_file_range(struct rf_tracker *tracker, struct tracked_mm *mm, struct wo
 			mark_mm(tracker, mm, RF_REASON_fault_around_ambiguous);
 	} else if ((size_t)delta < nr_cached) {
 		/* Locked, not uptodate or marked for readahead: left out by next_uptodate_folio(). */
-		skip = choose_skip(tracker, vma->file, candidates, nr, nr_cached - (size_t)delta);
+		skip = choose_skip(tracker, vma->file, shmem, candidates, nr, nr_cached - (size_t)delta);
 		doubt = !skip;
 		if (doubt)
 			mark_mm(tracker, mm, RF_REASON_fault_around_ambiguous);

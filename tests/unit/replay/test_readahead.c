@@ -150,11 +150,43 @@ static void the_file_ends_first(void **context)
 	}
 }
 
+/*
+ * Four pages that fallocate() added to a tmpfs file, mapped twice. The first was used by a fault there; the others are
+ * not uptodate.
+ */
+#define SHARED_TWICE                                                                             \
+	"50 tid=100 mmap addr=0 len=0x20000 prot=0x1 flags=0x1 fd=3 offset=0\n"                  \
+	"52 tid=100 sys_ret call=16 ret=0x400002000000\n"                                        \
+	"53 tid=100 mmap addr=0 len=0x20000 prot=0x1 flags=0x1 fd=3 offset=0\n"                  \
+	"55 tid=100 sys_ret call=16 ret=0x400003000000\n"                                        \
+	"60 tid=100 fault addr=0x400002000000 flags=0x0\n"                                       \
+	"61 tid=100 rss_stat mm_id=9 curr=1 member=3 pages=1\n"
+#define USED_AGAIN(pages)                                                                        \
+	"100 tid=100 fault addr=0x400003000000 flags=0x0\n"                                      \
+	"101 tid=100 rss_stat mm_id=9 curr=1 member=3 pages=" pages "\n"                         \
+	"102 tid=100 map_pages dev=0x100 ino=5 index=0 last=15\n"
+#define ALLOCATED                                                                                \
+	"frame stream=3\n"                                                                       \
+	"51 tid=100 mmap2 addr=0x400002000000 len=0x20000 pgoff=0 dev=0x100 ino=5 flags=0x9\n"   \
+	"54 tid=100 mmap2 addr=0x400003000000 len=0x20000 pgoff=0 dev=0x100 ino=5 flags=0x9\n"   \
+	LAYOUT RUN("0", "1", "0x7000") RUN("1", "1", "0x7001") RUN("2", "1", "0x7002") RUN("3", "1", "0x7003")
+
+static void nobody_used_it(void **context)
+{
+	(void)context;
+	expect_window(ATTACHED "frame stream=0\n" SHARED_TWICE USED_AGAIN("2") ALLOCATED, "0 4096", 0);
+	/* Written, all of them. */
+	expect_window(ATTACHED "frame stream=0\n" SHARED_TWICE USED_AGAIN("5") ALLOCATED, "0 4096 4097 4098 4099", 0);
+	/* One was written, which nothing tells. */
+	expect_window(ATTACHED "frame stream=0\n" SHARED_TWICE USED_AGAIN("3") ALLOCATED, "0 4096 4097 4098 4099", 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_layout_shows_it),
 		cmocka_unit_test(nothing_shows_it),
+		cmocka_unit_test(nobody_used_it),
 		cmocka_unit_test(it_was_on_another_page),
 		cmocka_unit_test(a_fault_takes_it_away),
 		cmocka_unit_test(the_first_page_was_read),
