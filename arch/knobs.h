@@ -20,10 +20,12 @@ struct knob {
 	bool backend;		/* offset is in struct arch_knobs; else it is core mm's, in what policies are made of */
 	/* The release whose code was the first with any value but "first"; 0: it is a CPU's, or no one release's. */
 	u16 since;
+	const char *needs;	/* "knob=value" without which it changes nothing; NULL: it always does */
 };
 
 #define KNOB_RELEASE(major, minor) ((major) * 100 + (minor))
 #define KNOB_SINCE(major, minor) .since = KNOB_RELEASE(major, minor)
+#define KNOB_NEEDS(text) .needs = text
 #define KNOB_NO_KERNEL .since = UINT16_MAX	/* an idea */
 
 #define KNOB_BOOL KNOB_EITHER("false", "true")

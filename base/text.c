@@ -151,3 +151,31 @@ unsigned int rf_distance(const char *a, const char *b)
 	}
 	return row[length];
 }
+
+void rf_nearest(const char *mistyped, const char *const *names, size_t nr, char *list, size_t size)
+{
+	const char *nearest[3] = { NULL }, *name;
+	unsigned int distances[3] = { ~0u, ~0u, ~0u }, d, other;
+	struct rf_line line;
+	size_t i, j;
+
+	for (i = 0; i < nr; i++) {
+		name = names[i];
+		d = rf_distance(mistyped, name);
+		for (j = 0; j < ARRAY_SIZE(nearest) && name; j++) {
+			const char *pushed = nearest[j];
+
+			if (d >= distances[j])
+				continue;
+			other = distances[j];
+			nearest[j] = name;
+			distances[j] = d;
+			name = pushed;
+			d = other;
+		}
+	}
+	rf_line_begin(&line, list, size);
+	for (j = 0; j < ARRAY_SIZE(nearest) && nearest[j]; j++)
+		rf_line_add(&line, "%s'%s'", !j ? "" : j + 1 < ARRAY_SIZE(nearest) && nearest[j + 1] ? ", " : " and ",
+			    nearest[j]);
+}

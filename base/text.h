@@ -48,5 +48,7 @@ bool rf_parse_number(const char *text, u64 least, u64 most, u64 *value);
 
 /* How many letters are to be changed, put in or left out to make b of a: for "did you mean"; ~0 for long words. */
 unsigned int rf_distance(const char *a, const char *b);
+/* "'a', 'b' and 'c'", the three of nr names that are nearest to what was mistyped. */
+void rf_nearest(const char *mistyped, const char *const *names, size_t nr, char *list, size_t size);
 
 #endif

@@ -84,7 +84,7 @@ static const struct knob own_knobs[] = {
 	KNOB_FLUSH_CEILING,
 	{ "invlpgb", KNOB_BOOL,
 	  "flushes of processes that run on several CPUs are broadcast, without IPI (6.15, on AMD)", ARCH_KNOB(invlpgb) },
-	{ "invlpgb_count_max", NULL, "pages that one broadcast invalidates at most", ARCH_KNOB(invlpgb_count_max) },
+	{ "invlpgb_count_max", NULL, "pages that one broadcast invalidates at most", ARCH_KNOB(invlpgb_count_max), KNOB_NEEDS("invlpgb=true") },
 	KNOB_KPTI,
 	{ 0 },
 };

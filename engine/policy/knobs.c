@@ -81,7 +81,7 @@ static const struct knob core_knobs[] = {
 	{ "madvise_one_gather", KNOB_BOOL, "madvise() flushes once per call, not once per VMA (6.16)",
 	  AT(mm.madvise_one_gather), KNOB_SINCE(6, 16) },
 	{ "migrate_defer", KNOB_BOOL, "migration waits for its flushes once per batch, where reclaim does (6.3)",
-	  AT(mm.migrate_defer), KNOB_SINCE(6, 3) },
+	  AT(mm.migrate_defer), KNOB_SINCE(6, 3), KNOB_NEEDS("defer_unmap_flush=true") },
 	{ "move_pud", KNOB_BOOL, "mremap moves 1 GiB by the entry of its directory, with one flush (5.11)",
 	  AT(mm.move_pud), KNOB_SINCE(5, 11) },
 	{ "mprotect_flush", KNOB_EITHER("range", "gather"),
@@ -313,20 +313,12 @@ int rf_policy_set(struct rf_policy *policy, const char *name, const char *text, 
 	return 0;
 }
 
-bool rf_policy_knob(const struct rf_policy *policy, size_t index, const char **name, char *value, size_t size)
+static void tell_value(const struct rf_policy *policy, const struct knob *knob, char *value, size_t size)
 {
-	struct walk walk = begin_walk(policy->arch);
-	const struct knob *knob;
+	u32 number = load(policy, knob);
 	const char *text;
 	size_t length;
-	u32 number;
 
-	while ((knob = next_of(&walk)) && index--)
-		;
-	if (!knob)
-		return false;
-	*name = knob->name;
-	number = load(policy, knob);
 	if (is_granule(knob))
 		number = granule_of(number);
 	text = knob->values ? value_name(knob->values, number, &length) : NULL;
@@ -334,7 +326,36 @@ bool rf_policy_knob(const struct rf_policy *policy, size_t index, const char **n
 		snprintf(value, size, "%.*s", (int)length, text);
 	else
 		snprintf(value, size, "%u", number);
+}
+
+bool rf_policy_knob(const struct rf_policy *policy, size_t index, const char **name, char *value, size_t size)
+{
+	struct walk walk = begin_walk(policy->arch);
+	const struct knob *knob;
+
+	while ((knob = next_of(&walk)) && index--)
+		;
+	if (!knob)
+		return false;
+	*name = knob->name;
+	tell_value(policy, knob, value, size);
 	return true;
+}
+
+bool rf_policy_value(const struct rf_policy *policy, const char *name, char *value, size_t size)
+{
+	const struct knob *knob = find_knob(policy->arch, name);
+
+	if (knob)
+		tell_value(policy, knob, value, size);
+	return knob;
+}
+
+const char *rf_policy_knob_needs(const char *name)
+{
+	const struct knob *knob = find_anywhere(name);
+
+	return knob ? knob->needs : NULL;
 }
 
 /* ---- what no such kernel had ---- */

@@ -73,6 +73,7 @@ struct rf_mm_knobs {
 struct rf_policy {
 	char name[RF_POLICY_NAME];
 	char base[48];			/* the named point this one starts from; itself for those */
+	char notes[1024];		/* for people, lines: what patches pulled in, what has no effect; "" mostly */
 	const struct arch_ops *arch;
 	struct arch_geometry geometry;
 	struct arch_knobs arch_knobs;
@@ -102,6 +103,10 @@ int rf_policy_set(struct rf_policy *policy, const char *knob, const char *value,
 bool rf_policy_knob(const struct rf_policy *policy, size_t index, const char **knob, char *value, size_t size);
 /* The names of all knobs of all architectures, in alphabetical order: the one after this (NULL: the first), or NULL. */
 const char *rf_policy_next_knob(const char *knob);
+/* "knob=value" that a knob needs to have an effect, or NULL. */
+const char *rf_policy_knob_needs(const char *knob);
+/* A knob's value as text; false if the architecture has no such knob. */
+bool rf_policy_value(const struct rf_policy *policy, const char *knob, char *value, size_t size);
 /* What a knob is: "single|range" or "NUMBER", and a line of explanation. False if there is no such knob. */
 bool rf_policy_knob_help(const char *knob, const char **values, const char **help);
 

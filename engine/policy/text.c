@@ -11,28 +11,30 @@
 #include <jansson.h>
 
 #include "base/text.h"
+#include "engine/policy/parts.h"
 #include "engine/policy/text.h"
 
-/* "a, b, c" of all named policies, as far as it fits. */
-static void list_names(char *list, size_t size)
+/* The three names that are nearest. */
+static void list_nearest(const char *name, char *list, size_t size)
 {
+	const char *names[RF_MAX_POLICIES];
 	const struct rf_policy *policy;
-	struct rf_line line;
-	size_t i;
+	size_t nr;
 
-	rf_line_begin(&line, list, size);
-	for (i = 0; (policy = rf_policy_named(i)); i++)
-		rf_line_add(&line, "%s%s", i ? ", " : "", policy->name);
+	for (nr = 0; nr < ARRAY_SIZE(names) && (policy = rf_policy_named(nr)); nr++)
+		names[nr] = policy->name;
+	rf_nearest(name, names, nr, list, size);
 }
 
 static int start_from(const char *name, struct rf_policy *policy, struct rf_error *err)
 {
 	const struct rf_policy *named = rf_policy_find(name);
-	char list[sizeof(err->message) - 80];
+	char list[256];
 
 	if (!named) {
-		list_names(list, sizeof(list));
-		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "no policy '%.40s'; there are %s", name, list);
+		list_nearest(name, list, sizeof(list));
+		return rf_error_set(err, -EINVAL, RF_NO_OFFSET,
+				    "no policy '%.40s'; the nearest are %s, 'refold policies' lists all", name, list);
 	}
 	*policy = *named;
 	return 0;
@@ -49,10 +51,12 @@ static int set_name(const char *name, size_t length, struct rf_policy *policy, s
 	return 0;
 }
 
-/* [+knob=value...]; text: the whole policy, for the error. */
-static int set_knobs(const char *knobs, const char *text, struct rf_policy *policy, struct rf_error *err)
+/* [+part=value...]; text: the whole policy, for the error. */
+static int set_parts(const char *list, const char *text, struct rf_policy *policy, struct rf_error *err)
 {
-	char *copy = strdup(knobs), *rest = copy, *part, *value;
+	char *copy = strdup(list), *rest = copy, *part, *value;
+	struct rf_part parts[RF_MAX_PARTS];
+	size_t nr = 0;
 	int ret = 0;
 
 	if (!copy)
@@ -65,51 +69,83 @@ static int set_knobs(const char *knobs, const char *text, struct rf_policy *poli
 					   part, text);
 			break;
 		}
+		if (nr == ARRAY_SIZE(parts)) {
+			ret = rf_error_set(err, -E2BIG, RF_NO_OFFSET, "policy '%.80s' has more than %zu parts", text,
+					   nr);
+			break;
+		}
 		*value++ = '\0';
-		ret = rf_policy_set(policy, part, value, err);
+		parts[nr++] = (struct rf_part){ part, value };
 	}
+	if (!ret)
+		ret = rf_policy_set_parts(policy, parts, nr, err);
 	free(copy);
 	return ret;
 }
 
-/* NAME[+knob=value...] */
+/* [LABEL=]NAME[+part=value...] */
 static int parse_inline(const char *text, struct rf_policy *policy, struct rf_error *err)
 {
-	size_t length = strcspn(text, "+");
-	char *name = strndup(text, length);
+	const char *equals = strchr(text, '='), *label = text;
+	size_t length = strcspn(text, "+"), label_length = strlen(text);
+	char *name;
 	int ret;
 
+	if (equals && equals > text && equals < text + length) {
+		label_length = equals - text;
+		text = equals + 1;
+		length = strcspn(text, "+");
+	}
+	name = strndup(text, length);
 	if (!name)
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	ret = start_from(name, policy, err);
 	free(name);
 	if (!ret)
-		ret = set_knobs(text + length, text, policy, err);
-	return ret ? ret : set_name(text, strlen(text), policy, err);
+		ret = set_parts(text + length, text, policy, err);
+	return ret ? ret : set_name(label, label_length, policy, err);
 }
 
-static int set_from_json(struct rf_policy *policy, const char *knob, const json_t *value, struct rf_error *err)
+/* The value as text; number has room for one. */
+static const char *json_text(const json_t *value, char *number, size_t size)
 {
-	char number[24];
-
 	if (json_is_string(value))
-		return rf_policy_set(policy, knob, json_string_value(value), err);
+		return json_string_value(value);
 	if (json_is_boolean(value))
-		return rf_policy_set(policy, knob, json_is_true(value) ? "true" : "false", err);
-	if (json_is_integer(value)) {
-		snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-		return rf_policy_set(policy, knob, number, err);
+		return json_is_true(value) ? "true" : "false";
+	if (!json_is_integer(value))
+		return NULL;
+	snprintf(number, size, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	return number;
+}
+
+/* All but base and name. */
+static int set_from_json(struct rf_policy *policy, json_t *object, struct rf_error *err)
+{
+	struct rf_part parts[RF_MAX_PARTS];
+	char numbers[RF_MAX_PARTS][24];
+	const char *knob;
+	json_t *value;
+	size_t nr = 0;
+
+	json_object_foreach(object, knob, value) {
+		if (!strcmp(knob, "base") || !strcmp(knob, "name"))
+			continue;
+		if (nr == ARRAY_SIZE(parts))
+			return rf_error_set(err, -E2BIG, RF_NO_OFFSET, "more than %zu knobs", nr);
+		parts[nr] = (struct rf_part){ knob, json_text(value, numbers[nr], sizeof(numbers[nr])) };
+		if (!parts[nr++].value)
+			return rf_error_set(err, -EINVAL, RF_NO_OFFSET,
+					    "knob '%.60s' must be true, false, an integer or a string", knob);
 	}
-	return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "knob '%.60s' must be true, false, an integer or a string",
-			    knob);
+	return rf_policy_set_parts(policy, parts, nr, err);
 }
 
 static int read_object(json_t *object, const char *path, struct rf_policy *policy, struct rf_error *err)
 {
 	const char *base = json_string_value(json_object_get(object, "base"));
 	const char *name = json_string_value(json_object_get(object, "name"));
-	const char *knob, *slash = strrchr(path, '/');
-	json_t *value;
+	const char *slash = strrchr(path, '/');
 	int ret;
 
 	if (!base)
@@ -118,13 +154,9 @@ static int read_object(json_t *object, const char *path, struct rf_policy *polic
 	ret = start_from(base, policy, err);
 	if (ret)
 		return ret;
-	json_object_foreach(object, knob, value) {
-		if (!strcmp(knob, "base") || !strcmp(knob, "name"))
-			continue;
-		ret = set_from_json(policy, knob, value, err);
-		if (ret)
-			return ret;
-	}
+	ret = set_from_json(policy, object, err);
+	if (ret)
+		return ret;
 	if (name)
 		return set_name(name, strlen(name), policy, err);
 	name = slash ? slash + 1 : path;
@@ -206,7 +238,7 @@ static int append_all(struct policy_list *list, const char *text, struct rf_erro
 
 	for (i = 0; !ret && (named = rf_policy_named(i)); i++) {
 		policy = *named;
-		refused = set_knobs(knobs, text, &policy, err);
+		refused = set_parts(knobs, text, &policy, err);
 		if (refused)
 			continue;
 		snprintf(name, sizeof(name), "%s%s", named->name, knobs);

@@ -6,9 +6,10 @@
 #include "engine/policy/policy.h"
 
 /*
- * A policy as the user writes it: NAME, NAME+knob=value[+knob=value...], or FILE.json = {"base": NAME, "knob":
- * value...} with an optional "name". The result's name is the text as given, or for a file its "name" or else its base
- * name without ".json". Errors (-EINVAL, -ENOENT...) are sentences that name the policy or file and list what exists.
+ * A policy as the user writes it: [LABEL=]NAME[+part=value...] (parts.h), or FILE.json = {"base": NAME, "part":
+ * value...} with an optional "name". The result's name is the label, or the text as given; for a file its "name" or
+ * else its base name without ".json". Errors (-EINVAL, -ENOENT...) are sentences that name the policy or file and
+ * what exists.
  */
 int rf_policy_parse(const char *text, struct rf_policy *policy, struct rf_error *err);
 /*

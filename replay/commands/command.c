@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/policy/policy.h"
 #include "replay/commands/commands.h"
 
 int rf_command_error(const char *file, const struct rf_error *err)
@@ -115,4 +116,14 @@ int rf_command_not_input(const char *command, const char *output, const char *in
 	if (!output || !rf_same_file(output, input))
 		return RF_EXIT_DONE;
 	return rf_command_usage(command, "%s: is the input, %s, too: give another name", output, input);
+}
+
+void rf_command_policy_notes(const char *command, const struct rf_policy *policy)
+{
+	const char *line = policy->notes, *end;
+
+	for (; *line; line = *end ? end + 1 : end) {
+		end = line + strcspn(line, "\n");
+		fprintf(stderr, "refold %s: %s: %.*s\n", command, policy->name, (int)(end - line), line);
+	}
 }

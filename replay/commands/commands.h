@@ -21,6 +21,7 @@ int rf_cmd_diff(int argc, char **argv);
 int rf_cmd_dump(int argc, char **argv);
 int rf_cmd_import(int argc, char **argv);
 int rf_cmd_info(int argc, char **argv);
+int rf_cmd_patches(int argc, char **argv);
 int rf_cmd_policies(int argc, char **argv);
 int rf_cmd_pte(int argc, char **argv);
 int rf_cmd_race(int argc, char **argv);
@@ -34,6 +35,9 @@ int rf_command_line_error(const char *file, const struct rf_error *err);
 int rf_command_errno(const char *file, const char *what, int error);
 /* "refold COMMAND: reason; see 'refold help COMMAND'"; returns RF_EXIT_USAGE. */
 int rf_command_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* What a policy has to say of itself ("patch X pulls in Y"), line by line on standard error. */
+struct rf_policy;
+void rf_command_policy_notes(const char *command, const struct rf_policy *policy);
 /* The same of the option that getopt_long() did not take. */
 int rf_command_bad_option(const char *command, char **argv);
 

@@ -12,17 +12,22 @@
 #include "base/text.h"
 #include "engine/policy/text.h"
 #include "replay/commands/commands.h"
+#include "replay/commands/patches.h"
 
 static const char help[] =
-	"usage: refold policies [-kvj] [POLICY...]\n\n"
-	"Lists the named policies, or tells about those given (NAME, NAME+knob=value, FILE.json).\n\n"
+	"usage: refold policies [-kvj] [POLICY...|WORD]\n"
+	"       refold policies --patches A..B\n\n"
+	"Lists the named policies, or tells about those given (NAME, NAME+patch=ID+knob=value, FILE.json), or lists\n"
+	"the policies, knobs and patches that a word is in.\n\n"
 	"  -v, --verbose  also the kernel each follows, its changes and all its knobs\n"
 	"  -k, --knobs    list the knobs: values and meaning\n"
 	"  -j, --json     everything as JSON\n"
+	"      --patches A..B  the patches that make policy B of policy A\n"
 	"  -h, --help     this text\n";
 
 struct arguments {
 	bool verbose, knobs, json;
+	const char *between;
 };
 
 /* ---- text ---- */
@@ -68,12 +73,17 @@ static void print_policy(const struct rf_policy *policy, bool verbose)
 	print_knobs_of(policy);
 }
 
+static void print_knob(const char *knob, const char *values, const char *text)
+{
+	printf("%-24s %s\n%24s %s\n", knob, values, "", text);
+}
+
 static void print_knobs(void)
 {
 	const char *knob = NULL, *values, *text;
 
 	while ((knob = rf_policy_next_knob(knob)) && rf_policy_knob_help(knob, &values, &text))
-		printf("%-24s %s\n%24s %s\n", knob, values, "", text);
+		print_knob(knob, values, text);
 }
 
 /* ---- JSON ---- */
@@ -136,11 +146,42 @@ static int tell(const struct arguments *arguments, const struct rf_policy *polic
 	return RF_EXIT_DONE;
 }
 
+/* Kernels, knobs and patches, in that order; false: none has it. */
+static bool tell_of_word(const char *word)
+{
+	const char *knob = NULL, *values, *text;
+	const struct rf_policy *policy;
+	const struct rf_patch *patch;
+	bool found = false;
+	size_t i;
+
+	for (i = 0; (policy = rf_policy_named(i)); i++) {
+		if (!strcasestr(policy->name, word) && !strcasestr(rf_policy_summary(policy), word))
+			continue;
+		print_policy(policy, false);
+		found = true;
+	}
+	while ((knob = rf_policy_next_knob(knob)) && rf_policy_knob_help(knob, &values, &text)) {
+		if (!strcasestr(knob, word) && !strcasestr(text, word))
+			continue;
+		print_knob(knob, values, text);
+		found = true;
+	}
+	for (i = 0; (patch = rf_patch_at(i)); i++) {
+		if (!rf_patch_mentions(patch, word))
+			continue;
+		rf_patch_print(patch);
+		found = true;
+	}
+	return found;
+}
+
 static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 {
 	static const struct option options[] = {
 		{ "verbose", no_argument, NULL, 'v' }, { "knobs", no_argument, NULL, 'k' },
-		{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { 0 },
+		{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' },
+		{ "patches", required_argument, NULL, 'p' }, { 0 },
 	};
 	int option;
 
@@ -155,6 +196,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 			break;
 		case 'j':
 			arguments->json = true;
+			break;
+		case 'p':
+			arguments->between = optarg;
 			break;
 		case 'h':
 			fputs(help, stdout);
@@ -177,6 +221,11 @@ int rf_cmd_policies(int argc, char **argv)
 
 	if (ret >= 0)
 		return ret;
+	if (arguments.between)
+		return rf_patches_between(arguments.between);
+	if (argc == optind + 1 && !strpbrk(argv[optind], "+=") && !rf_policy_find(argv[optind]) &&
+	    tell_of_word(argv[optind]))
+		return RF_EXIT_DONE;
 	while (rf_policy_named(max))
 		max++;
 	if (argc > optind)
@@ -192,6 +241,7 @@ int rf_cmd_policies(int argc, char **argv)
 			ret = rf_command_usage("policies", "%s", err.message);
 			break;
 		}
+		rf_command_policy_notes("policies", &policies[nr]);
 	}
 	if (ret < 0)
 		ret = tell(&arguments, policies, nr);

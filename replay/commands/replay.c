@@ -291,6 +291,8 @@ static int replay_traces(const struct arguments *arguments, struct rf_results *r
 	};
 	int code = RF_EXIT_DONE, one, i;
 
+	for (i = 0; i < arguments->nr_policies && !arguments->quiet; i++)
+		rf_command_policy_notes("replay", &arguments->policies[i]);
 	rf_progress_begin(&progress, !arguments->quiet, total);
 	for (i = 0; i < arguments->nr_traces; i++) {
 		if (run.operations)

@@ -163,6 +163,25 @@ class CommandLine(unittest.TestCase):
         self.fails(2, "linux-6.8", run=refold("replay", self.trace, "-p", "linux-6.8,linux-6.8"))
         self.fails(2, "nowhere.json", run=refold("replay", self.trace, "-p", self.directory / "nowhere.json"))
 
+    def test_patches(self):
+        listed = refold("patches").stdout
+        self.assertIn("f8d937761d65         6.9", listed)
+        self.assertNotIn("move-pud", refold("patches", "fork").stdout)
+        self.fails(2, "'contpte-v6'", run=refold("patches", "contpte-v9"))
+        between = refold("policies", "--patches", "linux-6.1..linux-6.6").stdout
+        self.assertIn("43b3dfdd0455", between)
+        self.assertNotIn("f8d937761d65", between)
+        self.fails(2, "A..B", run=refold("policies", "--patches", "linux-6.1"))
+        self.fails(2, "arm64 and x86", run=refold("policies", "--patches", "linux-6.1..x86-6.6"))
+        self.assertIn("move_pud", refold("policies", "mremap").stdout)
+        done = refold("replay", self.trace, "-p", "new=linux-6.8+patch=contpte-v6,linux-6.9")
+        self.assertIn("pulls in f8d937761d65", done.stderr)
+        report = self.report(self.trace, "-p", "new=linux-6.8+patch=contpte-v6,linux-6.9")
+        patched, merged = report["policies"]
+        self.assertEqual(patched["name"], "new")
+        for key in ("totals", "operations", "knobs", "batches"):
+            self.assertEqual(patched[key], merged[key])
+
     def test_wrong_policy_files(self):
         for content in ('{"base": "linux-6.12", "tlby": true}', '{"base": "linux-1"}', "{", "[]", ""):
             path = self.file("wrong.json", content.encode())

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "engine/policy/patches.h"
 #include "engine/policy/text.h"
 
 static char directory[] = "/tmp/refold-policy-XXXXXX";
@@ -57,16 +58,15 @@ static void test_name(void **state)
 	assert_string_equal(policy.name, "linux-6.12");
 	assert_memory_equal(&policy, rf_policy_find("linux-6.12"), sizeof(policy));
 	expect_error(rf_policy_parse("linux-6.13", &policy, &err), -EINVAL, &err,
-		     "no policy 'linux-6.13'; there are linux-5.10,");
+		     "no policy 'linux-6.13'; the nearest are 'linux-6.");
 	expect_error(rf_policy_parse("", &policy, &err), -EINVAL, &err, "no policy ''");
 }
 
 static void test_knobs(void **state)
 {
 	struct rf_policy policy;
-	char text[sizeof(policy.name) + 16] = "linux-6.12";
+	char text[sizeof(policy.name) + 16], label[sizeof(policy.name) + 1] = "";
 	struct rf_error err;
-	size_t i;
 
 	assert_int_equal(rf_policy_parse("linux-6.12+tlbi=single+batch_mprotect=true", &policy, &err), 0);
 	assert_string_equal(policy.name, "linux-6.12+tlbi=single+batch_mprotect=true");
@@ -76,11 +76,11 @@ static void test_knobs(void **state)
 	expect_error(rf_policy_parse("linux-6.12+tlbi", &policy, &err), -EINVAL, &err, "'tlbi'");
 	expect_error(rf_policy_parse("linux-6.12+tlby=single", &policy, &err), -EINVAL, &err, "'tlby'");
 	expect_error(rf_policy_parse("linux-6.12+tlbi=double", &policy, &err), -EINVAL, &err, "double");
-	for (i = 0; strlen(text) + 12 < sizeof(policy.name); i++)
-		strcat(text, "+tlbi=single");
+	memset(label, 'x', sizeof(policy.name) - 1);
+	snprintf(text, sizeof(text), "%s=linux-6.12", label);
 	assert_int_equal(rf_policy_parse(text, &policy, &err), 0);
-	assert_string_equal(policy.name, text);
-	strcat(text, "+tlbi=single");
+	assert_string_equal(policy.name, label);
+	snprintf(text, sizeof(text), "x%s=linux-6.12", label);
 	expect_error(rf_policy_parse(text, &policy, &err), -EINVAL, &err, "JSON file");
 }
 
@@ -174,6 +174,135 @@ static void test_list(void **state)
 	expect_error(rf_policy_parse_list("linux-6.8,", policies, 0, 3, &err), -EINVAL, &err, "no policy ''");
 }
 
+/* ---- patches, labels, contradictions ---- */
+
+static void expect_same_knobs(const char *one, const char *other)
+{
+	struct rf_policy a, b;
+	struct rf_error err;
+	const char *knob;
+	char x[32], y[32];
+	size_t i;
+
+	if (rf_policy_parse(one, &a, &err) || rf_policy_parse(other, &b, &err))
+		fail_msg("%s", err.message);
+	for (i = 0; rf_policy_knob(&a, i, &knob, x, sizeof(x)); i++) {
+		assert_true(rf_policy_knob(&b, i, &knob, y, sizeof(y)));
+		if (strcmp(x, y))
+			fail_msg("%s: %s in %s, %s in %s", knob, x, one, y, other);
+	}
+}
+
+/* A patch and what it needs is what switching the knobs by hand is; kernels are made of theirs. */
+static void test_patches(void **state)
+{
+	struct rf_policy policy;
+	struct rf_error err;
+
+	expect_same_knobs("linux-6.8+patch=contpte-v6", "linux-6.9");
+	expect_same_knobs("linux-6.6+patch=f8d937761d65", "linux-6.6+batch_fork=true");
+	expect_same_knobs("linux-6.6+patch=f8d937761d6532f38d95c7a5b6b8fbc6a2cf8d5b", "linux-6.6+batch_fork=true");
+	expect_same_knobs("linux-6.6+patch=10ebac4f95e7", "linux-6.6+batch_zap=true+gather=folio2slot");
+	expect_same_knobs("linux-6.6+patch=deepin-pr-1999",
+			  "linux-6.6+access_compare=gathered+batch_fork=true+batch_zap=true+cont=true+fold_sites=set1+"
+			  "gather=folio2slot+getter=gather+hint=true+pmd_split_set_ptes=true+protnone_cont=valid+"
+			  "tlbi_limit_waits=twice");
+	expect_same_knobs("linux-6.17+patch=nvidia-pr-350",
+			  "linux-6.17+batch_uffd_move=true+needs_flush=precise+reuse_flush=local");
+	expect_same_knobs("linux-6.17+patch=nvidia-pr-336", "linux-6.17+repeat_tlbi=new");
+	expect_same_knobs("linux-6.17+patch=nvidia-pr-334", "linux-6.17+access_compare=raw");
+	expect_same_knobs("linux-5.10+patch=move-pud+patch=46bdb4277f98", "linux-5.15");
+	/* What a newer kernel has is not made older by what a patch needs. */
+	expect_same_knobs("linux-6.17+patch=contpte-valid-only", "linux-6.17+protnone_cont=none");
+	assert_int_equal(rf_policy_parse("linux-6.6+patch=contpte-v6", &policy, &err), 0);
+	assert_non_null(strstr(policy.notes, "contpte-v6 pulls in f8d937761d65"));
+	assert_non_null(strstr(policy.notes, "pulls in d7f861b9c43a"));
+	assert_int_equal(rf_policy_parse("linux-6.12+patch=f8d937761d65", &policy, &err), 0);
+	assert_non_null(strstr(policy.notes, "has patch f8d937761d65 already"));
+	expect_error(rf_policy_parse("linux-6.6+patch=contpte-v7", &policy, &err), -EINVAL, &err, "'contpte-v6'");
+	expect_error(rf_policy_parse("linux-6.6+patch=1da190f4d0a6", &policy, &err), -EINVAL, &err, "recording");
+	expect_error(rf_policy_parse("x86-6.6+patch=contpte-v6", &policy, &err), -EINVAL, &err, "no meaning on x86");
+}
+
+/* The form that the kernel has of the work-around: the list alone brings the old one. */
+static void test_mitigation(void **state)
+{
+	struct rf_policy policy;
+	struct rf_error err;
+
+	expect_same_knobs("linux-6.12+mitigation=CVE-2025-10263:on", "linux-6.12+repeat_tlbi=new");
+	expect_same_knobs("linux-6.1+mitigation=CVE-2025-10263:on", "linux-6.1+repeat_tlbi=new");
+	expect_same_knobs("linux-6.17+mitigation=CVE-2025-10263:on", "linux-6.17+repeat_tlbi=old");
+	expect_same_knobs("linux-6.17+mitigation=CVE-2025-10263:on+patch=nvidia-pr-336", "linux-6.17+repeat_tlbi=new");
+	expect_same_knobs("linux-7.3+mitigation=CVE-2025-10263:off", "linux-7.3");
+	expect_error(rf_policy_parse("linux-7.3+mitigation=meltdown:on", &policy, &err), -EINVAL, &err, "not CVE-");
+	expect_error(rf_policy_parse("x86-7.3+mitigation=CVE-2025-10263:on", &policy, &err), -EINVAL, &err, "x86");
+}
+
+static void test_contradictions(void **state)
+{
+	static const struct { const char *text, *says; } wrong[] = {
+		{ "linux-6.12+tlbi=single+tlbi=range", "tlbi is said twice" },
+		{ "linux-6.12+tlbi=single+tlbi=single", "tlbi is said twice" },
+		{ "linux-6.6+patch=contpte-v6+patch=contpte-v6", "patch is said twice" },
+		{ "linux-6.6+batch_fork=false+patch=f8d937761d65+batch_zap=true", NULL },
+		{ "linux-6.6+patch=contpte-v6+cont=false", "cont=false contradicts" },
+		{ "linux-6.6+cont=false+patch=contpte-v6", "cont=false contradicts" },
+	};
+	struct rf_policy policy;
+	struct rf_error err;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(wrong); i++)
+		expect_error(rf_policy_parse(wrong[i].text, &policy, &err), -EINVAL, &err,
+			     wrong[i].says ? wrong[i].says : "contradicts");
+}
+
+static void test_labels_and_notes(void **state)
+{
+	struct rf_policy policy;
+	struct rf_error err;
+
+	assert_int_equal(rf_policy_parse("slow=linux-6.6+patch=contpte-v6", &policy, &err), 0);
+	assert_string_equal(policy.name, "slow");
+	assert_string_equal(policy.base, "linux-6.6");
+	assert_true(policy.arch_knobs.cont);
+	assert_int_equal(rf_policy_parse("plain=linux-6.6", &policy, &err), 0);
+	assert_string_equal(policy.name, "plain");
+	assert_int_equal(rf_policy_parse("linux-6.8+getter=early", &policy, &err), 0);
+	assert_string_equal(policy.notes, "getter has no effect without cont=true");
+	assert_int_equal(rf_policy_parse("linux-6.8+getter=early+cont=true", &policy, &err), 0);
+	assert_string_equal(policy.notes, "");
+	assert_int_equal(rf_policy_parse("linux-6.9+cont=true", &policy, &err), 0);
+	assert_non_null(strstr(policy.notes, "changes nothing: it is so already"));
+	expect_error(rf_policy_parse("=linux-6.6", &policy, &err), -EINVAL, &err, "no policy '=linux-6.6'");
+}
+
+/* The table holds together: what is needed is there, what is set can be set, on some machine, and is told of once. */
+static void test_table_of_patches(void **state)
+{
+	static const char *const newest[] = { "linux-5.10", "x86-5.10", "riscv-6.6" };
+	const struct rf_patch *patch;
+	struct rf_policy policy;
+	char copy[256], *rest, *id;
+	size_t i, j, made;
+
+	for (i = 0; (patch = rf_patch_at(i)); i++) {
+		assert_ptr_equal(rf_patch_find(patch->id), patch);
+		assert_true(*patch->title && *patch->known);
+		snprintf(copy, sizeof(copy), "%s", patch->needs ? patch->needs : "");
+		for (rest = copy; *copy && (id = strsep(&rest, " "));)
+			if (!rf_patch_find(id) || rf_patch_find(id) == patch)
+				fail_msg("%s needs %s", patch->id, id);
+		for (j = made = 0; j < ARRAY_SIZE(newest); j++) {
+			snprintf(copy, sizeof(copy), "%s+patch=%s", newest[j], patch->id);
+			made += !rf_policy_parse(copy, &policy, NULL);
+		}
+		if (!made && (patch->knobs || patch->needs))
+			fail_msg("%s cannot be set anywhere", patch->id);
+	}
+}
+
 /* All named policies; with knobs, those that have them. */
 static void test_all(void **state)
 {
@@ -199,9 +328,10 @@ static void test_all(void **state)
 	expect_error(rf_policy_parse_list("all+tlbi", policies, 0, RF_MAX_POLICIES, &err), -EINVAL, &err, "'tlbi'");
 	expect_error(rf_policy_parse_list("linux-6.12,all", policies, 0, RF_MAX_POLICIES, &err), -EINVAL, &err, "'linux-6.12'");
 	expect_error(rf_policy_parse_list("all", policies, 0, nr - 1, &err), -E2BIG, &err, "policies");
-	assert_int_equal(rf_policy_parse_list("all+tlbi=single+repeat_tlbi=new+max_dvm_ops=4096", policies, 0, RF_MAX_POLICIES, &err),
-			 arm64);
-	expect_error(rf_policy_parse_list("allow", policies, 0, RF_MAX_POLICIES, &err), -EINVAL, &err, "no policy 'allow'");
+	assert_int_equal(rf_policy_parse_list("all+tlbi=single+repeat_tlbi=new+max_dvm_ops=4096", policies, 0,
+					      RF_MAX_POLICIES, &err), arm64);
+	expect_error(rf_policy_parse_list("allow", policies, 0, RF_MAX_POLICIES, &err), -EINVAL, &err,
+		     "no policy 'allow'");
 }
 
 int main(void)
@@ -213,6 +343,9 @@ int main(void)
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_wrong_files),
 		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_patches), cmocka_unit_test(test_mitigation),
+		cmocka_unit_test(test_contradictions), cmocka_unit_test(test_labels_and_notes),
+		cmocka_unit_test(test_table_of_patches),
 		cmocka_unit_test(test_all),
 	};
 
