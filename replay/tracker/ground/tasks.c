@@ -29,6 +29,64 @@ struct task *task_get(struct rf_tracker *tracker, u32 tid)
 	return task;
 }
 
+/* ---- thread groups --------------------------------------------------------------------------- */
+
+/* The tasks of a pid. It stays when the last has left: pids come again. */
+struct task_group {
+	struct task *tasks;
+};
+
+struct task *task_group(const struct rf_tracker *tracker, u32 pid)
+{
+	const struct task_group *group = task_group_table_find(&tracker->task_groups, pid);
+
+	return group ? group->tasks : NULL;
+}
+
+static struct task_group *task_group_get(struct rf_tracker *tracker, u32 pid)
+{
+	struct task_group *group = task_group_table_find(&tracker->task_groups, pid);
+
+	if (group)
+		return group;
+	group = calloc(1, sizeof(*group));
+	if (!group || task_group_table_add(&tracker->task_groups, pid, group)) {
+		free(group);
+		world_set_out_of_memory(tracker->world);
+		return NULL;
+	}
+	return group;
+}
+
+static void task_group_leave(struct task *task)
+{
+	if (!task->group_link)
+		return;
+	*task->group_link = task->group_next;
+	if (task->group_next)
+		task->group_next->group_link = task->group_link;
+	task->group_next = NULL;
+	task->group_link = NULL;
+}
+
+void task_set_pid(struct rf_tracker *tracker, struct task *task, u32 pid)
+{
+	struct task_group *group;
+
+	if (task->pid == pid)
+		return;
+	task_group_leave(task);
+	task->pid = pid;
+	group = pid ? task_group_get(tracker, pid) : NULL;
+	if (!group)
+		return;
+	task->group_next = group->tasks;
+	task->group_link = &group->tasks;
+	if (group->tasks)
+		group->tasks->group_link = &task->group_next;
+	group->tasks = task;
+}
+
 void tasks_destroy(struct rf_tracker *tracker)
 {
 	for (u32 i = 0; i < tracker->tasks.size; i++) {
@@ -42,6 +100,9 @@ void tasks_destroy(struct rf_tracker *tracker)
 		free(task);
 	}
 	task_table_free(&tracker->tasks);
+	for (u32 i = 0; i < tracker->task_groups.size; i++)
+		free(tracker->task_groups.slots[i].value);
+	task_group_table_free(&tracker->task_groups);
 	mm_id_table_free(&tracker->mm_ids);
 }
 
@@ -71,13 +132,10 @@ struct tracked_mm *mm_of_process(struct rf_tracker *tracker, u32 pid)
 
 	if (leader && leader->mm)
 		return leader->mm;
-	/* The leader is dead, its threads are not: rare enough for a walk. */
-	for (u32 i = 0; i < tracker->tasks.size; i++) {
-		const struct task *task = tracker->tasks.slots[i].value;
-
-		if (task && task->pid == pid && task->mm)
+	/* The leader is dead, its threads are not. */
+	for (const struct task *task = task_group(tracker, pid); task; task = task->group_next)
+		if (task->mm)
 			return task->mm;
-	}
 	return NULL;
 }
 

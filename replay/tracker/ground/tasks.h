@@ -110,7 +110,8 @@ struct task_read {
 
 struct task {
 	u32 tid;
-	u32 pid;		/* thread group, 0: not known */
+	u32 pid;		/* thread group, 0: not known; task_set_pid() */
+	struct task *group_next, **group_link;	/* other tasks of pid */
 	u32 process;		/* of a leader: its number in the list of processes, 0: none yet */
 	bool dead;
 	bool unseen;		/* the kernel's own, in a process's address space: its events are not recorded */
@@ -154,6 +155,10 @@ struct task {
 
 struct task *task_get(struct rf_tracker *tracker, u32 tid);	/* made if new; NULL: out of memory */
 struct task *task_find(struct rf_tracker *tracker, u32 tid);
+/* The thread group it belongs to, 0: not known (again). */
+void task_set_pid(struct rf_tracker *tracker, struct task *task, u32 pid);
+/* The tasks of a thread group by group_next, those that are dead as well; NULL: none. */
+struct task *task_group(const struct rf_tracker *tracker, u32 pid);
 void tasks_destroy(struct rf_tracker *tracker);
 struct tracked_mm *mm_by_id(struct rf_tracker *tracker, u32 mm_id);	/* live ones only */
 void mm_bind(struct rf_tracker *tracker, struct tracked_mm *mm, u32 mm_id);

@@ -18,9 +18,11 @@ struct readahead_mark;
 struct rf_loss;
 struct snapshot;
 struct task;
+struct task_group;
 struct tracker_cpu;
 
 DEFINE_TABLE(task_table, u32, struct task *);	/* by tid */
+DEFINE_TABLE(task_group_table, u32, struct task_group *);	/* by pid */
 DEFINE_TABLE(late_folio_table, u64, u32);	/* by first page frame: index + 1 */
 DEFINE_TABLE(readahead_table, u64, u32);	/* by first page frame: index + 1 */
 DEFINE_TABLE(device_table, u64, u32);		/* by device: pages */
@@ -66,6 +68,7 @@ struct rf_tracker {
 	struct rf_cause *causes;	/* of each; NULL: nobody asks */
 	struct rf_cause cause;		/* of those that the record in progress leads to */
 	struct task_table tasks;
+	struct task_group_table task_groups;
 	struct {
 		const struct task *by;	/* who copied a page last */
 		u64 at, others_at;	/* when, and when the last one was that somebody else copied */

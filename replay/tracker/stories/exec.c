@@ -281,7 +281,7 @@ void on_exec(struct rf_tracker *tracker, struct task *task, struct rf_record rec
 	/* No side band, or a kernel without sched_prepare_exec. */
 	if (!task->exec.loading)
 		exec_switch(tracker, task);
-	task->pid = task->tid;
+	task_set_pid(tracker, task, task->tid);
 	if (task->mm)
 		mm_set_pid(tracker, task->mm, task->pid);
 	know_calls(tracker, task, task->exec.compat);

@@ -87,6 +87,7 @@ static void reset_task(struct rf_tracker *tracker, struct task *task)
 
 	drop_child(tracker, task);
 	task_set_mm(tracker, task, NULL);
+	task_set_pid(tracker, task, 0);
 	if (task->exec.mm)
 		world_mm_free(tracker->world, &task->exec.mm->world);
 	memset(task, 0, sizeof(*task));
@@ -117,7 +118,7 @@ void on_newtask(struct rf_tracker *tracker, struct task *task, struct rf_record 
 	exec_made_no_call(tracker, task);
 	task->call.bore = true;
 	child->stream = record.stream;
-	child->pid = flags & CLONE_THREAD ? task->pid : tid;
+	task_set_pid(tracker, child, flags & CLONE_THREAD ? task->pid : tid);
 	if (!(flags & CLONE_THREAD))
 		begin_process(tracker, task, child);
 	if (flags & CLONE_VM) {

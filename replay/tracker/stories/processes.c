@@ -52,7 +52,7 @@ void on_process(struct rf_tracker *tracker, struct task *task, struct rf_record 
 {
 	struct tracked_mm *mm = mm_of_process(tracker, (u32)record.f[0]);
 
-	task->pid = (u32)record.f[0];
+	task_set_pid(tracker, task, (u32)record.f[0]);
 	if (!task->mm && mm && mm->known)
 		task_set_mm(tracker, task, mm);
 }

@@ -39,18 +39,15 @@ static void load_begin(struct rf_tracker *tracker, struct snapshot *snapshot)
 		return;
 	mm->settling = mm->found = true;
 	mm_becomes_known(tracker, mm);
-	leader->pid = snapshot->pid;
+	task_set_pid(tracker, leader, snapshot->pid);
 	leader->forked_at = 0;		/* not hidden: it is seen now */
 	mm_set_pid(tracker, mm, snapshot->pid);
 	emit(tracker, RF_OP_MM_NEW, mm)->flags = RF_OP_LOAD;
-	for (u32 i = 0; i < tracker->tasks.size; i++) {
-		struct task *task = tracker->tasks.slots[i].value;
-
-		if (task && task->pid == snapshot->pid && !task->mm && !task->dead) {
+	for (struct task *task = task_group(tracker, snapshot->pid); task; task = task->group_next)
+		if (!task->mm && !task->dead) {
 			task_set_mm(tracker, task, mm);
 			task->orphans = 0;
 		}
-	}
 	if (!leader->mm)
 		task_set_mm(tracker, leader, mm);
 	snapshot->mm = mm->world.id;
