@@ -64,6 +64,15 @@ static void sift_down(struct rf_merge *merge, size_t at)
 	merge->heap[at] = source;
 }
 
+/* A stream without records: a number costs a file next to nothing, and must not cost more here. */
+static void forget_last(struct rf_merge *merge)
+{
+	struct source *source = merge->sources[--merge->nr_sources];
+
+	rf_cursor_close(source->cursor);
+	free(source);
+}
+
 static int open_sources(struct rf_merge *merge, struct rf_reader *reader, const u64 kinds[2])
 {
 	size_t nr = rf_reader_nr_streams(reader);
@@ -84,6 +93,8 @@ static int open_sources(struct rf_merge *merge, struct rf_reader *reader, const 
 			return -ENOMEM;
 		if (refill(source))
 			merge->heap[merge->nr++] = source;
+		else
+			forget_last(merge);
 	}
 	for (size_t i = merge->nr / 2; i-- > 0;)
 		sift_down(merge, i);
