@@ -16,7 +16,7 @@ struct rf_cursor {
 	int stream;
 	u64 kinds[2];
 	size_t next_frame;
-	size_t next_stream_end;		/* stream < 0: streams whose loss at the end was delivered */
+	size_t next_stream_end, stream_ends;	/* the streams whose loss at the end is still to be delivered */
 	struct rf_record lost;		/* f[0] != 0: to be delivered before anything else */
 	struct unpacker unpacker;
 };
@@ -115,6 +115,15 @@ struct rf_cursor *rf_cursor_open(struct rf_reader *reader, int stream, const u64
 		return NULL;
 	cursor->reader = reader;
 	cursor->stream = stream;
+	if (stream < 0) {
+		cursor->stream_ends = reader->nr_streams;
+	} else {
+		cursor->next_stream_end = (size_t)stream;
+		cursor->stream_ends = min_u64((size_t)stream + 1, reader->nr_streams);
+		cursor->next_frame = NO_FRAME;
+		if ((size_t)stream < reader->nr_streams)
+			cursor->next_frame = reader->streams[stream].first_frame;
+	}
 	cursor->kinds[0] = kinds ? kinds[0] : ~0ull;
 	cursor->kinds[1] = kinds ? kinds[1] : ~0ull;
 	return cursor;
@@ -131,12 +140,11 @@ static bool advance(struct rf_cursor *cursor)
 	struct rf_reader *reader = cursor->reader;
 
 	while (cursor->next_frame < reader->nr_frames) {
-		size_t nr = cursor->next_frame++;
+		size_t nr = cursor->next_frame;
 		const struct rf_frame_info *info = &reader->frames[nr].info;
 		u64 lost = info->lost;
 
-		if (cursor->stream >= 0 && info->stream != cursor->stream)
-			continue;
+		cursor->next_frame = cursor->stream < 0 ? nr + 1 : reader->frames[nr].next;
 		if ((info->kinds[0] & cursor->kinds[0] || info->kinds[1] & cursor->kinds[1]) &&
 		    !reader_unpack(reader, nr, &cursor->unpacker))
 			lost += info->records;
@@ -145,11 +153,11 @@ static bool advance(struct rf_cursor *cursor)
 			return true;
 		}
 	}
-	while (cursor->next_stream_end < reader->nr_streams) {
+	while (cursor->next_stream_end < cursor->stream_ends) {
 		size_t nr = cursor->next_stream_end++;
 		const struct reader_stream *stream = &reader->streams[nr];
 
-		if (stream->lost_at_end && (cursor->stream < 0 || (size_t)cursor->stream == nr)) {
+		if (stream->lost_at_end) {
 			set_lost(cursor, nr, stream->last_time, stream->lost_at_end);
 			return true;
 		}

@@ -38,7 +38,8 @@ static int need_streams(struct rf_reader *reader, size_t nr)
 	if (array_grow(reader->streams, reader->streams_room, nr))
 		return -ENOMEM;
 	while (reader->nr_streams < nr)
-		reader->streams[reader->nr_streams++] = (struct reader_stream){ 0 };
+		reader->streams[reader->nr_streams++] = (struct reader_stream){
+			.first_frame = NO_FRAME, .last_frame = NO_FRAME };
 	return 0;
 }
 
@@ -101,6 +102,12 @@ int reader_add_frame(struct rf_reader *reader, u64 offset, u64 size, const u8 *h
 		.lost = header.lost + *missing,
 		.kinds = { header.kinds[0], header.kinds[1] },
 	};
+	frame->next = NO_FRAME;
+	if (stream->last_frame == NO_FRAME)
+		stream->first_frame = reader->nr_frames;
+	else
+		reader->frames[stream->last_frame].next = reader->nr_frames;
+	stream->last_frame = reader->nr_frames;
 	memcpy(frame->header, header_bytes, DATA_HEADER_BYTES);
 	reader->nr_frames++;
 	stream->frames = header.sequence + 1;

@@ -13,7 +13,10 @@ struct reader_frame {
 	struct rf_frame_info info;
 	u8 header[DATA_HEADER_BYTES];	/* as the index or the scan had it; the unpacked frame must agree */
 	bool damaged;
+	size_t next;			/* of the same stream, NO_FRAME: none */
 };
+
+#define NO_FRAME SIZE_MAX
 
 struct reader_stream {
 	struct rf_stream_info info;
@@ -21,6 +24,7 @@ struct reader_stream {
 	u64 frames, records, lost;	/* known so far, missing frames included */
 	u64 lost_at_end;		/* missing after the last readable frame */
 	u64 last_time;
+	size_t first_frame, last_frame;
 };
 
 struct rf_reader {
