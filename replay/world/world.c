@@ -50,6 +50,7 @@ void world_destroy(struct world *world)
 	free(world->sorted);
 	chunk_table_free(&world->chunks);
 	free(world->nodes);
+	free(world->rmap_buckets);
 	free(world->collected);
 	free(world->slots);
 	free(world->files);

@@ -122,11 +122,12 @@ struct world_mm {
 	bool merge_untold;		/* two mappings are kept apart that may be one: RF_ATTRIBUTE_NAME_UNREAD */
 };
 
-/* One place a page is mapped at. */
+/* One place a page is mapped at; in a list of the page's, a node, whose index 0 is none. */
 struct world_map {
 	u64 vpn;
 	u32 mm;
-	u32 next;		/* index of the node, 0: none */
+	u32 next, prev;		/* of the list */
+	u32 chain;		/* of the index, rmap.c */
 };
 
 /* What is known of a page frame. */
@@ -134,6 +135,7 @@ struct world_page {
 	u64 vpn : 52;		/* the first mapping, if mm is not 0 */
 	u64 order : 6;		/* of its folio */
 	u64 readahead : 1;	/* may bear PG_readahead: fault-around leaves it out */
+	u64 indexed : 1;	/* its further mappings are */
 	u32 mm;			/* number + 1 */
 	u32 next;		/* further mappings */
 	u32 slot;		/* the swap slot it is cached for, 0: none */
@@ -227,11 +229,6 @@ u64 world_vma_file_index(const struct world *world, const struct world_vma *vma,
 
 struct world_page *world_page(struct world *world, u64 pfn);		/* made if new */
 struct world_page *world_page_find(const struct world *world, u64 pfn);	/* NULL: never seen */
-void rmap_add(struct world *world, u64 pfn, struct world_mm *mm, u64 vpn);
-void rmap_remove(struct world *world, u64 pfn, struct world_mm *mm, u64 vpn);
-/* Where pfn is mapped, copied to an array that lives until the next call. */
-size_t rmap_collect(struct world *world, u64 pfn, const struct world_map **maps);
-bool rmap_is_mapped(const struct world *world, u64 pfn);
 void folio_set(struct world *world, u64 pfn, u32 order);	/* the folio that starts at pfn */
 u32 folio_order(const struct world *world, u64 pfn);
 static inline u64 folio_head(u64 pfn, u32 order)
@@ -239,6 +236,14 @@ static inline u64 folio_head(u64 pfn, u32 order)
 	return ALIGN_DOWN(pfn, BIT_ULL(order));
 }
 u64 world_invent_pfn(struct world *world, u32 order);
+
+/* ---- rmap.c: where they are mapped ------------------------------------ */
+
+void rmap_add(struct world *world, u64 pfn, struct world_mm *mm, u64 vpn);
+void rmap_remove(struct world *world, u64 pfn, struct world_mm *mm, u64 vpn);
+/* All places, the newest first, copied to an array that lives until the next call. */
+size_t rmap_collect(struct world *world, u64 pfn, const struct world_map **maps);
+bool rmap_is_mapped(const struct world *world, u64 pfn);
 
 /* ---- swap.c ------------------------------------------------------- */
 
@@ -300,6 +305,8 @@ struct world {
 	struct page_chunk *last_chunk;
 	struct world_map *nodes;
 	u32 nr_nodes, nodes_size, free_node;
+	u32 *rmap_buckets;		/* the index: chains of nodes */
+	u32 nr_rmap_buckets, nr_indexed;
 	struct world_map *collected;
 	size_t collected_room;
 	u64 invented;
