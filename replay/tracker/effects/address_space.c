@@ -25,6 +25,11 @@ void task_set_mm(struct rf_tracker *tracker, struct task *task, struct tracked_m
 		mm->tasks->mm_link = &task->mm_next;
 	mm->tasks = task;
 	mm->users++;
+	task->running_next = tracker->running;
+	task->running_link = &tracker->running;
+	if (tracker->running)
+		tracker->running->running_link = &task->running_next;
+	tracker->running = task;
 }
 
 struct tracked_mm *task_leave_mm(struct task *task)
@@ -39,6 +44,11 @@ struct tracked_mm *task_leave_mm(struct task *task)
 		task->mm_next->mm_link = task->mm_link;
 	task->mm_next = NULL;
 	task->mm_link = NULL;
+	*task->running_link = task->running_next;
+	if (task->running_next)
+		task->running_next->running_link = task->running_link;
+	task->running_next = NULL;
+	task->running_link = NULL;
 	task->mm = NULL;
 	if (task->lingers) {
 		task->lingers = false;

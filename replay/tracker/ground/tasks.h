@@ -119,6 +119,7 @@ struct task {
 	bool lingers;		/* dead, but mm_release() may still touch mm; not one of mm->users */
 	struct tracked_mm *mm;	/* NULL: none, or not known */
 	struct task *mm_next, **mm_link;	/* other tasks of mm */
+	struct task *running_next, **running_link;	/* others with one */
 	u16 stream;		/* where its last record came from */
 	u16 cpu;		/* and on which CPU */
 	bool flush_due;		/* a COW was applied, its TLB flush is to come */

@@ -68,6 +68,7 @@ struct rf_tracker {
 	struct rf_cause *causes;	/* of each; NULL: nobody asks */
 	struct rf_cause cause;		/* of those that the record in progress leads to */
 	struct task_table tasks;
+	struct task *running;		/* those with an address space, by running_next */
 	struct task_group_table task_groups;
 	struct {
 		const struct task *by;	/* who copied a page last */

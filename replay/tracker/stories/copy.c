@@ -107,15 +107,12 @@ bool is_contended(struct rf_tracker *tracker, const struct task *task)
 		return true;
 	if (!others_copy(tracker, task))
 		return false;
-	for (u32 i = 0; i < tracker->tasks.size; i++) {
-		const struct task *other = tracker->tasks.slots[i].value;
-
-		/* It allocates the copy, then lets go of the page. */
-		if (other && other != task && other->fault.stage == FAULT_COPIED &&
+	/* It allocates the copy, then lets go of the page. */
+	for (const struct task *other = tracker->running; other; other = other->running_next)
+		if (other != task && other->fault.stage == FAULT_COPIED &&
 		    tracker->time - other->fault.copied_at < COPY_NS &&
 		    world_pte_pfn(other->fault.replaced) == world_pte_pfn(pte))
 			return true;
-	}
 	return false;
 }
 

@@ -24,10 +24,9 @@ void on_lost(struct rf_tracker *tracker, struct task *task, struct rf_record rec
 	tracker->fidelity.anomalies.lost_events += record.f[0];
 	if (info && info->source == RF_SOURCE_SYSTEM)
 		return;
-	for (u32 i = 0; i < tracker->tasks.size; i++) {
-		struct task *other = tracker->tasks.slots[i].value;
-
-		if (!other || !other->mm || other->stream != record.stream)
+	for (struct task *other = tracker->running, *next; other; other = next) {
+		next = other->running_next;
+		if (other->stream != record.stream)
 			continue;
 		fault_close(tracker, other);
 		call_abandon(tracker, other);

@@ -286,12 +286,9 @@ void settle_before_fork(struct rf_tracker *tracker, struct tracked_mm *mm, const
 
 void settle_all(struct rf_tracker *tracker)
 {
-	for (u32 i = 0; i < tracker->tasks.size; i++) {
-		struct task *task = tracker->tasks.slots[i].value;
-
-		if (task && task->mm && task->fault.stage == FAULT_OPEN)
+	for (struct task *task = tracker->running; task; task = task->running_next)
+		if (task->fault.stage == FAULT_OPEN)
 			settle_early(tracker, task);
-	}
 }
 
 /* ---- what depends on it ---------------------------------------------------------------------- */
