@@ -59,53 +59,6 @@ void world_destroy(struct world *world)
 	free(world);
 }
 
-bool world_out_of_memory(const struct world *world)
-{
-	return world->out_of_memory;
-}
-
-void world_set_out_of_memory(struct world *world)
-{
-	world->out_of_memory = true;
-}
-
-static void *world_calloc(struct world *world, size_t nr, size_t size)
-{
-	void *memory = calloc(nr, size);
-
-	if (!memory)
-		world->out_of_memory = true;
-	return memory;
-}
-
-bool world_grow(struct world *world, void **array, size_t element, u32 *size, u64 need)
-{
-	size_t room = *size;
-
-	if (need <= room)
-		return true;
-	if (need > UINT32_MAX / 2 || array_enlarge_zeroed(array, &room, need, element)) {
-		world->out_of_memory = true;
-		return false;
-	}
-	*size = (u32)room;
-	return true;
-}
-
-void *world_slab(struct world *world, size_t nr, size_t size)
-{
-	void *slab;
-
-	if (array_grow(world->slabs, world->slabs_room, world->nr_slabs + 1)) {
-		world->out_of_memory = true;
-		return NULL;
-	}
-	slab = world_calloc(world, nr, size);
-	if (slab)
-		world->slabs[world->nr_slabs++] = slab;
-	return slab;
-}
-
 /* ---- leaves -------------------------------------------------------------- */
 
 #define LEAVES_A_SLAB 32
@@ -177,9 +130,11 @@ struct world_mm *world_mm_new(struct world *world)
 
 	if (!world_grow(world, (void **)&world->mms, sizeof(*world->mms), &world->mms_size, world->nr_mms + 1ull))
 		return NULL;
-	mm = world_calloc(world, 1, world->mm_size);
-	if (!mm)
+	mm = calloc(1, world->mm_size);
+	if (!mm) {
+		world_set_out_of_memory(world);
 		return NULL;
+	}
 	mm->id = world->nr_mms;
 	world->mms[world->nr_mms++] = mm;
 	return mm;

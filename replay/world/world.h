@@ -161,7 +161,7 @@ struct world_file {
 
 struct world;
 
-/* ---- world.c: address spaces and their entries -------------------------- */
+/* ---- world.c: address spaces and their entries; its memory: memory.c ---- */
 
 /* mm_size: bytes of the user's structure that begins with a struct world_mm; world_mm_new() makes one, zeroed. */
 struct world *world_create(u32 page_shift, size_t mm_size);
