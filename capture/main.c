@@ -96,8 +96,6 @@ static void print_result(const struct rf_command_line *line, const char *output,
 {
 	for (size_t i = 0; i < result->nr_warnings; i++)
 		fprintf(stderr, "refold-capture: warning: %s\n", result->warnings[i]);
-	if (line->recording.command)
-		print_command_status(line->recording.command[0], result->command_status);
 	if (result->lost)
 		print_losses(output, result, "");
 	fprintf(stderr, "%s: %llu events, %llu bytes, %llu lost, %llu snapshots\n", output,
@@ -140,6 +138,8 @@ static int record(struct run *run)
 			result.wrote ? "; what was recorded until then is kept" : "");
 		return RF_EXIT_FAILED;
 	}
+	if (!line->quiet && line->recording.command)
+		print_command_status(line->recording.command[0], result.command_status);
 	if (!line->quiet && !line->rotates)
 		print_result(line, line->recording.output, &result);
 	if (!line->quiet && endings[result.end])

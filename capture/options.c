@@ -135,8 +135,8 @@ static const struct option_row rows[] = {
 	  .help = "stop before the trace is larger" },
 	{ "rotate", 0, "TIME|SIZE", take_rotation, TO(rotation), GIVEN(rotates),
 	  .wrong = "not a time of at least 1s or a size of at least 64K, as 10m or 100M",
-	  .help = "with -p and -a: begin a new trace, NAME.000001.mmt.zst and so on,\n"
-		  "after 60s, 10m, 100M, 1G..." },
+	  .help = "begin a new trace, NAME.000001.mmt.zst and so on, after 60s, 10m, 100M,\n"
+		  "1G..." },
 	{ "keep", 0, "N|LIST", take_keep, .least = 1, .most = UINT32_MAX,
 	  .wrong = "neither a number of traces to keep nor of pid,comm,addr,pfn,inode,marks",
 	  .help = "N: keep the last N of them. LIST: with -p and -a, record as they are:\n"
@@ -283,8 +283,8 @@ static const char *contradiction(const struct rf_command_line *line)
 				 "nothing to record: give COMMAND, -p, --cgroup, --container or -a";
 	if (recording->user && !recording->command)
 		return "--user is for COMMAND";
-	if ((line->rotates || line->flight) && recording->command)
-		return "--rotate and --flight are for -p, --cgroup, --container and -a";
+	if ((line->rotates || line->flight) && recording->iovecs)
+		return "--iovecs is for a recording in one piece";
 	if (line->flight && (line->rotates || line->rotation.keep))
 		return "--flight is a way to --rotate and --keep by itself";
 	if (line->flight && line->flight < 1)

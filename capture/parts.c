@@ -3,9 +3,11 @@
 #include "capture/parts.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -42,7 +44,7 @@ static void remove_part(const char *output, u64 number)
 static void only_living(struct rf_pid_list *pids)
 {
 	for (size_t i = pids->nr; i-- > 0;)
-		if (rf_process_of(pids->pids[i]) != pids->pids[i])
+		if (rf_process_of(pids->pids[i]) != pids->pids[i] || !rf_has_memory(pids->pids[i]))
 			rf_pid_list_remove(pids, pids->pids[i]);
 }
 
@@ -92,6 +94,19 @@ static int record_part(const struct rf_recording_options *options, const struct 
 	return rf_record(&part, result, err);
 }
 
+/* COMMAND was started by the first part. It may have ended between two, and gets SIGTERM if it has not. */
+static int status_of_command(pid_t pid, int known)
+{
+	int status;
+
+	if (known != -1 || pid <= 0)
+		return known;
+	if (waitpid(pid, &status, WNOHANG) == pid)
+		return status;
+	kill(pid, SIGTERM);
+	return -1;
+}
+
 int rf_record_parts(const struct rf_recording_options *options, const struct rf_rotation *rotation,
 		    rf_part_ended *ended, struct rf_recording_result *last, struct rf_error *err)
 {
@@ -99,7 +114,7 @@ int rf_record_parts(const struct rf_recording_options *options, const struct rf_
 	struct rf_recording_options now = *options;
 	u64 began = rf_monotonic(), lost = 0;
 	bool more = true;
-	int ret = 0;
+	int ret = 0, status = -1;
 
 	for (u64 number = 1; more && !ret; number++) {
 		char *name = rf_part_name(options->output, number);
@@ -111,13 +126,22 @@ int rf_record_parts(const struct rf_recording_options *options, const struct rf_
 		now.output = name;
 		now.living = &living;
 		ret = record_part(&now, rotation, began, last, err);
-		if (!ret) {
+		/* The last of them ended just now. */
+		if (ret == -ESRCH && number > 1 && !last->wrote) {
+			last->end = RF_END_PROCESSES;
+			more = false;
+			ret = 0;
+		} else if (!ret) {
 			lost += last->lost;
+			now.child = last->command ? last->command : now.child;
+			now.command = NULL;
 			more = goes_on(options, rotation, began, last->end, &living);
 			ended(options->context, name, last);
 			if (rotation->keep && more && number >= rotation->keep)
 				remove_part(options->output, number + 1 - rotation->keep);
 		}
+		if (status == -1)
+			status = last->command_status;
 		free(name);
 		rf_pid_list_free(&pids);
 		pids = living;
@@ -126,6 +150,7 @@ int rf_record_parts(const struct rf_recording_options *options, const struct rf_
 	}
 	rf_pid_list_free(&pids);
 	last->lost = lost;
+	last->command_status = ret ? status : status_of_command(now.child, status);
 	if (!ret)
 		last->end = end_of_all(options, rotation, began, last->end);
 	return ret;

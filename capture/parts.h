@@ -21,7 +21,7 @@ typedef void rf_part_ended(void *context, const char *output, const struct rf_re
 /* NAME.mmt.zst is NAME.000001.mmt.zst, other names get the number at their end. To be freed; NULL: out of memory. */
 char *rf_part_name(const char *output, u64 number);
 /*
- * Record processes, not a command, until something else than the rotation ends a part. *last: of the last part, but
+ * Record until something else than the rotation ends a part. *last: of the last part, but
  * what was lost in all of them. An error ends it; what was recorded until then is kept. ended is called with
  * options->context.
  */

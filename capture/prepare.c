@@ -192,7 +192,8 @@ static int start_threads(struct recording *rec, struct rf_error *err)
 static int look_at_rights(struct recording *rec, struct rf_error *err)
 {
 	const struct rf_recording_options *options = rec->options;
-	struct rf_rights_use use = { .others = !options->command, .user = options->user, .command = options->command,
+	struct rf_rights_use use = { .others = !options->command || options->begins_again,
+				     .user = options->user, .command = options->command,
 				     .begins_again = options->begins_again };
 	char tracing[256], text[200];
 	int ret = 0;
@@ -255,7 +256,7 @@ int rf_recording_prepare(struct recording *rec, struct rf_error *err)
 		if (!rec->follow || !rf_pid_list_add(&rec->pids, rf_follow_pid(rec->follow)))
 			return err->code ? err->code : -ENOMEM;
 	} else {
-		rec->follow = rf_follow_create_attached(err);
+		rec->follow = rf_follow_create_attached(options->child, err);
 		if (!rec->follow)
 			return err->code;
 	}

@@ -105,9 +105,9 @@ static int finish_follow(struct recording *rec, struct rf_error *err)
 	if (rec->options->command && rec->options->exit_snapshots && !totals.exit_snapshots)
 		rf_recording_warn(rec, "no snapshots: %.200s", totals.why);
 	if (totals.nested && !rec->options->iovecs)
-		rf_recording_warn(rec, "%llu programs that trace others (debuggers, leak checkers) were let go, with what they start: no "
-		     "exit snapshots of these%s", (unsigned long long)totals.nested,
-		     rec->options->command ? " without --iovecs" : "");
+		rf_recording_warn(rec, "%llu programs that trace others (debuggers, leak checkers) were let go, with "
+				  "what they start: no exit snapshots of these%s", (unsigned long long)totals.nested,
+				  rec->options->command ? " without --iovecs" : "");
 	if (totals.lost)
 		rf_recording_warn(rec, "%llu processes vanished before their snapshot", (unsigned long long)totals.lost);
 	return ret;
@@ -125,7 +125,7 @@ static int last_facts(struct recording *rec, struct rf_error *err)
 	/* Processes forked in the last moment are known only from there; and, below, files mapped. */
 	if (rec->perf)
 		rf_perf_sync(rec->perf);
-	if (rec->snapshotter)
+	if (rec->snapshotter || rec->options->living)
 		living_processes(rec, &pids);
 	ret = finish_follow(rec, err);
 	if (rec->perf)
@@ -134,11 +134,11 @@ static int last_facts(struct recording *rec, struct rf_error *err)
 		if (!ret)
 			ret = snapshot_all(rec, &pids, RF_SNAP_STOP, err);
 		rec->result->snapshots += rf_snapshotter_totals(rec->snapshotter)->taken;
-		if (rec->options->living)
-			*rec->options->living = pids;
-		else
-			rf_pid_list_free(&pids);
 	}
+	if (rec->options->living)
+		*rec->options->living = pids;
+	else
+		rf_pid_list_free(&pids);
 	if (ret || !rec->cache)
 		return ret;
 	if (rf_page_cache_record(rec->cache, rec->writer, rec->facts_stream, &limits, &totals, &why))
@@ -200,8 +200,10 @@ static int finish(struct recording *rec, bool began, int ret, struct rf_error *e
 	if (rec->perf)
 		ret = keep_error(ret, rf_perf_stop(rec->perf, &side, &later), &later, err);
 	/* As perf record does: who ends the recording ends what it started. But a full disk shall not end a service. */
-	if (rec->options->command && rec->follow && !ret && result->command_status == -1)
+	if (rec->options->command && rec->follow && !ret && result->command_status == -1 && !rec->options->begins_again)
 		kill(rf_follow_pid(rec->follow), SIGTERM);
+	if (rec->options->command && rec->follow)
+		result->command = rf_follow_pid(rec->follow);
 	result->records = rings.records;
 	if (began)
 		tell_cost(rec, &rings, &side);
@@ -247,7 +249,7 @@ static void free_recording(struct recording *rec)
 /* Of these it ends with the last process that somebody of them started; of a list of processes, with these. */
 static bool has_tree(const struct rf_recording_options *options)
 {
-	return options->command || options->targets.cgroup || options->targets.container;
+	return options->command || options->child || options->targets.cgroup || options->targets.container;
 }
 
 /*

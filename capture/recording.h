@@ -31,6 +31,7 @@ struct rf_recording_options {
 	struct rf_bounds bounds;
 	bool asked_ends;		/* SIGUSR1 ends it */
 	int trigger_fd;			/* 0, or readable when it shall end: above the standard ones */
+	pid_t child;			/* 0, or COMMAND as an earlier recording started it: one of targets */
 	bool begins_again;		/* another recording follows in this process: rights for that are kept */
 	struct rf_pid_list *living;	/* NULL, or where to leave who is recorded and lives when it ends */
 	rf_left_behind *left_behind;	/* NULL, or told, with context */
@@ -43,6 +44,7 @@ struct rf_recording_result {
 	bool wrote;			/* there is a file */
 	enum rf_end end;
 	u64 needed_buffer;		/* buffer_bytes that would have held what was lost; 0: nothing was */
+	pid_t command;			/* 0: there is none */
 	int command_status;		/* wait status, -1: none, or it still runs */
 	size_t nr_warnings;
 	char warnings[16][400];		/* one line each, for the user */

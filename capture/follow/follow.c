@@ -277,7 +277,7 @@ static void wait_seized(struct rf_follow *follow)
 	pthread_mutex_unlock(&follow->lock);
 }
 
-struct rf_follow *rf_follow_create_attached(struct rf_error *err)
+struct rf_follow *rf_follow_create_attached(pid_t child, struct rf_error *err)
 {
 	struct rf_follow *follow = follow_new("", err);
 
@@ -285,6 +285,7 @@ struct rf_follow *rf_follow_create_attached(struct rf_error *err)
 		return NULL;
 	block_child_signal();
 	follow->attached = true;
+	follow->tracer.child = child;
 	if (start_thread(follow, err)) {
 		rf_follow_destroy(follow);
 		return NULL;

@@ -39,9 +39,10 @@ struct rf_follow *rf_follow_create(char *const argv[], const struct rf_user *use
 /* The child: same pid before and after exec. */
 pid_t rf_follow_pid(const struct rf_follow *follow);
 /*
- * The same for processes that run already: a thread that waits for rf_follow_attach(). SIGCHLD as above.
+ * The same for processes that run already: a thread that waits for rf_follow_attach(). SIGCHLD as above. child: 0, or
+ * one of them that is ours: rf_follow_wait() tells its status.
  */
-struct rf_follow *rf_follow_create_attached(struct rf_error *err);
+struct rf_follow *rf_follow_create_attached(pid_t child, struct rf_error *err);
 
 struct rf_follow_options {
 	struct rf_writer *writer;

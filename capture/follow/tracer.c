@@ -235,6 +235,8 @@ static void on_death(struct rf_tracer *t, pid_t tid, int status)
 {
 	struct rf_tracee *tracee = rf_tracee_find(&t->tracees, tid);
 
+	if (tid == t->child)
+		t->status = status;
 	if (tid == t->command) {
 		u64 one = 1;
 

@@ -13,6 +13,7 @@ struct rf_tracer {
 	struct rf_snapshotter *snapshotter;	/* NULL: nothing is traced, only COMMAND's end is awaited */
 	u64 every;				/* of so many exits one is looked at; 0: let go of who is attached to */
 	int stop_fd;				/* eventfd: end early */
+	pid_t child;				/* 0, or a child that is attached to: its status is kept, too */
 	int command_fd;				/* eventfd, written when COMMAND has ended */
 
 	int child_fd;				/* signalfd of SIGCHLD */

@@ -43,8 +43,7 @@ RIGHT = {
 # Options that are right, but not together.
 TOGETHER = {
     ("--user", "root", "-a"): "COMMAND",
-    ("--rotate", "1m", "--", "/bin/true"): "-a",
-    ("--flight", "1m", "--", "/bin/true"): "-a",
+    ("--rotate", "1m", "--iovecs", "--", "/bin/true"): "--iovecs",
     ("--flight", "1m", "--keep", "3", "-a"): "--keep",
     ("--flight", "1m", "--rotate", "2m", "-a"): "--rotate",
     ("--flight", "0.5s", "-a"): "a second",

@@ -282,6 +282,31 @@ def rotated(bench):
     bench.no_instance_left()
 
 
+def rotated_command(bench):
+    """--rotate with COMMAND: the later parts are of what it is then, it goes on between them, and its status is told."""
+    for options, command, status in (((), 'timeout 7 {}; exit 3', 'exited with status 3'),
+                                     (('-t', '10s'), 'exec {}', 'was sent SIGTERM')):
+        directory = bench.path(status.split()[-1])
+        os.mkdir(directory)
+        command = command.format(f'{sys.executable} -c "$0" {directory}/pid')
+        result = bench.programs.run(bench.programs.capture, '--rotate', '1.5s', *options,
+                                    '-o', f'{directory}/t.mmt.zst', '--', '/bin/sh', '-c', command, SPIN)
+        print(result.stderr)
+        machine.require(result.stderr.count('/bin/sh') == 1 and status in result.stderr, 'its status is told, once')
+        names = sorted(name for name in os.listdir(directory) if name.endswith('.zst'))
+        machine.require(len(names) >= 2, f'there are {names}')
+        # The last one may be of the last moment only.
+        for name in names[:-1]:
+            bench.trace = os.path.join(directory, name)
+            report, _ = bench.replay()
+            fidelity = report['fidelity']
+            print(f'{name}: ended by {report["trace"]["end"]}, {fidelity["present"]} of {fidelity["ptes"]} entries')
+            machine.require(report['complete'] is True, 'complete')
+            machine.require(fidelity['ptes'] > 500 or name == names[0], 'snapshots at its end')
+            machine.require(fidelity['present'] >= 0.99 * fidelity['ptes'], 'it begins with what was there')
+    bench.no_instance_left()
+
+
 def flight(bench):
     """--flight: whatever ends it, the last parts are there, and hold the last seconds; those before are not."""
     pid = bench.path('pid')
@@ -312,7 +337,7 @@ def flight(bench):
 
 CASES = {case.__name__: case for case in (over_time, processes_end, max_size, max_size_storm, min_free, max_memory,
                                           buffer_total, file_limit, reader_gone, reader_stuck, piped, asked, live_line,
-                                          strangers, rotated, flight)}
+                                          strangers, rotated, rotated_command, flight)}
 
 
 def main():

@@ -383,7 +383,7 @@ static void attach_to_parent(u64 every, size_t exits)
 	pid_t pid = start_parent(go, done);
 	char letter;
 
-	follow_ = rf_follow_create_attached(&err);
+	follow_ = rf_follow_create_attached(0, &err);
 	assert_non_null(follow_);
 	if (rf_follow_attach(follow_, &(struct rf_follow_options){ writer, NULL, every }, list_one, &pid, &err)) {
 		print_message("skipped: %s\n", err.message);
@@ -423,7 +423,7 @@ static void stop_attached(u64 every)
 	struct rf_writer *writer = kept_create();
 	struct rf_follow_totals totals;
 	struct rf_error err = { 0 };
-	struct rf_follow *follow_ = rf_follow_create_attached(&err);
+	struct rf_follow *follow_ = rf_follow_create_attached(0, &err);
 	int go[2], done[2], status;
 	pid_t pid = start_parent(go, done);
 
@@ -487,7 +487,7 @@ static void test_attach_to_storm(void **state)
 	struct rf_writer *writer = kept_create();
 	struct rf_follow_totals totals;
 	struct rf_error err = { 0 };
-	struct rf_follow *follow_ = rf_follow_create_attached(&err);
+	struct rf_follow *follow_ = rf_follow_create_attached(0, &err);
 	pid_t forkers[FORKERS + 1] = { 0 };
 	u64 begin = rf_monotonic(), attached;
 	int status;
