@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "engine/policy/cpus.h"
 #include "engine/policy/parts.h"
 #include "engine/policy/patches.h"
 
@@ -13,14 +14,14 @@
 
 struct making {
 	struct rf_policy *policy;
-	struct rf_policy point;		/* as it was */
+	struct rf_policy point;		/* as it was, but for the CPU */
 	struct rf_line notes;
 	struct rf_error *err;
 };
 
 static bool is_knob(const struct rf_part *part)
 {
-	return strcmp(part->name, "patch") && strcmp(part->name, "mitigation");
+	return strcmp(part->name, "patch") && strcmp(part->name, "mitigation") && strcmp(part->name, "cpu");
 }
 
 static void note(struct making *making, const char *text)
@@ -199,7 +200,7 @@ static int refuse_repeated(const struct rf_part *parts, size_t nr, struct rf_err
 	for (i = 0; i < nr; i++)
 		for (j = i + 1; j < nr; j++)
 			if (!strcmp(parts[i].name, parts[j].name) &&
-			    (is_knob(&parts[i]) || !strcmp(parts[i].value, parts[j].value)))
+			    (strcmp(parts[i].name, "patch") || !strcmp(parts[i].value, parts[j].value)))
 				return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "%s is said twice: %.40s and %.40s",
 						    parts[i].name, parts[i].value, parts[j].value);
 	return 0;
@@ -214,6 +215,10 @@ int rf_policy_set_parts(struct rf_policy *policy, const struct rf_part *parts, s
 	int ret = refuse_repeated(parts, nr, err);
 
 	rf_line_begin(&making.notes, notes, sizeof(notes));
+	for (i = 0; i < nr && !ret; i++)
+		if (!strcmp(parts[i].name, "cpu"))
+			ret = rf_cpu_set(policy, parts[i].value, repeats_once_per_wait(&making), err);
+	making.point = *policy;
 	for (i = 0; i < nr && !ret; i++)
 		if (!strcmp(parts[i].name, "patch"))
 			ret = set_patch(&making, parts[i].value);

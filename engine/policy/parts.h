@@ -7,15 +7,15 @@
 
 #define RF_MAX_PARTS 64
 
-/* patch=ID, mitigation=NAME:on|off, or a knob. */
+/* cpu=NAME (cpus.h), patch=ID, mitigation=NAME:on|off, or a knob. */
 struct rf_part {
 	const char *name, *value;
 };
 
 /*
- * Make them of a policy that is a named point: patches first, with what they need, then mitigations, then knobs, in
- * whatever order they were said. What is said twice, or against a patch that is said, is refused (-EINVAL). What was
- * pulled in, and what has no effect there, goes to policy->notes.
+ * Make them of a policy that is a named point: the CPU first, then patches with what they need, then mitigations, then
+ * knobs, in whatever order they were said. What is said twice, or against a patch that is said, is refused (-EINVAL).
+ * What was pulled in, and what has no effect there, goes to policy->notes.
  */
 int rf_policy_set_parts(struct rf_policy *policy, const struct rf_part *parts, size_t nr, struct rf_error *err);
 

@@ -17,6 +17,7 @@
  */
 int rf_cmd_anonymize(int argc, char **argv);
 int rf_cmd_assemble(int argc, char **argv);
+int rf_cmd_cpus(int argc, char **argv);
 int rf_cmd_diff(int argc, char **argv);
 int rf_cmd_dump(int argc, char **argv);
 int rf_cmd_import(int argc, char **argv);

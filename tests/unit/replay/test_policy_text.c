@@ -239,6 +239,43 @@ static void test_mitigation(void **state)
 	expect_error(rf_policy_parse("x86-7.3+mitigation=CVE-2025-10263:on", &policy, &err), -EINVAL, &err, "x86");
 }
 
+/* A function of the core and of the kernel; mixes; what a boot log says. */
+static void test_cpus(void **state)
+{
+	struct rf_policy policy;
+	struct rf_error err;
+	char path[sizeof(directory) + 16], text[sizeof(path) + 40];
+	FILE *file;
+
+	expect_same_knobs("linux-5.10+cpu=neoverse-n1", "linux-5.10+tlbi=single");
+	expect_same_knobs("linux-6.1+cpu=neoverse-n1", "linux-6.1+tlbi=single+repeat_tlbi=new");
+	expect_same_knobs("linux-7.3+cpu=graviton2:kaslr", "linux-7.3+tlbi=single+repeat_tlbi=new+kpti=true");
+	expect_same_knobs("linux-5.10+cpu=cortex-a76-r3p0", "linux-5.10+tlbi=single+repeat_tlbi=old");
+	expect_same_knobs("linux-6.12+cpu=cortex-a55", "linux-6.12+tlbi=single");
+	expect_same_knobs("linux-7.2+cpu=neoverse-v3", "linux-7.2+repeat_tlbi=new+bbml3=true");
+	expect_same_knobs("linux-6.17+cpu=neoverse-v2", "linux-6.17");
+	expect_same_knobs("linux-6.17+cpu=neoverse-v2+mitigation=CVE-2025-10263:on", "linux-6.17+repeat_tlbi=old");
+	expect_same_knobs("linux-7.3+cpu=neoverse-n3", "linux-7.3+bbml3=true");
+	expect_same_knobs("linux-7.2+cpu=neoverse-n3", "linux-7.2");
+	/* BBML3 needs all, the work-around one. */
+	expect_same_knobs("linux-7.3+cpu=cortex-x4/cortex-a720/cortex-a520", "linux-7.3+repeat_tlbi=new");
+	expect_same_knobs("linux-7.3+cpu=cortex-a76/cortex-a55", "linux-7.3+tlbi=single+repeat_tlbi=new");
+	expect_same_knobs("linux-7.3+cpu=neoverse-n1+mitigation=CVE-2025-10263:off", "linux-7.3+tlbi=single");
+	expect_error(rf_policy_parse("linux-7.3+cpu=neoverse-n9", &policy, &err), -EINVAL, &err, "'neoverse-n1'");
+	expect_error(rf_policy_parse("x86-7.3+cpu=neoverse-n1", &policy, &err), -EINVAL, &err, "no meaning on x86");
+	expect_error(rf_policy_parse("linux-7.3+cpu=a64fx+cpu=oryon", &policy, &err), -EINVAL, &err, "said twice");
+	snprintf(path, sizeof(path), "%s/boot.log", directory);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	fputs("[ 0.0] CPU features: detected: Broken broadcast TLBI completion\n"
+	      "[ 0.1] CPU features: detected: Kernel page table isolation (KPTI)\n", file);
+	fclose(file);
+	snprintf(text, sizeof(text), "linux-6.12+cpu=dmesg:%s", path);
+	expect_same_knobs(text, "linux-6.12+tlbi=single+repeat_tlbi=new+kpti=true");
+	unlink(path);
+	expect_error(rf_policy_parse("linux-6.12+cpu=dmesg:/dev/null", &policy, &err), -EINVAL, &err, "not a boot log");
+}
+
 static void test_contradictions(void **state)
 {
 	static const struct { const char *text, *says; } wrong[] = {
@@ -343,7 +380,7 @@ int main(void)
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_wrong_files),
 		cmocka_unit_test(test_list),
-		cmocka_unit_test(test_patches), cmocka_unit_test(test_mitigation),
+		cmocka_unit_test(test_patches), cmocka_unit_test(test_mitigation), cmocka_unit_test(test_cpus),
 		cmocka_unit_test(test_contradictions), cmocka_unit_test(test_labels_and_notes),
 		cmocka_unit_test(test_table_of_patches),
 		cmocka_unit_test(test_all),

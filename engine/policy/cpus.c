@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The table of arm64 cores, mixes of them, and boot logs. Range TLBI and BBML3 need every core; the repeat-TLBI
+ * work-around and KPTI are on as soon as one core asks for them. Names without revision are of late ones.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "engine/policy/cpus.h"
+
+#define RANGE .range = true
+#define ERRATUM(major, minor) .erratum = KNOB_RELEASE(major, minor)
+#define CVE .cve = true
+#define KASLR .kpti_kaslr = true
+#define BBML3(major, minor) .bbml3 = KNOB_RELEASE(major, minor)
+
+static const struct rf_cpu cpus[] = {
+	{ "cortex-a35", NULL, KASLR }, { "cortex-a53", "pi3", KASLR }, { "cortex-a57", NULL, KASLR },
+	{ "cortex-a72", "pi4 graviton1", KASLR }, { "cortex-a73", NULL, KASLR },
+	{ "cortex-a75", NULL, KASLR, .kpti = true },
+	{ "cortex-a55", NULL, KASLR, ERRATUM(6, 1) },	/* 2441007 */
+	{ "cortex-a76", "pi5", KASLR, CVE },
+	{ "cortex-a76-r3p0", NULL, KASLR, CVE, ERRATUM(5, 10) },	/* 1286807: r0p0 to r3p0 */
+	{ "cortex-a77", NULL, KASLR, CVE }, { "cortex-a78", "cortex-a78c cortex-a78ae orin", KASLR, CVE },
+	{ "cortex-x1", "cortex-x1c", KASLR, CVE },
+	{ "neoverse-n1", "altra graviton2", KASLR, CVE },
+	{ "neoverse-v1", "graviton3", KASLR, CVE, RANGE },	/* by architecture; a boot log tells */
+	{ "cortex-a510", NULL, RANGE },
+	{ "cortex-a510-r1p1", NULL, RANGE, ERRATUM(6, 1) },	/* 2441009: r0p0 to r1p1 */
+	{ "cortex-a710", NULL, RANGE, CVE }, { "cortex-x2", NULL, RANGE, CVE },
+	{ "cortex-a715", NULL, RANGE, BBML3(7, 3) }, { "cortex-x3", NULL, RANGE, CVE },
+	{ "cortex-a520", NULL, RANGE }, { "cortex-a520ae", NULL, RANGE, BBML3(7, 3) },
+	{ "cortex-a720", NULL, RANGE }, { "cortex-a720ae", NULL, RANGE, BBML3(7, 3) },
+	{ "cortex-x4", NULL, RANGE, CVE, BBML3(6, 17) },	/* r0p3 on */
+	{ "cortex-a725", NULL, RANGE, BBML3(7, 3) }, { "cortex-x925", NULL, RANGE, CVE },
+	{ "c1-nano", NULL, RANGE, BBML3(7, 3) }, { "c1-pro", NULL, RANGE, BBML3(7, 3) },
+	{ "c1-premium", NULL, RANGE, CVE, BBML3(7, 3) }, { "c1-ultra", NULL, RANGE, CVE, BBML3(7, 3) },	/* r1p1 */
+	{ "neoverse-n2", "cobalt100", RANGE, CVE }, { "neoverse-v2", "graviton4 grace axion", RANGE, CVE },
+	{ "neoverse-n3", NULL, RANGE, BBML3(7, 3) },
+	{ "neoverse-v3", "neoverse-v3ae", RANGE, CVE, BBML3(6, 17) },	/* r0p2 on */
+	{ "olympus", "vera", RANGE, CVE, BBML3(6, 17) }, { "ampereone", "ampere1", RANGE, BBML3(6, 17) },
+	{ "apple-m1", "apple-m2 apple-m3 apple-m4", RANGE, .granule = "16k" },
+	{ "tsv110", "kunpeng920", KASLR }, { "thunderx2", "vulcan", KASLR },
+	{ "a64fx", NULL, KASLR, .granule = "64k" },
+	{ "kryo-4xx-gold", NULL, ERRATUM(5, 10) },	/* 1286807 */
+	{ "oryon", "snapdragon-x", RANGE }, { "carmel", "xavier", KASLR },
+};
+
+const struct rf_cpu *rf_cpu_at(size_t index)
+{
+	return index < ARRAY_SIZE(cpus) ? &cpus[index] : NULL;
+}
+
+static bool is_called(const struct rf_cpu *cpu, const char *name)
+{
+	char copy[64], *rest = copy, *one;
+
+	if (!strcmp(cpu->name, name))
+		return true;
+	snprintf(copy, sizeof(copy), "%s", cpu->also ? cpu->also : "");
+	while ((one = strsep(&rest, " ")))
+		if (*one && !strcmp(one, name))
+			return true;
+	return false;
+}
+
+static const struct rf_cpu *find_cpu(const char *name, struct rf_error *err)
+{
+	const char *names[ARRAY_SIZE(cpus)];
+	char list[128];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cpus); i++) {
+		if (is_called(&cpus[i], name))
+			return &cpus[i];
+		names[i] = cpus[i].name;
+	}
+	rf_nearest(name, names, ARRAY_SIZE(cpus), list, sizeof(list));
+	rf_error_set(err, -EINVAL, RF_NO_OFFSET, "no cpu '%.40s'; the nearest are %s, 'refold cpus' lists all", name, list);
+	return NULL;
+}
+
+/* ---- kernels ---- */
+
+static unsigned int kernel_of(const struct rf_policy *policy)
+{
+	unsigned int major = 0, minor = 0;
+
+	sscanf(rf_policy_release(policy), "%u.%u", &major, &minor);
+	return KNOB_RELEASE(major, minor);
+}
+
+/* Those read, and 6.18.y: the list came in the middle of 2026, with the form that repeats once for each wait. */
+static bool knows_cve(const struct rf_policy *policy)
+{
+	static const char *const kernels[] = { "6.1.176", "6.12.117", "6.18", "7.2.13", "7.3.4" };
+	const char *release = rf_policy_release(policy);
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(kernels); i++)
+		if (!strncmp(release, kernels[i], strlen(kernels[i])))
+			return true;
+	return false;
+}
+
+/* The older errata are not configured by default from 6.9 on. */
+static bool knows_erratum(const struct rf_cpu *cpu, unsigned int kernel)
+{
+	return cpu->erratum && kernel >= cpu->erratum && kernel < KNOB_RELEASE(6, 9);
+}
+
+/* ---- knobs ---- */
+
+struct features {
+	bool range, bbml3, lpa2, kpti, repeat;
+	const char *granule;
+};
+
+static int set_features(struct rf_policy *policy, const struct features *has, bool per_wait, struct rf_error *err)
+{
+	const struct { const char *knob, *value; } knobs[] = {
+		{ "tlbi", has->range ? "range" : "single" },
+		{ "repeat_tlbi", !has->repeat ? "off" : per_wait ? "new" : "old" },
+		{ "kpti", has->kpti ? "true" : "false" },
+		{ "bbml3", has->bbml3 ? "true" : "false" },
+		{ "lpa2", has->lpa2 ? "true" : "false" },
+		{ "granule", has->granule },
+	};
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; i < ARRAY_SIZE(knobs) && !ret; i++)
+		if (knobs[i].value)
+			ret = rf_policy_set(policy, knobs[i].knob, knobs[i].value, err);
+	return ret;
+}
+
+static void add_cpu(const struct rf_policy *policy, const struct rf_cpu *cpu, bool kaslr, struct features *has)
+{
+	unsigned int kernel = kernel_of(policy);
+
+	has->range &= cpu->range;
+	has->bbml3 &= cpu->bbml3 && kernel >= cpu->bbml3;
+	has->kpti |= cpu->kpti || (kaslr && cpu->kpti_kaslr);
+	has->repeat |= knows_erratum(cpu, kernel) || (cpu->cve && knows_cve(policy));
+	has->granule = cpu->granule;
+}
+
+/* ---- boot logs ---- */
+
+static void read_line(const char *line, struct features *has, bool *any)
+{
+	static const char *const repeats[] = {
+		"Broken broadcast TLBI completion", "Qualcomm erratum 1009, or ARM erratum 1286807",
+	};
+	const char *what = strstr(line, "CPU features: detected: ");
+	size_t i;
+
+	if (!what)
+		return;
+	*any = true;
+	for (i = 0; i < ARRAY_SIZE(repeats); i++)
+		has->repeat |= !!strstr(what, repeats[i]);
+	has->range |= !!strstr(what, "TLB range maintenance instructions");
+	has->kpti |= !!strstr(what, "Kernel page table isolation (KPTI)");
+	has->bbml3 |= strstr(what, "BBM Level 3") || strstr(what, "BBM Level 2 without TLB conflict abort");
+	has->lpa2 |= !!strstr(what, "52-bit Virtual Addressing (LPA2)");
+}
+
+static int read_log(struct rf_policy *policy, const char *path, bool per_wait, struct rf_error *err)
+{
+	struct features has = { 0 };
+	FILE *file = fopen(path, "re");
+	char *line = NULL;
+	size_t size = 0;
+	bool any = false;
+
+	if (!file)
+		return rf_error_set(err, -errno, RF_NO_OFFSET, "%.120s: cannot read the boot log: %s", path,
+				    strerror(errno));
+	while (getline(&line, &size, file) > 0)
+		read_line(line, &has, &any);
+	free(line);
+	fclose(file);
+	if (!any)
+		return rf_error_set(err, -EINVAL, RF_NO_OFFSET,
+				    "%.120s: not a boot log of arm64: no line has 'CPU features: detected'", path);
+	return set_features(policy, &has, per_wait, err);
+}
+
+/* ---- */
+
+int rf_cpu_set(struct rf_policy *policy, const char *text, bool per_wait, struct rf_error *err)
+{
+	struct features has = { .range = true, .bbml3 = true };
+	const struct rf_cpu *cpu;
+	char copy[256], *rest = copy, *name;
+	char *colon;
+	bool kaslr;
+
+	if (strcmp(policy->arch->name, "arm64"))
+		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "cpu=%.40s has no meaning on %s", text,
+				    policy->arch->name);
+	if (!strncmp(text, "dmesg:", 6))
+		return read_log(policy, text + 6, per_wait, err);
+	snprintf(copy, sizeof(copy), "%s", text);
+	colon = strchr(copy, ':');
+	kaslr = colon && !strcmp(colon, ":kaslr");
+	if (kaslr)
+		*colon = '\0';
+	while ((name = strsep(&rest, "/"))) {
+		cpu = find_cpu(name, err);
+		if (!cpu)
+			return -EINVAL;
+		add_cpu(policy, cpu, kaslr, &has);
+	}
+	return set_features(policy, &has, per_wait, err);
+}

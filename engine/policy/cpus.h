@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * CPUs as data: what a core has and suffers from, and which knobs that makes of a kernel. The same core costs different
+ * things under different kernels, which know its erratum or not, and trust it with an elision or not.
+ */
+#ifndef REFOLD_ENGINE_POLICY_CPUS_H
+#define REFOLD_ENGINE_POLICY_CPUS_H
+
+#include "engine/policy/policy.h"
+
+struct rf_cpu {
+	const char *name;
+	const char *also;	/* where it is, other names: "graviton2 altra"; NULL: none */
+	bool range;		/* FEAT_TLBIRANGE */
+	u16 erratum;		/* repeat-TLBI, known before 2026: the first kernel with it; 0: none */
+	bool cve;		/* on the list of CVE-2025-10263 */
+	bool kpti, kpti_kaslr;	/* without KASLR, and with it */
+	u16 bbml3;		/* the first kernel whose list it is on; 0: none */
+	const char *granule;	/* of its usual kernels; NULL: 4k */
+};
+
+/* NULL past the end. */
+const struct rf_cpu *rf_cpu_at(size_t index);
+/*
+ * Set the knobs of policy, an arm64 point: "NAME[/NAME...][:kaslr]", a mix of cores as kernels treat it, or
+ * "dmesg:FILE", what a boot log says was detected. per_wait: the kernel repeats one TLBI for each wait. -EINVAL.
+ */
+int rf_cpu_set(struct rf_policy *policy, const char *text, bool per_wait, struct rf_error *err);
+
+#endif
