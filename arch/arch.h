@@ -207,6 +207,7 @@ struct arch_assumption {
 
 /* ---- context of a call ---------------------------------------------------- */
 
+struct arch_loaded;
 struct arch_ops;
 struct arch_flush;
 
@@ -333,6 +334,7 @@ struct arch_ops {
 	bool invalidate_ad_flushes; /* pmdp_invalidate_ad(): mprotect of a huge page flushes it at once */
 	bool one_dirty_bit;	/* the table walker makes dirty what software does: it sets PTE_DIRTY, too */
 	bool moves_puds;	/* HAVE_MOVE_PUD: arm64 and x86 since 5.11, riscv */
+	const struct arch_loaded *loaded; /* NULL: it is one of ours; else arch/loaded/ */
 	bool old_prefaulted_ptes; /* arch_wants_old_prefaulted_pte(): what fault-around maps unasked is old */
 };
 

@@ -16,7 +16,6 @@
 #include "engine/tlb.h"
 
 #define TABLES_PER_CHUNK 32
-#define TABLE_ALIGN 4096	/* entries of a table must not share a cache line with another's */
 
 struct directory {
 	u64 slots[1];
@@ -61,7 +60,7 @@ void table_pool_destroy(struct table_pool *pool)
 /* Room for every table ever made, so that table_free() cannot fail. */
 static int table_pool_grow(struct table_pool *pool)
 {
-	size_t size = pool->table_size * TABLES_PER_CHUNK;
+	size_t size = pool->table_size * TABLES_PER_CHUNK, align = pool->table_size;
 	struct table_chunk *chunk;
 	void **list;
 	int i;
@@ -73,7 +72,7 @@ static int table_pool_grow(struct table_pool *pool)
 	chunk = malloc(sizeof(*chunk));
 	if (!chunk)
 		return -ENOMEM;
-	chunk->memory = aligned_alloc(TABLE_ALIGN, ALIGN_UP(size, TABLE_ALIGN));
+	chunk->memory = aligned_alloc(align, size);
 	if (!chunk->memory) {
 		free(chunk);
 		return -ENOMEM;

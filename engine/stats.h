@@ -38,7 +38,8 @@ extern const char *const rf_row_names[RF_NR_ROWS];
 	X(mapped_twice, "Pages mapped where one is mapped.") \
 	X(missing_pte, "Entries that an operation changes and that are not there.") \
 	X(no_vma, "Operations at addresses outside of every mapping.") \
-	X(block_balance, "Moments when born + fold - unfold - erased was not the number of contiguous blocks.")
+	X(block_balance, "Moments when born + fold - unfold - erased was not the number of contiguous blocks.") \
+	X(kernel_warning, "Times that the code of a loaded backend said that something is wrong: WARN_ON() of a kernel.")
 
 enum rf_anomaly {
 #define X(name, meaning) RF_ANOMALY_##name,

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/loaded/loaded.h"
 #include "base/text.h"
 #include "engine/policy/policy.h"
 
@@ -259,7 +260,8 @@ static int set_granule(struct rf_policy *policy, const struct knob *knob, unsign
 		name = value_name(knob->values, granule_of(geometry->page_shift), &length);
 		used += snprintf(list + used, sizeof(list) - used, "%s%.*s", used ? " and " : "", (int)length, name);
 	}
-	return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "%s has pages of %s only", policy->arch->name, list);
+	return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "%s%s has pages of %s only", policy->arch->name,
+			    policy->arch->loaded ? "'s backend, as loaded," : "", list);
 }
 
 static int no_such_knob(const struct rf_policy *policy, const char *name, struct rf_error *err)
@@ -280,6 +282,23 @@ static int no_such_knob(const struct rf_policy *policy, const char *name, struct
 			    best->name, best->values ? best->values : "a number");
 }
 
+/* Knobs of our own hooks mean nothing where others are loaded. */
+static const char *refusal(const struct rf_policy *policy, const struct knob *knob, u32 value)
+{
+	return policy->arch->loaded ? arch_loaded_refuses(policy->arch->loaded, knob, value) : NULL;
+}
+
+static int set_value(struct rf_policy *policy, const struct knob *knob, u32 value, struct rf_error *err)
+{
+	const char *reason = refusal(policy, knob, value);
+
+	if (reason)
+		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "knob '%s' has no meaning on a loaded backend: %s",
+				    knob->name, reason);
+	store(policy, knob, value);
+	return 0;
+}
+
 static int set_number(struct rf_policy *policy, const struct knob *knob, const char *text, struct rf_error *err)
 {
 	u64 number;
@@ -287,8 +306,7 @@ static int set_number(struct rf_policy *policy, const struct knob *knob, const c
 	if (!rf_parse_number(text, 0, UINT32_MAX, &number))
 		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "knob '%s' is a number up to %u, not '%.40s'",
 				    knob->name, UINT32_MAX, text);
-	store(policy, knob, number);
-	return 0;
+	return set_value(policy, knob, number, err);
 }
 
 int rf_policy_set(struct rf_policy *policy, const char *name, const char *text, struct rf_error *err)
@@ -309,8 +327,18 @@ int rf_policy_set(struct rf_policy *policy, const char *name, const char *text, 
 				    knob->values, text);
 	if (is_granule(knob))
 		return set_granule(policy, knob, value, err);
-	store(policy, knob, value);
-	return 0;
+	return set_value(policy, knob, value, err);
+}
+
+/* Of a loaded backend, only knobs that mean something. */
+static const struct knob *next_meant(struct walk *walk, const struct rf_policy *policy)
+{
+	const struct knob *knob;
+
+	do
+		knob = next_of(walk);
+	while (knob && !is_granule(knob) && refusal(policy, knob, load(policy, knob)));
+	return knob;
 }
 
 static void tell_value(const struct rf_policy *policy, const struct knob *knob, char *value, size_t size)
@@ -333,7 +361,7 @@ bool rf_policy_knob(const struct rf_policy *policy, size_t index, const char **n
 	struct walk walk = begin_walk(policy->arch);
 	const struct knob *knob;
 
-	while ((knob = next_of(&walk)) && index--)
+	while ((knob = next_meant(&walk, policy)) && index--)
 		;
 	if (!knob)
 		return false;
@@ -356,6 +384,20 @@ const char *rf_policy_knob_needs(const char *name)
 	const struct knob *knob = find_anywhere(name);
 
 	return knob ? knob->needs : NULL;
+}
+
+bool rf_policy_refused(const struct rf_policy *policy, size_t index, const char **name)
+{
+	struct walk walk = begin_walk(policy->arch);
+	const struct knob *knob;
+
+	while ((knob = next_of(&walk)))
+		if (!is_granule(knob) && refusal(policy, knob, load(policy, knob)) && !index--)
+			break;
+	if (!knob)
+		return false;
+	*name = knob->name;
+	return true;
 }
 
 /* ---- what no such kernel had ---- */

@@ -101,6 +101,8 @@ int rf_policy_set(struct rf_policy *policy, const char *knob, const char *value,
  * returns false past the end.
  */
 bool rf_policy_knob(const struct rf_policy *policy, size_t index, const char **knob, char *value, size_t size);
+/* Walk the knobs of the base that mean nothing on the policy's backend, which was loaded; false past the end. */
+bool rf_policy_refused(const struct rf_policy *policy, size_t index, const char **knob);
 /* The names of all knobs of all architectures, in alphabetical order: the one after this (NULL: the first), or NULL. */
 const char *rf_policy_next_knob(const char *knob);
 /* "knob=value" that a knob needs to have an effect, or NULL. */

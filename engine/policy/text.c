@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "base/text.h"
+#include "engine/policy/loaded.h"
 #include "engine/policy/parts.h"
 #include "engine/policy/text.h"
 
@@ -86,15 +87,26 @@ static int set_parts(const char *list, const char *text, struct rf_policy *polic
 /* [LABEL=]NAME[+part=value...] */
 static int parse_inline(const char *text, struct rf_policy *policy, struct rf_error *err)
 {
-	const char *equals = strchr(text, '='), *label = text;
+	const char *equals = strchr(text, '='), *label = text, *slash, *knobs;
 	size_t length = strcspn(text, "+"), label_length = strlen(text);
+	bool loaded = !strncmp(text, "kernel=", strlen("kernel=")) || !strncmp(text, "backend=", strlen("backend="));
 	char *name;
 	int ret;
 
-	if (equals && equals > text && equals < text + length) {
+	if (!loaded && equals && equals > text && equals < text + length) {
 		label_length = equals - text;
 		text = equals + 1;
 		length = strcspn(text, "+");
+	}
+	ret = rf_policy_start_loaded(text, policy, &knobs, err);
+	if (!ret && knobs)
+		ret = set_parts(knobs, text, policy, err);
+	if (ret || knobs) {
+		/* A backend's file is called as it is, wherever it lies. */
+		slash = label == text && !loaded ? memrchr(text, '/', length) : NULL;
+		label = slash ? slash + 1 : label;
+		label_length -= slash ? slash + 1 - text : 0;
+		return ret ? ret : set_name(label, label_length, policy, err);
 	}
 	name = strndup(text, length);
 	if (!name)

@@ -18,6 +18,7 @@
 int rf_cmd_anonymize(int argc, char **argv);
 int rf_cmd_assemble(int argc, char **argv);
 int rf_cmd_cpus(int argc, char **argv);
+int rf_cmd_backend(int argc, char **argv);
 int rf_cmd_diff(int argc, char **argv);
 int rf_cmd_dump(int argc, char **argv);
 int rf_cmd_import(int argc, char **argv);
@@ -41,6 +42,13 @@ struct rf_policy;
 void rf_command_policy_notes(const char *command, const struct rf_policy *policy);
 /* The same of the option that getopt_long() did not take. */
 int rf_command_bad_option(const char *command, char **argv);
+
+/*
+ * Policies whose backends were loaded: tell what was built of a kernel tree, unless quiet, and name backend and hook if
+ * a signal ends the program in one.
+ */
+struct rf_policy;
+void rf_command_loaded(const struct rf_policy *policies, size_t nr, bool quiet);
 
 /* A text file that a command writes; file is NULL if it writes none. */
 struct rf_command_output {

@@ -30,6 +30,7 @@ static const struct command commands[] = {
 	{ "anonymize", rf_cmd_anonymize, "hide what is private in a trace" },
 	{ "import", rf_cmd_import, "make a trace of a trace.dat of trace-cmd" },
 	{ "pte", rf_cmd_pte, "run a script of page-table helper calls" },
+	{ "backend", rf_cmd_backend, "build and check page-table backends, of kernel trees too" },
 	{ "race", rf_cmd_race, "explore what lockless readers may see while entries change" },
 	{ "help", run_help, "tell about a command" },
 };

@@ -444,6 +444,7 @@ int rf_cmd_replay(int argc, char **argv)
 		return code < 0 ? RF_EXIT_DONE : code;
 	if (rf_window_patterns_compile(&arguments.patterns, arguments.window_begin, arguments.window_end, &err))
 		return rf_command_usage("replay", "%s", err.message);
+	rf_command_loaded(arguments.policies, arguments.nr_policies, arguments.quiet);
 	code = check_outputs(&arguments);
 	if (code == RF_EXIT_DONE)
 		code = check_traces(&arguments, &total);

@@ -160,6 +160,17 @@ static int run_opt(struct pte_step *step)
 	return 0;
 }
 
+/* Whole tables, at multiples of their size. */
+static pte_t *new_tables(const struct pte_machine *machine)
+{
+	size_t size = machine->window_pages * sizeof(pte_t);
+	pte_t *tables = aligned_alloc(table_entries(machine) * sizeof(pte_t), size);
+
+	if (tables)
+		memset(tables, 0, size);
+	return tables;
+}
+
 pte_t *pte_entries(struct pte_step *step, enum script_mm mm, u64 addr, u64 nr)
 {
 	struct pte_machine *machine = step->machine;
@@ -182,7 +193,7 @@ pte_t *pte_entries(struct pte_step *step, enum script_mm mm, u64 addr, u64 nr)
 		return NULL;
 	}
 	if (!machine->tables[mm]) {
-		machine->tables[mm] = calloc(machine->window_pages, sizeof(pte_t));
+		machine->tables[mm] = new_tables(machine);
 		if (!machine->tables[mm]) {
 			rf_error_set(step->err, -ENOMEM, step->line_number, "out of memory");
 			return NULL;

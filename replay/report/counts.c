@@ -146,10 +146,13 @@ json_t *policy_object(const struct rf_policy *policy, const struct rf_stats *sta
 	rf_json_set_count(totals, "peak_live_blocks", stats->peak_live_blocks);
 	for (i = 0; i < RF_NR_ANOMALIES; i++)
 		rf_json_set_count(anomalies, rf_anomaly_names[i], stats->anomalies[i]);
+	rf_json_set_count(anomalies, rf_anomaly_names[RF_ANOMALY_kernel_warning], backend_warnings(policy));
 	rf_json_set_string(object, "base", policy->base);
 	rf_json_set_string(object, "arch", policy->arch->name);
 	json_object_set_new(object, "knobs", knobs_object(policy));
 	json_object_set_new(object, "anomalies", anomalies);
+	if (policy->arch->loaded)
+		json_object_set_new(object, "backend", backend_object(policy));
 	return object;
 }
 

@@ -25,6 +25,13 @@ json_t *trust_of_trace(const char *name, const struct rf_results *results, u64 f
 /* trusts: of trust_of_trace(), one a trace. */
 json_t *trust_section(const json_t *trusts, const struct rf_results *results, bool complete);
 
+/* loaded.c: of policies whose backend was loaded */
+
+json_t *backend_object(const struct rf_policy *policy);
+u64 backend_warnings(const struct rf_policy *policy);
+/* policy: of the report. What its column was counted by. */
+void backend_sentence(const json_t *policy, char *text, size_t size);
+
 /* assumptions.c */
 
 json_t *geometry_object(const struct rf_policy *policy);

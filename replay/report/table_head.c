@@ -8,6 +8,7 @@
 #include "arch/arch.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "replay/report/json.h"
 #include "replay/report/table.h"
 
 #define LABEL_WIDTH 11
@@ -304,6 +305,19 @@ static void print_assumptions(FILE *out, const json_t *policies)
 	}
 }
 
+static void print_backends(FILE *out, const json_t *policies)
+{
+	char text[PARAGRAPH_MAX];
+	const json_t *policy;
+	size_t i;
+
+	json_array_foreach(policies, i, policy)
+		if (json_object_get(policy, "backend")) {
+			backend_sentence(policy, text, sizeof(text));
+			table_paragraph(out, "loaded", text);
+		}
+}
+
 void table_head(const json_t *report, FILE *out)
 {
 	const json_t *traces = json_object_get(report, "traces"), *trace = json_object_get(report, "trace"), *warning;
@@ -317,5 +331,6 @@ void table_head(const json_t *report, FILE *out)
 	print_fidelity(out, json_object_get(report, "fidelity"), trace);
 	if (flushes_recorded(report))
 		print_flushes(out, report);
+	print_backends(out, json_object_get(report, "policies"));
 	print_assumptions(out, json_object_get(report, "policies"));
 }

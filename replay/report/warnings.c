@@ -130,10 +130,23 @@ static void warn_of_anomalies(json_t *list, const json_t *policies)
 
 	json_array_foreach(policies, i, policy)
 		json_object_foreach(json_object_get(policy, "anomalies"), name, number)
-			if (json_integer_value(number))
+			if (json_integer_value(number) && strcmp(name, rf_anomaly_names[RF_ANOMALY_kernel_warning]))
 				warn(list, "%s: the machine met %lld operations it did not expect (%s)",
 				     rf_json_string(policy, "name"),
 				     (long long)json_integer_value(number), name);
+}
+
+/* Each place in the kernel's code that warned. */
+static void warn_of_backends(json_t *list, const json_t *policies)
+{
+	const json_t *policy, *warning;
+	size_t i, k;
+
+	json_array_foreach(policies, i, policy)
+		json_array_foreach(json_object_get(json_object_get(policy, "backend"), "warnings"), k, warning)
+			warn(list, "%.120s: its code warned %lld times at %.120s: %.120s", rf_json_string(policy, "name"),
+			     (long long)rf_json_number(warning, "count"), rf_json_string(warning, "where"),
+			     rf_json_string(warning, "what"));
 }
 
 json_t *rf_report_warnings(const json_t *report)
@@ -148,6 +161,7 @@ json_t *rf_report_warnings(const json_t *report)
 		warn(list, "nothing was replayed: %s", nothing);
 	warn_of_poor_fidelity(list, json_object_get(report, "fidelity"));
 	warn_of_anomalies(list, json_object_get(report, "policies"));
+	warn_of_backends(list, json_object_get(report, "policies"));
 	warn_of_windows(list, report);
 	return list;
 }

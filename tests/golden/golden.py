@@ -4,7 +4,8 @@
 One golden case: assemble CASE/trace.txt, replay it under the policies of CASE/policy.json, check the report. The trace
 of a case without one, of 1 GiB, is written by gib_traces.py. A case with a script.ops is run by refold pte instead.
 
-  policy.json    a list; each entry is a policy as -p takes it, or an object as a policy file holds it (with "name")
+  policy.json    a list; each entry is a policy as -p takes it, or an object as a policy file holds it (with "name");
+                 NAME.so is one of examples/
   expected.json  numbers that were worked out by hand from the kernel's rules: any part of the report. Objects are
                  compared member by member, only those named; "policies" is an object by policy name. A member "why" of
                  any object is for the reader. Never written by a program. Of a script: the totals by policy and label.
@@ -48,8 +49,15 @@ def without_zeros(value, may_be_empty=True):
             if member or isinstance(member, bool) or not may_be_empty and type(member) is not int}
 
 
+EXAMPLES = None     # where the backends of examples/ are
+
+
 def policies(case):
     return json.loads((case / "policy.json").read_text())
+
+
+def argument(policy):
+    return f"{EXAMPLES}/{policy}" if policy.endswith(".so") else policy
 
 
 def policy_arguments(case, directory):
@@ -116,7 +124,7 @@ def check_script(case, refold):
     """Totals of the script's parts; a counter that is not told is 0."""
     totals = {}
     for policy in policies(case):
-        lines = run([refold, "pte", case / "script.ops", "-p", policy, "-j"]).splitlines()
+        lines = run([refold, "pte", case / "script.ops", "-p", argument(policy), "-j"]).splitlines()
         parts = [json.loads(line) for line in lines if line.startswith('{"label"')]
         totals[policy] = {part["label"]: dict.fromkeys(PTE_COUNTERS, 0) | part["total"] for part in parts}
     wanted, found = expectations(case)
@@ -162,10 +170,13 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--refold", required=True)
     parser.add_argument("--schema", required=True, type=pathlib.Path)
+    parser.add_argument("--examples")
     parser.add_argument("--update", action="store_true")
     parser.add_argument("case", type=pathlib.Path)
     arguments = parser.parse_args()
     case = arguments.case.resolve()
+    global EXAMPLES    # pylint: disable=global-statement
+    EXAMPLES = arguments.examples
     if (case / "script.ops").exists():
         found = check_script(case, arguments.refold)
     else:

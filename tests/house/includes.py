@@ -29,9 +29,11 @@ ROOMS = {
 
     'arch': 'base',
     'arch/contpte': 'arch base',
+    'arch/loaded': 'arch base',
+    'arch/loaded/kernel': '',               # what users' compilers are given
     'arch/*': 'arch/contpte arch base',     # each backend
 
-    'engine/policy': 'arch base',
+    'engine/policy': 'arch/loaded arch base',
     'engine': 'engine/policy arch base',
     'race': 'engine/policy engine arch base',
 
@@ -41,9 +43,10 @@ ROOMS = {
     'replay/tracker/stories': 'replay/tracker/effects replay/tracker/ground replay/world engine traces base',
     'replay/tracker': 'replay/tracker/stories replay/tracker/effects replay/tracker/ground replay/world traces base',
     'replay': 'replay/tracker replay/tracker/ground engine/policy engine arch traces base',
-    'replay/report': 'replay engine/policy engine arch traces base',
+    'replay/report': 'replay engine/policy engine arch/loaded arch traces base',
     'replay/pte': 'engine/policy engine arch base',
-    'replay/commands': 'replay/report replay/pte replay race engine/policy engine traces/import traces base',
+    'replay/commands': 'replay/report replay/pte replay race engine/policy engine traces/import traces arch/loaded '
+                       'base',
 }
 
 # A library's header and the folders whose business it is.

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+/*
+ * refold backend: the page-table code of a kernel tree as a shared object that replays can load, and whether a backend,
+ * built or written by hand, keeps what every page table must.
+ */
+#include <getopt.h>
+#include <string.h>
+
+#include "arch/loaded/loaded.h"
+#include "engine/policy/loaded.h"
+#include "replay/commands/commands.h"
+
+static const char help[] =
+	"usage: refold backend build TREE -o FILE.so [-p 4k|16k|64k] [-b POLICY] [-k DIR]\n\n"
+	"Compiles the arm64 page-table code of a kernel tree (6.9 or later) with gcc or clang (CC) into a backend that\n"
+	"'refold replay -p FILE.so' counts with. What comes out is built from the tree's code, and under its license.\n\n"
+	"  -o, --output FILE      the shared object\n"
+	"  -p, --page-size SIZE   4k (the default), 16k or 64k\n"
+	"  -b, --base POLICY      whose core mm goes with it; by default of the newest that is not newer than the tree\n"
+	"  -k, --keep DIR         leave there what the compiler is given\n"
+	"  -h, --help             this text\n";
+
+struct arguments {
+	const char *what, *output, *base, *keep, *page_size;
+};
+
+static int build(const struct arguments *arguments)
+{
+	struct arch_loaded *loaded;
+	struct rf_error err;
+
+	loaded = rf_policy_build_kernel(arguments->what, arguments->base, arguments->page_size, arguments->output,
+					arguments->keep, &err);
+	if (!loaded) {
+		fprintf(stderr, "refold: %s\n", err.message);
+		return RF_EXIT_FAILED;
+	}
+	printf("%s: Linux %s, core mm of %s, pages of %uK\n", arguments->output, loaded->backend.release,
+	       loaded->backend.base, 1u << (loaded->backend.page_shift - 10));
+	return RF_EXIT_DONE;
+}
+
+static int parse_arguments(int argc, char **argv, struct arguments *arguments)
+{
+	static const struct option options[] = {
+		{ "output", required_argument, NULL, 'o' }, { "page-size", required_argument, NULL, 'p' },
+		{ "base", required_argument, NULL, 'b' }, { "keep", required_argument, NULL, 'k' },
+		{ "help", no_argument, NULL, 'h' }, { 0 },
+	};
+	int option;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, "o:p:b:k:h", options, NULL)) != -1) {
+		switch (option) {
+		case 'o':
+			arguments->output = optarg;
+			break;
+		case 'p':
+			arguments->page_size = optarg;
+			break;
+		case 'b':
+			arguments->base = optarg;
+			break;
+		case 'k':
+			arguments->keep = optarg;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return RF_EXIT_DONE;
+		default:
+			return rf_command_bad_option("backend", argv);
+		}
+	}
+	if (argc - optind != 2)
+		return rf_command_usage("backend", "needs 'build' and a kernel tree");
+	arguments->what = argv[optind + 1];
+	return -1;
+}
+
+int rf_cmd_backend(int argc, char **argv)
+{
+	struct arguments arguments = { .page_size = "4k" };
+	int ret = parse_arguments(argc, argv, &arguments);
+
+	if (ret >= 0)
+		return ret;
+	if (!strcmp(argv[optind], "build"))
+		return arguments.output ? build(&arguments) :
+					  rf_command_usage("backend", "build needs -o FILE.so");
+	return rf_command_usage("backend", "'%.40s' is nothing to do: build is", argv[optind]);
+}

@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+Backends that cannot be loaded, or should not have been: one line each, which says what to do. The compiler of kernel
+trees is tried on what is no tree; tests/arm64/own_kernel.py has real ones.
+
+usage: loaded.py REFOLD BACKENDS TRACE
+"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+REFOLD, BACKENDS, TRACE = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3]
+SCRIPT = 'folio 0x1600 4\nset 0x10000000 0x1600 16 rw young dirty\n'
+
+
+def replay(policy, *more):
+    return subprocess.run([REFOLD, 'replay', '-q', TRACE, '-p', policy, *more], capture_output=True, text=True,
+                          check=False)
+
+
+class Loaded(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.path = pathlib.Path(self.folder.name)
+
+    def refused(self, policy, *said):
+        done = replay(policy)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+        for words in said:
+            self.assertIn(words, done.stderr)
+
+    def test_not_a_backend(self):
+        text = self.path / 'text.so'
+        text.write_text('int main;')
+        folder = self.path / 'folder.so'
+        folder.mkdir()
+        self.refused(str(self.path / 'none.so'), 'none.so: cannot load the backend: No such file')
+        self.refused(str(text), 'not a backend: no shared object')
+        self.refused(str(folder), 'is a folder', 'kernel=')
+        self.refused(str(BACKENDS / 'foreign.so'), 'not a backend: it has no refold_backend()')
+        self.refused(str(BACKENDS / 'empty.so'), 'returns no table')
+
+    def test_not_for_this_refold(self):
+        self.refused(str(BACKENDS / 'newer.so'), 'made for interface 2', 'this refold has 1', 'build it again')
+        self.refused(str(BACKENDS / 'small.so'), 'table is of 8 bytes', 'sizeof')
+        self.refused(str(BACKENDS / 'nowhere.so'), "no architecture 'vax'")
+        self.refused(str(BACKENDS / 'baseless.so'), "'linux-2.4', which is no policy")
+        self.refused(str(BACKENDS / 'odd.so'), 'a block of 12 entries', 'power of two')
+        self.refused(f'x86-6.18+backend={BACKENDS}/warns.so', 'is of arm64, policy x86-6.18 of x86')
+
+    def test_not_a_tree(self):
+        tree = self.path / 'linux+old'
+        self.refused(f'kernel={tree}', 'no such directory')
+        self.refused(f'linux-7.3+kernel={REFOLD}', 'not a directory')
+        self.refused('linux-7.3+kernel=', 'no such directory')
+        tree.mkdir()
+        self.refused(f'kernel={tree}', 'not a kernel tree')
+        for folder in ('arch', 'mm'):
+            (tree / folder).mkdir()
+        (tree / 'Makefile').write_text('VERSION = 6\nPATCHLEVEL = 8\nSUBLEVEL = 12\nEXTRAVERSION =\n')
+        self.refused(f'linux-6.9+kernel={tree}', 'Linux 6.8.12 has no arch/arm64/mm/contpte.c', '6.9')
+        self.refused(f'x86-6.18+kernel={tree}', 'is of x86', 'arm64 only')
+        self.refused(f'all+kernel={tree}', "no knob 'kernel'")
+
+    def test_knobs(self):
+        backend = f'{BACKENDS}/warns.so'
+        self.refused(f'{backend}+pte_batch_rule=x', "no knob 'pte_batch_rule'")
+        self.refused(f'{BACKENDS}/odd.so+tlbi', 'is not knob=value')
+        done = replay(f'{backend}+tlbi=single+fold_sites=none+granule=16k', '-o', str(self.path / 'r.json'))
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_warnings(self):
+        report = self.path / 'r.json'
+        self.assertEqual(replay(f'{BACKENDS}/warns.so', '-o', str(report)).returncode, 0)
+        told = json.loads(report.read_text())
+        policy = told['policies'][0]
+        warning, = policy['backend']['warnings']
+        self.assertEqual((warning['where'], warning['what']), ('mine.c:12', 'nr == 16'))
+        self.assertEqual(policy['anomalies']['kernel_warning'], warning['count'])
+        self.assertTrue(any('mine.c:12' in line for line in told['warnings']), told['warnings'])
+        self.assertEqual(policy['name'], 'warns.so')
+
+    def test_crash(self):
+        done = replay(f'{BACKENDS}/crashes.so')
+        self.assertLess(done.returncode, 0)
+        self.assertEqual(done.stderr.strip(), f'refold: backend {BACKENDS}/crashes.so: set_ptes() crashed: abort, '
+                                              'a BUG() in a kernel')
+
+
+if __name__ == '__main__':
+    os.environ['LC_ALL'] = 'C'
+    unittest.main(argv=sys.argv[:1])
