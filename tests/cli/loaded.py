@@ -67,12 +67,11 @@ class Loaded(unittest.TestCase):
         (tree / 'Makefile').write_text('VERSION = 6\nPATCHLEVEL = 8\nSUBLEVEL = 12\nEXTRAVERSION =\n')
         self.refused(f'linux-6.9+kernel={tree}', 'Linux 6.8.12 has no arch/arm64/mm/contpte.c', '6.9')
         self.refused(f'x86-6.18+kernel={tree}', 'is of x86', 'arm64 only')
-        self.refused(f'all+kernel={tree}', "no knob 'kernel'")
+        self.refused('all+kernel=/linux', "no knob 'kernel'")
 
     def test_knobs(self):
         backend = f'{BACKENDS}/warns.so'
         self.refused(f'{backend}+pte_batch_rule=x', "no knob 'pte_batch_rule'")
-        self.refused(f'{BACKENDS}/odd.so+tlbi', 'is not knob=value')
         done = replay(f'{backend}+tlbi=single+fold_sites=none+granule=16k', '-o', str(self.path / 'r.json'))
         self.assertEqual(done.returncode, 0, done.stderr)
 
