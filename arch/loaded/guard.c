@@ -58,6 +58,11 @@ void loaded_guard_end(struct arch_mm *mm)
 	memcpy(guard->original, guard->table, guard->size);
 }
 
+void arch_loaded_guard(const struct arch_loaded *loaded)
+{
+	((struct arch_loaded *)loaded)->guarded = true;
+}
+
 void loaded_guard_show(void)
 {
 	if (depth)

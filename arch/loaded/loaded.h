@@ -61,6 +61,8 @@ const char *arch_loaded_refuses(const struct arch_loaded *loaded, const struct k
 
 /* The hook that this thread is in, for who handles signals: false if it is in none. */
 bool arch_loaded_in_hook(const struct arch_loaded **loaded, const char **hook);
+/* From now on hooks get a copy of their table with nothing beside it, so that what strays crashes there. Slower. */
+void arch_loaded_guard(const struct arch_loaded *loaded);
 /* How far addr is from the guarded table of the hook that this thread is in: false if it is not close to it. */
 bool arch_loaded_beside_table(const void *addr, s64 *bytes);
 

@@ -45,10 +45,10 @@ int rf_command_bad_option(const char *command, char **argv);
 
 /*
  * Policies whose backends were loaded: tell what was built of a kernel tree, unless quiet, and name backend and hook if
- * a signal ends the program in one.
+ * a signal ends the program in one. check: what touches memory outside of its table is such a signal.
  */
 struct rf_policy;
-void rf_command_loaded(const struct rf_policy *policies, size_t nr, bool quiet);
+void rf_command_loaded(const struct rf_policy *policies, size_t nr, bool quiet, bool check);
 
 /* A text file that a command writes; file is NULL if it writes none. */
 struct rf_command_output {

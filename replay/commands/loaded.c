@@ -95,7 +95,7 @@ static void tell(const struct arch_loaded *loaded)
 	fputs("\n", stderr);
 }
 
-void rf_command_loaded(const struct rf_policy *policies, size_t nr, bool quiet)
+void rf_command_loaded(const struct rf_policy *policies, size_t nr, bool quiet, bool check)
 {
 	bool any = false;
 	size_t i;
@@ -104,6 +104,8 @@ void rf_command_loaded(const struct rf_policy *policies, size_t nr, bool quiet)
 		if (!policies[i].arch->loaded)
 			continue;
 		any = true;
+		if (check)
+			arch_loaded_guard(policies[i].arch->loaded);
 		if (!quiet && policies[i].arch->loaded->kernel)
 			tell(policies[i].arch->loaded);
 	}

@@ -342,6 +342,6 @@ int rf_cmd_pte(int argc, char **argv)
 		return ret;
 	if (rf_policy_parse(arguments.policy, &policy, &err))
 		return rf_command_usage("pte", "%s", err.message);
-	rf_command_loaded(&policy, 1, false);
+	rf_command_loaded(&policy, 1, false, false);
 	return run_file(&arguments, &policy);
 }

@@ -32,6 +32,7 @@ static const char help[] =
 	"      --only LIST         of these some: mm=N,addr=FROM-TO,op=NAME,row=NAME\n"
 	"      --processes         count each process, too: in the report, in the table, in each window of the report\n"
 	"      --readers           add a table of who read entries: each place in core mm, its calls and loads\n"
+	"      --check-backend     loaded backends end the replay where they touch memory outside of their table\n"
 	"      --windows           add a table of the windows: phases of the recording, between marks in it\n"
 	"      --window-begin RE   marks that begin a window, and its label: the first group of an extended regular\n"
 	"                          expression (default: 'WL BEGIN (.*)'; if no mark matches that, every mark)\n"
@@ -52,7 +53,7 @@ struct arguments {
 	struct rf_operations_filter only;
 	const char *window_begin, *window_end;
 	struct rf_window_patterns patterns;
-	bool json, quiet, limited, filtered, readers, windows, processes;
+	bool json, quiet, limited, filtered, readers, windows, processes, check_backend;
 	u64 max_loss;
 };
 
@@ -83,6 +84,7 @@ enum {
 	OPTION_ONLY,
 	OPTION_PROCESSES,
 	OPTION_READERS,
+	OPTION_CHECK_BACKEND,
 	OPTION_WINDOWS,
 	OPTION_WINDOW_BEGIN,
 	OPTION_WINDOW_END,
@@ -100,6 +102,7 @@ static const struct option options[] = {
 	{ "only", required_argument, NULL, OPTION_ONLY },
 	{ "processes", no_argument, NULL, OPTION_PROCESSES },
 	{ "readers", no_argument, NULL, OPTION_READERS },
+	{ "check-backend", no_argument, NULL, OPTION_CHECK_BACKEND },
 	{ "windows", no_argument, NULL, OPTION_WINDOWS },
 	{ "window-begin", required_argument, NULL, OPTION_WINDOW_BEGIN },
 	{ "window-end", required_argument, NULL, OPTION_WINDOW_END },
@@ -139,6 +142,9 @@ static int take_option(struct arguments *arguments, int option, char **argv)
 		return 0;
 	case OPTION_READERS:
 		arguments->readers = true;
+		return 0;
+	case OPTION_CHECK_BACKEND:
+		arguments->check_backend = true;
 		return 0;
 	case OPTION_WINDOWS:
 		arguments->windows = true;
@@ -444,7 +450,7 @@ int rf_cmd_replay(int argc, char **argv)
 		return code < 0 ? RF_EXIT_DONE : code;
 	if (rf_window_patterns_compile(&arguments.patterns, arguments.window_begin, arguments.window_end, &err))
 		return rf_command_usage("replay", "%s", err.message);
-	rf_command_loaded(arguments.policies, arguments.nr_policies, arguments.quiet);
+	rf_command_loaded(arguments.policies, arguments.nr_policies, arguments.quiet, arguments.check_backend);
 	code = check_outputs(&arguments);
 	if (code == RF_EXIT_DONE)
 		code = check_traces(&arguments, &total);

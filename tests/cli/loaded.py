@@ -86,6 +86,19 @@ class Loaded(unittest.TestCase):
         self.assertTrue(any('mine.c:12' in line for line in told['warnings']), told['warnings'])
         self.assertEqual(policy['name'], 'warns.so')
 
+    def test_strays(self):
+        strays = f'{BACKENDS}/strays.so'
+        self.assertEqual(replay(strays).returncode, 0)
+        done = replay(strays, '--check-backend')
+        self.assertEqual(done.returncode, 1, done.stderr)
+        said = f'refold: backend {strays}: set_ptes touches memory outside of its table, 0 bytes behind its end'
+        self.assertEqual(done.stderr.strip(), said)
+        # One that stays inside counts the same.
+        plain, checked = self.path / 'plain.json', self.path / 'checked.json'
+        for report, option in ((plain, ()), (checked, ('--check-backend',))):
+            self.assertEqual(replay(f'{BACKENDS}/warns.so', '-o', str(report), *option).returncode, 0)
+        self.assertEqual(plain.read_text(), checked.read_text())
+
     def test_crash(self):
         done = replay(f'{BACKENDS}/crashes.so')
         self.assertLess(done.returncode, 0)
