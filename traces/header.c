@@ -68,14 +68,15 @@ u64 rf_header_user_base(const json_t *header)
 
 u64 rf_header_stack_top(const json_t *header)
 {
+	const json_t *told = rf_header_get(header, RF_HEADER_STACK_TOP);
 	const json_t *page_size = rf_header_get(header, RF_HEADER_PAGE_SIZE);
 	const char *arch = json_string_value(rf_header_get(header, RF_HEADER_ARCH));
 
-	u64 top = BIT_ULL(48);
-
-	if (!arch || !strcmp(arch, "x86_64"))
-		top = BIT_ULL(47) - (page_size ? (u64)json_integer_value(page_size) : 4096);
-	return rf_address_moved(top - 1, rf_header_user_base(header)) + 1;
+	if (told)
+		return (u64)json_integer_value(told);
+	if (arch && strcmp(arch, "x86_64"))
+		return BIT_ULL(48);
+	return BIT_ULL(47) - (page_size ? (u64)json_integer_value(page_size) : 4096);
 }
 
 bool rf_clock_is_nanoseconds(const char *name)

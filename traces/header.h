@@ -38,6 +38,7 @@
 	KEY(RECORDER, "recorder", JSON_STRING)				\
 	KEY(SIDE_BAND, "side_band", JSON_TRUE)				\
 	KEY(SNAPSHOTS, "snapshots", JSON_TRUE)				\
+	KEY(STACK_TOP, "stack_top", JSON_INTEGER)			\
 	KEY(START_TIME_S, "start_time_s", JSON_INTEGER)			\
 	KEY(THP, "thp", JSON_OBJECT)					\
 	KEY(TOOL, "tool", JSON_STRING)					\
@@ -67,18 +68,7 @@ json_t *rf_header_get(const json_t *header, enum rf_header_key key);
 /* Where address 0 of programs is; another than 0 where user addresses are rebased. */
 u64 rf_header_user_base(const json_t *header);
 
-/*
- * An address that moves by base among those of the lower 47 bits; what is above (tags, the upper half of what arm64
- * has) stays. -base undoes it.
- */
-static inline u64 rf_address_moved(u64 addr, u64 base)
-{
-	u64 bits = BIT_ULL(47) - 1;
-
-	return (addr & ~bits) | ((addr + base) & bits);
-}
-
-/* Where the highest stack there can be ends (STACK_TOP_MAX), rebased. */
+/* Where the highest stack there can be ends (STACK_TOP_MAX): what stack_top says, or where the machine has it. */
 u64 rf_header_stack_top(const json_t *header);
 
 /* Does a clock of tracefs count nanoseconds? counter, uptime and those of a CPU (x86-tsc, ...) count something else. */

@@ -28,14 +28,16 @@ enum purpose { FOR_TASKS = 1, FOR_FRAMES, FOR_OBJECTS, FOR_LARGE_OBJECTS, FOR_CO
 #define CHUNKS_BITS 20
 
 /*
- * All user addresses of a trace move by as much, a number of whole tables: a step of 4 TiB is one table of some level
- * with pages of 4K and of 64K, and several with 16K, where a directory covers all that moves (rf_address_moved()). The
- * cut, what is above coming to be below, is at 56 to 84 TiB, between the shadows of sanitisers and programs with their
- * heaps (on arm64, these and what mmap() gives, from the top), where nothing lies.
+ * All user addresses move by whole tables: a piece of 4 TiB is one table of some level with pages of 4K and of 64K, and
+ * several with 16K, where a directory covers all 32 pieces below bit 47. Below 56 TiB are programs that are linked to a
+ * place, 32-bit ones, heaps and shadows at fixed addresses; from 84 TiB on are the other programs with their heaps,
+ * and what mmap() gives, from the top (arm64 has that all in its upper half). The two move towards each other, until
+ * nothing is between, so that all stay in order; the pieces that were there come below and above.
  */
-#define STEP_SHIFT 42
-#define LEAST_STEPS 11
-#define STEPS 8
+#define PIECE_SHIFT 42
+#define PIECES 32
+#define FIRST_UNUSED 14
+#define UNUSED 7
 
 /* Nobody maps less, so that in the buffers of calls what is below is no address. */
 #define LEAST_ADDRESS 4096
@@ -44,7 +46,7 @@ struct rf_privacy {
 	struct permutation_key key;
 	u32 hidden;
 	bool no_marks;
-	u64 base;		/* added to user addresses */
+	u64 up;			/* pieces by which low addresses move */
 };
 
 static const char *const words[RF_NR_PRIVATE] = {
@@ -64,7 +66,7 @@ struct rf_privacy *rf_privacy_create(u32 hidden, bool no_marks, struct rf_error 
 	randombytes_buf(&privacy->key, sizeof(privacy->key));
 	privacy->hidden = hidden;
 	privacy->no_marks = no_marks;
-	privacy->base = (u64)(LEAST_STEPS + randombytes_uniform(STEPS)) << STEP_SHIFT;
+	privacy->up = 1 + randombytes_uniform(UNUSED - 1);
 	return privacy;
 }
 
@@ -156,12 +158,26 @@ static u64 hide_mm(const struct rf_privacy *privacy, struct rf_privacy_stream *s
 	return mm <= UINT32_MAX ? (u32)hidden : hidden;
 }
 
+static u64 hide_piece(const struct rf_privacy *privacy, u64 piece)
+{
+	u64 down = UNUSED - privacy->up;
+
+	if (piece < FIRST_UNUSED)
+		return piece + privacy->up;
+	if (piece >= FIRST_UNUSED + UNUSED)
+		return piece - down;
+	piece -= FIRST_UNUSED;
+	return piece < privacy->up ? piece : PIECES - down + piece - privacy->up;
+}
+
 /* The kernel's own and error codes stay; bit 63 alone may be one of a tag. */
 static u64 hide_address(const struct rf_privacy *privacy, u64 addr)
 {
+	const u64 mask = (u64)(PIECES - 1) << PIECE_SHIFT;
+
 	if (!hides(privacy, RF_PRIVATE_ADDR) || (addr & BIT_ULL(63) && addr & BIT_ULL(55)))
 		return addr;
-	return rf_address_moved(addr, privacy->base);
+	return (addr & ~mask) | hide_piece(privacy, (addr & mask) >> PIECE_SHIFT) << PIECE_SHIFT;
 }
 
 /* Where 0 stands for none. */
@@ -423,9 +439,11 @@ void rf_privacy_header(const struct rf_privacy *privacy, json_t *header)
 	if (hides(privacy, RF_PRIVATE_PID))
 		hide_header_tasks(privacy, &none, header);
 	hide_command(privacy, header);
-	if (hides(privacy, RF_PRIVATE_ADDR))
-		rf_header_set_integer(header, RF_HEADER_USER_BASE,
-				      rf_address_moved(rf_header_user_base(header), privacy->base));
+	if (hides(privacy, RF_PRIVATE_ADDR)) {
+		rf_header_set_integer(header, RF_HEADER_STACK_TOP,
+				      hide_address(privacy, rf_header_stack_top(header) - 1) + 1);
+		rf_header_set_integer(header, RF_HEADER_USER_BASE, hide_address(privacy, rf_header_user_base(header)));
+	}
 	if (hides(privacy, RF_PRIVATE_INODE))
 		json_object_foreach(filters, name, filter)
 			json_object_set_new(filters, name, hide_filter(privacy, &none, json_string_value(filter)));

@@ -105,7 +105,7 @@ struct rf_record {
 	X(TASK_FORK, 82, "task_fork", "pid/t parent_pid/t parent_tid/t")                           \
 	X(TASK_EXIT, 83, "task_exit", "pid/t")                                                     \
 	X(PROCESS, 84, "process", "pid/t")                    /* tid belongs to this process: read at attach */ \
-	/* --- snapshots: SNAP_BEGIN, VMA/PTE/SWAP in the order addresses had, SNAP_END --- */            \
+	/* --- snapshots: SNAP_BEGIN, then VMA/PTE/SWAP in address order, then SNAP_END --- */     \
 	X(SNAP_BEGIN, 96, "snap_begin", "pid/t why/d threads/d") /* why: RF_SNAP_*; time: before the first read */ \
 	X(SNAP_VMA, 97, "snap_vma", "addr/a len/x pgoff/d dev/x ino/i flags/x") /* the same */ \
 	X(SNAP_PTE, 98, "snap_pte", "addr/a nr/d pfn/p order/d flags/x") /* a run in one folio; flags: RF_PTE_* */ \

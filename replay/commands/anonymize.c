@@ -13,7 +13,7 @@
 static const char help[] =
 	"usage: refold anonymize TRACE -o TRACE.mmt.zst\n\n"
 	"Writes a trace that replays to the same counts and holds no numbers of processes, page frames and inodes, no\n"
-	"names of programs and no marks but those that name windows. Addresses all move by the same multiple of 4 TiB,\n"
+	"names of programs and no marks but those that name windows. Addresses move by a multiple of 4 TiB,\n"
 	"which hides them from a search only.\n\n"
 	"  -o, --output FILE  the trace to write\n"
 	"      --keep LIST    what to leave as it is, of pid,comm,addr,pfn,inode,marks\n"

@@ -15,7 +15,7 @@ RECORDINGS = ["traces/samples/gcc.mmt.zst", "traces/samples/redis.mmt.zst",
               "tests/arm64/recordings/6.12-16k/2M.anon.mmt.zst",
               "tests/arm64/recordings/6.12-range/64K.cow_parent_all.8.mmt.zst",
               "tests/arm64/recordings/7.2-range/all.brk.8.mmt.zst",
-              "tests/arm64/recordings/7.2-range/2M.file_tmpfs.8.mmt.zst"]
+              "tests/arm64/recordings/7.2-range/2M.file_tmpfs.8.mmt.zst", "tests/compat/i386.mmt.zst"]
 # In a report: who and where, and the file.
 NAMES = {"pid", "pids", "comm", "command", "tid", "addr", "trace", "name", "bytes", "file_bytes", "privacy"}
 CLASSES = {name: dict(field.split("/") for field in fields.split())

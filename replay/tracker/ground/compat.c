@@ -43,7 +43,7 @@ void compat_free(struct compat_tasks *compat)
 
 bool compat_reaches(const struct compat_tasks *compat, u64 addr)
 {
-	return rf_address_moved(addr, -compat->user_base) < COMPAT_END;
+	return addr - compat->user_base < COMPAT_END;
 }
 
 /* install_special_mapping(): the vdso and its like lie where the program's own limit lets them. */

@@ -7,7 +7,6 @@
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/ground/trust.h"
 #include "replay/tracker/stories/snapshot.h"
-#include "traces/header.h"
 
 enum { MISSING, OTHER_PFN, OTHER_ORDER, EXTRA, SWAP_MISSING };
 
@@ -21,43 +20,25 @@ static void differs(struct rf_tracker *tracker, struct snapshot *snapshot, u64 v
 struct extra {
 	struct rf_tracker *tracker;
 	struct snapshot *snapshot;
-	u64 from, to;		/* places */
 };
-
-/* Where a page was before addresses were rebased: snapshots are in that order. */
-static u64 place_of(const struct rf_tracker *tracker, u64 vpn)
-{
-	return vpn_of(tracker, rf_address_moved(vpn << tracker->page_shift, -tracker->compat.user_base));
-}
 
 static void note_extra(void *context, u64 vpn, world_pte pte)
 {
 	struct extra *extra = context;
-	u64 place = place_of(extra->tracker, vpn);
 
-	if (place < extra->from || place >= extra->to)
-		return;
 	/* Migration entries are on their way back, pagemap shows them as swap; it never shows what is behind vvar. */
 	if (world_pte_present(pte) && world_pte_kind(pte) != WORLD_SPECIAL)
 		differs(extra->tracker, extra->snapshot, vpn, pte, EXTRA);
 }
 
-/* Everything from where the comparison stands to a place is empty in the snapshot. */
-static void skip_to(struct rf_tracker *tracker, struct snapshot *snapshot, struct tracked_mm *mm, u64 place)
+/* Everything from where the comparison stands to vpn is empty in the snapshot. */
+static void skip_to(struct rf_tracker *tracker, struct snapshot *snapshot, struct tracked_mm *mm, u64 vpn)
 {
-	struct extra extra = { tracker, snapshot, snapshot->at, place };
-	u64 base = tracker->compat.user_base, shift = tracker->page_shift, first, last;
+	struct extra extra = { tracker, snapshot };
 
-	if (place <= snapshot->at)
-		return;
-	first = vpn_of(tracker, rf_address_moved(snapshot->at << shift, base));
-	last = vpn_of(tracker, rf_address_moved((place - 1) << shift, base));
-	if (last - first != place - 1 - snapshot->at || (base && place - snapshot->at > vpn_of(tracker, base))) {
-		first = 0;	/* not in one piece any more */
-		last = vpn_of(tracker, tracker->address_limit) - 1;
-	}
-	world_walk_sorted(tracker->world, &mm->world, first, last + 1, note_extra, &extra);
-	snapshot->at = place;
+	if (vpn > snapshot->at)
+		world_walk_sorted(tracker->world, &mm->world, snapshot->at, vpn, note_extra, &extra);
+	snapshot->at = max_u64(snapshot->at, vpn);
 }
 
 static bool run_of(struct rf_tracker *tracker, const struct rf_record *record, u64 *vpn, u64 *nr)
@@ -81,7 +62,7 @@ void compare_run(struct rf_tracker *tracker, struct snapshot *snapshot, const st
 	vma = mm ? world_vma_find(&mm->world, record->f[0]) : NULL;
 	if (vma && vma->flags & RF_VM_HUGETLB)
 		return;
-	skip_to(tracker, snapshot, mm, place_of(tracker, vpn));
+	skip_to(tracker, snapshot, mm, vpn);
 	fidelity->ptes += nr;
 	for (u64 i = 0; i < nr; i++) {
 		world_pte pte = world_get(&mm->world, vpn + i);
@@ -98,7 +79,7 @@ void compare_run(struct rf_tracker *tracker, struct snapshot *snapshot, const st
 	fidelity->present += nr_right;
 	fidelity->pfn += nr_right;
 	fidelity->order += nr_right;
-	snapshot->at = max_u64(snapshot->at, place_of(tracker, vpn) + nr);
+	snapshot->at = max_u64(snapshot->at, vpn + nr);
 }
 
 void compare_swap(struct rf_tracker *tracker, struct snapshot *snapshot, const struct rf_record *record)
@@ -108,7 +89,7 @@ void compare_swap(struct rf_tracker *tracker, struct snapshot *snapshot, const s
 
 	if (!run_of(tracker, record, &vpn, &nr))
 		return;
-	skip_to(tracker, snapshot, mm, place_of(tracker, vpn));
+	skip_to(tracker, snapshot, mm, vpn);
 	tracker->fidelity.swap_ptes += nr;
 	for (u64 i = 0; i < nr; i++) {
 		world_pte pte = world_get(&mm->world, vpn + i);
@@ -121,7 +102,7 @@ void compare_swap(struct rf_tracker *tracker, struct snapshot *snapshot, const s
 		if (world_pte_present(pte))
 			differs(tracker, snapshot, vpn + i, pte, EXTRA);
 	}
-	snapshot->at = max_u64(snapshot->at, place_of(tracker, vpn) + nr);
+	snapshot->at = max_u64(snapshot->at, vpn + nr);
 }
 
 void compare_end(struct rf_tracker *tracker, struct snapshot *snapshot, struct tracked_mm *mm)

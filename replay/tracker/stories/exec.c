@@ -16,7 +16,6 @@
 #include "replay/tracker/stories/fork.h"
 #include "replay/tracker/stories/handlers.h"
 #include "replay/tracker/stories/processes.h"
-#include "traces/header.h"
 
 /* The argument pages, where __bprm_mm_init() put them: top down from the highest stack address there is. */
 static void emit_arguments(struct rf_tracker *tracker, const struct task_exec *exec, const struct tracked_mm *mm)
@@ -156,10 +155,7 @@ static void scan_fault(const struct rf_tracker *tracker, struct exec_scan *scan,
 /* The VMA of __bprm_mm_init(), at the very top: acct_stack_growth() tells the side band, whoever's it is. */
 static bool grows_arguments(const struct rf_tracker *tracker, const struct rf_record *mmap2)
 {
-	u64 base = tracker->compat.user_base, top = tracker->stack_top_max;
-
-	return RF_VMA_NAME(mmap2->f[5]) != RF_VMA_STACK &&
-	       rf_address_moved(mmap2->f[0] + mmap2->f[1] - 1, -base) >= rf_address_moved(top - 1, -base);
+	return RF_VMA_NAME(mmap2->f[5]) != RF_VMA_STACK && mmap2->f[0] + mmap2->f[1] >= tracker->stack_top_max;
 }
 
 /*

@@ -20,7 +20,7 @@ struct snapshot {
 	bool open, loading, comparing;
 	u32 pid;
 	u32 mm;			/* number; it may end meanwhile */
-	u64 at;			/* next page not looked at, see compare.c */
+	u64 at;			/* next vpn not looked at */
 	struct difference *differences;
 	u32 nr_differences, differences_size;
 };
