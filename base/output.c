@@ -183,6 +183,38 @@ int rf_output_begin(struct rf_output *output, const char *path, enum rf_output_h
 					begin_growing(output, exists ? &existing : NULL, err);
 }
 
+/* A pipe gets a description of its own, as not to block is not for others who have it; a socket cannot. */
+static int open_not_blocking(void)
+{
+	int fd = open(OUR_FILES "/1", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0)
+		return fd;
+	fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (fd >= 0)
+		fcntl(fd, F_SETFL, O_WRONLY | O_NONBLOCK);
+	return fd;
+}
+
+int rf_output_take_standard(struct rf_output *output, struct rf_error *err)
+{
+	struct stat standard;
+
+	*output = (struct rf_output){ .fd = -1 };
+	if (fstat(STDOUT_FILENO, &standard))
+		return rf_error_set(err, -errno, RF_NO_OFFSET, "standard output: %s", strerror(errno));
+	if (S_ISREG(standard.st_mode) || isatty(STDOUT_FILENO))
+		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "standard output is a %s: -o - is for pipes, a file has a "
+				    "name", S_ISREG(standard.st_mode) ? "file" : "terminal");
+	output->path = strdup("standard output");
+	output->fd = output->path ? open_not_blocking() : -1;
+	if (output->fd < 0)
+		return failed(output, err, "standard output", errno);
+	if (dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+		return failed(output, err, "standard error", errno);
+	return 0;
+}
+
 int rf_output_write(struct rf_output *output, const void *data, size_t size, size_t *done)
 {
 	struct pollfd writable = { .fd = output->fd, .events = POLLOUT };

@@ -27,6 +27,11 @@ struct rf_output {
 /* 0 or a negative errno, with a message that does not name the file. -EBUSY: another writer has it. */
 int rf_output_begin(struct rf_output *output, const char *path, enum rf_output_how how, struct rf_error *err);
 /*
+ * The output is our standard output, a pipe or a socket, as a recording's: it does not block. Whoever writes to
+ * standard output from now on, also a child, writes to standard error. No file and no terminal.
+ */
+int rf_output_take_standard(struct rf_output *output, struct rf_error *err);
+/*
  * Write all of it. Negative errno: only *done bytes of it. SIGPIPE and SIGXFSZ are for the program to ignore.
  * -ETIMEDOUT: a FIFO's reader takes nothing.
  */

@@ -153,7 +153,7 @@ static void check_events(struct diagnosis *diagnosis)
 
 	if (rf_tracefs_check(NULL))
 		return;
-	rf_remove_stale_instances();
+	rf_remove_stale_instances(NULL, NULL);
 	decoder = rf_decoder_create(&diagnosis->kernel, &err);
 	diagnosis->status = calloc(rf_nr_events, sizeof(*diagnosis->status));
 	if (!decoder || !diagnosis->status) {

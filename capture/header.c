@@ -93,6 +93,8 @@ char *rf_header_json(const struct rf_header_facts *facts)
 	rf_header_set_truth(header, RF_HEADER_COMPAT_CALLS, has_compat_calls(facts));
 	rf_header_set_integer(header, RF_HEADER_CPUS, (u64)sysconf(_SC_NPROCESSORS_ONLN));
 	rf_header_set_string(header, RF_HEADER_FAULTS, rf_fault_sources[facts->faults].name);
+	if (facts->labels && facts->labels->nr)
+		rf_header_set(header, RF_HEADER_LABELS, rf_labels_json(facts->labels));
 	rf_header_set_string(header, RF_HEADER_MODE, facts->mode);
 	rf_header_set(header, RF_HEADER_PRIVACY, privacy());
 	rf_header_set_truth(header, RF_HEADER_SIDE_BAND, facts->side_band);

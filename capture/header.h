@@ -6,6 +6,7 @@
 #ifndef REFOLD_CAPTURE_HEADER_H
 #define REFOLD_CAPTURE_HEADER_H
 
+#include "capture/labels.h"
 #include "capture/tracefs/session.h"
 
 struct rf_header_facts {
@@ -21,6 +22,7 @@ struct rf_header_facts {
 	size_t buffer_bytes;
 	bool snapshots;
 	bool side_band;			/* perf records are there */
+	const struct rf_labels *labels;
 	const struct rf_privacy *privacy;	/* NULL: nothing is hidden */
 };
 

@@ -11,13 +11,17 @@
 
 #include "base/text.h"
 #include "capture/doctor.h"
+#include "capture/metrics.h"
 #include "capture/options.h"
+#include "capture/tracefs/session.h"
 #include "capture/trigger.h"
 
 struct run {
 	struct rf_command_line line;
 	bool terminal;		/* messages go to one */
 	struct rf_trigger trigger;
+	bool no_metrics;	/* they cannot be written; it was said */
+	struct rf_progress last;
 };
 
 static void print_command_status(const char *command, int status)
@@ -46,13 +50,29 @@ static const char *megabytes(u64 bytes, char text[RF_DIGITS_MAX])
 	return text;
 }
 
+/* A monitor that gets nothing more is a pity, and no reason to end. */
+static void write_metrics(struct run *run, bool running)
+{
+	const char *path = run->line.metrics;
+	int ret = 0;
+
+	if (path && !run->no_metrics)
+		ret = rf_metrics_write(path, &run->line.recording.labels, &run->last, running);
+	if (!ret)
+		return;
+	run->no_metrics = true;
+	fprintf(stderr, "refold-capture: %s: no metrics any more: %s\n", path, strerror(-ret));
+}
+
 /* Once a second on a terminal, always in the same line; elsewhere only when asked. */
 static void print_progress(void *context, const struct rf_progress *progress, bool asked)
 {
-	const struct run *run = context;
+	struct run *run = context;
 	char records[RF_DIGITS_MAX], lost[RF_DIGITS_MAX], bytes[RF_DIGITS_MAX];
 	bool terminal = run->terminal && !run->line.quiet;
 
+	run->last = *progress;
+	write_metrics(run, true);
 	if (!terminal && !asked)
 		return;
 	fprintf(stderr, "%s%s: %.0f s, %s events, %s, %s lost, %.1f %% of a CPU%s", terminal ? "\r" : "",
@@ -94,13 +114,17 @@ static void print_losses(const char *output, const struct rf_recording_result *r
 static void print_result(const struct rf_command_line *line, const char *output,
 			 const struct rf_recording_result *result)
 {
+	char bytes[40] = "";
+
 	for (size_t i = 0; i < result->nr_warnings; i++)
 		fprintf(stderr, "refold-capture: warning: %s\n", result->warnings[i]);
 	if (result->lost)
 		print_losses(output, result, "");
-	fprintf(stderr, "%s: %llu events, %llu bytes, %llu lost, %llu snapshots\n", output,
-		(unsigned long long)result->records, (unsigned long long)result->bytes,
-		(unsigned long long)result->lost, (unsigned long long)result->snapshots);
+	if (result->bytes)
+		snprintf(bytes, sizeof(bytes), ", %llu bytes", (unsigned long long)result->bytes);
+	fprintf(stderr, "%s: %llu events%s, %llu lost, %llu snapshots\n", output,
+		(unsigned long long)result->records, bytes, (unsigned long long)result->lost,
+		(unsigned long long)result->snapshots);
 }
 
 static void print_part(void *context, const char *output, const struct rf_recording_result *result)
@@ -133,6 +157,13 @@ static int record(struct run *run)
 		clear_progress(run);
 	}
 	rf_trigger_end(&run->trigger);
+	if (!ret && !line->rotates) {
+		run->last.records = result.records;
+		run->last.lost = result.lost;
+		if (result.bytes)
+			run->last.bytes = result.bytes;
+	}
+	write_metrics(run, false);
 	if (ret) {
 		fprintf(stderr, "refold-capture: %s%s\n", err.message,
 			result.wrote ? "; what was recorded until then is kept" : "");
@@ -176,6 +207,35 @@ static int doctor(int argc, char **argv)
 	return rf_doctor(stdout, json);
 }
 
+static void print_removal(void *context, const char *kind, const char *name, int error)
+{
+	size_t *counts = context;	/* removed, left */
+
+	counts[!!error]++;
+	if (error)
+		fprintf(stderr, "refold-capture: %s %s cannot be removed: %s\n", kind, name, strerror(error));
+	else
+		printf("removed %s %s\n", kind, name);
+}
+
+/* What recorders that were killed have left; the next recording would do so as well. */
+static int cleanup(int argc, char **argv)
+{
+	size_t counts[2] = { 0, 0 };
+	struct rf_error err;
+
+	if (argc > 1)
+		return rf_usage_error("cleanup takes no argument", argv[1]);
+	if (rf_tracefs_check(&err)) {
+		fprintf(stderr, "refold-capture: %s\n", err.message);
+		return RF_EXIT_FAILED;
+	}
+	rf_remove_stale_instances(print_removal, counts);
+	if (!counts[0] && !counts[1])
+		puts("nothing was left behind");
+	return counts[1] ? RF_EXIT_FAILED : RF_EXIT_DONE;
+}
+
 int main(int argc, char **argv)
 {
 	struct run run = { 0 };
@@ -183,6 +243,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && !strcmp(argv[1], "doctor"))
 		return doctor(argc - 1, argv + 1);
+	if (argc > 1 && !strcmp(argv[1], "cleanup"))
+		return cleanup(argc - 1, argv + 1);
 	code = rf_command_line_read(&run.line, argc, argv);
 	if (code < 0)
 		code = record(&run);

@@ -66,6 +66,12 @@ static bool take_rotation(const struct option_row *row, const char *text, void *
 	return rf_read_rotation(text, to);
 }
 
+static bool take_label(const struct option_row *row, const char *text, void *to)
+{
+	(void)row;
+	return rf_labels_add(to, text);
+}
+
 static bool take_pids(const struct option_row *row, const char *text, void *to)
 {
 	(void)row;
@@ -109,7 +115,7 @@ static bool take_private(const struct option_row *row, const char *text, void *t
 
 static const struct option_row rows[] = {
 	{ "output", 'o', "FILE", take_text, TO(recording.output),
-	  .help = "trace to write; NAME.mmt.zst by convention" },
+	  .help = "trace to write; NAME.mmt.zst by convention; - is a pipe" },
 	{ "pid", 'p', "PID,...", take_pids, TO(recording.targets.pids),
 	  .wrong = "not a list of process ids",
 	  .help = "record running processes and what they start" },
@@ -170,6 +176,11 @@ static const struct option_row rows[] = {
 	{ "iovecs", 0, NULL, take_flag, TO(recording.iovecs),
 	  .help = "of COMMAND, read what calls name in buffers, and let debuggers in it\n"
 		  "trace others, by a seccomp filter, which stays with it" },
+	{ "label", 0, "KEY=VALUE", take_label, TO(recording.labels),
+	  .wrong = "not a new KEY=VALUE, of letters, digits and _, with at most 16 of them",
+	  .help = "keep this in the trace, for refold info and reports" },
+	{ "metrics", 0, "FILE", take_text, TO(metrics),
+	  .help = "say how it goes in this file once a second, as OpenMetrics" },
 	{ "quiet", 'q', NULL, take_flag, TO(quiet), .help = "print errors only" },
 	/* These end it, see read_option(). */
 	{ "help", 'h', .help = "print this text" },
@@ -182,6 +193,7 @@ static const char before[] =
 	"       refold-capture [OPTION]... -o FILE --cgroup PATH | --container ID\n"
 	"       refold-capture [OPTION]... -o FILE -a\n"
 	"       refold-capture doctor [-j]\n"
+	"       refold-capture cleanup\n"
 	"Record what happens to page tables into FILE, for \"refold replay\".\n"
 	"\n";
 
@@ -293,6 +305,8 @@ static const char *contradiction(const struct rf_command_line *line)
 		return "--trigger goes with --flight";
 	if (line->rotates && line->rotation.bytes && recording->bounds.file_bytes)
 		return "give --rotate by size or --max-size, not both";
+	if ((line->rotates || line->flight) && recording->output && !strcmp(recording->output, "-"))
+		return "--rotate and --flight need files, not -o -";
 	if (line->rotation.keep && !line->rotates)
 		return "--keep goes with --rotate";
 	if (recording->iovecs && (!recording->command || (line->chooses_exits && !recording->exit_snapshots)))
@@ -315,8 +329,10 @@ int rf_command_line_read(struct rf_command_line *line, int argc, char **argv)
 	wrong = contradiction(line);
 	if (wrong)
 		return rf_usage_error(wrong, NULL);
-	if (!strcmp(recording->output, "-"))
-		return rf_usage_error("a trace is written to a file, which must be one when the disk is full too", "-o -");
+	recording->to_standard_output = !strcmp(recording->output, "-");
+	if (recording->to_standard_output)
+		recording->output = "standard output";
+	recording->writes_later = line->metrics;
 	/* A command is the user's own; what runs already may be others'. */
 	recording->no_marks = recording->hidden & BIT(RF_PRIVATE_MARKS);
 	if (!line->chooses_hidden && !recording->command)

@@ -16,6 +16,7 @@ struct rf_command_line {
 	double flight;			/* keep the last so many seconds, in parts; 0: no */
 	const char *trigger;		/* NULL, or a command whose end ends the flight */
 	u64 max_loss;
+	const char *metrics;	/* NULL, or the file */
 	u32 kept;		/* of what is private: bits of enum rf_private */
 	/* what is given */
 	bool rotates, limits_loss, chooses_exits, chooses_hidden, quiet;

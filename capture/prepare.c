@@ -29,7 +29,8 @@ void rf_recording_warn(struct recording *rec, const char *format, ...)
 static int begin_output(struct recording *rec, struct stat *output, struct rf_error *err)
 {
 	struct rf_error why;
-	int ret = rf_output_begin(&rec->output, rec->options->output, RF_OUTPUT_GROWING, &why);
+	int ret = rec->options->to_standard_output ? 0 :
+		  rf_output_begin(&rec->output, rec->options->output, RF_OUTPUT_GROWING, &why);
 
 	if (!ret && fstat(rec->output.fd, output))
 		ret = rf_error_set(&why, -errno, RF_NO_OFFSET, "cannot look at it: %s", strerror(errno));
@@ -115,6 +116,7 @@ static int create_writer(struct recording *rec, struct rf_error *err)
 		.snapshots = options->exit_snapshots || !options->command,
 		.side_band = !rf_perf_check(NULL),
 		.privacy = rec->privacy,
+		.labels = &rec->options->labels,
 	};
 	char *json;
 
@@ -194,7 +196,7 @@ static int look_at_rights(struct recording *rec, struct rf_error *err)
 	const struct rf_recording_options *options = rec->options;
 	struct rf_rights_use use = { .others = !options->command || options->begins_again,
 				     .user = options->user, .command = options->command,
-				     .begins_again = options->begins_again };
+				     .writes_later = options->writes_later, .begins_again = options->begins_again };
 	char tracing[256], text[200];
 	int ret = 0;
 
@@ -225,6 +227,8 @@ int rf_recording_prepare(struct recording *rec, struct rf_error *err)
 	ret = look_at_rights(rec, err);
 	if (!ret && options->command)
 		ret = rf_find_command(options->command[0], err);
+	if (!ret && options->to_standard_output)
+		ret = rf_output_take_standard(&rec->output, err);
 	if (ret)
 		return ret;
 	rf_kernel_read(&rec->kernel);
@@ -239,7 +243,7 @@ int rf_recording_prepare(struct recording *rec, struct rf_error *err)
 		rec->privacy = rf_privacy_create(options->hidden, options->no_marks, err);
 	if (options->hidden && !rec->privacy)
 		return err->code;
-	rf_remove_stale_instances();
+	rf_remove_stale_instances(NULL, NULL);
 	rec->faults = options->faults;
 	ret = rf_events_learn(rec->decoder, &rec->kernel, &rec->faults, rec->status, err);
 	if (ret)

@@ -316,7 +316,7 @@ int rf_record(const struct rf_recording_options *options, struct rf_recording_re
 	if (ret && began)
 		name_output(options->output, err);
 	result->wrote &= began;
-	if (result->wrote && !stat(options->output, &output))
+	if (result->wrote && rec.on_disk && !stat(options->output, &output))
 		result->bytes = (u64)output.st_size;
 	free_recording(&rec);
 	return ret;

@@ -7,6 +7,7 @@
 
 #include "traces/events/events.h"
 #include "capture/follow/tasks.h"
+#include "capture/labels.h"
 #include "capture/targets.h"
 #include "capture/watch.h"
 #include "traces/trace.h"
@@ -16,6 +17,8 @@ typedef void rf_left_behind(void *context, size_t processes);
 
 struct rf_recording_options {
 	const char *output;
+	bool to_standard_output;	/* output is only what that is called */
+	struct rf_labels labels;
 	char *const *command;		/* NULL, or COMMAND and its arguments, NULL-terminated */
 	const char *user;		/* NULL, or whom COMMAND runs as */
 	struct rf_targets targets;	/* processes to attach to; none: command or whole system */
@@ -32,6 +35,7 @@ struct rf_recording_options {
 	bool asked_ends;		/* SIGUSR1 ends it */
 	int trigger_fd;			/* 0, or readable when it shall end: above the standard ones */
 	pid_t child;			/* 0, or COMMAND as an earlier recording started it: one of targets */
+	bool writes_later;		/* the progress_told makes files: a right for that is kept */
 	bool begins_again;		/* another recording follows in this process: rights for that are kept */
 	struct rf_pid_list *living;	/* NULL, or where to leave who is recorded and lives when it ends */
 	rf_left_behind *left_behind;	/* NULL, or told, with context */
@@ -40,7 +44,8 @@ struct rf_recording_options {
 };
 
 struct rf_recording_result {
-	u64 records, lost, bytes, snapshots;
+	u64 records, lost, snapshots;
+	u64 bytes;			/* 0: not known, as what went to a pipe */
 	bool wrote;			/* there is a file */
 	enum rf_end end;
 	u64 needed_buffer;		/* buffer_bytes that would have held what was lost; 0: nothing was */

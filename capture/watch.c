@@ -53,7 +53,8 @@ static void tell(struct rf_watch *watch, u64 now, bool asked)
 {
 	struct rf_progress progress = { .elapsed_ns = now - watch->began_ns,
 					.cpu_ns = rf_own_cpu_ns() - watch->began_cpu_ns,
-					.bytes = rf_writer_bytes(watch->writer) };
+					.bytes = rf_writer_bytes(watch->writer),
+					.buffer_bytes = watch->buffer_bytes };
 	struct rf_rings_totals rings;
 	struct rf_perf_losses side = { 0 };
 

@@ -14,6 +14,7 @@
 struct rf_progress {
 	u64 elapsed_ns, cpu_ns;		/* since it began; of the recorder, all threads */
 	u64 records, lost, bytes;	/* bytes: of the file, about */
+	u64 buffer_bytes;		/* of the kernel, in all */
 };
 
 /* asked: SIGUSR1 came. */

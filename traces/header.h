@@ -29,6 +29,7 @@
 	KEY(GFP_UNKNOWN, "gfp_unknown", JSON_ARRAY)			\
 	KEY(KERNEL, "kernel", JSON_STRING)				\
 	KEY(KSM, "ksm", JSON_TRUE)					\
+	KEY(LABELS, "labels", JSON_OBJECT)				\
 	KEY(MODE, "mode", JSON_STRING)					\
 	KEY(PAGE_SIZE, "page_size", JSON_INTEGER)			\
 	KEY(PID, "pid", JSON_INTEGER)					\

@@ -78,8 +78,15 @@ static pid_t recorder_of(const char *group)
 	return strncmp(group, GROUP_PREFIX, length) ? 0 : (pid_t)strtol(group + length, NULL, 10);
 }
 
+/* 0, or the errno by which it stays. */
+static int remove_probe(struct tracefs_dynevent *probe)
+{
+	errno = 0;
+	return tracefs_dynevent_destroy(probe, false) ? (errno ? errno : EIO) : 0;
+}
+
 /* Remove the probes of our own process, or of dead recorders. Returns how many. */
-static int remove_probes(bool own)
+static int remove_probes(bool own, rf_removal_told *told, void *context)
 {
 	struct tracefs_dynevent **probes;
 	int removed = 0;
@@ -88,18 +95,21 @@ static int remove_probes(bool own)
 		return 0;
 	probes = tracefs_dynevent_get_all(TRACEFS_DYNEVENT_KPROBE, NULL);
 	for (int i = 0; probes && probes[i]; i++) {
-		char *group = NULL;
+		char *group = NULL, *event = NULL;
 		pid_t pid;
+		int error;
 
-		tracefs_dynevent_info(probes[i], &group, NULL, NULL, NULL, NULL);
+		tracefs_dynevent_info(probes[i], &group, &event, NULL, NULL, NULL);
 		pid = group ? recorder_of(group) : 0;
-		free(group);
-		if (pid <= 0 || (pid == getpid()) != own)
-			continue;
 		/* A live recorder keeps its probes; a reused pid has another name. */
-		if (!own && rf_process_is(pid, RF_RECORDER_COMM))
-			continue;
-		removed += !tracefs_dynevent_destroy(probes[i], false);
+		if (pid > 0 && (pid == getpid()) == own && (own || !rf_process_is(pid, RF_RECORDER_COMM))) {
+			error = remove_probe(probes[i]);
+			removed += !error;
+			if (told)
+				told(context, "kprobe", event ? event : group, error);
+		}
+		free(group);
+		free(event);
 	}
 	tracefs_dynevent_list_free(probes);
 	return removed;
@@ -107,10 +117,10 @@ static int remove_probes(bool own)
 
 void rf_probes_remove(void)
 {
-	remove_probes(true);
+	remove_probes(true, NULL, NULL);
 }
 
-int rf_probes_remove_stale(void)
+int rf_probes_remove_stale(rf_removal_told *told, void *context)
 {
-	return remove_probes(false);
+	return remove_probes(false, told, context);
 }

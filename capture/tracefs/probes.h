@@ -20,7 +20,9 @@ const char *rf_event_group(const struct rf_event *event);
 int rf_probe_create(const struct rf_event *event, struct rf_error *err);
 /* Remove all that this process has made. No instance may use them any more. */
 void rf_probes_remove(void);
-/* Remove those of recorders that are dead, after their instances. Returns how many. */
-int rf_probes_remove_stale(void);
+/* Something of a dead recorder, of this kind and name, was removed, or why not (errno). */
+typedef void rf_removal_told(void *context, const char *kind, const char *name, int error);
+/* Remove those of recorders that are dead, after their instances. told: for each, or NULL. Returns how many. */
+int rf_probes_remove_stale(rf_removal_told *told, void *context);
 
 #endif

@@ -90,7 +90,7 @@ static int add_name(const char *name, void *context)
 	return 0;
 }
 
-int rf_remove_stale_instances(void)
+int rf_remove_stale_instances(rf_removal_told *told, void *context)
 {
 	char **names = NULL;
 	int removed = 0;
@@ -99,16 +99,19 @@ int rf_remove_stale_instances(void)
 	for (int i = 0; names && names[i]; i++) {
 		pid_t pid = recorder_of(names[i]);
 		char path[512];
+		int error;
 
 		/* A live recorder keeps its name; a reused pid has another. */
 		if (pid != getpid() && rf_process_is(pid, RF_RECORDER_COMM))
 			continue;
 		snprintf(path, sizeof(path), "%s/instances/%s", tracefs_tracing_dir(), names[i]);
-		if (!rmdir(path))
-			removed++;
+		error = rmdir(path) ? errno : 0;
+		removed += !error;
+		if (told)
+			told(context, "tracing instance", names[i], error);
 	}
 	tracefs_list_free(names);
-	rf_probes_remove_stale();
+	rf_probes_remove_stale(told, context);
 	return removed;
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "capture/tracefs/learn.h"
+#include "capture/tracefs/probes.h"
 #include "capture/follow/tasks.h"
 #include "traces/events/calls.h"
 
@@ -17,8 +18,11 @@
 bool rf_tracefs_instances(char *path, size_t size);
 /* tracefs is there and may be used; err says what to do if not. */
 int rf_tracefs_check(struct rf_error *err);
-/* Remove the instances of recorders that are dead, and their kprobes. Returns how many instances. */
-int rf_remove_stale_instances(void);
+/*
+ * Remove the instances of recorders that are dead, and their kprobes. told, which may be NULL, is called for each.
+ * Returns how many instances.
+ */
+int rf_remove_stale_instances(rf_removal_told *told, void *context);
 
 struct rf_session;
 

@@ -83,6 +83,8 @@ json_t *rf_report_trace(const char *path, struct rf_reader *reader, const struct
 	rf_json_set_count(trace, "page_size_bytes", rf_reader_header_u64(reader, RF_HEADER_PAGE_SIZE, 4096));
 	rf_json_set_count(trace, "cpus", rf_reader_header_u64(reader, RF_HEADER_CPUS, 0));
 	json_object_set_new(trace, "missing_events", missing_events(reader));
+	if (rf_reader_header_value(reader, RF_HEADER_LABELS))
+		json_object_set(trace, "labels", rf_reader_header_value(reader, RF_HEADER_LABELS));
 	return trace;
 }
 
@@ -185,6 +187,8 @@ static json_t *sum_traces(const json_t *traces)
 	json_object_set_new(sum, "records_by_kind", kinds);
 	json_object_set_new(sum, "damage", damage);
 	json_object_set_new(sum, "missing_events", missing);
+	if (json_array_size(traces) == 1)
+		json_object_set(sum, "labels", json_object_get(json_array_get(traces, 0), "labels"));
 	return sum;
 }
 

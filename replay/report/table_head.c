@@ -40,6 +40,20 @@ static void print_trace(FILE *out, const json_t *trace)
 	table_paragraph(out, "trace", line);
 }
 
+static void print_labels(FILE *out, const json_t *trace)
+{
+	const json_t *labels = json_object_get(trace, "labels"), *value;
+	char text[PARAGRAPH_MAX];
+	struct rf_line line;
+	const char *key;
+
+	rf_line_begin(&line, text, sizeof(text));
+	json_object_foreach((json_t *)labels, key, value)
+		rf_line_add(&line, "%s%s=%s", line.used ? ", " : "", key, json_string_value(value));
+	if (line.used)
+		table_paragraph(out, "labels", text);
+}
+
 /* Not a warning: what the recording lacks for it, the fidelity shows. */
 static void print_missing(FILE *out, const json_t *trace)
 {
@@ -326,6 +340,7 @@ void table_head(const json_t *report, FILE *out)
 	json_array_foreach(json_object_get(report, "warnings"), i, warning)
 		table_paragraph(out, "WARNING", json_string_value(warning));
 	print_trace(out, json_array_size(traces) == 1 ? json_array_get(traces, 0) : trace);
+	print_labels(out, trace);
 	print_missing(out, trace);
 	print_trust(out, report);
 	print_fidelity(out, json_object_get(report, "fidelity"), trace);

@@ -29,6 +29,7 @@ WRONG = {
     "--keep": ("0", "-1", "x", ""),
     "--level": ("0", "20", "x"),
     "--max-loss": ("-1", "x"),
+    "--label": ("", "x", "=x", "1a=b", "a b=c", "__a=b", "a=\x01"),
 }
 RIGHT = {
     "--time": ("1", "0.5", ".5", "90s", "1.5m", "2h", "3H"),
@@ -42,6 +43,7 @@ RIGHT = {
 }
 # Options that are right, but not together.
 TOGETHER = {
+    ("--rotate", "1m", "-o", "-", "-a"): "-o -",
     ("--user", "root", "-a"): "COMMAND",
     ("--rotate", "1m", "--iovecs", "--", "/bin/true"): "--iovecs",
     ("--flight", "1m", "--keep", "3", "-a"): "--keep",

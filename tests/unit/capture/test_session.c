@@ -418,7 +418,7 @@ static void test_stale_instances(void **state)
 	make_instance("refold-system", alive);
 	make_instance("refold-bench", dead);
 	make_instance("trace-cmd", dead);
-	assert_int_equal(rf_remove_stale_instances(), 3);
+	assert_int_equal(rf_remove_stale_instances(NULL, NULL), 3);
 	assert_false(has_instance("refold-task", dead));
 	assert_false(has_instance("refold-system", dead));
 	assert_false(has_instance("refold-task", reused));
@@ -427,7 +427,7 @@ static void test_stale_instances(void **state)
 	assert_true(has_instance("refold-bench", dead));
 	assert_true(has_instance("trace-cmd", dead));
 	end_process(alive);
-	assert_int_equal(rf_remove_stale_instances(), 2);
+	assert_int_equal(rf_remove_stale_instances(NULL, NULL), 2);
 	end_process(reused);
 }
 
