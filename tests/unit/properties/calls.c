@@ -151,6 +151,13 @@ struct base_cost {
 	s64 atomics, stores, flushes;
 };
 
+/* Erratum 2645198: what was executable is flushed by mprotect's first half. */
+static bool flushes_executable(const struct call *call)
+{
+	return knobs_of(call)->exec_prot_flush != EXEC_PROT_FLUSH_OFF && pte_valid(call->result) &&
+	       (call->result.val & PTE_EXEC) && !strcmp(call->name, "modify_prot_start_ptes");
+}
+
 static struct base_cost base_cost(const struct call *call)
 {
 	const struct arch_knobs *knobs = knobs_of(call);
@@ -169,7 +176,7 @@ static struct base_cost base_cost(const struct call *call)
 		return (struct base_cost){ 0, 1, 0 };
 	case CALL_GET_AND_CLEAR:
 		/* v1 may store what it spreads over a block. */
-		return (struct base_cost){ nr, clears_in_part(call) ? -1 : 0, 0 };
+		return (struct base_cost){ nr, clears_in_part(call) ? -1 : 0, flushes_executable(call) };
 	case CALL_CLEAR_FLUSH:
 		return (struct base_cost){ 1, 0,
 			call->mm->arch.tlb_flush_pending ? pte_present(call->result) : pte_valid(call->result) };
