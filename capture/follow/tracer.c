@@ -384,7 +384,7 @@ static bool finished(struct rf_tracer *t)
 		stop_some(t);
 		look_at_late(t);
 	}
-	return !t->tracees.all || rf_monotonic() >= t->stop_by;
+	return !t->tracees.all || (t->stopping && rf_monotonic() >= t->stop_by);
 }
 
 /* A bounded number of reports, so that requests are heard in a storm of forks. False: that bound was reached. */
