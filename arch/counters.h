@@ -11,7 +11,8 @@
 
 /*
  * Each counter and its meaning, as the report's schema and refold-report(5) give it. A counter is a plain count of
- * events but for tlbi_pages (pages).
+ * events but for tlbi_pages (pages). Those up to isb loaded backends know by their place (backend_abi.h): a new one
+ * comes after it.
  */
 #define ARCH_COUNTERS(X) \
 	X(pte_loads, "Plain loads of one entry.") \

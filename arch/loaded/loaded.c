@@ -132,6 +132,9 @@ static void set_hooks(struct arch_loaded *loaded)
 #undef HOOK
 }
 
+/* As what dlopen() loaded, they stay until the program ends: policies, which refer to them, are copied freely. */
+static struct arch_loaded *all;
+
 struct arch_loaded *arch_loaded_open(const char *path, struct rf_error *err)
 {
 	const struct refold_backend *table = find_table(path, err);
@@ -156,6 +159,8 @@ struct arch_loaded *arch_loaded_open(const char *path, struct rf_error *err)
 		free(loaded);
 		return NULL;
 	}
+	loaded->next = all;
+	all = loaded;
 	return loaded;
 }
 

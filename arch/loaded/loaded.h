@@ -24,6 +24,7 @@ struct arch_loaded {
 	const struct arch_ops *like;	/* ours, which NULL hooks are */
 	struct arch_geometry geometries[2];
 	char *path;
+	struct arch_loaded *next;	/* of all, loaded.c */
 	bool guarded;			/* hooks get a copy of their table, with nothing beside it */
 	/* Nobody else looks while machines run. */
 	struct arch_loaded_warning warnings[ARCH_LOADED_WARNINGS];

@@ -21,7 +21,8 @@ static void set_ptes(struct refold_mm *mm, uint64_t addr, refold_pte *ptep, refo
 	mm->own->set_ptes(mm, addr, ptep, pte, nr);
 }
 
-static const struct refold_backend backend = {
+/* One of them gives none. */
+static const struct refold_backend backend __attribute__((unused)) = {
 #ifdef NEWER
 	.abi = REFOLD_BACKEND_ABI + 1,
 #else
