@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A what-if: a CPU that invalidates any range of pages, in whatever steps, by one TLBI. What folds when, and
- * core mm, is
- * linux-7.3 as Refold has it; its other knobs work.
+ * core mm, is linux-7.3 as Refold has it; its other knobs work.
  *
  *     cc -shared -fPIC -I/usr/include/refold -o one_tlbi.so one_tlbi.c
  *     refold replay T -p linux-7.3,./one_tlbi.so

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A what-if: after fork() write faults reuse the pages of a block one by one, and the first has unfolded it.
- * Here the one
- * that makes its last page writable sets that entry once more, which folds the block again if all of it agrees.
+ * Here the one that makes its last page writable sets that entry once more, which folds the block again if all of it
+ * agrees.
  *
  *     cc -shared -fPIC -I/usr/include/refold -o refold_on_reuse.so refold_on_reuse.c
  *     refold replay T -p linux-7.3,./refold_on_reuse.so

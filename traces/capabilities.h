@@ -20,6 +20,7 @@ enum rf_capability {
 	RF_STACKS_NOHUGEPAGE,		/* MAP_STACK means VM_NOHUGEPAGE; 6.7 */
 	RF_NO_ZERO_PAGE,		/* reads of fresh anonymous memory allocate, too: only a recorder can tell */
 	RF_BATCHES_RSS,			/* tasks keep what faults count, and tell it for 64 faults at once; until 6.1 */
+	RF_KEEPS_READ_ONLY,		/* mprotect() makes no clean or huge private entry writable; until 6.1 */
 	RF_NR_CAPABILITIES
 };
 

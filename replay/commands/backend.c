@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * refold backend: the page-table code of a kernel tree as a shared object that replays can load, and whether a backend,
- * built or written by hand, keeps what every page table must.
+ * refold backend: the page-table code of a kernel tree as a shared object that replays can load.
  */
 #include <getopt.h>
 #include <string.h>

@@ -36,6 +36,7 @@ static void learn_header(struct rf_tracker *tracker)
 
 	tracker->attached = !strcmp(mode, "pid") || !strcmp(mode, "system");
 	tracker->reuses_large = capabilities.has[RF_REUSES_LARGE_FOLIOS];
+	tracker->keeps_read_only = capabilities.has[RF_KEEPS_READ_ONLY];
 	tracker->moves_several = capabilities.has[RF_MOVES_SEVERAL_VMAS];
 	tracker->small_stacks = capabilities.has[RF_STACKS_NOHUGEPAGE];
 	tracker->no_zero_page = capabilities.has[RF_NO_ZERO_PAGE];

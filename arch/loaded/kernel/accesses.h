@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hook in progress, and the accesses to entries that the tree's code makes meanwhile: each is translated
- * and counted.
- * What becomes of blocks is told from the entries, not from the functions that change them: an edit cannot fool that.
+ * The hook in progress, and the accesses to entries that the tree's code makes meanwhile: each is translated and
+ * counted. What becomes of blocks is told from the entries, not from the functions that change them: an edit cannot
+ * fool that.
  */
 
 #define MAX_ENTRIES PTRS_PER_PTE

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Entries and descriptors: memory keeps Refold's entries, the kernel's code sees descriptors of its tree. One
- * becomes the
- * other through tables that are made of the tree's own macros, so that it may change what bits mean.
+ * Entries and descriptors: memory keeps Refold's entries, the kernel's code sees descriptors of its tree. One becomes
+ * the other through tables that are made of the tree's own macros, so that it may change what bits mean.
  */
 
 #ifdef PTE_UFFD

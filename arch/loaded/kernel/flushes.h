@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TLB maintenance: the instructions and barriers of the tree's tlbflush.h, counted by their operands. Who
- * watches is told
- * of a flush that a hook makes by itself when it is over, of one that it was asked for as it was asked.
+ * TLB maintenance: the instructions and barriers of the tree's tlbflush.h, counted by their operands. Who watches is
+ * told of a flush that a hook makes by itself when it is over, of one that it was asked for as it was asked.
  */
 
 /* The observer may call hooks for itself. */

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * The arm64 page-table code of a kernel tree as a backend of Refold: compiled by build.sh against contpte.c and
- * headers of
- * that tree, none of which are in here. What comes out is built from that code, and under its license.
+ * headers of that tree, none of which are in here. What comes out is built from that code, and under its license.
  */
 #include <kenv.h>
 #include <linux/pgtable.h>

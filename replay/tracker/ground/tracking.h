@@ -41,6 +41,7 @@ struct rf_tracker {
 	bool attached;		/* processes ran already: some may have ended before they were looked at */
 	bool exits_late;	/* RF_EXIT_AFTER_MM, and TASK_EXIT is recorded, which is the moment */
 	bool reuses_large;	/* RF_REUSES_LARGE_FOLIOS */
+	bool keeps_read_only;	/* RF_KEEPS_READ_ONLY */
 	bool moves_several;	/* RF_MOVES_SEVERAL_VMAS */
 	bool small_stacks;	/* RF_STACKS_NOHUGEPAGE */
 	bool no_zero_page;	/* RF_NO_ZERO_PAGE */

@@ -30,10 +30,14 @@ static void protect_pte(void *context, u64 vpn, world_pte pte)
 		world_set_flags(&protect->mm->world, vpn, 0, WORLD_WRITE);
 		return;
 	}
-	/* can_change_pte_writable(): our own anonymous page, or shared memory that wants no notice. */
+	/*
+	 * can_change_pte_writable(): our own anonymous page, or shared memory that wants no notice. 6.0 and 6.1 do so
+	 * for dirty entries only, which nothing tells: where they did, no write fault comes.
+	 */
 	if (pte & WORLD_UFFD_WP)
 		return;
-	if (flags & RF_VM_SHARED ? world_pte_kind(pte) == WORLD_SHMEM : pte & WORLD_EXCLUSIVE)
+	if (flags & RF_VM_SHARED ? world_pte_kind(pte) == WORLD_SHMEM :
+				   !protect->tracker->keeps_read_only && pte & WORLD_EXCLUSIVE)
 		world_set_flags(&protect->mm->world, vpn, WORLD_WRITE, 0);
 }
 
