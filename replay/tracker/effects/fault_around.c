@@ -174,6 +174,30 @@ void fault_around_window(const struct rf_tracker *tracker, const struct world_vm
 	*last = to - 1 - start + vma->pgoff;
 }
 
+/*
+ * More pages than the window has left: some that an earlier fault-around was in doubt about were left out by it and are
+ * mapped now. They are in the model already. Returns how many, at most unknown.
+ */
+static size_t settle_doubts(struct rf_tracker *tracker, struct tracked_mm *mm, const struct world_vma *vma, u64 first,
+			    u64 last, size_t unknown)
+{
+	u64 start = vpn_of(tracker, vma->start), from = start + (max_u64(first, vma->pgoff) - vma->pgoff);
+	u64 to = min_u64(start + (last - vma->pgoff), vpn_of(tracker, vma->end) - 1);
+	size_t doubtful = 0, settled;
+
+	for (u64 vpn = from; vpn <= to; vpn++)
+		doubtful += !!(world_get(&mm->world, vpn) & WORLD_DOUBT);
+	settled = min_u64(unknown, min_u64(doubtful, mm->doubts));
+	mm->doubts -= (u32)settled;
+	for (u64 vpn = from; settled == doubtful && vpn <= to; vpn++) {
+		world_pte pte = world_get(&mm->world, vpn);
+
+		if (pte & WORLD_DOUBT)
+			world_set(tracker->world, &mm->world, vpn, pte & ~WORLD_DOUBT);
+	}
+	return settled;
+}
+
 void map_file_range(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 fault_vpn,
 		    u64 left_out, u64 first, u64 last, s64 delta, bool shmem, u16 op_flags)
 {
@@ -203,9 +227,10 @@ void map_file_range(struct rf_tracker *tracker, struct tracked_mm *mm, struct wo
 		drop_candidate(tracker, candidates, &nr, &nr_cached, left_out);
 	if ((size_t)delta > nr_cached) {
 		unknown = (size_t)delta - nr_cached;
+		unknown -= settle_doubts(tracker, mm, vma, first, last, unknown);
 		for (size_t i = 0; i < nr; i++)
 			possible += candidates[i].possible;
-		if (unknown != possible)
+		if (unknown && unknown != possible)
 			mark_mm(tracker, mm, RF_REASON_fault_around_ambiguous);
 	} else if ((size_t)delta < nr_cached) {
 		/* Locked, not uptodate or marked for readahead: left out by next_uptodate_folio(). */

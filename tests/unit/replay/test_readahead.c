@@ -65,6 +65,20 @@ static void nothing_shows_it(void **context)
 		      "0 1 2 3", 1);
 }
 
+/* Two pages were locked. The fault on one of them maps both: the other was in doubt, and no page is made up for it. */
+static void what_was_left_out_comes_later(void **context)
+{
+	(void)context;
+	expect_window(ATTACHED "frame stream=0\n" MAPPED TOUCHED("2")
+		      "200110 tid=100 fault addr=0x400002002000 flags=0x0\n"
+		      "200111 tid=100 rss_stat mm_id=9 curr=1 member=0 pages=4\n"
+		      "200112 tid=100 map_pages dev=0x100 ino=5 index=0 last=15\n"
+		      MMAP2 LAYOUT
+		      RUN("0", "1", "0x7000") RUN("1", "1", "0x7001") RUN("2", "1", "0x7002")
+		      RUN("3", "1", "0x7003"),
+		      "0 1 2 3 2", 1);
+}
+
 /* The page frame was another file's before it was this one's. */
 static void it_was_on_another_page(void **context)
 {
@@ -186,6 +200,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_layout_shows_it),
 		cmocka_unit_test(nothing_shows_it),
+		cmocka_unit_test(what_was_left_out_comes_later),
 		cmocka_unit_test(nobody_used_it),
 		cmocka_unit_test(it_was_on_another_page),
 		cmocka_unit_test(a_fault_takes_it_away),
