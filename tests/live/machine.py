@@ -227,6 +227,8 @@ class Programs:
         self.truth = os.path.join(build_root, 'tests', 'live', 'truth')
         self.workloads = os.path.join(build_root, 'tests', 'live')
         self.scripts = os.path.join(source_root, 'tests', 'live', 'workloads')
+        self.samples = os.path.join(source_root, 'traces', 'samples')
+        self.format = os.path.join(source_root, 'traces', 'FORMAT.md')
         self.schema = os.path.join(source_root, 'replay', 'report', 'report.schema.json')
 
     def run(self, *command, expect=0, **options):

@@ -4,6 +4,7 @@ to what the same recording as it was replays to.
 
     private.py BUILD_ROOT SOURCE_ROOT CASE
 """
+import glob
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import subprocess
 import sys
 
 import machine
+from box import Box
 from recorder import Bench
 
 # Touches fresh memory, a file and memory at a fixed place, names mappings and threads, forks, and writes marks,
@@ -115,7 +117,17 @@ class Known:
         return found
 
 
-def record(bench, *options):
+def start_load(bench):
+    """Processes beside the program that come and go, write and are named."""
+    directory = bench.path('secret-directory')
+    os.mkdir(directory)
+    bench.programs.start(os.path.join(bench.programs.workloads, 'storms'), 'noise', '60', directory)
+    shell = bench.programs.start('/bin/sh', '-c', f'while :; do cp /bin/sh {directory}/hidden-program; '
+                                 f'{directory}/hidden-program -c ": very-private-argument"; sleep 0.01; done')
+    return shell
+
+
+def record(bench, *options, looks=()):
     """The text of a recording of the program, and what is known of it."""
     marks = next(path for path in ('/sys/kernel/tracing/trace_marker', '/sys/kernel/debug/tracing/trace_marker')
                  if os.path.exists(path))
@@ -129,6 +141,8 @@ def record(bench, *options):
     begun = machine.read(said).count('\n')
     machine.wait_for(lambda: machine.read(said).count('\n') > begun + 6, 'six rounds', seconds=60)
     children = [int(line) for line in machine.read(said).splitlines()[begun + 2:begun + 6]]
+    for look in looks:
+        look()
     known = Known(target.pid, children)
     recorder.send_signal(signal.SIGINT)
     bench.wait_end(recorder, 0)
@@ -161,6 +175,21 @@ def hidden(bench, target):
     machine.require(fidelity['pfn'] >= 0.995 * fidelity['ptes'] > 500, 'a replay finds the pages')
 
 
+def without_names(value):
+    """A report without what a name or a number of somebody is."""
+    names = {'pid', 'pids', 'comm', 'command', 'trace', 'name', 'bytes', 'file_bytes', 'addr', 'privacy'}
+
+    if isinstance(value, dict):
+        return {key: without_names(of) for key, of in value.items() if key not in names}
+    # Some lists are in the order of pids.
+    return sorted(map(without_names, value), key=str) if isinstance(value, list) else value
+
+
+def same_counts(before, after):
+    for key in sorted(set(before) | set(after)):
+        machine.require(before.get(key) == after.get(key), f'{key} differs')
+
+
 def kept(bench, target):
     """The test can see: what is kept is found. And without names, the two replay to the same."""
     known = record(bench, target, '--keep', 'all')
@@ -169,14 +198,6 @@ def kept(bench, target):
         print(f'{what}: {len(those)} found')
         machine.require(bool(those) == (what != 'never'), f'{what}: {sorted(those)[:5]} is found of what was kept')
     machine.require(FIXED in found['addr'] and len(found['names']) == len(NAMES), f'all is found: {found["names"]}')
-    names = {'pid', 'pids', 'comm', 'command', 'trace', 'name', 'bytes', 'file_bytes', 'addr', 'privacy'}
-
-    def without(value):
-        if isinstance(value, dict):
-            return {key: without(of) for key, of in value.items() if key not in names}
-        # Some lists are in the order of pids.
-        return sorted(map(without, value), key=str) if isinstance(value, list) else value
-
     before, _ = bench.replay(options=('--processes', '--windows'))
     again = bench.path('anonymous.mmt.zst')
     bench.programs.run(bench.programs.refold, 'anonymize', bench.trace, '-o', again)
@@ -184,8 +205,39 @@ def kept(bench, target):
     after, _ = bench.replay(options=('--processes', '--windows'))
     left = {what: those for what, those in found_in(bench, known)[0].items() if those}
     machine.require(not left, f'refold anonymize leaves {left}')
-    for key in sorted(set(before) | set(after)):
-        machine.require(without(before.get(key)) == without(after.get(key)), f'{key} differs')
+    same_counts(without_names(before), without_names(after))
+
+
+def of_the_box(bench, target):
+    """All that runs here, under load. What was kept is found: the test can see. Of the same recording nothing is once
+    it is anonymous, and it replays to the same counts; nor is anything in what the recorder hid by itself."""
+    samples = glob.glob(os.path.join(bench.programs.samples, '*.mmt.zst'))
+    machine.require(samples, 'traces of other machines')
+    # What traces of other machines hold, and the names of fields and keys, are no secrets of this one.
+    public = [bench.programs.run(bench.programs.refold, 'dump', sample).stdout for sample in samples]
+    box = Box('\n'.join([machine.read(bench.programs.format), *public]))
+    load = start_load(bench)
+    box.look()
+    record(bench, target, looks=(box.look,))
+    default = bench.trace
+    bench.trace = bench.path('kept.mmt.zst')
+    record(bench, target, '--keep', 'all', looks=(box.look,))
+    load.kill()
+    print(f'known: {box.known()}')
+    counts = []
+    anonymous = bench.path('anonymous.mmt.zst')
+    bench.programs.run(bench.programs.refold, 'anonymize', bench.trace, '-o', anonymous)
+    for trace, is_kept in ((bench.trace, True), (anonymous, False), (default, False)):
+        bench.trace = trace
+        found = found_in(bench, box)[0]
+        print(f'{os.path.basename(trace)}: { {what: len(those) for what, those in found.items()} } found')
+        for what, those in found.items():
+            # A name that was kept may be an argument of somebody, too.
+            machine.require(bool(those) == is_kept or what == 'words' and is_kept, f'{what}: {sorted(those)[:5]}')
+        counts.append(without_names(bench.replay(options=('--processes', '--windows'))[0]))
+        fidelity = counts[-1]['fidelity']
+        machine.require(fidelity['pfn'] >= 0.99 * fidelity['ptes'] > 500, f'a replay finds the pages: {fidelity}')
+    same_counts(*counts[:2])
 
 
 def main():
@@ -194,7 +246,8 @@ def main():
     with machine.work_directory(name) as directory:
         bench = Bench(machine.Programs(build_root, source_root), directory)
         what, target = name.split('_')
-        {'hidden': hidden, 'kept': kept}[what](bench, {'process': '-p', 'system': '-a'}[target])
+        {'hidden': hidden, 'kept': kept, 'searched': of_the_box}[what](
+            bench, {'process': '-p', 'system': '-a'}[target])
 
 
 if __name__ == '__main__':
