@@ -11,7 +11,7 @@
 # tree is changed.
 set -eu
 export LC_ALL=C
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(cd "${0%/*}" && pwd)
 k='' page=12 cache='' base='' out='' keep='' releases=''
 while getopts k:p:c:b:o:d:P: option; do
 	case $option in
@@ -28,8 +28,14 @@ done
 
 refuse() { echo "reason $*"; exit 1; }
 
-# 6.12.107: 6012107
-number() { echo "$1.0.0" | sed 's/\./ /g' | { read -r a b c _; echo $((a * 1000000 + b * 1000 + c)); }; }
+# What is below is done for every replay, so few programs are run.
+
+# 6.12.107: number=6012107
+number() {
+	b=${1#*.}.0.0
+	c=${b#*.}
+	number=$((${1%%.*} * 1000000 + ${b%%.*} * 1000 + ${c%%.*}))
+}
 
 # ---- the tree, and what is looked at in it ----
 
@@ -38,19 +44,29 @@ number() { echo "$1.0.0" | sed 's/\./ /g' | { read -r a b c _; echo $((a * 10000
 k=$(cd "$k" && pwd)
 asm=$k/arch/arm64/include/asm
 [ -f "$k/Makefile" ] && [ -d "$k/arch" ] && [ -d "$k/mm" ] || refuse "not a kernel tree: it has no Makefile, arch and mm"
-make_var() { sed -n "s/^$1 *= *//p" "$k/Makefile" | sed q; }
-version=$(make_var VERSION) patchlevel=$(make_var PATCHLEVEL)
-[ -n "$version" ] && [ -n "$patchlevel" ] || refuse "not a kernel tree: its Makefile has no VERSION and PATCHLEVEL"
-sublevel=$(make_var SUBLEVEL)
-release=$version.$patchlevel${sublevel:+.$sublevel}$(make_var EXTRAVERSION)
+version='' patchlevel='' sublevel='' extra=''
+while read -r name _ value; do
+	case $name in
+	VERSION) version=$value ;;
+	PATCHLEVEL) patchlevel=$value ;;
+	SUBLEVEL) sublevel=$value ;;
+	EXTRAVERSION) extra=$value && break ;;
+	esac
+done <"$k/Makefile"
+case $version/$patchlevel in
+/* | */ | *[!0-9/]*) refuse "not a kernel tree: its Makefile has no VERSION and PATCHLEVEL" ;;
+esac
+release=$version.$patchlevel${sublevel:+.$sublevel}$extra
 [ -f "$k/arch/arm64/mm/contpte.c" ] ||
 	refuse "Linux $release has no arch/arm64/mm/contpte.c: contiguous PTEs came with 6.9"
 for file in pgtable.h tlbflush.h tlb.h; do
 	[ -f "$asm/$file" ] || refuse "Linux $release has no arch/arm64/include/asm/$file"
 done
 if [ -z "$base" ]; then
+	number "$version.$patchlevel.${sublevel:-0}" && tree=$number
 	for p in $releases; do
-		[ "$(number "$p")" -gt "$(number "$version.$patchlevel.${sublevel:-0}")" ] || base=linux-$p
+		number "$p"
+		[ "$number" -gt "$tree" ] || base=linux-$p
 	done
 	[ -n "$base" ] || refuse "Linux $release is older than every policy: name one, as in -p linux-6.9+kernel=TREE"
 fi
@@ -72,19 +88,22 @@ if [ -z "${CC:-}" ]; then
 	done
 fi
 command -v "${CC%% *}" >/dev/null 2>&1 || refuse "no compiler: install gcc or clang, or set CC"
-compiler=$($CC --version | sed q)
+compiler=$($CC --version)
+compiler=${compiler%%
+*}
 flags='-std=gnu11 -O2 -g -fPIC -fno-strict-aliasing -w'
 
 # ---- built before? ----
 
-files_hash=$(cd "$k" && sha256sum $files | sha256sum | cut -c1-16)
+files_hash=$(cd "$k" && sha256sum $files | sha256sum)
+files_hash=${files_hash%"${files_hash#????????????????}"}
 revision=
 if [ -e "$k/.git" ] && command -v git >/dev/null 2>&1; then
 	revision=$(git -C "$k" describe --always --dirty 2>/dev/null || :)
 fi
-hash=$( (cat "$here"/*; echo "$files_hash $compiler $flags $page $base $k $revision") | sha256sum | cut -c1-32)
-mkdir -p "$cache"
-so=$cache/$hash.so
+hash=$( (cat "$here"/*; echo "$files_hash $compiler $flags $page $base $k $revision") | sha256sum)
+[ -d "$cache" ] || mkdir -p "$cache"
+so=$cache/${hash%% *}.so
 echo "release $release"
 echo "base $base"
 if [ -f "$so" ] && [ -z "$keep" ]; then
