@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "base/text.h"
 
@@ -37,9 +39,21 @@ void rf_line_add(struct rf_line *line, const char *format, ...)
 
 /* ---- paragraphs --------------------------------------------------------------- */
 
+size_t rf_text_width(FILE *out)
+{
+	struct winsize size;
+	int fd = fileno(out);
+
+	if (fd < 0 || !isatty(fd) || ioctl(fd, TIOCGWINSZ, &size) || !size.ws_col)
+		return RF_TEXT_WIDTH;
+	return size.ws_col < 40 ? 40 : size.ws_col;
+}
+
 void rf_paragraph_begin(struct rf_paragraph *paragraph, FILE *out, const char *label, int indent)
 {
-	*paragraph = (struct rf_paragraph){ .out = out, .indent = indent, .column = indent };
+	*paragraph = (struct rf_paragraph){
+		.out = out, .indent = indent, .column = indent, .width = rf_text_width(out),
+	};
 	fprintf(out, "%-*s", indent, label);
 }
 
@@ -48,9 +62,11 @@ static void make_room(struct rf_paragraph *paragraph, size_t length)
 {
 	size_t indent = paragraph->indent;
 
-	if (paragraph->column == indent)
+	if (!paragraph->begun) {
+		paragraph->begun = true;
 		return;
-	if (paragraph->column + 1 + length > RF_TEXT_WIDTH) {
+	}
+	if (paragraph->column + 1 + length > paragraph->width) {
 		fprintf(paragraph->out, "\n%*s", paragraph->indent, "");
 		paragraph->column = indent;
 	} else {

@@ -10,7 +10,10 @@
 
 #include "base/types.h"
 
-#define RF_TEXT_WIDTH 100	/* columns of tables and paragraphs */
+#define RF_TEXT_WIDTH 100	/* columns of tables and paragraphs, but on a terminal */
+
+/* How many columns there are: those of the terminal (40 at least) that it is, or RF_TEXT_WIDTH. */
+size_t rf_text_width(FILE *out);
 
 /* A line made of pieces. Of a piece that does not fit there is as much as fits; then the text ends in "...". */
 struct rf_line {
@@ -27,7 +30,8 @@ void rf_line_add(struct rf_line *line, const char *format, ...) __attribute__((f
 struct rf_paragraph {
 	FILE *out;
 	int indent;
-	size_t column;
+	size_t column, width;
+	bool begun;		/* there is a word */
 };
 
 /* indent: columns, at least those of the label. */

@@ -40,6 +40,8 @@ int rf_command_usage(const char *command, const char *format, ...) __attribute__
 /* What a policy has to say of itself ("patch X pulls in Y"), line by line on standard error. */
 struct rf_policy;
 void rf_command_policy_notes(const char *command, const struct rf_policy *policy);
+/* The value of --format, of rf_view_format(). */
+#define RF_FORMAT_WRONG "--format is table, markdown, csv, tsv or json, not '%s'"
 /* The same of the option that getopt_long() did not take. */
 int rf_command_bad_option(const char *command, char **argv);
 

@@ -4,20 +4,30 @@
  * counter; only differences are named.
  */
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "replay/commands/commands.h"
+#include "replay/report/answer.h"
 #include "replay/report/report.h"
 
 static const char help[] =
 	"usage: refold diff [-jx] A.json B.json\n"
-	"       refold diff [-jx] A.json [B.json] --policies A,B\n\n"
+	"       refold diff [-jx] A.json [B.json] --policies A,B\n"
+	"       refold diff [-jx] A.json --baseline A\n\n"
 	"Names what differs between two reports of 'refold replay -o', by operation and counter.\n"
 	"Without --policies: reports of one policy each are compared with each other, else policies\n"
 	"of the same name. With it: policy A of the first report with policy B of the last.\n\n"
 	"      --policies A,B  which two policies to compare\n"
-	"  -j, --json          write the differences as JSON\n"
+	"      --baseline A    compare policy A with every other one of the last report\n"
+	"      --all           every counter and operation (default: the counters that matter, of the operations\n"
+	"                      that make most of each difference), and the knobs that differ\n"
+	"      --top N         of the operations' differences the N largest, by their share in the counter's\n"
+	"      --min-change P  no differences below P percent (1%, 0.5%)\n"
+	"      --format FORMAT table, markdown, csv, tsv or json (as -j)\n"
+	"  -j, --json          write the differences as JSON, all unless --top or --min-change says else\n"
 	"  -x, --exit-code     exit with 1 if there are differences\n"
 	"  -h, --help          this text\n\n"
 	"Exit status: 0 compared (with -x: no differences), 1 failed (or differences), 2 wrong usage,\n"
@@ -32,6 +42,8 @@ struct side {
 struct arguments {
 	struct side sides[2];
 	const char *policies[2];	/* NULL: not given */
+	struct rf_view view;		/* with the baseline */
+	struct rf_diff_choice choice;
 	bool json, exit_code;
 };
 
@@ -62,15 +74,57 @@ static json_t *named_policy(const struct side *side, const char *name)
 	return NULL;
 }
 
+/* How much the worse of the two is to be trusted. */
+static void tell_trust(const struct arguments *arguments, char *text, size_t size)
+{
+	const json_t *a = arguments->sides[0].report, *b = arguments->sides[1].report;
+	const char *word = rf_json_string(json_object_get(a, "trust"), "word");
+	bool first = strcmp(word, "exact") && strcmp(rf_json_string(json_object_get(b, "trust"), "word"), "doubtful");
+
+	rf_answer_trust(first ? a : b, text, size);
+}
+
+/* "B against A: TLBI +3.4 %; trust: exact", with the files where the policies are called alike. */
+static json_t *answer(const struct arguments *arguments, const json_t *in_a, const json_t *in_b)
+{
+	const char *a = rf_json_string(in_a, "name"), *b = rf_json_string(in_b, "name");
+	char changes[RF_ANSWER_MAX], trust[100];
+
+	rf_answer_changes(json_object_get(in_a, "totals"), json_object_get(in_b, "totals"), changes, sizeof(changes));
+	tell_trust(arguments, trust, sizeof(trust));
+	if (strcmp(a, b))
+		return json_sprintf("%s against %s: %s; trust: %s", b, a, changes, trust);
+	return json_sprintf("%s of %s against %s: %s; trust: %s", b, arguments->sides[1].file, arguments->sides[0].file,
+			    changes, trust);
+}
+
 static void compare_policies(const struct arguments *arguments, const json_t *in_a, const json_t *in_b,
 			     json_t *comparisons)
 {
 	json_t *comparison = rf_diff_policies(in_a, in_b);
 
+	json_object_set_new(comparison, "answer", answer(arguments, in_a, in_b));
 	json_object_set_new(comparison, "windows",
 			    rf_diff_windows(arguments->sides[0].report, rf_json_string(in_a, "name"),
 					    arguments->sides[1].report, rf_json_string(in_b, "name")));
 	json_array_append_new(comparisons, comparison);
+}
+
+/* One policy of the first report with all others of the last. */
+static int compare_baseline(const struct arguments *arguments, json_t *comparisons)
+{
+	json_t *base = named_policy(&arguments->sides[0], arguments->view.baseline), *policy;
+	size_t i;
+
+	if (!base)
+		return RF_EXIT_USAGE;
+	json_array_foreach(json_object_get(arguments->sides[1].report, "policies"), i, policy)
+		if (strcmp(rf_json_string(policy, "name"), arguments->view.baseline))
+			compare_policies(arguments, base, policy, comparisons);
+	if (json_array_size(comparisons))
+		return RF_EXIT_DONE;
+	return rf_command_usage("diff", "%s holds no policy beside '%s'", arguments->sides[1].file,
+				arguments->view.baseline);
 }
 
 /* The pairs to compare into the array; an exit code. */
@@ -81,6 +135,8 @@ static int compare_sides(struct arguments *arguments, json_t *comparisons)
 	json_t *policy, *other;
 	size_t i;
 
+	if (arguments->view.baseline)
+		return compare_baseline(arguments, comparisons);
 	if (arguments->policies[0]) {
 		policy = named_policy(a, arguments->policies[0]);
 		other = named_policy(b, arguments->policies[1]);
@@ -135,12 +191,14 @@ static int compare(struct arguments *arguments)
 	}
 	diff = json_pack("{s:s, s:o, s:o}", "schema", RF_DIFF_SCHEMA, "comparisons", comparisons, "world",
 			 rf_diff_worlds(arguments->sides[0].report, arguments->sides[1].report));
+	if (arguments->exit_code && any_difference(diff))
+		code = RF_EXIT_FAILED;
+	rf_diff_choose(diff, &arguments->choice);
+	rf_view_of(&arguments->view, stdout);
 	if (arguments->json)
 		rf_json_write(diff, stdout);
 	else
-		rf_diff_write(diff, stdout);
-	if (arguments->exit_code && any_difference(diff))
-		code = RF_EXIT_FAILED;
+		rf_diff_write(diff, &arguments->view, stdout);
 	json_decref(diff);
 	return code;
 }
@@ -169,34 +227,73 @@ static int split_policies(struct arguments *arguments, char *list)
 	return 0;
 }
 
+/* "1%", "0.5%", "2" into hundredths of a percent. */
+static int set_least(struct arguments *arguments, const char *text)
+{
+	char *end;
+	double percent = strtod(text, &end);
+
+	if (end == text || (*end && strcmp(end, "%")) || !(percent >= 0 && percent <= 1000000))
+		return rf_command_usage("diff", "--min-change needs a percentage (1%%), not '%s'", text);
+	arguments->choice.least = percent * 100 + .5;
+	return 0;
+}
+
+static int take_option(struct arguments *arguments, int option, char **argv)
+{
+	switch (option) {
+	case 'P':
+		return split_policies(arguments, optarg);
+	case 'b':
+		arguments->view.baseline = optarg;
+		return 0;
+	case 'a':
+		arguments->view.all = true;
+		return 0;
+	case 't':
+		if (!rf_parse_number(optarg, 1, UINT32_MAX, &arguments->choice.top))
+			return rf_command_usage("diff", "--top needs a number, not '%s'", optarg);
+		return 0;
+	case 'm':
+		return set_least(arguments, optarg);
+	case 'f':
+		if (!rf_view_format(&arguments->view, optarg))
+			return rf_command_usage("diff", RF_FORMAT_WRONG, optarg);
+		arguments->json = arguments->view.format == RF_FORMAT_json;
+		return 0;
+	case 'j':
+		arguments->json = true;
+		return 0;
+	case 'x':
+		arguments->exit_code = true;
+		return 0;
+	default:
+		return rf_command_bad_option("diff", argv);
+	}
+}
+
 static int parse_options(int argc, char **argv, struct arguments *arguments)
 {
 	static const struct option options[] = {
-		{ "policies", required_argument, NULL, 'P' }, { "json", no_argument, NULL, 'j' },
-		{ "exit-code", no_argument, NULL, 'x' },      { "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+		{ "policies", required_argument, NULL, 'P' }, { "baseline", required_argument, NULL, 'b' },
+		{ "all", no_argument, NULL, 'a' },	      { "top", required_argument, NULL, 't' },
+		{ "min-change", required_argument, NULL, 'm' }, { "format", required_argument, NULL, 'f' },
+		{ "json", no_argument, NULL, 'j' },	      { "exit-code", no_argument, NULL, 'x' },
+		{ "help", no_argument, NULL, 'h' },	      { NULL, 0, NULL, 0 },
 	};
 	int option, ret = 0;
 
 	opterr = 0;
 	while (!ret && (option = getopt_long(argc, argv, "jxh", options, NULL)) != -1) {
-		switch (option) {
-		case 'P':
-			ret = split_policies(arguments, optarg);
-			break;
-		case 'j':
-			arguments->json = true;
-			break;
-		case 'x':
-			arguments->exit_code = true;
-			break;
-		case 'h':
+		if (option == 'h') {
 			fputs(help, stdout);
 			return -1;
-		default:
-			ret = rf_command_bad_option("diff", argv);
 		}
+		ret = take_option(arguments, option, argv);
 	}
+	if (!ret && arguments->view.baseline && arguments->policies[0])
+		return rf_command_usage("diff", "--policies A,B or --baseline A, not both");
+	arguments->choice.matters = !arguments->view.all && !arguments->json;
 	return ret;
 }
 
@@ -207,8 +304,8 @@ int rf_cmd_diff(int argc, char **argv)
 
 	if (code)
 		return code < 0 ? RF_EXIT_DONE : code;
-	if (given < 1 || given > 2 || (given == 1 && !arguments.policies[0]))
-		return rf_command_usage("diff", "needs two reports, or one report and --policies A,B");
+	if (given < 1 || given > 2 || (given == 1 && !arguments.policies[0] && !arguments.view.baseline))
+		return rf_command_usage("diff", "needs two reports, or one report and --policies A,B or --baseline A");
 	code = load(&arguments.sides[0], argv[optind]);
 	if (code == RF_EXIT_DONE)
 		code = load(&arguments.sides[1], argv[optind + given - 1]);

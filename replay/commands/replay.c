@@ -20,11 +20,15 @@
 
 static const char help[] =
 	"usage: refold replay TRACE... [-p POLICY[,POLICY...]] [-o REPORT.json] [-jq]\n\n"
-	"Replays traces one after the other under every policy and prints a table.\n\n"
+	"Replays traces one after the other under every policy and prints what differs and matters.\n\n"
 	"  -p, --policy LIST       policies: NAME, NAME+knob=value..., FILE.json, or \"all\"; may be repeated\n"
 	"                          (default: " DEFAULT_POLICIES ")\n"
 	"  -o, --output FILE       write the JSON report to FILE, \"-\": to standard output instead of the table\n"
 	"  -j, --json              write the JSON report to standard output instead of the table\n"
+	"      --format FORMAT     table, markdown, csv, tsv or json (as -j)\n"
+	"      --all               every counter that differs, by operation; how good the replay is\n"
+	"      --baseline NAME     hold the policies against this one: differences and percent (default: the first,\n"
+	"                          plain numbers)\n"
 	"  -q, --quiet             neither table nor progress line\n"
 	"      --max-loss N        exit with 4 if more than N events were lost while recording (default: any number)\n"
 	"      --page-tables FILE  write each process's page tables as rebuilt, when it exits (TSV)\n"
@@ -53,6 +57,7 @@ struct arguments {
 	struct rf_operations_filter only;
 	const char *window_begin, *window_end;
 	struct rf_window_patterns patterns;
+	struct rf_view view;
 	bool json, quiet, limited, filtered, readers, windows, processes, check_backend;
 	u64 max_loss;
 };
@@ -88,6 +93,9 @@ enum {
 	OPTION_WINDOWS,
 	OPTION_WINDOW_BEGIN,
 	OPTION_WINDOW_END,
+	OPTION_FORMAT,
+	OPTION_ALL,
+	OPTION_BASELINE,
 };
 
 static const struct option options[] = {
@@ -96,6 +104,9 @@ static const struct option options[] = {
 	{ "json", no_argument, NULL, 'j' },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "help", no_argument, NULL, 'h' },
+	{ "format", required_argument, NULL, OPTION_FORMAT },
+	{ "all", no_argument, NULL, OPTION_ALL },
+	{ "baseline", required_argument, NULL, OPTION_BASELINE },
 	{ "max-loss", required_argument, NULL, OPTION_MAX_LOSS },
 	{ "page-tables", required_argument, NULL, OPTION_PAGE_TABLES },
 	{ "operations", required_argument, NULL, OPTION_OPERATIONS },
@@ -108,6 +119,24 @@ static const struct option options[] = {
 	{ "window-end", required_argument, NULL, OPTION_WINDOW_END },
 	{ NULL, 0, NULL, 0 },
 };
+
+/* What the table is to look like. 0, or an exit code. */
+static int take_view_option(struct arguments *arguments, int option)
+{
+	switch (option) {
+	case OPTION_FORMAT:
+		if (!rf_view_format(&arguments->view, optarg))
+			return rf_command_usage("replay", RF_FORMAT_WRONG, optarg);
+		arguments->json |= arguments->view.format == RF_FORMAT_json;
+		return 0;
+	case OPTION_ALL:
+		arguments->view.all = true;
+		return 0;
+	default:
+		arguments->view.baseline = optarg;
+		return 0;
+	}
+}
 
 /* An option of getopt_long() other than help. 0, or an exit code. */
 static int take_option(struct arguments *arguments, int option, char **argv)
@@ -155,9 +184,24 @@ static int take_option(struct arguments *arguments, int option, char **argv)
 	case OPTION_WINDOW_END:
 		arguments->window_end = optarg;
 		return 0;
+	case OPTION_FORMAT:
+	case OPTION_ALL:
+	case OPTION_BASELINE:
+		return take_view_option(arguments, option);
 	default:
 		return rf_command_bad_option("replay", argv);
 	}
+}
+
+static int check_baseline(const struct arguments *arguments)
+{
+	const char *name = arguments->view.baseline;
+	int i;
+
+	for (i = 0; name && i < arguments->nr_policies; i++)
+		if (!strcmp(arguments->policies[i].name, name))
+			name = NULL;
+	return name ? rf_command_usage("replay", "--baseline %s is none of the policies; add it to -p", name) : 0;
 }
 
 /* 0: go on; -1: help was given; else an exit code. */
@@ -181,7 +225,8 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 		return rf_command_usage("replay", "no trace named");
 	if (arguments->filtered && !arguments->operations)
 		return rf_command_usage("replay", "--only says which operations --operations FILE gets; name that, too");
-	return arguments->nr_policies ? 0 : add_policies(arguments, DEFAULT_POLICIES);
+	ret = arguments->nr_policies ? 0 : add_policies(arguments, DEFAULT_POLICIES);
+	return ret ? ret : check_baseline(arguments);
 }
 
 /* Imports were once made of any clock; what is close in time is told apart by time. */
@@ -316,6 +361,7 @@ static int replay_traces(const struct arguments *arguments, struct rf_results *r
 static int write_report(const struct arguments *arguments, struct rf_command_output *output, const json_t *report)
 {
 	bool to_standard_output = output->file == stdout;
+	struct rf_view view = arguments->view;
 	int code = RF_EXIT_DONE;
 
 	if (output->file) {
@@ -326,7 +372,10 @@ static int write_report(const struct arguments *arguments, struct rf_command_out
 		rf_json_write(report, stdout);
 	if (arguments->json || arguments->quiet || to_standard_output)
 		return code;
-	rf_table_write(report, stdout);
+	rf_view_of(&view, stdout);
+	rf_report_write(report, &view, stdout);
+	if (view.format != RF_FORMAT_table)
+		return code;
 	if (arguments->readers)
 		rf_table_write_readers(report, stdout);
 	if (arguments->windows)

@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "replay/report/view.h"
 #include "replay/run.h"
 
 #define RF_REPORT_SCHEMA "refold-report/1"
@@ -46,7 +47,9 @@ json_t *rf_report_warnings(const json_t *report);
 /* Read a report. NULL with err: not JSON, not a report, or one of a newer schema. */
 json_t *rf_report_load(const char *path, struct rf_error *err);
 
-/* The table a person reads first. */
+/* What a person reads first: the answer (answer.h), what it is about, the numbers behind it. */
+void rf_report_write(const json_t *report, const struct rf_view *view, FILE *out);
+/* Everything that differs, and how good the replay is. */
 void rf_table_write(const json_t *report, FILE *out);
 /* What each place in core mm that reads entries loaded. */
 void rf_table_write_readers(const json_t *report, FILE *out);
@@ -69,10 +72,19 @@ json_t *rf_diff_windows(const json_t *a, const char *policy_a, const json_t *b, 
  * policies do not compare.
  */
 json_t *rf_diff_worlds(const json_t *a, const json_t *b);
+/* Which differences are of interest. */
+struct rf_diff_choice {
+	bool matters;	/* only the counters that decide (answer.h), and few operations */
+	u64 top;	/* so many of the operations' differences, the largest of each counter's; 0: all, or few */
+	u64 least;	/* hundredths of a percent: smaller ones go */
+};
+
 /*
- * As text; diff: {"comparisons": [rf_diff_policies() with "windows": rf_diff_windows()...],
- * "world": rf_diff_worlds()}.
+ * diff: {"comparisons": [rf_diff_policies() with "windows": rf_diff_windows(), "answer": a sentence...], "world":
+ * rf_diff_worlds()}. Leave out what is of no interest; how much that was becomes "left_out" of a comparison.
  */
-void rf_diff_write(const json_t *diff, FILE *out);
+void rf_diff_choose(json_t *diff, const struct rf_diff_choice *choice);
+/* All of it, as view says; with the knobs that differ, if view->all. */
+void rf_diff_write(const json_t *diff, const struct rf_view *view, FILE *out);
 
 #endif

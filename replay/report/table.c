@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The table a person reads first: below its head, what the policies do differently. Policies are columns; only counters
- * that differ get a row, because what is the same needs no comparing. No colours, no look at the terminal: the same
- * report gives the same text everywhere.
+ * The tables behind the answer (answer.c): all that the policies do differently. Policies are columns; only counters
+ * that differ get a row, because what is the same needs no comparing.
  */
 #include <string.h>
 
@@ -10,6 +9,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "engine/stats.h"
+#include "replay/report/answer.h"
 #include "replay/report/table.h"
 
 #define LABEL_WIDTH 26
@@ -19,6 +19,7 @@
 struct columns {
 	const json_t *policies;
 	size_t first, end;
+	size_t page;			/* width of all */
 	int width[RF_MAX_POLICIES];	/* indexed by policy */
 };
 
@@ -71,13 +72,13 @@ static int column_width(const json_t *policy)
 static bool next_columns(struct columns *columns, int left)
 {
 	size_t nr = json_array_size(columns->policies);
-	int used = left;
+	size_t used = left;
 
 	columns->first = columns->end;
 	while (columns->end < nr && columns->end < RF_MAX_POLICIES) {
 		columns->width[columns->end] = column_width(json_array_get(columns->policies, columns->end));
 		used += columns->width[columns->end];
-		if (used > RF_TEXT_WIDTH && columns->end > columns->first)
+		if (used > columns->page && columns->end > columns->first)
 			break;
 		columns->end++;
 	}
@@ -170,7 +171,7 @@ static void print_same(FILE *out, const json_t *policies)
 
 static void print_totals(FILE *out, const json_t *policies)
 {
-	struct columns columns = { .policies = policies };
+	struct columns columns = { .policies = policies, .page = rf_text_width(out) };
 	const char *counter;
 	size_t i;
 
@@ -220,7 +221,7 @@ static void print_operation(FILE *out, const struct columns *columns, const char
 
 static void print_operations(FILE *out, const json_t *policies)
 {
-	struct columns columns = { .policies = policies };
+	struct columns columns = { .policies = policies, .page = rf_text_width(out) };
 	char text[PARAGRAPH_MAX];
 	struct rf_line line;
 	size_t row;
@@ -297,7 +298,9 @@ static void print_site(FILE *out, const struct columns *columns, const char *sit
 
 void rf_table_write_readers(const json_t *report, FILE *out)
 {
-	struct columns columns = { .policies = json_object_get(report, "policies") };
+	struct columns columns = {
+		.policies = json_object_get(report, "policies"), .page = rf_text_width(out),
+	};
 	size_t site;
 
 	while (next_columns(&columns, LABEL_WIDTH + COUNTER_WIDTH)) {
@@ -318,4 +321,23 @@ void rf_table_write(const json_t *report, FILE *out)
 		return;
 	print_totals(out, policies);
 	print_operations(out, policies);
+}
+
+void rf_report_write(const json_t *report, const struct rf_view *view, FILE *out)
+{
+	bool counted = json_array_size(json_object_get(report, "policies")) && !rf_report_nothing(report);
+
+	if (view->format != RF_FORMAT_table) {
+		rf_answer_table(report, view, out);
+		return;
+	}
+	if (counted)
+		rf_answer_write(report, view, out);
+	if (view->all && !view->baseline) {
+		rf_table_write(report, out);
+		return;
+	}
+	(view->all ? table_head : table_short_head)(report, out);
+	if (counted)
+		rf_answer_table(report, view, out);
 }

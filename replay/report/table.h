@@ -9,6 +9,8 @@
 
 /* What was replayed, and how well. */
 void table_head(const json_t *report, FILE *out);
+/* The same for who reads the answer only. */
+void table_short_head(const json_t *report, FILE *out);
 /* Text under a label, in lines. */
 void table_paragraph(FILE *out, const char *label, const char *text);
 

@@ -12,6 +12,8 @@
 #include "replay/report/table.h"
 
 #define LABEL_WIDTH 11
+#define WHAT_IF "what_if"
+#define ASSUMED_SHOWN 3	/* of the short head */
 
 void table_paragraph(FILE *out, const char *label, const char *text)
 {
@@ -289,33 +291,70 @@ static bool goes_without_saying(const char *assumption)
 	return !strcmp(assumption, "recorded_arch") || !strcmp(assumption, "other_cpus");
 }
 
-/* A line for each policy whose machine is not what was recorded: its pages, and what that left open, how often. */
-static void print_assumptions(FILE *out, const json_t *policies)
+static bool is_named_before(const json_t *assumptions, size_t index)
 {
-	const json_t *policy, *assumption;
+	const char *name = rf_json_string(json_array_get(assumptions, index), "name");
+	size_t i;
+
+	for (i = 0; i < index; i++)
+		if (!strcmp(rf_json_string(json_array_get(assumptions, i), "name"), name))
+			return true;
+	return false;
+}
+
+/* One name for all knobs that no such kernel had; their names, with which the sentences begin. */
+static void add_what_ifs(struct rf_line *line, const json_t *assumptions)
+{
+	const json_t *assumption;
+	const char *text;
+	size_t i, nr = 0;
+
+	json_array_foreach(assumptions, i, assumption) {
+		text = rf_json_string(assumption, "text");
+		if (!strcmp(rf_json_string(assumption, "name"), WHAT_IF))
+			rf_line_add(line, "%s%.*s", nr++ ? ", " : " (", (int)strcspn(text, " "), text);
+	}
+	rf_line_add(line, ")");
+}
+
+/*
+ * A line for each policy whose machine is not what was recorded: its pages, and what that left open, how often. max:
+ * after so many lines, how many there are.
+ */
+static void print_assumptions(FILE *out, const json_t *policies, size_t max)
+{
+	const json_t *policy, *assumption, *all;
 	char text[PARAGRAPH_MAX], digits[RF_DIGITS_MAX];
 	struct rf_line line;
-	size_t i, k, named;
+	size_t i, k, named, lines = 0;
 
 	json_array_foreach(policies, i, policy) {
 		const json_t *geometry = json_object_get(policy, "geometry");
 
+		all = json_object_get(policy, "assumptions");
 		rf_line_begin(&line, text, sizeof(text));
 		rf_line_add(&line, "%.60s, pages of %lld\vKiB in tables of %s:", rf_json_string(policy, "name"),
 			    (long long)rf_json_number(geometry, "page_size_bytes") / 1024,
 			    rf_digits(rf_json_number(geometry, "table_entries"), digits));
 		named = 0;
-		json_array_foreach(json_object_get(policy, "assumptions"), k, assumption) {
+		json_array_foreach(all, k, assumption) {
 			s64 count = rf_json_number(assumption, "count");
+			const char *name = rf_json_string(assumption, "name");
 
-			if (goes_without_saying(rf_json_string(assumption, "name")))
+			if (goes_without_saying(name) || is_named_before(all, k))
 				continue;
-			rf_line_add(&line, "%s %.40s", named++ ? "," : "", rf_json_string(assumption, "name"));
+			rf_line_add(&line, "%s %.40s", named++ ? "," : "", name);
 			if (count)
 				rf_line_add(&line, "\v%s", rf_digits(count, digits));
+			if (!strcmp(name, WHAT_IF))
+				add_what_ifs(&line, all);
 		}
-		if (named)
+		if (named && lines++ < max)
 			table_paragraph(out, "assumed", text);
+	}
+	if (lines > max) {
+		snprintf(text, sizeof(text), "something of %zu policies more, which the report and --all tell", lines - max);
+		table_paragraph(out, "assumed", text);
 	}
 }
 
@@ -332,13 +371,31 @@ static void print_backends(FILE *out, const json_t *policies)
 		}
 }
 
-void table_head(const json_t *report, FILE *out)
+static void print_warnings(FILE *out, const json_t *report)
 {
-	const json_t *traces = json_object_get(report, "traces"), *trace = json_object_get(report, "trace"), *warning;
+	const json_t *warning;
 	size_t i;
 
 	json_array_foreach(json_object_get(report, "warnings"), i, warning)
 		table_paragraph(out, "WARNING", json_string_value(warning));
+}
+
+void table_short_head(const json_t *report, FILE *out)
+{
+	const json_t *traces = json_object_get(report, "traces"), *trace = json_object_get(report, "trace");
+
+	print_warnings(out, report);
+	print_trace(out, json_array_size(traces) == 1 ? json_array_get(traces, 0) : trace);
+	print_labels(out, trace);
+	print_backends(out, json_object_get(report, "policies"));
+	print_assumptions(out, json_object_get(report, "policies"), ASSUMED_SHOWN);
+}
+
+void table_head(const json_t *report, FILE *out)
+{
+	const json_t *traces = json_object_get(report, "traces"), *trace = json_object_get(report, "trace");
+
+	print_warnings(out, report);
 	print_trace(out, json_array_size(traces) == 1 ? json_array_get(traces, 0) : trace);
 	print_labels(out, trace);
 	print_missing(out, trace);
@@ -347,5 +404,5 @@ void table_head(const json_t *report, FILE *out)
 	if (flushes_recorded(report))
 		print_flushes(out, report);
 	print_backends(out, json_object_get(report, "policies"));
-	print_assumptions(out, json_object_get(report, "policies"));
+	print_assumptions(out, json_object_get(report, "policies"), SIZE_MAX);
 }
