@@ -21,7 +21,8 @@ static void fill_ptes(struct mm *mm, u64 addr, pte_t *table, pte_t pte)
 {
 	u32 i;
 
-	if (mm_knobs(mm)->pmd_split_set_ptes) {
+	/* Migration entries are written one by one in every era. */
+	if (mm_knobs(mm)->pmd_split_set_ptes && pte_present(pte)) {
 		mm->arch.ops->set_ptes(&mm->arch, addr, table, pte, ptrs_per_pte(mm));
 		return;
 	}

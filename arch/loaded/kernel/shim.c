@@ -45,6 +45,7 @@ static inline bool shim_flush_pending(void)
 #define MM (mm->flags & REFOLD_MM_USER ? &user_mm : &init_mm)
 #define VMA struct vm_area_struct vma_ = { .vm_mm = MM }, *vma = &vma_
 #define PTEP(p) ((pte_t *)(p))
+#define PRESENT (REFOLD_PTE_VALID | REFOLD_PTE_PROTNONE)
 #define DESCRIPTOR(e) __pte(descriptor_of(st.low, e))
 
 static inline refold_pte value_read(pte_t pte, u64 facts)
@@ -85,7 +86,13 @@ static void shim_set_ptes(struct refold_mm *mm, uint64_t addr, refold_pte *ptep,
 {
 	enter_entries(mm, ptep);
 	bring_facts(ptep, pte, nr);
-	set_ptes(MM, addr, PTEP(ptep), DESCRIPTOR(pte & ~REFOLD_PTE_CONT), nr);
+	if (pte & PRESENT) {
+		set_ptes(MM, addr, PTEP(ptep), DESCRIPTOR(pte & ~REFOLD_PTE_CONT), nr);
+	} else {
+		/* A kernel writes swap and migration entries one by one: what is next is not a page further. */
+		for (; nr; nr--, ptep++, addr += PAGE_SIZE, pte += 1ull << REFOLD_PTE_PFN_SHIFT)
+			set_ptes(MM, addr, PTEP(ptep), DESCRIPTOR(pte), 1);
+	}
 	leave_entries();
 }
 
