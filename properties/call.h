@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* One helper call on the backend, as the spy saw it: what was there before, what it flushed and counted. */
-#ifndef TESTS_PROPERTIES_CALL_H
-#define TESTS_PROPERTIES_CALL_H
+#ifndef REFOLD_PROPERTIES_CALL_H
+#define REFOLD_PROPERTIES_CALL_H
 
-#include "tlb.h"
+#include "properties/tlb.h"
 
 #define MAX_TABLE_PAGES 8192
 
@@ -42,7 +42,7 @@ struct call {
 };
 
 /* calls.c: the invariants of a single call, after it. */
-void check_call_begins(struct world *w, const struct call *call);
-void check_call(struct world *w, const struct call *call);
+void check_call_begins(struct trial *t, const struct call *call);
+void check_call(struct trial *t, const struct call *call);
 
 #endif

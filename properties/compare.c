@@ -5,21 +5,21 @@
  */
 #include <string.h>
 
-#include "tlb.h"
+#include "properties/tlb.h"
 
 /* Entries of one table, or of the leaf in its place. */
 struct view {
-	struct world *w;
+	struct trial *t;
 	u32 mm, table;
 	const pte_t *entries;	/* NULL: nothing there, or a leaf */
 	pte_t leaf;		/* none if it is a table */
 };
 
-static struct view view_of(struct world *w, u32 mm, u32 table)
+static struct view view_of(struct trial *t, u32 mm, u32 table)
 {
-	struct view view = { .w = w, .mm = mm, .table = table };
-	struct mm *space = mm_of(w, mm);
-	pmd_t *pmd = space ? pmd_offset(space, page_addr(w, table * w->reference->table_pages)) : NULL;
+	struct view view = { .t = t, .mm = mm, .table = table };
+	struct mm *space = mm_of(t, mm);
+	pmd_t *pmd = space ? pmd_offset(space, page_addr(t, table * t->reference->table_pages)) : NULL;
 
 	if (pmd && pmd_table(*pmd))
 		view.entries = pmd_ptes(*pmd);
@@ -37,39 +37,39 @@ static pte_t view_entry(const struct view *view, u32 index)
 
 /* ---- one page ---- */
 
-#define page_name(view, page) (view)->mm, (unsigned long long)page_addr((view)->w, page)
+#define page_name(view, page) (view)->mm, (unsigned long long)page_addr((view)->t, page)
 
 /* Bits that may be (most) and must be (least) there; everything else of the entry has one right value. */
 static void check_bound(const struct view *view, u32 page, const char *oracle, const char *what, bool has, u16 bits,
 			u16 must, u16 may)
 {
-	require(view->w, oracle, has || !(bits & must), "mm %u: %llx should be %s", page_name(view, page), what);
-	require(view->w, oracle, !has || (bits & may), "mm %u: %llx should not be %s", page_name(view, page), what);
+	require(view->t, oracle, has || !(bits & must), "mm %u: %llx should be %s", page_name(view, page), what);
+	require(view->t, oracle, !has || (bits & may), "mm %u: %llx should not be %s", page_name(view, page), what);
 }
 
 static void check_present(const struct view *view, u32 page, const struct ref_page *expected, pte_t pte)
 {
-	const struct arch_knobs *knobs = &view->w->config->policy.arch_knobs;
-	struct world *w = view->w;
+	const struct arch_knobs *knobs = &view->t->config->policy.arch_knobs;
+	struct trial *t = view->t;
 	u16 bits = expected->bits;
 	bool cont_protnone = knobs->protnone_cont == PROTNONE_CONT_VALID || knobs->fold_present;
 
-	require(w, "I11", pte_present(pte) && !pte_swap(pte), "mm %u: %llx is %llx, not present", page_name(view, page),
+	require(t, "I11", pte_present(pte) && !pte_swap(pte), "mm %u: %llx is %llx, not present", page_name(view, page),
 		(unsigned long long)pte.val);
-	require(w, "I11", pte_pfn(pte) == expected->pfn, "mm %u: %llx maps %llx, not %llx", page_name(view, page),
+	require(t, "I11", pte_pfn(pte) == expected->pfn, "mm %u: %llx maps %llx, not %llx", page_name(view, page),
 		(unsigned long long)pte_pfn(pte), (unsigned long long)expected->pfn);
-	require(w, "I11", !(pte.val & PTE_EXEC) == !(bits & REF_EXEC), "mm %u: %llx may be executed, or may not",
+	require(t, "I11", !(pte.val & PTE_EXEC) == !(bits & REF_EXEC), "mm %u: %llx may be executed, or may not",
 		page_name(view, page));
-	require(w, "I11", !(pte.val & PTE_SPECIAL) == !(bits & REF_SPECIAL), "mm %u: %llx is special, or is not",
+	require(t, "I11", !(pte.val & PTE_SPECIAL) == !(bits & REF_SPECIAL), "mm %u: %llx is special, or is not",
 		page_name(view, page));
-	require(w, "I11", !(pte.val & PTE_PROTNONE) == !(bits & REF_PROTNONE), "mm %u: %llx is PROT_NONE, or is not",
+	require(t, "I11", !(pte.val & PTE_PROTNONE) == !(bits & REF_PROTNONE), "mm %u: %llx is PROT_NONE, or is not",
 		page_name(view, page));
-	require(w, "I11", pte_valid(pte) == !(bits & REF_PROTNONE) || (cont_protnone && pte_cont(pte)) ||
+	require(t, "I11", pte_valid(pte) == !(bits & REF_PROTNONE) || (cont_protnone && pte_cont(pte)) ||
 		cont_protnone, "mm %u: %llx is valid, or is not", page_name(view, page));
-	require(w, "I11", pte_folio_order(pte) <= expected->order, "mm %u: %llx is of a folio of order %u, not %u",
+	require(t, "I11", pte_folio_order(pte) <= expected->order, "mm %u: %llx is of a folio of order %u, not %u",
 		page_name(view, page), pte_folio_order(pte), expected->order);
 	check_bound(view, page, "I11", "writable", pte_write(pte), bits, REF_WRITE_MUST, REF_WRITE_MAY);
-	require(w, "I14", pte_write(pte) || (pte.val & PTE_RDONLY), "mm %u: %llx lets writes through",
+	require(t, "I14", pte_write(pte) || (pte.val & PTE_RDONLY), "mm %u: %llx lets writes through",
 		page_name(view, page));
 	check_bound(view, page, "I12", "young", pte_young(pte), bits, REF_YOUNG_MUST, REF_YOUNG_MAY);
 	check_bound(view, page, "I12", "dirty", pte_dirty(pte), bits, REF_DIRTY_MUST, REF_DIRTY_MAY);
@@ -79,7 +79,7 @@ static void check_migration(const struct view *view, u32 page, const struct ref_
 {
 	u16 bits = expected->bits;
 
-	require(view->w, "I11", is_migration_entry(pte) && pte_pfn(pte) == expected->pfn,
+	require(view->t, "I11", is_migration_entry(pte) && pte_pfn(pte) == expected->pfn,
 		"mm %u: %llx is %llx, not the migration entry of %llx", page_name(view, page),
 		(unsigned long long)pte.val, (unsigned long long)expected->pfn);
 	check_bound(view, page, "I11", "writable", pte_write(pte), bits, REF_WRITE_MUST, REF_WRITE_MAY);
@@ -96,20 +96,20 @@ static u64 facts_of(const struct ref_page *expected)
 /* pte: with the A/D of its block, as ptep_get() has it. */
 static void check_page(const struct view *view, u32 page, pte_t pte)
 {
-	const struct ref_page *expected = &view->w->reference->pages[view->mm][page];
-	struct world *w = view->w;
+	const struct ref_page *expected = &view->t->reference->pages[view->mm][page];
+	struct trial *t = view->t;
 	u64 facts = pte.val & (PTE_ANON | PTE_EXCLUSIVE | PTE_SHMEM);
 
 	switch (expected->kind) {
 	case REF_NONE:
-		require(w, "I11", pte_none(pte), "mm %u: %llx is %llx, not none", page_name(view, page),
+		require(t, "I11", pte_none(pte), "mm %u: %llx is %llx, not none", page_name(view, page),
 			(unsigned long long)pte.val);
 		return;
 	case REF_PRESENT:
 		check_present(view, page, expected, pte);
 		break;
 	case REF_SWAP:
-		require(w, "I11", pte_swap(pte) && !is_migration_entry(pte) && !is_guard_marker(pte) &&
+		require(t, "I11", pte_swap(pte) && !is_migration_entry(pte) && !is_guard_marker(pte) &&
 			pte_pfn(pte) == expected->pfn, "mm %u: %llx is %llx, not swap slot %llx", page_name(view, page),
 			(unsigned long long)pte.val, (unsigned long long)expected->pfn);
 		break;
@@ -117,11 +117,11 @@ static void check_page(const struct view *view, u32 page, pte_t pte)
 		check_migration(view, page, expected, pte);
 		break;
 	case REF_GUARD:
-		require(w, "I11", is_guard_marker(pte), "mm %u: %llx is %llx, not a guard", page_name(view, page),
+		require(t, "I11", is_guard_marker(pte), "mm %u: %llx is %llx, not a guard", page_name(view, page),
 			(unsigned long long)pte.val);
 		break;
 	}
-	require(w, "I11", facts == facts_of(expected),
+	require(t, "I11", facts == facts_of(expected),
 		"mm %u: %llx: the page is %llx, not %llx (anonymous, exclusive, shmem)", page_name(view, page),
 		(unsigned long long)facts, (unsigned long long)facts_of(expected));
 }
@@ -131,31 +131,31 @@ static void check_page(const struct view *view, u32 page, pte_t pte)
 static bool check_block(const struct view *view, u32 first, const pte_t *block, u32 n)
 {
 	const u64 varies = PTE_AF | PTE_DIRTY | PTE_RDONLY | PTE_PFN_MASK;
-	const struct arch_knobs *knobs = &view->w->config->policy.arch_knobs;
-	struct world *w = view->w;
+	const struct arch_knobs *knobs = &view->t->config->policy.arch_knobs;
+	struct trial *t = view->t;
 	bool folded = pte_cont(block[0]);
 	u32 i;
 
 	for (i = 0; i < n; i++) {
-		require(w, "I1", pte_cont(block[i]) == folded, "mm %u: %llx is folded in part", page_name(view, first));
-		require(w, "I3", !(block[i].val & PTE_CONT) || folded || knobs->protnone_cont == PROTNONE_CONT_STRAY,
+		require(t, "I1", pte_cont(block[i]) == folded, "mm %u: %llx is folded in part", page_name(view, first));
+		require(t, "I3", !(block[i].val & PTE_CONT) || folded || knobs->protnone_cont == PROTNONE_CONT_STRAY,
 			"mm %u: %llx has CONT and is not valid", page_name(view, first + i));
-		require(w, "I3", !(block[i].val & PTE_CONT) || !(block[i].val & PTE_PROTNONE) || knobs->fold_present ||
+		require(t, "I3", !(block[i].val & PTE_CONT) || !(block[i].val & PTE_PROTNONE) || knobs->fold_present ||
 			knobs->protnone_cont != PROTNONE_CONT_NONE, "mm %u: %llx is PROT_NONE and has CONT",
 			page_name(view, first + i));
 	}
 	if (!folded)
 		return false;
-	require(w, "I2", pte_pfn(block[0]) % n == 0, "mm %u: folded at %llx: the pages are not aligned",
+	require(t, "I2", pte_pfn(block[0]) % n == 0, "mm %u: folded at %llx: the pages are not aligned",
 		page_name(view, first));
 	for (i = 0; i < n; i++) {
-		require(w, "I2", pte_pfn(block[i]) == pte_pfn(block[0]) + i,
+		require(t, "I2", pte_pfn(block[i]) == pte_pfn(block[0]) + i,
 			"mm %u: folded at %llx: not pages in a row", page_name(view, first));
-		require(w, "I2", !((block[i].val ^ block[0].val) & PTE_HW_MASK & ~varies),
+		require(t, "I2", !((block[i].val ^ block[0].val) & PTE_HW_MASK & ~varies),
 			"mm %u: folded at %llx: entries differ", page_name(view, first));
-		require(w, "I2", pte_folio_pfn(block[i]) == pte_folio_pfn(block[0]),
+		require(t, "I2", pte_folio_pfn(block[i]) == pte_folio_pfn(block[0]),
 			"mm %u: folded at %llx: of several folios", page_name(view, first));
-		require(w, "I2", knobs->fold_present || !pte_special(block[i]), "mm %u: folded at %llx: special",
+		require(t, "I2", knobs->fold_present || !pte_special(block[i]), "mm %u: folded at %llx: special",
 			page_name(view, first));
 	}
 	return true;
@@ -163,9 +163,9 @@ static bool check_block(const struct view *view, u32 first, const pte_t *block, 
 
 static void check_entries(const struct view *view, u32 first, u32 last)
 {
-	struct world *w = view->w;
-	u32 n = w->config->policy.geometry.cont_ptes, table = view->table * w->reference->table_pages, page, i;
-	u8 *was = w->folded + (view->mm * nr_pages(w) + first) / n;
+	struct trial *t = view->t;
+	u32 n = t->config->policy.geometry.cont_ptes, table = view->table * t->reference->table_pages, page, i;
+	u8 *was = t->folded + (view->mm * nr_pages(t) + first) / n;
 	pte_t pte, gathered;
 	bool folded;
 
@@ -173,7 +173,7 @@ static void check_entries(const struct view *view, u32 first, u32 last)
 		const pte_t *block = view->entries ? view->entries + (page - table) : NULL;
 
 		folded = block && check_block(view, page, block, n);
-		w->nr_folded += folded - *was;
+		t->nr_folded += folded - *was;
 		*was = folded;
 		gathered.val = 0;
 		for (i = 0; folded && i < n; i++)
@@ -186,22 +186,22 @@ static void check_entries(const struct view *view, u32 first, u32 last)
 	}
 }
 
-void forget_folded(struct world *w, u32 mm)
+void forget_folded(struct trial *t, u32 mm)
 {
-	u32 n = w->config->policy.geometry.cont_ptes, i;
-	u8 *folded = w->folded + mm * nr_pages(w) / n;
+	u32 n = t->config->policy.geometry.cont_ptes, i;
+	u8 *folded = t->folded + mm * nr_pages(t) / n;
 
-	for (i = 0; i < nr_pages(w) / n; i++) {
-		w->nr_folded -= folded[i];
+	for (i = 0; i < nr_pages(t) / n; i++) {
+		t->nr_folded -= folded[i];
 		folded[i] = 0;
 	}
 }
 
 /* ---- after a step ---- */
 
-static void check_balance(struct world *w)
+static void check_balance(struct trial *t)
 {
-	const struct rf_stats *stats = rf_machine_stats(w->machine);
+	const struct rf_stats *stats = rf_machine_stats(t->machine);
 	const struct arch_counters *loaded = &stats->loaded;
 	struct arch_counters c;
 	s64 balance;
@@ -209,85 +209,85 @@ static void check_balance(struct world *w)
 
 	rf_stats_totals(stats, &c);
 	balance = c.born + c.fold - c.unfold - c.erased + loaded->born + loaded->fold - loaded->unfold - loaded->erased;
-	require(w, "I6", balance == stats->live_blocks && w->nr_folded == stats->live_blocks,
-		"%lld blocks are folded, %lld counted, events make %lld", (long long)w->nr_folded,
+	require(t, "I6", balance == stats->live_blocks && t->nr_folded == stats->live_blocks,
+		"%lld blocks are folded, %lld counted, events make %lld", (long long)t->nr_folded,
 		(long long)stats->live_blocks, (long long)balance);
 	for (i = 0; i < RF_NR_ANOMALIES; i++)
-		require(w, "anomaly", !stats->anomalies[i], "%s", rf_anomaly_names[i]);
+		require(t, "anomaly", !stats->anomalies[i], "%s", rf_anomaly_names[i]);
 }
 
 /* Also a few blocks that nothing should have touched. */
-static void check_samples(struct world *w)
+static void check_samples(struct trial *t)
 {
-	u32 n = w->config->policy.geometry.cont_ptes, i, mm, page;
+	u32 n = t->config->policy.geometry.cont_ptes, i, mm, page;
 	struct view view;
 
 	for (i = 0; i < 2; i++) {
-		mm = roll(w, REFERENCE_MMS);
-		page = roll(w, nr_pages(w)) & ~(n - 1);
-		view = view_of(w, mm, page / w->reference->table_pages);
+		mm = roll(t, REFERENCE_MMS);
+		page = roll(t, nr_pages(t)) & ~(n - 1);
+		view = view_of(t, mm, page / t->reference->table_pages);
 		check_entries(&view, page, page + n);
 	}
 }
 
-void compare_extents(struct world *w)
+void compare_extents(struct trial *t)
 {
-	u32 n = w->config->policy.geometry.cont_ptes, mm, table;
+	u32 n = t->config->policy.geometry.cont_ptes, mm, table;
 	struct extent *extent;
 	struct view view;
 
 	for (mm = 0; mm < REFERENCE_MMS; mm++) {
 		for (table = 0; table < MAX_TABLES; table++) {
-			extent = &w->extents[mm][table];
+			extent = &t->extents[mm][table];
 			if (extent->any)
-				reference_spread(w->reference, mm, extent->first, extent->last);
+				reference_spread(t->reference, mm, extent->first, extent->last);
 		}
 	}
 	for (mm = 0; mm < REFERENCE_MMS; mm++) {
 		for (table = 0; table < MAX_TABLES; table++) {
-			extent = &w->extents[mm][table];
+			extent = &t->extents[mm][table];
 			if (!extent->any)
 				continue;
-			view = view_of(w, mm, table);
+			view = view_of(t, mm, table);
 			check_entries(&view, extent->first & ~(n - 1), (extent->last | (n - 1)) + 1);
 			extent->any = false;
 		}
 	}
-	check_samples(w);
-	check_balance(w);
-	flush_cost_check(w);
+	check_samples(t);
+	check_balance(t);
+	flush_cost_check(t);
 }
 
-void compare_all(struct world *w)
+void compare_all(struct trial *t)
 {
-	u32 size = w->reference->table_pages, mm, table;
+	u32 size = t->reference->table_pages, mm, table;
 	struct view view;
 
 	for (mm = 0; mm < REFERENCE_MMS; mm++) {
-		for (table = 0; table < nr_pages(w) / size; table++) {
-			view = view_of(w, mm, table);
+		for (table = 0; table < nr_pages(t) / size; table++) {
+			view = view_of(t, mm, table);
 			check_entries(&view, table * size, (table + 1) * size);
 		}
 	}
-	check_balance(w);
+	check_balance(t);
 }
 
 /* I16, in words of its own: what a child has, its parent has; it is old; nobody can write what is private. */
-void check_fork(struct world *w, u32 parent, u32 child)
+void check_fork(struct trial *t, u32 parent, u32 child)
 {
 	u32 page;
 
-	for (page = 0; page < nr_pages(w); page++) {
-		pte_t from = entry_of(w, parent, page), to = entry_of(w, child, page);
-		bool shared = w->reference->pages[parent][page].vma & RF_VM_SHARED;
-		unsigned long long addr = page_addr(w, page);
+	for (page = 0; page < nr_pages(t); page++) {
+		pte_t from = entry_of(t, parent, page), to = entry_of(t, child, page);
+		bool shared = t->reference->pages[parent][page].vma & RF_VM_SHARED;
+		unsigned long long addr = page_addr(t, page);
 
 		if (!pte_present(to))
 			continue;
-		require(w, "I16", pte_present(from) && pte_pfn(from) == pte_pfn(to),
+		require(t, "I16", pte_present(from) && pte_pfn(from) == pte_pfn(to),
 			"%llx of the child is not the parent's", addr);
-		require(w, "I16", !pte_young(to), "%llx of the child is young", addr);
-		require(w, "I16", !shared || !pte_dirty(to), "%llx of the child is dirty", addr);
-		require(w, "I16", shared || (!pte_write(to) && !pte_write(from)), "%llx is private and writable", addr);
+		require(t, "I16", !pte_young(to), "%llx of the child is young", addr);
+		require(t, "I16", !shared || !pte_dirty(to), "%llx of the child is dirty", addr);
+		require(t, "I16", shared || (!pte_write(to) && !pte_write(from)), "%llx is private and writable", addr);
 	}
 }

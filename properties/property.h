@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Property tests of the machine: random operations on one machine and on a
- * naive reference, compared after each. The oracles are named after the
- * invariants of kernel-model.md section 8, so that a failure says which one.
+ * What must hold on every page-table backend: random operations on one machine and on a naive reference, compared after
+ * each. For refold backend check (check.h), and for the tests of our own backends. The oracles are named after the
+ * invariants of kernel-model.md section 8; names.c says in words what each stands for.
  *
  *   reference.h      what the entries should be, page by page
  *   generate.c       which operation comes next
@@ -10,20 +10,22 @@
  *   tlb.c            what TLBs may still hold (I9)
  *   flush_cost.c     what flushes cost, recomputed (I8)
  *   compare.c        tables against the reference (I1-I3, I6, I11, I12, I14, I16)
+ *   crash.c          hooks that end in a signal, or never
  *   run.c, shrink.c  one run; the shortest list of operations that still fails
+ *   tell.c           that list, and the helper calls it makes
  *
- * Which VMAs there are, and whether fork copies one, is read from the machine:
- * the rules of merging are tested elsewhere and show in no page table.
+ * Which VMAs there are, and whether fork copies one, is read from the machine: the rules of merging are tested
+ * elsewhere and show in no page table. One trial at a time in a process: the wrapped backend has no room for more.
  */
-#ifndef TESTS_PROPERTIES_PROPERTY_H
-#define TESTS_PROPERTIES_PROPERTY_H
+#ifndef REFOLD_PROPERTIES_PROPERTY_H
+#define REFOLD_PROPERTIES_PROPERTY_H
 
 #include <setjmp.h>
 #include <stdio.h>
 
 #include "engine/pgtable.h"
 #include "engine/tlb.h"
-#include "reference.h"
+#include "properties/reference.h"
 
 #define MAX_TABLES 4	/* tables in the two windows of addresses */
 
@@ -37,6 +39,7 @@ struct config {
 	/* Of a backend that flush_cost.c does not know; NULL. */
 	void (*flush_cost)(struct flush_totals *totals, const struct rf_policy *policy, const struct arch_flush *flush);
 	const char *only;		/* NULL, or the one oracle that may speak: negative controls */
+	u32 skipped;			/* properties that may fail, a bit each: names.c */
 	u64 seed;
 };
 
@@ -51,9 +54,23 @@ struct step {
 
 struct failure {
 	bool failed;
+	bool hangs;		/* a hook does not return: each time costs some seconds */
 	char oracle[8];
 	char text[400];
 	size_t step;
+};
+
+/* A helper call, of those that change entries or flush, as it is told of afterwards. */
+struct logged_call {
+	size_t step;
+	const char *name;
+	u32 mm, nr;		/* nr 0: the whole mm */
+	u64 addr;
+};
+
+struct call_log {
+	struct logged_call *calls;
+	size_t nr, room;
 };
 
 /* Entries that the current step may have changed, by address space and table. */
@@ -65,11 +82,12 @@ struct extent {
 struct call;
 struct tlb;
 
-struct world {
+struct trial {
 	const struct config *config;
 	struct rf_machine *machine;
 	const struct arch_ops *backend;
 	bool arm64;
+	const struct arch_loaded *loaded;	/* the backend, if it is a loaded one */
 	struct reference *reference;
 	struct call *call;		/* the helper call in progress */
 	struct tlb *tlb;
@@ -81,6 +99,7 @@ struct world {
 	const struct step *step;
 	u64 random, next_pfn;
 	struct failure failure;
+	struct call_log *log;		/* NULL: nobody asks */
 	jmp_buf escape;
 };
 
@@ -88,62 +107,102 @@ struct world {
 
 /* false: no such policy, knob or value. */
 bool config_init(struct config *config, const char *spec, u64 seed);
-struct world *world_create(const struct config *config);
-void world_destroy(struct world *w);
+/* The same of a policy that is there, loaded ones too. */
+void config_of(struct config *config, const struct rf_policy *policy, u64 seed);
+struct trial *trial_create(const struct config *config);
+void trial_destroy(struct trial *t);
 /* Execute and check one step; false once anything has failed. */
-bool world_step(struct world *w, const struct step *step);
+bool trial_step(struct trial *t, const struct step *step);
 /* Look at everything, not only at what the last step touched. */
-bool world_check_all(struct world *w);
+bool trial_check_all(struct trial *t);
 
-u64 roll(struct world *w, u64 below);
+
+/* Steps of one machine, as they came; freed by who asked for them. */
+struct episode {
+	struct step *steps;
+	size_t nr;
+	struct failure failure;
+};
+
+/*
+ * Run nr random steps, unless one fails before. ended, unless NULL, gets to see the trial before it goes. 0, or
+ * -ENOMEM: then nothing ran.
+ */
+int run_episode(const struct config *config, size_t nr, struct episode *episode,
+		void (*ended)(void *context, const struct trial *t), void *context);
+
+u64 roll(struct trial *t, u64 below);
 
 /* An oracle speaks. Does not return, unless it is not the one that may. */
-void violation(struct world *w, const char *oracle, const char *format, ...)
+void violation(struct trial *t, const char *oracle, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-#define require(w, oracle, condition, ...)                                                         \
+#define require(t, oracle, condition, ...)                                                         \
 	do {                                                                                       \
 		if (__builtin_expect(!(condition), 0))                                             \
-			violation(w, oracle, __VA_ARGS__);                                         \
+			violation(t, oracle, __VA_ARGS__);                                         \
 	} while (0)
 
-void touch(struct world *w, u32 mm, u32 first, u32 last);
+void touch(struct trial *t, u32 mm, u32 first, u32 last);
 
 /* ---- addresses: pages of both windows are numbered from 0 ---- */
 
 #define NO_PAGE (~0u)
 
-u64 page_addr(const struct world *w, u32 page);
-u32 addr_page(const struct world *w, u64 addr);
-u32 nr_pages(const struct world *w);
+u64 page_addr(const struct trial *t, u32 page);
+u32 addr_page(const struct trial *t, u64 addr);
+u32 nr_pages(const struct trial *t);
 
 /* The entry of a page as it stands in its table, or as part of a leaf. */
-pte_t entry_of(struct world *w, u32 mm, u32 page);
-struct mm *mm_of(const struct world *w, u32 mm);
-bool is_leaf(struct world *w, u32 mm, u32 page);
+pte_t entry_of(struct trial *t, u32 mm, u32 page);
+struct mm *mm_of(const struct trial *t, u32 mm);
+bool is_leaf(struct trial *t, u32 mm, u32 page);
 
 /* ---- generate.c, accept.c ---- */
 
-struct step generate(struct world *w);
+struct step generate(struct trial *t);
 /* Would a kernel do this, in this state? What it would not is skipped when a list of steps is shortened. */
-bool acceptable(struct world *w, const struct rf_op *op);
+bool acceptable(struct trial *t, const struct rf_op *op);
 
 /* ---- spy.c ---- */
 
-extern const char *const call_names[];
-void spy_attach(struct world *w, struct rf_policy *policy);
-void spy_release(struct world *w);
+void spy_attach(struct trial *t, struct rf_policy *policy);
+void spy_release(struct trial *t);
 
 /* ---- compare.c ---- */
 
-void compare_extents(struct world *w);
-void compare_all(struct world *w);
-void check_fork(struct world *w, u32 parent, u32 child);
-void forget_folded(struct world *w, u32 mm);
+void compare_extents(struct trial *t);
+void compare_all(struct trial *t);
+void check_fork(struct trial *t, u32 parent, u32 child);
+void forget_folded(struct trial *t, u32 mm);
 
-/* ---- shrink.c ---- */
+/* ---- crash.c ---- */
 
-/* Print the failure and a short list of steps that leads to it. */
-void report_failure(const struct config *config, const struct step *steps, size_t nr, const struct failure *failure);
+/*
+ * Call run(context) on a thread of its own, so that a hook that was left halfway leaves nothing behind. Signals of its
+ * hooks, and hooks that do not return within some seconds, are violations of the trial that crash_watch() names.
+ */
+int crash_run(void (*run)(void *context), void *context);
+void crash_watch(struct trial *t);
+
+/* ---- shrink.c, tell.c, names.c ---- */
+
+/* Leave out what is not needed for the failure; fewer steps are left, and how they fail. */
+size_t shrink(const struct config *config, struct step *steps, size_t nr, struct failure *failure);
+/* What failed, and the run again: operations and the helper calls that each makes, the failing one last. */
+void tell_failure(FILE *out, const struct config *config, const struct step *steps, size_t nr,
+		  const struct failure *failure);
+
+/* What an oracle is about. */
+struct property {
+	const char *oracle, *name, *what;
+	const char *kernel;	/* the function of a kernel that sees to it, where there is one */
+};
+
+extern const struct property properties[];
+extern const size_t nr_properties;
+
+/* By oracle or name; NULL. */
+const struct property *property_find(const char *name);
 
 #endif

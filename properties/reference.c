@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "property.h"
+#include "properties/property.h"
 
 #define LOW_WINDOW 0x40000000ull	/* aligned to a table of every granule */
 #define HIGH_WINDOW 0x7fff80000000ull

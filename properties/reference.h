@@ -11,8 +11,8 @@
  * mappings dirtiness decides about write permission (mprotect), so that has two
  * bounds as well.
  */
-#ifndef TESTS_PROPERTIES_REFERENCE_H
-#define TESTS_PROPERTIES_REFERENCE_H
+#ifndef REFOLD_PROPERTIES_REFERENCE_H
+#define REFOLD_PROPERTIES_REFERENCE_H
 
 #include "engine/ops.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* What operations do to pages, as a plain kernel would do it: faults, reclaim, migration, fork. */
-#include "property.h"
+#include "properties/property.h"
 
 /* ---- faults ---- */
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* What operations on ranges of addresses do to pages, as a plain kernel would do it: mmap to madvise. */
-#include "property.h"
+#include "properties/property.h"
 
 #define ACCESS (RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC)
 

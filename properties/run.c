@@ -1,71 +1,76 @@
 // SPDX-License-Identifier: MIT
-/* A world: one machine under test, its reference, and the steps that both take. */
+/* A trial: one machine under test, its reference, and the steps that both take. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tlb.h"
+#include "arch/loaded/loaded.h"
+#include "properties/tlb.h"
 
 /* ---- failing ---- */
 
-void violation(struct world *w, const char *oracle, const char *format, ...)
+void violation(struct trial *t, const char *oracle, const char *format, ...)
 {
+	const struct property *property = t->config->skipped ? property_find(oracle) : NULL;
 	va_list args;
 
-	if (w->config->only && strcmp(w->config->only, oracle))
+	if (t->config->only && strcmp(t->config->only, oracle))
 		return;
-	w->failure.failed = true;
-	w->failure.step = w->step_number;
-	snprintf(w->failure.oracle, sizeof(w->failure.oracle), "%s", oracle);
+	if (property && t->config->skipped >> (property - properties) & 1)
+		return;
+	t->failure.failed = true;
+	t->failure.step = t->step_number;
+	snprintf(t->failure.oracle, sizeof(t->failure.oracle), "%s", oracle);
 	va_start(args, format);
-	vsnprintf(w->failure.text, sizeof(w->failure.text), format, args);
+	vsnprintf(t->failure.text, sizeof(t->failure.text), format, args);
 	va_end(args);
-	longjmp(w->escape, 1);
+	longjmp(t->escape, 1);
 }
 
 /* ---- what is where ---- */
 
-u64 page_addr(const struct world *w, u32 page)
+u64 page_addr(const struct trial *t, u32 page)
 {
-	return reference_addr(w->reference, page);
+	return reference_addr(t->reference, page);
 }
 
-u32 addr_page(const struct world *w, u64 addr)
+u32 addr_page(const struct trial *t, u64 addr)
 {
-	return reference_page(w->reference, addr);
+	return reference_page(t->reference, addr);
 }
 
-u32 nr_pages(const struct world *w)
+u32 nr_pages(const struct trial *t)
 {
-	return w->reference->nr_pages;
+	return t->reference->nr_pages;
 }
 
-struct mm *mm_of(const struct world *w, u32 mm)
+struct mm *mm_of(const struct trial *t, u32 mm)
 {
-	return machine_mm(w->machine, mm);
+	return machine_mm(t->machine, mm);
 }
 
-pte_t entry_of(struct world *w, u32 mm, u32 page)
+pte_t entry_of(struct trial *t, u32 mm, u32 page)
 {
-	return rf_machine_lookup(w->machine, mm, page_addr(w, page));
+	return rf_machine_lookup(t->machine, mm, page_addr(t, page));
 }
 
-bool is_leaf(struct world *w, u32 mm, u32 page)
+bool is_leaf(struct trial *t, u32 mm, u32 page)
 {
-	struct mm *space = mm_of(w, mm);
-	pmd_t *pmd = space ? pmd_offset(space, page_addr(w, page)) : NULL;
+	struct mm *space = mm_of(t, mm);
+	pmd_t *pmd = space ? pmd_offset(space, page_addr(t, page)) : NULL;
 
 	return pmd && pmd_leaf(*pmd);
 }
 
 /* By table, a step's pages are one stretch: what it touches lies close together. */
-void touch(struct world *w, u32 mm, u32 first, u32 last)
+void touch(struct trial *t, u32 mm, u32 first, u32 last)
 {
-	u32 size = w->reference->table_pages, table, from, to;
+	u32 size = t->reference->table_pages, table, from, to;
 	struct extent *extent;
 
 	for (table = first / size; table <= last / size; table++) {
-		extent = &w->extents[mm][table];
+		extent = &t->extents[mm][table];
 		from = first > table * size ? first : table * size;
 		to = last < (table + 1) * size - 1 ? last : (table + 1) * size - 1;
 		if (!extent->any) {
@@ -93,8 +98,8 @@ static bool view_leaf(void *context, u32 mm, u32 page)
 
 static bool view_span(void *context, u32 mm, u32 page, u64 *start, u64 *end)
 {
-	struct world *w = context;
-	struct vm_area *vma = page < nr_pages(w) && mm_of(w, mm) ? vma_lookup(mm_of(w, mm), page_addr(w, page)) : NULL;
+	struct trial *t = context;
+	struct vm_area *vma = page < nr_pages(t) && mm_of(t, mm) ? vma_lookup(mm_of(t, mm), page_addr(t, page)) : NULL;
 
 	if (!vma)
 		return false;
@@ -106,13 +111,13 @@ static bool view_span(void *context, u32 mm, u32 page, u64 *start, u64 *end)
 /* vma_needs_copy() */
 static bool view_fork_copies(void *context, u32 mm, u32 page)
 {
-	struct world *w = context;
-	struct vm_area *vma = vma_lookup(mm_of(w, mm), page_addr(w, page));
+	struct trial *t = context;
+	struct vm_area *vma = vma_lookup(mm_of(t, mm), page_addr(t, page));
 
 	return vma && vma->anon_vma;
 }
 
-/* ---- worlds ---- */
+/* ---- trials ---- */
 
 bool config_init(struct config *config, const char *spec, u64 seed)
 {
@@ -139,50 +144,62 @@ bool config_init(struct config *config, const char *spec, u64 seed)
 	return true;
 }
 
-struct world *world_create(const struct config *config)
+void config_of(struct config *config, const struct rf_policy *policy, u64 seed)
 {
-	struct world *w = calloc(1, sizeof(*w));
-	const struct arch_geometry *geometry = &config->policy.geometry;
-	const struct reference_view view = { w, view_fork_copies, view_leaf, view_span, view_touch };
-	struct rf_policy policy = config->policy;
-
-	if (!w)
-		abort();
-	w->config = config;
-	w->random = config->seed * 0x9e3779b97f4a7c15ull + 0x5eed;
-	w->next_pfn = 0x10000;
-	w->reference = reference_create(geometry->page_shift, 1u << geometry->table_shift, &view);
-	w->reference->old_prefaulted = config->backend->old_prefaulted_ptes && config->policy.mm.prefault_old;
-	w->reference->write_upgrade = config->policy.mm.write_upgrade;
-	w->reference->refolds = config->policy.arch_knobs.fold_sites == FOLD_ANY;
-	w->tlb = tlb_create(w);
-	w->flushes = calloc(1, sizeof(*w->flushes));
-	w->folded = calloc(REFERENCE_MMS, w->reference->nr_pages);
-	spy_attach(w, &policy);
-	w->machine = rf_machine_create(&policy);
-	if (!w->flushes || !w->folded || !w->machine)
-		abort();
-	return w;
+	*config = (struct config){ .seed = seed, .policy = *policy, .backend = policy->arch };
+	snprintf(config->spec, sizeof(config->spec), "%s", policy->name);
 }
 
-void world_destroy(struct world *w)
+struct trial *trial_create(const struct config *config)
 {
-	spy_release(w);
-	rf_machine_destroy(w->machine);
-	tlb_destroy(w->tlb);
-	reference_destroy(w->reference);
-	free(w->flushes);
-	free(w->folded);
-	free(w);
+	struct trial *t = calloc(1, sizeof(*t));
+	const struct arch_geometry *geometry = &config->policy.geometry;
+	const struct reference_view view = { t, view_fork_copies, view_leaf, view_span, view_touch };
+	struct rf_policy policy = config->policy;
+
+	if (!t)
+		abort();
+	t->config = config;
+	t->random = config->seed * 0x9e3779b97f4a7c15ull + 0x5eed;
+	t->next_pfn = 0x10000;
+	t->reference = reference_create(geometry->page_shift, 1u << geometry->table_shift, &view);
+	t->reference->old_prefaulted = config->backend->old_prefaulted_ptes && config->policy.mm.prefault_old;
+	t->reference->write_upgrade = config->policy.mm.write_upgrade;
+	t->loaded = config->backend->loaded;
+	/* Where loaded code folds is its own affair. */
+	t->reference->refolds = config->policy.arch_knobs.fold_sites == FOLD_ANY || t->loaded;
+	t->tlb = tlb_create(t);
+	t->flushes = calloc(1, sizeof(*t->flushes));
+	t->folded = calloc(REFERENCE_MMS, t->reference->nr_pages);
+	spy_attach(t, &policy);
+	t->machine = rf_machine_create(&policy);
+	if (!t->flushes || !t->folded || !t->machine)
+		abort();
+	if (t->loaded)
+		arch_loaded_forget_warnings(t->loaded);
+	crash_watch(t);
+	return t;
+}
+
+void trial_destroy(struct trial *t)
+{
+	crash_watch(NULL);
+	spy_release(t);
+	rf_machine_destroy(t->machine);
+	tlb_destroy(t->tlb);
+	reference_destroy(t->reference);
+	free(t->flushes);
+	free(t->folded);
+	free(t);
 }
 
 /* ---- steps ---- */
 
 /* In a folded block the walker may note the access in any entry. */
-static void access_entry(struct world *w, const struct rf_op *op, u64 choice)
+static void access_entry(struct trial *t, const struct rf_op *op, u64 choice)
 {
-	u32 n = w->config->policy.geometry.cont_ptes, page = addr_page(w, op->addr);
-	struct mm *mm = mm_of(w, op->mm);
+	u32 n = t->config->policy.geometry.cont_ptes, page = addr_page(t, op->addr);
+	struct mm *mm = mm_of(t, op->mm);
 	pmd_t *pmd = pmd_offset(mm, op->addr);
 	pte_t *ptep, leaf;
 
@@ -202,7 +219,7 @@ static void access_entry(struct world *w, const struct rf_op *op, u64 choice)
 }
 
 /* What may be done in pieces, with the same result (I17). */
-static bool divides(const struct world *w, const struct rf_op *op)
+static bool divides(const struct trial *t, const struct rf_op *op)
 {
 	switch (op->kind) {
 	case RF_OP_ZAP:
@@ -217,15 +234,15 @@ static bool divides(const struct world *w, const struct rf_op *op)
 		return op->nr > 1;
 	case RF_OP_MIGRATE_IN:
 		/* A leaf comes back as a leaf only if it comes back whole. */
-		return op->nr > 1 && op->nr < w->reference->table_pages;
+		return op->nr > 1 && op->nr < t->reference->table_pages;
 	}
 	return false;
 }
 
 /* Cut the first piece off: at most half of what is left, so that a few pieces do. */
-static struct rf_op cut(const struct world *w, struct rf_op *rest, u64 *choice)
+static struct rf_op cut(const struct trial *t, struct rf_op *rest, u64 *choice)
 {
-	unsigned int shift = w->reference->page_shift;
+	unsigned int shift = t->reference->page_shift;
 	bool by_range = rest->kind == RF_OP_ZAP || rest->kind == RF_OP_MUNMAP || rest->kind == RF_OP_MPROTECT;
 	u64 left = by_range ? (rest->end - rest->addr) >> shift : rest->nr;
 	u64 nr = left < 2 ? left : 1 + *choice % (left - 1), middle = rest->addr + (nr << shift);
@@ -250,67 +267,126 @@ static struct rf_op cut(const struct world *w, struct rf_op *rest, u64 *choice)
 	return piece;
 }
 
-static void run_op(struct world *w, const struct rf_op *op)
+static void run_op(struct trial *t, const struct rf_op *op)
 {
-	require(w, "run", !rf_machine_run(w->machine, op, 1), "the machine fails");
+	require(t, "run", !rf_machine_run(t->machine, op, 1), "the machine fails");
 }
 
-static void run_on_machine(struct world *w, const struct step *step)
+static void run_on_machine(struct trial *t, const struct step *step)
 {
 	struct rf_op rest = step->op, piece;
 	u64 choice = step->choice / 8;
 
-	if (step->choice % 8 || !divides(w, &rest)) {
-		run_op(w, &rest);
+	if (step->choice % 8 || !divides(t, &rest)) {
+		run_op(t, &rest);
 		return;
 	}
-	while (rest.nr > 1 || rest.end > rest.addr + page_size(mm_of(w, rest.mm))) {
-		piece = cut(w, &rest, &choice);
-		run_op(w, &piece);
+	while (rest.nr > 1 || rest.end > rest.addr + page_size(mm_of(t, rest.mm))) {
+		piece = cut(t, &rest, &choice);
+		run_op(t, &piece);
 		if (choice < 3)
 			break;
 	}
 	if (rest.nr || rest.end > rest.addr)
-		run_op(w, &rest);
+		run_op(t, &rest);
 }
 
-static void take_step(struct world *w, const struct step *step)
+/* What the code itself finds wrong: a kernel's WARN_ON(). */
+static void check_warnings(struct trial *t)
+{
+	const struct arch_loaded_warning *first = t->loaded ? t->loaded->warnings : NULL;
+
+	require(t, "warn", !first || !first->count, "%s: %s", first->where, first->what);
+}
+
+static void take_step(struct trial *t, const struct step *step)
 {
 	const struct rf_op *op = &step->op;
 
-	tlb_begin_step(w);
+	tlb_begin_step(t);
 	/* The reference goes first: it asks for leaves and VMAs as they are before. */
 	if (op->kind == STEP_HARDWARE) {
-		reference_access(w->reference, op->mm, addr_page(w, op->addr), op->flags & RF_OP_WRITE);
-		access_entry(w, op, step->choice);
+		reference_access(t->reference, op->mm, addr_page(t, op->addr), op->flags & RF_OP_WRITE);
+		access_entry(t, op, step->choice);
 	} else {
-		reference_run(w->reference, op);
-		run_on_machine(w, step);
+		reference_run(t->reference, op);
+		run_on_machine(t, step);
 	}
 	if (op->kind == RF_OP_MM_EXIT) {
-		tlb_forget_mm(w, op->mm);
-		forget_folded(w, op->mm);
+		tlb_forget_mm(t, op->mm);
+		forget_folded(t, op->mm);
 	}
-	compare_extents(w);
+	compare_extents(t);
 	if (op->kind == RF_OP_FORK)
-		check_fork(w, op->mm, op->mm2);
-	tlb_end_step(w);
+		check_fork(t, op->mm, op->mm2);
+	tlb_end_step(t);
+	check_warnings(t);
 }
 
-bool world_step(struct world *w, const struct step *step)
+bool trial_step(struct trial *t, const struct step *step)
 {
-	w->step = step;
-	if (setjmp(w->escape))
+	t->step = step;
+	if (setjmp(t->escape)) {
+		arch_loaded_leave_hook();
 		return false;
-	take_step(w, step);
-	w->step_number++;
+	}
+	take_step(t, step);
+	t->step_number++;
 	return true;
 }
 
-bool world_check_all(struct world *w)
+bool trial_check_all(struct trial *t)
 {
-	if (setjmp(w->escape))
+	if (setjmp(t->escape))
 		return false;
-	compare_all(w);
+	compare_all(t);
 	return true;
+}
+
+/* ---- episodes ---- */
+
+#define FULL_CHECK 500u		/* steps between looks at everything */
+
+struct episode_run {
+	const struct config *config;
+	size_t nr;
+	struct episode *episode;
+	void (*ended)(void *context, const struct trial *t);
+	void *context;
+};
+
+static void run_steps(void *context)
+{
+	struct episode_run *run = context;
+	struct episode *episode = run->episode;
+	struct trial *t = trial_create(run->config);
+	bool all;
+
+	while (!t->failure.failed && episode->nr < run->nr) {
+		struct step *step = &episode->steps[episode->nr++];
+
+		*step = generate(t);
+		all = episode->nr % FULL_CHECK == 0 || episode->nr == run->nr;
+		if (trial_step(t, step) && all)
+			trial_check_all(t);
+	}
+	episode->failure = t->failure;
+	if (run->ended)
+		run->ended(run->context, t);
+	trial_destroy(t);
+}
+
+int run_episode(const struct config *config, size_t nr, struct episode *episode,
+		void (*ended)(void *context, const struct trial *t), void *context)
+{
+	struct episode_run run = { config, nr, episode, ended, context };
+	int ret;
+
+	*episode = (struct episode){ .steps = malloc(nr * sizeof(*episode->steps)) };
+	if (!episode->steps)
+		return -ENOMEM;
+	ret = crash_run(run_steps, &run);
+	if (ret)
+		free(episode->steps);
+	return ret;
 }

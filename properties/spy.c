@@ -5,9 +5,11 @@
  */
 #include <string.h>
 
-#include "call.h"
+#include "arch/loaded/loaded.h"
+#include "base/array.h"
+#include "properties/call.h"
 
-static struct world *spied;
+static struct trial *spied;
 static struct call the_call;	/* one at a time */
 
 static struct mm *mm_of_arch(struct arch_mm *arch)
@@ -19,23 +21,36 @@ static struct mm *mm_of_arch(struct arch_mm *arch)
 
 static struct mm *flushing;	/* whose flush is going on */
 
-static void absorb(struct world *w, struct call *call, u32 first, u32 end);
+static void absorb(struct trial *t, struct call *call, u32 first, u32 end);
+
+/* For who wants to know afterwards; nothing depends on it. */
+static void log_call(struct trial *t, const char *name, u32 mm, u64 addr, u32 nr)
+{
+	struct call_log *log = t->log;
+
+	if (log && !array_grow(log->calls, log->room, log->nr + 1))
+		log->calls[log->nr++] = (struct logged_call){ t->step_number, name, mm, nr, addr };
+}
 
 /* Whatever changed before the flush is flushed by it; what changes after it is not. */
 static void observe(struct arch_flush_observer *observer, const struct arch_flush *flush)
 {
-	struct world *w = spied;
-	struct call *call = w->call;
-	u64 page = 1ull << w->reference->page_shift, block = page * w->config->policy.geometry.cont_ptes;
+	struct trial *t = spied;
+	struct call *call = t->call;
+	u64 page = 1ull << t->reference->page_shift, block = page * t->config->policy.geometry.cont_ptes;
 
-	flush_cost_add(w, w->flushes, flush);
+	flush_cost_add(t, t->flushes, flush);
 	if (call) {
+		log_call(t, "TLB flush", flushing->id, flush ? flush->start : 0,
+			 flush ? (flush->end - flush->start) / page : 0);
 		call->flushes++;
 		call->block_flushes += flush && flush->mode == FLUSH_SYNC && flush->end - flush->start == block &&
 				       !(flush->start & (block - 1)) && flush->stride == page && flush->last_level;
-		absorb(w, call, 0, call->size);
+		arch_loaded_show();
+		absorb(t, call, 0, call->size);
+		arch_loaded_hide();
 	}
-	tlb_flushed(w, flushing->id, flush);
+	tlb_flushed(t, flushing->id, flush);
 }
 
 static struct arch_flush_observer observer = { .flush = observe };
@@ -46,12 +61,19 @@ static void attach(struct arch_mm *arch)
 	flushing = mm_of_arch(arch);
 }
 
+/* A hook that flushes; nr 0: the whole mm. */
+static void begin_flush(struct arch_mm *arch, const char *name, u64 addr, u32 nr)
+{
+	attach(arch);
+	log_call(spied, name, flushing->id, addr, nr);
+}
+
 /* ---- one call ---- */
 
-static void absorb(struct world *w, struct call *call, u32 first, u32 end)
+static void absorb(struct trial *t, struct call *call, u32 first, u32 end)
 {
 	/* x86 does not flush what gained permission: the fault itself has dropped the old entry. */
-	bool faulted = call->kind == CALL_ACCESS && call->dirty && w->arm64, widened;
+	bool faulted = call->kind == CALL_ACCESS && call->dirty && t->arm64, widened;
 	u32 i;
 
 	for (i = first; i < end; i++) {
@@ -60,7 +82,7 @@ static void absorb(struct world *w, struct call *call, u32 first, u32 end)
 		/* What a TLB has of another page does not matter to the fault, unless it is a block with that one. */
 		widened = faulted && (call->block + i == call->ptep || pte_cont(call->seen[i]));
 		if (call->reachable)
-			tlb_entry_changed(w, call->mm->id, call->page + i, call->seen[i], call->block[i], widened);
+			tlb_entry_changed(t, call->mm->id, call->page + i, call->seen[i], call->block[i], widened);
 		call->seen[i] = call->block[i];
 	}
 }
@@ -68,13 +90,14 @@ static void absorb(struct world *w, struct call *call, u32 first, u32 end)
 static struct call *begin_call(struct arch_mm *arch, const char *name, enum call_kind kind, u64 addr, pte_t *ptep,
 			       u32 nr)
 {
-	struct world *w = spied;
+	struct trial *t = spied;
 	struct call *call = &the_call;
 	u32 n = arch->geometry->cont_ptes, index = (addr >> arch->geometry->page_shift) & (n - 1), page;
 	u64 last;
 	pmd_t *pmd;
 
 	attach(arch);
+	log_call(t, name, flushing->id, addr, nr);
 	memset(call, 0, offsetof(struct call, before));
 	call->name = name;
 	call->kind = kind;
@@ -83,32 +106,32 @@ static struct call *begin_call(struct arch_mm *arch, const char *name, enum call
 	call->ptep = ptep;
 	call->nr = nr;
 	call->counters = *arch->counters;
-	page = addr_page(w, addr);
-	last = addr + ((u64)(nr - 1) << w->reference->page_shift);
-	require(w, "I5", page != NO_PAGE && addr_page(w, last) == page + nr - 1,
+	page = addr_page(t, addr);
+	last = addr + ((u64)(nr - 1) << t->reference->page_shift);
+	require(t, "I5", page != NO_PAGE && addr_page(t, last) == page + nr - 1,
 		"%s: [%llx +%u) is where nothing was ever mapped", name, (unsigned long long)addr, nr);
 	call->block = ptep - index;
 	call->page = page - index;
 	call->size = ALIGN_UP(index + nr, n);
-	require(w, "I5", (call->page ^ (call->page + call->size - 1)) < w->reference->table_pages,
+	require(t, "I5", (call->page ^ (call->page + call->size - 1)) < t->reference->table_pages,
 		"%s: [%llx +%u) crosses a table", name, (unsigned long long)addr, nr);
 	memcpy(call->before, call->block, call->size * sizeof(pte_t));
 	memcpy(call->seen, call->block, call->size * sizeof(pte_t));
 	pmd = pmd_offset(call->mm, addr);
 	call->reachable = pmd && pmd_table(*pmd) && pte_offset(call->mm, pmd, addr) == ptep;
-	touch(w, call->mm->id, call->page, call->page + call->size - 1);
-	w->call = call;
-	check_call_begins(w, call);
+	touch(t, call->mm->id, call->page, call->page + call->size - 1);
+	t->call = call;
+	check_call_begins(t, call);
 	return call;
 }
 
 static void end_call(struct call *call)
 {
-	struct world *w = spied;
+	struct trial *t = spied;
 
-	absorb(w, call, 0, call->size);
-	check_call(w, call);
-	w->call = NULL;
+	absorb(t, call, 0, call->size);
+	check_call(t, call);
+	t->call = NULL;
 }
 
 /* ---- hooks: readers ---- */
@@ -127,38 +150,47 @@ static pte_t expected_read(struct arch_mm *arch, u64 addr, const pte_t *ptep, bo
 	return pte;
 }
 
+/* Another page, or only not what is known of its use? */
+static const char *oracle_of(pte_t pte, pte_t expected)
+{
+	return (pte.val ^ expected.val) & ~(PTE_AF | PTE_DIRTY | PTE_RDONLY) ? "I11" : "I12";
+}
+
 static pte_t spy_ptep_get(struct arch_mm *arch, u64 addr, pte_t *ptep)
 {
-	struct world *w = spied;
-	pte_t pte = w->backend->ptep_get(arch, addr, ptep);
+	struct trial *t = spied;
+	pte_t pte = t->backend->ptep_get(arch, addr, ptep);
 	pte_t expected = expected_read(arch, addr, ptep, arch->knobs->getter != GETTER_RAW);
 
-	require(w, "I11", pte.val == expected.val, "ptep_get at %llx is %llx, not %llx", (unsigned long long)addr,
-		(unsigned long long)pte.val, (unsigned long long)expected.val);
+	require(t, oracle_of(pte, expected), pte.val == expected.val, "ptep_get at %llx is %llx, not %llx",
+		(unsigned long long)addr, (unsigned long long)pte.val, (unsigned long long)expected.val);
 	return pte;
 }
 
 static pte_t spy_ptep_get_lockless(struct arch_mm *arch, u64 addr, pte_t *ptep)
 {
-	struct world *w = spied;
-	pte_t pte = w->backend->ptep_get_lockless(arch, addr, ptep);
+	struct trial *t = spied;
+	pte_t pte = t->backend->ptep_get_lockless(arch, addr, ptep);
 	bool gathers = arch->knobs->lockless == LOCKLESS_FULL || arch->knobs->lockless == LOCKLESS_EARLY ||
 		       arch->knobs->lockless == LOCKLESS_BOUNDED ||
 		       (arch->knobs->lockless == LOCKLESS_UNLOCKED_GET && arch->knobs->getter != GETTER_RAW);
 	pte_t expected = expected_read(arch, addr, ptep, gathers);
 
-	require(w, "I11", pte.val == expected.val, "ptep_get_lockless at %llx is %llx, not %llx",
+	/* Which way lockless readers go is a choice that loaded code has, too. */
+	if (t->loaded && pte.val == expected_read(arch, addr, ptep, !gathers).val)
+		return pte;
+	require(t, oracle_of(pte, expected), pte.val == expected.val, "ptep_get_lockless at %llx is %llx, not %llx",
 		(unsigned long long)addr, (unsigned long long)pte.val, (unsigned long long)expected.val);
 	return pte;
 }
 
 static unsigned int spy_pte_batch_hint(struct arch_mm *arch, u64 addr, pte_t pte)
 {
-	struct world *w = spied;
+	struct trial *t = spied;
 	u32 n = arch->geometry->cont_ptes, index = (addr >> arch->geometry->page_shift) & (n - 1);
-	unsigned int hint = w->backend->pte_batch_hint(arch, addr, pte);
+	unsigned int hint = t->backend->pte_batch_hint(arch, addr, pte);
 
-	require(w, "I18", hint == 1 || (pte_cont(pte) && hint == n - index), "pte_batch_hint at %llx is %u",
+	require(t, "I18", hint == 1 || (pte_cont(pte) && hint == n - index), "pte_batch_hint at %llx is %u",
 		(unsigned long long)addr, hint);
 	return hint;
 }
@@ -320,83 +352,88 @@ static bool spy_pte_needs_flush(struct arch_mm *arch, pte_t old, pte_t new)
 	return needs;
 }
 
+static u32 pages_of(const struct arch_flush *flush)
+{
+	return (flush->end - flush->start) >> spied->reference->page_shift;
+}
+
 static void spy_flush_tlb_range(struct arch_mm *arch, const struct arch_flush *flush)
 {
-	attach(arch);
+	begin_flush(arch, "flush_tlb_range", flush->start, pages_of(flush));
 	spied->backend->flush_tlb_range(arch, flush);
 }
 
 static void spy_flush_tlb_page(struct arch_mm *arch, u64 addr, enum arch_flush_mode mode)
 {
-	attach(arch);
+	begin_flush(arch, "flush_tlb_page", addr, 1);
 	spied->backend->flush_tlb_page(arch, addr, mode);
 }
 
 static void spy_flush_tlb_mm(struct arch_mm *arch)
 {
-	attach(arch);
+	begin_flush(arch, "flush_tlb_mm", 0, 0);
 	spied->backend->flush_tlb_mm(arch);
 }
 
 static void spy_tlb_flush(struct arch_mm *arch, const struct arch_flush *flush, bool fullmm, bool freed_tables)
 {
-	attach(arch);
+	begin_flush(arch, "tlb_flush", flush->start, fullmm ? 0 : pages_of(flush));
 	tlb_gather_flushes(spied, flushing->id, flush, fullmm, freed_tables);
 	spied->backend->tlb_flush(arch, flush, fullmm, freed_tables);
 }
 
 static void spy_tlbbatch_add_pending(struct arch_mm *arch, u64 addr, unsigned int nr)
 {
-	attach(arch);
+	begin_flush(arch, "tlbbatch_add_pending", addr, nr);
 	spied->backend->tlbbatch_add_pending(arch, addr, nr);
 	if (!spied->arm64)	/* x86 flushes nothing now */
 		tlb_deferred(spied, flushing->id, addr, nr);
 }
 
 /* Nothing but the counters shows a wait: a DSB, or on x86 the IPI's flush. */
-static bool has_waited(const struct world *w, const struct arch_mm *arch, const struct arch_counters *before)
+static bool has_waited(const struct trial *t, const struct arch_mm *arch, const struct arch_counters *before)
 {
-	return w->arm64 ? arch->counters->dsb_ish > before->dsb_ish : arch->counters->flush_calls > before->flush_calls;
+	return t->arm64 ? arch->counters->dsb_ish > before->dsb_ish : arch->counters->flush_calls > before->flush_calls;
 }
 
 static void spy_tlbbatch_flush(struct arch_mm *arch)
 {
-	struct world *w = spied;
+	struct trial *t = spied;
 	struct arch_counters before = *arch->counters;
 
-	attach(arch);
-	w->backend->tlbbatch_flush(arch);
-	if (w->arm64)
-		flush_cost_wait(w->flushes, &w->config->policy);
+	begin_flush(arch, "tlbbatch_flush", 0, 0);
+	t->backend->tlbbatch_flush(arch);
+	if (t->arm64)
+		flush_cost_wait(t->flushes, &t->config->policy);
 	else if (arch->knobs->invlpgb)
-		flush_cost_broadcast(w->flushes);
-	if (has_waited(w, arch, &before))
-		tlb_waited(w, REFERENCE_MMS);
+		flush_cost_broadcast(t->flushes);
+	if (has_waited(t, arch, &before))
+		tlb_waited(t, REFERENCE_MMS);
 }
 
 static void spy_flush_tlb_batched_pending(struct arch_mm *arch)
 {
-	struct world *w = spied;
+	struct trial *t = spied;
 	struct arch_counters before = *arch->counters;
 	bool pending = arch->tlbbatch_pending;
 
-	attach(arch);
-	w->backend->flush_tlb_batched_pending(arch);
-	if (pending && w->arm64 && !arch->knobs->batched_pending_mm)
-		flush_cost_wait(w->flushes, &w->config->policy);
-	if (has_waited(w, arch, &before))
-		tlb_waited(w, flushing->id);
+	begin_flush(arch, "flush_tlb_batched_pending", 0, 0);
+	t->backend->flush_tlb_batched_pending(arch);
+	if (pending && t->arm64 && !arch->knobs->batched_pending_mm)
+		flush_cost_wait(t->flushes, &t->config->policy);
+	if (has_waited(t, arch, &before))
+		tlb_waited(t, flushing->id);
 }
 
 static void spy_flush_tlb_fix_spurious_fault(struct arch_mm *arch, u64 addr)
 {
-	attach(arch);
+	begin_flush(arch, "flush_tlb_fix_spurious_fault", addr, 1);
 	spied->backend->flush_tlb_fix_spurious_fault(arch, addr);
 }
 
 static void spy_flush_pmd_access(struct arch_mm *arch, u64 addr)
 {
-	attach(arch);
+	begin_flush(arch, "flush_pmd_access", addr, 1);
 	spied->backend->flush_pmd_access(arch, addr);
 }
 
@@ -433,19 +470,19 @@ static void wrap(struct arch_ops *ops)
 
 static struct arch_ops spy_ops;
 
-void spy_attach(struct world *w, struct rf_policy *policy)
+void spy_attach(struct trial *t, struct rf_policy *policy)
 {
-	spied = w;
+	spied = t;
 	committed.nr = 0;
-	w->backend = w->config->backend;
-	w->arm64 = !strcmp(w->backend->name, "arm64");
-	spy_ops = *w->backend;
+	t->backend = t->config->backend;
+	t->arm64 = !strcmp(t->backend->name, "arm64");
+	spy_ops = *t->backend;
 	wrap(&spy_ops);
 	policy->arch = &spy_ops;
 }
 
-void spy_release(struct world *w)
+void spy_release(struct trial *t)
 {
-	w->call = NULL;
+	t->call = NULL;
 	spied = NULL;
 }

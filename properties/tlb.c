@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tlb.h"
+#include "properties/tlb.h"
 
 /* By page. */
 #define STALE	1	/* something was taken away, no flush yet */
@@ -28,7 +28,7 @@ struct tlb {
 	u64 gather_start[REFERENCE_MMS], gather_end[REFERENCE_MMS];
 };
 
-struct tlb *tlb_create(const struct world *w)
+struct tlb *tlb_create(const struct trial *t)
 {
 	struct tlb *tlb = calloc(1, sizeof(*tlb));
 	u32 mm;
@@ -36,8 +36,8 @@ struct tlb *tlb_create(const struct world *w)
 	if (!tlb)
 		abort();
 	for (mm = 0; mm < REFERENCE_MMS; mm++) {
-		tlb->state[mm] = calloc(nr_pages(w), 1);
-		tlb->cached[mm] = calloc(nr_pages(w), sizeof(pte_t));
+		tlb->state[mm] = calloc(nr_pages(t), 1);
+		tlb->cached[mm] = calloc(nr_pages(t), sizeof(pte_t));
 		if (!tlb->state[mm] || !tlb->cached[mm])
 			abort();
 	}
@@ -65,11 +65,11 @@ static void set_state(struct tlb *tlb, u32 mm, u32 page, u8 state)
 	tlb->state[mm][page] = state;
 }
 
-void tlb_forget_mm(struct world *w, u32 mm)
+void tlb_forget_mm(struct trial *t, u32 mm)
 {
-	struct tlb *tlb = w->tlb;
+	struct tlb *tlb = t->tlb;
 
-	memset(tlb->state[mm], 0, nr_pages(w));
+	memset(tlb->state[mm], 0, nr_pages(t));
 	tlb->nr_stale[mm] = tlb->nr_widened[mm] = tlb->nr_pending[mm] = 0;
 }
 
@@ -88,10 +88,10 @@ static bool takes_away(pte_t old, pte_t new)
 	return (old.val & ~new.val & (PTE_WRITE | PTE_EXEC)) || (pte_hw_dirty(old) && !pte_hw_dirty(new));
 }
 
-void tlb_entry_changed(struct world *w, u32 mm, u32 page, pte_t old, pte_t new, bool widened)
+void tlb_entry_changed(struct trial *t, u32 mm, u32 page, pte_t old, pte_t new, bool widened)
 {
-	u8 state = w->tlb->state[mm][page];
-	pte_t *cached = &w->tlb->cached[mm][page];
+	u8 state = t->tlb->state[mm][page];
+	pte_t *cached = &t->tlb->cached[mm][page];
 
 	if (!(state & STALE))
 		*cached = old;
@@ -101,7 +101,7 @@ void tlb_entry_changed(struct world *w, u32 mm, u32 page, pte_t old, pte_t new, 
 		state |= STALE;
 	else if (widened && walkable(old) && !pte_hw_dirty(old) && pte_hw_dirty(new))
 		state |= WIDENED;
-	set_state(w->tlb, mm, page, state);
+	set_state(t->tlb, mm, page, state);
 }
 
 static u8 state_after_flush(u8 state, enum arch_flush_mode mode)
@@ -117,10 +117,10 @@ static u8 state_after_flush(u8 state, enum arch_flush_mode mode)
 	return state & STALE ? (state & ~(STALE | WIDENED)) | PENDING : state & ~WIDENED;
 }
 
-static void flush_pages(struct world *w, u32 mm, u64 start, u64 end, enum arch_flush_mode mode)
+static void flush_pages(struct trial *t, u32 mm, u64 start, u64 end, enum arch_flush_mode mode)
 {
-	const struct reference *r = w->reference;
-	struct tlb *tlb = w->tlb;
+	const struct reference *r = t->reference;
+	struct tlb *tlb = t->tlb;
 	u32 i, page, last;
 
 	if (!tlb->nr_stale[mm] && !tlb->nr_widened[mm] && !tlb->nr_pending[mm])
@@ -139,58 +139,58 @@ static void flush_pages(struct world *w, u32 mm, u64 start, u64 end, enum arch_f
 	}
 }
 
-void tlb_flushed(struct world *w, u32 mm, const struct arch_flush *flush)
+void tlb_flushed(struct trial *t, u32 mm, const struct arch_flush *flush)
 {
 	u64 start = flush ? ALIGN_DOWN(flush->start, flush->stride) : 0;
 	u64 end = flush ? ALIGN_UP(flush->end, flush->stride) : ~0ull;
 	enum arch_flush_mode mode = flush ? flush->mode : FLUSH_SYNC;
-	u64 table_size = (u64)w->reference->table_pages << w->reference->page_shift, first;
+	u64 table_size = (u64)t->reference->table_pages << t->reference->page_shift, first;
 	u32 table;
 
-	flush_pages(w, mm, start, end, mode);
+	flush_pages(t, mm, start, end, mode);
 	if (mode != FLUSH_SYNC)
 		return;
-	for (table = 0; table < nr_pages(w) / w->reference->table_pages; table++) {
-		first = page_addr(w, table * w->reference->table_pages);
+	for (table = 0; table < nr_pages(t) / t->reference->table_pages; table++) {
+		first = page_addr(t, table * t->reference->table_pages);
 		if (start >= first + table_size || end <= first)
 			continue;
-		w->tlb->slots[mm][table].flushed = true;
-		w->tlb->slots[mm][table].walks_flushed |= !flush || !flush->last_level;
+		t->tlb->slots[mm][table].flushed = true;
+		t->tlb->slots[mm][table].walks_flushed |= !flush || !flush->last_level;
 	}
 }
 
-void tlb_deferred(struct world *w, u32 mm, u64 addr, u32 nr)
+void tlb_deferred(struct trial *t, u32 mm, u64 addr, u32 nr)
 {
-	u32 page = addr_page(w, addr), i;
+	u32 page = addr_page(t, addr), i;
 
 	for (i = 0; i < nr; i++)
-		if (w->tlb->state[mm][page + i] & STALE)
-			set_state(w->tlb, mm, page + i, PENDING);
+		if (t->tlb->state[mm][page + i] & STALE)
+			set_state(t->tlb, mm, page + i, PENDING);
 }
 
-void tlb_waited(struct world *w, u32 mm)
+void tlb_waited(struct trial *t, u32 mm)
 {
 	u32 page;
 
 	if (mm == REFERENCE_MMS) {
 		for (mm = 0; mm < REFERENCE_MMS; mm++)
-			tlb_waited(w, mm);
+			tlb_waited(t, mm);
 		return;
 	}
-	for (page = 0; w->tlb->nr_pending[mm] && page < nr_pages(w); page++)
-		set_state(w->tlb, mm, page, w->tlb->state[mm][page] & ~PENDING);
+	for (page = 0; t->tlb->nr_pending[mm] && page < nr_pages(t); page++)
+		set_state(t->tlb, mm, page, t->tlb->state[mm][page] & ~PENDING);
 }
 
-u32 tlb_nr_widened(const struct world *w, u32 mm)
+u32 tlb_nr_widened(const struct trial *t, u32 mm)
 {
-	return w->tlb->nr_widened[mm];
+	return t->tlb->nr_widened[mm];
 }
 
 /* ---- mmu_gather: its range is the hull of what it has seen since its last flush ---- */
 
-static bool gathers(const struct world *w)
+static bool gathers(const struct trial *t)
 {
-	switch (w->step->op.kind) {
+	switch (t->step->op.kind) {
 	case RF_OP_ZAP:
 	case RF_OP_MUNMAP:
 	case RF_OP_MPROTECT:
@@ -207,23 +207,23 @@ static void reset_gather(struct tlb *tlb, u32 mm)
 	tlb->gather_end[mm] = 0;
 }
 
-void tlb_gathered(struct world *w, u32 mm, u64 addr, u32 nr)
+void tlb_gathered(struct trial *t, u32 mm, u64 addr, u32 nr)
 {
-	struct tlb *tlb = w->tlb;
+	struct tlb *tlb = t->tlb;
 
-	if (!gathers(w))
+	if (!gathers(t))
 		return;
 	tlb->gather_start[mm] = min_u64(tlb->gather_start[mm], addr);
-	tlb->gather_end[mm] = max_u64(tlb->gather_end[mm], addr + ((u64)nr << w->reference->page_shift));
+	tlb->gather_end[mm] = max_u64(tlb->gather_end[mm], addr + ((u64)nr << t->reference->page_shift));
 }
 
-void tlb_gather_flushes(struct world *w, u32 mm, const struct arch_flush *flush, bool fullmm, bool freed_tables)
+void tlb_gather_flushes(struct trial *t, u32 mm, const struct arch_flush *flush, bool fullmm, bool freed_tables)
 {
-	struct tlb *tlb = w->tlb;
+	struct tlb *tlb = t->tlb;
 
 	/* Freed tables and PMD leaves widen the range by what no entry shows. */
-	if (gathers(w) && !fullmm && !freed_tables && flush->level == FLUSH_LEVEL_PTE)
-		require(w, "I9", flush->start == tlb->gather_start[mm] && flush->end == tlb->gather_end[mm],
+	if (gathers(t) && !fullmm && !freed_tables && flush->level == FLUSH_LEVEL_PTE)
+		require(t, "I9", flush->start == tlb->gather_start[mm] && flush->end == tlb->gather_end[mm],
 			"mmu_gather flushes [%llx, %llx), entries were changed in [%llx, %llx)",
 			(unsigned long long)flush->start, (unsigned long long)flush->end,
 			(unsigned long long)tlb->gather_start[mm], (unsigned long long)tlb->gather_end[mm]);
@@ -232,83 +232,83 @@ void tlb_gather_flushes(struct world *w, u32 mm, const struct arch_flush *flush,
 
 /* ---- by step ---- */
 
-static pmd_t slot_now(struct world *w, u32 mm, u32 table)
+static pmd_t slot_now(struct trial *t, u32 mm, u32 table)
 {
-	struct mm *space = mm_of(w, mm);
-	pmd_t *pmd = space ? pmd_offset(space, page_addr(w, table * w->reference->table_pages)) : NULL;
+	struct mm *space = mm_of(t, mm);
+	pmd_t *pmd = space ? pmd_offset(space, page_addr(t, table * t->reference->table_pages)) : NULL;
 
 	return pmd ? *pmd : (pmd_t){ 0 };
 }
 
-void tlb_begin_step(struct world *w)
+void tlb_begin_step(struct trial *t)
 {
 	u32 mm, table;
 
 	for (mm = 0; mm < REFERENCE_MMS; mm++) {
-		reset_gather(w->tlb, mm);
-		for (table = 0; table < nr_pages(w) / w->reference->table_pages; table++)
-			w->tlb->slots[mm][table] = (struct slot){ .before = slot_now(w, mm, table) };
+		reset_gather(t->tlb, mm);
+		for (table = 0; table < nr_pages(t) / t->reference->table_pages; table++)
+			t->tlb->slots[mm][table] = (struct slot){ .before = slot_now(t, mm, table) };
 	}
 }
 
-static void check_slot(struct world *w, u32 mm, u32 table)
+static void check_slot(struct trial *t, u32 mm, u32 table)
 {
-	const struct slot *slot = &w->tlb->slots[mm][table];
-	pmd_t now = slot_now(w, mm, table);
-	unsigned long long addr = page_addr(w, table * w->reference->table_pages);
+	const struct slot *slot = &t->tlb->slots[mm][table];
+	pmd_t now = slot_now(t, mm, table);
+	unsigned long long addr = page_addr(t, table * t->reference->table_pages);
 	pte_t none = { 0 };
 
 	/* Nobody walks the tables of a machine with a hashed one, and it has no such leaves. */
-	if (now.val == slot->before.val || !strcmp(w->backend->name, "powerpc-hash"))
+	if (now.val == slot->before.val || !strcmp(t->backend->name, "powerpc-hash"))
 		return;
 	if (pmd_table(slot->before))
-		require(w, "I9", slot->walks_flushed, "mm %u: the table at %llx went without a flush of walks", mm,
+		require(t, "I9", slot->walks_flushed, "mm %u: the table at %llx went without a flush of walks", mm,
 			addr);
 	else if (pmd_leaf(slot->before) && takes_away(pmd_pte(slot->before), pmd_leaf(now) ? pmd_pte(now) : none))
-		require(w, "I9", slot->flushed, "mm %u: the leaf at %llx changed without a flush", mm, addr);
+		require(t, "I9", slot->flushed, "mm %u: the leaf at %llx changed without a flush", mm, addr);
 }
 
-static u32 find_state(const struct world *w, u32 mm, u8 state)
+static u32 find_state(const struct trial *t, u32 mm, u8 state)
 {
 	u32 page;
 
-	for (page = 0; page < nr_pages(w) - 1; page++)
-		if (w->tlb->state[mm][page] & state)
+	for (page = 0; page < nr_pages(t) - 1; page++)
+		if (t->tlb->state[mm][page] & state)
 			break;
 	return page;
 }
 
 /* What a zap has unmapped is about to be used again: nobody may wait any more. */
-static void check_nothing_pending(struct world *w, const struct rf_op *op)
+static void check_nothing_pending(struct trial *t, const struct rf_op *op)
 {
-	u32 first = addr_page(w, op->addr), last = addr_page(w, op->end - 1), page;
+	u32 first = addr_page(t, op->addr), last = addr_page(t, op->end - 1), page;
 
-	for (page = first; w->tlb->nr_pending[op->mm] && page <= last; page++)
-		require(w, "I9", !(w->tlb->state[op->mm][page] & PENDING),
+	for (page = first; t->tlb->nr_pending[op->mm] && page <= last; page++)
+		require(t, "I9", !(t->tlb->state[op->mm][page] & PENDING),
 			"mm %u: the deferred flush of %llx was not waited for", op->mm,
-			(unsigned long long)page_addr(w, page));
+			(unsigned long long)page_addr(t, page));
 }
 
-void tlb_end_step(struct world *w)
+void tlb_end_step(struct trial *t)
 {
-	struct tlb *tlb = w->tlb;
+	struct tlb *tlb = t->tlb;
 	u32 mm, table;
 
 	for (mm = 0; mm < REFERENCE_MMS; mm++) {
-		if (!mm_of(w, mm))
+		if (!mm_of(t, mm))
 			continue;
-		require(w, "I9", !tlb->nr_stale[mm], "mm %u: %llx changed without a flush", mm,
-			(unsigned long long)page_addr(w, find_state(w, mm, STALE)));
-		require(w, "I9", !tlb->nr_widened[mm], "mm %u: %llx became writable without a flush", mm,
-			(unsigned long long)page_addr(w, find_state(w, mm, WIDENED)));
-		require(w, "I9", !tlb->gather_end[mm], "mm %u: mmu_gather has not flushed up to %llx", mm,
+		require(t, "I9", !tlb->nr_stale[mm], "mm %u: %llx changed without a flush", mm,
+			(unsigned long long)page_addr(t, find_state(t, mm, STALE)));
+		require(t, "I9", !tlb->nr_widened[mm], "mm %u: %llx became writable without a flush", mm,
+			(unsigned long long)page_addr(t, find_state(t, mm, WIDENED)));
+		require(t, "I9", !tlb->gather_end[mm], "mm %u: mmu_gather has not flushed up to %llx", mm,
 			(unsigned long long)tlb->gather_end[mm]);
-		require(w, "I9", !tlb->nr_pending[mm] || w->step->op.kind != RF_OP_RECLAIM_FLUSH,
+		require(t, "I9", !tlb->nr_pending[mm] || t->step->op.kind != RF_OP_RECLAIM_FLUSH,
 			"mm %u: reclaim has not waited for %llx", mm,
-			(unsigned long long)page_addr(w, find_state(w, mm, PENDING)));
-		for (table = 0; table < nr_pages(w) / w->reference->table_pages; table++)
-			check_slot(w, mm, table);
+			(unsigned long long)page_addr(t, find_state(t, mm, PENDING)));
+		for (table = 0; table < nr_pages(t) / t->reference->table_pages; table++)
+			check_slot(t, mm, table);
 	}
-	if (w->step->op.kind == RF_OP_ZAP || w->step->op.kind == RF_OP_MUNMAP)
-		check_nothing_pending(w, &w->step->op);
+	if (t->step->op.kind == RF_OP_ZAP || t->step->op.kind == RF_OP_MUNMAP)
+		check_nothing_pending(t, &t->step->op);
 }

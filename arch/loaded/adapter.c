@@ -72,22 +72,24 @@ bool arch_loaded_in_hook(const struct arch_loaded **loaded, const char **hook)
 	return now.hook;
 }
 
+void arch_loaded_leave_hook(void)
+{
+	now.loaded = NULL;
+	now.hook = NULL;
+	loaded_guard_leave();
+}
+
 static void flush_seen(struct refold_mm *mm, const struct refold_flush *seen)
 {
 	struct arch_mm *host = mm->host;
-	bool guarded = host->ops->loaded->guarded;
 	struct arch_flush flush;
 
-	if (guarded)
-		loaded_guard_show();
 	if (seen)
 		flush = (struct arch_flush){
 			.start = seen->start, .end = seen->end, .stride = seen->stride,
 			.last_level = seen->last_level, .level = seen->level, .mode = seen->mode,
 		};
 	host->observer->flush(host->observer, seen ? &flush : NULL);
-	if (guarded)
-		loaded_guard_hide();
 }
 
 static void warn(struct refold_mm *mm, const char *where, const char *what)

@@ -58,18 +58,23 @@ void loaded_guard_end(struct arch_mm *mm)
 	memcpy(guard->original, guard->table, guard->size);
 }
 
+void loaded_guard_leave(void)
+{
+	depth = 0;
+}
+
 void arch_loaded_guard(const struct arch_loaded *loaded)
 {
 	((struct arch_loaded *)loaded)->guarded = true;
 }
 
-void loaded_guard_show(void)
+void arch_loaded_show(void)
 {
 	if (depth)
 		memcpy(guards[depth - 1].original, guards[depth - 1].table, guards[depth - 1].size);
 }
 
-void loaded_guard_hide(void)
+void arch_loaded_hide(void)
 {
 	if (depth)
 		memcpy(guards[depth - 1].table, guards[depth - 1].original, guards[depth - 1].size);

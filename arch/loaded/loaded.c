@@ -183,6 +183,14 @@ void arch_loaded_warn(struct arch_loaded *loaded, const char *where, const char 
 	}
 }
 
+void arch_loaded_forget_warnings(const struct arch_loaded *loaded)
+{
+	struct arch_loaded *own = (struct arch_loaded *)loaded;
+
+	memset(own->warnings, 0, sizeof(own->warnings));
+	own->nr_warnings = 0;
+}
+
 /* ---- knobs ---- */
 
 #define FIELD(name) offsetof(struct arch_knobs, name)

@@ -64,6 +64,13 @@ const char *arch_loaded_refuses(const struct arch_loaded *loaded, const struct k
 bool arch_loaded_in_hook(const struct arch_loaded **loaded, const char **hook);
 /* From now on hooks get a copy of their table with nothing beside it, so that what strays crashes there. Slower. */
 void arch_loaded_guard(const struct arch_loaded *loaded);
+/* Who observes flushes and looks at the tables: a guarded hook's copy goes to where it is of, and back afterwards. */
+void arch_loaded_show(void);
+void arch_loaded_hide(void);
+/* A hook was left by longjmp(): this thread is in none any more. */
+void arch_loaded_leave_hook(void);
+/* Warnings are counted from here. */
+void arch_loaded_forget_warnings(const struct arch_loaded *loaded);
 /* How far addr is from the guarded table of the hook that this thread is in: false if it is not close to it. */
 bool arch_loaded_beside_table(const void *addr, s64 *bytes);
 
@@ -86,8 +93,7 @@ void arch_loaded_warn(struct arch_loaded *loaded, const char *where, const char 
 /* guard.c: the hook's view of the entries at ptep; and what it did there goes back. */
 refold_pte *loaded_guard_begin(struct arch_mm *mm, pte_t *ptep);
 void loaded_guard_end(struct arch_mm *mm);
-/* While somebody else looks at the tables. */
-void loaded_guard_show(void);
-void loaded_guard_hide(void);
+/* Hooks were left without an end. */
+void loaded_guard_leave(void);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * refold backend: the page-table code of a kernel tree as a shared object that replays can load.
+ * refold backend: the page-table code of a kernel tree as a shared object that replays can load; backend_check.c tests
+ * it.
  */
 #include <getopt.h>
 #include <string.h>
@@ -10,7 +11,9 @@
 #include "replay/commands/commands.h"
 
 static const char help[] =
-	"usage: refold backend build TREE -o FILE.so [-p 4k|16k|64k] [-b POLICY] [-k DIR]\n\n"
+	"usage: refold backend build TREE -o FILE.so [-p 4k|16k|64k] [-b POLICY] [-k DIR]\n"
+	"       refold backend check FILE.so|TREE [OPTIONS]\n\n"
+	"check: random operations on a backend, watched for what must hold; 'refold backend check -h' tells more. build:\n"
 	"Compiles the arm64 page-table code of a kernel tree (6.9 or later) with gcc or clang (CC) into a backend that\n"
 	"'refold replay -p FILE.so' counts with. What comes out is built from the tree's code, and under its license.\n\n"
 	"  -o, --output FILE      the shared object\n"
@@ -71,7 +74,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 		}
 	}
 	if (argc - optind != 2)
-		return rf_command_usage("backend", "needs 'build' and a kernel tree");
+		return rf_command_usage("backend", "needs 'build' or 'check', and what");
 	arguments->what = argv[optind + 1];
 	return -1;
 }
@@ -79,12 +82,15 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 int rf_cmd_backend(int argc, char **argv)
 {
 	struct arguments arguments = { .page_size = "4k" };
-	int ret = parse_arguments(argc, argv, &arguments);
+	int ret;
 
+	if (argc > 1 && !strcmp(argv[1], "check"))
+		return rf_backend_check(argc - 1, argv + 1);
+	ret = parse_arguments(argc, argv, &arguments);
 	if (ret >= 0)
 		return ret;
 	if (!strcmp(argv[optind], "build"))
 		return arguments.output ? build(&arguments) :
 					  rf_command_usage("backend", "build needs -o FILE.so");
-	return rf_command_usage("backend", "'%.40s' is nothing to do: build is", argv[optind]);
+	return rf_command_usage("backend", "'%.40s' is nothing to do: build and check are", argv[optind]);
 }

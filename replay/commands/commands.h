@@ -26,6 +26,8 @@ int rf_cmd_info(int argc, char **argv);
 int rf_cmd_patches(int argc, char **argv);
 int rf_cmd_policies(int argc, char **argv);
 int rf_cmd_pte(int argc, char **argv);
+/* What of refold backend begins with "check". */
+int rf_backend_check(int argc, char **argv);
 int rf_cmd_race(int argc, char **argv);
 int rf_cmd_replay(int argc, char **argv);
 

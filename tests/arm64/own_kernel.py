@@ -7,6 +7,8 @@ same.
 
     own_kernel.py REFOLD [--series 6.12,7.2,7.3] [--recordings DIR] [--quick]
 
+Random operations, too: refold backend check finds nothing in the kernels' code, and what is wrong with an edit.
+
 The trees come from Debian's source packages (lab/trees.py). Exit code 77, with the reason, where they cannot be had.
 """
 import argparse
@@ -51,6 +53,13 @@ EDITS = {
     'one entry is read of a block': (
         '+getter=raw',
         [(CONTPTE, r'(pte_t contpte_ptep_get\(pte_t \*ptep, pte_t orig_pte\)\n\{\n)', r'\1\treturn orig_pte;\n')]),
+}
+
+
+# What refold backend check finds in them, in how many operations; nothing in the others.
+FOUND = {
+    'no flush in contpte_convert()': ('convert', 6),
+    'one entry is read of a block': ('accessed-dirty', 6),
 }
 
 
@@ -148,7 +157,25 @@ def check_series(refold, tree, arguments):
         for line in found.differences[:20]:
             print(f'    {line}')
         failed |= bool(found.differences) or not found.values
+        failed |= not check_properties(refold, tree, granule)
     return failed
+
+
+def check_properties(refold, tree, page_size, expected=None):
+    """Is what refold backend check finds what is expected: nothing, or (property, operations at most)?"""
+    done = subprocess.run([refold, 'backend', 'check', tree, '-q', '-p', page_size], capture_output=True, text=True,
+                          check=False)
+    lines = done.stdout.splitlines()
+    if expected and done.returncode == 1:
+        shortest = int(next(line for line in lines if ' to it, by these helper calls:' in line).split()[0])
+        good = lines[1].startswith(f'{expected[0]} fails: ') and shortest <= expected[1]
+    else:
+        good = not expected and not done.returncode
+    told = f'{lines[1]}, {lines[2].strip()}' if done.returncode == 1 else done.stderr.strip() or 'nothing found'
+    print(f'  {page_size}: properties: {told}', flush=True)
+    if not good:
+        print(done.stdout)
+    return good
 
 
 def check_edits(refold, tree, arguments):
@@ -160,6 +187,7 @@ def check_edits(refold, tree, arguments):
             copy = edited(tree, edit, pathlib.Path(directory))
             found = hold_against(refold, recordings, [(f'{base}{edit[0]}', f'{base}+kernel={copy}')])
             plain = hold_against(refold, recordings, [(base, f'{base}+kernel={copy}')])
+            failed |= not check_properties(refold, copy, '4k', FOUND.get(name))
         print(f'  {name}: as {base}{edit[0]}: {found.values:,} values, {len(found.differences)} differ; '
               f'from {base} {len(plain.differences)} do', flush=True)
         for line in found.differences[:20]:

@@ -8,6 +8,9 @@ static void set_ptes(struct refold_mm *mm, uint64_t addr, refold_pte *ptep, refo
 {
 #ifdef CRASHES
 	abort();
+#elif defined(HANGS)
+	for (;;)
+		__asm__ volatile("" : : : "memory");
 #elif defined(WARNS)
 	mm->warn(mm, "mine.c:12", "nr == 16");
 	mm->warn(mm, "mine.c:12", "nr == 16");
@@ -19,6 +22,25 @@ static void set_ptes(struct refold_mm *mm, uint64_t addr, refold_pte *ptep, refo
 	*(volatile refold_pte *)(table + mm->table_entries) = table[mm->table_entries];
 #endif
 	mm->own->set_ptes(mm, addr, ptep, pte, nr);
+}
+
+/* For refold backend check: a write fault that unfolds a block makes its other pages old. */
+static bool ptep_set_access_flags(struct refold_mm *mm, uint64_t addr, refold_pte *ptep, refold_pte entry, bool dirty)
+{
+	uint32_t index = (addr >> mm->page_shift) % mm->cont_ptes, i;
+	bool folded = *ptep & REFOLD_PTE_CONT, changed;
+
+	changed = mm->own->ptep_set_access_flags(mm, addr, ptep, entry, dirty);
+#ifdef FORGETS
+	for (i = 0; folded && dirty && i < mm->cont_ptes; i++)
+		if (i != index)
+			ptep[(int64_t)i - index] &= ~(uint64_t)REFOLD_PTE_AF;
+#else
+	(void)i;
+	(void)index;
+	(void)folded;
+#endif
+	return changed;
 }
 
 /* One of them gives none. */
@@ -48,6 +70,7 @@ static const struct refold_backend backend __attribute__((unused)) = {
 #endif
 	.release = "a test",
 	.set_ptes = set_ptes,
+	.ptep_set_access_flags = ptep_set_access_flags,
 };
 
 #ifdef FOREIGN

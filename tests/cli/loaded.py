@@ -4,7 +4,7 @@
 Backends that cannot be loaded, or should not have been: one line each, which says what to do. The compiler of kernel
 trees is tried on what is no tree; tests/arm64/own_kernel.py has real ones.
 
-usage: loaded.py REFOLD BACKENDS TRACE
+usage: loaded.py REFOLD BACKENDS TRACE EXAMPLES
 """
 import json
 import os
@@ -14,7 +14,7 @@ import sys
 import tempfile
 import unittest
 
-REFOLD, BACKENDS, TRACE = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3]
+REFOLD, BACKENDS, TRACE, EXAMPLES = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3], pathlib.Path(sys.argv[4])
 SCRIPT = 'folio 0x1600 4\nset 0x10000000 0x1600 16 rw young dirty\n'
 
 
@@ -104,6 +104,69 @@ class Loaded(unittest.TestCase):
         self.assertLess(done.returncode, 0)
         self.assertEqual(done.stderr.strip(), f'refold: backend {BACKENDS}/crashes.so: set_ptes() crashed: abort, '
                                               'a BUG() in a kernel')
+
+
+def check(backend, *more):
+    return subprocess.run([REFOLD, 'backend', 'check', str(backend), *more], capture_output=True, text=True,
+                          check=False)
+
+
+class Check(unittest.TestCase):
+    """refold backend check"""
+    def fails(self, fault, name, said, last, steps):
+        done = check(BACKENDS / f'{fault}.so')
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        lines = done.stdout.splitlines()
+        self.assertIn(f'{fault}.so', lines[0])
+        self.assertTrue(lines[1].startswith(f'{name} fails: '), lines[1])
+        self.assertIn(said, lines[2])
+        led = next(number for number, line in enumerate(lines) if ' to it, by these helper calls:' in line)
+        operations = [line for line in lines[led + 1:] if not line.startswith('      ')]
+        self.assertEqual(lines[led].split()[0], str(len(operations)))
+        self.assertLessEqual(len(operations), steps, done.stdout)
+        self.assertTrue(lines[-1].strip().startswith(last), done.stdout)
+
+    def test_nothing_found(self):
+        for example in EXAMPLES.glob('*.so'):
+            done = check(example)
+            self.assertEqual((done.returncode, done.stderr), (0, ''), done.stdout)
+            self.assertRegex(done.stdout, r'nothing found: 40000 operations on \d kinds of CPU, core mm of linux-7.3')
+        self.assertTrue(list(EXAMPLES.glob('*.so')))
+        # A policy is checked as well, with its knobs, and in other page sizes.
+        done = check('linux-6.12+bbml3=true', '-p', '16k', '--steps', '5000', '--seed', '9')
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertIn('5000 operations', done.stdout)
+        self.assertEqual(check('linux-6.12', '-q', '--steps', '2000').stdout, '')
+
+    def test_failures(self):
+        self.fails('strays', 'outside', 'set_ptes touches memory outside of its table, 0 bytes behind its end',
+                   'set_ptes(', 3)
+        self.fails('crashes', 'crash', 'set_ptes aborts', 'set_ptes(', 3)
+        self.fails('warns', 'warn', 'mine.c:12: nr == 16', 'set_ptes(', 3)
+        self.fails('forgets', 'converted-ad', 'ptep_set_access_flags at ', 'TLB flush(', 6)
+
+    def test_hangs(self):
+        self.fails('hangs', 'crash', 'set_ptes does not return', 'set_ptes(', 6)
+
+    def test_skipped(self):
+        self.assertEqual(check(BACKENDS / 'warns.so', '--skip', 'warn', '--steps', '2000').returncode, 0)
+        listed = check('any', '--list').stdout
+        self.assertIn('stale-tlb', listed)
+        for name in ('crash', 'outside', 'nonsense'):
+            done = check(BACKENDS / 'warns.so', '--skip', f'warn,{name}')
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(name, done.stderr)
+
+    def test_no_backend(self):
+        for arguments, said in (((BACKENDS / 'foreign.so',), 'not a backend'), (('/none',), "no policy"),
+                                ((BACKENDS,), 'not a kernel tree'),
+                                ((BACKENDS / 'warns.so', '-b', 'x86-6.18'), 'of arm64'),
+                                ((BACKENDS / 'warns.so', '--steps', 'many'), '--steps'), ((), 'needs a backend')):
+            done = check(*arguments) if arguments else subprocess.run(
+                [REFOLD, 'backend', 'check'], capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+            self.assertIn(said, done.stderr)
 
 
 if __name__ == '__main__':

@@ -36,6 +36,7 @@ ROOMS = {
     'engine/policy': 'arch/loaded arch base',
     'engine': 'engine/policy arch base',
     'race': 'engine/policy engine arch base',
+    'properties': 'engine/policy engine arch/loaded arch base',
 
     'replay/world': 'engine traces base',
     'replay/tracker/ground': 'replay/world engine traces base',
@@ -45,8 +46,8 @@ ROOMS = {
     'replay': 'replay/tracker replay/tracker/ground engine/policy engine arch traces base',
     'replay/report': 'replay engine/policy engine arch/loaded arch traces base',
     'replay/pte': 'engine/policy engine arch base',
-    'replay/commands': 'replay/report replay/pte replay race engine/policy engine traces/import traces arch/loaded '
-                       'base',
+    'replay/commands': 'replay/report replay/pte replay race properties engine/policy engine traces/import traces '
+                       'arch/loaded base',
 }
 
 # A library's header and the folders whose business it is.

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "mutants.h"
-#include "property.h"
+#include "properties/property.h"
 
 #define EPISODES 12
 #define EPISODE 2000u
@@ -25,7 +25,7 @@ static bool finds(const char *oracle, const char *spec, const struct mutant *mut
 	struct config config;
 	struct arch_ops ops;
 	struct step step;
-	struct world *w;
+	struct trial *t;
 	u64 episode;
 	size_t i;
 
@@ -37,13 +37,13 @@ static bool finds(const char *oracle, const char *spec, const struct mutant *mut
 			ops = mutated(config.backend, mutant);
 			config.backend = &ops;
 		}
-		w = world_create(&config);
-		for (i = 0; i < EPISODE && !w->failure.failed; i++) {
-			step = generate(w);
-			world_step(w, &step);
+		t = trial_create(&config);
+		for (i = 0; i < EPISODE && !t->failure.failed; i++) {
+			step = generate(t);
+			trial_step(t, &step);
 		}
-		*failure = w->failure;
-		world_destroy(w);
+		*failure = t->failure;
+		trial_destroy(t);
 	}
 	return failure->failed;
 }

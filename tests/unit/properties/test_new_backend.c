@@ -14,8 +14,8 @@
 #include <cmocka.h>
 
 #include "arch/plain.h"
-#include "property.h"
-#include "tlb.h"
+#include "properties/property.h"
+#include "properties/tlb.h"
 
 /* ---- step 2: what flushes cost ---- */
 
@@ -154,20 +154,20 @@ static bool passes(const struct arch_ops *ops, u64 seed, struct failure *failure
 {
 	struct config config;
 	struct step step;
-	struct world *w;
+	struct trial *t;
 	size_t i;
 	bool good = true;
 
 	assert_true(config_init(&config, "x86-7.3", seed));
 	config.policy.arch = config.backend = ops;
 	config.flush_cost = toy_flush_cost;
-	w = world_create(&config);
+	t = trial_create(&config);
 	for (i = 0; i < 4000 && good; i++) {
-		step = generate(w);
-		good = world_step(w, &step) && (i % 500 || world_check_all(w));
+		step = generate(t);
+		good = trial_step(t, &step) && (i % 500 || trial_check_all(t));
 	}
-	*failure = w->failure;
-	world_destroy(w);
+	*failure = t->failure;
+	trial_destroy(t);
 	return good;
 }
 

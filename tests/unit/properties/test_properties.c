@@ -17,11 +17,10 @@
 
 #include <cmocka.h>
 
-#include "property.h"
+#include "properties/property.h"
 
 #define ALL_OPS 1000000ull
 #define EPISODE 2000u		/* steps on one machine, before the next one starts empty */
-#define FULL_CHECK 500u
 
 static unsigned int part, parts = 1;
 
@@ -111,9 +110,9 @@ static struct {
 	u64 steps[256], counters[ARCH_NR_COUNTERS];
 } tally;
 
-static void count(const struct world *w)
+static void count(const struct trial *t)
 {
-	const struct rf_stats *stats = rf_machine_stats(w->machine);
+	const struct rf_stats *stats = rf_machine_stats(t->machine);
 	struct arch_counters totals;
 	size_t i;
 
@@ -157,33 +156,29 @@ static void check_reached(void)
 			fail_msg("only %llu times %s", (unsigned long long)counted(events[i]), events[i]);
 }
 
-static void run_episode(const char *spec, u64 seed, size_t nr)
+static void ended(void *context, const struct trial *t)
 {
-	struct step *steps = malloc(nr * sizeof(*steps));
+	count(t);
+}
+
+static void run_spec(const char *spec, u64 seed, size_t nr)
+{
+	struct episode episode;
 	struct config config;
-	struct world *w;
-	bool all;
 	size_t i;
 
-	assert_non_null(steps);
 	if (!config_init(&config, spec, seed))
 		fail_msg("no such policy: %s", spec);
-	w = world_create(&config);
-	for (i = 0; i < nr; i++) {
-		steps[i] = generate(w);
-		tally.steps[steps[i].op.kind]++;
-		all = i % FULL_CHECK == FULL_CHECK - 1 || i == nr - 1;
-		if (!world_step(w, &steps[i]) || (all && !world_check_all(w))) {
-			struct failure failure = w->failure;
-
-			world_destroy(w);
-			report_failure(&config, steps, i + 1, &failure);
-			fail();
-		}
+	assert_int_equal(run_episode(&config, nr, &episode, ended, NULL), 0);
+	for (i = 0; i < episode.nr; i++)
+		tally.steps[episode.steps[i].op.kind]++;
+	if (episode.failure.failed) {
+		print_message("again: REFOLD_POLICY='%s' REFOLD_SEED=%#llx\n", spec, (unsigned long long)seed);
+		episode.nr = shrink(&config, episode.steps, episode.nr, &episode.failure);
+		tell_failure(stdout, &config, episode.steps, episode.nr, &episode.failure);
+		fail();
 	}
-	count(w);
-	world_destroy(w);
-	free(steps);
+	free(episode.steps);
 }
 
 /* Every other machine is the policy itself; the rest have a few of its knobs turned. */
@@ -198,7 +193,7 @@ static void run_policy(const struct rf_policy *policy, const char *granule, u64 
 		base_spec(spec, sizeof(spec), policy, granule);
 		if (episode % 2)
 			turn_knobs(spec, sizeof(spec), policy, dice);
-		run_episode(spec, dice, left < EPISODE ? left : EPISODE);
+		run_spec(spec, dice, left < EPISODE ? left : EPISODE);
 	}
 }
 
@@ -219,15 +214,15 @@ static void test_properties(void **state)
 	size_t i, g;
 
 	if (only) {
-		run_episode(only, seed, EPISODE);
+		run_spec(only, seed, EPISODE);
 		return;
 	}
 	for (i = 0; (policy = rf_policy_named(i)); i++)
 		for (g = 0; g < ARRAY_SIZE(granules); g++)
 			runs += granule_fits(policy, granules[g]);
 	/* What failed once: other pages of the block that a write fault folds become dirty with its own. */
-	run_episode("linux-7.3+fold_sites=any", 0xc6b2b9e31e036240, EPISODE);
-	run_episode("linux-7.3+fold_sites=any+bbml3=true", 0xc6b2b9e31e036240, EPISODE);
+	run_spec("linux-7.3+fold_sites=any", 0xc6b2b9e31e036240, EPISODE);
+	run_spec("linux-7.3+fold_sites=any+bbml3=true", 0xc6b2b9e31e036240, EPISODE);
 	print_message("seed %#llx: %llu operations for each of %llu policies and granules\n", (unsigned long long)seed,
 		      (unsigned long long)((all + runs - 1) / runs), (unsigned long long)runs);
 	for (i = 0; (policy = rf_policy_named(i)); i++)
