@@ -55,7 +55,8 @@ static void compare_rows(json_t *changes, const char *section, const json_t *in_
 			compare_counters(changes, section, row, NULL, counters);
 }
 
-static void compare_knobs(json_t *changes, json_t *a, json_t *b)
+/* loaded: a backend of either was loaded. Which knobs mean nothing on it, its report says; they are no difference. */
+static void compare_knobs(json_t *changes, json_t *a, json_t *b, bool loaded)
 {
 	const char *knob;
 	json_t *value;
@@ -63,12 +64,12 @@ static void compare_knobs(json_t *changes, json_t *a, json_t *b)
 	json_object_foreach(a, knob, value) {
 		json_t *other = json_object_get(b, knob);
 
-		if (!other || !json_equal(value, other))
+		if (other ? !json_equal(value, other) : !loaded)
 			json_object_set_new(changes, knob, json_pack("{s:O, s:o}", "a", value, "b",
 								     other ? json_incref(other) : json_null()));
 	}
 	json_object_foreach(b, knob, value)
-		if (!json_object_get(a, knob))
+		if (!json_object_get(a, knob) && !loaded)
 			json_object_set_new(changes, knob, json_pack("{s:n, s:O}", "a", "b", value));
 }
 
@@ -76,7 +77,8 @@ json_t *rf_diff_policies(const json_t *a, const json_t *b)
 {
 	json_t *diff = json_object(), *knobs = json_object(), *changes = json_array();
 
-	compare_knobs(knobs, json_object_get(a, "knobs"), json_object_get(b, "knobs"));
+	compare_knobs(knobs, json_object_get(a, "knobs"), json_object_get(b, "knobs"),
+		      json_object_get(a, "backend") || json_object_get(b, "backend"));
 	compare_counters(changes, "totals", NULL, json_object_get(a, "totals"), json_object_get(b, "totals"));
 	compare_counters(changes, "anomalies", NULL, json_object_get(a, "anomalies"), json_object_get(b, "anomalies"));
 	compare_rows(changes, "operations", a, b);

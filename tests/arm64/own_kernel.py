@@ -13,6 +13,7 @@ The trees come from Debian's source packages (lab/trees.py). Exit code 77, with 
 """
 import argparse
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -32,6 +33,12 @@ CPUS = ('', '+tlbi=single', '+kpti=true', '+lpa2=true', '+max_dvm_ops=64', '+tlb
 OWN = ('assumptions', 'backend', 'knobs', 'name')   # of a column, what says whose it is
 
 PGTABLE, CONTPTE = 'arch/arm64/include/asm/pgtable.h', 'arch/arm64/mm/contpte.c'
+FOLD_AFTER_CHANGES = [
+    (PGTABLE, r'(\t\t___ptep_set_wrprotect\(mm, addr, ptep, orig_pte\);\n)',
+     r'\1\t\tcontpte_try_fold(mm, addr, ptep, __ptep_get(ptep));\n'),
+    (CONTPTE, r'(\t\t__contpte_try_unfold\(vma->vm_mm, addr, ptep, orig_pte\);\n'
+              r'\t\t__ptep_set_access_flags\(vma, addr, ptep, entry, dirty\);\n)',
+     r'\1\t\tcontpte_try_fold(vma->vm_mm, addr, ptep, entry);\n')]
 # Edits of 7.3: what becomes of which lines of which file (regular expressions), and the knob that counts the same.
 EDITS = {
     'no fold in set_ptes()': (
@@ -42,11 +49,15 @@ EDITS = {
         [(CONTPTE, r'if \(!system_supports_bbml3\(\)\)', 'if (0)')]),
     'fold after wrprotect and access flags': (
         '+fold_sites=v3',
-        [(PGTABLE, r'(\t\t___ptep_set_wrprotect\(mm, addr, ptep, orig_pte\);\n)',
-          r'\1\t\tcontpte_try_fold(mm, addr, ptep, __ptep_get(ptep));\n'),
-         (CONTPTE, r'(\t\t__contpte_try_unfold\(vma->vm_mm, addr, ptep, orig_pte\);\n'
-                   r'\t\t__ptep_set_access_flags\(vma, addr, ptep, entry, dirty\);\n)',
-          r'\1\t\tcontpte_try_fold(vma->vm_mm, addr, ptep, entry);\n')]),
+        FOLD_AFTER_CHANGES),
+    'fold anywhere, whatever was done': (
+        '+fold_sites=any',
+        [(PGTABLE, r'bool valign = .*;', 'bool valign = true;'),
+         (PGTABLE, r'bool palign = .*;', 'bool palign = ((pte_pfn(pte) ^ addr >> PAGE_SHIFT) & contmask) == 0;'),
+         (PGTABLE, r'(\tif \(likely\(!pte_valid_cont\(orig_pte\)\)\))\n\t\treturn (__ptep_set_access_flags\(.*\);)\n',
+          r'\1 {\n\t\tint changed = \2\n\n\t\tif (changed)\n'
+          r'\t\t\tcontpte_try_fold(vma->vm_mm, addr, ptep, __ptep_get(ptep));\n\t\treturn changed;\n\t}\n'),
+         *FOLD_AFTER_CHANGES]),
     'no hint to batches': (
         '+hint=false',
         [(PGTABLE, r'\treturn CONT_PTES - \(\(\(unsigned long\)ptep >> 3\) & \(CONT_PTES - 1\)\);', r'\treturn 1;')]),
@@ -196,6 +207,56 @@ def check_edits(refold, tree, arguments):
     return failed
 
 
+def provenance(refold, tree, **environment):
+    """The backend as a report tells of it, and what was said; None if the tree was refused."""
+    recording = next(iter(recordings_of(None, 4096)))
+    with tempfile.TemporaryDirectory() as directory:
+        output = pathlib.Path(directory) / 'report.json'
+        command = [refold, 'replay', '-q', '-o', output, recording, '-p', f'linux-7.3+kernel={tree}']
+        done = subprocess.run(command, capture_output=True, text=True, check=False,
+                              env={**os.environ, 'LC_ALL': 'C', **environment})
+        told = json.loads(output.read_text())['policies'][0]['backend'] if done.returncode == 0 else None
+    return told, done.stderr
+
+
+def check_tree(refold, tree):
+    """A tree in git, clean and not, one that does not compile, and no compiler."""
+    wrong = []
+
+    def expect(holds, what, *values):
+        if not holds:
+            wrong.append(f'    {what}: {values}')
+
+    with tempfile.TemporaryDirectory() as directory:
+        copy = pathlib.Path(directory) / 'tree'
+        shutil.copytree(tree, copy)
+        git = ['git', '-C', copy, '-c', 'user.name=nobody', '-c', 'user.email=nobody@localhost']
+        for words in ('init -q', 'add .', 'commit -qm original', 'tag -am original v7.3-mine'):
+            subprocess.run(git + words.split(), check=True, capture_output=True)
+        plain, clean = provenance(refold, tree)[0], provenance(refold, copy)[0]
+        expect('revision' not in plain or plain['revision'] is None, 'revision without git', plain)
+        expect(clean['revision'] == 'v7.3-mine', 'revision', clean)
+        expect(clean['files'] == plain['files'], 'hash of the same files', clean, plain)
+        contpte = copy / CONTPTE
+        text = contpte.read_text()
+        before, function, after = text.partition('static void contpte_convert(')
+        contpte.write_text(f'{before}/* mine */\n{function}{after}')
+        dirty = provenance(refold, copy)[0]
+        expect(dirty['revision'] == 'v7.3-mine-dirty', 'a dirty tree', dirty)
+        expect(dirty['files'] != clean['files'], 'hash of other files', clean, dirty)
+        contpte.write_text(f'{before}static void broken;\n{function}{after}')
+        line = before.count('\n') + 1
+        told, said = provenance(refold, copy)
+        expect(told is None and f'{CONTPTE}:{line}:' in said, 'an error of the compiler', said)
+        contpte.write_text(text)
+        told, said = provenance(refold, copy, CC='no-such-compiler')
+        expect(told is None and len(said.splitlines()) == 1 and 'no compiler' in said, 'no compiler', said)
+    told = 'wrong' if wrong else 'as they should be told of'
+    print(f'  trees in git, dirty, broken, without a compiler: {told}')
+    print(*wrong, sep='\n', end='\n' if wrong else '')
+    return bool(wrong)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('refold')
@@ -213,6 +274,7 @@ def main():
         failed |= check_series(arguments.refold, tree, arguments)
         if series == '7.3':
             failed |= check_edits(arguments.refold, tree, arguments)
+            failed |= check_tree(arguments.refold, tree)
     sys.exit(failed)
 
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Backends with a fault each, for loaded.py. */
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "backend_abi.h"
@@ -52,6 +53,9 @@ static const struct refold_backend backend __attribute__((unused)) = {
 #endif
 #ifdef SMALL
 	.size = 8,
+#elif defined(OLDER)
+	.size = offsetof(struct refold_backend, tlb_flush),	/* what lies behind is none of its hooks */
+	.tlb_flush = (void *)0x10,
 #else
 	.size = sizeof(backend),
 #endif

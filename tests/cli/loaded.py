@@ -69,6 +69,23 @@ class Loaded(unittest.TestCase):
         self.refused(f'x86-6.18+kernel={tree}', 'is of x86', 'arm64 only')
         self.refused('all+kernel=/linux', "no knob 'kernel'")
 
+    def test_older(self):
+        report = self.path / 'r.json'
+        done = replay(f'linux-7.3,{BACKENDS}/older.so', '-o', str(report))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        modelled, older = json.loads(report.read_text())['policies']
+        self.assertEqual(modelled['totals'], older['totals'])
+
+    def test_diff(self):
+        """Knobs that mean nothing on a loaded backend are no difference; others are."""
+        report = self.path / 'r.json'
+        policies = f'linux-7.3,mine=linux-7.3+backend={BACKENDS}/warns.so+tlbi=single'
+        self.assertEqual(replay(policies, '-o', str(report)).returncode, 0)
+        done = subprocess.run([REFOLD, 'diff', '-j', str(report), '--policies', 'linux-7.3,mine'],
+                              capture_output=True, text=True, check=True)
+        found, = json.loads(done.stdout)['comparisons']
+        self.assertEqual(list(found['knobs']), ['tlbi'])
+
     def test_knobs(self):
         backend = f'{BACKENDS}/warns.so'
         self.refused(f'{backend}+pte_batch_rule=x', "no knob 'pte_batch_rule'")
