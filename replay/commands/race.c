@@ -159,11 +159,23 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 	return ret;
 }
 
+/* The steps that are explored are those of race/, by knobs. Of loaded code nobody knows them. */
+static int refuse_loaded(const struct rf_policy *policies, int nr)
+{
+	int i;
+
+	for (i = 0; i < nr; i++)
+		if (policies[i].arch->loaded)
+			return rf_command_usage("race", "%s: the steps of a loaded backend cannot be explored, those of %s can",
+						policies[i].name, policies[i].base);
+	return -1;
+}
+
 static int plan(const struct arguments *arguments, struct race_pairs *pairs)
 {
 	struct rf_policy *policies;
 	struct rf_error err;
-	int nr, ret;
+	int nr, ret, refused;
 
 	if (arguments->controls)
 		ret = race_pairs_controls(&arguments->choice, pairs);
@@ -171,11 +183,14 @@ static int plan(const struct arguments *arguments, struct race_pairs *pairs)
 		policies = calloc(RF_MAX_POLICIES, sizeof(*policies));
 		nr = policies ? rf_policy_parse_list(arguments->policies, policies, 0, RF_MAX_POLICIES, &err) : 0;
 		ret = policies ? 0 : -ENOMEM;
-		if (nr > 0)
+		refused = refuse_loaded(policies, nr);
+		if (nr > 0 && refused < 0)
 			ret = race_pairs_plan(policies, nr, &arguments->choice, pairs);
 		free(policies);
 		if (nr < 0)
 			return rf_command_usage("race", "%s", err.message);
+		if (refused >= 0)
+			return refused;
 	}
 	return ret ? rf_command_errno("race", "cannot start", ret) : -1;
 }

@@ -86,6 +86,27 @@ class Loaded(unittest.TestCase):
         found, = json.loads(done.stdout)['comparisons']
         self.assertEqual(list(found['knobs']), ['tlbi'])
 
+    def test_race(self):
+        """It would explore the model's steps and say that they hold of the loaded code."""
+        done = subprocess.run([REFOLD, 'race', '-p', f'linux-6.12,linux-7.3+backend={BACKENDS}/warns.so'],
+                              capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, done.stdout), (2, ''), done.stderr)
+        self.assertIn('warns.so: the steps of a loaded backend cannot be explored, those of linux-7.3 can', done.stderr)
+
+    def test_riscv(self):
+        """
+        32 pages of two blocks go. The model clears them: 32 exchanges. The stand-in unfolds both first, 16 exchanges,
+        16 stores and a flush of 16 pages each; each page is probed (1 load) and cleared (1 exchange).
+        """
+        script = 'folio 0x1600 5\nset 0x10000000 0x1600 32 rw young dirty\nreset\nclear 0x10000000 32\ntotal clear\n'
+        for policy, counts in (('svnapot-user', 'X 32  erased 2'),
+                               (f'{BACKENDS}/napot.so', 'L 32  S 32  X 64  F 2  T 32  Tn 32  unfold 2'),
+                               (f'{BACKENDS}/napot.so+bbml3=true', 'L 32  S 32  X 64  unfold 2')):
+            done = subprocess.run([REFOLD, 'pte', '-', '-p', policy], input=script, capture_output=True, text=True,
+                                  check=False)
+            self.assertIn(f'total of clear  {counts}  live 0', done.stdout, done.stderr)
+        self.refused(f'linux-7.3+backend={BACKENDS}/napot.so', 'is of riscv, policy linux-7.3 of arm64')
+
     def test_knobs(self):
         backend = f'{BACKENDS}/warns.so'
         self.refused(f'{backend}+pte_batch_rule=x', "no knob 'pte_batch_rule'")
