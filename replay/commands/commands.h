@@ -54,6 +54,21 @@ int rf_command_bad_option(const char *command, char **argv);
 struct rf_policy;
 void rf_command_loaded(const struct rf_policy *policies, size_t nr, bool quiet, bool check);
 
+/*
+ * Copy what was built of kernel trees to the working directory and tell the names. An exit code; RF_EXIT_USAGE if no
+ * policy is of a tree.
+ */
+int rf_command_keep_backends(const struct rf_policy *policies, size_t nr);
+
+/*
+ * Call run(context) in a child and return its exit code. *crashed: it ended in a hook of this backend, which has been
+ * told; NULL: it did not.
+ */
+struct arch_loaded;
+int rf_command_isolated(int (*run)(void *context), void *context, const struct arch_loaded **crashed);
+/* In such a child: a crash in a hook is reported there, too. */
+void rf_command_loaded_report(int fd);
+
 /* A text file that a command writes; file is NULL if it writes none. */
 struct rf_command_output {
 	FILE *file;

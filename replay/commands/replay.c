@@ -37,6 +37,8 @@ static const char help[] =
 	"      --processes         count each process, too: in the report, in the table, in each window of the report\n"
 	"      --readers           add a table of who read entries: each place in core mm, its calls and loads\n"
 	"      --check-backend     loaded backends end the replay where they touch memory outside of their table\n"
+	"      --isolate           a loaded backend that crashes loses its column; the others are reported\n"
+	"      --keep-backend      keep what is built of kernel trees as a file here, for -p FILE.so\n"
 	"      --windows           add a table of the windows: phases of the recording, between marks in it\n"
 	"      --window-begin RE   marks that begin a window, and its label: the first group of an extended regular\n"
 	"                          expression (default: 'WL BEGIN (.*)'; if no mark matches that, every mark)\n"
@@ -58,7 +60,9 @@ struct arguments {
 	const char *window_begin, *window_end;
 	struct rf_window_patterns patterns;
 	struct rf_view view;
-	bool json, quiet, limited, filtered, readers, windows, processes, check_backend;
+	bool json, quiet, limited, filtered, readers, windows, processes, check_backend, isolate,
+	     keep_backend;
+	json_t *left_out;		/* sentences: columns that --isolate gave up */
 	u64 max_loss;
 };
 
@@ -90,6 +94,8 @@ enum {
 	OPTION_PROCESSES,
 	OPTION_READERS,
 	OPTION_CHECK_BACKEND,
+	OPTION_ISOLATE,
+	OPTION_KEEP_BACKEND,
 	OPTION_WINDOWS,
 	OPTION_WINDOW_BEGIN,
 	OPTION_WINDOW_END,
@@ -114,6 +120,8 @@ static const struct option options[] = {
 	{ "processes", no_argument, NULL, OPTION_PROCESSES },
 	{ "readers", no_argument, NULL, OPTION_READERS },
 	{ "check-backend", no_argument, NULL, OPTION_CHECK_BACKEND },
+	{ "isolate", no_argument, NULL, OPTION_ISOLATE },
+	{ "keep-backend", no_argument, NULL, OPTION_KEEP_BACKEND },
 	{ "windows", no_argument, NULL, OPTION_WINDOWS },
 	{ "window-begin", required_argument, NULL, OPTION_WINDOW_BEGIN },
 	{ "window-end", required_argument, NULL, OPTION_WINDOW_END },
@@ -174,6 +182,12 @@ static int take_option(struct arguments *arguments, int option, char **argv)
 		return 0;
 	case OPTION_CHECK_BACKEND:
 		arguments->check_backend = true;
+		return 0;
+	case OPTION_ISOLATE:
+		arguments->isolate = true;
+		return 0;
+	case OPTION_KEEP_BACKEND:
+		arguments->keep_backend = true;
 		return 0;
 	case OPTION_WINDOWS:
 		arguments->windows = true;
@@ -342,8 +356,6 @@ static int replay_traces(const struct arguments *arguments, struct rf_results *r
 	};
 	int code = RF_EXIT_DONE, one, i;
 
-	for (i = 0; i < arguments->nr_policies && !arguments->quiet; i++)
-		rf_command_policy_notes("replay", &arguments->policies[i]);
 	rf_progress_begin(&progress, !arguments->quiet, total);
 	for (i = 0; i < arguments->nr_traces; i++) {
 		if (run.operations)
@@ -431,6 +443,8 @@ static int replay(const struct arguments *arguments, struct outputs *outputs, u6
 		return code;
 	}
 	report = rf_report_build(&parts, &results);
+	if (arguments->left_out)
+		json_array_extend(json_object_get(report, "warnings"), arguments->left_out);
 	written = write_report(arguments, &outputs->report, report);
 	if (code == RF_EXIT_DONE)
 		code = check_result(arguments, report);
@@ -476,6 +490,57 @@ static int begin(const struct arguments *arguments, u64 total)
 	return code;
 }
 
+/* What a child of --isolate does. */
+struct replaying {
+	struct arguments *arguments;
+	u64 total;
+};
+
+static int begin_isolated(void *context)
+{
+	const struct replaying *replaying = context;
+
+	return begin(replaying->arguments, replaying->total);
+}
+
+/* The columns of a backend that crashed are not tried again; the report says so. */
+static void leave_out(struct arguments *arguments, const struct arch_loaded *crashed)
+{
+	int i, left = 0;
+
+	for (i = 0; i < arguments->nr_policies; i++) {
+		const char *name = arguments->policies[i].name;
+
+		if (arguments->policies[i].arch->loaded != crashed) {
+			arguments->policies[left++] = arguments->policies[i];
+			continue;
+		}
+		json_array_append_new(arguments->left_out, json_sprintf("%s crashed and has no column", name));
+		if (arguments->view.baseline && !strcmp(arguments->view.baseline, name))
+			arguments->view.baseline = NULL;
+	}
+	arguments->nr_policies = left;
+}
+
+/* --isolate: begin again without what has crashed, until what is left comes to its end. */
+static int begin_until_it_ends(struct arguments *arguments, u64 total)
+{
+	struct replaying replaying = { arguments, total };
+	const struct arch_loaded *crashed;
+	bool any = false;
+	int code;
+
+	arguments->left_out = json_array();
+	do {
+		code = rf_command_isolated(begin_isolated, &replaying, &crashed);
+		any |= crashed != NULL;
+		if (crashed)
+			leave_out(arguments, crashed);
+	} while (crashed && arguments->nr_policies);
+	json_decref(arguments->left_out);
+	return any && code == RF_EXIT_DONE ? RF_EXIT_FAILED : code;
+}
+
 static int check_outputs(const struct arguments *arguments)
 {
 	const char *outputs[] = { arguments->output, arguments->page_tables, arguments->operations };
@@ -492,7 +557,7 @@ int rf_cmd_replay(int argc, char **argv)
 	static struct arguments arguments;
 	struct rf_error err;
 	u64 total = 0;
-	int code;
+	int code, i;
 
 	code = parse_arguments(argc, argv, &arguments);
 	if (code)
@@ -501,10 +566,14 @@ int rf_cmd_replay(int argc, char **argv)
 		return rf_command_usage("replay", "%s", err.message);
 	rf_command_loaded(arguments.policies, arguments.nr_policies, arguments.quiet, arguments.check_backend);
 	code = check_outputs(&arguments);
+	if (code == RF_EXIT_DONE && arguments.keep_backend)
+		code = rf_command_keep_backends(arguments.policies, arguments.nr_policies);
 	if (code == RF_EXIT_DONE)
 		code = check_traces(&arguments, &total);
+	for (i = 0; i < arguments.nr_policies && code == RF_EXIT_DONE && !arguments.quiet; i++)
+		rf_command_policy_notes("replay", &arguments.policies[i]);
 	if (code == RF_EXIT_DONE)
-		code = begin(&arguments, total);
+		code = arguments.isolate ? begin_until_it_ends(&arguments, total) : begin(&arguments, total);
 	rf_window_patterns_free(&arguments.patterns);
 	return code;
 }

@@ -169,6 +169,7 @@ def check_series(refold, tree, arguments):
             print(f'    {line}')
         failed |= bool(found.differences) or not found.values
         failed |= not check_properties(refold, tree, granule)
+    failed |= not check_kept(refold, tree, base)
     return failed
 
 
@@ -187,6 +188,22 @@ def check_properties(refold, tree, page_size, expected=None):
     if not good:
         print(done.stdout)
     return good
+
+
+def check_kept(refold, tree, base):
+    """What --keep-backend leaves counts the same, without the tree."""
+    recording = next(iter(recordings_of(None, 4096)))
+    with tempfile.TemporaryDirectory() as directory:
+        command = [pathlib.Path(refold).resolve(), 'replay', '-q', '--keep-backend', recording.resolve()]
+        done = subprocess.run([*command, '-p', f'{base}+kernel={tree}'], capture_output=True, text=True, check=False,
+                              cwd=directory)
+        kept = list(pathlib.Path(directory).glob('linux-*-4k-*.so'))
+        told = len(kept) == 1 and f'is kept in {kept[0].name}' in done.stderr
+        print(f'  kept: {done.stderr.strip().splitlines()[-1]}', flush=True)
+        if not told:
+            return False
+        found = hold_against(refold, [recording], [(base, f'{base}+backend={kept[0]}')])
+    return not found.differences and bool(found.values)
 
 
 def check_edits(refold, tree, arguments):

@@ -143,6 +143,33 @@ class Loaded(unittest.TestCase):
         self.assertEqual(done.stderr.strip(), f'refold: backend {BACKENDS}/crashes.so: set_ptes() crashed: abort, '
                                               'a BUG() in a kernel')
 
+    def test_nothing_to_keep(self):
+        done = replay('linux-7.3', '--keep-backend')
+        self.assertEqual(done.returncode, 2)
+        self.assertIn('kernel tree', done.stderr)
+
+    def test_isolated(self):
+        report = self.path / 'r.json'
+        crashes, strays = f'{BACKENDS}/crashes.so', f'{BACKENDS}/strays.so'
+        done = replay(f'linux-7.3,{crashes},linux-6.9,{strays}', '--isolate', '--check-backend', '-o', str(report))
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertEqual(len(done.stderr.strip().splitlines()), 2, done.stderr)
+        self.assertIn(f'{crashes}: set_ptes() crashed: abort', done.stderr)
+        self.assertIn(f'{strays}: set_ptes touches memory outside', done.stderr)
+        told = json.loads(report.read_text())
+        self.assertEqual([policy['name'] for policy in told['policies']], ['linux-7.3', 'linux-6.9'])
+        self.assertEqual(sorted(line for line in told['warnings'] if 'crashed' in line),
+                         ['crashes.so crashed and has no column', 'strays.so crashed and has no column'])
+        plain = self.path / 'plain.json'
+        self.assertEqual(replay('linux-7.3,linux-6.9', '-o', str(plain)).returncode, 0)
+        self.assertEqual(told['policies'], json.loads(plain.read_text())['policies'])
+        # Without a crash it changes nothing; where nothing is left there is no report.
+        self.assertEqual(replay('linux-7.3,linux-6.9', '--isolate', '-o', str(report)).returncode, 0)
+        self.assertEqual(report.read_text(), plain.read_text())
+        alone = replay(crashes, '--isolate', '-o', str(self.path / 'none.json'))
+        self.assertEqual(alone.returncode, 1)
+        self.assertFalse((self.path / 'none.json').exists())
+
 
 def check(backend, *more):
     return subprocess.run([REFOLD, 'backend', 'check', str(backend), *more], capture_output=True, text=True,
