@@ -173,6 +173,9 @@ static const struct option_row rows[] = {
 	  .wrong = "not all, sample:N or none",
 	  .help = "compare page tables when processes end: all, sample:N (one of N\n"
 		  "exits) or none (default: all; with -a, none)" },
+	{ "resnapshot", 0, NULL, take_flag, TO(recording.resnapshot),
+	  .help = "after events were lost, read all page tables anew, so that what\n"
+		  "follows is known again" },
 	{ "iovecs", 0, NULL, take_flag, TO(recording.iovecs),
 	  .help = "of COMMAND, read what calls name in buffers, and let debuggers in it\n"
 		  "trace others, by a seccomp filter, which stays with it" },
@@ -311,6 +314,8 @@ static const char *contradiction(const struct rf_command_line *line)
 		return "--keep goes with --rotate";
 	if (recording->iovecs && (!recording->command || (line->chooses_exits && !recording->exit_snapshots)))
 		return "--iovecs is for a COMMAND with exit snapshots";
+	if (recording->resnapshot && recording->command && line->chooses_exits && !recording->exit_snapshots)
+		return "--resnapshot needs COMMAND to be traced: not with --exit-snapshots none";
 	return recording->output ? NULL : "where to? Give -o FILE";
 }
 

@@ -296,6 +296,7 @@ int rf_record(const struct rf_recording_options *options, struct rf_recording_re
 		rec.watch = (struct rf_watch){ .bounds = &options->bounds,
 					       .disk = rec.on_disk ? options->output : NULL,
 					       .writer = rec.writer, .rings = rec.rings, .perf = rec.perf,
+					       .follow = options->resnapshot ? rec.follow : NULL,
 					       .buffer_bytes = rf_buffers_total(&rec.buffers),
 					       .asked_ends = options->asked_ends,
 					       .trigger_fd = options->trigger_fd,

@@ -14,6 +14,9 @@
 #define LOOK_MS 100
 #define LOOK_AT_FILE_MS 20	/* two busy CPUs write some 5 MB a second */
 #define TELL_NS 1000000000ull
+#define CALM_NS 200000000ull
+#define LEAST_PAUSE_NS 1000000000ull
+#define PAUSES 20		/* times what it took to read all */
 
 static u64 nanoseconds(const struct timeval *time)
 {
@@ -49,6 +52,45 @@ u64 rf_disk_free(const char *path)
 	return !path || statvfs(path, &disk) ? ~0ull : (u64)disk.f_bavail * disk.f_frsize;
 }
 
+/* Events of all rings. */
+static u64 lost_so_far(const struct rf_watch *watch, struct rf_rings_totals *rings)
+{
+	struct rf_perf_losses side = { 0 };
+
+	rf_rings_so_far(watch->rings, rings);
+	if (watch->perf)
+		rf_perf_so_far(watch->perf, &side);
+	return rings->lost + side.records;
+}
+
+/*
+ * Once nothing has been lost for a moment; the next time not before so long has gone by that it takes a small part of
+ * the time, whatever is lost.
+ */
+static void read_anew_after_loss(struct rf_watch *watch, u64 now)
+{
+	struct rf_rings_totals rings;
+	u64 lost = lost_so_far(watch, &rings), took;
+
+	if (lost != watch->lost) {
+		watch->lost = lost;
+		watch->lost_at_ns = now;
+		watch->due = true;
+	}
+	if (watch->reading) {
+		took = rf_follow_looked_ns(watch->follow);
+		if (!took)
+			return;
+		watch->reading = false;
+		watch->read_after_ns = now + max_u64(LEAST_PAUSE_NS, PAUSES * took);
+	}
+	if (!watch->due || now - watch->lost_at_ns < CALM_NS || now < watch->read_after_ns)
+		return;
+	watch->due = false;
+	watch->reading = true;
+	rf_follow_look_again(watch->follow);
+}
+
 static void tell(struct rf_watch *watch, u64 now, bool asked)
 {
 	struct rf_progress progress = { .elapsed_ns = now - watch->began_ns,
@@ -56,13 +98,9 @@ static void tell(struct rf_watch *watch, u64 now, bool asked)
 					.bytes = rf_writer_bytes(watch->writer),
 					.buffer_bytes = watch->buffer_bytes };
 	struct rf_rings_totals rings;
-	struct rf_perf_losses side = { 0 };
 
-	rf_rings_so_far(watch->rings, &rings);
-	if (watch->perf)
-		rf_perf_so_far(watch->perf, &side);
+	progress.lost = lost_so_far(watch, &rings);
 	progress.records = rings.records;
-	progress.lost = rings.lost + side.records;
 	watch->told(watch->context, &progress, asked);
 	watch->last_told_ns = now;
 }
@@ -86,6 +124,8 @@ static enum rf_end look(void *context, bool asked)
 	};
 	u64 now = rf_monotonic();
 
+	if (watch->follow)
+		read_anew_after_loss(watch, now);
 	if (watch->told && (asked || now - watch->last_told_ns >= TELL_NS))
 		tell(watch, now, asked);
 	if ((asked && watch->asked_ends) || has_ended(watch->trigger_fd))

@@ -8,6 +8,7 @@
 
 #include "capture/bounds.h"
 #include "capture/follow/ending.h"
+#include "capture/follow/follow.h"
 #include "capture/perf/perf.h"
 #include "capture/tracefs/ring.h"
 
@@ -26,12 +27,17 @@ struct rf_watch {
 	struct rf_writer *writer;
 	const struct rf_rings *rings;
 	const struct rf_perf *perf;	/* NULL: none */
+	struct rf_follow *follow;	/* NULL, or who reads page tables anew after a loss */
 	u64 buffer_bytes;		/* of the kernel, in all */
 	rf_progress_told *told;		/* NULL, or called once a second and when asked */
 	void *context;
 	bool asked_ends;		/* SIGUSR1 ends the recording */
 	int trigger_fd;			/* 0, or readable when it shall end */
 	u64 began_ns, began_cpu_ns, last_told_ns;
+	/* After a loss. */
+	u64 lost, lost_at_ns;		/* so far, and when there were fewer */
+	bool due, reading;		/* it has not been read anew since; it is being */
+	u64 read_after_ns;		/* not again before */
 };
 
 /* Begin: from now on ending has it looked after. */

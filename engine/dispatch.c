@@ -120,6 +120,8 @@ static void run_load(struct mm *mm, const struct rf_op *op, enum rf_shape shape)
 	mm->arch.batches = machine->load_batches;
 	if (shape == RF_SHAPE_FAULT || shape == RF_SHAPE_RUN)
 		op_load(mm, op);
+	else if (op->kind == RF_OP_MM_EXIT)
+		op_unload(mm, op);
 	else
 		functions[op->kind](mm, op);
 	mm->arch.batches = &machine->stats.batches;

@@ -88,3 +88,22 @@ void op_load(struct mm *mm, const struct rf_op *op)
 		entry = pte_advance_pfn(entry, (next - addr) / page_size(mm));
 	}
 }
+
+/* What was loaded of one is found to be otherwise: nobody unmaps it, but its blocks are no more. */
+void op_unload(struct mm *mm, const struct rf_op *op)
+{
+	u64 addr, end, next;
+
+	for (u32 i = 0; i < mm->nr_vmas; i++) {
+		for (addr = mm->vmas[i].start; addr < mm->vmas[i].end; addr = next) {
+			pmd_t *pmd = pmd_offset(mm, addr);
+
+			end = mm->vmas[i].end;
+			next = pmd_addr_end(mm, addr, end);
+			if (!pmd || pmd_none(*pmd) || pmd_leaf(*pmd))
+				continue;
+			load_ptes(mm, &mm->vmas[i], addr, (pte_t){ 0 }, (u32)((next - addr) / page_size(mm)));
+		}
+	}
+	machine_free_mm(mm->machine, mm);
+}

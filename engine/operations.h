@@ -12,6 +12,8 @@ RF_OPS(X)
 
 /* Any of RF_SHAPE_FAULT and RF_SHAPE_RUN with RF_OP_LOAD (load.c). */
 void op_load(struct mm *mm, const struct rf_op *op);
+/* RF_OP_MM_EXIT with RF_OP_LOAD (load.c). */
+void op_unload(struct mm *mm, const struct rf_op *op);
 
 /* One step of slow GUP, before or after it faults addr in (gup.c). */
 void gup_looks(struct mm *mm, u64 addr, bool faulted_in);

@@ -168,7 +168,8 @@ enum rf_why {
 #define RF_OP_ZERO	0x8000	/* MIGRATE_IN: of a split, and pages of zeroes: try_to_map_unused_to_zeropage() */
 #define RF_OP_LOAD	0x1000	/* state found at attach: set it, count it apart (load.c). Anonymous pages come as
 				 * FAULT_SWAP, whole PMDs of them as FAULT_ANON, swap entries as UNMAP_SWAP. UNMAP_FILE
-				 * takes back an entry that was never there */
+				 * takes back an entry that was never there, MM_EXIT an address space that another takes
+				 * the place of */
 
 /* rf_op.vm_flags: RF_VM_* of base/vm_flags.h, and what a recording has no bit for. */
 #define RF_VM_SHMEM	0x2000	/* file is shmem or shared anonymous */

@@ -225,7 +225,7 @@ enum rf_vma_name {
 #define RF_PTE_ANON		0x800	/* kpageflags ANON of the head page */
 
 /* SNAP_BEGIN.why */
-enum rf_snap_why { RF_SNAP_ATTACH, RF_SNAP_EXIT, RF_SNAP_STOP, RF_SNAP_EXEC };
+enum rf_snap_why { RF_SNAP_ATTACH, RF_SNAP_EXIT, RF_SNAP_STOP, RF_SNAP_EXEC, RF_SNAP_LOSS };
 
 /* KERNEL_PAGE.what */
 enum rf_kernel_page {

@@ -35,8 +35,6 @@ struct rf_follow {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t seized;
-	rf_list_processes *list;	/* attached: who to attach to, once it is known */
-	void *context;
 	bool attached, may_attach;
 	bool seize_done;
 	int seize_code;
@@ -114,8 +112,9 @@ static struct rf_follow *follow_new(const char *name, struct rf_error *err)
 	follow->tracer.nested = &follow->nested;
 	follow->tracer.status = -1;
 	follow->tracer.stop_fd = eventfd(0, EFD_CLOEXEC);
+	follow->tracer.again_fd = eventfd(0, EFD_CLOEXEC);
 	follow->done_fd = follow->tracer.command_fd = eventfd(0, EFD_CLOEXEC);
-	if (follow->tracer.stop_fd < 0 || follow->done_fd < 0) {
+	if (follow->tracer.stop_fd < 0 || follow->tracer.again_fd < 0 || follow->done_fd < 0) {
 		rf_error_set(err, -errno, RF_NO_OFFSET, "eventfd: %s", strerror(errno));
 		rf_follow_destroy(follow);
 		return NULL;
@@ -148,6 +147,7 @@ int rf_follow_fd(const struct rf_follow *follow)
 /* Until nobody new turns up. Who is born later is known by its birth. */
 static void attach(struct rf_follow *follow)
 {
+	struct rf_tracer *tracer = &follow->tracer;
 	struct rf_pid_list pids = { 0 };
 	size_t seized = 1;
 
@@ -155,10 +155,12 @@ static void attach(struct rf_follow *follow)
 	while (!follow->may_attach)
 		pthread_cond_wait(&follow->seized, &follow->lock);
 	pthread_mutex_unlock(&follow->lock);
-	for (int round = 0; follow->list && seized && round < ATTACH_ROUNDS; round++) {
+	for (int round = 0; tracer->list && seized && round < ATTACH_ROUNDS; round++) {
 		pids.nr = 0;
-		seized = follow->list(follow->context, &pids) ? 0 : rf_tracer_look(&follow->tracer, &pids);
+		seized = tracer->list(tracer->context, &pids) ? 0 : rf_tracer_look(tracer, &pids);
 	}
+	if (tracer->snapshotter && !tracer->error.code)
+		rf_snapshotter_flush(tracer->snapshotter, &tracer->error);
 	rf_pid_list_free(&pids);
 }
 
@@ -167,7 +169,7 @@ static void look_at_last(struct rf_follow *follow)
 {
 	struct rf_pid_list pids = { 0 };
 
-	if (!follow->list(follow->context, &pids))
+	if (!follow->tracer.list(follow->tracer.context, &pids))
 		rf_tracer_look(&follow->tracer, &pids);
 	rf_pid_list_free(&pids);
 }
@@ -192,7 +194,7 @@ static void *trace(void *argument)
 	pthread_cond_broadcast(&follow->seized);
 	pthread_mutex_unlock(&follow->lock);
 	rf_tracer_run(&follow->tracer);
-	if (follow->list && !follow->tracer.every)
+	if (follow->tracer.list && !follow->tracer.every)
 		look_at_last(follow);
 	rf_tracer_close(&follow->tracer);
 	(void)!write(follow->done_fd, &one, sizeof(one));
@@ -308,8 +310,8 @@ int rf_follow_attach(struct rf_follow *follow, const struct rf_follow_options *o
 	follow->tracer.snapshotter = rf_snapshotter_create(options->writer, options->cache, err);
 	if (!follow->tracer.snapshotter)
 		return err->code;
-	follow->list = list;
-	follow->context = context;
+	follow->tracer.list = list;
+	follow->tracer.context = context;
 	let_attach(follow);
 	wait_seized(follow);
 	if (follow->tracer.error.code)
@@ -351,6 +353,19 @@ void rf_follow_stop(struct rf_follow *follow)
 	(void)!write(follow->tracer.stop_fd, &one, sizeof(one));
 }
 
+void rf_follow_look_again(struct rf_follow *follow)
+{
+	u64 one = 1;
+
+	__atomic_store_n(&follow->tracer.looked_ns, 0, __ATOMIC_RELEASE);
+	(void)!write(follow->tracer.again_fd, &one, sizeof(one));
+}
+
+u64 rf_follow_looked_ns(const struct rf_follow *follow)
+{
+	return __atomic_load_n(&follow->tracer.looked_ns, __ATOMIC_ACQUIRE);
+}
+
 static void join(struct rf_follow *follow)
 {
 	if (follow->started)
@@ -387,6 +402,8 @@ void rf_follow_destroy(struct rf_follow *follow)
 		waitpid(follow->nested.keeper, NULL, WNOHANG);
 	if (follow->tracer.stop_fd >= 0)
 		close(follow->tracer.stop_fd);
+	if (follow->tracer.again_fd >= 0)
+		close(follow->tracer.again_fd);
 	if (follow->done_fd >= 0)
 		close(follow->done_fd);
 	pthread_mutex_destroy(&follow->lock);

@@ -74,6 +74,12 @@ bool rf_follow_has_seen(const struct rf_follow *follow, pid_t pid);
  */
 int rf_follow_fd(const struct rf_follow *follow);
 /*
+ * Events were lost: stop each process once more and take a snapshot of it (RF_SNAP_LOSS), while the recording goes on.
+ * Who cannot be traced, as at attach, is left alone. Returns at once; rf_follow_looked_ns() is 0 until it is done.
+ */
+void rf_follow_look_again(struct rf_follow *follow);
+u64 rf_follow_looked_ns(const struct rf_follow *follow);
+/*
  * End it early (SIGINT, SIGTERM): what still runs gets a stop snapshot and goes on untraced. rf_follow_fd()
  * becomes readable. Safe to call at any time, any number of times.
  */

@@ -25,7 +25,7 @@ struct rf_tracee *rf_tracee_find(struct rf_tracees *tracees, pid_t tid)
 	return tracee;
 }
 
-static struct rf_traced_process *rf_traced_process_find(struct rf_tracees *tracees, pid_t pid)
+struct rf_traced_process *rf_traced_process_find(struct rf_tracees *tracees, pid_t pid)
 {
 	struct rf_traced_process *process = tracees->processes[bucket(pid)];
 

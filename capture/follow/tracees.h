@@ -52,6 +52,7 @@ struct rf_tracees {
 /* It is being stopped, to be looked at. */
 void rf_traced_process_due(struct rf_tracees *tracees, struct rf_traced_process *process);
 
+struct rf_traced_process *rf_traced_process_find(struct rf_tracees *tracees, pid_t pid);
 struct rf_tracee *rf_tracee_find(struct rf_tracees *tracees, pid_t tid);
 /* The same by the number that caller, a thread maybe in another PID namespace, calls it by. */
 struct rf_tracee *rf_tracee_find_as(struct rf_tracees *tracees, pid_t caller, pid_t tid);

@@ -71,7 +71,8 @@ static void read_process(struct rf_tracer *t, struct rf_traced_process *process,
 		living = living->next;
 	if (t->error.code || rf_pid_list_has(&t->seen, process->pid) || rf_shares_memory(process->pid))
 		return;
-	rf_snapshot_read(t->snapshotter, process->pid, living->tid, t->stopping ? RF_SNAP_STOP : RF_SNAP_ATTACH);
+	rf_snapshot_read(t->snapshotter, process->pid, living->tid,
+			 t->stopping ? RF_SNAP_STOP : t->again ? RF_SNAP_LOSS : RF_SNAP_ATTACH);
 	append_snapshot(t, stopped);
 	rf_pid_list_add(&t->seen, process->pid);	/* without memory, it is looked at again */
 }
@@ -346,19 +347,22 @@ static void begin_stop(struct rf_tracer *t)
 	hurry();
 }
 
+static void stop_process(struct rf_tracer *t, struct rf_traced_process *process)
+{
+	rf_traced_process_due(&t->tracees, process);
+	for (struct rf_tracee *tracee = process->threads; tracee; tracee = tracee->next)
+		if (!tracee->exited || tracee->tid == process->pid)
+			ptrace(PTRACE_INTERRUPT, tracee->tid, NULL, NULL);
+}
+
 /* Processes that are traced are stopped, a few at a time. */
 static void stop_some(struct rf_tracer *t)
 {
 	struct rf_traced_process *process;
 
-	for (process = t->tracees.all; process && t->tracees.nr_due < STOPPED_AT_ONCE; process = process->next) {
-		if (process->due || process->newborn)
-			continue;
-		rf_traced_process_due(&t->tracees, process);
-		for (struct rf_tracee *tracee = process->threads; tracee; tracee = tracee->next)
-			if (!tracee->exited || tracee->tid == process->pid)
-				ptrace(PTRACE_INTERRUPT, tracee->tid, NULL, NULL);
-	}
+	for (process = t->tracees.all; process && t->tracees.nr_due < STOPPED_AT_ONCE; process = process->next)
+		if (!process->due && !process->newborn)
+			stop_process(t, process);
 }
 
 /* Who is in the kernel and not to be interrupted is looked at as he runs. */
@@ -479,6 +483,47 @@ size_t rf_tracer_look(struct rf_tracer *t, const struct rf_pid_list *pids)
 	return seized;
 }
 
+/* Processes that are traced already, and what they start meanwhile. */
+static void look_at_traced(struct rf_tracer *t)
+{
+	struct rf_traced_process *process;
+	struct rf_pid_list pids = { 0 };
+	int nice = hurry();
+
+	for (process = t->tracees.all; process; process = process->next)
+		rf_pid_list_add(&pids, process->pid);
+	t->tracees.attaching = true;
+	for (size_t i = 0; i < pids.nr && !t->error.code; i++) {
+		wait_until_due(t, STOPPED_AT_ONCE - 1);
+		process = rf_traced_process_find(&t->tracees, pids.pids[i]);
+		if (process && !process->due && !process->let_go)
+			stop_process(t, process);
+	}
+	wait_until_due(t, 0);
+	t->tracees.attaching = false;
+	setpriority(PRIO_PROCESS, 0, nice);
+	rf_pid_list_free(&pids);
+}
+
+/* Events were lost. Of whom they were is not known. */
+static void look_again(struct rf_tracer *t)
+{
+	struct rf_pid_list pids = { 0 };
+	u64 began = rf_monotonic();
+
+	t->again = true;
+	t->seen.nr = 0;
+	if (t->snapshotter && t->every)
+		look_at_traced(t);
+	else if (t->snapshotter && t->list && !t->list(t->context, &pids))
+		rf_tracer_look(t, &pids);
+	t->again = false;
+	rf_pid_list_free(&pids);
+	if (t->snapshotter && !t->error.code)
+		rf_snapshotter_flush(t->snapshotter, &t->error);
+	__atomic_store_n(&t->looked_ns, rf_monotonic() - began, __ATOMIC_RELEASE);
+}
+
 int rf_tracer_open(struct rf_tracer *t)
 {
 	sigset_t child;
@@ -500,6 +545,7 @@ void rf_tracer_run(struct rf_tracer *t)
 			{ .fd = t->child_fd, .events = POLLIN },
 			{ .fd = t->nested->socket, .events = POLLIN },
 			{ .fd = t->stopping ? -1 : t->stop_fd, .events = POLLIN },
+			{ .fd = t->stopping ? -1 : t->again_fd, .events = POLLIN },
 		};
 
 		idle = take_reports(t);
@@ -511,6 +557,8 @@ void rf_tracer_run(struct rf_tracer *t)
 			on_request(t);
 		if (fds[2].revents && read(t->stop_fd, &count, sizeof(count)) > 0)
 			begin_stop(t);
+		else if (fds[3].revents && read(t->again_fd, &count, sizeof(count)) > 0)
+			look_again(t);
 	}
 }
 

@@ -13,6 +13,9 @@ struct rf_tracer {
 	struct rf_snapshotter *snapshotter;	/* NULL: nothing is traced, only COMMAND's end is awaited */
 	u64 every;				/* of so many exits one is looked at; 0: let go of who is attached to */
 	int stop_fd;				/* eventfd: end early */
+	int again_fd;				/* eventfd: look at all once more, events were lost */
+	rf_list_processes *list;		/* attached: who to look at, once it is known */
+	void *context;
 	pid_t child;				/* 0, or a child that is attached to: its status is kept, too */
 	int command_fd;				/* eventfd, written when COMMAND has ended */
 
@@ -21,6 +24,8 @@ struct rf_tracer {
 	struct rf_traced_process *asked;	/* the keeper waits until it is let go */
 	u64 asked_id;
 	bool stopping;
+	bool again;				/* looking at all once more */
+	u64 looked_ns;				/* how long that took; 0: not yet */
 	u64 stop_by;				/* stopping: until then at the latest */
 	u64 exits;
 	struct rf_pid_list seen;		/* processes looked at while attaching; while stopping */

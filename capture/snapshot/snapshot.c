@@ -181,7 +181,8 @@ static bool read_status(struct rf_snapshotter *s, int dir, struct status *status
 static void read_process(struct rf_snapshotter *s, int dir, enum rf_snap_why why, const struct status *status)
 {
 	/* maps and pagemap hold on to the address space of this moment: an exec meanwhile cannot mix two of them. */
-	int maps_fd = openat(dir, why == RF_SNAP_ATTACH ? "smaps" : "maps", O_RDONLY | O_CLOEXEC);
+	bool begins = why == RF_SNAP_ATTACH || why == RF_SNAP_LOSS;
+	int maps_fd = openat(dir, begins ? "smaps" : "maps", O_RDONLY | O_CLOEXEC);
 	char *text;
 
 	s->pagemap_fd = openat(dir, "pagemap", O_RDONLY | O_CLOEXEC);
@@ -242,6 +243,16 @@ int rf_snapshot_append(struct rf_snapshotter *s, bool stopped, struct rf_error *
 	rf_snapshot_emit(s, RF_SNAP_END, (u64[RF_RECORD_FIELDS]){ (u64)s->pid, s->complete, stopped });
 	s->records[s->nr - 1].time = s->end;
 	append(s);
+	if (s->code && err)
+		*err = s->error;
+	return s->code;
+}
+
+int rf_snapshotter_flush(struct rf_snapshotter *s, struct rf_error *err)
+{
+	append(s);
+	if (!s->code)
+		s->code = rf_writer_flush(s->writer, s->stream, &s->error);
 	if (s->code && err)
 		*err = s->error;
 	return s->code;

@@ -35,7 +35,7 @@ const struct rf_snapshot_totals *rf_snapshotter_totals(const struct rf_snapshott
 
 /*
  * Read and append one snapshot. All its records bear the time before the first read and tid = pid; SNAP_END
- * the time after the last read. At RF_SNAP_ATTACH the VmFlags are read too (smaps: slower). stopped: the
+ * the time after the last read. At RF_SNAP_ATTACH and RF_SNAP_LOSS VmFlags are read too (smaps: slower). stopped: the
  * caller holds the process stopped. 0 also where the process vanished (complete=0); a negative errno only
  * if the trace cannot be written.
  */
@@ -49,6 +49,9 @@ int rf_snapshot_process(struct rf_snapshotter *snapshotter, pid_t pid, enum rf_s
  */
 void rf_snapshot_read(struct rf_snapshotter *snapshotter, pid_t pid, pid_t tid, enum rf_snap_why why);
 int rf_snapshot_append(struct rf_snapshotter *snapshotter, bool stopped, struct rf_error *err);
+
+/* What was appended goes into the file now: it may be long before there is more, and a recorder may be killed. */
+int rf_snapshotter_flush(struct rf_snapshotter *snapshotter, struct rf_error *err);
 
 /* One record of another kind, of what the same thread learns at this moment: it goes into the snapshots' stream. */
 int rf_snapshotter_record(struct rf_snapshotter *snapshotter, const struct rf_record *record, struct rf_error *err);

@@ -135,14 +135,18 @@ static void print_marked(FILE *out, const json_t *trust)
 	size_t i, k;
 
 	json_array_foreach(list, i, mm) {
-		u64 us = rf_json_number(mm, "since_ns") / 1000;
+		u64 us = rf_json_number(mm, "since_ns") / 1000, until = rf_json_number(mm, "until_ns") / 1000;
 
 		if (i == MARKED_SHOWN)
 			break;
 		rf_line_begin(&line, text, sizeof(text));
-		rf_line_add(&line, "%lld %s since %llu.%06llu s:", (long long)rf_json_number(mm, "pid"),
+		rf_line_add(&line, "%lld %s since %llu.%06llu s", (long long)rf_json_number(mm, "pid"),
 			    rf_json_string(mm, "command"), (unsigned long long)(us / 1000000),
 			    (unsigned long long)(us % 1000000));
+		if (until)
+			rf_line_add(&line, " until %llu.%06llu s", (unsigned long long)(until / 1000000),
+				    (unsigned long long)(until % 1000000));
+		rf_line_add(&line, ":");
 		json_array_foreach(json_object_get(mm, "reasons"), k, mark)
 			rf_line_add(&line, "%s %s (record\v%s)", k ? "," : "", rf_json_string(mark, "reason"),
 				    rf_digits(rf_json_number(mark, "record"), digits));

@@ -36,6 +36,8 @@ static json_t *marked_object(const struct rf_results *results, const struct rf_m
 	rf_json_set_count(object, "pid", process->pid);
 	rf_json_set_string(object, "command", process->command);
 	rf_json_set_count(object, "since_ns", rf_json_number(json_array_get(reasons, 0), "since_ns"));
+	if (mm->until)
+		rf_json_set_count(object, "until_ns", since(mm->until, first_time));
 	json_object_set_new(object, "reasons", reasons);
 	return object;
 }

@@ -66,6 +66,21 @@ bool task_linger(struct task *task)
 	return false;
 }
 
+static void gone(struct rf_tracker *tracker, struct tracked_mm *mm)
+{
+	while (mm->tasks)
+		task_leave_mm(mm->tasks);
+	mm->dead = true;
+	world_mm_free(tracker->world, &mm->world);
+}
+
+void replace_mm(struct rf_tracker *tracker, struct tracked_mm *mm)
+{
+	if (mm->known)
+		emit(tracker, RF_OP_MM_EXIT, mm)->flags = RF_OP_LOAD;
+	gone(tracker, mm);
+}
+
 void end_mm(struct rf_tracker *tracker, struct tracked_mm *mm, u8 why)
 {
 	struct rf_op *op;
@@ -74,8 +89,5 @@ void end_mm(struct rf_tracker *tracker, struct tracked_mm *mm, u8 why)
 		op = emit(tracker, RF_OP_MM_EXIT, mm);
 		op->why = why ? why : RF_WHY_PROCESS_EXIT;
 	}
-	while (mm->tasks)
-		task_leave_mm(mm->tasks);
-	mm->dead = true;
-	world_mm_free(tracker->world, &mm->world);
+	gone(tracker, mm);
 }

@@ -16,4 +16,7 @@ bool task_linger(struct task *task);
 /* exit_mmap(); why: enum rf_why, 0: its process exits. */
 void end_mm(struct rf_tracker *tracker, struct tracked_mm *mm, u8 why);
 
+/* It was read anew, and is done with: nothing of it is unmapped as far as anybody counts. */
+void replace_mm(struct rf_tracker *tracker, struct tracked_mm *mm);
+
 #endif

@@ -85,6 +85,14 @@ static bool cached_before(const struct rf_tracker *tracker, u64 pfn, u64 time)
 	return !page || page->cached_at <= (u32)(time >> 16);
 }
 
+void cached_since_loss(struct rf_tracker *tracker, u64 pfn)
+{
+	struct world_page *page = tracker->cache_lost < tracker->time ? world_page(tracker->world, pfn) : NULL;
+
+	if (page && tracker->cache_lost)
+		page->cached_at = (u32)max_u64(page->cached_at, (tracker->cache_lost >> 16) + 1);
+}
+
 void file_run_add(struct file_run *run, u64 vpn, u64 pfn)
 {
 	u32 order = folio_order(run->tracker->world, pfn);
@@ -210,8 +218,10 @@ void shmem_add(struct rf_tracker *tracker, struct world_vma *vma, u64 vpn, u64 p
 	if (!vma->file)
 		vma->file = file_new(tracker->world, true, true);
 	folio_set(tracker->world, pfn, order);
-	for (u64 i = 0; i < BIT_ULL(order); i++)
+	for (u64 i = 0; i < BIT_ULL(order); i++) {
 		cache_set(tracker->world, vma->file, index + i, pfn + i);
+		cached_since_loss(tracker, pfn + i);
+	}
 }
 
 bool shmem_swap_in(struct rf_tracker *tracker, const struct world_vma *vma, u64 vpn)

@@ -24,6 +24,8 @@ void map_file_pages(struct rf_tracker *tracker, struct tracked_mm *mm, struct wo
 		    const u64 *vpns, size_t nr, bool shmem, bool write, u16 op_flags);
 /* __split_huge_pmd(): of a file's, that unmaps it, the folio stays as it is. False: none is mapped around vpn. */
 bool split_file_pmd(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn);
+/* This page is in the page cache now, whatever of that was lost before. */
+void cached_since_loss(struct rf_tracker *tracker, u64 pfn);
 /* A new shmem folio at vpn's place in the file. */
 void shmem_add(struct rf_tracker *tracker, struct world_vma *vma, u64 vpn, u64 pfn, u32 order);
 /* shmem_swapin_folio() of a page that is still in the swap cache: it is the file's again. False: it is not there. */

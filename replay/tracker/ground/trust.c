@@ -109,6 +109,12 @@ void mark_mm(struct rf_tracker *tracker, struct tracked_mm *mm, enum rf_reason r
 	}
 }
 
+void trust_ends(struct rf_tracker *tracker, const struct tracked_mm *mm)
+{
+	if (mm->marked)
+		tracker->trust.mms[mm->marked - 1].until = tracker->time;
+}
+
 void process_is_hidden(struct rf_tracker *tracker, u32 pid, u64 time)
 {
 	struct rf_trust *trust = &tracker->trust;

@@ -64,6 +64,7 @@ struct rf_marked_mm {
 	u32 mm;			/* number in operations */
 	u32 first, last;	/* its marks, in order of time: index + 1 */
 	bool known;		/* its page table was ever rebuilt: it is one of fidelity.mms */
+	u64 until;		/* when it was read anew, and another took its place; 0: it was not */
 };
 
 /* A process whose birth was lost: nothing of it was followed, or only what came after an exec. */
@@ -95,6 +96,8 @@ int rf_trust_add(struct rf_trust *trust, u32 place, enum rf_reason reason, u64 t
  * It cannot be relied on from now on, for this reason, which fidelity counts, too. NULL: whose it is, is not known.
  */
 void mark_mm(struct rf_tracker *tracker, struct tracked_mm *mm, enum rf_reason reason);
+/* It is read anew now, and another one takes its place: whoever looks at a mark knows until when it holds. */
+void trust_ends(struct rf_tracker *tracker, const struct tracked_mm *mm);
 /* A process was there of which nothing is known. */
 void process_is_hidden(struct rf_tracker *tracker, u32 pid, u64 time);
 /* Its page table is being rebuilt from now on. */

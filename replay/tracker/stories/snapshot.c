@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Snapshots. Those taken at attach are where the world of a running process begins: a fuzzy checkpoint, loaded when it
- * was begun; what happened while it was taken is applied again, which converges for everything but mremap(). Those
- * taken at the end are compared, see compare.c.
+ * was begun; what happened while it was taken is applied again, which converges for everything but mremap(). So are
+ * those taken after a loss, where the loss has left a mark. Others are compared, see compare.c.
  */
 #include "replay/tracker/stories/snapshot.h"
 
@@ -15,9 +15,12 @@
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/ground/trust.h"
+#include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/exec.h"
 #include "replay/tracker/stories/fault.h"
+#include "replay/tracker/stories/fork.h"
 #include "replay/tracker/stories/handlers.h"
+#include "replay/tracker/stories/hidden.h"
 #include "replay/tracker/stories/processes.h"
 
 static struct tracked_mm *snapshot_mm(struct rf_tracker *tracker, const struct snapshot *snapshot)
@@ -27,14 +30,62 @@ static struct tracked_mm *snapshot_mm(struct rf_tracker *tracker, const struct s
 
 /* ---- loading --------------------------------------------------------------------------------- */
 
-static void load_begin(struct rf_tracker *tracker, struct snapshot *snapshot)
+/* No more than the snapshot does it know of what its tasks are doing: they are stopped. */
+static void forget_doings(struct rf_tracker *tracker, struct task *task)
+{
+	fault_close(tracker, task);
+	call_abandon(tracker, task);
+	drop_child(tracker, task);
+	if (task->exec.mm)
+		world_mm_free(tracker->world, &task->exec.mm->world);
+	task->exec.mm = NULL;
+	task->exec.building = task->exec.due = task->exec.loading = false;
+	task->nr_allocs = 0;
+	task->advised.end = 0;
+	task->told_vmas.nr = 0;
+	task->remap = (struct task_remap){ 0 };
+}
+
+/*
+ * Events were lost that were about it, and it has been read anew: mm takes its place. What it was is not known well
+ * enough to say that anything was unmapped; it goes without a count, marked until now. But where the process borrowed
+ * it (vfork), it has got a program of its own unseen, and the lender's stays.
+ */
+static void take_place(struct rf_tracker *tracker, struct tracked_mm *old, struct tracked_mm *mm, u32 pid)
+{
+	bool borrowed = old->pid && old->pid != pid;
+	struct task *next;
+
+	if (!borrowed) {
+		if (!old->pid)
+			mm_set_pid(tracker, old, pid);
+		/* Of an exec that was lost nothing tells, but it is rare. */
+		mm->lock_future = old->lock_future;
+		mm->lock_on_fault = old->lock_on_fault;
+		mm->uffd_features = old->uffd_features;
+		trust_ends(tracker, old);
+	}
+	for (struct task *task = old->tasks; task; task = next) {
+		next = task->mm_next;
+		if (task->lingers || (borrowed && task->pid != pid))
+			continue;
+		forget_doings(tracker, task);
+		if (task->unseen)
+			mark_mm(tracker, mm, RF_REASON_unseen_thread);
+		task->borrows &= !borrowed;
+		task_leave_mm(task);
+		task_set_mm(tracker, task, mm);
+	}
+	if (!old->users)
+		replace_mm(tracker, old);
+}
+
+static void load_begin(struct rf_tracker *tracker, struct snapshot *snapshot, struct tracked_mm *old)
 {
 	struct task *leader = task_get(tracker, snapshot->pid);
 	struct tracked_mm *mm;
 
-	if (!leader || mm_of_process(tracker, snapshot->pid))
-		return;		/* we know it better: it began while we watched */
-	mm = mm_new(tracker);
+	mm = leader ? mm_new(tracker) : NULL;
 	if (!mm)
 		return;
 	mm->settling = mm->found = true;
@@ -43,6 +94,8 @@ static void load_begin(struct rf_tracker *tracker, struct snapshot *snapshot)
 	leader->forked_at = 0;		/* not hidden: it is seen now */
 	mm_set_pid(tracker, mm, snapshot->pid);
 	emit(tracker, RF_OP_MM_NEW, mm)->flags = RF_OP_LOAD;
+	if (old)
+		take_place(tracker, old, mm, snapshot->pid);
 	for (struct task *task = task_group(tracker, snapshot->pid); task; task = task->group_next)
 		if (!task->mm && !task->dead) {
 			task_set_mm(tracker, task, mm);
@@ -146,9 +199,11 @@ static void load_ptes(struct rf_tracker *tracker, struct tracked_mm *mm, const s
 		folio_set(tracker->world, folio_head(pfn, order), order);
 	for (u64 i = 0; i < nr; i++) {
 		world_set(tracker->world, &mm->world, vpn + i, world_mkpte(kind, pfn + i, guessed));
-		if (vma && vma->file && (kind == WORLD_FILE || kind == WORLD_SHMEM) &&
-		    !vma_cache_find(tracker, vma, vpn + i, &known))
+		if (!vma || !vma->file || (kind != WORLD_FILE && kind != WORLD_SHMEM))
+			continue;
+		if (tracker->cache_lost || !vma_cache_find(tracker, vma, vpn + i, &known))
 			vma_cache_set(tracker, vma, vpn + i, pfn + i);
+		cached_since_loss(tracker, pfn + i);
 	}
 	op = emit(tracker, kind == WORLD_ANON && flags & RF_PTE_PMD ? RF_OP_FAULT_ANON : op_of_kind[kind], mm);
 	op->addr = op->aux = record->f[0];
@@ -187,6 +242,16 @@ static void load_rss(struct tracked_mm *mm, const struct rf_record *record)
 	mm->rss_known = mm->rss_unbased = BIT(RF_RSS_MEMBERS) - 1;
 }
 
+/* Whether there is anything that reading it anew would mend. A process that a loss hid is seen now. */
+static bool is_doubtful(struct rf_tracker *tracker, u32 pid, const struct tracked_mm *mm)
+{
+	struct task *leader = task_find(tracker, pid);
+
+	if (leader)
+		hidden_ends(tracker, leader);
+	return !mm || !mm->known || mm->marked;
+}
+
 /* ---- records --------------------------------------------------------------------------------- */
 
 static void snapshot_begin(struct rf_tracker *tracker, struct snapshot *snapshot, const struct rf_record *record)
@@ -198,14 +263,15 @@ static void snapshot_begin(struct rf_tracker *tracker, struct snapshot *snapshot
 		.differences = snapshot->differences, .differences_size = snapshot->differences_size,
 	};
 	tracker->fidelity.snapshots++;
-	if (record->f[1] == RF_SNAP_ATTACH) {
-		load_begin(tracker, snapshot);
+	mm = mm_of_process(tracker, snapshot->pid);
+	if (record->f[1] == RF_SNAP_ATTACH ||
+	    (record->f[1] == RF_SNAP_LOSS && is_doubtful(tracker, snapshot->pid, mm))) {
+		/* At attach, we know it better: it began while we watched. */
+		if (!mm || record->f[1] == RF_SNAP_LOSS)
+			load_begin(tracker, snapshot, mm);
 		return;
 	}
-	if (record->f[1] != RF_SNAP_EXIT && record->f[1] != RF_SNAP_STOP)
-		return;
-	mm = mm_of_process(tracker, snapshot->pid);
-	if (!mm || !mm->known)
+	if (record->f[1] == RF_SNAP_EXEC || !mm || !mm->known)
 		return;
 	settle_others(tracker, mm, NULL, record->time);
 	snapshot->mm = mm->world.id;

@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The marks of a trace as text: "MM: REASON@TIME..." for each that was known, "hidden PID", "doubt REASON". */
+/*
+ * The marks of a trace as text: "MM: REASON@TIME... until TIME" for each that was known, "hidden PID", "doubt REASON".
+ */
 static const char *marks_of(const struct result *r)
 {
 	static char text[1024];
@@ -22,6 +24,8 @@ static const char *marks_of(const struct result *r)
 			n += (size_t)snprintf(text + n, sizeof(text) - n, " %s@%llu",
 					      rf_reason_names[r->trust.marks[at - 1].reason],
 					      (unsigned long long)r->trust.marks[at - 1].time);
+		if (mm->until)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, " until %llu", (unsigned long long)mm->until);
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "\n");
 	}
 	for (u32 i = 0; i < r->trust.nr_hidden; i++)
@@ -261,6 +265,90 @@ static void a_thread_of_the_kernel(void **context)
 	expect(r, "mm_exit 0\n");
 }
 
+/* ---- read anew after a loss ------------------------------------------------------------------- */
+
+#define LOSS_OF_CPU_1                                                                                         \
+	"frame stream=1\n15 tid=101 brk addr=0x0\nframe stream=1 lost=5\n35 tid=101 brk addr=0x0\n"
+/* Of process pid, at BASE: 16 MiB, in which one page (0x700) is mapped. */
+#define AGAIN(begin, end, pid)                                                                                \
+	begin " tid=" pid " snap_begin pid=" pid " why=4 threads=1\n"                                         \
+	begin " tid=" pid " snap_vma addr=0x400000000000 len=0x1000000 pgoff=0x400000000 dev=0 ino=0 flags=0x3\n" \
+	begin " tid=" pid " snap_pte addr=0x400000000000 nr=1 pfn=0x700 order=0 flags=0x804\n"                 \
+	begin " tid=" pid " snap_rss file=0 anon=1 swap=0 shmem=0\n"                                          \
+	end " tid=" pid " snap_end pid=" pid " complete=1 stopped=1\n"
+/* It writes to the page after that one, and ends. */
+#define GOES_ON                                                                                               \
+	"frame stream=0\n"                                                                                    \
+	"50 tid=100 fault addr=0x400000001000 flags=0x2\n50 tid=100 page_alloc pfn=0x701 order=0 gfp=0x3\n"   \
+	"50 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=2\n50 tid=101 fault addr=0x400000000000 flags=0x3\n" \
+	"60 tid=101 exit_task group_dead=0\n60 tid=100 exit_task group_dead=1\n"
+
+static void what_was_lost_is_read_anew(void **context)
+{
+	struct result *r = track(ATTACHED AGAIN("40", "41", "100") LOSS_OF_CPU_1 GOES_ON SIDE_BAND);
+
+	(void)context;
+	assert_string_equal(marks_of(r), "0: loss@15 until 40\n");
+	/* Nothing of what it was is unmapped. */
+	expect(r, "fault_anon 1 @1 nr=1 pfn=701\nfault_reuse 1 @0 nr=1\nmm_exit 1\n");
+	assert_int_equal(r->fidelity.rss_checks_bad, 0);
+	assert_int_equal(r->fidelity.fault_checks_bad, 0);
+}
+
+static void it_may_be_lost_once_more(void **context)
+{
+	(void)context;
+	/* While something is missing still, the new one is no better. */
+	expect_marks(ATTACHED AGAIN("30", "31", "100") LOSS_OF_CPU_1 GOES_ON SIDE_BAND,
+		     "0: loss@15 until 30\n1: loss@30\n");
+	expect_marks(ATTACHED AGAIN("40", "41", "100") AGAIN("48", "49", "100") LOSS_OF_CPU_1
+		     "frame stream=1 lost=2\n45 tid=101 brk addr=0x0\n" GOES_ON SIDE_BAND,
+		     "0: loss@15 until 40\n1: loss@40 until 48\n");
+}
+
+/* Who began after the loss is known: the snapshot shows whether it is right. */
+static void whom_no_loss_met_is_compared(void **context)
+{
+	struct result *r = track(ATTACHED LOSS_OF_CPU_1
+		"frame stream=0\n36 tid=100 clone flags=0x11\n36 tid=100 newtask child=200 flags=0x11\n"
+		"37 tid=200 execve\n38 tid=200 prepare_exec\n39 tid=200 exec old_tid=200\n"
+		"39 tid=200 mmap2 addr=0x400000000000 len=0x1000000 pgoff=0x400000000 dev=0 ino=0 flags=0x3\n"
+		"70 tid=200 brk addr=0x0\n" SIDE_BAND "frame stream=4\n" AGAIN("40", "41", "200"));
+
+	(void)context;
+	assert_int_equal(r->fidelity.processes_compared, 1);
+	assert_int_equal(r->fidelity.ptes, 1);
+	assert_int_equal(r->fidelity.present, 0);
+	assert_string_equal(marks_of(r), "0: loss@15\n1: forked@36 fork_point@36\n"
+					 "2: snapshot_differs@41 exec_unseen@70\n");
+}
+
+/* 300, whose birth was lost, is hidden until it is seen. */
+static void who_was_hidden_is_seen(void **context)
+{
+	struct result *r = track(ATTACHED AGAIN("40", "41", "300") LOSS_OF_CPU_1
+		SIDE_BAND "20 tid=300 task_fork pid=300 parent_pid=100 parent_tid=100\n"
+		"frame stream=0\n50 tid=300 fault addr=0x400000000000 flags=0x3\n60 tid=300 exit_task group_dead=1\n");
+
+	(void)context;
+	assert_string_equal(marks_of(r), "0: loss@15\nhidden 300\n");
+	expect(r, "fault_reuse 1 @0 nr=1\nmm_exit 1\n");
+}
+
+/* 300 has borrowed the memory of 100, as far as is known; it has executed meanwhile, and 100 keeps its own. */
+static void an_exec_was_lost_of_who_borrowed(void **context)
+{
+	struct result *r = track(ATTACHED AGAIN("40", "41", "300") LOSS_OF_CPU_1
+		"frame stream=0\n10 tid=100 clone flags=0x4111\n11 tid=100 newtask child=300 flags=0x4111\n"
+		"50 tid=100 fault addr=0x400000000000 flags=0x2\n50 tid=100 page_alloc pfn=0x800 order=0 gfp=0x3\n"
+		"50 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=1\n"
+		"60 tid=300 exit_task group_dead=1\n" SIDE_BAND);
+
+	(void)context;
+	assert_string_equal(marks_of(r), "0: loss@15\n");
+	expect(r, "fault_anon 0 @0 nr=1 pfn=800\nmm_exit 1\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -281,6 +369,11 @@ int main(void)
 		cmocka_unit_test(contradictions_mark),
 		cmocka_unit_test(a_page_of_two_is_not_taken_over),
 		cmocka_unit_test(a_thread_of_the_kernel),
+		cmocka_unit_test(what_was_lost_is_read_anew),
+		cmocka_unit_test(it_may_be_lost_once_more),
+		cmocka_unit_test(whom_no_loss_met_is_compared),
+		cmocka_unit_test(who_was_hidden_is_seen),
+		cmocka_unit_test(an_exec_was_lost_of_who_borrowed),
 	};
 
 	return cmocka_run_group_tests_name("trust", tests, NULL, NULL);
