@@ -141,6 +141,7 @@ struct refold_mm {
 /* refold_backend.flags */
 #define REFOLD_BACKEND_REPEAT_OLD	(1u << 0)	/* knows the work-around of this kind only: each TLBI */
 #define REFOLD_BACKEND_REPEAT_NEW	(1u << 1)	/* each wait */
+#define REFOLD_BACKEND_NO_BBML3		(1u << 2)	/* does not look at REFOLD_CPU_BBML3 */
 
 struct refold_backend {
 	uint32_t abi;			/* REFOLD_BACKEND_ABI */

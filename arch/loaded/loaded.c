@@ -277,6 +277,8 @@ const char *arch_loaded_refuses(const struct arch_loaded *loaded, const struct k
 		if (value == REPEAT_TLBI_NEW && loaded->backend.flags & REFOLD_BACKEND_REPEAT_OLD)
 			return "its code works around the erratum by repeat_tlbi=old";
 	}
+	if (knob->offset == FIELD(bbml3) && value && loaded->backend.flags & REFOLD_BACKEND_NO_BBML3)
+		return "its code does not ask whether the CPU has BBML3";
 	for (i = 0; i < ARRAY_SIZE(told); i++)
 		if (told[i] == knob->offset)
 			return NULL;

@@ -168,8 +168,10 @@ cut_definition() {
 
 text() { printf '%s' "$1" | sed 's/["\\]/\\&/g'; }
 has() { grep -q "$1" "$2"; }
-set -- -DSHIM_FLAGS=REFOLD_BACKEND_REPEAT_OLD
-has '^static .*__tlbi_sync_s1ish' "$asm/tlbflush.h" && set -- -DSHIM_FLAGS=REFOLD_BACKEND_REPEAT_NEW
+shim_flags=REFOLD_BACKEND_REPEAT_OLD
+has '^static .*__tlbi_sync_s1ish' "$asm/tlbflush.h" && shim_flags=REFOLD_BACKEND_REPEAT_NEW
+has system_supports_bbml "$k/arch/arm64/mm/contpte.c" || shim_flags="$shim_flags|REFOLD_BACKEND_NO_BBML3"
+set -- "-DSHIM_FLAGS=$shim_flags"
 has '^#define test_and_clear_young_ptes' "$asm/pgtable.h" && set -- "$@" -DSHIM_YOUNG_PTES
 has '^#define modify_prot_start_ptes' "$asm/pgtable.h" && set -- "$@" -DSHIM_MODIFY_PROT_PTES
 has arch_flush_tlb_batched_pending "$asm/tlbflush.h" && set -- "$@" -DSHIM_BATCHED_PENDING

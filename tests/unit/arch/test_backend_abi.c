@@ -121,6 +121,7 @@ static void test_bits(void **state)
 	assert_int_equal(REFOLD_CPU_REPEAT_TLBI, 1u << 4);
 	assert_int_equal(REFOLD_MM_REMOTE_CPUS, 1u << 3);
 	assert_int_equal(REFOLD_BACKEND_REPEAT_NEW, 1u << 1);
+	assert_int_equal(REFOLD_BACKEND_NO_BBML3, 1u << 2);
 }
 
 int main(void)
