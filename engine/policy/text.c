@@ -131,7 +131,38 @@ static const char *json_text(const json_t *value, char *number, size_t size)
 	return number;
 }
 
-/* All but base and name. */
+/* Whose table a policy has: it is said before all knobs. */
+static bool is_backend(const char *key)
+{
+	return !strcmp(key, "kernel") || !strcmp(key, "backend");
+}
+
+/* {"kernel": TREE} or {"backend": FILE.so}, with "base" and "granule" as they are beside it: as on a command line. */
+static int start_from_json(json_t *object, const char *base, struct rf_policy *policy, struct rf_error *err)
+{
+	const char *kernel = json_string_value(json_object_get(object, "kernel"));
+	const char *file = json_string_value(json_object_get(object, "backend"));
+	const char *granule = json_string_value(json_object_get(object, "granule"));
+	char text[RF_POLICY_NAME];
+	struct rf_line line;
+	const char *knobs;
+
+	if (kernel && file)
+		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "names a kernel and a backend: one of them");
+	if (!kernel && !file)
+		return start_from(base, policy, err);
+	rf_line_begin(&line, text, sizeof(text));
+	if (base)
+		rf_line_add(&line, "%s+", base);
+	rf_line_add(&line, "%s=%s", kernel ? "kernel" : "backend", kernel ? kernel : file);
+	if (granule)
+		rf_line_add(&line, "+granule=%s", granule);
+	if (base && !rf_policy_find(base))
+		return start_from(base, policy, err);
+	return rf_policy_start_loaded(text, policy, &knobs, err);
+}
+
+/* All but base, name, and the backend. */
 static int set_from_json(struct rf_policy *policy, json_t *object, struct rf_error *err)
 {
 	struct rf_part parts[RF_MAX_PARTS];
@@ -141,7 +172,7 @@ static int set_from_json(struct rf_policy *policy, json_t *object, struct rf_err
 	size_t nr = 0;
 
 	json_object_foreach(object, knob, value) {
-		if (!strcmp(knob, "base") || !strcmp(knob, "name"))
+		if (!strcmp(knob, "base") || !strcmp(knob, "name") || is_backend(knob))
 			continue;
 		if (nr == ARRAY_SIZE(parts))
 			return rf_error_set(err, -E2BIG, RF_NO_OFFSET, "more than %zu knobs", nr);
@@ -160,10 +191,10 @@ static int read_object(json_t *object, const char *path, struct rf_policy *polic
 	const char *slash = strrchr(path, '/');
 	int ret;
 
-	if (!base)
+	if (!base && !json_object_get(object, "kernel") && !json_object_get(object, "backend"))
 		return rf_error_set(err, -EINVAL, RF_NO_OFFSET,
 				    "not a policy: needs {\"base\": \"NAME\"}; 'refold policies' lists the names");
-	ret = start_from(base, policy, err);
+	ret = start_from_json(object, base, policy, err);
 	if (ret)
 		return ret;
 	ret = set_from_json(policy, object, err);

@@ -7,7 +7,8 @@
 
 /*
  * A policy as the user writes it: [LABEL=]NAME[+part=value...] (parts.h), or FILE.json = {"base": NAME, "part":
- * value...} with an optional "name"; its backend may be loaded (loaded.h). The result's name is the label, or the text as given; for a file its "name" or
+ * value...} with an optional "name"; its backend may be loaded (loaded.h), in a file by "kernel": TREE or "backend":
+ * FILE.so. The result's name is the label, or the text as given; for a file its "name" or
  * else its base name without ".json". Errors (-EINVAL, -ENOENT...) are sentences that name the policy or file and
  * what exists.
  */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/loaded/loaded.h"
 #include "engine/policy/text.h"
 #include "replay/commands/commands.h"
 #include "replay/pte/machine.h"
@@ -53,6 +54,7 @@ struct run {
 	struct pte_machine *machine;
 	struct sums sums;
 	u64 index;
+	u64 warnings_before;		/* of the code of a loaded backend, until the sums began */
 	bool header_done, json;
 	FILE *out;
 };
@@ -182,9 +184,16 @@ static void put_operation(struct run *run, const struct script_line *line, const
 }
 
 /*
- * kwarn stands for the warnings a kernel would print: always 0, because a line that breaks a helper's contract ends the
- * run.
+ * kwarn: warnings of the code of a loaded backend. Ours prints none, because a line that breaks a helper's contract
+ * ends the run.
  */
+static u64 warnings(const struct run *run)
+{
+	const struct arch_loaded *loaded = pte_machine_policy(run->machine)->arch->loaded;
+
+	return loaded ? loaded->nr_warnings - run->warnings_before : 0;
+}
+
 static void put_total(struct run *run, const char *label)
 {
 	const struct sums *sums = &run->sums;
@@ -198,7 +207,9 @@ static void put_total(struct run *run, const char *label)
 	fprintf(run->out, run->json ? "\"live\":%lld" : "live %lld", (long long)sums->live);
 	if (sums->mixed)
 		fprintf(run->out, run->json ? ",\"mixed\":%llu" : "  mixed %llu", (unsigned long long)sums->mixed);
-	fprintf(run->out, run->json ? ",\"kwarn\":0,\"ops\":%llu}}\n" : "  operations %llu\n",
+	if (run->json || warnings(run))
+		fprintf(run->out, run->json ? ",\"kwarn\":%llu" : "  kwarn %llu", (unsigned long long)warnings(run));
+	fprintf(run->out, run->json ? ",\"ops\":%llu}}\n" : "  operations %llu\n",
 		(unsigned long long)sums->operations);
 }
 
@@ -235,6 +246,7 @@ static int run_line(struct run *run, const struct script_line *line, unsigned in
 		put_total(run, line->label);
 	} else if (line->command == SCRIPT_RESET) {
 		run->sums = (struct sums){ .live = run->sums.live };
+		run->warnings_before += warnings(run);
 	}
 	return 0;
 }

@@ -206,6 +206,21 @@ def check_properties(refold, tree, page_size, expected=None):
     return good
 
 
+def check_compile_error(refold, tree):
+    """Her code does not compile: the compiler's words are of her file and line."""
+    broken = ('', [(CONTPTE, r'(pte_t contpte_ptep_get\(pte_t \*ptep, pte_t orig_pte\)\n\{\n)', r'\1\tpte_is_what;\n')])
+    with tempfile.TemporaryDirectory() as directory:
+        copy = edited(tree, broken, pathlib.Path(directory))
+        line = (copy / CONTPTE).read_text().split('pte_is_what')[0].count('\n') + 1
+        recording = next(iter(recordings_of(None, 4096)))
+        done = subprocess.run([refold, 'replay', '-q', recording, '-p', f'kernel={copy}'], capture_output=True,
+                              text=True, check=False)
+        said = [words for words in done.stderr.splitlines() if f'{CONTPTE}:{line}:' in words and 'error' in words]
+        last = done.stderr.strip().splitlines()[-1]
+        print(f'  compile error: {said[0] if said else done.stderr}', flush=True)
+        return done.returncode == 2 and bool(said) and str(copy) in said[0] and last.startswith('refold replay: ')
+
+
 def check_kept(refold, tree, base):
     """What --keep-backend leaves counts the same, without the tree."""
     recording = next(iter(recordings_of(None, 4096)))
@@ -307,6 +322,7 @@ def main():
         failed |= check_series(arguments.refold, tree, arguments, series)
         if series == '7.3':
             failed |= check_edits(arguments.refold, tree, arguments)
+            failed |= not check_compile_error(arguments.refold, tree)
             failed |= check_tree(arguments.refold, tree)
     sys.exit(failed)
 

@@ -143,6 +143,35 @@ class Loaded(unittest.TestCase):
         self.assertEqual(done.stderr.strip(), f'refold: backend {BACKENDS}/crashes.so: set_ptes() crashed: abort, '
                                               'a BUG() in a kernel')
 
+    def test_policy_files(self):
+        policy = self.path / 'mine.json'
+        said, wanted = {'base': 'linux-6.12', 'backend': f'{BACKENDS}/warns.so', 'tlbi': 'single', 'granule': '16k'}, []
+        policy.write_text(json.dumps(said))
+        for text in (str(policy), f'mine=linux-6.12+backend={BACKENDS}/warns.so+tlbi=single+granule=16k'):
+            self.assertEqual(replay(text, '-o', str(self.path / 'r.json')).returncode, 0)
+            wanted.append(json.loads((self.path / 'r.json').read_text())['policies'])
+        self.assertEqual(wanted[0], wanted[1])
+        for more, words in (({'kernel': '/none'}, 'one of them'), ({'base': 'linux-1'}, "no policy 'linux-1'"),
+                            ({'backend': str(self.path / 'none.so')}, 'No such file'),
+                            ({'fold_sites': 'x'}, 'mine.json')):
+            policy.write_text(json.dumps({**said, **more}))
+            self.refused(str(policy), words)
+        policy.write_text(json.dumps({'kernel': str(self.path)}))
+        self.refused(str(policy), 'not a kernel tree')
+
+    def test_scripts(self):
+        script = self.path / 'script'
+        script.write_text(SCRIPT)
+        for policy, warnings in (('linux-7.3', 0), (f'{BACKENDS}/strays.so', 0), (f'{BACKENDS}/warns.so', 2)):
+            done = subprocess.run([REFOLD, 'pte', '-j', str(script), '-p', policy], capture_output=True, text=True,
+                                  check=True)
+            self.assertEqual(json.loads(done.stdout.splitlines()[-1])['total']['kwarn'], warnings)
+        script.write_text(SCRIPT + 'total\nreset\n')
+        done = subprocess.run([REFOLD, 'pte', '-j', str(script), '-p', f'{BACKENDS}/warns.so'], capture_output=True,
+                              text=True, check=True)
+        self.assertEqual([json.loads(line)['total']['kwarn'] for line in done.stdout.splitlines() if 'total' in line],
+                         [2, 0])
+
     def test_nothing_to_keep(self):
         done = replay('linux-7.3', '--keep-backend')
         self.assertEqual(done.returncode, 2)

@@ -124,6 +124,26 @@ static void test_bits(void **state)
 	assert_int_equal(REFOLD_BACKEND_NO_BBML3, 1u << 2);
 }
 
+/* A knob of a backend without a row in loaded.c would be refused on all that are loaded, for a reason that is wrong. */
+static void test_knobs(void **state)
+{
+	static const struct arch_loaded nothing_replaced;
+	const struct arch_ops *const *ops;
+	const struct knob *const *table, *knob;
+	unsigned int nr = 0;
+
+	for (ops = arch_list; *ops; ops++) {
+		for (table = (*ops)->knobs; *table; table++) {
+			for (knob = *table; knob->name; knob++, nr++) {
+				if (arch_loaded_refuses(&nothing_replaced, knob, 0))
+					fail_msg("%s of %s: no hook looks at it, says loaded.c", knob->name,
+						 (*ops)->name);
+			}
+		}
+	}
+	assert_true(nr > 20);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -131,6 +151,7 @@ int main(void)
 		cmocka_unit_test(test_hooks),
 		cmocka_unit_test(test_counters),
 		cmocka_unit_test(test_bits),
+		cmocka_unit_test(test_knobs),
 	};
 
 	return cmocka_run_group_tests_name("backend_abi", tests, NULL, NULL);
