@@ -42,7 +42,7 @@ struct arch_loaded_kernel {
 	const char *tree;
 	u8 page_shift;
 	const char *base;		/* the policy that core mm is of; NULL: what fits the tree, of releases */
-	const char *releases;		/* "6.9 6.12", oldest first */
+	const char *releases;		/* "6.9=6.9 6.12=6.12.117": policies of releases, and what they model */
 	const char *output;		/* FILE.so; NULL: in the cache only */
 	const char *keep;		/* a folder for what the compiler is given; NULL: none */
 };

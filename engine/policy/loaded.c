@@ -9,20 +9,25 @@
 #include "base/text.h"
 #include "engine/policy/loaded.h"
 
-/* "6.9 6.12 ...": releases whose core mm may go with the page-table code of a kernel tree of arm64. */
+/*
+ * "6.9=6.9 6.12=6.12.117 ...", policies and what they model: releases whose core mm may go with the page-table code of
+ * a kernel tree of arm64.
+ */
 static void list_releases(char *list, size_t size)
 {
 	const struct rf_policy *policy;
-	const char *release;
+	const char *release, *modelled;
 	struct rf_line line;
 	size_t i;
 
 	rf_line_begin(&line, list, size);
 	for (i = 0; (policy = rf_policy_named(i)); i++) {
 		release = policy->name + strlen("linux-");
+		modelled = rf_policy_release(policy);
 		if (!strncmp(policy->name, "linux-", strlen("linux-")) && policy->arch_knobs.cont &&
 		    !strcmp(policy->arch->name, "arm64") && !release[strspn(release, "0123456789.")])
-			rf_line_add(&line, "%s%s", line.used ? " " : "", release);
+			rf_line_add(&line, "%s%s=%.*s", line.used ? " " : "", release,
+				    (int)strspn(modelled, "0123456789."), modelled);
 	}
 }
 

@@ -3,12 +3,12 @@
 #
 # The arm64 page-table code of a kernel tree as a backend of Refold. Run by refold, from the folder that has shim.c:
 #
-#   build.sh -k TREE -p 12|14|16 -c CACHE -P "6.9 6.12 ..." [-b POLICY] [-o FILE.so] [-d DIR]
+#   build.sh -k TREE -p 12|14|16 -c CACHE -P "6.9=6.9 6.12=6.12.117 ..." [-b POLICY] [-o FILE.so] [-d DIR]
 #
-# -P: releases that have a policy, oldest first; -b: the policy whose core mm goes with it (default: of the newest of
-# those that is not newer than the tree); -d: leave what the compiler was given there. What was built is kept in CACHE
-# under a hash of the files used, the compiler and these arguments. Prints "key value" lines. Nothing of the
-# tree is changed.
+# -P: policies of releases, and what they model; -b: the policy whose core mm goes with it (default: the newest that is
+# not newer than the tree, but one of the same X.Y rather than an older one); -d: leave what the compiler was given
+# there. What was built is kept in CACHE under a hash of the files used, the compiler and these arguments. Prints
+# "key value" lines. Nothing of the tree is changed.
 set -eu
 export LC_ALL=C
 here=$(cd "${0%/*}" && pwd)
@@ -63,11 +63,16 @@ for file in pgtable.h tlbflush.h tlb.h; do
 	[ -f "$asm/$file" ] || refuse "Linux $release has no arch/arm64/include/asm/$file"
 done
 if [ -z "$base" ]; then
-	number "$version.$patchlevel.${sublevel:-0}" && tree=$number
+	number "$version.$patchlevel.${sublevel:-0}" && tree=$number older=0 newer=0
 	for p in $releases; do
-		number "$p"
-		[ "$number" -gt "$tree" ] || base=linux-$p
+		number "${p#*=}"
+		if [ "$number" -le "$tree" ] && [ "$number" -gt "$older" ]; then
+			older=$number base=linux-${p%=*}
+		elif [ $((number / 1000)) = $((tree / 1000)) ] && [ $((newer && number > newer)) = 0 ]; then
+			newer=$number next=linux-${p%=*}
+		fi
 	done
+	[ $newer = 0 ] || [ $((older / 1000)) = $((tree / 1000)) ] || base=$next
 	[ -n "$base" ] || refuse "Linux $release is older than every policy: name one, as in -p linux-6.9+kernel=TREE"
 fi
 files=
