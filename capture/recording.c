@@ -192,6 +192,7 @@ static int finish(struct recording *rec, bool began, int ret, struct rf_error *e
 	struct rf_rings_totals rings = { 0 };
 	struct rf_perf_losses side = { 0 };
 	struct rf_error later = { 0 };
+	int left;
 
 	if (rec->session)
 		rf_session_stop(rec->session);
@@ -220,7 +221,10 @@ static int finish(struct recording *rec, bool began, int ret, struct rf_error *e
 		rf_recording_warn(rec, "%s", rf_rights_trouble());
 	result->lost = rings.lost + side.records + rec->dropped;
 	rf_output_abandon(&rec->output);
-	rf_session_destroy(rec->session);
+	left = rf_session_destroy(rec->session);
+	if (left)
+		rf_recording_warn(rec, "a tracing instance could not be removed: %s: \"refold-capture cleanup\" will",
+				  strerror(-left));
 	rf_probes_remove();
 	return ret;
 }

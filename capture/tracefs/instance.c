@@ -8,6 +8,7 @@
 #include "capture/tracefs/instance.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -88,14 +89,15 @@ struct tracefs_instance *rf_instance_create(const char *name, size_t buffer_byte
 	if (!set_up(instance, buffer_bytes, err))
 		return instance;
 	if (tracefs_instance_is_new(instance))
-		rf_instance_destroy(instance);
-	else
-		tracefs_instance_free(instance);
+		tracefs_instance_destroy(instance);
+	tracefs_instance_free(instance);
 	return NULL;
 }
 
-void rf_instance_destroy(struct tracefs_instance *instance)
+int rf_instance_destroy(struct tracefs_instance *instance, int directory)
 {
-	tracefs_instance_destroy(instance);
+	int ret = unlinkat(directory, tracefs_instance_get_name(instance), AT_REMOVEDIR) ? -errno : 0;
+
 	tracefs_instance_free(instance);
+	return ret;
 }

@@ -14,6 +14,7 @@
 struct tracefs_instance *rf_instance_create(const char *name, size_t buffer_bytes, struct rf_error *err);
 /* Write text to one of its files. 0 or a negative errno. */
 int rf_instance_write(struct tracefs_instance *instance, const char *file, const char *text, struct rf_error *err);
-void rf_instance_destroy(struct tracefs_instance *instance);
+/* Remove it from the open directory of all. 0 or a negative errno; it is freed in any case. */
+int rf_instance_destroy(struct tracefs_instance *instance, int directory);
 
 #endif

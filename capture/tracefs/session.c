@@ -27,6 +27,8 @@ static const char *const instance_prefixes[RF_INSTANCES] = { "refold-task-", "re
 struct rf_session {
 	const struct rf_decoder *decoder;
 	struct tracefs_instance *instances[RF_INSTANCES];
+	/* Of each, "tracing_on", and the directory of all: who unmounts tracefs meanwhile cannot have them stay. */
+	int switches[RF_INSTANCES], directory;
 	bool whole_system;
 	u32 page_size;
 	u64 output_dev, output_ino;
@@ -122,7 +124,24 @@ static int set_up_instance(struct rf_session *session, enum rf_instance which, s
 
 	snprintf(name, sizeof(name), "%s%d", instance_prefixes[which], (int)getpid());
 	session->instances[which] = rf_instance_create(name, buffer_bytes, err);
-	return session->instances[which] ? 0 : err->code;
+	if (!session->instances[which])
+		return err->code;
+	errno = 0;
+	session->switches[which] = tracefs_instance_file_open(session->instances[which], "tracing_on",
+							      O_WRONLY | O_CLOEXEC);
+	return session->switches[which] >= 0 ? 0 :
+	       rf_error_set(err, errno ? -errno : -EIO, RF_NO_OFFSET, "cannot open tracing_on of instance %s: %s", name,
+			    strerror(errno));
+}
+
+static int open_directory(struct rf_session *session, struct rf_error *err)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/instances", tracefs_tracing_dir());
+	session->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return session->directory >= 0 ? 0 :
+	       rf_error_set(err, -errno, RF_NO_OFFSET, "%s: %s", path, strerror(errno));
 }
 
 /* The kernel's own encoding, as in the s_dev fields. */
@@ -157,10 +176,12 @@ struct rf_session *rf_session_create(const struct rf_decoder *decoder, const str
 		return NULL;
 	}
 	session->decoder = decoder;
+	session->switches[RF_INSTANCE_TASK] = session->switches[RF_INSTANCE_SYSTEM] = session->directory = -1;
 	session->whole_system = options->whole_system;
 	session->page_size = (u32)sysconf(_SC_PAGESIZE);
 	know_files(session, options->output);
-	if (set_up_instance(session, RF_INSTANCE_TASK, options->buffer_bytes[RF_INSTANCE_TASK], err) ||
+	if (open_directory(session, err) ||
+	    set_up_instance(session, RF_INSTANCE_TASK, options->buffer_bytes[RF_INSTANCE_TASK], err) ||
 	    set_up_instance(session, RF_INSTANCE_SYSTEM, options->buffer_bytes[RF_INSTANCE_SYSTEM], err) ||
 	    (!session->whole_system &&
 	     rf_instance_write(session->instances[RF_INSTANCE_TASK], "options/event-fork", "1", err))) {
@@ -325,33 +346,48 @@ int rf_session_enable(struct rf_session *session, struct rf_event_status *status
 	return 0;
 }
 
+static int switch_instance(struct rf_session *session, int which, const char *on)
+{
+	return pwrite(session->switches[which], on, 1, 0) == 1 ? 0 : -errno;
+}
+
 int rf_session_start(struct rf_session *session, struct rf_error *err)
 {
 	int ret = 0;
 
 	/* The task instance last: whatever it tells, the other has seen the causes of. */
 	for (int i = RF_INSTANCES; i-- > 0 && !ret;)
-		ret = rf_instance_write(session->instances[i], "tracing_on", "1", err);
-	return ret;
+		ret = switch_instance(session, i, "1");
+	return ret ? rf_error_set(err, ret, RF_NO_OFFSET, "cannot switch tracing on: %s", strerror(-ret)) : 0;
 }
 
 void rf_session_stop(struct rf_session *session)
 {
 	for (int i = 0; i < RF_INSTANCES; i++)
 		if (session->instances[i])
-			tracefs_trace_off(session->instances[i]);
+			switch_instance(session, i, "0");
 }
 
-void rf_session_destroy(struct rf_session *session)
+int rf_session_destroy(struct rf_session *session)
 {
+	int ret = 0;
+
 	if (!session)
-		return;
+		return 0;
 	for (int i = 0; i < RF_INSTANCES; i++) {
-		if (!session->instances[i])
-			continue;
-		rf_instance_destroy(session->instances[i]);
+		int left = 0;
+
+		/* An open file of an instance holds it. */
+		if (session->switches[i] >= 0)
+			close(session->switches[i]);
+		if (session->instances[i])
+			left = rf_instance_destroy(session->instances[i], session->directory);
+		ret = ret ? ret : left;
 	}
+	if (session->directory >= 0)
+		close(session->directory);
 	free(session);
+	return ret;
 }
 
 int rf_session_open_ring(const struct rf_session *session, enum rf_instance instance, int cpu)

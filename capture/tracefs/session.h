@@ -47,8 +47,8 @@ int rf_session_enable(struct rf_session *session, struct rf_event_status *status
 int rf_session_start(struct rf_session *session, struct rf_error *err);
 /* Nothing is written to the ring buffers any more; what is in them can still be read. */
 void rf_session_stop(struct rf_session *session);
-/* Remove both instances. The rings must be closed before. */
-void rf_session_destroy(struct rf_session *session);
+/* Remove both instances, or the negative errno by which one stays. The rings must be closed before. */
+int rf_session_destroy(struct rf_session *session);
 
 /* A CPU's ring as a descriptor of raw pages, not blocking; -ENOENT: no such CPU. */
 int rf_session_open_ring(const struct rf_session *session, enum rf_instance instance, int cpu);

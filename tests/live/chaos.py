@@ -215,8 +215,8 @@ def killed(chaos):
         print(f'{number}: {which}, {when}, killed after {moment:.3f} s{" (too late)" if had_ended else ""}: '
               f'{[os.path.getsize(trace) for trace in traces]} bytes')
         chaos.unharmed(target.pid)
-        # The keeper of --iovecs goes on for who has the filter.
-        if os.path.exists(chaos.path('pid')) and machine.read(chaos.path('pid')):
+        # The keeper of --iovecs goes on for who has the filter. A recorder that ends has sent SIGTERM, or has not.
+        if when != 'ending' and os.path.exists(chaos.path('pid')) and machine.read(chaos.path('pid')):
             chaos.unharmed(int(machine.read(chaos.path('pid'))), 'pid')
         for trace in traces:
             whole = chaos.readable(trace)
@@ -429,7 +429,7 @@ def two(chaos):
 
 
 def remounted(chaos):
-    """tracefs is remounted, and, as the recorder sees it, unmounted: what it cannot remove then, cleanup does."""
+    """tracefs is remounted, and, as the recorder sees it, unmounted: what is open it has, its instances among it."""
     target = chaos.spin()
     recorder = chaos.record('-t', '2', '-p', str(target.pid))
     chaos.wait_header()
@@ -442,11 +442,11 @@ def remounted(chaos):
     recorder = chaos.record('-t', '2', '-p', str(target.pid), preexec_fn=private_mounts)
     chaos.wait_header()
     subprocess.run(['nsenter', '-t', str(recorder.pid), '-m', '/bin/sh', '-c', script], check=True)
-    chaos.ends(recorder, 0, 1)
+    code = chaos.ends(recorder, 0, 1)
     print(machine.read(chaos.path('said')))
-    chaos.readable()
+    machine.require(chaos.readable() == (code == 0), 'whole, if it has not failed')
     chaos.unharmed(target.pid)
-    chaos.nothing_left('cleanup')
+    chaos.nothing_left('run')
 
 
 def private_mounts():
