@@ -132,8 +132,11 @@ static void print_part(void *context, const char *output, const struct rf_record
 	const struct run *run = context;
 
 	clear_progress(run);
-	if (!run->line.quiet)
-		print_result(&run->line, output, result);
+	if (run->line.quiet)
+		return;
+	print_result(&run->line, output, result);
+	if (result->asked)
+		fprintf(stderr, "%s: kept, with the one before it: the recording goes on\n", output);
 }
 
 static int record(struct run *run)

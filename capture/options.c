@@ -149,8 +149,8 @@ static const struct option_row rows[] = {
 		  "pid,comm,addr,pfn,inode,marks or all; otherwise they are hidden, but\n"
 		  "for marks that name windows" },
 	{ "flight", 0, "TIME", take_time, TO(flight), .wrong = "not a time, as 90, 1.5s, 10m or 2h",
-	  .help = "as --rotate, but keep the last TIME only, until SIGUSR1 or --trigger\n"
-		  "ends the recording" },
+	  .help = "as --rotate, but keep the last TIME only; what SIGUSR1 finds stays,\n"
+		  "each time; --trigger ends the recording" },
 	{ "trigger", 0, "COMMAND", take_text, TO(trigger),
 	  .help = "with --flight: end when this command of the shell has ended" },
 	{ "hide", 0, "LIST", take_private, TO(recording.hidden), GIVEN(chooses_hidden),

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "capture/tracefs/probes.h"
 
 #define LEAST_SECONDS 0.001
 
@@ -31,67 +32,49 @@ char *rf_part_name(const char *output, u64 number)
 	return name;
 }
 
-static void remove_part(const char *output, u64 number)
-{
-	char *name = rf_part_name(output, number);
-
-	if (name)
-		unlink(name);
-	free(name);
-}
-
-/* Who ended meanwhile is no reason not to record the rest. */
-static void only_living(struct rf_pid_list *pids)
-{
-	for (size_t i = pids->nr; i-- > 0;)
-		if (rf_process_of(pids->pids[i]) != pids->pids[i] || !rf_has_memory(pids->pids[i]))
-			rf_pid_list_remove(pids, pids->pids[i]);
-}
-
 static double seconds_left(const struct rf_recording_options *options, u64 began)
 {
 	return options->seconds - (double)(rf_monotonic() - began) / 1e9;
 }
 
-static bool is_rotation(const struct rf_rotation *rotation, enum rf_end end)
+/* One of them; rec: NULL, or what is recorded into it. */
+struct part {
+	u64 number;
+	char *name;
+	struct recording *rec;
+	struct rf_recording_result result;
+};
+
+/* All of them. */
+struct parts {
+	const struct rf_recording_options *options;
+	const struct rf_rotation *rotation;
+	struct rf_recording_options now;	/* of the one that begins */
+	struct rf_pid_list pids;		/* of these */
+	u64 began;
+	u64 asked_for;				/* this one and those before it are not removed */
+	u64 lost;
+	int command_status;
+};
+
+/* The rotation has ended this part, or SIGUSR1 has. */
+static bool is_rotation(const struct rf_rotation *rotation, const struct rf_recording_result *part)
 {
-	return (end == RF_END_TIME && rotation->seconds) || (end == RF_END_SIZE && rotation->bytes);
+	return (part->end == RF_END_TIME && rotation->seconds) || (part->end == RF_END_SIZE && rotation->bytes) ||
+	       part->asked;
 }
 
-/* The rotation has ended this part, and there is more to record. */
-static bool goes_on(const struct rf_recording_options *options, const struct rf_rotation *rotation, u64 began,
-		    enum rf_end end, struct rf_pid_list *living)
+static bool is_over(const struct parts *all)
 {
-	if (!is_rotation(rotation, end))
-		return false;
-	if (options->seconds && seconds_left(options, began) < LEAST_SECONDS)
-		return false;
-	only_living(living);
-	return options->whole_system || living->nr;
+	return all->options->seconds && seconds_left(all->options, all->began) < LEAST_SECONDS;
 }
 
 /* The rotation has ended the last part, the recording because its time is over or nobody is left. */
-static enum rf_end end_of_all(const struct rf_recording_options *options, const struct rf_rotation *rotation, u64 began,
-			      enum rf_end end)
+static enum rf_end end_of_all(const struct parts *all, const struct rf_recording_result *last)
 {
-	if (!is_rotation(rotation, end))
-		return end;
-	return options->seconds && seconds_left(options, began) < LEAST_SECONDS ? RF_END_TIME : RF_END_PROCESSES;
-}
-
-static int record_part(const struct rf_recording_options *options, const struct rf_rotation *rotation, u64 began,
-		       struct rf_recording_result *result, struct rf_error *err)
-{
-	struct rf_recording_options part = *options;
-
-	part.begins_again = true;
-	if (part.seconds)
-		part.seconds = seconds_left(options, began);
-	if (rotation->seconds && (!part.seconds || part.seconds > rotation->seconds))
-		part.seconds = rotation->seconds;
-	if (rotation->bytes)
-		part.bounds.file_bytes = rotation->bytes;
-	return rf_record(&part, result, err);
+	if (!is_rotation(all->rotation, last))
+		return last->end;
+	return is_over(all) ? RF_END_TIME : RF_END_PROCESSES;
 }
 
 /* COMMAND was started by the first part. It may have ended between two, and gets SIGTERM if it has not. */
@@ -107,51 +90,119 @@ static int status_of_command(pid_t pid, int known)
 	return -1;
 }
 
+static int begin_part(struct parts *all, struct part *part, u64 number, struct rf_error *err)
+{
+	const struct rf_rotation *rotation = all->rotation;
+	struct rf_recording_options *now = &all->now;
+
+	*part = (struct part){ .number = number, .name = rf_part_name(all->options->output, number) };
+	if (!part->name)
+		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	now->output = part->name;
+	now->seconds = all->options->seconds ? seconds_left(all->options, all->began) : 0;
+	if (rotation->seconds && (!now->seconds || now->seconds > rotation->seconds))
+		now->seconds = rotation->seconds;
+	if (rotation->bytes)
+		now->bounds.file_bytes = rotation->bytes;
+	part->rec = rf_recording_begin(now, &part->result, err);
+	return part->rec ? 0 : err->code;
+}
+
+/* If the rotation has ended this part, and somebody is left, the next one has begun when this returns: next->rec. */
+static int begin_next(struct parts *all, const struct part *part, struct part *next, struct rf_error *err)
+{
+	int ret;
+
+	if (!is_rotation(all->rotation, &part->result) || is_over(all))
+		return 0;
+	if (all->now.command)
+		all->now.child = rf_recording_command(part->rec);
+	all->now.command = NULL;
+	all->now.previous = part->rec;
+	all->pids.nr = 0;
+	if (rf_recording_living(part->rec, &all->pids))
+		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	all->now.targets.pids = all->pids;
+	if (!all->options->whole_system && !all->pids.nr)
+		return 0;
+	ret = begin_part(all, next, part->number + 1, err);
+	return ret == -ESRCH ? 0 : ret;		/* the last of them have ended just now */
+}
+
+static int end_part(struct parts *all, struct part *part, struct recording *next, struct rf_error *err)
+{
+	int ret = rf_recording_end(part->rec, next, err);
+
+	part->rec = NULL;
+	all->now.child = part->result.command ? part->result.command : all->now.child;
+	all->lost += part->result.lost;
+	if (all->command_status == -1)
+		all->command_status = part->result.command_status;
+	return ret;
+}
+
+/* keep counts the one in the making. */
+static void remove_older(const struct parts *all, u64 number)
+{
+	u64 keep = all->rotation->keep;
+	char *name;
+
+	if (!keep || number < keep || number + 1 - keep <= all->asked_for)
+		return;
+	name = rf_part_name(all->options->output, number + 1 - keep);
+	if (name)
+		unlink(name);
+	free(name);
+}
+
+static int record_parts(struct parts *all, rf_part_ended *ended, struct rf_recording_result *last, struct rf_error *err)
+{
+	struct part slots[2] = { 0 }, *part = slots, *next;
+	int ret = begin_part(all, part, 1, err), later;
+
+	*last = part->result;
+	while (!ret && part->rec) {
+		struct rf_error why = { 0 };
+
+		rf_recording_wait(part->rec);
+		next = part == slots ? slots + 1 : slots;
+		*next = (struct part){ 0 };
+		later = begin_next(all, part, next, &why);
+		ret = end_part(all, part, next->rec, err);
+		*last = part->result;
+		if (!ret) {
+			if (last->asked)
+				all->asked_for = part->number;
+			ended(all->options->context, part->name, last);
+			if (next->rec)
+				remove_older(all, part->number);
+			ret = later;
+			*err = later ? why : *err;
+		} else if (next->rec) {
+			end_part(all, next, NULL, &why);
+		}
+		free(part->name);
+		part = next;
+	}
+	free(part->name);
+	return ret;
+}
+
 int rf_record_parts(const struct rf_recording_options *options, const struct rf_rotation *rotation,
 		    rf_part_ended *ended, struct rf_recording_result *last, struct rf_error *err)
 {
-	struct rf_pid_list pids = { 0 }, living = { 0 };
-	struct rf_recording_options now = *options;
-	u64 began = rf_monotonic(), lost = 0;
-	bool more = true;
-	int ret = 0, status = -1;
+	struct parts all = { .options = options, .rotation = rotation, .now = *options, .began = rf_monotonic(),
+			     .command_status = -1 };
+	int ret;
 
-	for (u64 number = 1; more && !ret; number++) {
-		char *name = rf_part_name(options->output, number);
-
-		if (!name) {
-			ret = rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
-			break;
-		}
-		now.output = name;
-		now.living = &living;
-		ret = record_part(&now, rotation, began, last, err);
-		/* The last of them ended just now. */
-		if (ret == -ESRCH && number > 1 && !last->wrote) {
-			last->end = RF_END_PROCESSES;
-			more = false;
-			ret = 0;
-		} else if (!ret) {
-			lost += last->lost;
-			now.child = last->command ? last->command : now.child;
-			now.command = NULL;
-			more = goes_on(options, rotation, began, last->end, &living);
-			ended(options->context, name, last);
-			if (rotation->keep && more && number >= rotation->keep)
-				remove_part(options->output, number + 1 - rotation->keep);
-		}
-		if (status == -1)
-			status = last->command_status;
-		free(name);
-		rf_pid_list_free(&pids);
-		pids = living;
-		living = (struct rf_pid_list){ 0 };
-		now.targets.pids = pids;
-	}
-	rf_pid_list_free(&pids);
-	last->lost = lost;
-	last->command_status = ret ? status : status_of_command(now.child, status);
+	all.now.begins_again = true;
+	memset(err, 0, sizeof(*err));
+	ret = record_parts(&all, ended, last, err);
+	rf_probes_remove();
+	rf_pid_list_free(&all.pids);
+	last->lost = all.lost;
+	last->command_status = ret ? all.command_status : status_of_command(all.now.child, all.command_status);
 	if (!ret)
-		last->end = end_of_all(options, rotation, began, last->end);
+		last->end = end_of_all(&all, last);
 	return ret;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A recording in parts, for what is watched for days: each is a trace of its own, which
- * begins with snapshots and can be replayed alone. Between two of them nothing is recorded,
- * for as long as it takes to end one and to begin the next.
+ * begins with snapshots and can be replayed alone. The next one begins before one ends: what
+ * happens meanwhile is in both. Part of it is before the next one's snapshots; what lives only
+ * then is as what ends while a recording attaches.
  */
 #ifndef REFOLD_CAPTURE_PARTS_H
 #define REFOLD_CAPTURE_PARTS_H
@@ -21,7 +22,8 @@ typedef void rf_part_ended(void *context, const char *output, const struct rf_re
 /* NAME.mmt.zst is NAME.000001.mmt.zst, other names get the number at their end. To be freed; NULL: out of memory. */
 char *rf_part_name(const char *output, u64 number);
 /*
- * Record until something else than the rotation ends a part. *last: of the last part, but
+ * Record until something else than the rotation, or SIGUSR1 where asked_ends, ends a part; of those that SIGUSR1 ends,
+ * each and the one before it are not removed. *last: of the last part, but
  * what was lost in all of them. An error ends it; what was recorded until then is kept. ended is called with
  * options->context.
  */

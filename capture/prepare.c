@@ -29,15 +29,15 @@ void rf_recording_warn(struct recording *rec, const char *format, ...)
 static int begin_output(struct recording *rec, struct stat *output, struct rf_error *err)
 {
 	struct rf_error why;
-	int ret = rec->options->to_standard_output ? 0 :
-		  rf_output_begin(&rec->output, rec->options->output, RF_OUTPUT_GROWING, &why);
+	int ret = rec->options.to_standard_output ? 0 :
+		  rf_output_begin(&rec->output, rec->options.output, RF_OUTPUT_GROWING, &why);
 
 	if (!ret && fstat(rec->output.fd, output))
 		ret = rf_error_set(&why, -errno, RF_NO_OFFSET, "cannot look at it: %s", strerror(errno));
 	rec->on_disk = !ret && S_ISREG(output->st_mode);
-	if (rec->on_disk && rf_disk_free(rec->options->output) < rec->options->bounds.free_bytes)
+	if (rec->on_disk && rf_disk_free(rec->options.output) < rec->options.bounds.free_bytes)
 		ret = rf_error_set(&why, -ENOSPC, RF_NO_OFFSET, "the disk has less than --min-free left already");
-	return ret ? rf_error_set(err, ret, RF_NO_OFFSET, "%s: %.180s", rec->options->output, why.message) : 0;
+	return ret ? rf_error_set(err, ret, RF_NO_OFFSET, "%s: %.180s", rec->options.output, why.message) : 0;
 }
 
 /*
@@ -53,7 +53,8 @@ static int follow_threads(struct recording *rec, struct rf_error *err)
 		struct rf_pid_list fresh = { 0 };
 
 		found = 0;
-		if (rf_targets_find_more(&rec->options->targets, &rec->pids))
+		if (rf_targets_find_more(&rec->options.targets, &rec->pids) ||
+		    (rec->options.previous && rf_recording_living(rec->options.previous, &rec->pids)))
 			ret = rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 		for (size_t i = 0; i < rec->pids.nr; i++) {
 			size_t before = tids.nr;
@@ -74,7 +75,8 @@ static int follow_threads(struct recording *rec, struct rf_error *err)
 
 static int start_session(struct recording *rec, struct rf_error *err)
 {
-	struct rf_session_options session_options = { .whole_system = rec->options->whole_system,
+	struct rf_session_options session_options = { .whole_system = rec->options.whole_system,
+						      .generation = rec->generation,
 						      .buffer_bytes = { rec->buffers.task,
 									rec->buffers.system } };
 	struct stat output;
@@ -87,7 +89,7 @@ static int start_session(struct recording *rec, struct rf_error *err)
 	rec->session = rf_session_create(rec->decoder, &session_options, err);
 	if (!rec->session)
 		return err->code;
-	if (!rec->options->whole_system) {
+	if (!rec->options.whole_system) {
 		ret = follow_threads(rec, err);
 		if (ret)
 			return ret;
@@ -101,7 +103,7 @@ static int start_session(struct recording *rec, struct rf_error *err)
 
 static int create_writer(struct recording *rec, struct rf_error *err)
 {
-	const struct rf_recording_options *options = rec->options;
+	const struct rf_recording_options *options = &rec->options;
 	struct rf_stream_info facts_info = { .source = RF_SOURCE_SNAPSHOT };
 	struct rf_header_facts facts = {
 		.kernel = &rec->kernel,
@@ -116,7 +118,7 @@ static int create_writer(struct recording *rec, struct rf_error *err)
 		.snapshots = options->exit_snapshots || !options->command,
 		.side_band = !rf_perf_check(NULL),
 		.privacy = rec->privacy,
-		.labels = &rec->options->labels,
+		.labels = &rec->options.labels,
 	};
 	char *json;
 
@@ -155,7 +157,7 @@ static int followed_threads(const void *session, struct rf_pid_list *tids)
 
 static int start_threads(struct recording *rec, struct rf_error *err)
 {
-	struct rf_perf_options perf_options = { .whole_system = rec->options->whole_system,
+	struct rf_perf_options perf_options = { .whole_system = rec->options.whole_system,
 						.pids = &rec->pids,
 						.learn = followed_threads,
 						.context = rec->session,
@@ -175,16 +177,18 @@ static int start_threads(struct recording *rec, struct rf_error *err)
 	if (!rec->perf)
 		rf_recording_warn(rec, "no perf side-band (%.100s): the files and mappings of new programs are inferred",
 		     why.message);
-	if (!rec->options->command) {
+	if (!rec->options.command) {
 		rec->snapshotter = rf_snapshotter_create(rec->writer, rec->cache, &why);
 		if (!rec->snapshotter)
 			rf_recording_warn(rec, "no snapshots: %.150s", why.message);
 	}
-	if (rec->options->whole_system) {
+	if (rec->options.whole_system) {
 		struct rf_pid_list ours = { 0 };
 
 		rf_threads_of(getpid(), &ours);
 		ret = rf_session_hide(rec->session, &ours, err);
+		if (!ret && rec->options.previous)
+			ret = rf_session_hide(rec->options.previous->session, &ours, err);
 		rf_pid_list_free(&ours);
 	}
 	return ret;
@@ -193,7 +197,7 @@ static int start_threads(struct recording *rec, struct rf_error *err)
 /* The rights that it takes, and, from here on, who may do what: see capture/rights. */
 static int look_at_rights(struct recording *rec, struct rf_error *err)
 {
-	const struct rf_recording_options *options = rec->options;
+	const struct rf_recording_options *options = &rec->options;
 	struct rf_rights_use use = { .others = !options->command || options->begins_again,
 				     .user = options->user, .command = options->command,
 				     .writes_later = options->writes_later, .begins_again = options->begins_again };
@@ -221,7 +225,8 @@ static void left_out(void *context, const char *why)
 
 int rf_recording_prepare(struct recording *rec, struct rf_error *err)
 {
-	const struct rf_recording_options *options = rec->options;
+	const struct rf_recording_options *options = &rec->options;
+	struct rf_bounds bounds = options->bounds;
 	int ret;
 
 	ret = look_at_rights(rec, err);
@@ -243,7 +248,10 @@ int rf_recording_prepare(struct recording *rec, struct rf_error *err)
 		rec->privacy = rf_privacy_create(options->hidden, options->no_marks, err);
 	if (options->hidden && !rec->privacy)
 		return err->code;
-	rf_remove_stale_instances(NULL, NULL);
+	if (options->previous)
+		rec->generation = !options->previous->generation;
+	else
+		rf_remove_stale_instances(NULL, NULL);
 	rec->faults = options->faults;
 	ret = rf_events_learn(rec->decoder, &rec->kernel, &rec->faults, rec->status, err);
 	if (ret)
@@ -264,8 +272,13 @@ int rf_recording_prepare(struct recording *rec, struct rf_error *err)
 		if (!rec->follow)
 			return err->code;
 	}
+	/* While one part ends and the next begins there are two sets of buffers. */
+	if (options->begins_again) {
+		bounds.buffer_total /= 2;
+		bounds.memory_bytes /= 2;
+	}
 	ret = rf_buffers_choose(&rec->buffers, options->buffer_bytes,
-				rec->faults == RF_FAULTS_PERF ? RF_PERF_FAULTS_RING : 0, &options->bounds, err);
+				rec->faults == RF_FAULTS_PERF ? RF_PERF_FAULTS_RING : 0, &bounds, err);
 	if (!ret)
 		ret = rf_ending_arm(&rec->ending, options->seconds, err);
 	if (!ret)

@@ -18,13 +18,14 @@
 #include "capture/tracefs/ring.h"
 
 struct recording {
-	const struct rf_recording_options *options;
+	struct rf_recording_options options;
 	struct rf_recording_result *result;
 	struct rf_kernel kernel;
 	struct rf_compat compat;
 	struct rf_decoder *decoder;
 	struct rf_event_status *status;
 	enum rf_fault_source faults;
+	bool generation;		/* of names in tracefs, not that of the one before */
 	struct rf_session *session;
 	struct rf_writer *writer;
 	struct rf_privacy *privacy;	/* NULL: nothing is hidden */
@@ -42,7 +43,11 @@ struct recording {
 	struct rf_buffers buffers;	/* of a CPU */
 	struct rf_watch watch;
 	u64 dropped;			/* records that had no room in the file */
+	u64 setting_up_ns;		/* until it recorded: so long will the next take */
+	bool began;			/* the trace is worth keeping */
 	enum rf_end end;
+	int ret;			/* why it failed, before its end */
+	struct rf_error error;
 };
 
 /* One line for the user, in the result; what finds no room is left out. */

@@ -45,7 +45,7 @@ static int living_processes(void *context, struct rf_pid_list *pids)
 {
 	struct recording *rec = context;
 
-	if (rec->options->whole_system)
+	if (rec->options.whole_system)
 		return rf_all_processes(getpid(), pids) < 0 ? -ENOMEM : 0;
 	if (rec->perf)
 		return rf_perf_processes(rec->perf, pids);
@@ -71,9 +71,9 @@ static int attach(struct recording *rec, const struct rf_follow_options *follow_
 	return ret;
 }
 
-static int begin(struct recording *rec, struct rf_error *err)
+/* From here on events are recorded. */
+static int begin_tracing(struct recording *rec, struct rf_error *err)
 {
-	const struct rf_follow_options follow_options = { rec->writer, rec->cache, rec->options->exit_snapshots };
 	struct rf_pid_list pids = { 0 };
 	int ret;
 
@@ -85,11 +85,20 @@ static int begin(struct recording *rec, struct rf_error *err)
 	rf_pid_list_free(&pids);
 	if (!ret)
 		ret = rf_kernel_pages_record(rec->writer, rec->facts_stream, &rec->compat, err);
-	if (!ret && !rec->options->command)
+	return ret;
+}
+
+/* Who runs is looked at; COMMAND starts. A process has one tracer: the recording before this has to be done with it. */
+static int begin_following(struct recording *rec, struct rf_error *err)
+{
+	const struct rf_follow_options follow_options = { rec->writer, rec->cache, rec->options.exit_snapshots };
+	int ret = 0;
+
+	if (!rec->options.command)
 		ret = attach(rec, &follow_options, err);
 	if (!ret)
 		ret = rf_writer_flush(rec->writer, rec->facts_stream, err);
-	if (!ret && rec->options->command)
+	if (!ret && rec->options.command)
 		ret = rf_follow_start(rec->follow, &follow_options, err);
 	return ret;
 }
@@ -102,12 +111,12 @@ static int finish_follow(struct recording *rec, struct rf_error *err)
 	rf_follow_stop(rec->follow);
 	ret = rf_follow_wait(rec->follow, &rec->result->command_status, &totals, err);
 	rec->result->snapshots += totals.snapshots;
-	if (rec->options->command && rec->options->exit_snapshots && !totals.exit_snapshots)
+	if (rec->options.command && rec->options.exit_snapshots && !totals.exit_snapshots)
 		rf_recording_warn(rec, "no snapshots: %.200s", totals.why);
-	if (totals.nested && !rec->options->iovecs)
+	if (totals.nested && !rec->options.iovecs)
 		rf_recording_warn(rec, "%llu programs that trace others (debuggers, leak checkers) were let go, with "
 				  "what they start: no exit snapshots of these%s", (unsigned long long)totals.nested,
-				  rec->options->command ? " without --iovecs" : "");
+				  rec->options.command ? " without --iovecs" : "");
 	if (totals.lost)
 		rf_recording_warn(rec, "%llu processes vanished before their snapshot", (unsigned long long)totals.lost);
 	return ret;
@@ -125,7 +134,7 @@ static int last_facts(struct recording *rec, struct rf_error *err)
 	/* Processes forked in the last moment are known only from there; and, below, files mapped. */
 	if (rec->perf)
 		rf_perf_sync(rec->perf);
-	if (rec->snapshotter || rec->options->living)
+	if (rec->snapshotter)
 		living_processes(rec, &pids);
 	ret = finish_follow(rec, err);
 	if (rec->perf)
@@ -135,10 +144,7 @@ static int last_facts(struct recording *rec, struct rf_error *err)
 			ret = snapshot_all(rec, &pids, RF_SNAP_STOP, err);
 		rec->result->snapshots += rf_snapshotter_totals(rec->snapshotter)->taken;
 	}
-	if (rec->options->living)
-		*rec->options->living = pids;
-	else
-		rf_pid_list_free(&pids);
+	rf_pid_list_free(&pids);
 	if (ret || !rec->cache)
 		return ret;
 	if (rf_page_cache_record(rec->cache, rec->writer, rec->facts_stream, &limits, &totals, &why))
@@ -186,7 +192,7 @@ static void tell_cost(struct recording *rec, const struct rf_rings_totals *rings
  * Stop what runs, in the order that keeps everything already recorded; a recording that never began leaves nothing
  * behind. Returns the first error.
  */
-static int finish(struct recording *rec, bool began, int ret, struct rf_error *err)
+static int finish(struct recording *rec, int ret, struct rf_error *err)
 {
 	struct rf_recording_result *result = rec->result;
 	struct rf_rings_totals rings = { 0 };
@@ -201,18 +207,18 @@ static int finish(struct recording *rec, bool began, int ret, struct rf_error *e
 	if (rec->perf)
 		ret = keep_error(ret, rf_perf_stop(rec->perf, &side, &later), &later, err);
 	/* As perf record does: who ends the recording ends what it started. But a full disk shall not end a service. */
-	if (rec->options->command && rec->follow && !ret && result->command_status == -1 && !rec->options->begins_again)
+	if (rec->options.command && rec->follow && !ret && result->command_status == -1 && !rec->options.begins_again)
 		kill(rf_follow_pid(rec->follow), SIGTERM);
-	if (rec->options->command && rec->follow)
+	if (rec->options.command && rec->follow)
 		result->command = rf_follow_pid(rec->follow);
 	result->records = rings.records;
-	if (began)
+	if (rec->began)
 		tell_cost(rec, &rings, &side);
 	if (rec->snapshotter)
 		rf_snapshotter_destroy(rec->snapshotter);
 	if (rec->follow)
 		rf_follow_destroy(rec->follow);
-	if (rec->writer && began)
+	if (rec->writer && rec->began)
 		ret = keep_error(ret, rf_writer_close(rec->writer, ret ? RF_END_ERROR : rec->end, &later), &later,
 				 err);
 	else if (rec->writer)
@@ -225,7 +231,9 @@ static int finish(struct recording *rec, bool began, int ret, struct rf_error *e
 	if (left)
 		rf_recording_warn(rec, "a tracing instance could not be removed: %s: \"refold-capture cleanup\" will",
 				  strerror(-left));
-	rf_probes_remove();
+	/* The next one uses them, too. */
+	if (!rec->options.begins_again)
+		rf_probes_remove();
 	return ret;
 }
 
@@ -248,6 +256,7 @@ static void free_recording(struct recording *rec)
 	rf_pid_list_free(&rec->pids);
 	rf_user_free(&rec->user);
 	free(rec->status);
+	free(rec);
 }
 
 /* Of these it ends with the last process that somebody of them started; of a list of processes, with these. */
@@ -262,67 +271,129 @@ static bool has_tree(const struct rf_recording_options *options)
  */
 static bool goes_on(struct recording *rec)
 {
-	struct rf_pid_list tids = { 0 }, pids = { 0 };
+	struct rf_pid_list pids = { 0 };
 	size_t living;
 
-	rf_session_followed(rec->session, &tids);
-	for (size_t i = 0; i < tids.nr; i++) {
-		pid_t pid = rf_process_of(tids.pids[i]);
-
-		if (pid > 0 && rf_has_memory(pid) && !rf_pid_list_has(&pids, pid))
-			rf_pid_list_add(&pids, pid);
-	}
+	rf_recording_living(rec, &pids);
 	living = pids.nr ? rf_ending_watch_others(&rec->ending, &pids) : 0;
-	if (living && rec->options->left_behind && rec->end == RF_END_COMMAND)
-		rec->options->left_behind(rec->options->context, living);
-	rf_pid_list_free(&tids);
+	if (living && rec->options.left_behind && rec->end == RF_END_COMMAND)
+		rec->options.left_behind(rec->options.context, living);
 	rf_pid_list_free(&pids);
 	return living > 0;
 }
 
-int rf_record(const struct rf_recording_options *options, struct rf_recording_result *result, struct rf_error *err)
+pid_t rf_recording_command(const struct recording *rec)
 {
-	struct recording rec = { .options = options, .result = result, .end = RF_END_NONE,
-				 .ending = RF_ENDING_NONE };
-	struct stat output;
-	bool began = false;
+	return rec->options.command ? rf_follow_pid(rec->follow) : 0;
+}
+
+int rf_recording_living(struct recording *rec, struct rf_pid_list *pids)
+{
+	struct rf_pid_list tids = { 0 }, living = { 0 };
+	int ret = rec->options.whole_system ? 0 : rf_session_followed(rec->session, &tids);
+
+	for (size_t i = 0; i < tids.nr && !ret; i++) {
+		pid_t pid = rf_process_of(tids.pids[i]);
+
+		if (pid > 0 && rf_has_memory(pid) && !rf_pid_list_has(&living, pid) && !rf_pid_list_add(&living, pid))
+			ret = -ENOMEM;
+	}
+	for (size_t i = 0; i < living.nr && !ret; i++)
+		if (!rf_pid_list_has(pids, living.pids[i]) && !rf_pid_list_add(pids, living.pids[i]))
+			ret = -ENOMEM;
+	rf_pid_list_free(&tids);
+	rf_pid_list_free(&living);
+	return ret;
+}
+
+struct recording *rf_recording_begin(const struct rf_recording_options *options, struct rf_recording_result *result,
+				     struct rf_error *err)
+{
+	struct recording *rec = calloc(1, sizeof(*rec));
+	u64 begin = rf_monotonic();
 	int ret;
 
 	memset(result, 0, sizeof(*result));
 	memset(err, 0, sizeof(*err));
 	result->command_status = -1;
-	ret = rf_recording_prepare(&rec, err);
-	if (!ret) {
-		ret = begin(&rec, err);
-		began = !ret;
+	if (!rec) {
+		rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+		return NULL;
 	}
-	if (began) {
-		rec.watch = (struct rf_watch){ .bounds = &options->bounds,
-					       .disk = rec.on_disk ? options->output : NULL,
-					       .writer = rec.writer, .rings = rec.rings, .perf = rec.perf,
-					       .follow = options->resnapshot ? rec.follow : NULL,
-					       .buffer_bytes = rf_buffers_total(&rec.buffers),
-					       .asked_ends = options->asked_ends,
-					       .trigger_fd = options->trigger_fd,
-					       .told = options->progress, .context = options->context };
-		rf_watch_begin(&rec.watch, &rec.ending);
-		rec.end = rf_ending_wait(&rec.ending, options->command ? rf_follow_fd(rec.follow) : -1);
-		while (has_tree(options) && (rec.end == RF_END_COMMAND || rec.end == RF_END_PROCESSES) && goes_on(&rec))
-			rec.end = rf_ending_wait(&rec.ending, -1);
-		result->end = rec.end;
-		/* A thread has failed: the why comes from stopping it. */
-		ret = rec.end == RF_END_ERROR ? -ECANCELED : 0;
-		if (!ret)
-			ret = last_facts(&rec, err);
-		if (!ret)
-			ret = stop_facts(&rec, err);
+	rec->options = *options;
+	rec->result = result;
+	rec->end = RF_END_NONE;
+	rec->ending = RF_ENDING_NONE;
+	ret = rf_recording_prepare(rec, err);
+	if (!ret)
+		ret = begin_tracing(rec, err);
+	if (!ret && !options->previous)
+		ret = begin_following(rec, err);
+	rec->began = !ret && !options->previous;
+	rec->setting_up_ns = rf_monotonic() - begin;
+	if (!ret)
+		return rec;
+	err->code = finish(rec, ret, err);
+	result->wrote = false;
+	free_recording(rec);
+	return NULL;
+}
+
+void rf_recording_wait(struct recording *rec)
+{
+	const struct rf_recording_options *options = &rec->options;
+
+	rec->watch = (struct rf_watch){ .bounds = &options->bounds, .disk = rec->on_disk ? options->output : NULL,
+					.writer = rec->writer, .rings = rec->rings, .perf = rec->perf,
+					.follow = options->resnapshot ? rec->follow : NULL,
+					.buffer_bytes = rf_buffers_total(&rec->buffers),
+					.asked_ends = options->asked_ends, .trigger_fd = options->trigger_fd,
+					.lead_ns = options->begins_again ? rec->setting_up_ns : 0,
+					.told = options->progress, .context = options->context };
+	rf_watch_begin(&rec->watch, &rec->ending);
+	rec->end = rf_ending_wait(&rec->ending, options->command ? rf_follow_fd(rec->follow) : -1);
+	while (has_tree(options) && (rec->end == RF_END_COMMAND || rec->end == RF_END_PROCESSES) && goes_on(rec))
+		rec->end = rf_ending_wait(&rec->ending, -1);
+	rec->result->end = rec->end;
+	rec->result->asked = rec->watch.asked;
+	/* A thread has failed: the why comes from stopping it. */
+	if (rec->end == RF_END_ERROR)
+		rec->ret = -ECANCELED;
+}
+
+int rf_recording_end(struct recording *rec, struct recording *next, struct rf_error *err)
+{
+	struct rf_recording_result *result = rec->result;
+	struct stat output;
+	int ret = rec->ret;
+
+	*err = rec->error;
+	if (rec->end == RF_END_NONE)
+		rec->end = RF_END_ERROR;	/* it was not waited for */
+	if (!ret)
+		ret = last_facts(rec, err);
+	if (next) {
+		next->ret = begin_following(next, &next->error);
+		next->began = !next->ret;
 	}
-	ret = finish(&rec, began, ret, err);
-	if (ret && began)
-		name_output(options->output, err);
-	result->wrote &= began;
-	if (result->wrote && rec.on_disk && !stat(options->output, &output))
+	if (!ret)
+		ret = stop_facts(rec, err);
+	ret = finish(rec, ret, err);
+	if (ret && rec->began)
+		name_output(rec->options.output, err);
+	result->wrote &= rec->began;
+	if (result->wrote && rec->on_disk && !stat(rec->options.output, &output))
 		result->bytes = (u64)output.st_size;
-	free_recording(&rec);
+	free_recording(rec);
 	return ret;
+}
+
+int rf_record(const struct rf_recording_options *options, struct rf_recording_result *result, struct rf_error *err)
+{
+	struct recording *rec = rf_recording_begin(options, result, err);
+
+	if (!rec)
+		return err->code;
+	rf_recording_wait(rec);
+	return rf_recording_end(rec, NULL, err);
 }

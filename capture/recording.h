@@ -33,12 +33,12 @@ struct rf_recording_options {
 	bool no_marks;			/* of marks those of windows, too */
 	double seconds;			/* stop after so long; 0: no limit */
 	struct rf_bounds bounds;
-	bool asked_ends;		/* SIGUSR1 ends it */
+	bool asked_ends;		/* SIGUSR1 ends it, or a part */
 	int trigger_fd;			/* 0, or readable when it shall end: above the standard ones */
 	pid_t child;			/* 0, or COMMAND as an earlier recording started it: one of targets */
 	bool writes_later;		/* the progress_told makes files: a right for that is kept */
 	bool begins_again;		/* another recording follows in this process: rights for that are kept */
-	struct rf_pid_list *living;	/* NULL, or where to leave who is recorded and lives when it ends */
+	struct recording *previous;	/* NULL, or the one that this follows, and that still runs */
 	rf_left_behind *left_behind;	/* NULL, or told, with context */
 	rf_progress_told *progress;	/* NULL, or told while it runs, with context */
 	void *context;
@@ -49,6 +49,7 @@ struct rf_recording_result {
 	u64 bytes;			/* 0: not known, as what went to a pipe */
 	bool wrote;			/* there is a file */
 	enum rf_end end;
+	bool asked;			/* SIGUSR1 was what ended it */
 	u64 needed_buffer;		/* buffer_bytes that would have held what was lost; 0: nothing was */
 	pid_t command;			/* 0: there is none */
 	int command_status;		/* wait status, -1: none, or it still runs */
@@ -61,5 +62,20 @@ struct rf_recording_result {
  * comes. Must be called with one thread. An error leaves what was recorded in the file.
  */
 int rf_record(const struct rf_recording_options *options, struct rf_recording_result *result, struct rf_error *err);
+/*
+ * The same in steps, for recordings that follow each other. With a previous one, what is recorded by both at once is
+ * what happens until that has ended: only then are processes looked at, by rf_recording_end() of it.
+ * NULL: err tells why.
+ */
+struct recording *rf_recording_begin(const struct rf_recording_options *options, struct rf_recording_result *result,
+				     struct rf_error *err);
+/* Until something ends it; result->end. */
+void rf_recording_wait(struct recording *rec);
+/* COMMAND, if it has started one, or 0. */
+pid_t rf_recording_command(const struct recording *rec);
+/* Who is recorded and lives. 0 or -ENOMEM. */
+int rf_recording_living(struct recording *rec, struct rf_pid_list *pids);
+/* End it, and free it. next: NULL, or the one that it is the previous one of. */
+int rf_recording_end(struct recording *rec, struct recording *next, struct rf_error *err);
 
 #endif

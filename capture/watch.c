@@ -17,6 +17,7 @@
 #define CALM_NS 200000000ull
 #define LEAST_PAUSE_NS 1000000000ull
 #define PAUSES 20		/* times what it took to read all */
+#define GROWTH_NS 200000000ull	/* before, a rate is none */
 
 static u64 nanoseconds(const struct timeval *time)
 {
@@ -113,11 +114,21 @@ static bool has_ended(int fd)
 	return fd > 0 && poll(&ended, 1, 0) > 0;
 }
 
+/* What the file will have grown by at the end of the lead, from how it has grown until now. */
+static u64 growth(const struct rf_watch *watch, u64 bytes, u64 now)
+{
+	u64 elapsed = now - watch->began_ns;
+
+	if (!watch->lead_ns || elapsed < GROWTH_NS || bytes < watch->began_bytes)
+		return 0;
+	return (u64)((double)(bytes - watch->began_bytes) * (double)watch->lead_ns / (double)elapsed);
+}
+
 static enum rf_end look(void *context, bool asked)
 {
 	struct rf_watch *watch = context;
 	const struct rf_bounds *bounds = watch->bounds;
-	const struct rf_taken taken = {
+	struct rf_taken taken = {
 		.file_bytes = bounds->file_bytes ? rf_writer_bytes(watch->writer) : 0,
 		.free_bytes = bounds->free_bytes ? rf_disk_free(watch->disk) : ~0ull,
 		.memory_bytes = bounds->memory_bytes ? own_memory() + watch->buffer_bytes : 0,
@@ -126,9 +137,12 @@ static enum rf_end look(void *context, bool asked)
 
 	if (watch->follow)
 		read_anew_after_loss(watch, now);
+	if (bounds->file_bytes)
+		taken.file_bytes += growth(watch, taken.file_bytes, now);
 	if (watch->told && (asked || now - watch->last_told_ns >= TELL_NS))
 		tell(watch, now, asked);
-	if ((asked && watch->asked_ends) || has_ended(watch->trigger_fd))
+	watch->asked = asked && watch->asked_ends;
+	if (watch->asked || has_ended(watch->trigger_fd))
 		return RF_END_SIGNAL;
 	return rf_bounds_reached(bounds, &taken);
 }
@@ -137,6 +151,7 @@ void rf_watch_begin(struct rf_watch *watch, struct rf_ending *ending)
 {
 	watch->began_ns = watch->last_told_ns = rf_monotonic();
 	watch->began_cpu_ns = rf_own_cpu_ns();
+	watch->began_bytes = rf_writer_bytes(watch->writer);
 	ending->tick = look;
 	ending->context = watch;
 	ending->tick_ms = watch->bounds->file_bytes ? LOOK_AT_FILE_MS : LOOK_MS;

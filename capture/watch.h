@@ -32,12 +32,15 @@ struct rf_watch {
 	rf_progress_told *told;		/* NULL, or called once a second and when asked */
 	void *context;
 	bool asked_ends;		/* SIGUSR1 ends the recording */
+	bool asked;			/* it has */
 	int trigger_fd;			/* 0, or readable when it shall end */
+	u64 lead_ns;			/* what follows takes so long to begin: a file's bound allows for that */
 	u64 began_ns, began_cpu_ns, last_told_ns;
 	/* After a loss. */
 	u64 lost, lost_at_ns;		/* so far, and when there were fewer */
 	bool due, reading;		/* it has not been read anew since; it is being */
 	u64 read_after_ns;		/* not again before */
+	u64 began_bytes;
 };
 
 /* Begin: from now on ending has it looked after. */

@@ -64,6 +64,9 @@ int rf_probe_create(const struct rf_event *event, struct rf_error *err)
 	errno = 0;
 	ret = tracefs_dynevent_create(probe) ? (errno ? -errno : -EIO) : 0;
 	tracefs_dynevent_free(probe);
+	/* The same was made by an earlier part of this recording (append_trace_kprobe(), since 5.4). */
+	if (ret == -EEXIST)
+		return 0;
 	if (ret)
 		return rf_error_set(err, ret, RF_NO_OFFSET, "the kernel refuses a kprobe on %s(): %s", event->name,
 				    strerror(-ret));

@@ -22,13 +22,16 @@
 #include "capture/tracefs/instance.h"
 #include "capture/tracefs/probes.h"
 
-static const char *const instance_prefixes[RF_INSTANCES] = { "refold-task-", "refold-system-" };
+/* A process has two sessions while a part of a recording ends and the next begins. */
+static const char *const instance_prefixes[2][RF_INSTANCES] = { { "refold-task-", "refold-system-" },
+								{ "refold-next-task-", "refold-next-system-" } };
 
 struct rf_session {
 	const struct rf_decoder *decoder;
 	struct tracefs_instance *instances[RF_INSTANCES];
 	/* Of each, "tracing_on", and the directory of all: who unmounts tracefs meanwhile cannot have them stay. */
 	int switches[RF_INSTANCES], directory;
+	int marks;	/* RF_MARKS_OPTION, or -1 */
 	bool whole_system;
 	u32 page_size;
 	u64 output_dev, output_ino;
@@ -73,11 +76,11 @@ int rf_tracefs_check(struct rf_error *err)
 /* The recorder's pid of one of our instance names, or 0. */
 static pid_t recorder_of(const char *name)
 {
-	for (int i = 0; i < RF_INSTANCES; i++) {
-		size_t length = strlen(instance_prefixes[i]);
+	for (int i = 0; i < 2 * RF_INSTANCES; i++) {
+		const char *prefix = instance_prefixes[i / RF_INSTANCES][i % RF_INSTANCES];
 
-		if (!strncmp(name, instance_prefixes[i], length))
-			return (pid_t)strtol(name + length, NULL, 10);
+		if (!strncmp(name, prefix, strlen(prefix)))
+			return (pid_t)strtol(name + strlen(prefix), NULL, 10);
 	}
 	return 0;
 }
@@ -117,13 +120,13 @@ int rf_remove_stale_instances(rf_removal_told *told, void *context)
 	return removed;
 }
 
-static int set_up_instance(struct rf_session *session, enum rf_instance which, size_t buffer_bytes,
-			   struct rf_error *err)
+static int set_up_instance(struct rf_session *session, enum rf_instance which,
+			   const struct rf_session_options *options, struct rf_error *err)
 {
 	char name[64];
 
-	snprintf(name, sizeof(name), "%s%d", instance_prefixes[which], (int)getpid());
-	session->instances[which] = rf_instance_create(name, buffer_bytes, err);
+	snprintf(name, sizeof(name), "%s%d", instance_prefixes[options->generation][which], (int)getpid());
+	session->instances[which] = rf_instance_create(name, options->buffer_bytes[which], err);
 	if (!session->instances[which])
 		return err->code;
 	errno = 0;
@@ -176,13 +179,14 @@ struct rf_session *rf_session_create(const struct rf_decoder *decoder, const str
 		return NULL;
 	}
 	session->decoder = decoder;
-	session->switches[RF_INSTANCE_TASK] = session->switches[RF_INSTANCE_SYSTEM] = session->directory = -1;
+	session->switches[RF_INSTANCE_TASK] = session->switches[RF_INSTANCE_SYSTEM] = session->directory =
+		session->marks = -1;
 	session->whole_system = options->whole_system;
 	session->page_size = (u32)sysconf(_SC_PAGESIZE);
 	know_files(session, options->output);
 	if (open_directory(session, err) ||
-	    set_up_instance(session, RF_INSTANCE_TASK, options->buffer_bytes[RF_INSTANCE_TASK], err) ||
-	    set_up_instance(session, RF_INSTANCE_SYSTEM, options->buffer_bytes[RF_INSTANCE_SYSTEM], err) ||
+	    set_up_instance(session, RF_INSTANCE_TASK, options, err) ||
+	    set_up_instance(session, RF_INSTANCE_SYSTEM, options, err) ||
 	    (!session->whole_system &&
 	     rf_instance_write(session->instances[RF_INSTANCE_TASK], "options/event-fork", "1", err))) {
 		rf_session_destroy(session);
@@ -317,11 +321,13 @@ static void enable_event(struct rf_session *session, size_t number, struct rf_ev
 		refuse(status, event, "its filter");
 		return;
 	}
-	/* ftrace:print has no switch: marks come by option. */
-	if (!strcmp(event->system, "ftrace"))
-		on = tracefs_instance_file_write(instance, RF_MARKS_OPTION, "1") >= 0;
-	else
+	/* ftrace:print has no switch: marks come by option, but see rf_session_start(). */
+	if (!strcmp(event->system, "ftrace")) {
+		session->marks = tracefs_instance_file_open(instance, RF_MARKS_OPTION, O_WRONLY | O_CLOEXEC);
+		on = session->marks >= 0;
+	} else {
 		on = tracefs_event_file_write(instance, group, event->name, "enable", "1") >= 0;
+	}
 	if (!on) {
 		refuse(status, event, "to enable it");
 		return;
@@ -346,9 +352,9 @@ int rf_session_enable(struct rf_session *session, struct rf_event_status *status
 	return 0;
 }
 
-static int switch_instance(struct rf_session *session, int which, const char *on)
+static int write_switch(int fd, const char *on)
 {
-	return pwrite(session->switches[which], on, 1, 0) == 1 ? 0 : -errno;
+	return fd < 0 || pwrite(fd, on, 1, 0) == 1 ? 0 : -errno;
 }
 
 int rf_session_start(struct rf_session *session, struct rf_error *err)
@@ -357,15 +363,18 @@ int rf_session_start(struct rf_session *session, struct rf_error *err)
 
 	/* The task instance last: whatever it tells, the other has seen the causes of. */
 	for (int i = RF_INSTANCES; i-- > 0 && !ret;)
-		ret = switch_instance(session, i, "1");
+		ret = write_switch(session->switches[i], "1");
+	/* Marks go to an instance only while it is on: else who writes one is told EBADF (tracing_mark_write()). */
+	if (!ret)
+		ret = write_switch(session->marks, "1");
 	return ret ? rf_error_set(err, ret, RF_NO_OFFSET, "cannot switch tracing on: %s", strerror(-ret)) : 0;
 }
 
 void rf_session_stop(struct rf_session *session)
 {
+	write_switch(session->marks, "0");
 	for (int i = 0; i < RF_INSTANCES; i++)
-		if (session->instances[i])
-			switch_instance(session, i, "0");
+		write_switch(session->switches[i], "0");
 }
 
 int rf_session_destroy(struct rf_session *session)
@@ -374,6 +383,8 @@ int rf_session_destroy(struct rf_session *session)
 
 	if (!session)
 		return 0;
+	if (session->marks >= 0)
+		close(session->marks);
 	for (int i = 0; i < RF_INSTANCES; i++) {
 		int left = 0;
 

@@ -28,6 +28,7 @@ struct rf_session;
 
 struct rf_session_options {
 	bool whole_system;	/* the task instance is not filtered by pid */
+	bool generation;	/* two sessions of a process are of different ones */
 	u64 buffer_bytes[RF_INSTANCES];	/* per CPU */
 	const struct stat *output;
 };

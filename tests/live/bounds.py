@@ -307,37 +307,78 @@ def rotated_command(bench):
     bench.no_instance_left()
 
 
+# SPIN, which writes a mark each time.
+TICK = SPIN.replace('end =', 'marker = os.open("/sys/kernel/tracing/trace_marker", os.O_WRONLY)\ntick = 0\nend =') \
+    .replace('    time.sleep', '    tick += 1\n    os.write(marker, b"tick %d" % tick)\n    time.sleep')
+
+
+def ticks_of(bench, trace):
+    """The marks in a trace."""
+    text = bench.programs.run(bench.programs.refold, 'dump', trace).stdout
+    return {int(number) for number in re.findall(r'tick (\d+)', text)}
+
+
+def no_gap(bench):
+    """Nothing falls between two parts: each mark is in one of them. And none fails, whatever the recorder is at."""
+    pid = bench.path('pid')
+    target = bench.programs.start(sys.executable, '-c', TICK, pid)
+    machine.wait_for(lambda: os.path.exists(pid) and machine.read(pid), 'the program to be recorded')
+    result = bench.programs.run(bench.programs.capture, '-p', str(target.pid), '--rotate', '1s', '-t', '9s', '--keep',
+                                'marks', '-o', bench.trace)
+    print(result.stderr)
+    parts = sorted(name for name in os.listdir(bench.directory) if name.endswith('.zst'))
+    seen = [ticks_of(bench, bench.path(name)) for name in parts]
+    print([(min(ticks), max(ticks), len(ticks)) for ticks in seen if ticks])
+    machine.require(len(parts) >= 2 and all(seen), f'{len(parts)} parts, with marks')
+    all_of_them = set().union(*seen)
+    missing = set(range(min(all_of_them), max(all_of_them) + 1)) - all_of_them
+    machine.require(not missing, f'marks that are in no part: {sorted(missing)}')
+    machine.require(target.poll() is None, 'who writes marks is told of no error')
+    bench.no_instance_left()
+
+
 def flight(bench):
-    """--flight: whatever ends it, the last parts are there, and hold the last seconds; those before are not."""
+    """--flight: SIGUSR1 keeps the last parts, each time others, and the recording goes on; a trigger ends it. What is
+    kept holds the last seconds; what was before is gone."""
     pid = bench.path('pid')
     target = bench.programs.start(sys.executable, '-c', SPIN, pid)
     machine.wait_for(lambda: os.path.exists(pid) and machine.read(pid), 'the program to be recorded')
     waits = f'while [ ! -e {bench.path("go")} ]; do sleep 0.1; done'
-    for way, options in (('asked', ()), ('trigger', ('--trigger', waits))):
-        directory = bench.path(way)
-        os.mkdir(directory)
-        recorder = bench.programs.start(bench.programs.capture, '-p', str(target.pid), '--flight', '2s', *options,
-                                        '-o', f'{directory}/t.mmt.zst', said=bench.path('said'))
-        machine.wait_for(lambda: os.path.exists(f'{directory}/t.000004.mmt.zst'), 'a fourth part', seconds=60)
-        if way == 'asked':
-            recorder.send_signal(signal.SIGUSR1)
-        else:
-            machine.write(bench.path('go'), '')
-        bench.wait_end(recorder, 0)
-        names = sorted(os.listdir(directory))
-        print(f'{way}: {names}')
-        machine.require(len(names) == 2 and names[0] >= 't.000003', f'there are {names}')
-        for name in names:
-            bench.trace = os.path.join(directory, name)
-            report, _ = bench.replay()
-            machine.require(report['complete'] is True, 'complete')
-        machine.require(report['trace']['end'] == 'signal', f'ended by {report["trace"]["end"]}')
+    directory = bench.path('flight')
+    os.mkdir(directory)
+    recorder = bench.programs.start(bench.programs.capture, '-p', str(target.pid), '--flight', '2s', '--trigger', waits,
+                                    '-o', f'{directory}/t.mmt.zst', said=bench.path('said'))
+    kept = []
+    for number in (1, 2):
+        # At least one between what is kept and what comes next.
+        last = int(kept[-1][2:8]) if kept else 0
+        machine.wait_for(lambda last=last: os.path.exists(f'{directory}/t.{last + 4:06}.mmt.zst'), 'parts', 60)
+        recorder.send_signal(signal.SIGUSR1)
+        machine.wait_for(lambda number=number: machine.read(bench.path('said')).count(': kept') == number, 'its word')
+        machine.require(recorder.poll() is None, 'it goes on')
+        name = re.findall(r'(t\.\d{6}\.mmt\.zst): kept', machine.read(bench.path('said')))[-1]
+        kept += [f't.{int(name[2:8]) - 1:06}.mmt.zst', name]
+        machine.require(all(os.path.exists(f'{directory}/{name}') for name in kept), f'{kept} are kept')
+    machine.write(bench.path('go'), '')
+    bench.wait_end(recorder, 0)
+    print(machine.read(bench.path('said')))
+    names = sorted(os.listdir(directory))
+    print(f'{kept} of {names}')
+    machine.require(len(set(kept)) == 4 and names[:4] == kept and len(names) <= 6, 'what was asked for, and two')
+    for name in names:
+        bench.trace = os.path.join(directory, name)
+        report, _ = bench.replay()
+        fidelity = report['fidelity']
+        print(f'{name}: {fidelity["present"]} of {fidelity["ptes"]} entries, ended by {report["trace"]["end"]}')
+        machine.require(report['complete'] is True, 'complete')
+        machine.require(fidelity['ptes'] > 500 and fidelity['present'] >= 0.99 * fidelity['ptes'], 'it replays alone')
+    machine.require(report['trace']['end'] == 'signal', f'ended by {report["trace"]["end"]}')
     bench.no_instance_left()
 
 
 CASES = {case.__name__: case for case in (over_time, processes_end, max_size, max_size_storm, min_free, max_memory,
                                           buffer_total, file_limit, reader_gone, reader_stuck, piped, asked, live_line,
-                                          strangers, rotated, rotated_command, flight)}
+                                          strangers, rotated, rotated_command, no_gap, flight)}
 
 
 def main():
