@@ -20,6 +20,7 @@ struct knob {
 	bool backend;		/* offset is in struct arch_knobs; else it is core mm's, in what policies are made of */
 	/* The release whose code was the first with any value but "first"; 0: it is a CPU's, or no one release's. */
 	u16 since;
+	bool set;		/* several values at once, but for the first: bit 0 is the second */
 	const char *needs;	/* "knob=value" without which it changes nothing; NULL: it always does */
 };
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "engine/account.h"
+#include "engine/allocation.h"
 #include "engine/dispatch.h"
 #include "engine/hugetlb.h"
 #include "engine/pgtable.h"
@@ -39,7 +40,9 @@ struct rf_machine *rf_machine_create(const struct rf_policy *policy)
 	machine->tables = table_pool_create(policy->geometry.table_shift);
 	convert_readers(machine);
 	machine->load_batches = calloc(1, sizeof(*machine->load_batches));
-	if (!machine->tables || !machine->load_batches) {
+	if (policy->mm.anon_folios)
+		machine->allocation = allocation_create();
+	if (!machine->tables || !machine->load_batches || (policy->mm.anon_folios && !machine->allocation)) {
 		rf_machine_destroy(machine);
 		return NULL;
 	}
@@ -70,6 +73,7 @@ void rf_machine_destroy(struct rf_machine *machine)
 	free(machine->mms);
 	free(machine->load_batches);
 	accounts_destroy(machine->accounts);
+	allocation_destroy(machine->allocation);
 	rescale_destroy(machine->rescale);
 	table_pool_destroy(machine->tables);
 	free(machine);
@@ -121,7 +125,7 @@ int rf_machine_run(struct rf_machine *machine, const struct rf_op *ops, size_t n
 	if (nr && !machine->last_change)
 		machine->last_change = ops[0].time;
 	for (i = 0; i < nr; i++) {
-		err = machine->rescale ? rescale_op(machine, &ops[i]) : machine_run_op(machine, &ops[i]);
+		err = machine->rescale ? rescale_op(machine, &ops[i]) : allocation_op(machine, &ops[i]);
 		if (err)
 			return err;
 		if (machine->stats.live_blocks != machine->last_live)

@@ -88,6 +88,7 @@ static u32 advise_large(struct advise_state *state, u64 addr, pte_t *ptep, pte_t
 	if (!(pte->val & PTE_EXCLUSIVE) || state->advice == ADVICE_PAGEOUT)
 		return nr;
 	split_folio_ptes(mm, state->vma, addr, ptep, 0);
+	flush_tlb_batched_pending(mm);		/* pte_offset_map_lock() again */
 	return 0;
 }
 

@@ -165,9 +165,9 @@ static bool same_folio(pte_t pte, u64 folio, unsigned int order)
 }
 
 /*
- * split_folio(): unmap_folio() turns all entries of the folio at ptep into migration entries, one flush each,
- * remap_page() makes them entries of the smaller folios. Entries of the folio that are not in line with it, or in other
- * tables, are rare and left.
+ * split_folio(): unmap_folio() turns all entries of the folio at ptep into migration entries, with one wait for all
+ * where migration defers its flushes, and remap_page() makes them entries of the smaller folios. Entries of the folio
+ * that are not in line with it, or in other tables, are rare and left.
  */
 void split_folio_ptes(struct mm *mm, const struct vm_area *vma, u64 addr, pte_t *ptep, unsigned int new_order)
 {
@@ -178,6 +178,7 @@ void split_folio_ptes(struct mm *mm, const struct vm_area *vma, u64 addr, pte_t 
 	pte_t *first = ptep - before;
 	u64 start = addr - ((u64)before << shift);
 	u64 pfn = pte_pfn(*ptep) - before;
+	bool defer = mm_knobs(mm)->migrate_defer && should_defer_flush(mm, mm->arch.remote_cpus);
 	u64 ours[MAX_PTRS_PER_PTE / 64];	/* bits; entries that were migrating before are not ours */
 
 	if (row != RF_ROW_folio_split)
@@ -193,9 +194,11 @@ void split_folio_ptes(struct mm *mm, const struct vm_area *vma, u64 addr, pte_t 
 		ours[i / 64] |= BIT_ULL(i % 64);
 		rmap_walk_reads(mm, at, &first[i], rmap_walk_begins(mm, at, unmapped++));
 		read_pte(mm, at, &first[i], RF_SITE_rmap_unmap);
-		pte = unmap_clear_run(mm, at, &first[i], 1, false);
+		pte = unmap_clear_run(mm, at, &first[i], 1, defer);
 		set_pte_at(mm, at, &first[i], migration_entry(pte, pte_pfn(pte)));
 	}
+	if (unmapped)
+		try_to_unmap_flush(mm);
 	for (i = 0; i < nr; i++) {
 		u64 at = start + ((u64)i << shift);
 		const struct vm_area *owner = vma;
@@ -282,4 +285,6 @@ void op_folio_split(struct mm *mm, const struct rf_op *op)
 		else
 			ptep->val = (ptep->val & ~PTE_ORDER_MASK) | ((u64)op->order << PTE_ORDER_SHIFT);
 	}
+	if (op->flags & RF_OP_RELOCK)
+		flush_tlb_batched_pending(mm);	/* of what was split here */
 }

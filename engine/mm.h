@@ -11,6 +11,7 @@
 #include "engine/machine.h"
 
 struct accounts;
+struct allocation;
 struct directory;
 struct huge_page;
 struct rescale;
@@ -63,6 +64,7 @@ struct rf_machine {
 	unsigned __int128 live_time;	/* block-nanoseconds */
 	struct accounts *accounts;	/* what each address space counted; NULL: nobody wants to know */
 	u64 norecency_sites;		/* bits: these read one entry of a folded block */
+	struct allocation *allocation;	/* of policies that allocate anonymous folios themselves; or NULL */
 	struct rescale *rescale;	/* of recordings with smaller pages; NULL: ours */
 	int error;
 };

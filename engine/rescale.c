@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "engine/dispatch.h"
+#include "engine/allocation.h"
 #include "engine/rescale.h"
 
 #define ACCESS_FLAGS (RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC)
@@ -41,7 +41,7 @@ static int run_range(const struct rescaling *r, struct range range)
 		return 0;
 	op.addr = range.start;
 	op.end = range.end;
-	return machine_run_op(r->machine, &op);
+	return allocation_op(r->machine, &op);
 }
 
 /* A granule that two mappings share may be used as either may. */
@@ -57,7 +57,7 @@ static int share_granule(const struct rescaling *r, u64 addr, u16 vm_flags)
 	if (!vma || !(vm_flags & ~vma->flags & ACCESS_FLAGS))
 		return 0;
 	op.vm_flags = (vm_flags | vma->flags) & ACCESS_FLAGS;
-	return machine_run_op(r->machine, &op);
+	return allocation_op(r->machine, &op);
 }
 
 /* The granules a new mapping gets: those that nobody has yet. */
@@ -94,7 +94,7 @@ int rescale_map(const struct rescaling *r)
 	op.pgoff = (u64)(offset >> r->rescale->page_shift);
 	op.addr = range.start;
 	op.end = range.end;
-	return machine_run_op(r->machine, &op);
+	return allocation_op(r->machine, &op);
 }
 
 int rescale_munmap(const struct rescaling *r)
@@ -136,7 +136,7 @@ int rescale_grow(const struct rescaling *r)
 	if (err || !vma || op.addr >= vma->start)
 		return err;
 	op.end = vma->start;
-	return machine_run_op(r->machine, &op);
+	return allocation_op(r->machine, &op);
 }
 
 int rescale_expand(const struct rescaling *r)
@@ -151,7 +151,7 @@ int rescale_expand(const struct rescaling *r)
 		return err;
 	op.addr = vma->end;
 	op.end = range.end;
-	return machine_run_op(r->machine, &op);
+	return allocation_op(r->machine, &op);
 }
 
 /* The pages stay where they are, in a granule with others; the new place is a new mapping. */
@@ -168,7 +168,7 @@ static int map_instead_of_moving(const struct rescaling *r, struct range to)
 		op.attributes = vma->attributes;
 		op.file = vma->file;
 	}
-	return range_empty(to) ? 0 : machine_run_op(r->machine, &op);
+	return range_empty(to) ? 0 : allocation_op(r->machine, &op);
 }
 
 /* The new place is claimed first: a granule that it shares with the old one stays. */
@@ -191,11 +191,11 @@ int rescale_mremap(const struct rescaling *r)
 		op.kind = RF_OP_MUNMAP;
 		op.why = RF_WHY_MREMAP;
 		op.flags = 0;
-		return machine_run_op(r->machine, &op);
+		return allocation_op(r->machine, &op);
 	}
 	op.addr2 = to.start;
 	op.nr = (to.end - to.start) >> r->rescale->page_shift;
-	return machine_run_op(r->machine, &op);
+	return allocation_op(r->machine, &op);
 }
 
 /* Only where granules move as a whole; where they do not, each part would be a granule's. */
@@ -214,7 +214,7 @@ int rescale_uffd_move(const struct rescaling *r)
 	op.addr = range.start;
 	op.end = range.end;
 	op.nr = (op.end - op.addr) >> r->rescale->page_shift;
-	return machine_run_op(r->machine, &op);
+	return allocation_op(r->machine, &op);
 }
 
 /* The stack keeps its place within a granule, or nearly. */
@@ -226,7 +226,7 @@ int rescale_exec_stack(const struct rescaling *r)
 	int err;
 
 	if (!vma)
-		return machine_run_op(r->machine, &op);
+		return allocation_op(r->machine, &op);
 	err = rescale_note_pages(r, op.addr, op.end, false);
 	if (!err)
 		err = rescale_note_pages(r, start, op.addr2, true);
@@ -234,13 +234,13 @@ int rescale_exec_stack(const struct rescaling *r)
 	op.end = vma->end;
 	op.addr2 = ALIGN_UP(op.addr2, granule_size(r));
 	if (!err && op.addr2 < op.end)
-		err = machine_run_op(r->machine, &op);
+		err = allocation_op(r->machine, &op);
 	vma = vma_lookup(r->mm, op.addr2 - 1);
 	if (err || !vma || granule_start(r, start) >= vma->start)
 		return err;
 	grow = (struct rf_op){ .kind = RF_OP_VMA_GROW, .mm = op.mm, .time = op.time,
 			       .addr = granule_start(r, start), .end = vma->start };
-	return machine_run_op(r->machine, &grow);
+	return allocation_op(r->machine, &grow);
 }
 
 /* ---- address spaces ------------------------------------------------------------------ */
@@ -267,7 +267,7 @@ int rf_machine_recorded_pages(struct rf_machine *machine, unsigned int page_shif
 
 int rescale_as_is(const struct rescaling *r)
 {
-	return machine_run_op(r->machine, r->op);
+	return allocation_op(r->machine, r->op);
 }
 
 /* Other ranges: the granules of which nothing lies outside. */
@@ -286,7 +286,7 @@ int rescale_collapse(const struct rescaling *r)
 int rescale_forget(const struct rescaling *r)
 {
 	rescale_forget_edges(r->rescale, r->op->mm);
-	return machine_run_op(r->machine, r->op);
+	return allocation_op(r->machine, r->op);
 }
 
 int rescale_fork(const struct rescaling *r)
@@ -294,7 +294,7 @@ int rescale_fork(const struct rescaling *r)
 	const struct rf_op *op = r->op;
 	int err = op->mm2 == op->mm ? 0 : rescale_copy_edges(r->rescale, op->mm, op->mm2);
 
-	return err ? err : machine_run_op(r->machine, op);
+	return err ? err : allocation_op(r->machine, op);
 }
 
 /* What does not is for the machine to refuse. */
@@ -318,13 +318,13 @@ int rescale_op(struct rf_machine *machine, const struct rf_op *op)
 	bool of_pages = shape == RF_SHAPE_FAULT || shape == RF_SHAPE_RUN;
 
 	if (shape == RF_SHAPE_MARK)
-		return machine_run_op(machine, op);
+		return allocation_op(machine, op);
 	if (rescale_make_room(r.rescale, highest))
 		return -ENOMEM;
 	if (shape == RF_SHAPE_NEW || shape == RF_SHAPE_CHILD || shape == RF_SHAPE_MM)
 		return functions[op->kind](&r);
 	if (!r.mm || !makes_sense(op, shape))
-		return machine_run_op(machine, op);
+		return allocation_op(machine, op);
 	if (of_pages && op->flags & RF_OP_LOAD)
 		return rescale_load(&r);
 	if (shape == RF_SHAPE_FAULT)

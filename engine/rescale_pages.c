@@ -3,7 +3,7 @@
  * Recordings on machines with larger pages: faults, and what is done through the reverse map. See rescale.h for the
  * rules.
  */
-#include "engine/dispatch.h"
+#include "engine/allocation.h"
 #include "engine/pgtable.h"
 #include "engine/rescale.h"
 
@@ -66,7 +66,7 @@ static int run_page(const struct rescaling *r, enum rf_op_kind kind, u64 addr, u
 	op.order = 0;
 	op.nr = 1;
 	op.flags = flags;
-	return machine_run_op(r->machine, &op);
+	return allocation_op(r->machine, &op);
 }
 
 /* A fault on a granule that is not empty: only what the entry does not allow yet is still to be done. */
@@ -129,7 +129,7 @@ int rescale_fault_folio(const struct rescaling *r)
 	op.order = order;
 	op.pfn >>= r->rescale->shift;
 	if (room)
-		return machine_run_op(r->machine, &op);
+		return allocation_op(r->machine, &op);
 	op.order = 0;
 	for (addr = start; addr < start + nr * granule_size(r) && !err; addr += granule_size(r)) {
 		bool faulted = addr == granule_start(r, r->op->addr);
@@ -138,7 +138,7 @@ int rescale_fault_folio(const struct rescaling *r)
 		op.pfn = (r->op->pfn >> r->rescale->shift) + ((addr - start) >> r->rescale->page_shift);
 		pte = entry_at(r, addr);
 		if (nothing_there(pte) && (faulted || vma_lookup(r->mm, addr)))
-			err = machine_run_op(r->machine, &op);
+			err = allocation_op(r->machine, &op);
 		else if (faulted)
 			err = fault_again(r, addr, pte, true);
 	}
@@ -168,7 +168,7 @@ int rescale_fault_reuse(const struct rescaling *r)
 		return 0;
 	}
 	if (pte_present(pte) && !pte_write(pte))
-		return machine_run_op(r->machine, r->op);
+		return allocation_op(r->machine, r->op);
 	return fault_again(r, addr, pte, true);
 }
 
@@ -189,7 +189,7 @@ static int emit(const struct rescaling *r, const struct run *run)
 	op.flags &= ~RF_OP_ZERO;	/* nobody knows of the granule's other pages */
 	if (op.kind == RF_OP_FAULT_ANON)	/* a loaded leaf, which is none here */
 		op.kind = RF_OP_FAULT_SWAP;
-	return machine_run_op(r->machine, &op);
+	return allocation_op(r->machine, &op);
 }
 
 /* Granules one after the other, one operation for each stretch; a folio that does not fit is pages of its own. */
@@ -323,7 +323,7 @@ int rescale_run(const struct rescaling *r)
 	int err = 0;
 
 	if (!r->op->nr)
-		return machine_run_op(r->machine, r->op);
+		return allocation_op(r->machine, r->op);
 	for (; addr < end && !err; addr += granule_size(r)) {
 		if (!stands_for(r, addr))
 			continue;

@@ -73,6 +73,14 @@ u32 rmap_run_limit(struct mm *mm, u64 addr, u32 left)
 	return vma ? min_u64(limit, (vma->end - addr) >> mm->arch.geometry->page_shift) : limit;
 }
 
+/* other_cpus: others than this one have run the mm. */
+bool should_defer_flush(const struct mm *mm, bool other_cpus)
+{
+	if (!mm->arch.knobs->defer_unmap_flush || mm->arch.knobs->repeat_tlbi == REPEAT_TLBI_OLD)
+		return false;
+	return !mm->arch.ops->defers_for_others || other_cpus;
+}
+
 /*
  * arch_tlbbatch_should_defer(): not where each TLBI is repeated at once, with a wait in between; on x86 only where
  * another CPU is to be asked, which the batch saves.
@@ -82,11 +90,7 @@ u32 rmap_run_limit(struct mm *mm, u64 addr, u32 left)
  */
 bool defers_flush(const struct mm *mm, const struct rf_op *op)
 {
-	if (!mm->arch.knobs->defer_unmap_flush || mm->arch.knobs->repeat_tlbi == REPEAT_TLBI_OLD)
-		return false;
-	if (mm->arch.ops->defers_for_others && !op->other_cpus)
-		return false;
-	return (op->flags & RF_OP_DEFERRED) && !(op->flags & RF_OP_INFERRED);
+	return should_defer_flush(mm, op->other_cpus) && (op->flags & RF_OP_DEFERRED) && !(op->flags & RF_OP_INFERRED);
 }
 
 /* Clear entries for reclaim or migration and flush them, now or at the end of the reclaim batch. */
@@ -239,15 +243,21 @@ void op_unmap_file(struct mm *mm, const struct rf_op *op)
 		try_to_unmap(mm, op);
 }
 
-/* try_to_unmap_flush(), and try_to_unmap_flush_dirty(), which need not wait for entries nobody can write through. */
-void op_reclaim_flush(struct mm *mm, const struct rf_op *op)
+void try_to_unmap_flush(struct mm *mm)
 {
 	struct rf_machine *machine = mm->machine;
 
-	if (!machine->flush_required || (op->flags & RF_OP_WRITE && !machine->flush_writable))
+	if (!machine->flush_required)
 		return;
 	machine->flush_required = machine->flush_writable = false;
 	mm->arch.ops->tlbbatch_flush(&mm->arch);
+}
+
+/* try_to_unmap_flush_dirty() need not wait for entries nobody can write through. */
+void op_reclaim_flush(struct mm *mm, const struct rf_op *op)
+{
+	if (!(op->flags & RF_OP_WRITE) || mm->machine->flush_writable)
+		try_to_unmap_flush(mm);
 }
 
 static u32 mkclean_some(struct mm *mm, u64 addr, u32 done, u32 left)

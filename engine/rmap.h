@@ -13,6 +13,10 @@ void rmap_walk_reads(struct mm *mm, u64 addr, pte_t *ptep, bool first);
 /* Does a walk that has visited so many entries start anew at addr? */
 bool rmap_walk_begins(struct mm *mm, u64 addr, u32 done);
 u32 rmap_run_limit(struct mm *mm, u64 addr, u32 left);
+/* should_defer_flush() */
+bool should_defer_flush(const struct mm *mm, bool other_cpus);
+/* try_to_unmap_flush() */
+void try_to_unmap_flush(struct mm *mm);
 bool defers_flush(const struct mm *mm, const struct rf_op *op);
 pte_t unmap_clear_run(struct mm *mm, u64 addr, pte_t *ptep, u32 nr, bool defer);
 

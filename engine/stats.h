@@ -78,6 +78,19 @@ enum rf_inexact {
 extern const char *const rf_inexact_names[RF_NR_INEXACTS];
 extern const char *const rf_inexact_texts[RF_NR_INEXACTS];
 
+/* Of a policy that allocates anonymous folios itself (allocation.h). */
+#define RF_ALLOCATIONS(X)                                                                          	X(faults_saved, "Recorded faults that do not happen: a folio has mapped the page already.") \
+	X(faults_changed, "Recorded faults that become a copy or a reuse of a page that a folio has mapped.") \
+	X(folios_kept, "Folios of the recording that are larger than all that the policy may allocate.") \
+	X(unused_pages, "Pages of the policy's own folios that the recorded program never used.")
+
+struct rf_allocation_stats {
+	u64 folios[16];			/* by order */
+#define X(name, meaning) u64 name;
+	RF_ALLOCATIONS(X)
+#undef X
+};
+
 struct rf_stats {
 	struct arch_counters rows[RF_NR_ROWS];
 	u64 operations[RF_NR_ROWS];		/* how many operations were counted in the row */
@@ -88,6 +101,7 @@ struct rf_stats {
 	u64 peak_live_blocks;
 	u64 live_block_time;			/* integral of live blocks over time, in 2^20 block-nanoseconds */
 	u64 anomalies[RF_NR_ANOMALIES];
+	struct rf_allocation_stats allocation;
 	u64 inexact[RF_NR_INEXACTS];		/* recorded with smaller pages: not what a kernel with these would do */
 };
 

@@ -319,6 +319,11 @@ static void add_stats(struct rf_stats *sum, const struct rf_stats *stats)
 		sum->anomalies[i] += stats->anomalies[i];
 	for (i = 0; i < RF_NR_INEXACTS; i++)
 		sum->inexact[i] += stats->inexact[i];
+	for (i = 0; i < ARRAY_SIZE(sum->allocation.folios); i++)
+		sum->allocation.folios[i] += stats->allocation.folios[i];
+#define X(name, meaning) sum->allocation.name += stats->allocation.name;
+	RF_ALLOCATIONS(X)
+#undef X
 	sum->live_blocks += stats->live_blocks;
 	sum->live_block_time += stats->live_block_time;
 	sum->peak_live_blocks = max_u64(sum->peak_live_blocks, stats->peak_live_blocks);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * The knobs that policies are made of. A knob is a place in struct rf_policy and the names of its values: those of core
- * mm are in the table here, those of an architecture in its folder.
+ * mm are in core_knobs.c, those of an architecture in its folder.
  */
 #include <assert.h>
 #include <errno.h>
@@ -11,13 +11,9 @@
 
 #include "arch/loaded/loaded.h"
 #include "base/text.h"
-#include "engine/policy/policy.h"
+#include "engine/policy/core_knobs.h"
 
-#define AT(field) KNOB_AT(struct rf_policy, field)
-
-/* The knob granule: "4k" is value 0, and each next one four times as large. */
-#define GRANULES "4k|16k|64k"
-
+/* The values of the knob granule: "4k" is 0, and each next one four times as large. */
 static unsigned int page_shift_of(unsigned int granule)
 {
 	return 12 + 2 * granule;
@@ -27,93 +23,6 @@ static unsigned int granule_of(unsigned int page_shift)
 {
 	return (page_shift - 12) / 2;
 }
-
-/* Knobs of core mm, which mean something on every architecture. */
-static const struct knob core_knobs[] = {
-	{ "batch_anon_unmap", KNOB_BOOL, "reclaim unmaps runs of anonymous pages at once", AT(mm.batch_anon_unmap),
-	  KNOB_NO_KERNEL },
-	{ "batch_collapse", KNOB_BOOL, "khugepaged clears runs of one folio at once (6.17)", AT(mm.batch_collapse),
-	  KNOB_SINCE(6, 17) },
-	{ "batch_file_unmap", KNOB_BOOL, "reclaim unmaps runs of file pages at once (7.0)",
-	  AT(mm.batch_file_unmap), KNOB_SINCE(7, 0) },
-	{ "batch_fork", KNOB_BOOL, "fork copies runs of one folio at once (6.9)", AT(mm.batch_fork),
-	  KNOB_SINCE(6, 9) },
-	{ "batch_lazyfree", KNOB_BOOL, "reclaim drops runs of lazily freed pages at once (6.15)",
-	  AT(mm.batch_lazyfree), KNOB_SINCE(6, 15) },
-	{ "batch_migrate", KNOB_BOOL, "migration replaces runs at once", AT(mm.batch_migrate), KNOB_NO_KERNEL },
-	{ "batch_mkclean", KNOB_BOOL, "writeback cleans runs at once", AT(mm.batch_mkclean), KNOB_NO_KERNEL },
-	{ "batch_mprotect", KNOB_BOOL, "mprotect changes runs at once (6.17)", AT(mm.batch_mprotect),
-	  KNOB_SINCE(6, 17) },
-	{ "batch_mremap", KNOB_BOOL, "mremap moves folded runs at once (6.17)", AT(mm.batch_mremap),
-	  KNOB_SINCE(6, 17) },
-	{ "batch_rule", KNOB_WORDS(RF_BATCH_RULE),
-	  "what batches of fork and zap are: folio_pte_batch()'s (6.9), contpte v2's, v3's, v4's (hint)",
-	  AT(mm.batch_rule) },
-	{ "batch_swap", KNOB_BOOL, "munmap, exit and MADV_FREE take runs of swap entries at once (6.10)",
-	  AT(mm.batch_swap), KNOB_SINCE(6, 10) },
-	{ "batch_uffd_move", KNOB_BOOL, "UFFDIO_MOVE flushes small pages of a table at once (6.18)",
-	  AT(mm.batch_uffd_move), KNOB_SINCE(6, 18) },
-	{ "batch_young", KNOB_BOOL, "reclaim looks at the age of runs at once (7.0)", ARCH_KNOB(batch_young),
-	  KNOB_SINCE(7, 0) },
-	{ "batch_zap", KNOB_BOOL, "munmap and exit clear runs of one folio at once (6.9)", AT(mm.batch_zap),
-	  KNOB_SINCE(6, 9) },
-	{ "fast_gup", KNOB_EITHER("entry", "cont"),
-	  "what GUP fast takes at once: what one entry maps, or a contiguous block (no kernel)",
-	  AT(mm.fast_gup_cont), KNOB_NO_KERNEL },
-	{ "faultaround_set", KNOB_EITHER("entry", "run"),
-	  "fault-around sets entries one by one, or a run of one folio at once (run: 6.6)",
-	  AT(mm.fault_around_runs), KNOB_SINCE(6, 6) },
-	{ "gather", KNOB_WORDS(RF_GATHER),
-	  "a slot per page, with room as contpte v3, v4 ask for it; two per run (6.9)",
-	  AT(mm.gather) },
-	{ "granule", GRANULES, "base page size, with the geometry that comes with it",
-	  AT(geometry.page_shift) },
-	{ "gup_recheck", KNOB_EITHER("get", "lockless"),
-	  "the getter with which GUP fast looks again at a page it has pinned (lockless: 7.2)",
-	  AT(mm.gup_recheck_lockless), KNOB_SINCE(7, 2) },
-	{ "locked", KNOB_EITHER("full", "norecency"),
-	  "what reads under the lock that only compare or skip take of a folded block: as getter, or one",
-	  AT(mm.locked_norecency) },
-	{ "madv_clear_young_dirty", KNOB_BOOL, "MADV_COLD and MADV_FREE clear A/D in place (6.10)",
-	  AT(mm.madv_clear_young_dirty), KNOB_SINCE(6, 10) },
-	{ "madv_cold_pmd", KNOB_EITHER("invalidate", "young"),
-	  "MADV_COLD of a huge page: pmdp_invalidate() and its flush, or the accessed bit alone (7.3, 6.12.117)",
-	  AT(mm.madv_cold_pmd_young), KNOB_SINCE(7, 3) },
-	{ "madvise_one_gather", KNOB_BOOL, "madvise() flushes once per call, not once per VMA (6.16)",
-	  AT(mm.madvise_one_gather), KNOB_SINCE(6, 16) },
-	{ "migrate_defer", KNOB_BOOL, "migration waits for its flushes once per batch, where reclaim does (6.3)",
-	  AT(mm.migrate_defer), KNOB_SINCE(6, 3), KNOB_NEEDS("defer_unmap_flush=true") },
-	{ "move_pud", KNOB_BOOL, "mremap moves 1 GiB by the entry of its directory, with one flush (5.11)",
-	  AT(mm.move_pud), KNOB_SINCE(5, 11) },
-	{ "mprotect_flush", KNOB_EITHER("range", "gather"),
-	  "mprotect flushes the whole range of each VMA that it changed, or what it changed, once (gather: 5.19)",
-	  AT(mm.mprotect_gather), KNOB_SINCE(5, 19) },
-	{ "mremap_realign", KNOB_BOOL, "mremap starts at the table boundary below where nothing is in the way (6.7)",
-	  AT(mm.mremap_realign), KNOB_SINCE(6, 7) },
-	{ "pmd_split_set_ptes", KNOB_BOOL, "splitting a huge page fills the table with one set_ptes() (6.9)",
-	  AT(mm.pmd_split_set_ptes), KNOB_SINCE(6, 9) },
-	{ "prefault_old", KNOB_BOOL,
-	  "what fault-around maps unasked is old where the hardware sets the accessed bit (5.12)",
-	  AT(mm.prefault_old), KNOB_SINCE(5, 12) },
-	{ "pt_reclaim", KNOB_BOOL, "MADV_DONTNEED frees the page tables it empties (x86: 6.14, all: 7.0)",
-	  AT(mm.pt_reclaim) },
-	{ "rmap_unlocked", KNOB_EITHER("get", "lockless"),
-	  "the getter of page_vma_mapped_walk() before it has the lock (lockless: 7.2)",
-	  AT(mm.rmap_lockless), KNOB_SINCE(7, 2) },
-	{ "slow_gup", KNOB_WORDS(RF_SLOW_GUP),
-	  "what a step of slow GUP takes: a page of hugetlb (-6.9), an entry's worth, a contiguous block (no kernel)",
-	  AT(mm.slow_gup) },
-	{ "swap_readahead", NULL,
-	  "entries that a swap-in from a disk looks at, its own included (at most 8 by default); 0: none, as with zram",
-	  AT(mm.swap_readahead) },
-	{ "unmap_flush", KNOB_EITHER("last", "walk"),
-	  "an unmapping of reclaim that cannot wait flushes the entry alone, or cached walks too (walk: 6.15)",
-	  AT(mm.unmap_flush_walk), KNOB_SINCE(6, 15) },
-	{ "write_upgrade", KNOB_WORDS(RF_WRITE_UPGRADE),
-	  "which own anonymous pages mprotect makes writable at once: none, dirty ones (6.0), all (6.2)",
-	  AT(mm.write_upgrade), KNOB_SINCE(6, 0) },
-	{ 0 },
-};
 
 /* ---- finding ---- */
 
@@ -211,6 +120,24 @@ static int find_value(const char *values, const char *text)
 		if (!strcmp(words[i], text))
 			return i & 1;
 	return -1;
+}
+
+/* "second+third" as bits; -1: no such value. What is first stands alone. */
+static s64 find_set(const char *values, const char *text)
+{
+	char *copy = strdup(text), *rest = copy, *part;
+	s64 bits = copy ? 0 : -1;
+	int value;
+
+	while (bits >= 0 && (part = strsep(&rest, "+"))) {
+		value = find_value(values, part);
+		if (value > 0)
+			bits |= BIT(value - 1);
+		else if (value < 0 || strcmp(part, text))
+			bits = -1;
+	}
+	free(copy);
+	return bits;
 }
 
 static size_t place_of(const struct knob *knob)
@@ -312,7 +239,7 @@ static int set_number(struct rf_policy *policy, const struct knob *knob, const c
 int rf_policy_set(struct rf_policy *policy, const char *name, const char *text, struct rf_error *err)
 {
 	const struct knob *knob = find_knob(policy->arch, name);
-	int value;
+	s64 value;
 
 	if (!knob && find_anywhere(name))
 		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "knob '%s' has no meaning on %s", name,
@@ -321,7 +248,7 @@ int rf_policy_set(struct rf_policy *policy, const char *name, const char *text, 
 		return no_such_knob(policy, name, err);
 	if (!knob->values)
 		return set_number(policy, knob, text, err);
-	value = find_value(knob->values, text);
+	value = knob->set ? find_set(knob->values, text) : find_value(knob->values, text);
 	if (value < 0)
 		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "knob '%s' is one of %s, not '%.40s'", name,
 				    knob->values, text);
@@ -341,12 +268,30 @@ static const struct knob *next_meant(struct walk *walk, const struct rf_policy *
 	return knob;
 }
 
+static void tell_set(const struct knob *knob, u32 bits, char *value, size_t size)
+{
+	size_t used = 0, length;
+	const char *name = value_name(knob->values, 0, &length);
+
+	if (!bits)
+		snprintf(value, size, "%.*s", (int)length, name);
+	for (unsigned int i = 0; i < 32 && used < size; i++) {
+		name = bits & BIT(i) ? value_name(knob->values, i + 1, &length) : NULL;
+		if (name)
+			used += snprintf(value + used, size - used, "%s%.*s", used ? "+" : "", (int)length, name);
+	}
+}
+
 static void tell_value(const struct rf_policy *policy, const struct knob *knob, char *value, size_t size)
 {
 	u32 number = load(policy, knob);
 	const char *text;
 	size_t length;
 
+	if (knob->set) {
+		tell_set(knob, number, value, size);
+		return;
+	}
 	if (is_granule(knob))
 		number = granule_of(number);
 	text = knob->values ? value_name(knob->values, number, &length) : NULL;
@@ -384,6 +329,13 @@ const char *rf_policy_knob_needs(const char *name)
 	const struct knob *knob = find_anywhere(name);
 
 	return knob ? knob->needs : NULL;
+}
+
+bool rf_policy_knob_is_set(const char *name)
+{
+	const struct knob *knob = find_anywhere(name);
+
+	return knob && knob->set;
 }
 
 bool rf_policy_refused(const struct rf_policy *policy, size_t index, const char **name)

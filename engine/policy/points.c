@@ -21,9 +21,9 @@ static const struct release {
 	{ "6.6", "faultaround_set=run migrate_defer=true write_upgrade=exclusive" },
 	{ "6.8", "mremap_realign=true" },
 	{ "6.9", "batch_fork=true batch_zap=true gather=folio2slot pmd_split_set_ptes=true" },
-	{ "6.12", "batch_swap=true madv_clear_young_dirty=true slow_gup=entry" },
-	{ "6.17", "batch_collapse=true batch_lazyfree=true batch_mprotect=true batch_mremap=true "
-		  "madvise_one_gather=true unmap_flush=walk" },
+	{ "6.12", "batch_swap=true madv_clear_young_dirty=true slow_gup=entry swapin_large=true" },
+	{ "6.17", "batch_collapse=true batch_lazyfree=true batch_mprotect=true batch_mremap=true huge_zero_wp=true "
+		  "madvise_one_gather=true reuse_large=true unmap_flush=walk" },
 	{ "6.18", "batch_uffd_move=true" },
 	{ "7.2", "batch_file_unmap=true batch_young=true gup_recheck=lockless pt_reclaim=true rmap_unlocked=lockless" },
 	{ "7.3", "madv_cold_pmd=young" },

@@ -38,6 +38,10 @@ enum rf_slow_gup { RF_SLOW_GUP(KNOB_SYMBOL) };
 	X(WRITE_UPGRADE_EXCLUSIVE, "exclusive")	/* or clean, and what a PMD maps (6.2) */
 enum rf_write_upgrade { RF_WRITE_UPGRADE(KNOB_SYMBOL) };
 
+/* Sizes of anonymous folios that a policy allocates itself: bits, from 16K on; none: those of the recording. */
+#define RF_ANON_FOLIOS "recorded|16k|32k|64k|128k|256k|512k|1m|2m|all"
+#define RF_ANON_FOLIOS_ALL 8	/* bit: from order 2 on, up to what a PMD maps */
+
 /* Knobs of core mm; those of the backend are struct arch_knobs. */
 struct rf_mm_knobs {
 	bool batch_fork, batch_zap, batch_mprotect, batch_mremap, batch_uffd_move;
@@ -62,6 +66,11 @@ struct rf_mm_knobs {
 	bool batch_swap;		/* zap and MADV_FREE take runs of swap entries (6.10) */
 	bool batch_collapse;		/* khugepaged clears runs (6.17) */
 	bool unmap_flush_walk;		/* an unmapping that cannot wait flushes a range, cached walks too (6.15) */
+	u32 anon_folios;		/* bits of RF_ANON_FOLIOS (6.8) */
+	bool swapin_large;		/* they come back whole from zram (6.12) */
+	bool huge_zero_wp;		/* do_huge_zero_wp_pmd() (6.13) */
+	bool thp_madvise;		/* they are for MADV_HUGEPAGE only */
+	bool reuse_large;		/* a write fault reuses a page of a large folio that is nobody else's (6.15) */
 	enum rf_write_upgrade write_upgrade;
 	enum rf_gather gather;
 	enum rf_batch_rule batch_rule;
@@ -105,6 +114,8 @@ bool rf_policy_knob(const struct rf_policy *policy, size_t index, const char **k
 bool rf_policy_refused(const struct rf_policy *policy, size_t index, const char **knob);
 /* The names of all knobs of all architectures, in alphabetical order: the one after this (NULL: the first), or NULL. */
 const char *rf_policy_next_knob(const char *knob);
+/* Does a knob take several values at once, as in 64k+2m? */
+bool rf_policy_knob_is_set(const char *knob);
 /* "knob=value" that a knob needs to have an effect, or NULL. */
 const char *rf_policy_knob_needs(const char *knob);
 /* A knob's value as text; false if the architecture has no such knob. */

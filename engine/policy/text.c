@@ -65,6 +65,10 @@ static int set_parts(const char *list, const char *text, struct rf_policy *polic
 	strsep(&rest, "+");
 	while (!ret && (part = strsep(&rest, "+"))) {
 		value = strchr(part, '=');
+		if (!value && nr && rf_policy_knob_is_set(parts[nr - 1].name)) {
+			part[-1] = '+';		/* anon_folios=64k+2m is one value */
+			continue;
+		}
 		if (!value) {
 			ret = rf_error_set(err, -EINVAL, RF_NO_OFFSET, "'%.60s' in policy '%.80s' is not knob=value",
 					   part, text);

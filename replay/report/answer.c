@@ -16,8 +16,9 @@
 #define WAITS "waits"
 
 static const struct rf_matter matters[] = {
-	{ "TLBI", "tlbi", 1 }, { "waits", WAITS, 1 }, { "unfolds", "unfold", 1 }, { "folds", "fold", 0 },
-	{ "flush calls", "flush_calls", 1 }, { "loads", "pte_loads", 1 },
+	{ "TLBI", "tlbi", 1, false }, { "waits", WAITS, 1, false }, { "unfolds", "unfold", 1, false },
+	{ "folds", "fold", 0, false }, { "flush calls", "flush_calls", 1, false }, { "loads", "pte_loads", 1, false },
+	{ "faults", "faults", 1, true },
 };
 
 const struct rf_matter *rf_matter_at(size_t index)
@@ -128,6 +129,18 @@ static const json_t *baseline_of(const json_t *policies, const struct rf_view *v
 	return json_array_get(policies, 0);
 }
 
+/* What larger folios cost. */
+static void add_unused(const json_t *policy, char *changes, size_t size)
+{
+	const json_t *allocation = json_object_get(policy, "allocation");
+	size_t used = strlen(changes);
+	char digits[RF_DIGITS_MAX];
+
+	if (allocation)
+		snprintf(changes + used, size - used, ", %s KiB allocated and never used",
+			 rf_digits(rf_json_number(allocation, "unused_bytes") / 1024, digits));
+}
+
 /* trust: once is enough, in the first line. */
 static void write_sentence(const char *lead, const json_t *base, const json_t *policy, const char *trust,
 			   const struct rf_view *view, FILE *out)
@@ -135,6 +148,7 @@ static void write_sentence(const char *lead, const json_t *base, const json_t *p
 	char changes[RF_ANSWER_MAX], text[RF_ANSWER_MAX + 2 * NAME_SHOWN];
 
 	rf_answer_changes(json_object_get(base, "totals"), json_object_get(policy, "totals"), changes, sizeof(changes));
+	add_unused(policy, changes, sizeof(changes));
 	snprintf(text, sizeof(text), "%s%.240s against %.240s: %s%s%s", lead, rf_json_string(policy, "name"),
 		 rf_json_string(base, "name"), changes, *trust ? "; trust: " : "", trust);
 	rf_answer_print(text, view, out);
@@ -148,7 +162,7 @@ static void write_single(const json_t *policy, const char *trust, const struct r
 
 	rf_line_begin(&line, text, sizeof(text));
 	rf_line_add(&line, "%.240s:", rf_json_string(policy, "name"));
-	for (i = 0; i < ARRAY_SIZE(matters); i++)
+	for (i = 0; i < ARRAY_SIZE(matters) && !matters[i].may_differ; i++)
 		rf_line_add(&line, "%s %s %s", i ? "," : "", matters[i].word,
 			    rf_digits(rf_matter_value(json_object_get(policy, "totals"), &matters[i]), digits));
 	rf_line_add(&line, "; trust: %s", trust);
@@ -292,7 +306,7 @@ static void add_all(struct answer *answer, const char *row, json_t *counters)
 	json_t *value;
 
 	json_object_foreach(counters, key, value) {
-		const struct rf_matter matter = { key, key, 1 };
+		const struct rf_matter matter = { key, key, 1, false };
 
 		if (strcmp(key, "operations") && (json_integer_value(value) || differs(answer, row, &matter)))
 			add_row(answer, row, &matter);
@@ -325,6 +339,8 @@ void rf_answer_table(const json_t *report, const struct rf_view *view, FILE *out
 	}
 	rf_line_begin(&line, alike, sizeof(alike));
 	for (i = 0; i < ARRAY_SIZE(matters) && !view->all; i++) {
+		if (matters[i].may_differ && !differs(&answer, NULL, &matters[i]))
+			continue;
 		if (answer.detailed || differs(&answer, NULL, &matters[i])) {
 			add_row(&answer, NULL, &matters[i]);
 			rows++;

@@ -13,6 +13,7 @@
 struct rf_matter {
 	const char *word, *key;	/* "unfolds", "unfold" */
 	int cost;		/* 1: fewer are better; 0: neither */
+	bool may_differ;	/* most policies have as many: told where they have not */
 };
 
 /* NULL past the end. */

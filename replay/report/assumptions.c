@@ -21,6 +21,28 @@ json_t *geometry_object(const struct rf_policy *policy)
 	return object;
 }
 
+/* What came of the policy's own anonymous folios; NULL: it has those of the recording. */
+json_t *allocation_object(const struct rf_policy *policy, const struct rf_stats *stats)
+{
+	json_t *object, *folios;
+	u32 order;
+
+	if (!policy->mm.anon_folios)
+		return NULL;
+	object = json_object();
+	folios = json_array();
+	for (order = 0; order < ARRAY_SIZE(stats->allocation.folios); order++)
+		if (stats->allocation.folios[order])
+			json_array_append_new(folios, json_pack("[I, I]", (json_int_t)order,
+								(json_int_t)stats->allocation.folios[order]));
+	json_object_set_new(object, "folios", folios);
+#define X(name, meaning) rf_json_set_count(object, #name, stats->allocation.name);
+	RF_ALLOCATIONS(X)
+#undef X
+	rf_json_set_count(object, "unused_bytes", stats->allocation.unused_pages << policy->geometry.page_shift);
+	return object;
+}
+
 /* count: how often it made a difference; 0: nobody counted. text is taken over. */
 static void add(json_t *list, const char *name, json_t *text, u64 count)
 {
@@ -100,6 +122,11 @@ json_t *assumptions_array(const struct rf_policy *policy, const struct rf_stats 
 
 	add_what_ifs(list, policy);
 	add_origins(list, policy, traces);
+	if (policy->mm.anon_folios)
+		add(list, "anon_folios",
+		    json_string("what was reclaimed, migrated and aged is as the recorded folios were: a large folio goes "
+				"with the first of its pages that was used; ageing is not recorded"),
+		    stats->allocation.folios_kept);
 	for (i = 0; i < RF_NR_INEXACTS; i++)
 		if (stats->inexact[i])
 			add(list, rf_inexact_names[i], json_string(rf_inexact_texts[i]), stats->inexact[i]);

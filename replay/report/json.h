@@ -35,6 +35,7 @@ void backend_sentence(const json_t *policy, char *text, size_t size);
 /* assumptions.c */
 
 json_t *geometry_object(const struct rf_policy *policy);
+json_t *allocation_object(const struct rf_policy *policy, const struct rf_stats *stats);
 /* traces: of rf_report_trace() */
 json_t *assumptions_array(const struct rf_policy *policy, const struct rf_stats *stats, const json_t *traces);
 

@@ -240,6 +240,8 @@ json_t *rf_report_build(const struct rf_report_parts *parts, const struct rf_res
 	for (i = 0; i < results->nr_policies; i++) {
 		policy = policy_object(&results->policies[i], &results->stats[i]);
 		json_object_set_new(policy, "geometry", geometry_object(&results->policies[i]));
+		json_object_set_new(policy, "allocation",
+				    allocation_object(&results->policies[i], &results->stats[i]));
 		json_object_set_new(policy, "assumptions",
 				    assumptions_array(&results->policies[i], &results->stats[i], parts->traces));
 		json_array_append_new(policies, policy);

@@ -142,6 +142,14 @@ class Trace:
                 self.pages[address + page * PAGE] = (self.next_pfn + page, 4)
             self.next_pfn += FOLIO_PAGES
 
+    def touch_small(self):
+        """Write to every page, each answered with a page of its own, with mTHP off."""
+        for page in range(SIZE // PAGE):
+            self.record("fault", addr=BASE + page * PAGE, flags=2)
+            self.record("page_alloc", pfn=FIRST_PFN + 2 * page, order=0, gfp=USER_GFP & ~0x10)
+            self.rss(MM, 1)
+            self.pages[BASE + page * PAGE] = (FIRST_PFN + 2 * page, 0)
+
     def touch_huge(self):
         """One write, answered with a folio of 2 MiB."""
         self.record("fault", addr=BASE, flags=2)
@@ -216,6 +224,19 @@ def dontneed_edges():
     trace.touch_huge()
     trace.record("madvise", addr=BASE + 8 * PAGE, len=SIZE - 16 * PAGE, advice=DONTNEED)
     trace.zap(BASE + 8 * PAGE, SIZE - 16 * PAGE)
+    trace.record("sys_ret", call=CALLS["madvise"], ret=0)
+    trace.exit(vmas=[VMA])
+    return trace
+
+
+def anon_folios():
+    """512 write faults on 2 MiB with mTHP off, and madvise(MADV_DONTNEED) of the sixth page: what would folios do?"""
+    trace = Trace()
+    trace.attach()
+    trace.map()
+    trace.touch_small()
+    trace.record("madvise", addr=SIXTH, len=PAGE, advice=DONTNEED)
+    trace.zap(SIXTH, PAGE)
     trace.record("sys_ret", call=CALLS["madvise"], ret=0)
     trace.exit(vmas=[VMA])
     return trace
@@ -390,7 +411,8 @@ GUP_CASES = {
 }
 
 CASES = {
-    "mm_fault": fault, "mm_dontneed": dontneed, "mm_dontneed_page": dontneed_page, "mm_dontneed_edges": dontneed_edges,
+    "mm_anon_folios": anon_folios, "mm_fault": fault,
+    "mm_dontneed": dontneed, "mm_dontneed_page": dontneed_page, "mm_dontneed_edges": dontneed_edges,
     "mm_munmap": munmap, "mm_exit": exit_, "mm_fork": fork, "mm_reuse": reuse, "mm_cow": cow, "mm_mprotect": mprotect,
     "mm_mprotect_page": mprotect_page,
     "mm_mremap": mremap, "mm_swap_out": swap_out, "whole_report": whole_report,

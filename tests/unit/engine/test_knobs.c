@@ -176,6 +176,23 @@ static void collapse_and_move(struct rf_machine *machine)
 	run(machine, .kind = RF_OP_MREMAP, .addr = odd, .end = odd + M(2), .addr2 = odd + M(64), .nr = 512);
 }
 
+/* Small folios, which a policy may take for larger ones: zero pages, swap, a fork. */
+static void small_pages(struct rf_machine *machine)
+{
+	u64 at = G(5), written = at + M(2);
+
+	map_anon(machine, 0, at, M(6));
+	run(machine, .kind = RF_OP_FAULT_ZERO, .addr = at, .pfn = 0x77);
+	run(machine, .kind = RF_OP_FAULT_COW, .addr = at, .pfn = 0x5000, .flags = RF_OP_WRITE);
+	fault_anon(machine, 0, written, K(12), 0, 0x6000);
+	run(machine, .kind = RF_OP_UNMAP_SWAP, .addr = written, .nr = 1, .pfn = 0x500, .flags = RF_OP_ANON);
+	run(machine, .kind = RF_OP_FAULT_SWAP, .addr = written, .nr = 1, .pfn = 0x7000, .flags = RF_OP_WRITE);
+	fault_anon(machine, 0, written + M(2), K(8), 0, 0x8000);
+	run(machine, .kind = RF_OP_FORK, .mm2 = 30);
+	run(machine, .kind = RF_OP_MM_EXIT, .mm = 30, .why = RF_WHY_PROCESS_EXIT);
+	run(machine, .kind = RF_OP_FAULT_REUSE, .addr = written + M(2), .flags = RF_OP_WRITE);
+}
+
 static struct rf_machine *after_everything(const char *policy, const char *knobs)
 {
 	struct rf_machine *machine = machine_of(policy, knobs);
@@ -190,6 +207,7 @@ static struct rf_machine *after_everything(const char *policy, const char *knobs
 	pin(machine);
 	odds_and_ends(machine);
 	collapse_and_move(machine);
+	small_pages(machine);
 	run(machine, .kind = RF_OP_UFFD_MOVE, .addr = BASE + M(4) + K(128), .end = BASE + M(4) + K(192),
 	    .addr2 = BASE + M(14), .nr = 16);
 	run(machine, .kind = RF_OP_MREMAP, .addr = BASE, .end = BASE + M(1), .addr2 = G(3) + K(64), .nr = 256);
@@ -209,12 +227,16 @@ static const struct trial { const char *knob, *policy, *knobs; } trials[] = {
 	{ "fold_present", "contpte-v2", "" },
 	{ "fork_full", "contpte-v3", "" },
 	{ "gather", "linux-6.12", "" },
+	{ "huge_zero_wp", "linux-7.2", "anon_folios=2m" },
 	{ "kpti", "linux-7.2", "" },
 	{ "madv_clear_young_dirty", "linux-6.12", "" },
 	{ "max_dvm_ops", "linux-7.2", "tlbi=single" },
 	{ "needs_flush", "linux-6.17", "" },
+	{ "reuse_large", "linux-7.2", "anon_folios=64k" },
 	{ "reuse_flush", "linux-6.17", "" },
 	{ "set_ptes_checks_old", "contpte-v5-fold", "" },
+	{ "swapin_large", "linux-7.2", "anon_folios=64k" },
+	{ "thp", "linux-7.2", "anon_folios=64k" },
 	{ "tlbi_limit_waits", "linux-7.2", "tlbi=single" },
 	{ "tlbi_range_limit", "linux-7.2", "tlbi=single" },
 	{ "wrprotect_chunks", "contpte-v3", "" },

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A machine that allocates anonymous folios itself: what the kernel of the
+ * recording did to the folios it had, said of those that the policy's kernel
+ * would have allocated (the knobs anon_folios and thp). allocation.c decides
+ * what is allocated and done, allocation_pages.c keeps what a folio of ours is.
+ *
+ * Rules:
+ *  - a fault on an empty entry gets the largest folio that is enabled, aligned,
+ *    inside the VMA and over empty entries only: alloc_anon_folio();
+ *  - a fault that was recorded on a page that such a folio has mapped already
+ *    does not happen, unless it writes where only reading is allowed: then it is
+ *    a reuse or a copy;
+ *  - a folio of the recording that is larger than all that may be allocated
+ *    stays: what its pages were used for was not recorded (RF_INEXACTS);
+ *  - reclaim and migration do to a folio of ours, whole, what they did to the
+ *    first of its pages that the recording used.
+ */
+#ifndef REFOLD_ENGINE_ALLOCATION_H
+#define REFOLD_ENGINE_ALLOCATION_H
+
+#include "engine/vma.h"
+
+/* Frames and swap slots from here on are ours; each is given once. */
+#define ALLOCATION_FIRST_PFN BIT_ULL(38)
+
+/* An address space and those that share folios with it by fork(): a ring. */
+struct relatives {
+	u32 next, previous;		/* numbers of address spaces; its own: alone, or not there */
+};
+
+struct allocation {
+	u64 nr_pages;			/* ours, from ALLOCATION_FIRST_PFN on */
+	u64 *used;			/* a bit for each: the recording used it */
+	size_t room;			/* words */
+	struct relatives *relatives;	/* by number of the address space */
+	size_t max_relatives;
+};
+
+struct allocation *allocation_create(void);
+void allocation_destroy(struct allocation *allocation);
+
+/* One operation, in pages of the machine. -ENOMEM or 0. */
+int allocation_op(struct rf_machine *machine, const struct rf_op *op);
+
+/* ---- allocation_pages.c ---- */
+
+static inline bool is_ours(pte_t pte)
+{
+	return (pte_present(pte) || (pte.val & PTE_SWAP && !(pte.val & PTE_SPECIAL))) &&
+	       pte_pfn(pte) >= ALLOCATION_FIRST_PFN;
+}
+
+/* 1 << order frames or slots, aligned. 0 on lack of memory. */
+u64 allocation_take(struct allocation *allocation, unsigned int order);
+/* The recording uses a page of ours; true: for the first time. */
+bool allocation_use(struct allocation *allocation, u64 pfn);
+/* Is this the first page of its folio that the recording used? */
+bool allocation_stands_for(const struct allocation *allocation, u64 pfn, unsigned int order);
+/* Address spaces come, fork and go. -ENOMEM or 0. */
+int allocation_note_mm(struct allocation *allocation, const struct rf_op *op);
+/* Does nobody but mm map the folio of the entry at addr? Its relatives are asked at the same addresses. */
+bool allocation_is_sole(struct rf_machine *machine, struct mm *mm, u64 addr, pte_t pte);
+
+#endif

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Recordings of small folios on machines that allocate their own: each rule of engine/allocation.h by an operation or
+ * two, and what is counted of it.
+ */
+#include "machine_script.h"
+
+static const struct rf_allocation_stats *stats_of(const struct rf_machine *machine)
+{
+	return &rf_machine_stats(machine)->allocation;
+}
+
+/* An mm 0 with len bytes of nothing yet. */
+static struct rf_machine *begin(const char *policy, const char *knobs, u64 len)
+{
+	struct rf_machine *machine = machine_of(policy, knobs);
+
+	run(machine, .kind = RF_OP_MM_NEW);
+	map_anon(machine, 0, BASE, len);
+	return machine;
+}
+
+static void write_page(struct rf_machine *machine, u32 mm, u64 addr)
+{
+	run(machine, .kind = RF_OP_FAULT_ANON, .mm = mm, .addr = addr, .pfn = PFN + (addr >> 12),
+	    .flags = RF_OP_WRITE);
+}
+
+static void copy_page(struct rf_machine *machine, u32 mm, u64 addr)
+{
+	run(machine, .kind = RF_OP_FAULT_COW, .mm = mm, .addr = addr, .pfn = 2 * PFN + (addr >> 12),
+	    .flags = RF_OP_WRITE);
+}
+
+static void reuse_page(struct rf_machine *machine, u32 mm, u64 addr)
+{
+	run(machine, .kind = RF_OP_FAULT_REUSE, .mm = mm, .addr = addr, .flags = RF_OP_WRITE);
+}
+
+static pte_t entry(struct rf_machine *machine, u32 mm, u64 addr)
+{
+	return rf_machine_lookup(machine, mm, addr);
+}
+
+static unsigned int order_at(struct rf_machine *machine, u64 addr)
+{
+	pte_t pte = entry(machine, 0, addr);
+
+	return pte_present(pte) ? pte_folio_order(pte) : 99;
+}
+
+static u64 operations(const struct rf_machine *machine, enum rf_row row)
+{
+	return rf_machine_stats(machine)->operations[row];
+}
+
+static void end(struct rf_machine *machine)
+{
+	assert_no_anomalies(machine);
+	rf_machine_destroy(machine);
+}
+
+static void test_recorded_folios_by_default(void **state)
+{
+	struct rf_machine *m = begin("linux-7.3", "", K(64));
+
+	write_page(m, 0, BASE);
+	assert_int_equal(order_at(m, BASE), 0);
+	assert_int_equal(stats_of(m)->folios[0], 0);
+	end(m);
+}
+
+/* The first of sixteen faults gets a folio, which is born folded; ten pages are never used. */
+static void test_a_folio_absorbs_faults(void **state)
+{
+	struct rf_machine *m = begin("linux-7.3", "anon_folios=64k", K(64));
+
+	for (u64 page = 5; page < 11; page++)
+		write_page(m, 0, BASE + page * K(4));
+	assert_int_equal(order_at(m, BASE), 4);
+	assert_int_equal(operations(m, RF_ROW_fault_anon), 1);
+	assert_int_equal(rf_machine_stats(m)->live_blocks, 1);
+	assert_int_equal(stats_of(m)->folios[4], 1);
+	assert_int_equal(stats_of(m)->faults_saved, 5);
+	assert_int_equal(stats_of(m)->unused_pages, 10);
+	end(m);
+}
+
+/* alloc_anon_folio(): aligned, within the VMA, over nothing; the largest that fits. */
+static void test_where_a_folio_fits(void **state)
+{
+	struct rf_machine *m = begin("linux-7.3", "anon_folios=16k+64k", K(120));
+
+	write_page(m, 0, BASE + K(64));		/* 56K are left of the VMA: not 64K, but 16K */
+	assert_int_equal(order_at(m, BASE + K(64)), 2);
+	write_page(m, 0, BASE + K(116));	/* 8K are left behind the last 16K */
+	assert_int_equal(order_at(m, BASE + K(116)), 0);
+	write_page(m, 0, BASE);
+	assert_int_equal(order_at(m, BASE + K(60)), 4);
+	run(m, .kind = RF_OP_ZAP, .addr = BASE + K(16), .end = BASE + K(36), .why = RF_WHY_DONTNEED);
+	write_page(m, 0, BASE + K(32));		/* its neighbours are there */
+	assert_int_equal(order_at(m, BASE + K(32)), 0);
+	write_page(m, 0, BASE + K(16));
+	assert_int_equal(order_at(m, BASE + K(28)), 2);
+	end(m);
+}
+
+static void test_all_sizes(void **state)
+{
+	struct rf_machine *m = begin("linux-7.3", "anon_folios=all", M(3));
+
+	write_page(m, 0, BASE + M(2));
+	assert_int_equal(order_at(m, BASE + M(2)), 8);
+	write_page(m, 0, BASE + K(4));
+	assert_int_equal(order_at(m, BASE), 9);
+	end(m);
+}
+
+static void test_who_is_allowed(void **state)
+{
+	struct rf_machine *m = begin("linux-7.3", "anon_folios=64k thp=madvise", K(192));
+
+	run(m, .kind = RF_OP_VMA_FLAGS, .addr = BASE + K(64), .end = BASE + K(128), .vm_flags = RF_VM_HUGEPAGE);
+	write_page(m, 0, BASE);
+	write_page(m, 0, BASE + K(64));
+	assert_int_equal(order_at(m, BASE), 0);
+	assert_int_equal(order_at(m, BASE + K(64)), 4);
+	rf_machine_destroy(m);
+	m = begin("linux-7.3", "anon_folios=64k", K(192));
+	run(m, .kind = RF_OP_VMA_FLAGS, .addr = BASE + K(64), .end = BASE + K(128), .vm_flags = RF_VM_NOHUGEPAGE);
+	write_page(m, 0, BASE + K(64));
+	assert_int_equal(order_at(m, BASE + K(64)), 0);
+	end(m);
+}
+
+/* The child copies a page. The parent's is then nobody else's in the recording; the folio still is the child's, too. */
+static void test_copies_after_fork(void **state)
+{
+	static const char *const policies[] = { "linux-6.12", "linux-7.3" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(policies); i++) {
+		struct rf_machine *m = begin(policies[i], "anon_folios=64k", K(64));
+
+		write_page(m, 0, BASE);
+		run(m, .kind = RF_OP_FORK, .mm2 = 1);
+		copy_page(m, 1, BASE);
+		reuse_page(m, 0, BASE);
+		assert_int_equal(operations(m, RF_ROW_reuse), 0);
+		assert_int_equal(operations(m, RF_ROW_cow), 2);
+		assert_int_equal(stats_of(m)->faults_changed, 1);
+		/* The child has gone. 6.15 reuses what is left of the folio, before it was copied. */
+		run(m, .kind = RF_OP_MM_EXIT, .mm = 1, .why = RF_WHY_PROCESS_EXIT);
+		write_page(m, 0, BASE + K(4));
+		assert_int_equal(operations(m, RF_ROW_reuse), i);
+		assert_true(pte_write(entry(m, 0, BASE + K(4))));
+		assert_false(pte_write(entry(m, 0, BASE + K(8))));
+		end(m);
+	}
+}
+
+static void test_zero_pages(void **state)
+{
+	struct rf_machine *m = begin("linux-6.12", "anon_folios=64k", K(128));
+
+	run(m, .kind = RF_OP_FAULT_ZERO, .addr = BASE, .pfn = 0x77);
+	assert_true(entry(m, 0, BASE).val & PTE_SPECIAL);
+	write_page(m, 0, BASE + K(4));		/* beside the zero page there is no room for 64K */
+	assert_int_equal(order_at(m, BASE + K(4)), 0);
+	copy_page(m, 0, BASE);
+	assert_int_equal(order_at(m, BASE), 0);
+	write_page(m, 0, BASE + K(64));
+	run(m, .kind = RF_OP_FAULT_ZERO, .addr = BASE + K(68), .pfn = 0x77);
+	copy_page(m, 0, BASE + K(68));
+	assert_int_equal(stats_of(m)->faults_saved, 2);
+	end(m);
+}
+
+/* do_huge_zero_wp_pmd() is of 6.13. */
+static void test_huge_zero_page(void **state)
+{
+	static const char *const policies[] = { "linux-6.12", "linux-7.3" };
+	static const unsigned int orders[] = { 0, 9 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(policies); i++) {
+		struct rf_machine *m = begin(policies[i], "anon_folios=2m", M(2));
+
+		run(m, .kind = RF_OP_FAULT_ZERO, .addr = BASE + K(8), .pfn = 0x77);
+		run(m, .kind = RF_OP_FAULT_ZERO, .addr = BASE + K(12), .pfn = 0x77);
+		assert_true(entry(m, 0, BASE).val & PTE_SPECIAL);
+		assert_int_equal(stats_of(m)->faults_saved, 1);
+		copy_page(m, 0, BASE + K(8));
+		assert_int_equal(order_at(m, BASE + K(8)), orders[i]);
+		end(m);
+	}
+}
+
+/* A folio goes to swap with the first of its pages that was used, and comes back whole from zram since 6.12. */
+static void swap_and_back(const char *policy, const char *knobs, unsigned int order)
+{
+	struct rf_machine *m = begin(policy, knobs, K(64));
+
+	write_page(m, 0, BASE + K(8));
+	write_page(m, 0, BASE + K(12));
+	run(m, .kind = RF_OP_UNMAP_SWAP, .addr = BASE + K(12), .nr = 1, .pfn = 0x500, .flags = RF_OP_ANON);
+	assert_true(pte_present(entry(m, 0, BASE + K(8))));
+	run(m, .kind = RF_OP_UNMAP_SWAP, .addr = BASE + K(8), .nr = 1, .pfn = 0x501, .flags = RF_OP_ANON);
+	for (u64 page = 0; page < 16; page++)
+		assert_true(entry(m, 0, BASE + page * K(4)).val & PTE_SWAP);
+	run(m, .kind = RF_OP_FAULT_SWAP, .addr = BASE + K(12), .nr = 1, .pfn = 0x900, .flags = RF_OP_WRITE);
+	assert_int_equal(order_at(m, BASE + K(12)), order);
+	assert_int_equal(order_at(m, BASE), order ? order : 99);
+	end(m);
+}
+
+static void test_swap(void **state)
+{
+	swap_and_back("linux-6.12", "anon_folios=64k", 4);
+	swap_and_back("linux-6.12", "anon_folios=64k swap_readahead=8", 0);
+	swap_and_back("linux-6.9", "anon_folios=64k", 0);
+}
+
+static void test_migration(void **state)
+{
+	struct rf_machine *m = begin("linux-7.3", "anon_folios=64k", K(64));
+
+	write_page(m, 0, BASE);
+	write_page(m, 0, BASE + K(4));
+	for (u64 page = 0; page < 2; page++)
+		run(m, .kind = RF_OP_MIGRATE_OUT, .addr = BASE + page * K(4), .nr = 1, .pfn = PFN + page,
+		    .flags = RF_OP_ANON);
+	assert_true(entry(m, 0, BASE + K(60)).val & PTE_MIGRATION);
+	for (u64 page = 0; page < 2; page++)
+		run(m, .kind = RF_OP_MIGRATE_IN, .addr = BASE + page * K(4), .nr = 1, .pfn = 3 * PFN + page,
+		    .flags = RF_OP_ANON | RF_OP_WRITE | RF_OP_EXCLUSIVE);
+	assert_int_equal(order_at(m, BASE + K(60)), 4);
+	end(m);
+}
+
+/* madvise() splits what its range holds in part. */
+static void test_pageout_splits(void **state)
+{
+	struct rf_machine *m = begin("linux-7.3", "anon_folios=64k", K(192));
+
+	for (u64 at = 0; at < K(192); at += K(64))
+		write_page(m, 0, BASE + at);
+	run(m, .kind = RF_OP_MADV_PAGEOUT, .addr = BASE + K(4), .end = BASE + K(132));
+	assert_int_equal(order_at(m, BASE), 0);
+	assert_int_equal(order_at(m, BASE + K(64)), 4);
+	assert_int_equal(order_at(m, BASE + K(128)), 0);
+	end(m);
+}
+
+/* What pages of a recorded huge page were used for nobody recorded. */
+static void test_larger_than_allowed(void **state)
+{
+	struct rf_machine *m = begin("linux-7.3", "anon_folios=64k", M(2));
+
+	run(m, .kind = RF_OP_FAULT_ANON, .addr = BASE + K(4), .pfn = PFN, .order = 9, .flags = RF_OP_WRITE);
+	assert_int_equal(order_at(m, BASE), 9);
+	assert_int_equal(stats_of(m)->folios_kept, 1);
+	assert_int_equal(stats_of(m)->unused_pages, 0);
+	end(m);
+}
+
+/* 4K of the recording on pages of 16K, in folios of 64K. */
+static void test_larger_pages(void **state)
+{
+	struct rf_machine *m = machine_of("linux-7.3", "granule=16k anon_folios=64k");
+
+	assert_int_equal(rf_machine_recorded_pages(m, 12), 0);
+	run(m, .kind = RF_OP_MM_NEW);
+	map_anon(m, 0, BASE, M(1));
+	for (u64 at = 0; at < M(1); at += K(4))
+		run(m, .kind = RF_OP_FAULT_ANON, .addr = BASE + at, .pfn = PFN + (at >> 12), .flags = RF_OP_WRITE);
+	assert_int_equal(order_at(m, BASE), 2);
+	assert_int_equal(operations(m, RF_ROW_fault_anon), 16);
+	end(m);
+}
+
+static void test_names(void **state)
+{
+	struct rf_policy policy = *rf_policy_find("linux-7.3");
+	struct rf_error err;
+	char value[80];
+
+	assert_int_equal(rf_policy_set(&policy, "anon_folios", "2m+64k", &err), 0);
+	assert_true(rf_policy_value(&policy, "anon_folios", value, sizeof(value)));
+	assert_string_equal(value, "64k+2m");
+	assert_int_equal(rf_policy_set(&policy, "anon_folios", "recorded", &err), 0);
+	assert_int_equal(policy.mm.anon_folios, 0);
+	assert_true(rf_policy_set(&policy, "anon_folios", "64k+recorded", &err) < 0);
+	assert_true(rf_policy_set(&policy, "anon_folios", "8k", &err) < 0);
+	assert_true(rf_policy_set(&policy, "anon_folios", "64k+", &err) < 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_recorded_folios_by_default),
+		cmocka_unit_test(test_a_folio_absorbs_faults),
+		cmocka_unit_test(test_where_a_folio_fits),
+		cmocka_unit_test(test_all_sizes),
+		cmocka_unit_test(test_who_is_allowed),
+		cmocka_unit_test(test_copies_after_fork),
+		cmocka_unit_test(test_zero_pages),
+		cmocka_unit_test(test_huge_zero_page),
+		cmocka_unit_test(test_swap),
+		cmocka_unit_test(test_migration),
+		cmocka_unit_test(test_pageout_splits),
+		cmocka_unit_test(test_larger_than_allowed),
+		cmocka_unit_test(test_larger_pages),
+		cmocka_unit_test(test_names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
