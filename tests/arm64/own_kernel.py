@@ -84,7 +84,8 @@ class Comparison:
         self.differences = []
 
     def compare(self, modelled, loaded, path):
-        if isinstance(modelled, dict):
+        if isinstance(modelled, dict) or isinstance(loaded, dict):
+            modelled, loaded = modelled or {}, loaded or {}     # 0: one side never came there
             for key in modelled.keys() | loaded.keys():
                 if key not in OWN:
                     self.compare(modelled.get(key, 0), loaded.get(key, 0), f'{path}.{key}')
