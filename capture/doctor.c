@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "capture/kernel.h"
 #include "capture/perf/perf.h"
+#include "capture/rights/rights.h"
 #include "capture/snapshot/compat.h"
 #include "capture/tracefs/probes.h"
 #include "capture/tracefs/session.h"
@@ -185,6 +186,20 @@ static void check_perf(struct diagnosis *diagnosis)
 		    err.message);
 	else
 		add(diagnosis, GOOD, "perf side-band", "mmap, comm and task records");
+}
+
+/* Each capability that refold-capture(1) lists and that is not there. */
+static void check_rights(struct diagnosis *diagnosis)
+{
+	char tracing[256], text[200];
+	bool found = rf_tracefs_instances(tracing, sizeof(tracing)), all;
+	size_t before = diagnosis->nr;
+	const char *name;
+
+	for (size_t next = 0; (name = rf_rights_lacking(found ? tracing : NULL, &next, text, sizeof(text), &all));)
+		add(diagnosis, all ? BAD : LESS, name, "%s", text);
+	if (diagnosis->nr == before)
+		add(diagnosis, GOOD, "rights", "all that recordings take");
 }
 
 /* Whether there are calls that only raw_syscalls tell. */
@@ -408,6 +423,7 @@ int rf_doctor(FILE *out, bool json)
 	if (diagnosis.kernel.isa == RF_ISA_OTHER)
 		add(&diagnosis, LESS, "architecture", "page-table entries of %s cannot be read: migrations are missed",
 		    diagnosis.kernel.machine);
+	check_rights(&diagnosis);
 	check_tracefs(&diagnosis);
 	check_events(&diagnosis);
 	check_perf(&diagnosis);

@@ -141,6 +141,29 @@ bool rf_rights_missed(const struct rf_rights_use *use, size_t *next, char *text,
 	return found;
 }
 
+const char *rf_rights_lacking(const char *tracing, size_t *next, char *text, size_t size, bool *all)
+{
+	const struct rf_rights_use command = { .command = true, .tracing = tracing }, running = { .others = true },
+				   user = { .command = true, .user = true };
+	cap_t ours = cap_get_proc();
+	const char *name = NULL;
+
+	for (; ours && !name && *next < ARRAY_SIZE(rights); ++*next) {
+		const struct right *right = &rights[*next];
+		bool always_missed = is_missing(ours, right, &command), missed = is_missing(ours, right, &running);
+
+		*all = always_missed && !right->dispensable;
+		if (!always_missed && !missed && !is_missing(ours, right, &user))
+			continue;
+		name = right->name;
+		snprintf(text, size, "missing%s: %s%s", *all ? "" : missed ? ", for -p and -a" : ", for --user",
+			 right->why, *all ? "; nothing can be recorded" : right->dispensable ? "" :
+			 missed ? "; only a COMMAND can be recorded" : "; COMMAND runs as you are");
+	}
+	cap_free(ours);
+	return name;
+}
+
 /* Only what we have: one that has been given up, or was never there, cannot be kept. */
 static bool keep(cap_t wanted, cap_t ours, cap_value_t capability)
 {

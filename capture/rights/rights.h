@@ -25,6 +25,13 @@ int rf_rights_check(const struct rf_rights_use *use, struct rf_error *err);
 /* What is missing and can be done without, one at a time, from *next = 0 on; false: that was all. */
 bool rf_rights_missed(const struct rf_rights_use *use, size_t *next, char *text, size_t size);
 
+/*
+ * For who asks before anything is recorded: each capability that this process lacks and some recording would use, one
+ * at a time, from *next = 0 on; tracing as above. *text: what of, and what becomes of it without; *all: nothing can be
+ * recorded. NULL: that was all.
+ */
+const char *rf_rights_lacking(const char *tracing, size_t *next, char *text, size_t size, bool *all);
+
 /* From here on threads can be limited to what such a recording needs once it has begun. */
 void rf_rights_choose(const struct rf_rights_use *use);
 /* This thread keeps what was chosen, and gains nothing by any exec. Does nothing before rf_rights_choose(). */

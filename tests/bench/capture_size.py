@@ -10,11 +10,10 @@ import os
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'live'))
-import machine  # noqa: E402 (found through the line above)
+import peers
+import machine
 
 ROUNDS = 40
-INSTANCES = {kind: f'refold-bench-{kind}-{os.getpid()}' for kind in ('task', 'system')}
 
 
 def storm(programs, directory):
@@ -26,32 +25,6 @@ def storm(programs, directory):
                           f'  gcc -O1 -c {source} -o {directory}/source.o\n'
                           f'  for process in $(seq 60); do /bin/true; done\ndone\n')
     return ['/bin/sh', script]
-
-
-def trace_cmd(events, filters, output, command):
-    """The same two sets of events, each in an instance of its own. The kernel's function tracer stays untouched
-    (-d -k): where it is locked down, trace-cmd fails otherwise. -C and -b count for the instance named before.
-    trace-cmd does not follow children in an instance, so the load asks for that itself before it begins."""
-    arguments = ['trace-cmd', 'record', '-q', '-d', '-k', '--compression', 'zstd', '-o', output]
-    for kind, instance in INSTANCES.items():
-        arguments += ['-B', instance, '-C', 'mono', '-b', '32768']
-        for name in events:
-            where, system, event = name.split(':')
-            if where == kind and system != 'ftrace':    # the marker is always on
-                arguments += ['-e', f'{system}:{event}']
-                if name in filters:
-                    arguments += ['-f', filters[name]]
-    task = f'{machine.TRACING}/instances/{INSTANCES["task"]}'
-    arguments += ['/bin/sh', '-c', f'echo 1 >{task}/options/event-fork; echo $$ >{task}/set_event_pid; exec "$@"', 'sh']
-    try:
-        subprocess.run(arguments + command, check=True, stdout=subprocess.DEVNULL)
-    finally:
-        for instance in INSTANCES.values():
-            path = f'{machine.TRACING}/instances/{instance}'
-            if os.path.isdir(path):
-                os.rmdir(path)
-    report = subprocess.run(['trace-cmd', 'report', '-i', output], stdout=subprocess.PIPE, check=True)
-    return report.stdout.count(b'\n')
 
 
 def main():
@@ -71,7 +44,8 @@ def main():
             print(f'refold-capture, {name}: {sizes[name]} bytes, {info["records"]} records, '
                   f'{sizes[name] / info["records"]:.2f} bytes each')
         peer = os.path.join(directory, 'trace.dat')
-        events = trace_cmd(info['header']['events'], info['header']['filters'], peer, command)
+        peers.trace_cmd(info['header']['events'], info['header']['filters'], peer, command)
+        events = peers.events_in(peer)
         peer_size = os.path.getsize(peer)
         print(f'trace-cmd, zstd: {peer_size} bytes, {events} events, {peer_size / events:.2f} bytes each')
         for name, size in sizes.items():

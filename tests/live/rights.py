@@ -26,12 +26,15 @@ USER = COMMAND | {'CAP_SYS_PTRACE': True, 'CAP_SETUID': True, 'CAP_SETGID': True
 
 
 class Rights(Bench):
-    def record(self, capabilities, *arguments, expect=0):
-        """A recording by nobody with these capabilities; what was said to both outputs."""
+    def run_as_nobody(self, capabilities, *arguments, expect=0):
+        """refold-capture by nobody with these capabilities; what was said to both outputs."""
         names = ','.join(['-all'] + ['+' + name[4:].lower() for name in capabilities])
         return self.programs.run(machine.need_program('setpriv'), '--reuid', NOBODY, '--regid', self.group(),
                                  '--clear-groups', '--inh-caps', names, '--ambient-caps', names, '--bounding-set',
-                                 names, self.programs.capture, '-o', self.trace, *arguments, expect=expect)
+                                 names, self.programs.capture, *arguments, expect=expect)
+
+    def record(self, capabilities, *arguments, expect=0):
+        return self.run_as_nobody(capabilities, '-o', self.trace, *arguments, expect=expect)
 
     @staticmethod
     def group():
@@ -73,6 +76,48 @@ def listed(rights):
     rights.judge(OTHERS, '-t', '0.5', '-p', str(target.pid))
     result = rights.record([], '--', '/bin/true', expect=1)
     rights.one_line(result, *COMMAND)
+
+
+def diagnosed(rights):
+    """The doctor names each that is missing, and what becomes of recordings."""
+    every = {'CAP_SYS_ADMIN': 'bad', 'CAP_DAC_OVERRIDE': 'bad', 'CAP_SYS_PTRACE': 'less', 'CAP_SETUID': 'less',
+             'CAP_SETGID': 'less', 'CAP_KILL': 'less', 'CAP_SYS_NICE': 'less'}
+
+    def lines(capabilities):
+        said = rights.run_as_nobody(capabilities, 'doctor', expect=None).stdout
+        return [line.split()[:2] for line in said.splitlines() if re.match(r'\w+ +(CAP_|rights)', line)]
+
+    implied = 'CAP_DAC_READ_SEARCH'     # by CAP_DAC_OVERRIDE
+    machine.require(lines(every) == [['ok', 'rights']], 'nothing is missing')
+    for name, verdict in every.items():
+        found = lines([implied] + [other for other in every if other != name])
+        print(f'without {name}: {found}')
+        machine.require(found == [[verdict, name]], f'{verdict} {name}')
+    machine.require([name for _, name in lines([])] == ['CAP_SYS_ADMIN', 'CAP_DAC_OVERRIDE', 'CAP_DAC_READ_SEARCH',
+                                                        'CAP_SYS_PTRACE', 'CAP_SETUID', 'CAP_SETGID', 'CAP_KILL',
+                                                        'CAP_SYS_NICE'], 'all are named')
+
+
+def of_owner(rights):
+    """Where tracefs is somebody's, he needs no CAP_DAC_OVERRIDE."""
+    options = next(line.split()[3] for line in machine.read('/proc/self/mounts').splitlines()
+                   if line.split()[1] == machine.TRACING)
+    given = dict(option.split('=') for option in options.split(',') if '=' in option)
+    before = ','.join(f'{name}={given.get(name, value)}' for name, value in (('uid', 0), ('gid', 0), ('mode', 700)))
+    few = ['CAP_SYS_ADMIN', 'CAP_DAC_READ_SEARCH']
+    os.chmod(rights.directory, 0o755)
+    os.chown(rights.directory, pwd.getpwnam(NOBODY).pw_uid, -1)
+    rights.one_line(rights.record(few, '--', '/bin/true', expect=1), 'CAP_DAC_OVERRIDE')
+    subprocess.run(['mount', '-o', f'remount,uid={pwd.getpwnam(NOBODY).pw_uid}', machine.TRACING], check=True)
+    try:
+        result = rights.record(few, '--', '/bin/sh', '-c', SHOW, expect=None)
+        print(result.stdout, result.stderr)
+        machine.require(not result.returncode and 'missing' not in result.stderr, 'it records')
+        report, _ = rights.replay()
+        machine.require(report['complete'] and report['fidelity']['order'] > 50, 'and well')
+    finally:
+        subprocess.run(['mount', '-o', f'remount,{before}', machine.TRACING], check=True)
+    rights.no_instance_left()
 
 
 def user(rights):
@@ -126,7 +171,7 @@ def given_up(rights):
     rights.no_instance_left()
 
 
-CASES = {case.__name__: case for case in (listed, user, given_up)}
+CASES = {case.__name__: case for case in (listed, diagnosed, of_owner, user, given_up)}
 
 
 def main():
