@@ -338,6 +338,21 @@ bool rf_policy_knob_is_set(const char *name)
 	return knob && knob->set;
 }
 
+bool rf_policy_knob_works(const struct rf_policy *policy, const char *name)
+{
+	const char *needs = rf_policy_knob_needs(name), *equals = needs ? strchr(needs, '=') : NULL, *values, *help;
+	char needed[40], value[32];
+
+	if (!needs)
+		return true;
+	snprintf(needed, sizeof(needed), "%.*s", (int)(equals - needs), needs);
+	if (!rf_policy_value(policy, needed, value, sizeof(value)))
+		return true;
+	if (!rf_policy_knob_is_set(needed))
+		return !strcmp(value, equals + 1);
+	return rf_policy_knob_help(needed, &values, &help) && strncmp(values, value, strlen(value));
+}
+
 bool rf_policy_refused(const struct rf_policy *policy, size_t index, const char **name)
 {
 	struct walk walk = begin_walk(policy->arch);

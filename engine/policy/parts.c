@@ -176,28 +176,14 @@ static int set_knob(struct making *making, const struct rf_part *part, const str
 	return 0;
 }
 
-/* Of a knob that takes several values, any but the first will do. */
-static bool is_met(const char *knob, const char *wanted, const char *value)
-{
-	const char *values, *help;
-
-	if (!rf_policy_knob_is_set(knob))
-		return !strcmp(value, wanted);
-	return rf_policy_knob_help(knob, &values, &help) && strncmp(values, value, strlen(value));
-}
-
 /* Once everything is set: what a knob needs may have been said after it. */
 static void note_without_effect(struct making *making, const char *knob)
 {
-	const char *needs = rf_policy_knob_needs(knob), *equals = needs ? strchr(needs, '=') : NULL;
-	char name[40], value[32], text[128];
+	char text[128];
 
-	if (!needs)
+	if (rf_policy_knob_works(making->policy, knob))
 		return;
-	snprintf(name, sizeof(name), "%.*s", (int)(equals - needs), needs);
-	if (!rf_policy_value(making->policy, name, value, sizeof(value)) || is_met(name, equals + 1, value))
-		return;
-	snprintf(text, sizeof(text), "%s has no effect without %s", knob, needs);
+	snprintf(text, sizeof(text), "%s has no effect without %s", knob, rf_policy_knob_needs(knob));
 	note(making, text);
 }
 

@@ -198,3 +198,19 @@ bool rf_patch_is_set(const struct rf_patch *patch, const struct rf_policy *polic
 	}
 	return patch->knobs && !memcmp(&with, policy, sizeof(with));
 }
+
+const char *rf_patch_untold(const struct rf_patch *patch)
+{
+	static const struct { const char *id, *why; } untold[] = {
+		{ "batch-young", "ageing leaves no record" },
+		{ "19eaf44954df", "the recording says which folios there were" },
+		{ "1da190f4d0a6", "the recording says what was copied" },
+		{ "143937ca51cc", "the faults are those of the recording" },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(untold); i++)
+		if (!strcmp(untold[i].id, patch->id))
+			return untold[i].why;
+	return NULL;
+}

@@ -30,4 +30,7 @@ bool rf_patch_is_in(const struct rf_patch *patch, const struct rf_policy *point)
 /* The policy has it: all that it sets is so. */
 bool rf_patch_is_set(const struct rf_patch *patch, const struct rf_policy *policy);
 
+/* Why no recording shows what the patch does, or NULL. */
+const char *rf_patch_untold(const struct rf_patch *patch);
+
 #endif

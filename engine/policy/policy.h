@@ -118,6 +118,8 @@ const char *rf_policy_next_knob(const char *knob);
 bool rf_policy_knob_is_set(const char *knob);
 /* "knob=value" that a knob needs to have an effect, or NULL. */
 const char *rf_policy_knob_needs(const char *knob);
+/* Has the policy what a knob needs? Of one that takes several values, any but the first will do. */
+bool rf_policy_knob_works(const struct rf_policy *policy, const char *knob);
 /* A knob's value as text; false if the architecture has no such knob. */
 bool rf_policy_value(const struct rf_policy *policy, const char *knob, char *value, size_t size);
 /* What a knob is: "single|range" or "NUMBER", and a line of explanation. False if there is no such knob. */

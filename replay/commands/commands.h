@@ -15,6 +15,7 @@
  * A command gets its own argv (argv[0] is its name), parses it with getopt_long(), answers -h itself with its help on
  * standard output, and returns an exit code (enum rf_exit). main() flushes standard output and tells what fails there.
  */
+int rf_cmd_ablate(int argc, char **argv);
 int rf_cmd_anonymize(int argc, char **argv);
 int rf_cmd_assemble(int argc, char **argv);
 int rf_cmd_cpus(int argc, char **argv);

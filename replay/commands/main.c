@@ -21,6 +21,7 @@ static int run_help(int argc, char **argv);
 static const struct command commands[] = {
 	{ "replay", rf_cmd_replay, "replay traces under one or more policies and report what it costs" },
 	{ "diff", rf_cmd_diff, "name what differs between two reports or two policies" },
+	{ "ablate", rf_cmd_ablate, "rank the patches between two kernels by what they save on traces" },
 	{ "cpus", rf_cmd_cpus, "list the CPUs that policies can be of" },
 	{ "patches", rf_cmd_patches, "list the patches that policies can be made with" },
 	{ "policies", rf_cmd_policies, "list the policies and their knobs" },
