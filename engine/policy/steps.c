@@ -35,24 +35,13 @@ void rf_steps_policy(const struct rf_steps *steps, u64 set, struct rf_policy *po
 
 	*policy = *steps->from;
 	for (i = 0; i < steps->nr; i++)
-		if (set >> i & 1 && !(steps->steps[i].needs & ~set))
+		if (set >> i & 1)
 			apply(policy, steps->steps[i].knobs);
 }
 
 u64 rf_steps_with_needs(const struct rf_steps *steps, size_t step)
 {
 	return steps->steps[step].needs | 1ull << step;
-}
-
-u64 rf_steps_needing(const struct rf_steps *steps, size_t step)
-{
-	u64 set = 1ull << step;
-	size_t i;
-
-	for (i = 0; i < steps->nr; i++)
-		if (steps->steps[i].needs >> step & 1)
-			set |= 1ull << i;
-	return set;
 }
 
 /* ---- finding them ---- */

@@ -13,7 +13,7 @@
 struct rf_step {
 	const struct rf_patch *patch;	/* NULL: knobs that no patch of the table sets so */
 	char knobs[512];		/* "knob=value knob=value", those that this architecture has */
-	u64 needs;			/* steps without which it has no effect, with what those need */
+	u64 needs;			/* steps that its patch stands on, with what those need */
 };
 
 /* In order of release. */
@@ -29,11 +29,10 @@ struct rf_steps {
  */
 int rf_steps_between(struct rf_steps *steps, const struct rf_policy *from, const struct rf_policy *to,
 		     const char *patches, struct rf_error *err);
-/* The policy with this set of them: a bit for each, in order. */
+/* The policy with this set of them: a bit for each, in order. What a step needs may be left out, as a what-if. */
 void rf_steps_policy(const struct rf_steps *steps, u64 set, struct rf_policy *policy);
-/* The set of a step and of what it needs; and of a step and of what needs it. */
+/* The set of a step and of what it needs. */
 u64 rf_steps_with_needs(const struct rf_steps *steps, size_t step);
-u64 rf_steps_needing(const struct rf_steps *steps, size_t step);
 /* The id of its patch, or its knobs. */
 const char *rf_step_name(const struct rf_step *step);
 

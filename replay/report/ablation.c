@@ -61,7 +61,7 @@ void rf_ablation_begin(struct rf_ablation *ablation)
 		with = rf_steps_with_needs(&ablation->steps, i);
 		want(ablation, with);
 		want(ablation, with & ~(1ull << i));
-		want(ablation, all & ~rf_steps_needing(&ablation->steps, i));
+		want(ablation, all & ~(1ull << i));
 		want(ablation, steps_until(i + 1));
 	}
 }
@@ -78,7 +78,7 @@ static s64 at_target(const struct rf_ablation *ablation, size_t i)
 {
 	u64 all = all_steps(ablation);
 
-	return value(ablation, all) - value(ablation, all & ~rf_steps_needing(&ablation->steps, i));
+	return value(ablation, all) - value(ablation, all & ~(1ull << i));
 }
 
 static s64 in_order(const struct rf_ablation *ablation, size_t i)
@@ -101,7 +101,7 @@ static bool is_inert(const struct rf_ablation *ablation, size_t i)
 
 	return counts_alike(ablation, with, with & ~(1ull << i)) &&
 	       counts_alike(ablation, steps_until(i), steps_until(i + 1)) &&
-	       (rf_steps_needing(&ablation->steps, i) != 1ull << i || counts_alike(ablation, all, all & ~(1ull << i)));
+	       counts_alike(ablation, all, all & ~(1ull << i));
 }
 
 static void sort_steps(struct rf_ablation *ablation)
@@ -109,11 +109,9 @@ static void sort_steps(struct rf_ablation *ablation)
 	size_t i;
 
 	for (i = 0; i < ablation->steps.nr; i++) {
-		bool alone_at_target = rf_steps_needing(&ablation->steps, i) == 1ull << i;
-
 		if (is_inert(ablation, i))
 			ablation->inert |= 1ull << i;
-		else if (alone(ablation, i) || in_order(ablation, i) || (alone_at_target && at_target(ablation, i)))
+		else if (alone(ablation, i) || in_order(ablation, i) || at_target(ablation, i))
 			ablation->players |= 1ull << i;
 		else
 			ablation->others |= 1ull << i;
@@ -139,19 +137,18 @@ static s64 answer(void *context, u64 set)
 	return value(context, with_bystanders(context, set));
 }
 
-/* Neither needs the other, and each does something else at the target than on the base. */
+/* One of them does something else at the target than on the base. */
 static bool may_interact(const struct rf_ablation *ablation, size_t i, size_t k)
 {
 	u64 both = 1ull << i | 1ull << k;
 
-	return (ablation->players & both) == both && !(ablation->steps.steps[k].needs >> i & 1) &&
-	       !(ablation->steps.steps[i].needs >> k & 1) &&
-	       (alone(ablation, i) != at_target(ablation, i) || alone(ablation, k) != at_target(ablation, k));
+	return (ablation->players & both) == both && (alone(ablation, i) != at_target(ablation, i) ||
+						      alone(ablation, k) != at_target(ablation, k));
 }
 
 static u64 without_both(const struct rf_ablation *ablation, size_t i, size_t k)
 {
-	return all_steps(ablation) & ~(rf_steps_needing(&ablation->steps, i) | rf_steps_needing(&ablation->steps, k));
+	return all_steps(ablation) & ~(1ull << i | 1ull << k);
 }
 
 void rf_ablation_shares(struct rf_ablation *ablation, u64 seed, size_t max)
@@ -243,8 +240,8 @@ static void add_interaction(const struct rf_ablation *ablation, size_t i, size_t
 {
 	u64 all = all_steps(ablation);
 	s64 neither = value(ablation, without_both(ablation, i, k));
-	s64 only_i = value(ablation, all & ~rf_steps_needing(&ablation->steps, k)) - neither;
-	s64 only_k = value(ablation, all & ~rf_steps_needing(&ablation->steps, i)) - neither;
+	s64 only_i = value(ablation, all & ~(1ull << k)) - neither;
+	s64 only_k = value(ablation, all & ~(1ull << i)) - neither;
 	s64 both = value(ablation, all) - neither, whole = value(ablation, 0);
 	bool k_more = llabs(only_k) > llabs(only_i);
 

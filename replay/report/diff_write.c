@@ -234,7 +234,8 @@ static void write_one(const json_t *one, const struct rf_view *view, FILE *out)
 		add_knobs(&grid, json_object_get(one, "knobs"), view);
 	add_changes(&grid, json_object_get(one, "changes"), "", view);
 	json_array_foreach(json_object_get(one, "windows"), i, window)
-		add_window(&grid, window, view);
+		if (view->all || rf_view_is_raw(view))
+			add_window(&grid, window, view);
 	rf_grid_end(&grid, view, out);
 }
 
@@ -272,13 +273,17 @@ void rf_diff_write(const json_t *diff, const struct rf_view *view, FILE *out)
 		write_world(json_object_get(diff, "world"), view, out);
 	json_array_foreach(comparisons, i, one) {
 		s64 left_out = rf_json_number(one, "left_out");
+		size_t windows = view->all ? 0 : json_array_size(json_object_get(one, "windows"));
 
 		if (i && !rf_view_is_raw(view))
 			fputc('\n', out);
 		write_one(one, view, out);
 		if (table && left_out)
-			fprintf(out, "%s smaller differences, or of other counters: --all\n", rf_digits(left_out, digits));
+			fprintf(out, "%s smaller differences, or of other counters: --all\n",
+				rf_digits(left_out, digits));
 		else if (table && !json_array_size(json_object_get(one, "changes")))
 			fprintf(out, "no counter differs\n");
+		if (table && windows)
+			fprintf(out, "%zu window%s: --all\n", windows, windows == 1 ? " differs" : "s differ");
 	}
 }

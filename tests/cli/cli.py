@@ -635,14 +635,15 @@ class CommandLine(unittest.TestCase):
                "linux-6.12", "-o", b)
         windows = json.loads(refold("diff", "-j", a, b).stdout)["comparisons"][0]["windows"]
         self.assertEqual(windows, [{"label": "touch", "occurrence": 1, "only_in": "b", "changes": []}])
-        self.assertIn("window touch: only in b\n", refold("diff", a, b).stdout)
+        self.assertIn("window touch: only in b\n", refold("diff", a, b, "--all").stdout)
+        self.assertIn("1 window differs: --all", refold("diff", a, b).stdout)
         refold("replay", self.directory / "wa.mmt.zst", "-q", "-p", "linux-6.8,linux-6.12", "-o", b)
         policies = ["--policies", "linux-6.8,linux-6.12"]
         window = json.loads(refold("diff", "-j", b, *policies).stdout)["comparisons"][0]["windows"][0]
         self.assertEqual(window["label"], "fork")
         born = next(change for change in window["changes"] if change["counter"] == "born")
         self.assertEqual((born["section"], born["a"], born["b"]), ("totals", 0, 32))
-        self.assertRegex(refold("diff", b, *policies).stdout, r"(?m)^window fork\ntotals +born +0 +32 ")
+        self.assertRegex(refold("diff", b, *policies, "--all").stdout, r"(?m)^window fork\ntotals +born +0 +32 ")
         self.assertEqual(refold("diff", "-x", a, a).returncode, 0)
 
     def test_diff_exit_codes(self):
