@@ -11,7 +11,7 @@ the programs' files are cached in folios of which size, whether parent or child 
 compaction finds to move and what page aging clears differ from run to run, and no list of such windows is a fact. They
 are printed, and no more of them may differ than cases.json says ("may_differ").
 
-    truth.py --build DIR [--only LABEL] [-v] [--readme FILE]
+    truth.py --build DIR [--only LABEL] [-v] [--page FILE]
                                                   every stored recording; exit code 1 if a difference is not excused, or
                                                   if FILE does not show the table that --summary prints
     truth.py --build DIR --recordings DIR --counts FILE [--policy P] [--other-run] [--only LABEL] [-v]
@@ -19,7 +19,7 @@ are printed, and no more of them may differ than cases.json says ("may_differ").
                                                   --other-run: the counts are not of the run that was recorded
     truth.py --build DIR --recordings ... --must-differ QUANTITIES
                                                   succeed if some window differs in each of these: a test of the test
-    truth.py --build DIR --summary                the table of README.md
+    truth.py --build DIR --summary                the table of docs/how-faithful.md
     truth.py --build DIR --list                   differences in the form of unobserved.json, to give them a reason
 
 --only takes a part of a label. -v shows every quantity of a window, who asked for its flushes, what the replay did.
@@ -182,7 +182,7 @@ def arguments_of():
     parser.add_argument('--other-run', action='store_true')
     parser.add_argument('--only', default='', metavar='LABEL')
     parser.add_argument('--must-differ', metavar='QUANTITIES')
-    parser.add_argument('--readme', type=pathlib.Path)
+    parser.add_argument('--page', type=pathlib.Path)
     parser.add_argument('--summary', action='store_true')
     parser.add_argument('--list', action='store_true')
     parser.add_argument('-v', '--verbose', action='store_true')
@@ -216,8 +216,8 @@ def main():
             for label, found in case.found.items():
                 print(compare.window_text(label, case.predicted[label], case.counted[label], found))
     bad = sum(print_case(case, unobserved) for case in cases)
-    if arguments.readme and summary(cases) not in arguments.readme.read_text(encoding='utf-8'):
-        print(f'{arguments.readme} does not show what --summary prints:\n{summary(cases)}')
+    if arguments.page and summary(cases) not in arguments.page.read_text(encoding='utf-8'):
+        print(f'{arguments.page} does not show what --summary prints:\n{summary(cases)}')
         bad += 1
     return 1 if bad or not any(case.found for case in cases) else 0
 
