@@ -4,6 +4,7 @@
  * A signal that comes of anything else does what it always does.
  */
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -61,12 +62,25 @@ static const char *name_of(int number)
 	}
 }
 
+/* Two threads may crash at once. The second is not told of, nor ends anything: the first does. */
+static bool is_first(void)
+{
+	static atomic_flag crashed = ATOMIC_FLAG_INIT;
+	static _Thread_local bool first;
+
+	if (!atomic_flag_test_and_set(&crashed))
+		first = true;
+	return first;
+}
+
 static void handle(int number, siginfo_t *info, void *context)
 {
 	const struct arch_loaded *loaded;
 	const char *hook;
 	s64 bytes;
 
+	while (!is_first())
+		pause();
 	if (arch_loaded_in_hook(&loaded, &hook)) {
 		say("refold: backend ");
 		say(loaded->kernel ? loaded->backend.tree : loaded->path);
