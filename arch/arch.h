@@ -231,7 +231,7 @@ struct arch_mm {
 	bool copying;			/* fork copies entries from or to this mm */
 	u32 tlbbatch_pending;		/* deferred flushes not yet known to be done (flush_tlb_batched_pending) */
 	bool tlb_flush_pending;		/* mm_tlb_flush_pending(): another mmu_gather is open on this mm */
-	bool remote_cpus;		/* other CPUs run this mm: flushes of x86 need an IPI */
+	bool remote_cpus;		/* other CPUs run this mm, or did (keeps_cpus): flushes need an IPI */
 	struct arch_flush_observer *observer;	/* or NULL */
 };
 
@@ -331,9 +331,15 @@ struct arch_ops {
 
 	bool merges_vmas;	/* MMU_GATHER_MERGE_VMAS: tlb_end_vma() does not flush */
 	bool defers_for_others;	/* arch_tlbbatch_should_defer(): only if mm_cpumask() has another CPU */
+	bool keeps_cpus;	/* mm_cpumask() never shrinks: riscv while ASIDs are in use */
 	bool invalidate_ad_flushes; /* pmdp_invalidate_ad(): mprotect of a huge page flushes it at once */
 	bool one_dirty_bit;	/* the table walker makes dirty what software does: it sets PTE_DIRTY, too */
 	bool moves_puds;	/* HAVE_MOVE_PUD: arm64 and x86 since 5.11, riscv */
+	/*
+	 * update_mmu_cache_range(): nr entries from addr on, or a huge one, became valid or ptep_set_access_flags()
+	 * said that one changed. NULL: costs nothing.
+	 */
+	void (*update_mmu_cache)(struct arch_mm *mm, u64 addr, unsigned int nr);
 	const struct arch_loaded *loaded; /* NULL: it is one of ours; else arch/loaded/ */
 	bool old_prefaulted_ptes; /* arch_wants_old_prefaulted_pte(): what fault-around maps unasked is old */
 };

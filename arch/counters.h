@@ -46,7 +46,8 @@
 	X(gup_locks, "Page-table locks that GUP took for them.") \
 	X(gather_pages, "Pages allocated for mmu_gather batches.") \
 	X(forced_flushes, "Flushes because the gather was full or a dirty page had to go.") \
-	X(faults, "Page faults.")
+	X(faults, "Page faults.") \
+	X(tlbi_new, "The part of tlbi_va for entries that became valid: riscv without Svvptc.")
 
 struct arch_counters {
 #define X(name, meaning) u64 name;

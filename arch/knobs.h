@@ -152,6 +152,8 @@ struct arch_knobs {
 	bool invlpgb;			/* x86: flushes are broadcast to CPUs, without IPI */
 	u32 invlpgb_count_max;		/* pages of one such instruction */
 	bool svinval;			/* riscv: pages of a range are invalidated between two fences */
+	bool svvptc;			/* riscv: an entry that became valid needs no fence */
+	bool rfence_sbi;		/* riscv: flushes that reach other CPUs are left to firmware, not done by IPI */
 };
 
 #endif

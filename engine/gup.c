@@ -78,6 +78,7 @@ static u64 follow_page(struct mm *mm, u64 addr, u64 end)
 	count_lookup(mm, true);
 	if (pmd_leaf(*pmd)) {
 		read_upper_entry(mm, RF_SITE_gup_slow);
+		update_mmu_cache(mm, addr, 1);	/* touch_pmd() */
 		return pmd_addr_end(mm, addr, ~0ull);
 	}
 	ptep = pte_offset(mm, pmd, addr);

@@ -100,4 +100,5 @@ void op_collapse(struct mm *mm, const struct rf_op *op)
 	if (anon)
 		entry = maybe_mkwrite(pte_mkdirty(entry), vma);
 	set_pmd_leaf(pmd, entry);
+	update_mmu_cache(mm, op->addr, 1);
 }

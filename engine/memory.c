@@ -123,6 +123,7 @@ static bool fault_anon_pmd(struct mm *mm, const struct vm_area *vma, u64 addr, u
 	if (!(facts & PTE_SPECIAL))
 		entry = maybe_mkwrite(pte_mkdirty(entry), vma);
 	set_pmd_leaf(pmd, entry);
+	update_mmu_cache(mm, start, 1);
 	return true;
 }
 
@@ -157,6 +158,7 @@ void op_fault_anon(struct mm *mm, const struct rf_op *op)
 	displace_ptes(mm, run.addr, ptep, run.nr);
 	entry = maybe_mkwrite(pte_mkdirty(mk_pte(vma, run.pfn, op->order, facts)), vma);
 	set_folio_ptes(mm, run.addr, ptep, entry, run.nr);
+	update_mmu_cache(mm, run.addr, run.nr);
 }
 
 void op_fault_zero(struct mm *mm, const struct rf_op *op)
@@ -177,6 +179,7 @@ void op_fault_zero(struct mm *mm, const struct rf_op *op)
 	read_pte(mm, addr, ptep, RF_SITE_fault_recheck);
 	displace_ptes(mm, addr, ptep, 1);
 	set_pte_at(mm, addr, ptep, mk_pte(vma, op->pfn, 0, PTE_SPECIAL));
+	update_mmu_cache(mm, addr, 1);
 }
 
 /* ---- files ---------------------------------------------------------------------- */
@@ -193,6 +196,7 @@ static bool fault_file_pmd(struct mm *mm, const struct vm_area *vma, const struc
 	if (!pmd || !pmd_none(*pmd))
 		return false;
 	set_pmd_leaf(pmd, entry);
+	update_mmu_cache(mm, op->addr, 1);
 	return true;
 }
 
@@ -266,6 +270,7 @@ void op_fault_file(struct mm *mm, const struct rf_op *op)
 		file_recheck(mm, op, run.addr, ptep, nr);
 		displace_ptes(mm, run.addr, ptep, nr);
 		set_file_ptes(mm, run.addr, ptep, entry, nr);
+		update_mmu_cache(mm, run.addr, nr);
 		entry = pte_advance_pfn(entry, nr);
 	}
 }
@@ -282,6 +287,7 @@ static bool cow_pmd(struct mm *mm, const struct vm_area *vma, const struct rf_op
 		return false;
 	set_pmd_leaf(pmd, entry);
 	flush_pmd_tlb_range(mm, addr, addr + pmd_size(mm));
+	update_mmu_cache(mm, addr, 1);
 	return true;
 }
 
@@ -325,6 +331,7 @@ void op_fault_cow(struct mm *mm, const struct rf_op *op)
 			ops->pte_clear(&mm->arch, addr, &ptep[i]);
 	}
 	set_folio_ptes(mm, run.addr, ptep, pte_advance_pfn(entry, run.pfn - op->pfn), run.nr);
+	update_mmu_cache(mm, run.addr, run.nr);
 }
 
 /* do_wp_page() on a page that is ours alone, or shared: wp_page_reuse(). */
@@ -350,6 +357,7 @@ void op_fault_reuse(struct mm *mm, const struct rf_op *op)
 		if (entry.val != pmd_pte(*pmd).val)
 			ops->flush_pmd_access(&mm->arch, addr);
 		set_pmd_leaf(pmd, entry);
+		update_mmu_cache(mm, addr, 1);
 		return;
 	}
 	ptep = pte_offset(mm, pmd, addr);
@@ -368,7 +376,8 @@ void op_fault_reuse(struct mm *mm, const struct rf_op *op)
 		set_pte_at(mm, addr, ptep, entry);
 	}
 	entry = maybe_mkwrite(pte_mkdirty(pte_mkyoung(entry)), vma);
-	ops->ptep_set_access_flags(&mm->arch, addr, ptep, entry, true);
+	if (ops->ptep_set_access_flags(&mm->arch, addr, ptep, entry, true))
+		update_mmu_cache(mm, addr, 1);
 }
 
 /* ---- swap ------------------------------------------------------------------------- */
@@ -435,6 +444,21 @@ void op_fault_swap(struct mm *mm, const struct rf_op *op)
 	if (pte_swap(old) && (old.val & PTE_UFFD))
 		entry = pte_wrprotect((pte_t){ entry.val | PTE_UFFD });
 	set_folio_ptes(mm, run.addr, ptep, entry, run.nr);
+	update_mmu_cache(mm, run.addr, run.nr);
+}
+
+/* huge_pmd_set_accessed() */
+static void set_pmd_accessed(struct mm *mm, u64 addr, pmd_t *pmd, bool write)
+{
+	pte_t pte = pmd_pte(*pmd);
+
+	if (!pte_valid(pte) || (write && !pte_write(pte)))
+		return;
+	pte = pte_mkyoung(write ? pte_mkdirty(pte) : pte);
+	if (pte.val != pmd_pte(*pmd).val)
+		mm->arch.ops->flush_pmd_access(&mm->arch, addr);
+	set_pmd_leaf(pmd, pte);
+	update_mmu_cache(mm, addr, 1);
 }
 
 /*
@@ -449,6 +473,10 @@ void op_fault_none(struct mm *mm, const struct rf_op *op)
 	pmd_t *pmd = pmd_offset(mm, addr);
 	pte_t *ptep, pte;
 
+	if (pmd && pmd_leaf(*pmd)) {
+		set_pmd_accessed(mm, addr, pmd, write);
+		return;
+	}
 	if (!pmd || !pmd_table(*pmd))
 		return;
 	ptep = pte_offset(mm, pmd, addr);
@@ -457,6 +485,8 @@ void op_fault_none(struct mm *mm, const struct rf_op *op)
 	if (!pte_valid(pte) || (write && !pte_write(pte)))
 		return;
 	pte = pte_mkyoung(write ? pte_mkdirty(pte) : pte);
-	if (!ops->ptep_set_access_flags(&mm->arch, addr, ptep, pte, write) && write)
+	if (ops->ptep_set_access_flags(&mm->arch, addr, ptep, pte, write))
+		update_mmu_cache(mm, addr, 1);
+	else if (write)
 		ops->flush_tlb_fix_spurious_fault(&mm->arch, addr);
 }

@@ -131,6 +131,7 @@ static void migrate_in_one(struct mm *mm, const struct vm_area *vma, const struc
 		entry = entry_of_op(op);
 	}
 	set_pte_at(mm, addr, ptep, migrated_pte(vma, entry, op->pfn + i, op->order));
+	update_mmu_cache(mm, addr, 1);
 }
 
 void op_migrate_in(struct mm *mm, const struct rf_op *op)
@@ -145,6 +146,7 @@ void op_migrate_in(struct mm *mm, const struct rf_op *op)
 	if (covers_leaf(mm, op, pmd) && is_migration_entry(pmd_pte(*pmd))) {
 		/* remove_migration_pmd() */
 		set_pmd_leaf(pmd, migrated_pte(vma, pmd_pte(*pmd), op->pfn, op->order));
+		update_mmu_cache(mm, op->addr, 1);
 		return;
 	}
 	for (i = 0; i < op->nr; i++, addr += page_size(mm)) {
@@ -212,6 +214,7 @@ void split_folio_ptes(struct mm *mm, const struct vm_area *vma, u64 addr, pte_t 
 		rmap_walk_reads(mm, at, &first[i], rmap_walk_begins(mm, at, mapped++));
 		read_pte(mm, at, &first[i], RF_SITE_remove_migration);
 		set_pte_at(mm, at, &first[i], migrated_pte(owner ? owner : vma, entry, pte_pfn(entry), new_order));
+		update_mmu_cache(mm, at, 1);
 	}
 	machine_set_row(mm->machine, mm, row);
 }
@@ -244,6 +247,7 @@ int split_huge_folio(struct mm *mm, const struct vm_area *vma, pmd_t *pmd, u64 a
 		rmap_walk_reads(mm, at, &table[i], !i);
 		read_pte(mm, at, &table[i], RF_SITE_remove_migration);
 		set_pte_at(mm, at, &table[i], migrated_pte(vma, table[i], pte_pfn(leaf) + i, new_order));
+		update_mmu_cache(mm, at, 1);
 	}
 	machine_set_row(mm->machine, mm, row);
 	return 0;

@@ -75,6 +75,13 @@ struct rf_machine {
 /* More pages than any folio has: no operation on one run is longer. */
 #define MAX_RUN (1u << 16)
 
+/* update_mmu_cache_range(), update_mmu_cache_pmd() */
+static inline void update_mmu_cache(struct mm *mm, u64 addr, u32 nr)
+{
+	if (mm->arch.ops->update_mmu_cache)
+		mm->arch.ops->update_mmu_cache(&mm->arch, addr, nr);
+}
+
 static inline u64 page_size(const struct mm *mm)
 {
 	return 1ull << mm->arch.geometry->page_shift;

@@ -252,6 +252,9 @@ static const struct {
 	{ FIELD(invlpgb), FLUSHES },
 	{ FIELD(invlpgb_count_max), FLUSHES },
 	{ FIELD(svinval), FLUSHES },
+	{ FIELD(svvptc), BIT_OF(set_ptes) | BIT_OF(ptep_set_access_flags) | BIT_OF(flush_tlb_fix_spurious_fault) |
+			 BIT_OF(flush_pmd_access) },
+	{ FIELD(rfence_sbi), FLUSHES },
 };
 
 static u64 hooks_of(const struct refold_backend *backend)

@@ -2,8 +2,7 @@
 /*
  * PTE helpers of riscv. Kernels up to 7.3 use Svnapot, one PTE_CONT block of 64K, for hugetlb only, and the helpers
  * that core mm calls know nothing of it: they are the generic ones. Follows arch/riscv/include/asm/pgtable.h and
- * arch/riscv/mm/pgtable.c of 7.2 on a CPU with Svvptc, which needs no fence after an entry became valid;
- * kernel-model.md 1.2.
+ * arch/riscv/mm/pgtable.c of 6.12 and 7.2; kernel-model.md 1.2, 3.7.
  *
  * With the knob cont, which no kernel has, base pages get transparent blocks as well. As in the list series that
  * moves contpte to generic mm, that is arm64's code (arch/contpte/), word for word, with riscv's flushes: blocks are
@@ -29,16 +28,20 @@ static void bare_wrprotect_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, unsig
 	mm->counters->pte_stores += nr;
 }
 
-/* A change is flushed even if it only widens. */
+/*
+ * A change is flushed even if it only widens. Without Svvptc everything counts as a change, and its fence is
+ * update_mmu_cache()'s.
+ */
 static bool bare_ptep_set_access_flags(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t entry, bool dirty)
 {
 	arch_count_batch(mm, ARCH_HELPER_ptep_set_access_flags, 1);
 	mm->counters->pte_lines++;
 	mm->counters->pte_loads++;
 	if (!plain_widen(ptep, entry))
-		return false;
+		return !mm->knobs->svvptc;
 	mm->counters->pte_stores++;
-	mm->ops->flush_tlb_page(mm, addr, FLUSH_SYNC);
+	if (mm->knobs->svvptc)
+		mm->ops->flush_tlb_page(mm, addr, FLUSH_SYNC);
 	return true;
 }
 
@@ -112,7 +115,8 @@ static bool riscv_ptep_set_access_flags(struct arch_mm *mm, u64 addr, pte_t *pte
 
 static void riscv_flush_pmd_access(struct arch_mm *mm, u64 addr)
 {
-	mm->ops->flush_tlb_page(mm, addr, FLUSH_SYNC);
+	if (mm->knobs->svvptc)
+		mm->ops->flush_tlb_page(mm, addr, FLUSH_SYNC);
 }
 
 static bool riscv_test_and_clear_young_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr)
@@ -162,8 +166,13 @@ static const struct arch_geometry geometries[] = {
 static const struct knob own_knobs[] = {
 	KNOB_DEFER_UNMAP_FLUSH,
 	KNOB_FLUSH_CEILING,
+	{ "rfence", KNOB_EITHER("ipi", "sbi"),
+	  "who flushes where other CPUs ran the process: each after an IPI, or firmware, which is asked for one page or all",
+	  ARCH_KNOB(rfence_sbi) },
 	{ "svinval", KNOB_BOOL, "the CPU has Svinval: a range is invalidated page by page between two fences",
 	  ARCH_KNOB(svinval) },
+	{ "svvptc", KNOB_BOOL, "the CPU has Svvptc, and the kernel knows: entries that become valid need no fence (6.12)",
+	  ARCH_KNOB(svvptc), KNOB_SINCE(6, 12) },
 	{ 0 },
 };
 
@@ -174,9 +183,20 @@ static bool folds(const struct arch_knobs *knobs)
 	return knobs->cont;
 }
 
+static bool has_svvptc(const struct arch_knobs *knobs)
+{
+	return knobs->svvptc;
+}
+
+static bool no_firmware(const struct arch_knobs *knobs)
+{
+	return !knobs->rfence_sbi;
+}
+
 static const struct arch_assumption assumptions[] = {
 	{ NULL, "other_cpus", ARCH_OTHER_CPUS_TEXT },
-	{ NULL, "svvptc", "the CPU has Svvptc: an entry that becomes valid needs no fence" },
+	{ has_svvptc, "svvptc", "the CPU has Svvptc: an entry that becomes valid needs no fence (svvptc=false: it does)" },
+	{ no_firmware, "rfence", "other CPUs are flushed by IPI, as where they have IMSIC; else firmware does it (rfence=sbi)" },
 	{ folds, "svnapot_user",
 	  "no kernel has this: blocks fold and unfold as in arm64's contpte, cleared and flushed in between, which the "
 	  "architecture does not demand (bbml3=true: without)" },
@@ -199,6 +219,7 @@ const struct arch_ops riscv_ops = {
 	.get_and_clear_full_ptes = riscv_get_and_clear_full_ptes,
 	.wrprotect_ptes = riscv_wrprotect_ptes,
 	.ptep_set_access_flags = riscv_ptep_set_access_flags,
+	.update_mmu_cache = riscv_update_mmu_cache,
 	.flush_pmd_access = riscv_flush_pmd_access,
 	.test_and_clear_young_ptes = riscv_test_and_clear_young_ptes,
 	.clear_flush_young_ptes = riscv_clear_flush_young_ptes,
@@ -216,5 +237,7 @@ const struct arch_ops riscv_ops = {
 	.flush_tlb_batched_pending = plain_flush_tlb_batched_pending,
 	.flush_tlb_fix_spurious_fault = riscv_flush_tlb_fix_spurious_fault,
 	.huge_sizes = riscv_huge_sizes,
+	.keeps_cpus = true,
+	.invalidate_ad_flushes = true,
 	.moves_puds = true,
 };

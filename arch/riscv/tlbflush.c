@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * What TLB maintenance costs on riscv: SFENCE.VMA of single pages up to a ceiling, else of the whole ASID, on every
- * CPU that runs the mm. Follows arch/riscv/mm/tlbflush.c and asm/tlb.h; kernel-model.md 3.7. Counted are the
- * instructions of one CPU (all are tlbi_local), and one IPI or SBI call per flush where other CPUs run the mm. With
+ * CPU that ever ran the mm. Follows arch/riscv/mm/tlbflush.c and asm/tlb.h; kernel-model.md 3.7. Counted are the
+ * instructions of one CPU (all are tlbi_local), and one IPI or SBI call per flush where other CPUs ran the mm. With
  * Svinval the pages of a range are invalidated by SINVAL.VMA between two fences of this CPU, SFENCE.W.INVAL and
  * SFENCE.INVAL.IR (dsb_nsh).
  */
@@ -18,6 +18,12 @@ static void flush_call(struct arch_mm *mm, const struct arch_flush *flush)
 		mm->observer->flush(mm->observer, flush);
 	c->flush_calls++;
 	c->ipis += mm->remote_cpus;
+	if (mm->knobs->rfence_sbi && mm->remote_cpus && flush) {
+		/* OpenSBI fences one page or the ASID, here and there, whatever stride and ceiling are. */
+		units = 1;
+		if (flush->end - flush->start > 1ull << mm->geometry->page_shift)
+			flush = NULL;
+	}
 	if (!flush || (units > 1 && units > mm->knobs->flush_ceiling)) {
 		c->tlbi++;
 		c->tlbi_asid++;
@@ -63,4 +69,18 @@ void riscv_tlbbatch_flush(struct arch_mm *mm)
 void riscv_flush_tlb_fix_spurious_fault(struct arch_mm *mm, u64 addr)
 {
 	mm->ops->flush_tlb_page(mm, addr, FLUSH_SYNC);
+}
+
+/* Entry by entry, without ASID: no flush that core mm asked for, and none that other CPUs see. */
+void riscv_update_mmu_cache(struct arch_mm *mm, u64 addr, unsigned int nr)
+{
+	struct arch_counters *c = mm->counters;
+
+	if (mm->knobs->svvptc)
+		return;
+	c->tlbi += nr;
+	c->tlbi_va += nr;
+	c->tlbi_new += nr;
+	c->tlbi_local += nr;
+	c->tlbi_pages += nr;
 }

@@ -8,6 +8,7 @@ What the emulator counted, and what a replay predicts, in one form: a window is 
   tlbi                                                  kind -> instructions; "repeat" is the second TLBI that the
                                                         work-around of an erratum adds, and is in no other kind
   dsb                                                   ish, ishst, nsh -> barriers
+  flush_calls, ipis                                     numbers, of machines that broadcast nothing: riscv, x86
 
 Zeros are left out of the inner dicts. A quantity that a side does not know is absent, and is not compared.
 """
@@ -15,7 +16,8 @@ import json
 
 NUMBERS = ('faults', 'folds', 'unfolds', 'born', 'erased')
 CALLS = ('set_ptes', 'wrprotect', 'clear', 'get_and_clear', 'clear_young_dirty', 'clear_young', 'clear_flush_young')
-QUANTITIES = NUMBERS + CALLS + ('tlbi', 'dsb')
+ARM64 = NUMBERS + CALLS + ('tlbi', 'dsb')
+QUANTITIES = ARM64 + ('flush_calls', 'ipis')
 
 # The kernel's functions, as the plugin names them.
 FUNCTIONS = {
@@ -44,6 +46,8 @@ KINDS = {
     'vale1is': ('va',), 'vae1is': ('va', 'walk'), 'rvale1is': ('range',), 'rvae1is': ('range', 'walk'),
     'aside1is': ('asid',), 'vale1': ('va', 'local'), 'vae1': ('va', 'walk', 'local'), 'rvale1': ('range', 'local'),
     'rvae1': ('range', 'walk', 'local'), 'aside1': ('asid', 'local'), 'repeat': ('repeat',),
+    # riscv: fences of a page, of an address space, for an entry that became valid; x86: INVLPG, writes of CR3.
+    'page': ('va', 'local'), 'all': ('asid', 'local'), 'valid': ('va', 'new', 'local'),
 }
 
 
@@ -149,9 +153,9 @@ def load_plugin(path, groups):
     return windows
 
 
-def from_compact(stored):
-    window = {name: 0 for name in NUMBERS if name != 'erased'}
-    window.update({name: {} for name in CALLS + ('tlbi', 'dsb')})
+def from_compact(stored, quantities=ARM64):
+    """quantities: those that were counted, so that one which is not stored is 0; of erased, that it is unknown."""
+    window = {name: {} if name in CALLS + ('tlbi', 'dsb') else 0 for name in quantities if name != 'erased'}
     for name, value in stored.items():
         window[name] = {int(size): number for size, number in value.items()} if name in CALLS else value
     return window
@@ -172,7 +176,8 @@ def load(path):
         stored = json.load(file)
     windows = {}
     if isinstance(stored, dict):
-        return {label: from_compact(window) for label, window in stored['windows'].items()}
+        quantities = stored.get('quantities', ARM64)
+        return {label: from_compact(window, quantities) for label, window in stored['windows'].items()}
     before = None
     for row in stored:
         windows[row['label']] = window = from_analysis(row)
@@ -202,11 +207,12 @@ def from_report(counted, records):
     """
     totals = counted['totals']
     window = {'faults': records.get('fault', 0), 'folds': totals['fold'], 'unfolds': totals['unfold'],
-              'born': totals['born'], 'erased': totals['erased'], 'tlbi_pages': totals['tlbi_pages']}
+              'born': totals['born'], 'erased': totals['erased'], 'tlbi_pages': totals['tlbi_pages'],
+              'flush_calls': totals['flush_calls'], 'ipis': totals['ipis']}
     for name, helpers in HELPERS.items():
         window[name] = calls_predicted(counted['batches'], helpers)
     window['tlbi'] = without_zeros({kind: totals[f'tlbi_{kind}']
-                                    for kind in ('va', 'range', 'asid', 'repeat', 'local', 'walk')})
+                                    for kind in ('va', 'range', 'asid', 'repeat', 'local', 'walk', 'new')})
     window['dsb'] = without_zeros({'ish': totals['dsb_ish'], 'ishst': totals['dsb_ishst'], 'nsh': totals['dsb_nsh']})
     window['operations'] = {row: without_zeros(values) for row, values in counted['operations'].items()
                             if any(values.values())}

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-Predicted against counted: replay recordings of real arm64 kernels, and compare each window with what an emulator
-counted while the same workload ran. counts.py says what is compared, cases.json which recordings with which counts.
+Predicted against counted: replay recordings of real kernels, and compare each window with what an emulator counted
+while the same workload ran. counts.py says what is compared, cases.json which recordings with which counts. Those of
+other machines than arm64 are in folders of their own (--set), with cases.json, unobserved.json, counted/, recordings/.
 
 Counts of the very run that was recorded must be equal, or be listed in unobserved.json with the difference and the
 kernel's reason. So must be those of the recordings of trace-cmd, which are of other runs of the same program: each
@@ -11,7 +12,7 @@ the programs' files are cached in folios of which size, whether parent or child 
 compaction finds to move and what page aging clears differ from run to run, and no list of such windows is a fact. They
 are printed, and no more of them may differ than cases.json says ("may_differ").
 
-    truth.py --build DIR [--only LABEL] [-v] [--page FILE]
+    truth.py --build DIR [--set DIR] [--only LABEL] [-v] [--page FILE]
                                                   every stored recording; exit code 1 if a difference is not excused, or
                                                   if FILE does not show the table that --summary prints
     truth.py --build DIR --recordings DIR --counts FILE [--policy P] [--other-run] [--only LABEL] [-v]
@@ -38,9 +39,12 @@ import replays
 KERNELS = {'k6': '6.12', 'k7': '7.2', 'k16': '6.12'}
 
 
+def load(path):
+    return json.loads(path.read_text(encoding='utf-8'))
+
+
 def load_spread():
-    with open(HERE / 'counted' / 'spread.json', encoding='utf-8') as file:
-        return json.load(file)['spread']
+    return load(HERE / 'counted' / 'spread.json')['spread']
 
 
 class Case:
@@ -74,13 +78,11 @@ def traces_in(directory):
     return sorted(directory.glob('*.mmt.zst'))
 
 
-def stored_cases(refold):
-    with open(HERE / 'cases.json', encoding='utf-8') as file:
-        described = json.load(file)
-    return [Case(case['name'], traces_in(HERE / 'recordings' / case['recordings']),
-                 counts.load(HERE / 'counted' / f'{case["counts"]}.json'),
-                 replays.policy(refold, case['kernel'], case['cpu']), case['same_run'],
-                 case.get('may_differ')) for case in described]
+def stored_cases(refold, directory):
+    return [Case(case['name'], traces_in(directory / 'recordings' / case['recordings']),
+                 counts.load(directory / 'counted' / f'{case["counts"]}.json'),
+                 case.get('policy') or replays.policy(refold, case['kernel'], case['cpu']), case['same_run'],
+                 case.get('may_differ')) for case in load(directory / 'cases.json')]
 
 
 def given_case(refold, arguments):
@@ -155,8 +157,8 @@ def sums(case):
     for value in (lambda window: window['folds'], lambda window: window['unfolds'],
                   lambda window: sum(window['tlbi'].get(kind, 0) for kind in ('va', 'range', 'asid', 'repeat'))):
         yield sum(value(case.predicted[label]) for label in case.found)
-        yield sum(value(dict(case.counted[label], tlbi=counts.by_kind(case.counted[label]['tlbi'])))
-                  for label in case.found)
+        yield sum(value({'folds': 0, 'unfolds': 0, **case.counted[label],
+                         'tlbi': counts.by_kind(case.counted[label]['tlbi'])}) for label in case.found)
 
 
 def summary(cases):
@@ -176,6 +178,7 @@ def summary(cases):
 def arguments_of():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--build', required=True, type=pathlib.Path)
+    parser.add_argument('--set', type=pathlib.Path, default=HERE)
     parser.add_argument('--recordings', type=pathlib.Path)
     parser.add_argument('--counts', type=pathlib.Path)
     parser.add_argument('--policy')
@@ -196,8 +199,8 @@ def main():
     if arguments.recordings:
         cases = [given_case(refold, arguments)]
     else:
-        cases = stored_cases(refold)
-        entries = json.loads((HERE / 'unobserved.json').read_text(encoding='utf-8'))
+        cases = stored_cases(refold, arguments.set)
+        entries = load(arguments.set / 'unobserved.json')
     unobserved = compare.Unobserved(entries)
     run(refold, cases, arguments.only)
     if arguments.summary:

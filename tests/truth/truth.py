@@ -9,7 +9,7 @@ takes it, which begins with comments:
   # expected {"LABEL": {"tlbi": {"va": 2}, "dsb": {"ish": 1}}, ...}
 
 expected, which may stand on several lines, names every window that is compared, with all its counts but faults, as
-tests/arm64/counts.py has them (QUANTITIES); what is not named is 0. It is worked out by hand or counted on a kernel,
+tests/arm64/counts.py has them (ARM64); what is not named is 0. It is worked out by hand or counted on a kernel,
 never written by a program. The policy is the kernel of the trace's header on a CPU with range TLBI; a line
 `# policy NAME` says another. No case has anomalies or faults that the model did not expect, but for those that a line
 says, with how many of each. Address spaces may be marked, unless a line says how many are: most cases have made-up
@@ -32,7 +32,7 @@ sys.path.insert(0, str(HERE.parent / 'arm64'))
 import counts
 import replays
 
-COMPARED = [name for name in counts.QUANTITIES if name != 'faults']
+COMPARED = [name for name in counts.ARM64 if name != 'faults']
 CHECKED = ('fault_checks_bad', 'rss_checks_bad')
 
 

@@ -105,6 +105,59 @@ static void test_ipis(void **state)
 	}
 }
 
+/* OpenSBI fences one page, or the ASID; alone, the kernel does it as ever. */
+static void test_rfence(void **state)
+{
+	struct fixture *f = fixture_new("riscv-7.3+rfence=sbi+svinval=true");
+
+	flush_pages(f, 20);
+	expect(f, tlbi_va, 20);
+	f->mm.remote_cpus = true;
+	flush_pages(f, 1);
+	expect(f, tlbi_va, 1);
+	expect(f, ipis, 1);
+	flush_pages(f, 2);
+	expect(f, tlbi_va, 0);
+	expect(f, tlbi_asid, 1);
+	expect(f, tlbi_pages, 0);
+	expect(f, dsb, 0);
+	expect(f, ipis, 1);
+	free(f);
+}
+
+/* Without Svvptc an entry that became valid is fenced here, and a change of access flags is left to that. */
+static void test_svvptc(void **state)
+{
+	struct fixture *f = fixture_new("riscv-7.3");
+	pte_t *ptep = f->table, wider;
+
+	f->mm.remote_cpus = true;
+	ptep->val = PTE_VALID | PTE_RDONLY;
+	wider = pte_mkyoung(*ptep);
+	f->ops->update_mmu_cache(&f->mm, FIXTURE_BASE, 16);
+	expect(f, tlbi, 0);
+	assert_true(f->ops->ptep_set_access_flags(&f->mm, FIXTURE_BASE, ptep, wider, false));
+	assert_false(f->ops->ptep_set_access_flags(&f->mm, FIXTURE_BASE, ptep, wider, false));
+	expect(f, tlbi_va, 1);
+	expect(f, flush_calls, 1);
+	free(f);
+	f = fixture_new("riscv-6.6");
+	f->mm.remote_cpus = true;
+	ptep = f->table;
+	ptep->val = PTE_VALID | PTE_RDONLY;
+	assert_true(f->ops->ptep_set_access_flags(&f->mm, FIXTURE_BASE, ptep, wider, false));
+	assert_true(f->ops->ptep_set_access_flags(&f->mm, FIXTURE_BASE, ptep, wider, false));
+	f->ops->flush_pmd_access(&f->mm, FIXTURE_BASE);
+	expect(f, flush_calls, 0);
+	f->ops->update_mmu_cache(&f->mm, FIXTURE_BASE, 16);
+	expect(f, tlbi, 16);
+	expect(f, tlbi_new, 16);
+	expect(f, tlbi_local, 16);
+	expect(f, ipis, 0);
+	expect(f, flush_calls, 0);
+	free(f);
+}
+
 static void test_riscv_tables(void **state)
 {
 	struct fixture *f = fixture_new("riscv-7.3");
@@ -273,6 +326,8 @@ int main(void)
 		cmocka_unit_test(test_strides),
 		cmocka_unit_test(test_svinval),
 		cmocka_unit_test(test_ipis),
+		cmocka_unit_test(test_rfence),
+		cmocka_unit_test(test_svvptc),
 		cmocka_unit_test(test_riscv_tables),
 		cmocka_unit_test(test_reclaim),
 		cmocka_unit_test(test_invlpgb),

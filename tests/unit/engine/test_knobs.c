@@ -234,6 +234,8 @@ static const struct trial { const char *knob, *policy, *knobs; } trials[] = {
 	{ "needs_flush", "linux-6.17", "" },
 	{ "reuse_large", "linux-7.2", "anon_folios=64k" },
 	{ "reuse_flush", "linux-6.17", "" },
+	{ "svinval", "riscv-7.3", "" },
+	{ "svvptc", "riscv-7.3", "" },
 	{ "set_ptes_checks_old", "contpte-v5-fold", "" },
 	{ "swapin_large", "linux-7.2", "anon_folios=64k" },
 	{ "thp", "linux-7.2", "anon_folios=64k" },
@@ -350,6 +352,7 @@ static void test_every_value(void **state)
 {
 	try_knobs_of("linux-7.2");
 	try_knobs_of("x86-6.18");
+	try_knobs_of("riscv-7.3");
 }
 
 /* What was run is a story that holds together. */
