@@ -19,12 +19,32 @@ static bool nothing_was_done(const json_t *report)
 	return true;
 }
 
+/* A recorder that came to its end, watched somebody, and could record page faults. */
+bool rf_report_idle(const json_t *report)
+{
+	static const char *const unknown[] = { "none", "error", "assembled", "imported" };
+	const json_t *trace = json_object_get(report, "trace"), *missing = json_object_get(trace, "missing_events");
+	const char *end = rf_json_string(trace, "end");
+	const json_t *event;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(unknown); i++)
+		if (!strcmp(end, unknown[i]))
+			return false;
+	json_array_foreach(missing, i, event)
+		if (strstr(json_string_value(event), "fault"))
+			return false;
+	return rf_json_number(json_object_get(trace, "records_by_kind"), "snap_begin") && nothing_was_done(report);
+}
+
 const char *rf_report_nothing(const json_t *report)
 {
 	const json_t *trace = json_object_get(report, "trace"), *kinds = json_object_get(trace, "records_by_kind");
 
 	if (!nothing_was_done(report))
 		return NULL;
+	if (rf_report_idle(report))
+		return "nobody who was recorded did anything meanwhile";
 	if (!rf_json_number(trace, "records"))
 		return "there is no record in it";
 	if (!rf_json_number(kinds, "fault"))

@@ -38,10 +38,12 @@ void rf_report_add_parts(const struct rf_report_parts *parts, const char *path, 
 /* The report of these parts, which are taken over, and of the results. NULL on lack of memory. */
 json_t *rf_report_build(const struct rf_report_parts *parts, const struct rf_results *results);
 
-/* What a reader must know before he believes a number, worst first: an array of sentences, empty if all is well. */
 /* Why nothing was counted, as the rest of a sentence; NULL: something was. */
 const char *rf_report_nothing(const json_t *report);
+/* Nothing was counted, and that is all there is to say: a part of a recording during which nobody did anything. */
+bool rf_report_idle(const json_t *report);
 
+/* What a reader must know before he believes a number, worst first: an array of sentences, empty if all is well. */
 json_t *rf_report_warnings(const json_t *report);
 
 /* Read a report. NULL with err: not JSON, not a report, or one of a newer schema. */

@@ -284,6 +284,17 @@ class CommandLine(unittest.TestCase):
             self.assertIn("nothing was replayed", run.stdout)
             self.assertNotIn("linux-6.12", run.stdout.partition("\nassumed")[0])
 
+    def test_nobody_did_anything(self):
+        """The last part of a recording that is kept in parts may be one during which nothing happened."""
+        head = ('header {"arch":"x86_64","cpus":1,"page_size":4096%s}\nstream 0 source=snapshot cpu=0\nframe stream=0\n'
+                '1 tid=100 process pid=100\n2 tid=100 snap_begin pid=100 why=0 threads=1\n'
+                '3 tid=100 snap_end pid=100 complete=1 stopped=1\nend %s\n')
+        missing = ',"events_missing":{"task:kprobes:handle_mm_fault":"no"}'
+        for more, end, code in (("", "time", 0), ("", "signal", 0), ("", "imported", 1), (missing, "time", 1)):
+            run = refold("replay", assemble(head % (more, end), self.directory / "idle.mmt.zst"))
+            self.assertEqual(run.returncode, code, run.stderr)
+            self.assertEqual("did anything" in run.stderr, not code, run.stderr)
+
     def test_clock_that_counts_no_time(self):
         path = assemble(self.text.replace('{"arch"', '{"clock": "counter", "arch"'), self.directory / "counter.mmt.zst")
         self.assertIn("counter", refold("info", path).stdout)

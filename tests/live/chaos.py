@@ -357,6 +357,8 @@ def file_limit(chaos):
         machine.require(chaos.readable() == (code == 0), 'whole, if it has not failed')
         chaos.unharmed(target.pid)
         chaos.nothing_left('run')
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(chaos.trace)      # or the next, if it cannot even begin, leaves it
 
 
 def target_leaves(chaos):
