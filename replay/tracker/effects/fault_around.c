@@ -198,6 +198,23 @@ static size_t settle_doubts(struct rf_tracker *tracker, struct tracked_mm *mm, c
 	return settled;
 }
 
+/* Does this kernel map folios whole, and would that be more pages than the window holds? */
+static bool reaches_beyond(struct rf_tracker *tracker, struct tracked_mm *mm, const struct world_vma *vma, u64 first,
+			   u64 last, size_t in_window)
+{
+	struct candidate candidates[WINDOW_MAX];
+	u64 from = first, to = last;
+	size_t nr_cached;
+
+	if (!tracker->maps_beyond)
+		return false;
+	widen_window(tracker, vma, &from, &to);
+	if (from == first && to == last)
+		return false;
+	find_candidates(tracker, mm, vma, from, to, candidates, &nr_cached);
+	return nr_cached > in_window;
+}
+
 void map_file_range(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 fault_vpn,
 		    u64 left_out, u64 first, u64 last, s64 delta, bool shmem, u16 op_flags)
 {
@@ -220,8 +237,13 @@ void map_file_range(struct rf_tracker *tracker, struct tracked_mm *mm, struct wo
 		/* What is not cached may explain as many; the wider window does only if it explains all. */
 		widen_window(tracker, vma, &from, &to);
 		nr = find_candidates(tracker, mm, vma, from, to, candidates, &nr_cached);
-		if (!needed && nr_cached != (size_t)delta)
+		if (nr_cached == (size_t)delta)
+			tracker->maps_beyond = true;
+		else if (!needed)
 			nr = find_candidates(tracker, mm, vma, first, last, candidates, &nr_cached);
+	} else if (nr_cached == (size_t)delta && reaches_beyond(tracker, mm, vma, first, last, nr_cached)) {
+		/* As many as the window holds, though a folio reaches beyond it: then others were left out. */
+		mark_mm(tracker, mm, RF_REASON_fault_around_ambiguous);
 	}
 	if ((size_t)delta != nr_cached)
 		drop_candidate(tracker, candidates, &nr, &nr_cached, left_out);

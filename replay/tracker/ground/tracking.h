@@ -48,6 +48,7 @@ struct rf_tracker {
 	bool batches_rss;	/* RF_BATCHES_RSS, and RSS_CHANGE tells what a batch is made of */
 	bool rss_untold;	/* RF_BATCHES_RSS, and nothing does */
 	u64 fault_around;	/* fault_around_bytes, in pages */
+	bool maps_beyond;	/* a fault-around was seen to map a folio whole, beyond its window */
 	bool thp_always, thp_madvise;	/* 2M pages at fault */
 	u32 pmd_order;
 	bool one_cpu;		/* the machine has no more */
