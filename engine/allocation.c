@@ -385,7 +385,6 @@ static int allocation_collapse(const struct allocating *a)
 
 /* ---- dispatch ------------------------------------------------------------------------------ */
 
-
 /* Address spaces that come, go and fork; before: an address space that ends has no relatives any more. */
 static int allocation_mm(const struct allocating *a)
 {
@@ -406,12 +405,10 @@ int allocation_op(struct rf_machine *machine, const struct rf_op *op)
 		[RF_OP_FOLIO_SPLIT] = allocation_split, [RF_OP_MADV_PAGEOUT] = allocation_pageout,
 		[RF_OP_COLLAPSE] = allocation_collapse,
 	};
-	struct allocating a = { machine, machine->allocation, machine_mm(machine, op->mm), op };
-	enum rf_shape shape = op->kind < RF_NR_OPS ? rf_op_shapes[op->kind] : RF_SHAPE_MARK;
-	bool of_mm = shape == RF_SHAPE_NEW || shape == RF_SHAPE_CHILD || shape == RF_SHAPE_MM;
+	struct allocating a = { .machine = machine, .allocation = machine->allocation, .op = op };
 
-	if (!machine->allocation || op->kind >= RF_NR_OPS || op->flags & RF_OP_LOAD || (!of_mm && !a.mm) ||
-	    !functions[op->kind])
+	if (!machine->allocation || op->kind >= RF_NR_OPS || op->flags & RF_OP_LOAD || !functions[op->kind])
 		return machine_run_op(machine, op);
-	return functions[op->kind](&a);
+	a.mm = machine_mm(machine, op->mm);
+	return a.mm || functions[op->kind] == allocation_mm ? functions[op->kind](&a) : machine_run_op(machine, op);
 }

@@ -257,6 +257,20 @@ int rf_policy_set(struct rf_policy *policy, const char *name, const char *text, 
 	return set_value(policy, knob, value, err);
 }
 
+int rf_policy_set_all(struct rf_policy *policy, const char *knobs, struct rf_error *err)
+{
+	char copy[512], *rest = copy, *knob, *value;
+	int ret = 0;
+
+	snprintf(copy, sizeof(copy), "%s", knobs);
+	while (!ret && *copy && (knob = strsep(&rest, " "))) {
+		value = strchr(knob, '=');
+		*value++ = '\0';
+		ret = rf_policy_set(policy, knob, value, err);
+	}
+	return ret;
+}
+
 /* Of a loaded backend, only knobs that mean something. */
 static const struct knob *next_meant(struct walk *walk, const struct rf_policy *policy)
 {

@@ -31,20 +31,6 @@ static void note(struct making *making, const char *text)
 
 /* ---- patches ---- */
 
-static int set_all(struct making *making, const char *knobs)
-{
-	char copy[512], *rest = copy, *knob, *value;
-	int ret = 0;
-
-	snprintf(copy, sizeof(copy), "%s", knobs);
-	while (!ret && (knob = strsep(&rest, " "))) {
-		value = strchr(knob, '=');
-		*value++ = '\0';
-		ret = rf_policy_set(making->policy, knob, value, making->err);
-	}
-	return ret;
-}
-
 /* Named points that are no mainline kernel have what their knobs say, whatever release they are of. */
 static bool is_kernel(const struct rf_policy *point)
 {
@@ -77,7 +63,7 @@ static int add_patch(struct making *making, const struct rf_patch *patch, const 
 			 patch->knobs);
 		note(making, text);
 	}
-	return set_all(making, patch->knobs);
+	return rf_policy_set_all(making->policy, patch->knobs, making->err);
 }
 
 static int no_such_patch(const char *id, struct rf_error *err)

@@ -187,16 +187,8 @@ bool rf_patch_is_in(const struct rf_patch *patch, const struct rf_policy *point)
 bool rf_patch_is_set(const struct rf_patch *patch, const struct rf_policy *policy)
 {
 	struct rf_policy with = *policy;
-	char copy[512], *rest = copy, *knob, *value;
 
-	snprintf(copy, sizeof(copy), "%s", patch->knobs ? patch->knobs : "");
-	while (*copy && (knob = strsep(&rest, " "))) {
-		value = strchr(knob, '=');
-		*value++ = '\0';
-		if (rf_policy_set(&with, knob, value, NULL))
-			return false;
-	}
-	return patch->knobs && !memcmp(&with, policy, sizeof(with));
+	return patch->knobs && !rf_policy_set_all(&with, patch->knobs, NULL) && !memcmp(&with, policy, sizeof(with));
 }
 
 const char *rf_patch_untold(const struct rf_patch *patch)

@@ -207,16 +207,10 @@ static size_t find_point(const char *name)
 /* The tables are ours: a mistake in one is a bug, found by the first test that runs. */
 static void apply_changes(struct rf_policy *policy, const char *changes)
 {
-	char copy[512], *rest = copy, *knob, *value;
 	struct rf_error err;
 
-	snprintf(copy, sizeof(copy), "%s", changes);
-	while ((knob = strsep(&rest, " "))) {
-		value = strchr(knob, '=');
-		*value++ = '\0';
-		if (rf_policy_set(policy, knob, value, &err))
-			abort();
-	}
+	if (rf_policy_set_all(policy, changes, &err))
+		abort();
 }
 
 /* All that core mm changed until then, and nothing that the base had beside it. */

@@ -104,6 +104,8 @@ const char *rf_policy_release(const struct rf_policy *policy);
  * knobs or values in err. Used for JSON policies and for NAME+knob=value on the command line.
  */
 int rf_policy_set(struct rf_policy *policy, const char *knob, const char *value, struct rf_error *err);
+/* "knob=value knob=value", as our own tables have it; stops at the first that cannot be set. */
+int rf_policy_set_all(struct rf_policy *policy, const char *knobs, struct rf_error *err);
 
 /*
  * Walk the knobs that mean something for the policy's architecture, in alphabetical order, with their values as text;

@@ -17,18 +17,6 @@ const char *rf_step_name(const struct rf_step *step)
 
 /* ---- sets ---- */
 
-static void apply(struct rf_policy *policy, const char *knobs)
-{
-	char copy[512], *rest = copy, *knob, *value;
-
-	snprintf(copy, sizeof(copy), "%s", knobs);
-	while (*copy && (knob = strsep(&rest, " "))) {
-		value = strchr(knob, '=');
-		*value++ = '\0';
-		rf_policy_set(policy, knob, value, NULL);
-	}
-}
-
 void rf_steps_policy(const struct rf_steps *steps, u64 set, struct rf_policy *policy)
 {
 	size_t i;
@@ -36,7 +24,7 @@ void rf_steps_policy(const struct rf_steps *steps, u64 set, struct rf_policy *po
 	*policy = *steps->from;
 	for (i = 0; i < steps->nr; i++)
 		if (set >> i & 1)
-			apply(policy, steps->steps[i].knobs);
+			rf_policy_set_all(policy, steps->steps[i].knobs, NULL);
 }
 
 u64 rf_steps_with_needs(const struct rf_steps *steps, size_t step)
