@@ -198,6 +198,22 @@ static size_t settle_doubts(struct rf_tracker *tracker, struct tracked_mm *mm, c
 	return settled;
 }
 
+/*
+ * filemap_map_pages() maps a large folio whole only if the file goes on behind it (can_map_large), never the last one
+ * of a file. Its size is that of the layout; without one, the next page is in the cache, or the mapping has it too.
+ */
+static bool file_goes_on(struct rf_tracker *tracker, const struct world_vma *vma, u64 last)
+{
+	u64 pages = vpn_of(tracker, vma->end) - vpn_of(tracker, vma->start), pfn;
+	const struct world_file *file = file_get(tracker->world, vma->file);
+
+	if (file && file->pages)
+		pages = file->pages;
+	else
+		pages += vma->pgoff;
+	return last + 1 < pages || cache_find(tracker->world, vma->file, last + 1, &pfn);
+}
+
 /* Does this kernel map folios whole, and would that be more pages than the window holds? */
 static bool reaches_beyond(struct rf_tracker *tracker, struct tracked_mm *mm, const struct world_vma *vma, u64 first,
 			   u64 last, size_t in_window)
@@ -209,7 +225,7 @@ static bool reaches_beyond(struct rf_tracker *tracker, struct tracked_mm *mm, co
 	if (!tracker->maps_beyond)
 		return false;
 	widen_window(tracker, vma, &from, &to);
-	if (from == first && to == last)
+	if ((from == first && to == last) || !file_goes_on(tracker, vma, to))
 		return false;
 	find_candidates(tracker, mm, vma, from, to, candidates, &nr_cached);
 	return nr_cached > in_window;

@@ -199,22 +199,40 @@ static void nobody_used_it(void **context)
  * A folio of two pages lies across the end of the window. Seventeen pages of the first mapping are mapped: this kernel
  * maps it whole. Sixteen of the second are not the window's, then: one of them was left out, who knows which.
  */
+#define FOLIO(ino, index, nr, pfn, order)                                                        \
+	"900 tid=0 cache_run dev=0x100 ino=" ino " index=" index " nr=" nr " pfn=" pfn " order=" order "\n"
+#define SEVENTEEN(ino, pfn)                                                                      \
+	FOLIO(ino, "0", "8", pfn "000", "3") FOLIO(ino, "8", "4", pfn "008", "2")                       \
+	FOLIO(ino, "12", "2", pfn "00c", "1") FOLIO(ino, "14", "1", pfn "00e", "0")                     \
+	FOLIO(ino, "15", "2", pfn "010", "1")
+#define ACROSS(second)                                                                           \
+	"53 tid=100 mmap addr=0 len=0x20000 prot=0x1 flags=0x2 fd=3 offset=0\n"                         \
+	"55 tid=100 sys_ret call=16 ret=0x400003000000\n"                                               \
+	TOUCHED("17")                                                                                   \
+	"110 tid=100 fault addr=0x400003000000 flags=0x0\n"                                             \
+	"111 tid=100 rss_stat mm_id=9 curr=1 member=0 pages=33\n"                                       \
+	"112 tid=100 map_pages dev=0x100 ino=" second " index=0 last=15\n"                              \
+	MMAP2                                                                                           \
+	"54 tid=100 mmap2 addr=0x400003000000 len=0x20000 pgoff=0 dev=0x100 ino=" second " flags=0x1\n" \
+	LAYOUT SEVENTEEN("5", "0x7")
+#define BOTH_WINDOWS                                                                             \
+	"0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 "                                                     \
+	"4096 4097 4098 4099 4100 4101 4102 4103 4104 4105 4106 4107 4108 4109 4110 4111"
+
 static void a_folio_reaches_beyond(void **context)
 {
 	(void)context;
-	expect_window(ATTACHED "frame stream=0\n" MAPPED
-		      "53 tid=100 mmap addr=0 len=0x20000 prot=0x1 flags=0x2 fd=3 offset=0\n"
-		      "55 tid=100 sys_ret call=16 ret=0x400003000000\n"
-		      TOUCHED("17")
-		      "110 tid=100 fault addr=0x400003000000 flags=0x0\n"
-		      "111 tid=100 rss_stat mm_id=9 curr=1 member=0 pages=33\n"
-		      "112 tid=100 map_pages dev=0x100 ino=5 index=0 last=15\n"
-		      MMAP2
-		      "54 tid=100 mmap2 addr=0x400003000000 len=0x20000 pgoff=0 dev=0x100 ino=5 flags=0x1\n"
-		      LAYOUT RUN("0", "15", "0x7001")
-		      "900 tid=0 cache_run dev=0x100 ino=5 index=15 nr=2 pfn=0x7010 order=1\n",
-		      "0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 "
-		      "4096 4097 4098 4099 4100 4101 4102 4103 4104 4105 4106 4107 4108 4109 4110 4111", 1);
+	expect_window(ATTACHED "frame stream=0\n" MAPPED ACROSS("5"), BOTH_WINDOWS, 1);
+}
+
+/* The other file ends with the folio, though not the mapping: the last folio is not mapped whole, and all is told. */
+static void the_file_ends_with_the_folio(void **context)
+{
+	(void)context;
+	expect_window(ATTACHED "frame stream=0\n" MAPPED ACROSS("6")
+		      "900 tid=0 cache_file dev=0x100 ino=6 pages=17\n"
+		      SEVENTEEN("6", "0x8"),
+		      BOTH_WINDOWS, 0);
 }
 
 int main(void)
@@ -225,6 +243,7 @@ int main(void)
 		cmocka_unit_test(what_was_left_out_comes_later),
 		cmocka_unit_test(nobody_used_it),
 		cmocka_unit_test(a_folio_reaches_beyond),
+		cmocka_unit_test(the_file_ends_with_the_folio),
 		cmocka_unit_test(it_was_on_another_page),
 		cmocka_unit_test(a_fault_takes_it_away),
 		cmocka_unit_test(the_first_page_was_read),
