@@ -31,7 +31,7 @@ static const struct rf_cpu cpus[] = {
 	{ "cortex-a510", NULL, RANGE },
 	{ "cortex-a510-r1p1", NULL, RANGE, ERRATUM(6, 1) },	/* 2441009: r0p0 to r1p1 */
 	{ "cortex-a710", NULL, RANGE, CVE }, { "cortex-x2", NULL, RANGE, CVE },
-	{ "cortex-a715", NULL, RANGE, BBML3(7, 3) }, { "cortex-x3", NULL, RANGE, CVE },
+	{ "cortex-a715", NULL, RANGE, BBML3(7, 3), .exec_prot = true }, { "cortex-x3", NULL, RANGE, CVE },
 	{ "cortex-a520", NULL, RANGE }, { "cortex-a520ae", NULL, RANGE, BBML3(7, 3) },
 	{ "cortex-a720", NULL, RANGE }, { "cortex-a720ae", NULL, RANGE, BBML3(7, 3) },
 	{ "cortex-x4", NULL, RANGE, CVE, BBML3(6, 17) },	/* r0p3 on */
@@ -115,9 +115,19 @@ static bool knows_erratum(const struct rf_cpu *cpu, unsigned int kernel)
 /* ---- knobs ---- */
 
 struct features {
-	bool range, bbml3, lpa2, kpti, repeat;
+	bool range, bbml3, lpa2, kpti, repeat, exec_prot;
 	const char *granule;
 };
+
+/* Erratum 2645198: known since 6.2; mprotect() in batches (6.17) flushes a run at once. */
+static const char *exec_prot_flush(const struct rf_policy *policy, const struct features *has)
+{
+	unsigned int kernel = kernel_of(policy);
+
+	if (!has->exec_prot || kernel < KNOB_RELEASE(6, 2))
+		return NULL;
+	return kernel < KNOB_RELEASE(6, 17) ? "entry" : "run";
+}
 
 static int set_features(struct rf_policy *policy, const struct features *has, bool per_wait, struct rf_error *err)
 {
@@ -128,6 +138,7 @@ static int set_features(struct rf_policy *policy, const struct features *has, bo
 		{ "bbml3", has->bbml3 ? "true" : "false" },
 		{ "lpa2", has->lpa2 ? "true" : "false" },
 		{ "granule", has->granule },
+		{ "exec_prot_flush", exec_prot_flush(policy, has) },
 	};
 	size_t i;
 	int ret = 0;
@@ -147,6 +158,7 @@ static void add_cpu(const struct rf_policy *policy, const struct rf_cpu *cpu, bo
 	has->kpti |= cpu->kpti || (kaslr && cpu->kpti_kaslr);
 	has->repeat |= knows_erratum(cpu, kernel) || (cpu->cve && knows_cve(policy));
 	has->granule = cpu->granule;
+	has->exec_prot |= cpu->exec_prot;
 }
 
 /* ---- boot logs ---- */
@@ -206,11 +218,16 @@ int rf_cpu_set(struct rf_policy *policy, const char *text, bool per_wait, struct
 				    policy->arch->name);
 	if (!strncmp(text, "dmesg:", 6))
 		return read_log(policy, text + 6, per_wait, err);
+	if (strlen(text) >= sizeof(policy->cpu))
+		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "cpu=%.40s... is longer than %zu characters", text,
+				    sizeof(policy->cpu) - 1);
 	snprintf(copy, sizeof(copy), "%s", text);
 	colon = strchr(copy, ':');
 	kaslr = colon && !strcmp(colon, ":kaslr");
 	if (kaslr)
 		*colon = '\0';
+	memset(policy->cpu, 0, sizeof(policy->cpu));
+	snprintf(policy->cpu, sizeof(policy->cpu), "%.127s", copy);
 	while ((name = strsep(&rest, "/"))) {
 		cpu = find_cpu(name, err);
 		if (!cpu)
@@ -218,4 +235,31 @@ int rf_cpu_set(struct rf_policy *policy, const char *text, bool per_wait, struct
 		add_cpu(policy, cpu, kaslr, &has);
 	}
 	return set_features(policy, &has, per_wait, err);
+}
+
+bool rf_cpu_has(const struct rf_policy *policy, enum rf_cpu_trait trait, unsigned int release)
+{
+	unsigned int kernel = kernel_of(policy), list = release > kernel ? release : kernel;
+	char copy[sizeof(policy->cpu)], *rest = copy, *name;
+	bool cve = false, bbml3 = true, exec_prot = false, erratum = false;
+	const struct rf_cpu *cpu;
+
+	snprintf(copy, sizeof(copy), "%s", policy->cpu);
+	while ((name = strsep(&rest, "/"))) {
+		cpu = find_cpu(name, NULL);
+		cve |= cpu && cpu->cve;
+		bbml3 &= cpu && cpu->bbml3 && list >= cpu->bbml3;
+		exec_prot |= cpu && cpu->exec_prot;
+		erratum |= cpu && knows_erratum(cpu, kernel);
+	}
+	switch (trait) {
+	case RF_CPU_CVE:
+		return cve;
+	case RF_CPU_BBML3:
+		return bbml3;
+	case RF_CPU_2645198:
+		return exec_prot;
+	default:
+		return erratum;
+	}
 }

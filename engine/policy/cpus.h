@@ -17,6 +17,15 @@ struct rf_cpu {
 	bool kpti, kpti_kaslr;	/* without KASLR, and with it */
 	u16 bbml3;		/* the first kernel whose list it is on; 0: none */
 	const char *granule;	/* of its usual kernels; NULL: 4k */
+	bool exec_prot;		/* erratum 2645198 */
+};
+
+/* What a patch may ask of cores. */
+enum rf_cpu_trait {
+	RF_CPU_CVE,		/* one is on the list of CVE-2025-10263 */
+	RF_CPU_BBML3,		/* all are on the list of the policy's kernel, or of that release (617) */
+	RF_CPU_2645198,		/* one has that erratum */
+	RF_CPU_ERRATUM,		/* one repeats its TLBIs without that list */
 };
 
 /* NULL past the end. */
@@ -26,5 +35,7 @@ const struct rf_cpu *rf_cpu_at(size_t index);
  * "dmesg:FILE", what a boot log says was detected. per_wait: the kernel repeats one TLBI for each wait. -EINVAL.
  */
 int rf_cpu_set(struct rf_policy *policy, const char *text, bool per_wait, struct rf_error *err);
+/* Of the cores that policy->cpu names. */
+bool rf_cpu_has(const struct rf_policy *policy, enum rf_cpu_trait trait, unsigned int release);
 
 #endif

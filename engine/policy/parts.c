@@ -9,9 +9,6 @@
 #include "engine/policy/parts.h"
 #include "engine/policy/patches.h"
 
-#define REPEAT_TLBI_SYNC "a8f78680ee6b"	/* one repeated TLBI for each wait, not for each TLBI */
-#define CVE "CVE-2025-10263"
-
 struct making {
 	struct rf_policy *policy;
 	struct rf_policy point;		/* as it was, but for the CPU */
@@ -45,10 +42,29 @@ static bool has_patch(const struct making *making, const struct rf_patch *patch)
 	return patch->knobs && is_kernel(&making->point) && rf_patch_is_in(patch, &making->point);
 }
 
+/* A part of what whose is: what it sets here, and that it sets less than it says. */
+static int set_knobs(struct making *making, const struct rf_patch *patch, const struct rf_patch *whose)
+{
+	char knobs[256], text[512];
+
+	rf_patch_knobs_on(patch, making->policy, knobs, sizeof(knobs));
+	if (patch != whose) {
+		snprintf(text, sizeof(text), "patch %s pulls in %s, %s: %s", whose->id, patch->id,
+			 patch->title, *knobs ? knobs : "nothing");
+		note(making, text);
+	}
+	if (*making->policy->cpu && strlen(knobs) < strlen(patch->knobs)) {
+		snprintf(text, sizeof(text), "cpu=%s has no use for what patch %s sets: %s", making->policy->cpu,
+			 patch->id, patch->knobs);
+		note(making, text);
+	}
+	return rf_policy_set_all(making->policy, knobs, making->err);
+}
+
 /* What it needs first, but for what is there; whose: the patch that was asked for. */
 static int add_patch(struct making *making, const struct rf_patch *patch, const struct rf_patch *whose)
 {
-	char copy[128], text[256], *rest = copy, *id;
+	char copy[128], *rest = copy, *id;
 	int ret = 0;
 
 	if (patch != whose && has_patch(making, patch))
@@ -56,36 +72,13 @@ static int add_patch(struct making *making, const struct rf_patch *patch, const 
 	snprintf(copy, sizeof(copy), "%s", patch->needs ? patch->needs : "");
 	while (!ret && *copy && (id = strsep(&rest, " ")))
 		ret = add_patch(making, rf_patch_find(id), whose);
-	if (ret || !patch->knobs)
-		return ret;
-	if (patch != whose) {
-		snprintf(text, sizeof(text), "patch %s pulls in %s, %s: %s", whose->id, patch->id, patch->title,
-			 patch->knobs);
-		note(making, text);
-	}
-	return rf_policy_set_all(making->policy, patch->knobs, making->err);
+	return ret || !patch->knobs ? ret : set_knobs(making, patch, whose);
 }
 
-static int no_such_patch(const char *id, struct rf_error *err)
+static int set_patch(struct making *making, const struct rf_patch *patch)
 {
-	char list[128];
-
-	rf_patch_nearest(id, list, sizeof(list));
-	return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "no patch '%.60s'; the nearest are %s, 'refold patches' lists all",
-			    id, list);
-}
-
-static int set_cve(struct making *making, bool on);
-
-static int set_patch(struct making *making, const char *id)
-{
-	const struct rf_patch *patch = rf_patch_find(id);
 	char text[256];
 
-	if (!strcmp(id, CVE))
-		return set_cve(making, true);
-	if (!patch)
-		return no_such_patch(id, making->err);
 	if (patch->arch && strcmp(patch->arch, making->policy->arch->name))
 		return rf_error_set(making->err, -EINVAL, RF_NO_OFFSET, "patch %s is for %s, which has no meaning on %s",
 				    patch->id, patch->arch, making->policy->arch->name);
@@ -100,39 +93,72 @@ static int set_patch(struct making *making, const char *id)
 	return add_patch(making, patch, patch);
 }
 
-/* ---- mitigations ---- */
-
-/* Stable kernels that took the newer form of the work-around; mainline has it since 7.0. */
-static bool repeats_once_per_wait(const struct making *making)
+static bool is_patch(const struct rf_part *part)
 {
-	static const char *const stable[] = { "6.1.176", "6.12.117", "6.18" };
-	const char *release = rf_policy_release(&making->point);
+	return !strcmp(part->name, "patch");
+}
+
+static int check_patches(const struct rf_part *parts, size_t nr, struct rf_error *err)
+{
+	char list[128];
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(stable); i++)
-		if (!strcmp(stable[i], release))
-			return true;
-	return rf_patch_is_in(rf_patch_find(REPEAT_TLBI_SYNC), &making->point) ||
-	       making->policy->arch_knobs.repeat_tlbi == REPEAT_TLBI_NEW;
+	for (i = 0; i < nr; i++) {
+		if (!is_patch(&parts[i]) || rf_patch_find(parts[i].value))
+			continue;
+		rf_patch_nearest(parts[i].value, list, sizeof(list));
+		return rf_error_set(err, -EINVAL, RF_NO_OFFSET,
+				    "no patch '%.60s'; the nearest are %s, 'refold patches' lists all", parts[i].value,
+				    list);
+	}
+	return 0;
 }
 
-/* ARM64_WORKAROUND_REPEAT_TLBI for the CPUs of that list, as the kernel has it; the list alone brings the old form. */
-static int set_cve(struct making *making, bool on)
+/* In the order of the table, however they were said: a later one may set again what an earlier one set. */
+static int set_patches(struct making *making, const struct rf_part *parts, size_t nr)
 {
-	const char *form = !on ? "off" : repeats_once_per_wait(making) ? "new" : "old";
+	int ret = check_patches(parts, nr, making->err);
+	const struct rf_patch *patch;
+	size_t i, k;
 
-	return rf_policy_set(making->policy, "repeat_tlbi", form, making->err);
+	for (k = 0; !ret && (patch = rf_patch_at(k)); k++)
+		for (i = 0; !ret && i < nr; i++)
+			if (is_patch(&parts[i]) && rf_patch_find(parts[i].value) == patch)
+				ret = set_patch(making, patch);
+	return ret;
 }
 
+/* ---- mitigations ---- */
+
+static int read_mitigation(struct making *making, const char *value, bool *on)
+{
+	size_t length = strlen(RF_PATCH_CVE);
+
+	*on = !strcmp(value + strcspn(value, ":"), ":on");
+	if (strncmp(value, RF_PATCH_CVE, length) || (strcmp(value + length, ":on") && strcmp(value + length, ":off")))
+		return rf_error_set(making->err, -EINVAL, RF_NO_OFFSET,
+				    "mitigation '%.60s' is not " RF_PATCH_CVE ":on or :off", value);
+	return 0;
+}
+
+/* ARM64_WORKAROUND_REPEAT_TLBI for cores of that list, as the kernel has it; other errata ask for it all the same. */
 static int set_mitigation(struct making *making, const char *value)
 {
-	size_t length = strlen(CVE);
-	bool on = !strcmp(value + strcspn(value, ":"), ":on");
+	const struct rf_patch *cve = rf_patch_find(RF_PATCH_CVE);
+	bool on;
+	int ret = read_mitigation(making, value, &on);
 
-	if (strncmp(value, CVE, length) || (strcmp(value + length, ":on") && strcmp(value + length, ":off")))
-		return rf_error_set(making->err, -EINVAL, RF_NO_OFFSET, "mitigation '%.60s' is not " CVE ":on or :off",
-				    value);
-	return set_cve(making, on);
+	if (ret)
+		return ret;
+	if (strcmp(making->policy->arch->name, "arm64"))
+		return rf_policy_set(making->policy, "repeat_tlbi", "off", making->err);
+	if (on)
+		return set_knobs(making, cve, cve);
+	if (rf_cpu_has(making->policy, RF_CPU_ERRATUM, 0)) {
+		note(making, "mitigation=" RF_PATCH_CVE ":off changes nothing: another erratum repeats");
+		return 0;
+	}
+	return rf_policy_set(making->policy, "repeat_tlbi", "off", making->err);
 }
 
 /* ---- knobs ---- */
@@ -199,14 +225,13 @@ int rf_policy_set_parts(struct rf_policy *policy, const struct rf_part *parts, s
 	rf_line_begin(&making.notes, notes, sizeof(notes));
 	for (i = 0; i < nr && !ret; i++)
 		if (!strcmp(parts[i].name, "cpu"))
-			ret = rf_cpu_set(policy, parts[i].value, repeats_once_per_wait(&making), err);
+			ret = rf_cpu_set(policy, parts[i].value, rf_repeats_once(policy), err);
 	making.point = *policy;
-	for (i = 0; i < nr && !ret; i++)
-		if (!strcmp(parts[i].name, "patch"))
-			ret = set_patch(&making, parts[i].value);
 	for (i = 0; i < nr && !ret; i++)
 		if (!strcmp(parts[i].name, "mitigation"))
 			ret = set_mitigation(&making, parts[i].value);
+	if (!ret)
+		ret = set_patches(&making, parts, nr);
 	patched = *policy;
 	for (i = 0; i < nr && !ret; i++)
 		if (is_knob(&parts[i]))

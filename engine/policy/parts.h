@@ -13,7 +13,7 @@ struct rf_part {
 };
 
 /*
- * Make them of a policy that is a named point: the CPU first, then patches with what they need, then mitigations, then
+ * Make them of a policy that is a named point: the CPU first, then mitigations, then patches with what they need, then
  * knobs, in whatever order they were said. What is said twice, or against a patch that is said, is refused (-EINVAL).
  * What was pulled in, and what has no effect there, goes to policy->notes.
  */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "engine/policy/cpus.h"
 #include "engine/policy/patches.h"
 
 #define CONTPTE "contpte-v6"
@@ -35,6 +36,8 @@ static const struct rf_patch patches[] = {
 	  "mremap_realign=true", NULL, NULL, NULL, "6.1 no, 6.12 yes; id unsure" },
 	{ "9d4e8d5fa7db", "riscv: __flush_tlb_range() loops over entries up to a threshold of 64", "6.7",
 	  "flush_ceiling=64", NULL, "RVCK", "riscv", "6.1 no, 6.12 yes; id unsure" },
+	{ "c910f2b65518", "arm64/mm: update range-based tlbi for FEAT_LPA2, which starts at 64K boundaries", "6.8",
+	  "lpa2=true", NULL, "deepin 6.6 (PR 1993)", "arm64", "6.1 no, 6.12 yes; on CPUs with LPA2; id unsure" },
 	{ "54d7431af73e", "riscv: Add support for BATCHED_UNMAP_TLB_FLUSH", "6.8", "defer_unmap_flush=true", NULL,
 	  "RVCK 6.6", "riscv", "6.1 no, 6.12 yes; id unsure" },
 	{ "19eaf44954df", "mm: thp: support allocation of anonymous multi-size THP", "6.8", NULL, NULL,
@@ -59,6 +62,8 @@ static const struct rf_patch patches[] = {
 	  NULL, NULL, "6.1 no, 6.12 yes; id unsure" },
 	{ "73301e464a72", "arm64: tlb: allow range operation for MAX_TLBI_RANGE_PAGES", "6.10",
 	  "tlbi_range_limit=above", NULL, "stable", "arm64", "6.1 no, 6.12 yes" },
+	{ "riscv-svvptc", "riscv: stop emitting preventive sfence.vma for new userspace mappings with Svvptc", "6.12",
+	  "svvptc=true", NULL, "RVCK 6.6 (PR 105)", "riscv", "6.1 no, 6.12 yes; on cores with Svvptc" },
 	{ "pte-mkcont", "arm64: pte_mkcont() no longer makes the entry a valid one", "6.13", "protnone_cont=stray",
 	  CONTPTE, NULL, "arm64", "6.12 no, 7.2 yes; release told" },
 	{ "6375e95f381e", "mm: pgtable: reclaim empty PTE page in madvise(MADV_DONTNEED)", "7.0", "pt_reclaim=true",
@@ -100,7 +105,11 @@ static const struct rf_patch patches[] = {
 	  NULL, NULL, NULL, "6.12 no, 7.2 yes" },
 	{ "batch-young", "mm: rmap: support batched checks of the references for large folios", "7.0",
 	  "batch_young=true", NULL, NULL, NULL, "6.12 no, 7.2 yes" },
-	{ "a8f78680ee6b", "arm64: tlb: Optimize ARM64_WORKAROUND_REPEAT_TLBI", "7.0", "repeat_tlbi=new", NULL,
+	/* Before what gives it another form: the list alone repeats each TLBI. */
+	{ RF_PATCH_CVE, "arm64: errata: erratum 4118414 and those of other cores, repeat their TLBIs", "",
+	  "repeat_tlbi=old", NULL, "6.1.y (in .176), 6.12.y, 6.18.y; NVIDIA PR 455 to 458, 463; raspberrypi PR 7429",
+	  "arm64", "5.10.223 no; 6.1.176, 6.12.117, 7.2 yes; repeat_tlbi=new where a8f78680ee6b is" },
+	{ RF_PATCH_REPEAT_ONCE, "arm64: tlb: Optimize ARM64_WORKAROUND_REPEAT_TLBI", "7.0", "repeat_tlbi=new", NULL,
 	  "6.1.y (in .176), 6.6.143, 6.12.y, 6.18.y; deepin PR 1894; NVIDIA 6.17 (PR 336), 6.18 (PR 337)",
 	  "arm64", "5.10.223 no; 6.1.176, 6.12.117, 7.2 yes" },
 	{ "tlb-flags", "arm64: TLB flush refactored: flags for sync, walk, level", "7.1",
@@ -119,19 +128,36 @@ static const struct rf_patch patches[] = {
 	  "madv_cold_pmd=young", NULL, "6.12.y", NULL, "7.2 no; 6.12.117, 7.3 yes" },
 	{ "anon-unmap-v4", "Optimize anonymous large folio unmapping, v4", "", "batch_anon_unmap=true", NULL, NULL,
 	  NULL, "list; 7.3 no" },
-	/* Series of vendors: what they are made of. */
+	/* Series of vendors: what they are made of; here, too, the list before its newer form. */
+	{ "nvidia-pr-455", "NVIDIA (PR 455 to 458, 463): the list of CVE-2025-10263", "", NULL, RF_PATCH_CVE, NULL, NULL,
+	  "told" },
+	{ "raspberrypi-pr-7429", "Raspberry Pi 5: the list of CVE-2025-10263", "", NULL, RF_PATCH_CVE, NULL, NULL,
+	  "told" },
 	{ "deepin-pr-1976", "deepin 6.6: fork in batches", "", NULL, "f8d937761d65", NULL, NULL, "told" },
 	{ "deepin-pr-1978", "deepin 6.6: zap in batches", "", NULL, "10ebac4f95e7", NULL, NULL, "told" },
+	{ "deepin-pr-1962", "deepin 6.6: anonymous multi-size THP", "", NULL, NULL, NULL, NULL,
+	  "the recording says which folios there were, or anon_folios=" },
+	{ "deepin-pr-1969", "deepin 6.6: reverse map of large folios", "", NULL, NULL, NULL, NULL,
+	  "calls of the reverse map touch no entry" },
+	{ "deepin-pr-1993", "deepin 6.6: TLBI under LPA2", "", NULL, "c910f2b65518", NULL, NULL, "told" },
+	{ "deepin-pr-1877", "deepin 6.6: FEAT_HAFT", "", NULL, NULL, NULL, NULL, "ageing leaves no record" },
+	{ "deepin-pr-1423", "deepin 6.6: revert of 143937ca51cc; 1425 takes it again", "", NULL, NULL, NULL, NULL,
+	  "the faults are those of the recording" },
 	{ "deepin-pr-1999", "deepin 6.6: contpte v6", "", NULL, CONTPTE, NULL, NULL, "told" },
 	{ "deepin-pr-2001", "deepin 6.6: access flags of contpte", "", NULL, "contpte-access-flags", NULL, NULL,
 	  "told" },
-	{ "deepin-pr-1894", "deepin 6.6: repeat-TLBI, new form", "", NULL, "a8f78680ee6b", NULL, NULL, "told" },
+	{ "deepin-pr-1894", "deepin 6.6: repeat-TLBI, new form", "", NULL, RF_PATCH_REPEAT_ONCE, NULL, NULL, "told" },
 	{ "nvidia-pr-350", "NVIDIA 6.17: MOVE of userfaultfd, local flushes, needs_flush (hugetlb's unsharing: no knob)",
 	  "", NULL, "50944692052b cb1fa2e99955 c320dbb7c80d", NULL, NULL, "told" },
 	{ "nvidia-pr-334", "NVIDIA 6.17: access flags of contpte", "", NULL, "contpte-access-flags", NULL, NULL,
 	  "told" },
-	{ "nvidia-pr-336", "NVIDIA 6.17: repeat-TLBI, new form", "", NULL, "a8f78680ee6b", NULL, NULL, "told" },
-	{ "nvidia-pr-337", "NVIDIA 6.18: repeat-TLBI, new form", "", NULL, "a8f78680ee6b", NULL, NULL, "told" },
+	{ "nvidia-pr-335", "NVIDIA 6.8: access flags of contpte", "", NULL, "contpte-access-flags", NULL, NULL,
+	  "told" },
+	{ "nvidia-pr-336", "NVIDIA 6.17: repeat-TLBI, new form", "", NULL, RF_PATCH_REPEAT_ONCE, NULL, NULL, "told" },
+	{ "nvidia-pr-337", "NVIDIA 6.18: repeat-TLBI, new form", "", NULL, RF_PATCH_REPEAT_ONCE, NULL, NULL, "told" },
+	{ "rvck-pr-105", "RVCK 6.6: Svvptc", "", NULL, "riscv-svvptc", NULL, NULL, "told" },
+	{ "xuantie-pr-176", "XuanTie 6.6: Svinval", "", NULL, "riscv-svinval", NULL, NULL, "told" },
+	{ "sony-pr-2617", "Xperia 4.x and 5.x: mremap moves PMDs and PUDs", "", NULL, "move-pud", NULL, NULL, "told" },
 };
 
 const struct rf_patch *rf_patch_at(size_t index)
@@ -188,7 +214,60 @@ bool rf_patch_is_set(const struct rf_patch *patch, const struct rf_policy *polic
 {
 	struct rf_policy with = *policy;
 
+	if (!strcmp(patch->id, RF_PATCH_CVE) && !strcmp(policy->arch->name, "arm64"))
+		return policy->arch_knobs.repeat_tlbi != REPEAT_TLBI_OFF;
 	return patch->knobs && !rf_policy_set_all(&with, patch->knobs, NULL) && !memcmp(&with, policy, sizeof(with));
+}
+
+/* ---- what a patch sets on a policy ---- */
+
+/* Stable kernels that took the newer form of the work-around; mainline has it since 7.0. */
+bool rf_repeats_once(const struct rf_policy *policy)
+{
+	static const char *const stable[] = { "6.1.176", "6.12.117", "6.18" };
+	const char *release = rf_policy_release(policy);
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(stable); i++)
+		if (!strcmp(stable[i], release))
+			return true;
+	return rf_patch_is_in(rf_patch_find(RF_PATCH_REPEAT_ONCE), policy) ||
+	       policy->arch_knobs.repeat_tlbi == REPEAT_TLBI_NEW;
+}
+
+/* Work-arounds and elisions are in use where a core of the policy asks for them or allows them; no core named: all. */
+static bool cpu_takes(const struct rf_patch *patch, const char *knob, const struct rf_policy *policy)
+{
+	if (!*policy->cpu)
+		return true;
+	if (!strcmp(patch->id, RF_PATCH_CVE))
+		return rf_cpu_has(policy, RF_CPU_CVE, 0) || policy->arch_knobs.repeat_tlbi != REPEAT_TLBI_OFF;
+	if (!strcmp(knob, "repeat_tlbi"))
+		return policy->arch_knobs.repeat_tlbi != REPEAT_TLBI_OFF;
+	if (!strcmp(knob, "bbml3"))
+		return rf_cpu_has(policy, RF_CPU_BBML3, number_of(patch->release));
+	if (!strcmp(knob, "exec_prot_flush"))
+		return rf_cpu_has(policy, RF_CPU_2645198, 0);
+	return strcmp(knob, "lpa2");	/* no core of the table has it */
+}
+
+void rf_patch_knobs_on(const struct rf_patch *patch, const struct rf_policy *policy, char *knobs, size_t size)
+{
+	char copy[512], *rest = copy, *knob, *equals;
+	struct rf_line line;
+
+	rf_line_begin(&line, knobs, size);
+	snprintf(copy, sizeof(copy), "%s", patch->knobs ? patch->knobs : "");
+	if (!strcmp(patch->id, RF_PATCH_CVE) && rf_repeats_once(policy))
+		snprintf(copy, sizeof(copy), "repeat_tlbi=new");
+	while (*copy && (knob = strsep(&rest, " "))) {
+		equals = strchr(knob, '=');
+		*equals = '\0';
+		if (!cpu_takes(patch, knob, policy))
+			continue;
+		*equals = '=';
+		rf_line_add(&line, "%s%s", line.used ? " " : "", knob);
+	}
 }
 
 const char *rf_patch_untold(const struct rf_patch *patch)

@@ -8,6 +8,9 @@
 
 #include "engine/policy/policy.h"
 
+#define RF_PATCH_CVE "CVE-2025-10263"		/* the list of cores that repeat their TLBIs */
+#define RF_PATCH_REPEAT_ONCE "a8f78680ee6b"	/* one repeated TLBI for each wait, not for each TLBI */
+
 struct rf_patch {
 	const char *id;		/* of the commit, the last of its series; a name where none is known, or for a series */
 	const char *title;
@@ -29,6 +32,13 @@ void rf_patch_nearest(const char *id, char *list, size_t size);
 bool rf_patch_is_in(const struct rf_patch *patch, const struct rf_policy *point);
 /* The policy has it: all that it sets is so. */
 bool rf_patch_is_set(const struct rf_patch *patch, const struct rf_policy *policy);
+/*
+ * "knob=value knob=value", what it sets on the policy as it is: a work-around or an elision only if a core of cpu= has
+ * a use for it, the list of a CVE in the form that the kernel has of its work-around. "" if nothing.
+ */
+void rf_patch_knobs_on(const struct rf_patch *patch, const struct rf_policy *policy, char *knobs, size_t size);
+/* A TLBI is repeated once for each wait, where it is repeated at all. */
+bool rf_repeats_once(const struct rf_policy *policy);
 
 /* Why no recording shows what the patch does, or NULL. */
 const char *rf_patch_untold(const struct rf_patch *patch);

@@ -82,6 +82,7 @@ struct rf_mm_knobs {
 struct rf_policy {
 	char name[RF_POLICY_NAME];
 	char base[48];			/* the named point this one starts from; itself for those */
+	char cpu[128];			/* the cores that cpu= names; "" if none, or as a boot log has them */
 	char notes[1024];		/* for people, lines: what patches pulled in, what has no effect; "" mostly */
 	const struct arch_ops *arch;
 	struct arch_geometry geometry;

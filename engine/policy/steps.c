@@ -17,31 +17,14 @@ const char *rf_step_name(const struct rf_step *step)
 
 /* ---- sets ---- */
 
-void rf_steps_policy(const struct rf_steps *steps, u64 set, struct rf_policy *policy)
-{
-	size_t i;
-
-	*policy = *steps->from;
-	for (i = 0; i < steps->nr; i++)
-		if (set >> i & 1)
-			rf_policy_set_all(policy, steps->steps[i].knobs, NULL);
-}
-
-u64 rf_steps_with_needs(const struct rf_steps *steps, size_t step)
-{
-	return steps->steps[step].needs | 1ull << step;
-}
-
-/* ---- finding them ---- */
-
-/* Those of the patch's knobs that this policy's architecture has. */
-static void knobs_for(const struct rf_patch *patch, const struct rf_policy *policy, char *knobs, size_t size)
+/* Those that this policy's architecture has. */
+static void keep_known(const char *list, const struct rf_policy *policy, char *knobs, size_t size)
 {
 	char copy[512], *rest = copy, *knob, value[32];
 	struct rf_line line;
 
 	rf_line_begin(&line, knobs, size);
-	snprintf(copy, sizeof(copy), "%s", patch->knobs ? patch->knobs : "");
+	snprintf(copy, sizeof(copy), "%s", list);
 	while (*copy && (knob = strsep(&rest, " "))) {
 		char *equals = strchr(knob, '=');
 
@@ -53,6 +36,31 @@ static void knobs_for(const struct rf_patch *patch, const struct rf_policy *poli
 	}
 }
 
+void rf_steps_policy(const struct rf_steps *steps, u64 set, struct rf_policy *policy)
+{
+	char all[sizeof(steps->steps->knobs)], knobs[sizeof(all)];
+	const struct rf_step *step;
+	size_t i;
+
+	*policy = *steps->from;
+	for (i = 0; i < steps->nr; i++) {
+		step = &steps->steps[i];
+		if (!(set >> i & 1))
+			continue;
+		if (step->patch)
+			rf_patch_knobs_on(step->patch, policy, all, sizeof(all));
+		keep_known(step->patch ? all : step->knobs, policy, knobs, sizeof(knobs));
+		rf_policy_set_all(policy, knobs, NULL);
+	}
+}
+
+u64 rf_steps_with_needs(const struct rf_steps *steps, size_t step)
+{
+	return steps->steps[step].needs | 1ull << step;
+}
+
+/* ---- finding them ---- */
+
 /* It sets a knob in which the two differ, to what the first has not. */
 static bool leads(const struct rf_patch *patch, const struct rf_policy *from, const struct rf_policy *to)
 {
@@ -61,6 +69,8 @@ static bool leads(const struct rf_patch *patch, const struct rf_policy *from, co
 
 	if (patch->arch && strcmp(patch->arch, from->arch->name))
 		return false;
+	if (!strcmp(patch->id, RF_PATCH_CVE))
+		return rf_patch_is_set(patch, to);
 	snprintf(copy, sizeof(copy), "%s", patch->knobs ? patch->knobs : "");
 	while (*copy && (knob = strsep(&rest, " "))) {
 		equals = strchr(knob, '=');
@@ -192,7 +202,7 @@ int rf_steps_between(struct rf_steps *steps, const struct rf_policy *from, const
 		step = add_step(steps, patch, err);
 		ret = step ? 0 : -E2BIG;
 		if (step)
-			knobs_for(patch, from, step->knobs, sizeof(step->knobs));
+			keep_known(patch->knobs, from, step->knobs, sizeof(step->knobs));
 		if (step && !*step->knobs)
 			steps->nr--;
 	}

@@ -29,6 +29,8 @@ static int print_cpu(const struct rf_cpu *cpu, const char *kernel)
 	for (i = 0; i < ARRAY_SIZE(knobs); i++)
 		if (rf_policy_value(&policy, knobs[i], value, sizeof(value)))
 			printf(" %s=%s", knobs[i], value);
+	if (rf_policy_value(&policy, "exec_prot_flush", value, sizeof(value)) && strcmp(value, "off"))
+		printf(" exec_prot_flush=%s", value);
 	printf("%s%s\n", cpu->also ? "  also: " : "", cpu->also ? cpu->also : "");
 	return RF_EXIT_DONE;
 }

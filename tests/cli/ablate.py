@@ -30,10 +30,24 @@ SERIES = [
     ("linux-6.6", "deepin-pr-1978", ZAP),
     ("linux-6.6", "deepin-pr-1999", CONTPTE),
     ("linux-6.6", "deepin-pr-2001", CONTPTE.replace("access_compare=gathered", "access_compare=raw")),
+    ("linux-6.6+cpu=cortex-a76-r3p0", "deepin-pr-1894", "tlbi=single+repeat_tlbi=new"),
+    ("linux-6.6+repeat_tlbi=old", "deepin-pr-1894", "repeat_tlbi=new"),
+    ("linux-6.6", "deepin-pr-1993", "lpa2=true"),
     ("linux-6.17", "nvidia-pr-350", "batch_uffd_move=true+reuse_flush=local+needs_flush=precise"),
     ("linux-6.17", "nvidia-pr-334", "access_compare=raw"),
     ("linux-6.17+repeat_tlbi=old", "nvidia-pr-336", "repeat_tlbi=new"),
+    ("linux-6.18+repeat_tlbi=old", "nvidia-pr-337", "repeat_tlbi=new"),
+    ("linux-6.8", "nvidia-pr-335", CONTPTE.replace("access_compare=gathered", "access_compare=raw")),
+    ("linux-6.17+cpu=neoverse-v2", "nvidia-pr-455", "repeat_tlbi=old"),
+    ("linux-6.17+cpu=neoverse-v2", "nvidia-pr-455,nvidia-pr-336", "repeat_tlbi=new"),
+    ("linux-6.18+cpu=neoverse-v2+mitigation=CVE-2025-10263:off", "nvidia-pr-455", "repeat_tlbi=new"),
+    ("linux-6.6+cpu=pi5", "raspberrypi-pr-7429", "tlbi=single+repeat_tlbi=old"),
 ]
+
+# The mitigation of CVE-2025-10263, in the form each kernel has of it, on three cores.
+LISTED = [("cortex-a76", "tlbi=single"), ("neoverse-n1", "tlbi=single"), ("neoverse-v2", "tlbi=range")]
+FORMS = [("linux-6.1", "new"), ("linux-6.6", "old"), ("linux-6.12", "new"), ("linux-6.17", "old"),
+         ("linux-6.18", "new"), ("linux-7.2", "new"), ("linux-7.3", "new")]
 
 
 def refold(*arguments):
@@ -102,6 +116,51 @@ class Ablate(unittest.TestCase):
                 for by in "tlbi", "pte_loads":
                     result = ablate(REDIS, "--from", kernel, "--patches", request, "--by", by)
                     self.assertEqual((result["from_counts"], result["to_counts"]), (base.get(by, 0), target.get(by, 0)))
+
+    def test_series_as_policies(self):
+        """The same as columns of a replay: every counter of every operation."""
+        columns = []
+        for i, (kernel, request, knobs) in enumerate(SERIES):
+            patches = "".join(f"+patch={one}" for one in request.split(","))
+            columns += [f"a{i}={kernel.replace('+repeat_tlbi=old', '')}{patches}",
+                        f"b{i}={kernel.partition('+')[0]}+{knobs}"]
+        done = refold("replay", REDIS, "-p", ",".join(columns), "--format", "csv", "--all")
+        rows = list(csv.DictReader(done.stdout.splitlines()))
+        self.assertGreater(len(rows), 50, done.stderr)
+        for i, series in enumerate(SERIES):
+            self.assertEqual([row[f"a{i}"] for row in rows], [row[f"b{i}"] for row in rows], series)
+
+    def test_cve(self):
+        cases = [(kernel, form, core, tlbi) for core, tlbi in LISTED for kernel, form in FORMS]
+        columns = counts([REDIS], *(column for kernel, form, core, tlbi in cases for column in (
+            f"{kernel}+cpu={core}+mitigation=CVE-2025-10263:off", f"{kernel}+cpu={core}+mitigation=CVE-2025-10263:on",
+            f"{kernel}+{tlbi}", f"{kernel}+{tlbi}+repeat_tlbi={form}")))
+        for i, case in enumerate(cases):
+            off, on, by_hand_off, by_hand_on = columns[4 * i:4 * i + 4]
+            self.assertEqual((off, on), (by_hand_off, by_hand_on), case)
+            self.assertGreater(on["tlbi"], off["tlbi"])
+            self.assertEqual(on["tlbi"] - on["tlbi_repeat"], off["tlbi"], case)
+
+    def test_what_no_core_asks_for(self):
+        """AmpereOne is on no list; a form of a work-around that is not in use counts nothing."""
+        for policy, reason in (("linux-6.17+cpu=ampereone+mitigation=CVE-2025-10263:on", "has no use for"),
+                               ("linux-6.17+cpu=neoverse-v2+patch=nvidia-pr-336", "has no use for"),
+                               ("linux-6.12+cpu=neoverse-n1+patch=83bbd6be7d17", "has no use for")):
+            done = refold("replay", REDIS, "-p", f"plain={'+'.join(policy.split('+')[:2])},with={policy}",
+                          "--format", "csv")
+            rows = list(csv.DictReader(done.stdout.splitlines()))
+            self.assertEqual([row["plain"] for row in rows], [row["with"] for row in rows])
+            self.assertIn(reason, done.stderr)
+
+    def test_form_of_a_list(self):
+        """The list costs, its newer form saves, and neither does anything without the other's part of it."""
+        result = ablate(REDIS, "--from", "linux-6.17", "--cpu", "neoverse-v2", "--patches",
+                        "nvidia-pr-455,nvidia-pr-336")
+        off, old, new = counts([REDIS], "linux-6.17", "linux-6.17+repeat_tlbi=old", "linux-6.17+repeat_tlbi=new")
+        patches = {patch["patch"]: patch for patch in result["patches"]}
+        self.assertEqual(patches["CVE-2025-10263"]["alone"], old["tlbi"] - off["tlbi"])
+        self.assertEqual(patches["a8f78680ee6b"]["alone"], 0)
+        self.assertEqual(patches["a8f78680ee6b"]["at_target"], new["tlbi"] - old["tlbi"])
 
     def test_one_among_the_rest(self):
         result = ablate(MPROTECT, "--from", "linux-6.8", "--to", "linux-6.17", "--patches", "cac1db8c3aad")
