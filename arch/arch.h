@@ -232,6 +232,7 @@ struct arch_mm {
 	u32 tlbbatch_pending;		/* deferred flushes not yet known to be done (flush_tlb_batched_pending) */
 	bool tlb_flush_pending;		/* mm_tlb_flush_pending(): another mmu_gather is open on this mm */
 	bool remote_cpus;		/* other CPUs run this mm, or did (keeps_cpus): flushes need an IPI */
+	bool dying;			/* exit_mmap(): this CPU runs it lazily, or has gone on to another */
 	struct arch_flush_observer *observer;	/* or NULL */
 };
 
@@ -332,6 +333,7 @@ struct arch_ops {
 	bool merges_vmas;	/* MMU_GATHER_MERGE_VMAS: tlb_end_vma() does not flush */
 	bool defers_for_others;	/* arch_tlbbatch_should_defer(): only if mm_cpumask() has another CPU */
 	bool keeps_cpus;	/* mm_cpumask() never shrinks: riscv while ASIDs are in use */
+	bool no_pmd_flush;	/* no __HAVE_ARCH_FLUSH_PMD_TLB_RANGE: a huge page is flushed as its base pages are */
 	bool invalidate_ad_flushes; /* pmdp_invalidate_ad(): mprotect of a huge page flushes it at once */
 	bool one_dirty_bit;	/* the table walker makes dirty what software does: it sets PTE_DIRTY, too */
 	bool moves_puds;	/* HAVE_MOVE_PUD: arm64 and x86 since 5.11, riscv */

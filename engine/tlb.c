@@ -15,6 +15,7 @@ void flush_tlb_range(struct mm *mm, u64 start, u64 end)
 	mm->arch.ops->flush_tlb_range(&mm->arch, &flush);
 }
 
+/* include/linux/pgtable.h has flush_tlb_range() for those without one. */
 void flush_pmd_tlb_range(struct mm *mm, u64 start, u64 end)
 {
 	const struct arch_flush flush = {
@@ -25,5 +26,8 @@ void flush_pmd_tlb_range(struct mm *mm, u64 start, u64 end)
 		.mode = FLUSH_SYNC,
 	};
 
-	mm->arch.ops->flush_tlb_range(&mm->arch, &flush);
+	if (mm->arch.ops->no_pmd_flush)
+		flush_tlb_range(mm, start, end);
+	else
+		mm->arch.ops->flush_tlb_range(&mm->arch, &flush);
 }

@@ -259,6 +259,7 @@ static void exit_mmap(struct mm *mm)
 
 	if (!mm->nr_vmas)
 		return;
+	mm->arch.dying = true;
 	tlb_gather_mmu_fullmm(&tlb, mm);
 	for (i = 0; i < mm->nr_vmas; i++)
 		unmap_page_range(&tlb, &mm->vmas[i], mm->vmas[i].start, mm->vmas[i].end, NULL);

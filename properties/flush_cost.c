@@ -115,10 +115,14 @@ static void add_arm64(struct flush_totals *totals, const struct rf_policy *polic
 		flush_cost_wait(totals, policy);
 }
 
-static void add_x86(struct flush_totals *totals, const struct rf_policy *policy, const struct arch_flush *flush)
+/* A flush at exit asks others alone: this CPU has left the address space. */
+static void add_x86(struct flush_totals *totals, const struct rf_policy *policy, const struct arch_flush *flush,
+		    bool dying)
 {
 	u64 units = flush ? (flush->end - flush->start + flush->stride - 1) / flush->stride : 0, before = totals->tlbi;
 
+	if (dying)
+		return;
 	if (!flush || units > policy->arch_knobs.flush_ceiling) {
 		totals->tlbi++;
 		totals->tlbi_asid++;
@@ -202,7 +206,7 @@ void flush_cost_add(const struct trial *t, struct flush_totals *totals, const st
 	else if (t->config->flush_cost)
 		t->config->flush_cost(totals, policy, flush);
 	else if (!strcmp(policy->arch->name, "x86"))
-		add_x86(totals, policy, flush);
+		add_x86(totals, policy, flush, t->step->op.kind == RF_OP_MM_EXIT);
 	else if (!strcmp(policy->arch->name, "riscv"))
 		add_riscv(totals, policy, flush);
 	else if (!strcmp(policy->arch->name, "powerpc-8xx"))

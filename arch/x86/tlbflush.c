@@ -57,7 +57,8 @@ static void flush_call(struct arch_mm *mm, const struct arch_flush *flush)
 		return;
 	}
 	mm->counters->ipis += mm->remote_cpus;
-	count(mm, units, 0, !flush, true);
+	if (!mm->dying)
+		count(mm, units, 0, !flush, true);
 }
 
 void x86_flush_tlb_range(struct arch_mm *mm, const struct arch_flush *flush)
@@ -70,7 +71,10 @@ void x86_flush_tlb_mm(struct arch_mm *mm)
 	flush_call(mm, NULL);
 }
 
-/* tlb_flush() of asm/tlb.h: a dying address space is flushed like any other. */
+/*
+ * tlb_flush() of asm/tlb.h asks for the flush of a dying address space, too. This CPU does nothing about it: exec goes
+ * on to another first, and one that exits runs it lazily, so flush_tlb_func() goes over to init_mm instead.
+ */
 void x86_tlb_flush(struct arch_mm *mm, const struct arch_flush *flush, bool fullmm, bool freed_tables)
 {
 	if (fullmm)

@@ -139,6 +139,7 @@ const struct arch_ops x86_ops = {
 	.tlbbatch_add_pending = plain_tlbbatch_add_pending,
 	.tlbbatch_flush = x86_tlbbatch_flush,
 	.defers_for_others = true,
+	.no_pmd_flush = true,
 	.flush_tlb_batched_pending = plain_flush_tlb_batched_pending,
 	.flush_tlb_fix_spurious_fault = x86_flush_tlb_fix_spurious_fault,
 	.huge_sizes = x86_huge_sizes,

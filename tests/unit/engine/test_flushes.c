@@ -310,6 +310,61 @@ static void test_mkclean_pmd(void **state)
 	assert_flushes(0);
 }
 
+static void count_huge(const char *policy, struct arch_counters *munmap, struct arch_counters *mprotect)
+{
+	struct rf_machine *m = machine_of(policy, "");
+	struct arch_counters before;
+	u64 addr = BASE + M(2);
+
+	run(m, .kind = RF_OP_MM_NEW);
+	map_anon(m, 0, addr, M(4));
+	fault_anon(m, 0, addr, M(4), 9, PFN);
+	rf_stats_totals(rf_machine_stats(m), &before);
+	run(m, .kind = RF_OP_MPROTECT, .addr = addr, .end = addr + K(4), .vm_flags = RF_VM_READ);
+	rf_stats_totals(rf_machine_stats(m), mprotect);
+	assert_int_equal(before.flush_calls, 0);
+	run(m, .kind = RF_OP_ZAP, .why = RF_WHY_DONTNEED, .addr = addr + M(2), .end = addr + M(4));
+	rf_stats_totals(rf_machine_stats(m), munmap);
+	rf_machine_destroy(m);
+}
+
+/* x86 has no flush of its own for a PMD: 512 pages, so everything. An mmu_gather has a stride, so one INVLPG. */
+static void test_huge_page(void **state)
+{
+	struct arch_counters zap, split;
+
+	count_huge("x86-7.3", &zap, &split);	/* the split, and the page that mprotect() changes */
+	assert_int_equal(split.flush_calls, 2);
+	assert_int_equal(split.tlbi_asid, 1);
+	assert_int_equal(split.tlbi_va, 1);
+	assert_int_equal(zap.tlbi_asid, 1);
+	assert_int_equal(zap.tlbi_va, 2);
+	count_huge("riscv-7.3", &zap, &split);
+	assert_int_equal(split.tlbi_asid, 0);
+	assert_int_equal(split.tlbi_va, 2);
+	assert_int_equal(zap.tlbi_va, 3);
+}
+
+/* Nobody runs an address space that dies: a call, and an IPI where others may hold it lazily, but no instruction. */
+static void test_exit(void **state)
+{
+	struct arch_counters before, after;
+
+	rf_stats_totals(rf_machine_stats(machine), &before);
+	run(machine, .kind = RF_OP_MM_EXIT, .why = RF_WHY_PROCESS_EXIT, .remote_cpus = true);
+	rf_stats_totals(rf_machine_stats(machine), &after);
+	assert_int_equal(after.flush_calls - before.flush_calls, 1);
+	assert_int_equal(after.ipis - before.ipis, 1);
+	assert_int_equal(after.tlbi, before.tlbi);
+	/* The next one of its number lives. */
+	run(machine, .kind = RF_OP_MM_NEW);
+	map_anon(machine, 0, BASE, K(64));
+	fault_anon(machine, 0, BASE, K(64), 0, PFN);
+	run(machine, .kind = RF_OP_MUNMAP, .why = RF_WHY_MUNMAP, .addr = BASE, .end = BASE + K(16));
+	rf_stats_totals(rf_machine_stats(machine), &after);
+	assert_int_equal(after.tlbi_va - before.tlbi_va, 4);
+}
+
 #define test(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -321,6 +376,7 @@ int main(void)
 		test(test_fork_and_reuse), test(test_mremap), test(test_shared_anon), test(test_private_file),
 		test(test_table_reclaim), test(test_brk_and_fixed), test(test_nested_gather),
 		test(test_exec), test(test_mkclean_pmd),
+		test(test_huge_page), test(test_exit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
