@@ -42,6 +42,7 @@ static const char *const endings[RF_NR_ENDS] = {
 	[RF_END_SIZE] = "stopped: the trace has the size given by --max-size",
 	[RF_END_DISK] = "stopped: the disk has no more left than --min-free asks for",
 	[RF_END_MEMORY] = "stopped: --max-memory is reached",
+	[RF_END_CPU] = "stopped: more CPU time than --max-cpu, and nothing is left to leave out",
 };
 
 static const char *megabytes(u64 bytes, char text[RF_DIGITS_MAX])
@@ -227,13 +228,15 @@ static int cleanup(int argc, char **argv)
 	size_t counts[2] = { 0, 0 };
 	struct rf_error err;
 
-	if (argc > 1)
-		return rf_usage_error("cleanup takes no argument", argv[1]);
+	if (argc > 1 && argv[1][0] == '-')
+		return rf_usage_error("cleanup takes no option but names of files of --metrics", argv[1]);
 	if (rf_tracefs_check(&err)) {
 		fprintf(stderr, "refold-capture: %s\n", err.message);
 		return RF_EXIT_FAILED;
 	}
 	rf_remove_stale_instances(print_removal, counts);
+	for (int i = 1; i < argc; i++)
+		rf_metrics_remove_stale(argv[i], print_removal, counts);
 	if (!counts[0] && !counts[1])
 		puts("nothing was left behind");
 	return counts[1] ? RF_EXIT_FAILED : RF_EXIT_DONE;

@@ -48,15 +48,23 @@ static void print(FILE *file, const struct rf_labels *labels, const struct rf_pr
 	fputs("# EOF\n", file);
 }
 
-/* Always under the same name, so that none is left of a recorder that was killed; not synced: the next one comes. */
+/* What is in the making has always the same name, so that at most one is left of recorders that were killed. */
+static char *name_in_the_making(const char *path)
+{
+	char *name;
+
+	return asprintf(&name, "%s.new", path) < 0 ? NULL : name;
+}
+
+/* Not synced: the next one comes; it comes also where somebody cleans up just now, and this one has gone. */
 int rf_metrics_write(const char *path, const struct rf_labels *labels, const struct rf_progress *progress,
 		     bool running)
 {
-	char *name = NULL;
+	char *name = name_in_the_making(path);
 	FILE *file;
 	int fd, ret = 0;
 
-	if (asprintf(&name, "%s.new", path) < 0)
+	if (!name)
 		return -ENOMEM;
 	unlink(name);
 	fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
@@ -72,11 +80,29 @@ int rf_metrics_write(const char *path, const struct rf_labels *labels, const str
 	ret = ferror(file) ? -EIO : 0;
 	if (fclose(file) && !ret)
 		ret = -errno;
-	if (!ret && rename(name, path))
+	if (!ret && rename(name, path) && errno != ENOENT)
 		ret = -errno;
 	if (ret)
 		unlink(name);
 out:
 	free(name);
 	return ret;
+}
+
+int rf_metrics_remove_stale(const char *path, rf_removal_told *told, void *context)
+{
+	char *name = name_in_the_making(path);
+	struct stat file;
+	int error = 0;
+
+	if (!name)
+		return -ENOMEM;
+	if (lstat(name, &file))
+		error = errno;
+	else if (!S_ISREG(file.st_mode) || unlink(name))
+		error = S_ISREG(file.st_mode) ? errno : EINVAL;
+	if (error != ENOENT)
+		told(context, "file", name, error);
+	free(name);
+	return 0;
 }

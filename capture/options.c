@@ -60,6 +60,12 @@ static bool take_time(const struct option_row *row, const char *text, void *to)
 	return rf_read_time(text, to);
 }
 
+static bool take_percent(const struct option_row *row, const char *text, void *to)
+{
+	(void)row;
+	return rf_read_percent(text, to);
+}
+
 static bool take_rotation(const struct option_row *row, const char *text, void *to)
 {
 	(void)row;
@@ -162,6 +168,9 @@ static const struct option_row rows[] = {
 	{ "max-memory", 0, "SIZE", take_size, TO(recording.bounds.memory_bytes), RF_LEAST_MEMORY, RF_MOST_BYTES,
 	  .wrong = "not a size of at least 16M",
 	  .help = "stop before recorder and kernel buffers take more" },
+	{ "max-cpu", 0, "PERCENT", take_percent, TO(recording.cpu), .wrong = "not a percentage of at least 0.1",
+	  .help = "leave out the costliest events that can be done without, then stop,\n"
+		  "before the recorder takes more of a CPU" },
 	{ "level", 0, "N", take_number, TO(recording.level), 1, 19, .wrong = "not a zstd level between 1 and 19",
 	  .help = "zstd level of the trace, 1 to 19 (default 6)" },
 	{ "max-loss", 0, "N", take_number, TO(max_loss), 0, ~0ull, GIVEN(limits_loss), .wrong = "not a number",
@@ -196,7 +205,7 @@ static const char before[] =
 	"       refold-capture [OPTION]... -o FILE --cgroup PATH | --container ID\n"
 	"       refold-capture [OPTION]... -o FILE -a\n"
 	"       refold-capture doctor [-j]\n"
-	"       refold-capture cleanup\n"
+	"       refold-capture cleanup [METRICS]...\n"
 	"Record what happens to page tables into FILE, for \"refold replay\".\n"
 	"\n";
 

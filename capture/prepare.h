@@ -42,6 +42,7 @@ struct recording {
 	bool on_disk;
 	struct rf_buffers buffers;	/* of a CPU */
 	struct rf_watch watch;
+	struct rf_budget budget;
 	u64 dropped;			/* records that had no room in the file */
 	u64 setting_up_ns;		/* until it recorded: so long will the next take */
 	bool began;			/* the trace is worth keeping */

@@ -282,6 +282,17 @@ static bool goes_on(struct recording *rec)
 	return living > 0;
 }
 
+static void tell_left_out(struct recording *rec)
+{
+	const struct rf_kind_info *table = rf_kind_table();
+
+	for (size_t i = 0; i < RF_NR_OPTIONAL; i++)
+		if (rec->budget.left_out & BIT(i))
+			rf_recording_warn(rec, "events like %s were left out after %.1f s, by --max-cpu: a replay is marked "
+					  "from there on", table[rf_optional[i].kinds[0]].name,
+					  (double)rec->budget.left_out_at[i] / 1e9);
+}
+
 pid_t rf_recording_command(const struct recording *rec)
 {
 	return rec->options.command ? rf_follow_pid(rec->follow) : 0;
@@ -343,8 +354,11 @@ void rf_recording_wait(struct recording *rec)
 {
 	const struct rf_recording_options *options = &rec->options;
 
+	rec->budget = (struct rf_budget){ .cpu = options->cpu, .session = rec->session, .status = rec->status,
+					  .rings = rec->rings, .writer = rec->writer, .stream = rec->facts_stream };
 	rec->watch = (struct rf_watch){ .bounds = &options->bounds, .disk = rec->on_disk ? options->output : NULL,
 					.writer = rec->writer, .rings = rec->rings, .perf = rec->perf,
+					.budget = &rec->budget,
 					.follow = options->resnapshot ? rec->follow : NULL,
 					.buffer_bytes = rf_buffers_total(&rec->buffers),
 					.asked_ends = options->asked_ends, .trigger_fd = options->trigger_fd,
@@ -354,6 +368,7 @@ void rf_recording_wait(struct recording *rec)
 	rec->end = rf_ending_wait(&rec->ending, options->command ? rf_follow_fd(rec->follow) : -1);
 	while (has_tree(options) && (rec->end == RF_END_COMMAND || rec->end == RF_END_PROCESSES) && goes_on(rec))
 		rec->end = rf_ending_wait(&rec->ending, -1);
+	tell_left_out(rec);
 	rec->result->end = rec->end;
 	rec->result->asked = rec->watch.asked;
 	/* A thread has failed: the why comes from stopping it. */

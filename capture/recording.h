@@ -33,6 +33,7 @@ struct rf_recording_options {
 	bool no_marks;			/* of marks those of windows, too */
 	double seconds;			/* stop after so long; 0: no limit */
 	struct rf_bounds bounds;
+	double cpu;			/* share of one CPU that the recorder may take; 0: no bound */
 	bool asked_ends;		/* SIGUSR1 ends it, or a part */
 	int trigger_fd;			/* 0, or readable when it shall end: above the standard ones */
 	pid_t child;			/* 0, or COMMAND as an earlier recording started it: one of targets */

@@ -56,6 +56,17 @@ bool rf_read_time(const char *text, double *seconds)
 	return *seconds >= 0.001 && *seconds < 1e9;
 }
 
+bool rf_read_percent(const char *text, double *share)
+{
+	char *end;
+	double percent = strtod(text, &end);
+
+	if (end == text || !(text[0] == '.' || (text[0] >= '0' && text[0] <= '9')) || (*end && strcmp(end, "%")))
+		return false;
+	*share = percent / 100;
+	return percent >= 0.1 && percent <= 1e6;
+}
+
 bool rf_read_rotation(const char *text, struct rf_rotation *rotation)
 {
 	const char *last = text[0] ? text + strlen(text) - 1 : text;

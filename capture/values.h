@@ -14,6 +14,8 @@
 bool rf_read_size(const char *text, u64 least, u64 most, u64 *size);
 /* Seconds, a fraction too, or with suffix s, m or h; a millisecond at least. */
 bool rf_read_time(const char *text, double *seconds);
+/* A share, 1 for "100" or "100%"; 0.1 % at least. */
+bool rf_read_percent(const char *text, double *share);
 /* "10m" is a time, "10M" a size: letters of times are small here, those of sizes large. */
 bool rf_read_rotation(const char *text, struct rf_rotation *rotation);
 /* "1,2,3", added to pids. */

@@ -144,7 +144,7 @@ static enum rf_end look(void *context, bool asked)
 	watch->asked = asked && watch->asked_ends;
 	if (watch->asked || has_ended(watch->trigger_fd))
 		return RF_END_SIGNAL;
-	return rf_bounds_reached(bounds, &taken);
+	return rf_budget_holds(watch->budget, now) ? rf_bounds_reached(bounds, &taken) : RF_END_CPU;
 }
 
 void rf_watch_begin(struct rf_watch *watch, struct rf_ending *ending)
@@ -152,6 +152,7 @@ void rf_watch_begin(struct rf_watch *watch, struct rf_ending *ending)
 	watch->began_ns = watch->last_told_ns = rf_monotonic();
 	watch->began_cpu_ns = rf_own_cpu_ns();
 	watch->began_bytes = rf_writer_bytes(watch->writer);
+	rf_budget_begin(watch->budget);
 	ending->tick = look;
 	ending->context = watch;
 	ending->tick_ms = watch->bounds->file_bytes ? LOOK_AT_FILE_MS : LOOK_MS;

@@ -7,6 +7,7 @@
 #define REFOLD_CAPTURE_WATCH_H
 
 #include "capture/bounds.h"
+#include "capture/budget.h"
 #include "capture/follow/ending.h"
 #include "capture/follow/follow.h"
 #include "capture/perf/perf.h"
@@ -27,6 +28,7 @@ struct rf_watch {
 	struct rf_writer *writer;
 	const struct rf_rings *rings;
 	const struct rf_perf *perf;	/* NULL: none */
+	struct rf_budget *budget;	/* of CPU time */
 	struct rf_follow *follow;	/* NULL, or who reads page tables anew after a loss */
 	u64 buffer_bytes;		/* of the kernel, in all */
 	rf_progress_told *told;		/* NULL, or called once a second and when asked */

@@ -133,7 +133,10 @@ struct rf_record {
 	/* the kernel's buffers, all and what one CPU's would have to be to hold what was lost */ \
 	X(RECORDER, 118, "recorder", "cpu_ns/d memory/d buffers/d needed/d")       \
 	/* events are switched off from now on, one stream after the other: what comes later is not whole */ \
-	X(STOP, 119, "stop", "")
+	X(STOP, 119, "stop", "")                                                           \
+	/* records of this kind are not made any more, in streams of this source (enum rf_source): recording took */ \
+	/* too much, in thousandths of a CPU */                                            \
+	X(LEFT_OUT, 120, "left_out", "kind/d source/d cpu/d")
 
 enum rf_record_kind {
 #define X(symbol, number, name, fields) RF_##symbol = number,

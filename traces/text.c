@@ -13,7 +13,7 @@
 
 const char *const rf_source_names[RF_NR_SOURCES] = { "task", "system", "perf", "snapshot", "compat" };
 const char *const rf_end_names[RF_NR_ENDS] = { "none", "command", "signal", "error", "assembled", "imported",
-						"processes", "time", "size", "disk", "memory" };
+						"processes", "time", "size", "disk", "memory", "cpu" };
 
 /* ---- one record ------------------------------------------------------------ */
 

@@ -39,11 +39,11 @@ struct rf_stream_info {
 /*
  * Why a recording ended; in the end frame. COMMAND: it has ended, and, in traces older than those after IMPORTED, any
  * of them but a signal or an error. PROCESSES: those given are gone. SIZE: of the file; DISK: as much of it as shall
- * stay free; MEMORY: the recorder's.
+ * stay free; MEMORY: the recorder's; CPU: its time.
  */
 enum rf_end {
 	RF_END_NONE, RF_END_COMMAND, RF_END_SIGNAL, RF_END_ERROR, RF_END_ASSEMBLED, RF_END_IMPORTED,
-	RF_END_PROCESSES, RF_END_TIME, RF_END_SIZE, RF_END_DISK, RF_END_MEMORY, RF_NR_ENDS
+	RF_END_PROCESSES, RF_END_TIME, RF_END_SIZE, RF_END_DISK, RF_END_MEMORY, RF_END_CPU, RF_NR_ENDS
 };
 
 /* Their words in text and reports. */

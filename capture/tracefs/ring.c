@@ -38,6 +38,7 @@ struct ring {
 	u64 pages;
 	u64 lost;		/* reported to the writer */
 	u64 gap;		/* the most of them at once */
+	u64 by_kind[RF_RECORD_KIND_MAX];	/* records */
 };
 
 struct drain {
@@ -157,6 +158,8 @@ static int take_page(struct drain *drain, struct ring *ring, void *page)
 	if (!nr)
 		return 0;
 	set(&ring->records, ring->records + nr);
+	for (size_t i = 0; i < nr; i++)
+		set(&ring->by_kind[drain->records[i].kind], ring->by_kind[drain->records[i].kind] + 1);
 	return append_records(drain, ring, nr);
 }
 
@@ -401,6 +404,15 @@ void rf_rings_so_far(const struct rf_rings *rings, struct rf_rings_totals *total
 			totals->lost += get(&ring->lost);
 			totals->gap_bytes[i] = max_u64(totals->gap_bytes[i], gap);
 		}
+}
+
+u64 rf_rings_records(const struct rf_rings *rings, enum rf_instance instance, u8 kind)
+{
+	u64 records = 0;
+
+	for (size_t c = 0; c < rings->nr; c++)
+		records += get(&rings->drains[c].ring[instance].by_kind[kind]);
+	return records;
 }
 
 int rf_rings_stop(struct rf_rings *rings, struct rf_rings_totals *totals, struct rf_error *err)

@@ -25,6 +25,8 @@ struct rf_rings *rf_rings_start(struct rf_session *session, const struct rf_deco
 				struct rf_writer *writer, int failed_fd, struct rf_error *err);
 /* Until now; from any thread. */
 void rf_rings_so_far(const struct rf_rings *rings, struct rf_rings_totals *totals);
+/* Of one kind; from any thread. */
+u64 rf_rings_records(const struct rf_rings *rings, enum rf_instance instance, u8 kind);
 /* After rf_session_stop(): drain to the last event, account for losses, end the threads. */
 int rf_rings_stop(struct rf_rings *rings, struct rf_rings_totals *totals, struct rf_error *err);
 

@@ -352,6 +352,14 @@ int rf_session_enable(struct rf_session *session, struct rf_event_status *status
 	return 0;
 }
 
+int rf_session_leave_out(struct rf_session *session, size_t event)
+{
+	const struct rf_event *off = &rf_events[event];
+
+	return tracefs_event_file_write(session->instances[off->instance], rf_event_group(off), off->name, "enable",
+					"0") < 0 ? -EIO : 0;
+}
+
 static int write_switch(int fd, const char *on)
 {
 	return fd < 0 || pwrite(fd, on, 1, 0) == 1 ? 0 : -errno;

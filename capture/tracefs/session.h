@@ -44,6 +44,8 @@ int rf_session_followed(const struct rf_session *session, struct rf_pid_list *ti
 int rf_session_hide(struct rf_session *session, const struct rf_pid_list *tids, struct rf_error *err);
 /* Set the filters and enable the events that were found; status becomes ON or REFUSED. Still switched off. */
 int rf_session_enable(struct rf_session *session, struct rf_event_status *status, struct rf_error *err);
+/* This one, which was enabled, no more. 0 or -EIO. */
+int rf_session_leave_out(struct rf_session *session, size_t event);
 /* Switch on: from here on events are recorded. */
 int rf_session_start(struct rf_session *session, struct rf_error *err);
 /* Nothing is written to the ring buffers any more; what is in them can still be read. */

@@ -96,6 +96,7 @@ static const struct {
 	[RF_ABI] = IN_TASK(on_abi),
 	[RF_RECORDER] = UNUSED,		/* of the recording, not of what was recorded */
 	[RF_STOP] = ALONE(on_stop),
+	[RF_LEFT_OUT] = ALONE(on_left_out),
 };
 
 void dispatch(struct rf_tracker *tracker, const struct rf_record *record)

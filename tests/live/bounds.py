@@ -117,6 +117,33 @@ def max_memory(bench):
     machine.require(bench.cost()['buffers'] <= 8 << 20, 'the buffers take half at most')
 
 
+def max_cpu(bench):
+    """--max-cpu: what can be done without goes first, which the trace says, and what a replay cannot know any more is
+    marked; then the recording ends. Where there is enough, nothing goes."""
+    storm = [os.path.join(bench.programs.workloads, 'storms'), 'mmap', '30', bench.directory]
+    for percent, options in (('100000', ('-t', '3')), ('0.1%', ('-t', '20'))):
+        result = bench.programs.run(bench.programs.capture, '--max-cpu', percent, *options, '-o', bench.trace, '--',
+                                    *storm)
+        print(result.stderr)
+        text = bench.programs.run(bench.programs.refold, 'dump', '--sorted', bench.trace).stdout
+        kinds = re.findall(r'^\d+ tid=0 left_out kind=(\d+) ', text, re.MULTILINE)
+        print(f'{percent}: kinds left out {kinds}')
+        machine.require(bool(kinds) == (percent == '0.1%'), f'kinds {kinds} were left out')
+    said, tail = result.stderr.splitlines(), text[text.rindex(' left_out '):]
+    report = bench.ended('cpu', said, '--max-cpu')
+    machine.require('4' in kinds and 'like page_free were left out' in result.stderr, 'pages freed: the costliest here')
+    times = [int(line.split()[0]) for line in tail.splitlines()[1:] if line[:1].isdigit()]
+    late = [line for line in tail.splitlines() if line[:1].isdigit() and int(line.split()[0]) > times[0] + 1e9]
+    machine.require(len(late) > 100, 'it went on for a period')
+    machine.require(not any(f' {name} ' in line for line in late for name in ('page_free', 'tlb_flush')), 'none later')
+    marked = [mark for mm in report['trust']['marked'] for mark in mm['reasons'] if mark['reason'] == 'left_out']
+    machine.require(marked and all(mark['since_ns'] > 1e9 for mark in marked), f'marked from there on: {marked}')
+    machine.require(not any(report['fidelity']['tlb_flushes_recorded'].values()), 'no flushes, rather than some')
+    result = bench.programs.run(bench.programs.capture, '--max-cpu', '0', '-o', bench.trace, '--', '/bin/true',
+                                expect=2)
+    machine.require(result.stderr.count('\n') == 1, 'one line')
+
+
 def buffer_total(bench):
     """--buffer-total: all rings of all CPUs."""
     with bench.recorded_spin('--buffer-total', '4M', '-b', '1G') as recorder:
@@ -377,8 +404,8 @@ def flight(bench):
 
 
 CASES = {case.__name__: case for case in (over_time, processes_end, max_size, max_size_storm, min_free, max_memory,
-                                          buffer_total, file_limit, reader_gone, reader_stuck, piped, asked, live_line,
-                                          strangers, rotated, rotated_command, no_gap, flight)}
+                                          max_cpu, buffer_total, file_limit, reader_gone, reader_stuck, piped, asked,
+                                          live_line, strangers, rotated, rotated_command, no_gap, flight)}
 
 
 def main():

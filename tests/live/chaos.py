@@ -23,7 +23,6 @@ from recorder import Bench, small_disk, SPIN
 SECONDS = 30            # what ends by itself has ended by then
 CHILDREN = 2000
 FRAMES = 4096           # bytes of a trace: more than a header
-METRICS_LEFT = ('m.prom.new', 'cleanup')
 
 # SPIN, which also proves, once asked, that nothing holds it: it forks, runs a program, and reads its own memory.
 TARGET = SPIN.replace('    time.sleep(0.004)', '''    if os.path.exists(sys.argv[1] + ".go"):
@@ -162,7 +161,7 @@ class Chaos(Bench):
     def nothing_left(self, how):
         """By the next run, by cleanup, or by the run itself."""
         if how == 'cleanup':
-            print(self.programs.run(self.programs.capture, 'cleanup').stdout)
+            print(self.programs.run(self.programs.capture, 'cleanup', self.path('m.prom')).stdout)
             said = self.programs.run(self.programs.capture, 'cleanup').stdout
             machine.require('nothing was left behind' in said, f'cleanup leaves: {said}')
         elif how == 'next run':
@@ -174,8 +173,7 @@ class Chaos(Bench):
             group = line.split(':', 1)[1].split('/')[0]
             machine.require(not group.startswith('refold_') or os.path.exists(f'/proc/{group[7:]}'),
                             f'a kprobe is left: {line}')
-        # The metrics are written under a name of their own first, which the next run with these metrics takes again.
-        others = [name for name in os.listdir(self.directory) if '.new' in name and (name, how) != METRICS_LEFT]
+        others = [name for name in os.listdir(self.directory) if '.new' in name]
         machine.require(not others, f'files are left: {others}')
 
     @staticmethod

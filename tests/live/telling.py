@@ -48,6 +48,25 @@ def metrics(bench):
                     'nothing else is left')
 
 
+def metrics_left(bench):
+    """What a recorder that was killed had in the making is removed by the next one, and by cleanup: nothing but that."""
+    path = bench.path('refold.prom')
+    for how in ('next', 'cleanup'):
+        for name in ('refold.prom', 'refold.prom.new', 'other.prom.new'):
+            machine.write(bench.path(name), 'half')
+        if how == 'next':
+            bench.programs.record(bench.trace, '/bin/true', options=('--metrics', path))
+        else:
+            said = bench.programs.run(bench.programs.capture, 'cleanup', path, bench.path('none.prom')).stdout
+            machine.require(f'removed file {path}.new' in said and 'none' not in said and 'other' not in said, said)
+        left = sorted(name for name in os.listdir(bench.directory) if '.prom' in name)
+        machine.require(left == ['other.prom.new', 'refold.prom'], f'after {how} there are {left}')
+        machine.require((machine.read(path) == 'half') == (how == 'cleanup'), 'what is in its place stays')
+    os.mkdir(path + '.new')
+    result = bench.programs.run(bench.programs.capture, 'cleanup', path, expect=1)
+    machine.require('cannot be removed' in result.stderr and os.path.isdir(path + '.new'), 'not what is no file')
+
+
 def metrics_fail(bench):
     """Where they cannot be written, it is said once, and recorded all the same."""
     result = bench.programs.run(bench.programs.capture, '-t', '2.5', '--metrics', bench.path('no/such/m'), '-o',
@@ -98,7 +117,7 @@ def standard_output(bench):
     bench.no_instance_left()
 
 
-CASES = {case.__name__: case for case in (metrics, metrics_fail, standard_output)}
+CASES = {case.__name__: case for case in (metrics, metrics_left, metrics_fail, standard_output)}
 
 
 def main():

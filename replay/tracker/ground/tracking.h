@@ -63,6 +63,7 @@ struct rf_tracker {
 	size_t at, nr, size;
 	bool ended;
 	bool stopped;		/* by RF_STOP */
+	bool left_out;		/* by RF_LEFT_OUT: events are missing from now on */
 	struct compat_tasks compat;
 	/* Operations. */
 	struct rf_op *ops;

@@ -136,4 +136,6 @@ void mm_becomes_known(struct rf_tracker *tracker, struct tracked_mm *mm)
 	}
 	if (tracker->rss_untold)
 		mark_mm(tracker, mm, RF_REASON_rss_untold);
+	if (tracker->left_out)
+		mark_mm(tracker, mm, RF_REASON_left_out);
 }

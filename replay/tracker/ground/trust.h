@@ -23,6 +23,7 @@ struct tracked_mm;
 	X(snapshot_differs, MARKS, "The kernel's page table, as a snapshot shows it, is another.") \
 	X(fault_differs, MARKS, "A fault hit an entry that the hardware says was another.") \
 	X(rss_untold, MARKS, "Its kernel counts pages in batches, and was not asked for each change: faults may have mapped anything.") \
+	X(left_out, MARKS, "Its recorder took more of a CPU than it was given, and left out events that tell of it.") \
 	X(rss_differs, MARKS, "The kernel counted other pages than are mapped.") \
 	X(gup_unplaced, MARKS, "Pages were allocated for it outside of faults and of calls that populate: where is not told.") \
 	X(pages_untold, MARKS, "How many of its pages came or went is told, which is not.") \

@@ -43,6 +43,7 @@ record_handler on_process;
 record_handler on_snapshot;
 record_handler on_lost;
 record_handler on_stop;
+record_handler on_left_out;
 record_handler on_mark;
 record_handler on_gup;
 record_handler on_call_data;

@@ -38,7 +38,7 @@ void on_tlb_flush(struct rf_tracker *tracker, struct task *task, struct rf_recor
 
 	bool execs = task->exec.due || task->exec.loading;
 
-	if (!(execs || (task->mm && task->mm->known)) || reason == RF_TLB_ON_SWITCH)
+	if (!tracker->have_flushes || !(execs || (task->mm && task->mm->known)) || reason == RF_TLB_ON_SWITCH)
 		return;
 	if (reason != RF_TLB_LOCAL && reason != RF_TLB_LOCAL_MM) {
 		tracker->fidelity.tlb_flushes_recorded.remote++;

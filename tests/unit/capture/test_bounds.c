@@ -8,7 +8,9 @@
 #include <cmocka.h>
 
 #include "capture/bounds.h"
+#include "capture/budget.h"
 #include "capture/parts.h"
+#include "capture/values.h"
 
 #define KIB 1024ull
 #define MIB (1024 * KIB)
@@ -115,6 +117,27 @@ static void test_reached(void **state)
 	assert_int_equal(rf_bounds_reached(&bounds, &taken), RF_END_SIZE);
 }
 
+static void test_budget(void **state)
+{
+	/* TLB flushes, page frees, pins, the page cache: of 1,000 records. */
+	const u64 records[RF_NR_OPTIONAL] = { 200, 300, 9, 100 };
+	double share = 0;
+
+	assert_int_equal(rf_budget_choose(records, ~0u, 1000, 0.05, 0.05), 0);
+	assert_int_equal(rf_budget_choose(records, ~0u, 1000, 0.05, 0.04), BIT(1));
+	assert_int_equal(rf_budget_choose(records, ~0u, 1000, 0.05, 0.026), BIT(1) | BIT(0));
+	assert_int_equal(rf_budget_choose(records, ~0u, 1000, 0.05, 0.021), BIT(1) | BIT(0) | BIT(3));
+	/* Not what is one in a hundred, if that does not help either. */
+	assert_int_equal(rf_budget_choose(records, ~0u, 1000, 0.05, 0.001), BIT(1) | BIT(0) | BIT(3));
+	assert_int_equal(rf_budget_choose(records, ~BIT(1), 1000, 0.05, 0.04), BIT(0));
+	assert_int_equal(rf_budget_choose(records, BIT(2), 1000, 0.05, 0.001), 0);
+	assert_int_equal(rf_budget_choose((u64[RF_NR_OPTIONAL]){ 0 }, ~0u, 0, 0.5, 0.1), 0);
+	assert_true(rf_read_percent("12.5%", &share) && share == 0.125);
+	assert_true(rf_read_percent("250", &share) && share == 2.5);
+	assert_false(rf_read_percent("0", &share) || rf_read_percent("5%%", &share) || rf_read_percent("", &share) ||
+		     rf_read_percent("-1", &share) || rf_read_percent("nan", &share) || rf_read_percent("5s", &share));
+}
+
 static void test_part_names(void **state)
 {
 	static const struct {
@@ -139,7 +162,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_buffers), cmocka_unit_test(test_buffers_fit),
 		cmocka_unit_test(test_buffers_chosen), cmocka_unit_test(test_buffers_needed),
-		cmocka_unit_test(test_reached), cmocka_unit_test(test_part_names),
+		cmocka_unit_test(test_reached), cmocka_unit_test(test_budget), cmocka_unit_test(test_part_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

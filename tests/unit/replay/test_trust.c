@@ -56,6 +56,23 @@ static void nothing_lost_nothing_marked(void **context)
 		"42 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=1\n" SIDE_BAND, "");
 }
 
+/* The recorder leaves out page frees at 25, flushes at 26: who lives then or becomes known later; not who was gone. */
+static void left_out_by_the_recorder(void **context)
+{
+	struct result *r;
+
+	(void)context;
+	r = track(ATTACHED "25 tid=0 left_out kind=4 source=0 cpu=51\n26 tid=0 left_out kind=74 source=0 cpu=51\n"
+		"frame stream=0\n" LIFE_OF_200
+		"30 tid=100 tlb_flush reason=2 pages=1\n" SIDE_BAND);
+	assert_string_equal(marks_of(r), "0: left_out@25\n2: left_out@25\n");
+	r = track(ATTACHED "35 tid=0 left_out kind=74 source=0 cpu=51\n"
+		"frame stream=0\n" LIFE_OF_200
+		"30 tid=100 tlb_flush reason=2 pages=1\n" "36 tid=100 tlb_flush reason=2 pages=1\n" SIDE_BAND);
+	assert_string_equal(marks_of(r), "0: left_out@35\n");
+	assert_int_equal(r->fidelity.tlb_flushes_recorded.other, 0);
+}
+
 /* CPU 1 loses events between 15 and 35: whatever lived then, although CPU 0 tells of it without a gap. */
 static void born_and_dead_inside_a_loss(void **context)
 {
@@ -353,6 +370,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_lost_nothing_marked),
+		cmocka_unit_test(left_out_by_the_recorder),
 		cmocka_unit_test(born_and_dead_inside_a_loss),
 		cmocka_unit_test(born_after_a_loss),
 		cmocka_unit_test(born_after_a_loss_at_the_end),

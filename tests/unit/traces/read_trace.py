@@ -16,7 +16,7 @@ import sys
 MASK = (1 << 64) - 1
 SOURCES = ["task", "system", "perf", "snapshot", "compat"]
 ENDS = ["none", "command", "signal", "error", "assembled", "imported"]
-BOUNDS = {1: "processes", 2: "time", 3: "size", 4: "disk", 5: "memory"}     # of "command"
+BOUNDS = {1: "processes", 2: "time", 3: "size", 4: "disk", 5: "memory", 6: "cpu"}     # of "command"
 
 
 def read_kinds(format_md):
