@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "replay/commands/commands.h"
 #include "replay/report/answer.h"
+#include "replay/report/price.h"
 #include "replay/report/report.h"
 
 static const char help[] =
@@ -26,6 +27,8 @@ static const char help[] =
 	"                      that make most of each difference), and the knobs that differ\n"
 	"      --top N         of the operations' differences the N largest, by their share in the counter's\n"
 	"      --min-change P  no differences below P percent (1%, 0.5%)\n"
+	"      --price C=LOW..HIGH[,C=LOW..HIGH]  what the differences of these counters come to, from low to high, if\n"
+	"                      one costs that on your machine: flush=0.31us..0.42us,unfold=90ns..2us\n"
 	"      --format FORMAT table, markdown, csv, tsv or json (as -j)\n"
 	"  -j, --json          write the differences as JSON, all unless --top or --min-change says else\n"
 	"  -x, --exit-code     exit with 1 if there are differences\n"
@@ -44,6 +47,7 @@ struct arguments {
 	const char *policies[2];	/* NULL: not given */
 	struct rf_view view;		/* with the baseline */
 	struct rf_diff_choice choice;
+	struct rf_prices prices;
 	bool json, exit_code;
 };
 
@@ -98,12 +102,28 @@ static json_t *answer(const struct arguments *arguments, const json_t *in_a, con
 			    changes, trust);
 }
 
+/* All of the recordings of a report, one after the other. */
+static u64 recorded_ns(const json_t *report)
+{
+	const json_t *trace;
+	u64 sum = 0;
+	size_t i;
+
+	json_array_foreach(json_object_get(report, "traces"), i, trace)
+		sum += rf_json_number(trace, "duration_ns");
+	return sum;
+}
+
 static void compare_policies(const struct arguments *arguments, const json_t *in_a, const json_t *in_b,
 			     json_t *comparisons)
 {
 	json_t *comparison = rf_diff_policies(in_a, in_b);
 
 	json_object_set_new(comparison, "answer", answer(arguments, in_a, in_b));
+	if (arguments->prices.nr)
+		json_object_set_new(comparison, "priced",
+				    rf_price_difference(&arguments->prices, in_a, in_b,
+							recorded_ns(arguments->sides[1].report)));
 	json_object_set_new(comparison, "windows",
 			    rf_diff_windows(arguments->sides[0].report, rf_json_string(in_a, "name"),
 					    arguments->sides[1].report, rf_json_string(in_b, "name")));
@@ -241,6 +261,8 @@ static int set_least(struct arguments *arguments, const char *text)
 
 static int take_option(struct arguments *arguments, int option, char **argv)
 {
+	struct rf_error err;
+
 	switch (option) {
 	case 'P':
 		return split_policies(arguments, optarg);
@@ -256,6 +278,9 @@ static int take_option(struct arguments *arguments, int option, char **argv)
 		return 0;
 	case 'm':
 		return set_least(arguments, optarg);
+	case 'p':
+		return rf_prices_parse(&arguments->prices, optarg, &err) ?
+		       rf_command_usage("diff", "--price: %s", err.message) : 0;
 	case 'f':
 		if (!rf_view_format(&arguments->view, optarg))
 			return rf_command_usage("diff", RF_FORMAT_WRONG, optarg);
@@ -277,9 +302,10 @@ static int parse_options(int argc, char **argv, struct arguments *arguments)
 	static const struct option options[] = {
 		{ "policies", required_argument, NULL, 'P' }, { "baseline", required_argument, NULL, 'b' },
 		{ "all", no_argument, NULL, 'a' },	      { "top", required_argument, NULL, 't' },
-		{ "min-change", required_argument, NULL, 'm' }, { "format", required_argument, NULL, 'f' },
-		{ "json", no_argument, NULL, 'j' },	      { "exit-code", no_argument, NULL, 'x' },
-		{ "help", no_argument, NULL, 'h' },	      { NULL, 0, NULL, 0 },
+		{ "min-change", required_argument, NULL, 'm' }, { "price", required_argument, NULL, 'p' },
+		{ "format", required_argument, NULL, 'f' }, { "json", no_argument, NULL, 'j' },
+		{ "exit-code", no_argument, NULL, 'x' },      { "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
 	int option, ret = 0;
 

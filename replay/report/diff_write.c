@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "replay/report/answer.h"
 #include "replay/report/grid.h"
+#include "replay/report/price.h"
 #include "replay/report/report.h"
 
 /* Of the operations, unless more or less is asked for. */
@@ -257,6 +258,119 @@ static void write_world(const json_t *world, const struct rf_view *view, FILE *o
 	fputc('\n', out);
 }
 
+/* ---- prices ---- */
+
+/* "+10.2 us" */
+static const char *time_text(double ns, bool sign, char *text, size_t size)
+{
+	static const struct { double ns; const char *unit; } units[] = {
+		{ 1e9, "s" }, { 1e6, "ms" }, { 1e3, "us" }, { 1, "ns" },
+	};
+	double least = ns < 0 ? -ns : ns;
+	size_t i = 0;
+
+	while (i + 1 < ARRAY_SIZE(units) && least < units[i].ns)
+		i++;
+	least /= units[i].ns;
+	snprintf(text, size, "%s%.*f %s", ns < 0 ? "-" : sign ? "+" : "", least < 10 ? 2 : least < 100 ? 1 : 0, least,
+		 units[i].unit);
+	return text;
+}
+
+static void add_price(struct rf_grid *grid, const char *cause, const char *counter, const json_t *row,
+		    const struct rf_view *view)
+{
+	double low = json_real_value(json_object_get(row, "low_ns"));
+	double high = json_real_value(json_object_get(row, "high_ns"));
+	s64 change = rf_json_number(row, "change");
+	char text[64], digits[RF_DIGITS_MAX];
+
+	rf_grid_row(grid);
+	rf_grid_text(grid, "%s", cause);
+	rf_grid_text(grid, "%s", counter);
+	if (rf_view_is_raw(view)) {
+		rf_grid_number(grid, change);
+		rf_grid_text(grid, "%.3f", low);
+		rf_grid_text(grid, "%.3f", high);
+		return;
+	}
+	snprintf(text, sizeof(text), "%s%s", change > 0 ? "+" : "", rf_digits(change, digits));
+	rf_grid_text(grid, "%s", json_object_get(row, "change") ? text : "");
+	rf_grid_text(grid, "%s", time_text(low, true, text, sizeof(text)));
+	rf_grid_text(grid, "%s", time_text(high, true, text, sizeof(text)));
+}
+
+static void write_prices(const json_t *priced, const struct rf_view *view, FILE *out)
+{
+	static const char *const heads[] = { "counter", "change", "low", "high" };
+	static const char *const raw_heads[] = { "counter", "change", "low_ns", "high_ns" };
+	const json_t *row;
+	struct rf_grid grid;
+	size_t i;
+
+	rf_grid_begin(&grid, 2, false);
+	rf_grid_row(&grid);
+	rf_grid_text(&grid, "%s", rf_view_is_raw(view) ? "operation" : "priced, by cause");
+	for (i = 0; i < ARRAY_SIZE(heads); i++)
+		rf_grid_text(&grid, "%s", rf_view_is_raw(view) ? raw_heads[i] : heads[i]);
+	json_array_foreach(json_object_get(priced, "rows"), i, row)
+		add_price(&grid, rf_json_string(row, "operation"), rf_json_string(row, "counter"), row, view);
+	json_array_foreach(json_object_get(priced, "totals"), i, row)
+		add_price(&grid, "total", rf_json_string(row, "counter"), row, view);
+	if (!rf_view_is_raw(view) && json_array_size(json_object_get(priced, "totals")) > 1)
+		add_price(&grid, "together", "", priced, view);
+	rf_grid_end(&grid, view, out);
+}
+
+static void write_break_even(const json_t *priced, FILE *out)
+{
+	char price[32], whole[32];
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(priced, "break_even"), i, one)
+		fprintf(out, "%s 1 %% of the %s recorded if each %s costs %s or more\n",
+			json_is_true(json_object_get(one, "saves")) ? "saves" : "costs",
+			time_text(rf_json_number(priced, "recorded_ns"), false, whole, sizeof(whole)),
+			rf_json_string(one, "one"),
+			time_text(json_real_value(json_object_get(one, "price_ns")), false, price, sizeof(price)));
+}
+
+static void write_unpriced(const json_t *priced, FILE *out)
+{
+	const json_t *list = json_object_get(priced, "unpriced"), *one;
+	struct rf_paragraph paragraph;
+	char text[120], digits[RF_DIGITS_MAX];
+	size_t i;
+
+	rf_paragraph_begin(&paragraph, out, "", 0);
+	paragraph.indent = 4;
+	rf_paragraph_words(&paragraph, "without a price:");
+	json_array_foreach(list, i, one) {
+		s64 change = rf_json_number(one, "change");
+
+		snprintf(text, sizeof(text), "%.60s\v%s%s,", rf_json_string(one, "counter"), change > 0 ? "+" : "",
+			 rf_digits(change, digits));
+		rf_paragraph_words(&paragraph, text);
+	}
+	rf_paragraph_words(&paragraph, "misses of caches and TLBs, locks, and all else that is no count");
+	rf_paragraph_end(&paragraph);
+}
+
+void rf_price_write(const json_t *priced, const struct rf_view *view, FILE *out)
+{
+	if (json_array_size(json_object_get(priced, "rows")) || rf_view_is_raw(view))
+		write_prices(priced, view, out);
+	else
+		fprintf(out, "nothing that has a price differs\n");
+	if (rf_view_is_raw(view))
+		return;
+	if (view->format == RF_FORMAT_markdown)
+		fputc('\n', out);
+	write_break_even(priced, out);
+	write_unpriced(priced, out);
+}
+
 void rf_diff_write(const json_t *diff, const struct rf_view *view, FILE *out)
 {
 	const json_t *comparisons = json_object_get(diff, "comparisons"), *one;
@@ -277,6 +391,10 @@ void rf_diff_write(const json_t *diff, const struct rf_view *view, FILE *out)
 
 		if (i && !rf_view_is_raw(view))
 			fputc('\n', out);
+		if (json_object_get(one, "priced")) {
+			rf_price_write(json_object_get(one, "priced"), view, out);
+			continue;
+		}
 		write_one(one, view, out);
 		if (table && left_out)
 			fprintf(out, "%s smaller differences, or of other counters: --all\n",

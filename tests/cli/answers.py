@@ -135,6 +135,33 @@ class Answers(unittest.TestCase):
         for wrong in ("--top", "0"), ("--min-change", "few"):
             self.assertEqual(refold("diff", *policies, *wrong).returncode, 2)
 
+    def test_price(self):
+        """fork's 32 loads more and exit's: only differences, low to high, by cause; the sums are those of the rows."""
+        policies = self.report, "--policies", "linux-6.8,linux-6.12"
+        every = {change["operation"]: change["change"] for change in json.loads(
+            refold("diff", "-j", *policies).stdout)["comparisons"][0]["changes"]
+            if change["section"] == "operations" and change["counter"] == "pte_loads"}
+        done = refold("diff", *policies, "--price", "load=1ns..4ns,flush=0.31us..0.42us", "--format", "csv")
+        rows = {(row["operation"], row["counter"]): row for row in csv.DictReader(done.stdout.splitlines())}
+        self.assertEqual({name: int(row["change"]) for (name, counter), row in rows.items()
+                          if counter == "pte_loads" and name != "total"}, every)
+        self.assertEqual([float(rows["total", "pte_loads"][key]) for key in ("change", "low_ns", "high_ns")],
+                         [96, 96, 384])
+        priced = json.loads(refold("diff", "-j", *policies, "--price", "load=1ns..4ns").stdout)
+        priced = priced["comparisons"][0]["priced"]
+        self.assertEqual((priced["low_ns"], priced["high_ns"]), (96, 384))
+        self.assertAlmostEqual(priced["break_even"][0]["price_ns"], priced["recorded_ns"] / 100 / 96)
+        self.assertNotIn("pte_loads", [one["counter"] for one in priced["unpriced"]])
+        # What saves is from the most saved to the least.
+        text = refold("diff", self.report, "--policies", "linux-6.8,linux-7.3", "--price", "load=1ns..2ns").stdout
+        self.assertRegex(text, r"(?m)^total +pte_loads +-768 +-1.54 us +-768 ns$")
+        self.assertRegex(text, r"(?m)^saves 1 % of the .* recorded if each load costs .* or more$")
+        self.assertIn("without a price: ", text)
+        for wrong in ("load=1ns", "load=2ns..1ns", "load=1..2", "time=1ns..2ns", "load=1ns..2ns,ptep_get=1ns..2ns",
+                      "flush=1ns..2ns,dsb=1ns..2ns", "tlbi=1ns..2ns,tlbi_va=1ns..2ns", "load=1ns..2ns,load=1ns..2ns"):
+            done = refold("diff", *policies, "--price", wrong)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), wrong)
+
     def test_80_columns(self):
         """The first screen answers; nothing is wider than the terminal; policies that do not fit are rows."""
         many = "linux-5.10,linux-6.1,linux-6.6,linux-6.8,linux-6.9,linux-6.12,linux-6.17,linux-7.3"
