@@ -32,7 +32,8 @@ static void fill_ptes(struct mm *mm, u64 addr, pte_t *table, pte_t pte)
 
 /*
  * The leaf is invalidated and flushed, its entries are written to the table that was deposited for this, then the table
- * takes its place. A file's leaf just goes: faults bring its pages back.
+ * takes its place. A file's leaf just goes: faults bring its pages back. Until 6.3 the page was dirty, no entry of it
+ * (mk_pte(), and pte_mkwrite() as stable kernels have it: it leaves a clean entry clean).
  */
 int split_huge_pmd(struct mm *mm, const struct vm_area *vma, pmd_t *pmd, u64 addr)
 {
@@ -53,6 +54,8 @@ int split_huge_pmd(struct mm *mm, const struct vm_area *vma, pmd_t *pmd, u64 add
 	pmd->val = (uintptr_t)table;
 	if (pte_special(pte))
 		fill_zero_ptes(mm, start, table, pte);
+	else if (pte_present(pte) && !mm_knobs(mm)->pmd_split_dirty)
+		fill_ptes(mm, start, table, pte_mkclean(pte));
 	else
 		fill_ptes(mm, start, table, pte);
 	return 0;

@@ -38,11 +38,18 @@ static void assume_used(const struct advise_state *state, u64 addr, pte_t *ptep,
 			ptep[i] = pte_mkyoung(pte_write(ptep[i]) ? pte_mkdirty(ptep[i]) : ptep[i]);
 }
 
+/* madvise_cold_or_pageout_pte_range(): until 6.8 also for MADV_PAGEOUT. */
+static bool ages(const struct advise_state *state)
+{
+	return state->advice == ADVICE_COLD ||
+	       (state->advice == ADVICE_PAGEOUT && !mm_knobs(state->tlb.mm)->pageout_ignores_young);
+}
+
 static bool advice_changes(const struct advise_state *state, pte_t pte)
 {
 	if (state->advice == ADVICE_FREE)
 		return pte_young(pte) || pte_dirty(pte);
-	return state->advice == ADVICE_COLD && pte_young(pte);
+	return ages(state) && pte_young(pte);
 }
 
 /* clear_young_dirty_ptes(), or what it replaced. */
@@ -83,8 +90,11 @@ static u32 advise_large(struct advise_state *state, u64 addr, pte_t *ptep, pte_t
 	}
 	/*
 	 * folio_likely_mapped_shared(): of others' mappings only PageAnonExclusive is known. MADV_PAGEOUT comes before
-	 * what it does, so where the recorded kernel split the folio, its migration entries follow.
+	 * what it does, so where the recorded kernel split the folio, its migration entries follow. Kernels that age
+	 * there do it page by page, after the split; with a helper that clears blocks, which none of them has, not.
 	 */
+	if (state->advice == ADVICE_PAGEOUT)
+		*change = ages(state) && pte->val & PTE_EXCLUSIVE && !mm_knobs(mm)->madv_clear_young_dirty;
 	if (!(pte->val & PTE_EXCLUSIVE) || state->advice == ADVICE_PAGEOUT)
 		return nr;
 	split_folio_ptes(mm, state->vma, addr, ptep, 0);
@@ -109,7 +119,7 @@ static void advise_pte_range(struct advise_state *state, pmd_t *pmd, u64 addr, u
 		if (nr)
 			continue;
 		nr = 1;
-		if (state->advice != ADVICE_PAGEOUT)
+		if (state->advice == ADVICE_FREE || ages(state))
 			assume_used(state, addr, ptep, max_nr);
 		pte = read_pte(mm, addr, ptep, RF_SITE_madvise);
 		if (!pte_present(pte)) {
@@ -172,13 +182,40 @@ static void advise_vma(struct advise_state *state, u64 addr, u64 end)
 	}
 }
 
+/* An operation of MADV_PAGEOUT is about one table, and what it gathered is flushed with the VMA's last. */
+static void gather_goes_on(struct mmu_gather *tlb)
+{
+	struct pageout_gather *gather = &tlb->mm->pageout;
+
+	if (gather->ptes)
+		tlb_flush_pte_range(tlb, gather->start, gather->end - gather->start);
+	if (gather->pmds)
+		tlb_flush_pmd_range(tlb, gather->start, gather->end - gather->start);
+	*gather = (struct pageout_gather){ 0 };
+}
+
+/* Whether more of the VMA that ends at vma_end is to come: it is kept until then. */
+static bool gather_is_kept(struct mmu_gather *tlb, const struct rf_op *op, u64 vma_end)
+{
+	if (op->end >= op->aux || op->end >= vma_end)
+		return false;
+	tlb->mm->pageout = (struct pageout_gather){ tlb->start, tlb->end, tlb->cleared_ptes, tlb->cleared_pmds };
+	return true;
+}
+
 static void advise(struct mm *mm, const struct rf_op *op, enum advice advice)
 {
-	struct advise_state state = { .advice = advice, .unused = op->addr2, .unused_end = op->aux };
+	struct advise_state state = { .advice = advice };
 	bool one_gather = advice == ADVICE_FREE && mm_knobs(mm)->madvise_one_gather;
 	u32 i;
 
 	tlb_gather_mmu(&state.tlb, mm);
+	if (advice == ADVICE_PAGEOUT) {
+		gather_goes_on(&state.tlb);
+	} else {
+		state.unused = op->addr2;
+		state.unused_end = op->aux;
+	}
 	for (i = vma_find(mm, op->addr); i < mm->nr_vmas && mm->vmas[i].start < op->end; i++) {
 		const struct vm_area *vma = &mm->vmas[i];
 
@@ -188,6 +225,8 @@ static void advise(struct mm *mm, const struct rf_op *op, enum advice advice)
 			continue;
 		state.vma = vma;
 		advise_vma(&state, max_u64(vma->start, op->addr), min_u64(vma->end, op->end));
+		if (advice == ADVICE_PAGEOUT && gather_is_kept(&state.tlb, op, vma->end))
+			return;
 		tlb_end_vma(&state.tlb, vma);
 		if (!one_gather) {
 			tlb_finish_mmu(&state.tlb);

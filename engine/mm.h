@@ -26,6 +26,12 @@ typedef struct { u64 val; } pmd_t;
 
 #define PMD_LEAF	BIT_ULL(63)
 
+/* What the operations of one MADV_PAGEOUT gathered in a VMA so far; nothing: no flag is set. */
+struct pageout_gather {
+	u64 start, end;
+	bool ptes, pmds;
+};
+
 struct mm {
 	struct arch_mm arch;
 	struct rf_machine *machine;
@@ -42,6 +48,7 @@ struct mm {
 	struct huge_page *huge_pages;	/* of hugetlb, in order of address (hugetlb.c) */
 	size_t max_huge_pages;
 	u32 nr_huge_pages;
+	struct pageout_gather pageout;
 	struct mm *next_free;
 };
 

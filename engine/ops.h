@@ -94,7 +94,7 @@ enum rf_shape {
 	X(MADV_FREE, madv_free, RANGE, range, madv_free)                                           \
 	/* likewise */                                                                             \
 	X(MADV_COLD, madv_cold, RANGE, range, madv_cold)                                           \
-	/* the advice itself, table by table; what it reclaims follows as UNMAP_* */               \
+	/* the advice itself, table by table, until aux; what it reclaims follows as UNMAP_* */     \
 	X(MADV_PAGEOUT, madv_pageout, RANGE, range, madv_pageout)                                  \
 	/* move_pages() of a userfaultfd: what is mapped in [addr, end), nr pages, goes to addr2, where nothing is */ \
 	X(UFFD_MOVE, uffd_move, MOVE, uffd_move, uffd_move)                                        \

@@ -99,6 +99,16 @@ void reference_access(struct reference *r, u32 mm, u32 number, bool write)
 	ref_touch(r, mm, number, 1);
 }
 
+/* One that is split to be migrated keeps the bit; and the rest may have been written to since. */
+void reference_split_cleans(struct reference *r, u32 mm, u32 first, u32 nr)
+{
+	u32 i;
+
+	for (i = first; i < first + nr; i++)
+		r->pages[mm][i].bits &= ~REF_DIRTY_MUST;
+	ref_touch(r, mm, first, nr);
+}
+
 bool reference_adjacent(const struct reference *r, const struct ref_page *a, const struct ref_page *b)
 {
 	if (a->kind != REF_PRESENT || b->kind != REF_PRESENT || a->pfn + 1 != b->pfn)

@@ -74,6 +74,7 @@ struct reference {
 	u32 table_pages, nr_pages;
 	bool old_prefaulted;	/* fault-around maps pages old */
 	unsigned int write_upgrade; /* own pages that mprotect makes writable: 0 none, 1 dirty, 2 all */
+	bool pageout_ages;	/* MADV_PAGEOUT clears accessed bits, as MADV_COLD does */
 	bool refolds;		/* a page just cleaned may be folded again with dirty ones, before an operation ends */
 	bool alive[REFERENCE_MMS];
 	struct ref_page *pages[REFERENCE_MMS];
@@ -90,6 +91,8 @@ u32 reference_page(const struct reference *r, u64 addr);
 void reference_run(struct reference *r, const struct rf_op *op);
 /* The table walker sets A, and D if the page is writable. */
 void reference_access(struct reference *r, u32 mm, u32 page, bool write);
+/* A leaf was split by a kernel that does not carry its dirty bit over. */
+void reference_split_cleans(struct reference *r, u32 mm, u32 first, u32 nr);
 /* After a step: raise the upper bounds of what shares a folio with pages [first, last]. */
 void reference_spread(struct reference *r, u32 mm, u32 first, u32 last);
 /* Do these neighbours map consecutive pages of one folio? */

@@ -48,8 +48,9 @@ static void protect(const struct reference *r, struct ref_page *page, bool leaf)
 }
 
 /*
- * MADV_FREE and MADV_COLD. Which pages of large folios they take depends on the kernel's age and on who else maps the
- * folio; only a folio whose pages are all ours is certain to be taken, in place or after a split.
+ * MADV_FREE, MADV_COLD, and MADV_PAGEOUT of kernels where that ages. Which pages of large folios they take depends on
+ * the kernel's age and on who else maps the folio; only a folio whose pages are all ours is certain to be taken, in
+ * place or after a split. The split of MADV_PAGEOUT is an operation of its own.
  */
 static void advise(struct ref_page *page, bool lazy_free, bool certain)
 {
@@ -86,7 +87,8 @@ static void advise_range(struct reference *r, const struct rf_op *op, u32 first,
 		for (next = i; next < end; next++) {
 			if (next > i && !reference_adjacent(r, &pages[next - 1], &pages[next]))
 				break;
-			certain &= !pages[next].order || (pages[next].bits & REF_EXCLUSIVE);
+			certain &= !pages[next].order ||
+				   ((pages[next].bits & REF_EXCLUSIVE) && op->kind != RF_OP_MADV_PAGEOUT);
 		}
 		for (; i < next; i++) {
 			if (!pages[i].vma || (pages[i].vma & RF_VM_LOCKED) ||
@@ -234,6 +236,10 @@ void ref_range(struct reference *r, const struct rf_op *op)
 	case RF_OP_MADV_FREE:
 	case RF_OP_MADV_COLD:
 		advise_range(r, op, first, end);
+		break;
+	case RF_OP_MADV_PAGEOUT:
+		if (r->pageout_ages)
+			advise_range(r, op, first, end);
 		break;
 	default:
 		for (i = first; i < end; i++)

@@ -165,6 +165,7 @@ struct trial *trial_create(const struct config *config)
 	t->reference = reference_create(geometry->page_shift, 1u << geometry->table_shift, &view);
 	t->reference->old_prefaulted = config->backend->old_prefaulted_ptes && config->policy.mm.prefault_old;
 	t->reference->write_upgrade = config->policy.mm.write_upgrade;
+	t->reference->pageout_ages = !config->policy.mm.pageout_ignores_young;
 	t->loaded = config->backend->loaded;
 	/* Where loaded code folds is its own affair. */
 	t->reference->refolds = config->policy.arch_knobs.fold_sites == FOLD_ANY || t->loaded;
@@ -299,9 +300,29 @@ static void check_warnings(struct trial *t)
 	require(t, "warn", !first || !first->count, "%s: %s", first->where, first->what);
 }
 
+/* A bit for each table of each address space that is a leaf. */
+static u32 leaves(struct trial *t)
+{
+	u32 nr = nr_pages(t) / t->reference->table_pages, found = 0, i;
+
+	for (i = 0; i < REFERENCE_MMS * nr; i++)
+		found |= (u32)is_leaf(t, i / nr, i % nr * t->reference->table_pages) << i;
+	return found;
+}
+
+static void note_splits(struct trial *t, u32 split)
+{
+	u32 size = t->reference->table_pages, nr = nr_pages(t) / size, i;
+
+	for (i = 0; i < REFERENCE_MMS * nr; i++)
+		if (split >> i & 1)
+			reference_split_cleans(t->reference, i / nr, i % nr * size, size);
+}
+
 static void take_step(struct trial *t, const struct step *step)
 {
 	const struct rf_op *op = &step->op;
+	u32 before = leaves(t);
 
 	tlb_begin_step(t);
 	/* The reference goes first: it asks for leaves and VMAs as they are before. */
@@ -312,6 +333,8 @@ static void take_step(struct trial *t, const struct step *step)
 		reference_run(t->reference, op);
 		run_on_machine(t, step);
 	}
+	if (!t->config->policy.mm.pmd_split_dirty)
+		note_splits(t, before & ~leaves(t));
 	if (op->kind == RF_OP_MM_EXIT) {
 		tlb_forget_mm(t, op->mm);
 		forget_folded(t, op->mm);

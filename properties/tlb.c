@@ -196,6 +196,7 @@ static bool gathers(const struct trial *t)
 	case RF_OP_MPROTECT:
 	case RF_OP_MADV_FREE:
 	case RF_OP_MADV_COLD:
+	case RF_OP_MADV_PAGEOUT:
 		return true;
 	}
 	return false;

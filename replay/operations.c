@@ -233,6 +233,9 @@ static void put_op(FILE *out, const struct rf_op *op)
 		if (op->aux)
 			fprintf(out, " unused=0x%" PRIx64 "-0x%" PRIx64, op->addr2, op->aux);
 		break;
+	case RF_OP_MADV_PAGEOUT:
+		fprintf(out, " until=0x%" PRIx64, op->aux);
+		break;
 	case RF_OP_MAP:
 		fprintf(out, " file=%" PRIu64 " pgoff=0x%" PRIx64, op->file, op->pgoff);
 		break;

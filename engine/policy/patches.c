@@ -28,6 +28,8 @@ static const struct rf_patch patches[] = {
 	  "arm64", "6.1 no, 6.12 yes" },
 	{ "7e12beb8ca2a", "migrate_pages(): batch flushing TLB", "6.3", "migrate_defer=true", NULL, NULL,
 	  NULL, "6.1 no, 6.12 yes; id unsure" },
+	{ "split-carries-dirty", "mm/huge_memory: the dirty bit of a PMD goes to the entries that it is split into", "6.4",
+	  "pmd_split_dirty=true", NULL, NULL, NULL, "6.1 no, 6.12 yes" },
 	{ "43b3dfdd0455", "arm64: support batched/deferred tlb shootdown during page reclamation/migration", "6.6",
 	  "defer_unmap_flush=true", NULL, NULL, "arm64", "6.1 no, 6.12 yes" },
 	{ "617c28ecab22", "filemap: batch PTE mappings", "6.6", "faultaround_set=run", NULL, NULL,
@@ -50,6 +52,8 @@ static const struct rf_patch patches[] = {
 	  "deepin 6.6 (PR 1978)", NULL, "6.1 no, 6.12 yes" },
 	{ "2bdba9868a4f", "mm: thp: batch-collapse PMD with set_ptes()", "6.9", "pmd_split_set_ptes=true", NULL,
 	  "deepin 6.6 (PR 1999)", NULL, "6.1 no, 6.12 yes" },
+	{ "2864f3d0f583", "mm: madvise: pageout: ignore references rather than clearing young", "6.9",
+	  "pageout_young=ignore", NULL, NULL, NULL, "6.1 no, 6.12 yes; id unsure" },
 	{ CONTPTE, "Transparent Contiguous PTEs for User Mappings, 4602e5757bcc and others", "6.9",
 	  "access_compare=gathered cont=true fold_sites=set1 getter=gather hint=true protnone_cont=valid "
 	  "tlbi_limit_waits=twice", "f8d937761d65 10ebac4f95e7 2bdba9868a4f", "deepin 6.6 (PR 1999)",

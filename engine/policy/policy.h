@@ -49,6 +49,8 @@ struct rf_mm_knobs {
 	bool madv_clear_young_dirty;	/* COLD/FREE clear in place (6.10) instead of get_and_clear + set */
 	bool pmd_split_set_ptes;	/* split fills the table with one set_ptes(512) (6.9) */
 	bool madv_cold_pmd_young;	/* MADV_COLD of a huge page clears its bit in place, without a flush (7.3) */
+	bool pageout_ignores_young;	/* MADV_PAGEOUT leaves accessed bits; before: clears them, like COLD (6.9) */
+	bool pmd_split_dirty;		/* entries of a split huge page are dirty if it was (6.4) */
 	bool madvise_one_gather;	/* one mmu_gather per madvise(DONTNEED, FREE), not per VMA (6.16) */
 	enum rf_slow_gup slow_gup;
 	bool fast_gup_cont;		/* GUP fast takes a contiguous block at once: no kernel */

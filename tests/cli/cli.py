@@ -176,7 +176,7 @@ class CommandLine(unittest.TestCase):
         self.assertIn("move_pud", refold("policies", "mremap").stdout)
         done = refold("replay", self.trace, "-p", "new=linux-6.8+patch=contpte-v6,linux-6.9")
         self.assertIn("pulls in f8d937761d65", done.stderr)
-        report = self.report(self.trace, "-p", "new=linux-6.8+patch=contpte-v6,linux-6.9")
+        report = self.report(self.trace, "-p", "new=linux-6.8+patch=contpte-v6+patch=2864f3d0f583,linux-6.9")
         patched, merged = report["policies"]
         self.assertEqual(patched["name"], "new")
         for key in ("totals", "operations", "knobs", "batches"):

@@ -279,6 +279,7 @@ static void walk_to(struct rf_tracker *tracker, struct task *task, u64 vpn, cons
 		op = emit(tracker, RF_OP_MADV_PAGEOUT, advised_mm(tracker, task));
 		op->addr = call->walked << tracker->page_shift;
 		op->end = next << tracker->page_shift;
+		op->aux = call->advice_end << tracker->page_shift;
 		call_walked(call, next);
 	}
 }

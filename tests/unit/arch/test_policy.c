@@ -30,7 +30,7 @@ static void test_names(void **state)
 	assert_null(rf_policy_named(i + 1));
 }
 
-/* 6.9 merged what v5 posted: the same knobs by two ways. */
+/* 6.9 merged what v5 posted: the same knobs by two ways, but for what else 6.9 brought. */
 static void test_v5_is_6_9(void **state)
 {
 	const struct rf_policy *posted = rf_policy_find("contpte-v5-fold"), *merged = rf_policy_find("linux-6.9");
@@ -40,7 +40,10 @@ static void test_v5_is_6_9(void **state)
 
 	for (i = 0; rf_policy_knob(posted, i, &knob, value, sizeof(value)); i++) {
 		assert_true(rf_policy_knob(merged, i, &knob, other, sizeof(other)));
-		assert_string_equal(value, other);
+		if (!strcmp(knob, "pageout_young"))
+			assert_string_equal(other, "ignore");
+		else
+			assert_string_equal(value, other);
 	}
 }
 

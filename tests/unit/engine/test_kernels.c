@@ -159,6 +159,63 @@ static void test_exec_prot_flush(void **state)
 	assert_int_equal(protect_text("linux-7.3", "exec_prot_flush=run").flush_calls, 2);
 }
 
+/*
+ * __split_huge_pmd_locked() until 6.3 makes clean entries of a dirty huge page: the 16 pages that mprotect splits off
+ * and makes writable again are not, with 6.1's rule; since 6.4 they are.
+ */
+static void test_pmd_split_dirty(void **state)
+{
+	static const struct { const char *policy, *knobs; unsigned int writable; } kernels[] = {
+		{ "linux-6.1", "", 0 }, { "linux-6.1", "pmd_split_dirty=true", 16 },
+		{ "linux-6.6", "write_upgrade=dirty", 16 }, { "linux-6.6", "pmd_split_dirty=false", 16 },
+	};
+	struct rf_machine *machine;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(kernels); i++) {
+		machine = machine_with(kernels[i].policy, kernels[i].knobs);
+		map_anon(machine, 0, BASE, M(2));
+		run(machine, .kind = RF_OP_FAULT_ANON, .addr = BASE, .pfn = PFN, .order = 9, .flags = RF_OP_WRITE);
+		change(machine, BASE, K(64), RF_VM_READ);
+		change(machine, BASE, K(64), RW);
+		/* Fork write-protects those, and the 496 that nobody changed. */
+		run(machine, .kind = RF_OP_FORK, .mm2 = 1);
+		assert_int_equal(counted(machine, RF_ROW_fork).pte_atomics, 496 + kernels[i].writable);
+	}
+}
+
+static struct arch_counters page_out(const char *policy)
+{
+	const u64 end = BASE + M(4) + K(64);
+	struct rf_machine *machine = machine_with(policy, "");
+	u64 at;
+
+	map_anon(machine, 0, BASE, M(8));
+	run(machine, .kind = RF_OP_FAULT_ANON, .addr = BASE, .pfn = PFN, .order = 9, .flags = RF_OP_WRITE);
+	run(machine, .kind = RF_OP_FAULT_ANON, .addr = BASE + M(2), .pfn = PFN + 512, .order = 9, .flags = RF_OP_WRITE);
+	fault_anon(machine, 0, BASE + M(4), K(64), 0, PFN + 1024);
+	for (at = BASE; at < end; at += M(2))
+		run(machine, .kind = RF_OP_MADV_PAGEOUT, .addr = at, .end = min_u64(at + M(2), end), .aux = end);
+	return counted(machine, RF_ROW_madv_pageout);
+}
+
+/*
+ * madvise_cold_or_pageout_pte_range() until 6.8 clears accessed bits for MADV_PAGEOUT, too: two huge pages, each with
+ * the flush of pmdp_invalidate() (walk caches, too), 16 entries, and the gather of the whole call is flushed once.
+ */
+static void test_pageout_young(void **state)
+{
+	struct arch_counters old = page_out("linux-6.1"), new = page_out("linux-6.12");
+
+	assert_int_equal(old.flush_calls, 2 + 1);
+	assert_int_equal(old.tlbi_walk, 2);
+	assert_int_equal(old.pte_atomics, 16);
+	assert_int_equal(old.pte_stores, 16);
+	assert_int_equal(page_out("linux-6.8").flush_calls, 3);
+	assert_int_equal(new.flush_calls, 0);
+	assert_int_equal(new.pte_atomics, 0);
+}
+
 /* ---- mremap ---- */
 
 static struct arch_counters move_gib(const char *policy, const char *knobs, u64 to)
@@ -386,6 +443,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_mprotect_flush), cmocka_unit_test(test_mprotect_flush_of_what),
+		cmocka_unit_test(test_pmd_split_dirty), cmocka_unit_test(test_pageout_young),
 		cmocka_unit_test(test_write_upgrade), cmocka_unit_test(test_exec_prot_flush),
 		cmocka_unit_test(test_move_pud), cmocka_unit_test(test_mremap_realign),
 		cmocka_unit_test(test_fault_around), cmocka_unit_test(test_prefault_old),

@@ -29,6 +29,7 @@ static void touch(struct rf_machine *machine)
 	    .flags = RF_OP_WRITE);
 	run(machine, .kind = RF_OP_MADV_COLD, .addr = BASE + M(6), .end = BASE + M(8));
 	zap(machine, BASE + K(68), K(4));
+	run(machine, .kind = RF_OP_MADV_PAGEOUT, .addr = BASE, .end = BASE + K(64), .aux = BASE + K(64));
 }
 
 static void protect(struct rf_machine *machine)

@@ -199,7 +199,7 @@ static void test_patches(void **state)
 	struct rf_policy policy;
 	struct rf_error err;
 
-	expect_same_knobs("linux-6.8+patch=contpte-v6", "linux-6.9");
+	expect_same_knobs("linux-6.8+patch=contpte-v6+patch=2864f3d0f583", "linux-6.9");
 	expect_same_knobs("linux-6.6+patch=f8d937761d65", "linux-6.6+batch_fork=true");
 	expect_same_knobs("linux-6.6+patch=f8d937761d6532f38d95c7a5b6b8fbc6a2cf8d5b", "linux-6.6+batch_fork=true");
 	expect_same_knobs("linux-6.6+patch=10ebac4f95e7", "linux-6.6+batch_zap=true+gather=folio2slot");
