@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-Write the trace.txt of the mm_* and gup_* golden cases: what the event stream of a real kernel looks like when a program
-does one thing to 2 MiB of anonymous memory in folios of 64 KiB, or to huge pages. For people who change or add a case;
-the tests read the files.
+Write the trace.txt of the mm_*, rel_* and gup_* golden cases: what the event stream of a real kernel looks like when a
+program does one thing to 2 MiB of anonymous memory in folios of 64 KiB, or to huge pages. For people who change or add
+a case; the tests read the files.
 
 The numbers expected of each case are in its expected.json, worked out by hand: nothing here computes a result.
 
@@ -12,6 +12,9 @@ usage: write_traces.py [DIRECTORY]
 import json
 import pathlib
 import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import release_traces
 
 PAGE = 4096
 FOLIO_PAGES = 16
@@ -424,6 +427,7 @@ def main():
     directory = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else __file__ + "/..").resolve()
     traces = {name: (make(), make.__doc__) for name, make in CASES.items()}
     traces |= {name: (gup(*sizes), gup.__doc__) for name, sizes in GUP_CASES.items()}
+    traces |= release_traces.cases(sys.modules[__name__])
     for name, (trace, comment) in traces.items():
         (directory / name).mkdir(exist_ok=True)
         (directory / name / "trace.txt").write_text(trace.text(comment))
