@@ -164,6 +164,11 @@ void call_moved(struct task_call *call)
 	call->moved = true;
 }
 
+void call_overtaken(struct task_call *call)
+{
+	call->overtaken = true;
+}
+
 void call_maps(struct task_call *call, const struct world_vma *vma)
 {
 	call->map_addr = vma->start;

@@ -102,6 +102,7 @@ struct task_call {
 	bool deferred;		/* counted in mm->deferred: an RSS change was seen, its effect may come at the return */
 	bool counted;		/* in mm->callers */
 	bool moved;		/* mremap() of several VMAs: they are at their new place; ioctl(): it is followed */
+	bool overtaken;		/* what it did is applied, another thread's call told it; it has not returned */
 	bool bore;		/* a new task, whose NEWTASK was seen */
 	u8 was;			/* kind of the one that is over, its args are still there */
 	/* MADV_PAGEOUT: whose memory, its number + 1 (0: it is none); of process_madvise() the piece it is at. */
@@ -132,6 +133,7 @@ void call_discarded(struct task_call *call, u64 vpn);
 void call_unmaps(struct task_call *call, u32 member, u32 nr);
 void call_unmap_told(struct task_call *call, u32 member, u32 nr);
 void call_moved(struct task_call *call);
+void call_overtaken(struct task_call *call);
 void call_maps(struct task_call *call, const struct world_vma *vma);
 void call_over(struct task *task);
 /* The call of one thread goes on under another's tid: de_thread(). */

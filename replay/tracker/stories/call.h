@@ -29,6 +29,11 @@ void call_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delt
 /* It is over, whether or not its return was told. */
 void call_abandon(struct rf_tracker *tracker, struct task *task);
 
+/* ---- overtaken.c ---- */
+
+/* by's call returns ret, a place that the kernel has chosen: what has freed it is done, though it has not returned. */
+void calls_overtaken(struct rf_tracker *tracker, const struct task *by, u64 ret);
+
 /* ---- populate.c ---- */
 
 bool call_populates(const struct task *task);

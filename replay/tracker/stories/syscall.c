@@ -132,6 +132,8 @@ static void return_of(struct rf_tracker *tracker, struct task *task, s64 ret)
 {
 	bool ok = !failed(ret);
 
+	if (ok)
+		calls_overtaken(tracker, task, (u64)ret);
 	switch (task->call.kind) {
 	case RF_SYS_MMAP:
 		if (ok)
@@ -150,7 +152,8 @@ static void return_of(struct rf_tracker *tracker, struct task *task, s64 ret)
 		break;
 	case RF_SYS_MREMAP:
 		if (ok) {
-			mremap_return(tracker, task, (u64)ret);
+			if (!task->call.overtaken)
+				mremap_return(tracker, task, (u64)ret);
 			mremap_populates(tracker, task, (u64)ret);
 		}
 		break;

@@ -239,6 +239,62 @@ static void a_call_of_many_threads_populates(void **context)
 	expect_trusted(r);
 }
 
+/* 100 is given what 101 has unmapped, and uses it, before 101 comes out of the kernel. */
+static void an_munmap_is_overtaken(void **context)
+{
+	struct result *r = track(ATTACHED OF_101
+		"20 tid=101 munmap addr=0x400000000000 len=0x2000\n"
+		"60 tid=101 sys_ret call=17 ret=0\n" OF_100
+		"30 tid=100 mmap addr=0x0 len=0x2000 prot=3 flags=0x22 fd=-1\n"
+		"32 tid=100 sys_ret call=16 ret=0x400000000000\n"
+		"40 tid=100 fault addr=0x400000001000 flags=0x2\n"
+		"41 tid=100 page_alloc pfn=0x1000 order=0 gfp=0x3\n"
+		"42 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=1\n"
+		"70 tid=100 munmap addr=0x400000000000 len=0x2000\n"
+		"71 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=0\n"
+		"72 tid=100 sys_ret call=17 ret=0\n");
+
+	(void)context;
+	expect(r, "munmap 0 @0-2\n"
+		  "map 0 @0-2\n"
+		  "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "munmap 0 @0-2\n");
+	expect_trusted(r);
+}
+
+/* What 101 has moved away was in the same place: it has what it moved, and 100 what it was given. */
+static void an_mremap_is_overtaken(void **context)
+{
+	struct result *r = track(ATTACHED OF_101
+		"10 tid=101 fault addr=0x400000001000 flags=0x2\n"
+		"11 tid=101 page_alloc pfn=0x1001 order=0 gfp=0x3\n"
+		"12 tid=101 rss_stat mm_id=9 curr=1 member=1 pages=1\n"
+		"13 tid=101 fault addr=0x400000010000 flags=0x2\n"
+		"14 tid=101 page_alloc pfn=0x1002 order=0 gfp=0x3\n"
+		"15 tid=101 rss_stat mm_id=9 curr=1 member=1 pages=2\n"
+		"20 tid=101 mremap addr=0x400000000000 old_len=0x2000 new_len=0x2000 flags=3 new_addr=0x400000010000\n"
+		"21 tid=101 rss_stat mm_id=9 curr=1 member=1 pages=1\n"
+		"60 tid=101 sys_ret call=19 ret=0x400000010000\n" OF_100
+		"30 tid=100 mmap addr=0x0 len=0x2000 prot=3 flags=0x22 fd=-1\n"
+		"32 tid=100 sys_ret call=16 ret=0x400000000000\n"
+		"40 tid=100 fault addr=0x400000001000 flags=0x2\n"
+		"41 tid=100 page_alloc pfn=0x1000 order=0 gfp=0x3\n"
+		"42 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=2\n"
+		"70 tid=100 munmap addr=0x400000000000 len=0x2000\n"
+		"71 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=1\n"
+		"72 tid=100 sys_ret call=17 ret=0\n");
+
+	(void)context;
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1001\n"
+		  "fault_anon 0 @16 nr=1 pfn=1002\n"
+		  "munmap 0 @16-18\n"
+		  "mremap 0 @0-2 nr=2 to=16\n"
+		  "map 0 @0-2\n"
+		  "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "munmap 0 @0-2\n");
+	expect_trusted(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -253,6 +309,8 @@ int main(void)
 		cmocka_unit_test(what_is_told_by_halves_is_left_out),
 		cmocka_unit_test(counters_of_two_threads_add_up),
 		cmocka_unit_test(a_call_of_many_threads_populates),
+		cmocka_unit_test(an_munmap_is_overtaken),
+		cmocka_unit_test(an_mremap_is_overtaken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
