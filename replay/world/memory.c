@@ -21,6 +21,9 @@ bool world_grow(struct world *world, void **array, size_t element, u32 *size, u6
 
 	if (need <= room)
 		return true;
+	/* What there was none for, is not asked for again and again. */
+	if (world->out_of_memory)
+		return false;
 	if (need > UINT32_MAX / 2 || array_enlarge_zeroed(array, &room, need, element)) {
 		world->out_of_memory = true;
 		return false;
@@ -33,6 +36,8 @@ void *world_slab(struct world *world, size_t nr, size_t size)
 {
 	void *slab;
 
+	if (world->out_of_memory)
+		return NULL;
 	if (array_grow(world->slabs, world->slabs_room, world->nr_slabs + 1)) {
 		world->out_of_memory = true;
 		return NULL;

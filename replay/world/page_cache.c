@@ -9,6 +9,7 @@
 #include "replay/world/world.h"
 
 #define BLOCK_PAGES 16
+#define BLOCKS_A_SLAB 64
 #define ABSENT 0	/* pfns are stored + 1 */
 #define SWAPPED BIT_ULL(63)	/* with a swap slot: shmem's, whose page may still be in the swap cache */
 #define MAX_INDEX BIT_ULL(36)
@@ -44,13 +45,18 @@ static struct cache_block *block_make(struct world *world, u32 file, u64 index)
 
 	if (block || index >= MAX_INDEX)
 		return block;
-	block = calloc(1, sizeof(*block));
-	if (!block || block_table_add(&world->blocks, block_key(file, index), block)) {
-		free(block);
+	if (!world->nr_fresh_blocks) {
+		world->fresh_blocks = world_slab(world, BLOCKS_A_SLAB, sizeof(*block));
+		world->nr_fresh_blocks = world->fresh_blocks ? BLOCKS_A_SLAB : 0;
+	}
+	if (!world->nr_fresh_blocks)
+		return NULL;
+	block = world->fresh_blocks + --world->nr_fresh_blocks;
+	block->key = block_key(file, index);
+	if (block_table_add(&world->blocks, block->key, block)) {
 		world_set_out_of_memory(world);
 		return NULL;
 	}
-	block->key = block_key(file, index);
 	if (file_get(world, file))
 		file_get(world, file)->has_pages = true;
 	return block;

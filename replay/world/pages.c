@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* Page frames: the order of the folio each belongs to. Where they are mapped is for rmap.c. */
-#include <stdlib.h>
-
 #include "replay/world/world.h"
 
-#define CHUNK_PAGES 512
+#define CHUNK_PAGES 32
+#define CHUNKS_A_SLAB 32
 
 struct page_chunk {
 	u64 number;
@@ -20,14 +19,20 @@ static struct page_chunk *chunk_find(const struct world *world, u64 number)
 
 static struct page_chunk *chunk_make(struct world *world, u64 number)
 {
-	struct page_chunk *chunk = calloc(1, sizeof(*chunk));
+	struct page_chunk *chunk;
 
-	if (!chunk || chunk_table_add(&world->chunks, number, chunk)) {
-		free(chunk);
+	if (world->nr_fresh_chunks == 0) {
+		world->fresh_chunks = world_slab(world, CHUNKS_A_SLAB, sizeof(*chunk));
+		world->nr_fresh_chunks = world->fresh_chunks ? CHUNKS_A_SLAB : 0;
+	}
+	if (!world->nr_fresh_chunks)
+		return NULL;
+	chunk = world->fresh_chunks + --world->nr_fresh_chunks;
+	chunk->number = number;
+	if (chunk_table_add(&world->chunks, number, chunk)) {
 		world_set_out_of_memory(world);
 		return NULL;
 	}
-	chunk->number = number;
 	return chunk;
 }
 

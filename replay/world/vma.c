@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * The VMAs of an address space: pointers in address order, so that insertion
- * moves eight bytes a VMA. Neighbours are merged as mm/vma.c would, else an
+ * moves eight bytes a VMA, of the half that has fewer. Neighbours are merged as mm/vma.c would, else an
  * allocator that grows its arena by mprotect() would leave thousands.
  */
 #include <stdlib.h>
@@ -132,19 +132,45 @@ static bool can_merge(const struct world *world, struct world_mm *mm, const stru
 	return a->pgoff + ((a->end - a->start) >> world->page_shift) == b->pgoff && attributes_equal(mm, a, b, ~0ull);
 }
 
+/* mmap() maps downwards, below most of what is mapped: what is below a place moves, if that is less. */
 static void remove_at(struct world *world, struct world_mm *mm, u32 index, u32 nr)
 {
+	u32 above = mm->nr_vmas - index - nr;
+
 	for (u32 i = 0; i < nr; i++)
 		vma_free(world, mm->vmas[index + i]);
-	memmove(&mm->vmas[index], &mm->vmas[index + nr], (mm->nr_vmas - index - nr) * sizeof(*mm->vmas));
+	if (index < above) {
+		memmove(mm->vmas + nr, mm->vmas, index * sizeof(*mm->vmas));
+		mm->vmas += nr;
+	} else {
+		memmove(&mm->vmas[index], &mm->vmas[index + nr], above * sizeof(*mm->vmas));
+	}
 	mm->nr_vmas -= nr;
+}
+
+/* Room for one more below the VMAs, or above them: the memory doubles, and they lie in its middle. */
+static bool make_room(struct world *world, struct world_mm *mm, bool below)
+{
+	u64 before = (u64)(mm->vmas - mm->vma_room), free = mm->vmas_size - mm->nr_vmas;
+
+	if (mm->vma_room && (below ? before > 0 : before + mm->nr_vmas < mm->vmas_size))
+		return true;
+	if (free <= mm->nr_vmas && !world_grow(world, (void **)&mm->vma_room, sizeof(*mm->vma_room), &mm->vmas_size,
+					       2ull * mm->nr_vmas + 2))
+		return false;
+	mm->vmas = mm->vma_room + before;
+	before = (mm->vmas_size - mm->nr_vmas) / 2;
+	memmove(mm->vma_room + before, mm->vmas, mm->nr_vmas * sizeof(*mm->vmas));
+	mm->vmas = mm->vma_room + before;
+	return true;
 }
 
 static struct world_vma *insert_at(struct world *world, struct world_mm *mm, u32 index, const struct world_vma *from)
 {
+	bool below = index < mm->nr_vmas / 2;
 	struct world_vma *vma;
 
-	if (!world_grow(world, (void **)&mm->vmas, sizeof(*mm->vmas), &mm->vmas_size, mm->nr_vmas + 1ull))
+	if (!make_room(world, mm, below))
 		return NULL;
 	vma = vma_alloc(world);
 	if (!vma)
@@ -152,7 +178,12 @@ static struct world_vma *insert_at(struct world *world, struct world_mm *mm, u32
 	*vma = *from;
 	if (file_get(world, vma->file))
 		file_get(world, vma->file)->alone = false;
-	memmove(&mm->vmas[index + 1], &mm->vmas[index], (mm->nr_vmas - index) * sizeof(*mm->vmas));
+	if (below) {
+		mm->vmas--;
+		memmove(mm->vmas, mm->vmas + 1, index * sizeof(*mm->vmas));
+	} else {
+		memmove(&mm->vmas[index + 1], &mm->vmas[index], (mm->nr_vmas - index) * sizeof(*mm->vmas));
+	}
 	mm->vmas[index] = vma;
 	mm->nr_vmas++;
 	return vma;

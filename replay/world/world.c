@@ -2,7 +2,7 @@
 /*
  * Address spaces and their page-table entries. Leaves of 512 entries hang in a
  * small hash per address space: a lookup is one probe (or none, the last leaf is
- * remembered), and a sparse terabyte costs nothing.
+ * remembered), and a sparse terabyte costs what is in it.
  */
 #include "replay/world/world.h"
 
@@ -36,15 +36,11 @@ void world_destroy(struct world *world)
 		if (!world->mms[i])
 			continue;
 		leaf_table_free(&world->mms[i]->leaves);
-		free(world->mms[i]->vmas);
+		free(world->mms[i]->vma_room);
 		free(world->mms[i]);
 	}
 	for (size_t i = 0; i < world->nr_slabs; i++)
 		free(world->slabs[i]);
-	for (u32 i = 0; i < world->chunks.size; i++)
-		free(world->chunks.slots[i].value);
-	for (u32 i = 0; i < world->blocks.size; i++)
-		free(world->blocks.slots[i].value);
 	free(world->mms);
 	free(world->slabs);
 	free(world->sorted);
@@ -57,69 +53,6 @@ void world_destroy(struct world *world)
 	inode_table_free(&world->inodes);
 	block_table_free(&world->blocks);
 	free(world);
-}
-
-/* ---- leaves -------------------------------------------------------------- */
-
-#define LEAVES_A_SLAB 32
-
-/* A free leaf's first entry links to the next. */
-static struct world_leaf *leaf_alloc(struct world *world, u64 number)
-{
-	struct world_leaf *leaf = world->free_leaves;
-
-	if (!leaf) {
-		struct world_leaf *slab = world_slab(world, LEAVES_A_SLAB, sizeof(*slab));
-
-		if (!slab)
-			return NULL;
-		for (int i = 0; i < LEAVES_A_SLAB; i++) {
-			slab[i].number = (u64)(uintptr_t)world->free_leaves;
-			world->free_leaves = &slab[i];
-		}
-		leaf = world->free_leaves;
-	}
-	world->free_leaves = (struct world_leaf *)(uintptr_t)leaf->number;
-	leaf->number = number;
-	leaf->used = 0;
-	memset(leaf->ptes, 0, sizeof(leaf->ptes));
-	return leaf;
-}
-
-static void leaf_free(struct world *world, struct world_leaf *leaf)
-{
-	leaf->number = (u64)(uintptr_t)world->free_leaves;
-	world->free_leaves = leaf;
-}
-
-static struct world_leaf *leaf_find(struct world_mm *mm, u64 number)
-{
-	struct world_leaf *leaf = mm->last_leaf;
-
-	if (leaf && leaf->number == number)
-		return leaf;
-	leaf = leaf_table_find(&mm->leaves, number);
-	if (leaf)
-		mm->last_leaf = leaf;
-	return leaf;
-}
-
-static struct world_leaf *leaf_make(struct world *world, struct world_mm *mm, u64 number)
-{
-	struct world_leaf *leaf = leaf_find(mm, number);
-
-	if (leaf)
-		return leaf;
-	leaf = leaf_alloc(world, number);
-	if (!leaf)
-		return NULL;
-	if (leaf_table_add(&mm->leaves, number, leaf)) {
-		leaf_free(world, leaf);
-		world->out_of_memory = true;
-		return NULL;
-	}
-	mm->last_leaf = leaf;
-	return leaf;
 }
 
 /* ---- address spaces ------------------------------------------------------ */
@@ -161,12 +94,8 @@ static void world_mm_clear(struct world *world, struct world_mm *mm)
 
 		if (!leaf)
 			continue;
-		for (u32 j = 0; leaf->used && j < WORLD_LEAF_PTES; j++) {
-			if (!leaf->ptes[j])
-				continue;
-			release_pte(world, mm, leaf->number * WORLD_LEAF_PTES + j, leaf->ptes[j]);
-			leaf->used--;
-		}
+		for (u32 j = leaf_next(leaf, 0); j < WORLD_LEAF_PTES; j = leaf_next(leaf, j + 1))
+			release_pte(world, mm, leaf->number * WORLD_LEAF_PTES + j, *leaf_entry(leaf, j));
 		leaf_free(world, leaf);
 	}
 	leaf_table_free(&mm->leaves);
@@ -180,7 +109,7 @@ void world_mm_free(struct world *world, struct world_mm *mm)
 {
 	world_mm_clear(world, mm);
 	world->mms[mm->id] = NULL;
-	free(mm->vmas);
+	free(mm->vma_room);
 	free(mm);
 }
 
@@ -205,8 +134,9 @@ static void count_pte(struct world_mm *mm, world_pte pte, s64 step)
 world_pte world_get(struct world_mm *mm, u64 vpn)
 {
 	struct world_leaf *leaf = leaf_find(mm, vpn / WORLD_LEAF_PTES);
+	const world_pte *entry = leaf ? leaf_entry(leaf, vpn % WORLD_LEAF_PTES) : NULL;
 
-	return leaf ? leaf->ptes[vpn % WORLD_LEAF_PTES] : 0;
+	return entry ? *entry : 0;
 }
 
 world_pte world_set(struct world *world, struct world_mm *mm, u64 vpn, world_pte pte)
@@ -215,13 +145,10 @@ world_pte world_set(struct world *world, struct world_mm *mm, u64 vpn, world_pte
 	world_pte old;
 
 	leaf = pte ? leaf_make(world, mm, vpn / WORLD_LEAF_PTES) : leaf_find(mm, vpn / WORLD_LEAF_PTES);
-	if (!leaf)
+	if (!leaf || !leaf_set(world, leaf, vpn % WORLD_LEAF_PTES, pte, &old))
 		return 0;
-	old = leaf->ptes[vpn % WORLD_LEAF_PTES];
-	leaf->ptes[vpn % WORLD_LEAF_PTES] = pte;
 	/* The new one first: a page or slot that stays must not be forgotten in between. */
 	if (pte) {
-		leaf->used++;
 		count_pte(mm, pte, 1);
 		if (world_pte_mapped(pte))
 			rmap_add(world, world_pte_pfn(pte), mm, vpn);
@@ -229,7 +156,6 @@ world_pte world_set(struct world *world, struct world_mm *mm, u64 vpn, world_pte
 			slot_get(world, (u32)world_pte_pfn(pte));
 	}
 	if (old) {
-		leaf->used--;
 		count_pte(mm, old, -1);
 		release_pte(world, mm, vpn, old);
 	}
@@ -239,9 +165,10 @@ world_pte world_set(struct world *world, struct world_mm *mm, u64 vpn, world_pte
 void world_set_flags(struct world_mm *mm, u64 vpn, u64 set, u64 clear)
 {
 	struct world_leaf *leaf = leaf_find(mm, vpn / WORLD_LEAF_PTES);
+	world_pte *entry = leaf ? leaf_entry(leaf, vpn % WORLD_LEAF_PTES) : NULL;
 
-	if (leaf && leaf->ptes[vpn % WORLD_LEAF_PTES])
-		leaf->ptes[vpn % WORLD_LEAF_PTES] = (leaf->ptes[vpn % WORLD_LEAF_PTES] & ~clear) | set;
+	if (entry)
+		*entry = (*entry & ~clear) | set;
 }
 
 bool world_range_none(struct world_mm *mm, u64 vpn, u64 nr)
@@ -258,9 +185,8 @@ static void walk_leaf(struct world_leaf *leaf, u64 start, u64 end, world_visit v
 	u64 from = start > base ? start - base : 0;
 	u64 to = min_u64(end - base, WORLD_LEAF_PTES);
 
-	for (u64 i = from; i < to && leaf->used; i++)
-		if (leaf->ptes[i])
-			visit(context, base + i, leaf->ptes[i]);
+	for (u32 i = leaf_next(leaf, (u32)from); i < to; i = leaf_next(leaf, i + 1))
+		visit(context, base + i, *leaf_entry(leaf, i));
 }
 
 void world_walk(struct world_mm *mm, u64 start, u64 end, world_visit visit, void *context)

@@ -85,11 +85,15 @@ static inline bool world_pfn_known(u64 pfn)
 
 #define WORLD_LEAF_PTES 512
 
-/* 512 entries; for 4K pages exactly one page table. */
+#define WORLD_LEAF_WORDS (WORLD_LEAF_PTES / 64)
+
+/* 512 entries; for 4K pages exactly one page table. Those few that are not none, or all of them: leaves.c. */
 struct world_leaf {
 	u64 number;		/* vpn / 512 */
 	u32 used;		/* entries that are not none */
-	world_pte ptes[WORLD_LEAF_PTES];
+	u32 room;		/* of ptes: WORLD_LEAF_PTES, or less, for those that are not none, in order */
+	u64 map[WORLD_LEAF_WORDS];	/* which ones are not none */
+	world_pte *ptes;
 };
 
 struct world_vma {
@@ -114,8 +118,8 @@ struct world_mm {
 	/* Page table: leaves by number, open addressing. */
 	struct leaf_table leaves;
 	struct world_leaf *last_leaf;
-	/* VMAs in address order. */
-	struct world_vma **vmas;
+	/* VMAs in address order, somewhere in their memory. */
+	struct world_vma **vmas, **vma_room;
 	u32 nr_vmas, vmas_size, last_vma;
 	s64 counted[RF_RSS_MEMBERS];	/* entries by the RSS counter that has them */
 	u32 doubtful;			/* entries with WORLD_DOUBT */
@@ -161,7 +165,7 @@ struct world_file {
 
 struct world;
 
-/* ---- world.c: address spaces and their entries; its memory: memory.c ---- */
+/* ---- world.c: address spaces and their entries; their leaves: leaves.c; memory: memory.c ---- */
 
 /* mm_size: bytes of the user's structure that begins with a struct world_mm; world_mm_new() makes one, zeroed. */
 struct world *world_create(u32 page_shift, size_t mm_size);
@@ -296,13 +300,15 @@ struct world {
 	u32 last_origin;	/* of VMAs that cannot merge with others, elsewhere() */
 	/* Pools. */
 	struct world_leaf *free_leaves;
+	world_pte *free_ptes[4];	/* of leaves, by how many: leaves.c */
 	struct world_vma *free_vmas;
 	void **slabs;
 	size_t nr_slabs, slabs_room;
 	struct world_leaf **sorted;
 	size_t sorted_room;
-	struct chunk_table chunks;	/* page frames by 512 */
-	struct page_chunk *last_chunk;
+	struct chunk_table chunks;	/* page frames by 32 */
+	struct page_chunk *last_chunk, *fresh_chunks;
+	u32 nr_fresh_chunks, nr_fresh_blocks;
 	struct world_map *nodes;
 	u32 nr_nodes, nodes_size, free_node;
 	u32 *rmap_buckets;		/* the index: chains of nodes */
@@ -318,8 +324,19 @@ struct world {
 	u32 nr_files, files_size;
 	struct inode_table inodes;
 	struct block_table blocks;
-	struct cache_block *last_block;
+	struct cache_block *last_block, *fresh_blocks;
 };
+
+/* NULL: there is none; or, of leaf_make(), no memory for it. */
+struct world_leaf *leaf_find(struct world_mm *mm, u64 number);
+struct world_leaf *leaf_make(struct world *world, struct world_mm *mm, u64 number);
+void leaf_free(struct world *world, struct world_leaf *leaf);
+/* The first entry at or behind index that is not none; WORLD_LEAF_PTES: there is none. */
+u32 leaf_next(const struct world_leaf *leaf, u32 index);
+/* Where this entry is kept; NULL: it is none. */
+world_pte *leaf_entry(struct world_leaf *leaf, u32 index);
+/* Put there what is not none, or (0) nothing. What was there; false: no memory, and nothing has changed. */
+bool leaf_set(struct world *world, struct world_leaf *leaf, u32 index, world_pte pte, world_pte *old);
 
 static inline struct world_file *file_get(const struct world *world, u32 file)	/* 0: NULL */
 {
