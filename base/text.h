@@ -49,6 +49,10 @@ const char *rf_percent(u64 part, u64 whole, char *text, size_t size);
 
 /* A whole word, decimal or 0x hexadecimal, without sign: false unless it is a number from least to most. */
 bool rf_parse_number(const char *text, u64 least, u64 most, u64 *value);
+/* Bytes, with suffix K, M, G or T, small or large. */
+bool rf_parse_size(const char *text, u64 least, u64 most, u64 *size);
+/* Seconds, a fraction too, or with suffix s, m or h; a millisecond at least. */
+bool rf_parse_time(const char *text, double *seconds);
 
 /* How many letters are to be changed, put in or left out to make b of a: for "did you mean"; ~0 for long words. */
 unsigned int rf_distance(const char *a, const char *b);

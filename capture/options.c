@@ -51,13 +51,13 @@ static bool take_number(const struct option_row *row, const char *text, void *to
 
 static bool take_size(const struct option_row *row, const char *text, void *to)
 {
-	return rf_read_size(text, row->least, row->most, to);
+	return rf_parse_size(text, row->least, row->most, to);
 }
 
 static bool take_time(const struct option_row *row, const char *text, void *to)
 {
 	(void)row;
-	return rf_read_time(text, to);
+	return rf_parse_time(text, to);
 }
 
 static bool take_percent(const struct option_row *row, const char *text, void *to)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Values of options, as people write them: sizes, times, lists of processes. Each reader takes a whole word, and
+ * Values of options, as people write them: rotations, lists of processes. Each reader takes a whole word, and
  * says false where that is none or out of bounds.
  */
 #ifndef REFOLD_CAPTURE_VALUES_H
@@ -10,10 +10,6 @@
 
 #define RF_MOST_BYTES (1ull << 60)
 
-/* Bytes, with suffix K, M, G or T, small or large. */
-bool rf_read_size(const char *text, u64 least, u64 most, u64 *size);
-/* Seconds, a fraction too, or with suffix s, m or h; a millisecond at least. */
-bool rf_read_time(const char *text, double *seconds);
 /* A share, 1 for "100" or "100%"; 0.1 % at least. */
 bool rf_read_percent(const char *text, double *share);
 /* "10m" is a time, "10M" a size: letters of times are small here, those of sizes large. */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/clock.h"
 #include "engine/machine.h"
 #include "replay/run.h"
 #include "replay/tracker/tracker.h"
@@ -18,8 +19,9 @@
 #define BLOCK_OPS 1024
 #define RING_BLOCKS 16
 
-/* Records between two looks at the clock. */
-#define RECORDS_A_STEP 65536
+/* Records between two looks at the clock; operations, of which one may have millions of entries. */
+#define RECORDS_A_STEP 4096
+#define OPS_A_STEP 64
 
 struct block {
 	struct rf_op ops[BLOCK_OPS];
@@ -50,6 +52,7 @@ struct ring {
 	bool ended;
 	struct worker *workers;
 	size_t nr_workers;
+	u64 stop_at;
 	struct block blocks[RING_BLOCKS];
 };
 
@@ -111,6 +114,22 @@ static int end_window(struct worker *worker)
 	return worker->processes ? take_accounts(worker, &window->processes) : 0;
 }
 
+static bool is_late(u64 stop_at)
+{
+	return stop_at && rf_monotonic() >= stop_at;
+}
+
+static int run_ops(struct worker *worker, const struct rf_op *ops, size_t nr)
+{
+	int ret = 0;
+
+	for (size_t done = 0, step; done < nr && !ret; done += step) {
+		step = min_u64(nr - done, OPS_A_STEP);
+		ret = is_late(worker->ring->stop_at) ? -ETIME : rf_machine_run(worker->machine, ops + done, step);
+	}
+	return ret;
+}
+
 /* Run a block, stopping where a window begins or ends to take down the counters. */
 static int run_block(struct worker *worker, const struct block *block)
 {
@@ -121,12 +140,12 @@ static int run_block(struct worker *worker, const struct block *block)
 		if (block->ops[i].kind != RF_OP_WINDOW)
 			continue;
 		/* With the mark itself, whose time counts for how long blocks lived. */
-		ret = rf_machine_run(worker->machine, block->ops + start, i + 1 - start);
+		ret = run_ops(worker, block->ops + start, i + 1 - start);
 		if (!ret)
 			ret = block->ops[i].nr ? begin_window(worker) : end_window(worker);
 		start = i + 1;
 	}
-	return ret ? ret : rf_machine_run(worker->machine, block->ops + start, block->nr - start);
+	return ret ? ret : run_ops(worker, block->ops + start, block->nr - start);
 }
 
 static void *worker_main(void *argument)
@@ -179,6 +198,8 @@ static int ring_put(void *context, const struct rf_op *ops, size_t nr)
 	struct block *block;
 	size_t chunk;
 
+	if (is_late(ring->stop_at))
+		return -ETIME;
 	while (nr) {
 		block = ring_open_block(ring);
 		chunk = min_u64(nr, BLOCK_OPS - block->nr);
@@ -449,9 +470,12 @@ static int track(struct rf_tracker *tracker, const struct rf_run_options *run, s
 {
 	s64 nr;
 
-	while ((nr = rf_tracker_run(tracker, RECORDS_A_STEP, err)) > 0)
+	while ((nr = rf_tracker_run(tracker, RECORDS_A_STEP, err)) > 0) {
 		if (run->progress)
 			run->progress(run->progress_context, nr);
+		if (is_late(run->stop_at))
+			return -ETIME;
+	}
 	return nr;
 }
 
@@ -503,6 +527,7 @@ int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const str
 	if (!ring)
 		return -ENOMEM;
 	options.context = ring;
+	ring->stop_at = run->stop_at;
 	if (run->operations) {
 		run->operations->page_shift = run->page_size ? (u32)__builtin_ctzll(run->page_size) : 12;
 		options.explain = rf_operations_write;
@@ -512,7 +537,9 @@ int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const str
 	ret = tracker ? track(tracker, run, err) : -ENOMEM;
 	machine_error = ring_stop(ring);
 	if (!ret && machine_error)
-		ret = rf_error_set(err, machine_error, RF_NO_OFFSET, "a machine stopped: %s", strerror(-machine_error));
+		ret = rf_error_set(err, machine_error, RF_NO_OFFSET, "out of memory");
+	if (ret == -ETIME)
+		rf_error_set(err, ret, RF_NO_OFFSET, "takes longer than it may");
 	if (!ret)
 		rf_tracker_take_trust(tracker, &results->trust);
 	if (!ret && (collect_windows(results, ring) || collect_accounts(results, ring, run->processes)))

@@ -45,9 +45,10 @@ struct rf_run_options {
 	const struct rf_window_patterns *patterns;	/* NULL: no windows */
 	bool processes;					/* count each process, too */
 	u64 page_size;					/* of the trace; 0: those of the policies */
+	u64 stop_at;					/* when it has taken too long (rf_monotonic()); 0: never */
 };
 
-/* A negative errno: nothing was added to the results. */
+/* A negative errno: nothing was added to the results. -ETIME: stop_at came before the end. */
 int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const struct rf_run_options *run,
 		 struct rf_error *err);
 

@@ -39,6 +39,9 @@ static const char *read_packed(struct rf_reader *reader, const struct rf_frame_i
 	return NULL;
 }
 
+/* Of the reasons why a frame was not unpacked, the one that is not the frame's. */
+static const char no_memory[] = "out of memory";
+
 static const char *unpack(struct rf_reader *reader, const struct reader_frame *frame, struct unpacker *unpacker)
 {
 	unsigned long long content;
@@ -49,7 +52,7 @@ static const char *unpack(struct rf_reader *reader, const struct reader_frame *f
 	if (!unpacker->zstd)
 		unpacker->zstd = ZSTD_createDCtx();
 	if (!unpacker->zstd || array_grow(unpacker->packed, unpacker->packed_room, frame->info.size))
-		return "out of memory";
+		return no_memory;
 	wrong = read_packed(reader, &frame->info, unpacker->packed);
 	if (wrong)
 		return wrong;
@@ -58,7 +61,7 @@ static const char *unpack(struct rf_reader *reader, const struct reader_frame *f
 	    content < DATA_HEADER_BYTES || content > FRAME_UNPACKED_MAX)
 		return "no frame where the index has one";
 	if (array_grow(unpacker->unpacked, unpacker->unpacked_room, content + COLUMNS_PADDING))
-		return "out of memory";
+		return no_memory;
 	size = ZSTD_decompressDCtx(unpacker->zstd, unpacker->unpacked, content, unpacker->packed, frame->info.size);
 	if (ZSTD_isError(size))
 		return ZSTD_getErrorName(size);
@@ -96,7 +99,10 @@ bool reader_unpack(struct rf_reader *reader, size_t nr, struct unpacker *unpacke
 	if (!why)
 		return true;
 	unpacker->columns.left = 0;
-	note_damaged_frame(reader, frame, why);
+	if (why == no_memory)
+		reader_note_no_memory(reader);
+	else
+		note_damaged_frame(reader, frame, why);
 	return false;
 }
 

@@ -33,6 +33,13 @@ void reader_note_damage(struct rf_reader *reader, u64 offset, const char *format
 	pthread_mutex_unlock(&reader->lock);
 }
 
+void reader_note_no_memory(struct rf_reader *reader)
+{
+	pthread_mutex_lock(&reader->lock);
+	rf_error_set(&reader->damage, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	pthread_mutex_unlock(&reader->lock);
+}
+
 static int need_streams(struct rf_reader *reader, size_t nr)
 {
 	if (array_grow(reader->streams, reader->streams_room, nr))

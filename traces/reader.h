@@ -56,6 +56,8 @@ const u8 *window_at(struct window *window, u64 offset, size_t wanted, size_t *av
 /* The size of the zstd frame at offset and of its content. 0: no whole frame of ours there, *why tells. */
 size_t frame_measure(struct window *window, u64 offset, size_t unpacked_max, size_t *unpacked, const char **why);
 
+/* Remember that there was no memory to read on, which is no damage, but counts before any. */
+void reader_note_no_memory(struct rf_reader *reader);
 /* Remember a damage (the first one is kept). */
 void reader_note_damage(struct rf_reader *reader, u64 offset, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

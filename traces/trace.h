@@ -145,7 +145,10 @@ const struct rf_stream_info *rf_reader_stream(const struct rf_reader *reader, si
 u64 rf_reader_lost_at_end(const struct rf_reader *reader, size_t stream);
 size_t rf_reader_nr_frames(const struct rf_reader *reader);
 const struct rf_frame_info *rf_reader_frame(const struct rf_reader *reader, size_t frame);
-/* The first damage met so far (offset and reason), or NULL. Frames found damaged while reading count too. */
+/*
+ * The first damage met so far (offset and reason), or NULL. Frames found damaged while reading count too. -ENOMEM: not
+ * all was read, because there was no memory to.
+ */
 const struct rf_error *rf_reader_damage(const struct rf_reader *reader);
 
 /* The whole header, borrowed. */

@@ -7,11 +7,13 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/json.h"
 #include "base/text.h"
 #include "engine/policy/text.h"
 #include "replay/commands/commands.h"
+#include "replay/commands/limits.h"
 #include "replay/commands/progress.h"
 #include "replay/report/ablation.h"
 #include "replay/report/report.h"
@@ -29,6 +31,7 @@ static const char help[] =
 	"      --cpu CPU        both on this CPU ('refold cpus' lists them)\n"
 	"      --by COUNTER     what to rank by: tlbi (default), waits, unfold, flush_calls, pte_loads...\n"
 	"      --seed N         of the orders that are drawn where more than 6 patches matter (default: 1)\n"
+	"      --max-memory SIZE, --max-time TIME  as of 'refold replay'\n"
 	"      --format FORMAT  table, markdown, csv, tsv or json (as -j)\n"
 	"  -j, --json           write the result as JSON\n"
 	"  -q, --quiet          no progress line\n"
@@ -41,6 +44,8 @@ struct arguments {
 	const char *from, *to, *patches, *cpu, *by;
 	struct rf_policy policies[2];
 	u64 seed;
+	struct rf_limits limits;
+	u64 stop_at;
 	struct rf_view view;
 	bool quiet;
 };
@@ -48,9 +53,9 @@ struct arguments {
 /* ---- replaying ---- */
 
 static int replay_trace(const char *path, struct rf_results *results, const struct rf_report_parts *parts,
-			struct rf_progress *progress)
+			struct rf_progress *progress, u64 stop_at)
 {
-	struct rf_run_options run = { .progress = rf_progress_add, .progress_context = progress };
+	struct rf_run_options run = { .progress = rf_progress_add, .progress_context = progress, .stop_at = stop_at };
 	struct rf_error err;
 	struct rf_reader *reader = rf_reader_open(path, &err);
 	int code = RF_EXIT_DONE;
@@ -64,6 +69,9 @@ static int replay_trace(const char *path, struct rf_results *results, const stru
 	} else if (rf_run_trace(reader, results, &run, &err)) {
 		rf_progress_end(progress);
 		code = rf_command_error(path, &err);
+	} else if (rf_reader_damage(reader) && rf_reader_damage(reader)->code == -ENOMEM) {
+		rf_progress_end(progress);
+		code = rf_command_error(path, rf_reader_damage(reader));
 	} else {
 		json_array_append_new(parts->traces, rf_report_trace(path, reader, results));
 		rf_report_add_parts(parts, path, reader, results);
@@ -94,7 +102,7 @@ static json_t *replay(const struct arguments *arguments, const struct rf_policy 
 	}
 	rf_progress_begin(&progress, !arguments->quiet, 0);
 	for (i = 0; i < arguments->nr_traces && (one == RF_EXIT_DONE || one == RF_EXIT_DAMAGED); i++) {
-		one = replay_trace(arguments->traces[i], &results, &parts, &progress);
+		one = replay_trace(arguments->traces[i], &results, &parts, &progress, arguments->stop_at);
 		*code = one == RF_EXIT_DONE ? *code : one;
 	}
 	rf_progress_end(&progress);
@@ -333,6 +341,10 @@ static int take_option(struct arguments *arguments, int option, char **argv)
 		if (!rf_parse_number(optarg, 0, UINT32_MAX, &arguments->seed))
 			return rf_command_usage("ablate", "--seed needs a number, not '%s'", optarg);
 		return 0;
+	case 'M':
+		return rf_limits_take_memory(&arguments->limits, "ablate", optarg);
+	case 'T':
+		return rf_limits_take_time(&arguments->limits, "ablate", optarg);
 	case 'F':
 		if (!rf_view_format(&arguments->view, optarg))
 			return rf_command_usage("ablate", RF_FORMAT_WRONG, optarg);
@@ -354,6 +366,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 		{ "from", required_argument, NULL, 'f' }, { "to", required_argument, NULL, 't' },
 		{ "patches", required_argument, NULL, 'p' }, { "cpu", required_argument, NULL, 'c' },
 		{ "by", required_argument, NULL, 'b' }, { "seed", required_argument, NULL, 's' },
+		{ "max-memory", required_argument, NULL, 'M' }, { "max-time", required_argument, NULL, 'T' },
 		{ "format", required_argument, NULL, 'F' }, { "json", no_argument, NULL, 'j' },
 		{ "quiet", no_argument, NULL, 'q' }, { "help", no_argument, NULL, 'h' }, { 0 },
 	};
@@ -374,6 +387,17 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 	return ret ? ret : parse_policies(arguments);
 }
 
+/* Those that cannot be read are told of when they are opened. */
+static u64 bytes_of_traces(const struct arguments *arguments)
+{
+	struct stat status;
+	u64 bytes = 0;
+
+	for (int i = 0; i < arguments->nr_traces; i++)
+		bytes += stat(arguments->traces[i], &status) ? 0 : (u64)status.st_size;
+	return bytes;
+}
+
 int rf_cmd_ablate(int argc, char **argv)
 {
 	static struct arguments arguments = { .by = "tlbi", .seed = 1 };
@@ -389,6 +413,7 @@ int rf_cmd_ablate(int argc, char **argv)
 	if (rf_steps_between(&ablation.steps, &arguments.policies[0], arguments.to ? &arguments.policies[1] : NULL,
 			     arguments.patches, &err))
 		return rf_command_usage("ablate", "%s", err.message);
+	arguments.stop_at = rf_limits_begin(&arguments.limits, bytes_of_traces(&arguments), COLUMNS_FOR_SHARES);
 	code = rank(&arguments, &ablation);
 	rf_ablation_free(&ablation);
 	return code;

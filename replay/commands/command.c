@@ -11,13 +11,14 @@
 
 #include "engine/policy/policy.h"
 #include "replay/commands/commands.h"
+#include "replay/commands/limits.h"
 
 int rf_command_error(const char *file, const struct rf_error *err)
 {
 	if (err->offset != RF_NO_OFFSET)
 		fprintf(stderr, "refold: %s: byte %llu: %s\n", file, (unsigned long long)err->offset, err->message);
 	else
-		fprintf(stderr, "refold: %s: %s\n", file, err->message);
+		fprintf(stderr, "refold: %s: %s%s\n", file, err->message, rf_limits_advice(err));
 	return err->code == -EBADMSG ? RF_EXIT_DAMAGED : RF_EXIT_FAILED;
 }
 

@@ -3,8 +3,11 @@
  * refold: the desk tool. Finds the subcommand and runs it; every command lives in a file of its own and is one row of
  * the table here.
  */
+#include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "replay/commands/commands.h"
@@ -93,10 +96,23 @@ static int run_help(int argc, char **argv)
 	return command->run(2, (char *[]){ argv[1], help_option, NULL });
 }
 
+/* For jansson, which would leave out of a report what it has no memory for. */
+static void *memory_for_json(size_t size)
+{
+	void *memory = malloc(size);
+
+	if (memory)
+		return memory;
+	fputs("refold: out of memory for a report\n", stderr);
+	_exit(RF_EXIT_FAILED);
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command;
 	int code, written;
+
+	json_set_alloc_funcs(memory_for_json, free);
 
 	if (argc < 2) {
 		print_overview(stderr);

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "engine/policy/text.h"
 #include "replay/commands/commands.h"
+#include "replay/commands/limits.h"
 #include "replay/commands/progress.h"
 #include "replay/report/report.h"
 
@@ -31,6 +32,7 @@ static const char help[] =
 	"                          plain numbers)\n"
 	"  -q, --quiet             neither table nor progress line\n"
 	"      --max-loss N        exit with 4 if more than N events were lost while recording (default: any number)\n"
+	RF_LIMITS_HELP
 	"      --page-tables FILE  write each process's page tables as rebuilt, when it exits (TSV)\n"
 	"      --operations FILE   write what core mm did, operation by operation, and the records that told of it\n"
 	"      --only LIST         of these some: mm=N,addr=FROM-TO,op=NAME,row=NAME\n"
@@ -64,6 +66,8 @@ struct arguments {
 	     keep_backend;
 	json_t *left_out;		/* sentences: columns that --isolate gave up */
 	u64 max_loss;
+	struct rf_limits limits;
+	u64 stop_at;
 };
 
 static int add_policies(struct arguments *arguments, const char *list)
@@ -88,6 +92,8 @@ static int set_only(struct arguments *arguments, const char *text)
 
 enum {
 	OPTION_MAX_LOSS = 256,
+	OPTION_MAX_MEMORY,
+	OPTION_MAX_TIME,
 	OPTION_PAGE_TABLES,
 	OPTION_OPERATIONS,
 	OPTION_ONLY,
@@ -114,6 +120,8 @@ static const struct option options[] = {
 	{ "all", no_argument, NULL, OPTION_ALL },
 	{ "baseline", required_argument, NULL, OPTION_BASELINE },
 	{ "max-loss", required_argument, NULL, OPTION_MAX_LOSS },
+	{ "max-memory", required_argument, NULL, OPTION_MAX_MEMORY },
+	{ "max-time", required_argument, NULL, OPTION_MAX_TIME },
 	{ "page-tables", required_argument, NULL, OPTION_PAGE_TABLES },
 	{ "operations", required_argument, NULL, OPTION_OPERATIONS },
 	{ "only", required_argument, NULL, OPTION_ONLY },
@@ -166,6 +174,10 @@ static int take_option(struct arguments *arguments, int option, char **argv)
 		if (!rf_parse_number(optarg, 0, UINT64_MAX, &arguments->max_loss))
 			return rf_command_usage("replay", "--max-loss needs a number, not '%s'", optarg);
 		return 0;
+	case OPTION_MAX_MEMORY:
+		return rf_limits_take_memory(&arguments->limits, "replay", optarg);
+	case OPTION_MAX_TIME:
+		return rf_limits_take_time(&arguments->limits, "replay", optarg);
 	case OPTION_PAGE_TABLES:
 		arguments->page_tables = optarg;
 		return 0;
@@ -260,7 +272,7 @@ static int check_clock(const char *path, const struct rf_reader *reader)
  * larger pages than a trace, and the report says what that leaves open; it cannot have smaller ones, because nothing
  * tells which parts of a page were used.
  */
-static int check_traces(const struct arguments *arguments, u64 *total_records)
+static int check_traces(const struct arguments *arguments, u64 *total_records, u64 *bytes)
 {
 	struct rf_reader *reader;
 	struct rf_error err;
@@ -274,6 +286,7 @@ static int check_traces(const struct arguments *arguments, u64 *total_records)
 		if (!reader)
 			return rf_command_error(arguments->traces[trace], &err);
 		*total_records += rf_reader_summary(reader)->records;
+		*bytes += rf_reader_summary(reader)->file_bytes;
 		page_size = rf_reader_header_u64(reader, RF_HEADER_PAGE_SIZE, 4096);
 		code = check_clock(arguments->traces[trace], reader);
 		rf_reader_close(reader);
@@ -313,6 +326,9 @@ static int replay_trace(const char *path, struct rf_results *results, struct rf_
 		code = rf_command_error(path, &err);
 		/* Damage is never an error of the run: this is something else. */
 		code = code == RF_EXIT_DAMAGED ? RF_EXIT_FAILED : code;
+	} else if ((damage = rf_reader_damage(reader)) && damage->code == -ENOMEM) {
+		rf_progress_end(run->progress_context);
+		code = rf_command_error(path, damage);
 	} else {
 		json_array_append_new(parts->traces, rf_report_trace(path, reader, results));
 		rf_report_add_parts(parts, path, reader, results);
@@ -321,7 +337,6 @@ static int replay_trace(const char *path, struct rf_results *results, struct rf_
 			fprintf(stderr, "refold: %s: none of its %llu marks begins a window\n", path,
 				(unsigned long long)results->kinds[RF_MARKER]);
 		}
-		damage = rf_reader_damage(reader);
 		if (damage || !rf_reader_summary(reader)->complete) {
 			rf_progress_end(run->progress_context);
 			code = RF_EXIT_DAMAGED;
@@ -353,6 +368,7 @@ static int replay_traces(const struct arguments *arguments, struct rf_results *r
 		.operations = outputs->to_write.out ? &outputs->to_write : NULL,
 		.patterns = &arguments->patterns,
 		.processes = arguments->processes,
+		.stop_at = arguments->stop_at,
 	};
 	int code = RF_EXIT_DONE, one, i;
 
@@ -557,7 +573,7 @@ int rf_cmd_replay(int argc, char **argv)
 {
 	static struct arguments arguments;
 	struct rf_error err;
-	u64 total = 0;
+	u64 total = 0, bytes = 0;
 	int code, i;
 
 	code = parse_arguments(argc, argv, &arguments);
@@ -570,9 +586,10 @@ int rf_cmd_replay(int argc, char **argv)
 	if (code == RF_EXIT_DONE && arguments.keep_backend)
 		code = rf_command_keep_backends(arguments.policies, arguments.nr_policies);
 	if (code == RF_EXIT_DONE)
-		code = check_traces(&arguments, &total);
+		code = check_traces(&arguments, &total, &bytes);
 	for (i = 0; i < arguments.nr_policies && code == RF_EXIT_DONE && !arguments.quiet; i++)
 		rf_command_policy_notes("replay", &arguments.policies[i]);
+	arguments.stop_at = rf_limits_begin(&arguments.limits, bytes, (size_t)arguments.nr_policies);
 	if (code == RF_EXIT_DONE)
 		code = arguments.isolate ? begin_until_it_ends(&arguments, total) : begin(&arguments, total);
 	rf_window_patterns_free(&arguments.patterns);

@@ -139,13 +139,14 @@ s64 rf_tracker_run(struct rf_tracker *tracker, size_t max, struct rf_error *err)
 	const struct rf_record *record;
 	size_t done = 0;
 
-	while (done < max && !tracker->error && (record = take_record(tracker))) {
+	while (done < max && !tracker->error && !world_out_of_memory(tracker->world) &&
+	       (record = take_record(tracker))) {
 		tracker->record++;
 		tracker->kinds[record->kind % RF_RECORD_KIND_MAX]++;
 		dispatch(tracker, record);
 		done++;
 	}
-	if (!done && !tracker->error)
+	if (!done && !tracker->error && !world_out_of_memory(tracker->world))
 		finish(tracker);
 	flush_ops(tracker);
 	if (world_out_of_memory(tracker->world))

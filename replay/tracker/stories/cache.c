@@ -252,8 +252,8 @@ static int start_pass(struct rf_tracker *tracker, const u64 kinds[2],
 
 	if (!merge)
 		return -ENOMEM;
-	while ((nr = rf_merge_read(merge, tracker->records, READ_AHEAD))) {
-		for (size_t i = 0; i < nr; i++) {
+	while ((nr = rf_merge_read(merge, tracker->records, READ_AHEAD)) && !world_out_of_memory(tracker->world)) {
+		for (size_t i = 0; i < nr && !world_out_of_memory(tracker->world); i++) {
 			u8 kind = tracker->records[i].kind;
 
 			/* A cursor picks frames, not records. */
@@ -262,7 +262,7 @@ static int start_pass(struct rf_tracker *tracker, const u64 kinds[2],
 		}
 	}
 	rf_merge_close(merge);
-	return 0;
+	return world_out_of_memory(tracker->world) ? rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory") : 0;
 }
 
 int page_cache_start(struct rf_tracker *tracker, struct rf_error *err)
