@@ -301,7 +301,8 @@ static int parse_all(struct assembly *assembly, FILE *in)
 		else
 			ret = parse_line(assembly, line);
 	}
-	if (!ret && ferror(in))
+	/* Neither is there an error of the file where there was no memory for a line. */
+	if (!ret && !feof(in))
 		ret = rf_error_set(assembly->err, -EIO, assembly->line, "cannot read the text: %s", strerror(errno));
 	free(line);
 	return ret;

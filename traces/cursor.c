@@ -39,9 +39,6 @@ static const char *read_packed(struct rf_reader *reader, const struct rf_frame_i
 	return NULL;
 }
 
-/* Of the reasons why a frame was not unpacked, the one that is not the frame's. */
-static const char no_memory[] = "out of memory";
-
 static const char *unpack(struct rf_reader *reader, const struct reader_frame *frame, struct unpacker *unpacker)
 {
 	unsigned long long content;
@@ -52,7 +49,7 @@ static const char *unpack(struct rf_reader *reader, const struct reader_frame *f
 	if (!unpacker->zstd)
 		unpacker->zstd = ZSTD_createDCtx();
 	if (!unpacker->zstd || array_grow(unpacker->packed, unpacker->packed_room, frame->info.size))
-		return no_memory;
+		return reader_no_memory;
 	wrong = read_packed(reader, &frame->info, unpacker->packed);
 	if (wrong)
 		return wrong;
@@ -61,10 +58,10 @@ static const char *unpack(struct rf_reader *reader, const struct reader_frame *f
 	    content < DATA_HEADER_BYTES || content > FRAME_UNPACKED_MAX)
 		return "no frame where the index has one";
 	if (array_grow(unpacker->unpacked, unpacker->unpacked_room, content + COLUMNS_PADDING))
-		return no_memory;
+		return reader_no_memory;
 	size = ZSTD_decompressDCtx(unpacker->zstd, unpacker->unpacked, content, unpacker->packed, frame->info.size);
 	if (ZSTD_isError(size))
-		return ZSTD_getErrorName(size);
+		return reader_zstd_error(size);
 	if (size != content || memcmp(unpacker->unpacked, frame->header, DATA_HEADER_BYTES) ||
 	    !data_header_load(unpacker->unpacked, &header))
 		return "its header does not agree with the index";
@@ -99,7 +96,7 @@ bool reader_unpack(struct rf_reader *reader, size_t nr, struct unpacker *unpacke
 	if (!why)
 		return true;
 	unpacker->columns.left = 0;
-	if (why == no_memory)
+	if (why == reader_no_memory)
 		reader_note_no_memory(reader);
 	else
 		note_damaged_frame(reader, frame, why);

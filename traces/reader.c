@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zstd_errors.h>
 
 #include "base/array.h"
 #include "traces/foreign.h"
@@ -168,6 +169,13 @@ static void forget_frames(struct rf_reader *reader)
 	reader->summary = (struct rf_trace_summary){ .file_bytes = reader->file_bytes };
 }
 
+const char reader_no_memory[] = "out of memory";
+
+const char *reader_zstd_error(size_t code)
+{
+	return ZSTD_getErrorCode(code) == ZSTD_error_memory_allocation ? reader_no_memory : ZSTD_getErrorName(code);
+}
+
 /* Unpack one small frame (header, end, index) of at most max bytes; malloc'd, NULL: *why. */
 static u8 *unpack_small(struct window *window, u64 offset, size_t max, size_t *packed, size_t *size, const char **why)
 {
@@ -180,14 +188,14 @@ static u8 *unpack_small(struct window *window, u64 offset, size_t max, size_t *p
 		return NULL;
 	data = window_at(window, offset, *packed, &available);
 	out = malloc(*size + 1);
-	*why = "out of memory";
+	*why = data && available >= *packed ? reader_no_memory : "cannot be read";
 	if (!data || available < *packed || !out) {
 		free(out);
 		return NULL;
 	}
 	got = ZSTD_decompress(out, *size, data, *packed);
 	if (ZSTD_isError(got) || got != *size) {
-		*why = ZSTD_isError(got) ? ZSTD_getErrorName(got) : "wrong content size";
+		*why = ZSTD_isError(got) ? reader_zstd_error(got) : "wrong content size";
 		free(out);
 		return NULL;
 	}
@@ -296,6 +304,8 @@ static int open_header(struct rf_reader *reader, struct window *window, u64 *dat
 				    why ? why : "something else (a trace starts with a zstd frame)");
 	}
 	text = unpack_small(window, 0, HEADER_UNPACKED_MAX, &packed, &size, &why);
+	if (!text && why == reader_no_memory)
+		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	if (!text)
 		return rf_error_set(err, -EBADMSG, 0,
 				    "not a Refold trace, or one with a damaged header (%s); record again, or restore the file",

@@ -53,6 +53,11 @@ struct window {
 /* Make at least wanted bytes from offset visible, fewer only at the end of the file; NULL: cannot be read. */
 const u8 *window_at(struct window *window, u64 offset, size_t wanted, size_t *available);
 
+/* Of the reasons why something was not read, the one that is not the file's. */
+extern const char reader_no_memory[];
+/* What zstd says of an error; that one, too. */
+const char *reader_zstd_error(size_t code);
+
 /* The size of the zstd frame at offset and of its content. 0: no whole frame of ours there, *why tells. */
 size_t frame_measure(struct window *window, u64 offset, size_t unpacked_max, size_t *unpacked, const char **why);
 

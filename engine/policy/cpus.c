@@ -188,15 +188,18 @@ static int read_log(struct rf_policy *policy, const char *path, bool per_wait, s
 	FILE *file = fopen(path, "re");
 	char *line = NULL;
 	size_t size = 0;
-	bool any = false;
+	bool any = false, whole;
 
 	if (!file)
 		return rf_error_set(err, -errno, RF_NO_OFFSET, "%.120s: cannot read the boot log: %s", path,
 				    strerror(errno));
 	while (getline(&line, &size, file) > 0)
 		read_line(line, &has, &any);
+	whole = feof(file);
 	free(line);
 	fclose(file);
+	if (!whole)
+		return rf_error_set(err, -EIO, RF_NO_OFFSET, "%.120s: cannot read on", path);
 	if (!any)
 		return rf_error_set(err, -EINVAL, RF_NO_OFFSET,
 				    "%.120s: not a boot log of arm64: no line has 'CPU features: detected'", path);

@@ -6,9 +6,13 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/text.h"
 #include "engine/policy/policy.h"
 #include "replay/commands/commands.h"
 #include "replay/commands/limits.h"
@@ -127,4 +131,110 @@ void rf_command_policy_notes(const char *command, const struct rf_policy *policy
 		end = line + strcspn(line, "\n");
 		fprintf(stderr, "refold %s: %s: %.*s\n", command, policy->name, (int)(end - line), line);
 	}
+}
+
+/* ---- limits ---- */
+
+/*
+ * The kernel enforces the limit on memory: what a process has of its own beyond it cannot be had (RLIMIT_DATA), so that
+ * every place which asks for memory is charged before it has it, and says so as where there is none.
+ */
+
+/* What any trace may take, and what a byte of it: entries of page tables, in the world and in each machine. */
+#define MEMORY_AT_LEAST		(512ull << 20)
+#define MEMORY_A_POLICY		(64ull << 20)
+#define MEMORY_A_BYTE		(128ull << 10)
+#define MEMORY_A_BYTE_A_POLICY	(256ull << 10)
+#define SECONDS_AT_LEAST	120.0
+#define SECONDS_A_BYTE		1e-3
+
+static char memory_advice[128], time_advice[128];
+
+int rf_limits_take_memory(struct rf_limits *limits, const char *command, const char *text)
+{
+	if (rf_parse_size(text, 1 << 20, 1ull << 60, &limits->memory))
+		return RF_EXIT_DONE;
+	return rf_command_usage(command, "--max-memory needs a size of 1M or more, not '%s'", text);
+}
+
+int rf_limits_take_time(struct rf_limits *limits, const char *command, const char *text)
+{
+	if (rf_parse_time(text, &limits->seconds))
+		return RF_EXIT_DONE;
+	return rf_command_usage(command, "--max-time needs a time as 90, 10m or 2h, not '%s'", text);
+}
+
+/* The number in the line of this file that begins with name; most: there is none. */
+static u64 read_number(const char *path, const char *name)
+{
+	FILE *file = fopen(path, "re");
+	unsigned long long number;
+	u64 found = UINT64_MAX;
+	char line[128], format[32];
+
+	snprintf(format, sizeof(format), "%s%%llu", name);
+	while (file && found == UINT64_MAX && fgets(line, sizeof(line), file))
+		if (sscanf(line, format, &number) == 1)
+			found = number;
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* Of the machine, or of the container: what its control group may still take, seen as the root of all. */
+static u64 free_memory(void)
+{
+	u64 available = read_number("/proc/meminfo", "MemAvailable: ");
+	u64 most = read_number("/sys/fs/cgroup/memory.max", "");
+	u64 taken = read_number("/sys/fs/cgroup/memory.current", "");
+
+	available = available < UINT64_MAX >> 10 ? available << 10 : UINT64_MAX;
+	if (most != UINT64_MAX && taken != UINT64_MAX)
+		available = min_u64(available, most > taken ? most - taken : 0);
+	return available;
+}
+
+/* What counts for RLIMIT_DATA already: much, where the sanitizers have their shadows. */
+static u64 data_so_far(void)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	unsigned long long pages = 0;
+
+	if (file && fscanf(file, "%*u %*u %*u %*u %*u %llu", &pages) != 1)
+		pages = 0;
+	if (file)
+		fclose(file);
+	return pages * (u64)sysconf(_SC_PAGESIZE);
+}
+
+static void limit_memory(u64 bytes)
+{
+	struct rlimit limit;
+	u64 wanted = data_so_far() + bytes;
+
+	if (getrlimit(RLIMIT_DATA, &limit) || limit.rlim_cur <= wanted)
+		return;
+	limit.rlim_cur = wanted;
+	setrlimit(RLIMIT_DATA, &limit);
+}
+
+u64 rf_limits_begin(struct rf_limits *limits, u64 trace_bytes, size_t nr_policies)
+{
+	u64 a_byte = MEMORY_A_BYTE + MEMORY_A_BYTE_A_POLICY * nr_policies, most = UINT64_MAX / a_byte / 2;
+
+	if (!limits->memory)
+		limits->memory = min_u64(free_memory() / 4 * 3, MEMORY_AT_LEAST + MEMORY_A_POLICY * nr_policies +
+							       min_u64(trace_bytes, most) * a_byte);
+	if (limits->seconds <= 0)
+		limits->seconds = SECONDS_AT_LEAST + SECONDS_A_BYTE * (double)trace_bytes;
+	limit_memory(limits->memory);
+	snprintf(memory_advice, sizeof(memory_advice), "; it may take %llu MiB: --max-memory allows more",
+		 (unsigned long long)(limits->memory >> 20));
+	snprintf(time_advice, sizeof(time_advice), ", %.3g s; --max-time allows more", limits->seconds);
+	return rf_monotonic() + (u64)(limits->seconds * (double)RF_NS_PER_SECOND);
+}
+
+const char *rf_limits_advice(const struct rf_error *err)
+{
+	return err->code == -ENOMEM ? memory_advice : err->code == -ETIME ? time_advice : "";
 }

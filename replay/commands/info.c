@@ -133,15 +133,16 @@ static int print_json(struct rf_reader *reader, const struct totals *totals)
 static void print_header(const char *header_json)
 {
 	json_t *header = json_loads(header_json, 0, NULL), *value;
-	const char *key;
+	const char *key, *shown;
 	char *text;
 
 	/* Keys are in order already: the header is canonical. */
 	json_object_foreach(header, key, value) {
-		text = json_is_string(value) ? strdup(json_string_value(value)) :
+		text = json_is_string(value) ? NULL :
 					       json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS);
-		if (text)
-			printf("%-18s %.160s%s\n", key, text, strlen(text) > 160 ? "..." : "");
+		shown = text ? text : json_string_value(value);
+		if (shown)
+			printf("%-18s %.160s%s\n", key, shown, strlen(shown) > 160 ? "..." : "");
 		free(text);
 	}
 	json_decref(header);

@@ -265,7 +265,8 @@ static int run_script(struct run *run, FILE *script, struct rf_error *err)
 			ret = run_line(run, &line, line_number, err);
 	}
 	free(text);
-	if (!ret && ferror(script))
+	/* Not at its end: neither read, nor is there memory for the line. */
+	if (!ret && !feof(script))
 		ret = rf_error_set(err, -EIO, line_number + 1, "cannot read on: %s", strerror(errno));
 	if (ret)
 		return ret;

@@ -87,7 +87,7 @@ static inline bool world_pfn_known(u64 pfn)
 
 #define WORLD_LEAF_WORDS (WORLD_LEAF_PTES / 64)
 
-/* 512 entries; for 4K pages exactly one page table. Those few that are not none, or all of them: leaves.c. */
+/* 512 entries; for 4K pages exactly one page table. Those few that are not none, or all of them. */
 struct world_leaf {
 	u64 number;		/* vpn / 512 */
 	u32 used;		/* entries that are not none */
@@ -165,7 +165,7 @@ struct world_file {
 
 struct world;
 
-/* ---- world.c: address spaces and their entries; their leaves: leaves.c; memory: memory.c ---- */
+/* ---- world.c: address spaces and their entries; its memory: memory.c ---- */
 
 /* mm_size: bytes of the user's structure that begins with a struct world_mm; world_mm_new() makes one, zeroed. */
 struct world *world_create(u32 page_shift, size_t mm_size);
@@ -300,7 +300,7 @@ struct world {
 	u32 last_origin;	/* of VMAs that cannot merge with others, elsewhere() */
 	/* Pools. */
 	struct world_leaf *free_leaves;
-	world_pte *free_ptes[4];	/* of leaves, by how many: leaves.c */
+	world_pte *free_ptes[4];	/* of leaves, by how many */
 	struct world_vma *free_vmas;
 	void **slabs;
 	size_t nr_slabs, slabs_room;
@@ -326,17 +326,6 @@ struct world {
 	struct block_table blocks;
 	struct cache_block *last_block, *fresh_blocks;
 };
-
-/* NULL: there is none; or, of leaf_make(), no memory for it. */
-struct world_leaf *leaf_find(struct world_mm *mm, u64 number);
-struct world_leaf *leaf_make(struct world *world, struct world_mm *mm, u64 number);
-void leaf_free(struct world *world, struct world_leaf *leaf);
-/* The first entry at or behind index that is not none; WORLD_LEAF_PTES: there is none. */
-u32 leaf_next(const struct world_leaf *leaf, u32 index);
-/* Where this entry is kept; NULL: it is none. */
-world_pte *leaf_entry(struct world_leaf *leaf, u32 index);
-/* Put there what is not none, or (0) nothing. What was there; false: no memory, and nothing has changed. */
-bool leaf_set(struct world *world, struct world_leaf *leaf, u32 index, world_pte pte, world_pte *old);
 
 static inline struct world_file *file_get(const struct world *world, u32 file)	/* 0: NULL */
 {

@@ -148,10 +148,11 @@ void rf_windows_free(struct rf_windows *windows)
 
 static s64 end_window(struct rf_windows *windows, enum rf_window_end why, u64 time, const u64 *kinds)
 {
-	struct rf_window *window = &windows->windows[windows->nr - 1];
+	struct rf_window *window;
 
 	if (!windows->open)
 		return -1;
+	window = &windows->windows[windows->nr - 1];
 	windows->open = false;
 	window->end = time;
 	window->ended_by = why;
