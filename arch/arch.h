@@ -232,6 +232,8 @@ struct arch_mm {
 	u32 tlbbatch_pending;		/* deferred flushes not yet known to be done (flush_tlb_batched_pending) */
 	bool tlb_flush_pending;		/* mm_tlb_flush_pending(): another mmu_gather is open on this mm */
 	bool remote_cpus;		/* other CPUs run this mm, or did (keeps_cpus): flushes need an IPI */
+	u8 cpus;			/* how many run it at this moment, this one included; 63 at most */
+	bool global_asid;		/* x86: the mm was given one, so that its flushes are broadcast */
 	bool dying;			/* exit_mmap(): this CPU runs it lazily, or has gone on to another */
 	struct arch_flush_observer *observer;	/* or NULL */
 };

@@ -151,7 +151,9 @@ struct arch_knobs {
 	u32 flush_ceiling;		/* x86, riscv: flushes of more pages than this become full */
 	bool invlpgb;			/* x86: flushes are broadcast to CPUs, without IPI */
 	u32 invlpgb_count_max;		/* pages of one such instruction */
+	u32 invlpgb_min_cpus;		/* x86: CPUs that run an mm before it gets a global ASID; 0: at once */
 	bool svinval;			/* riscv: pages of a range are invalidated between two fences */
+	bool gather_range;		/* riscv: an mmu_gather flushes what it has seen, not the mm (6.7) */
 	bool svvptc;			/* riscv: an entry that became valid needs no fence */
 	bool rfence_sbi;		/* riscv: flushes that reach other CPUs are left to firmware, not done by IPI */
 };

@@ -141,6 +141,7 @@ static void run_in_mm(struct mm *mm, const struct rf_op *op, enum rf_shape shape
 	mm->tlb_flush_nested = op->flags & RF_OP_NESTED;
 	mm->arch.tlb_flush_pending = mm->tlb_flush_nested;
 	mm->arch.remote_cpus = mm->arch.ops->keeps_cpus ? op->other_cpus : op->remote_cpus;
+	mm->arch.cpus = op->cpus;
 	if (is_fault(shape)) {
 		if (op->flags & (RF_OP_POPULATE | RF_OP_EXEC)) {
 			run_gup_fault(mm, op);

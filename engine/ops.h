@@ -182,6 +182,7 @@ struct rf_op {
 	u8 order;		/* of the folio */
 	bool remote_cpus : 1;	/* other CPUs run this mm, too: flushes of x86 and riscv interrupt them */
 	bool other_cpus : 1;	/* others than this one are in mm_cpumask(): it has run there */
+	u8 cpus : 6;		/* how many run this mm now, 63 at most */
 	u16 flags;		/* RF_OP_* */
 	u16 vm_flags;		/* RF_VM_* */
 	u32 mm;			/* the tracker's number of the address space, from 0, never reused */

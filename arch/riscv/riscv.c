@@ -166,6 +166,9 @@ static const struct arch_geometry geometries[] = {
 static const struct knob own_knobs[] = {
 	KNOB_DEFER_UNMAP_FLUSH,
 	KNOB_FLUSH_CEILING,
+	{ "gather_flush", KNOB_EITHER("mm", "range"),
+	  "munmap and its like flush the address space, or what they have unmapped (range: 6.7)", ARCH_KNOB(gather_range),
+	  KNOB_SINCE(6, 7) },
 	{ "rfence", KNOB_EITHER("ipi", "sbi"),
 	  "who flushes where other CPUs ran the process: each after an IPI, or firmware, which is asked for one page or all",
 	  ARCH_KNOB(rfence_sbi) },

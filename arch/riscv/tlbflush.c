@@ -50,10 +50,10 @@ void riscv_flush_tlb_mm(struct arch_mm *mm)
 	flush_call(mm, NULL);
 }
 
-/* tlb_flush() of asm/tlb.h: cached walks are dropped only with everything else. */
+/* tlb_flush() of asm/tlb.h: cached walks are dropped only with everything else. Until 6.6 it is flush_tlb_mm(). */
 void riscv_tlb_flush(struct arch_mm *mm, const struct arch_flush *flush, bool fullmm, bool freed_tables)
 {
-	if (fullmm || freed_tables)
+	if (fullmm || freed_tables || !mm->knobs->gather_range)
 		mm->ops->flush_tlb_mm(mm);
 	else
 		mm->ops->flush_tlb_range(mm, flush);

@@ -4,8 +4,9 @@
  * runs the mm. Follows arch/x86/mm/tlb.c:flush_tlb_mm_range(); kernel-model.md 3.6. Counted are the instructions of
  * one CPU, which are never broadcast (all are tlbi_local), and one IPI per call where other CPUs run the mm.
  *
- * With the knob invlpgb, an mm that other CPUs run has a global ASID: its flushes are broadcast by INVLPGB, up to
- * invlpgb_count_max pages each (tlbi_range; one page: tlbi_va), and one TLBSYNC waits for all of them (dsb_ish).
+ * With the knob invlpgb, flushes of an mm with a global ASID are broadcast by INVLPGB, up to invlpgb_count_max pages
+ * each (tlbi_range; one page: tlbi_va), and one TLBSYNC waits for all of them (dsb_ish). An mm gets one at a flush by
+ * IPI while invlpgb_min_cpus CPUs run it: four, in kernels. 0: every mm that other CPUs run has one.
  */
 #include "arch/plain.h"
 #include "arch/x86/x86.h"
@@ -41,6 +42,19 @@ static void broadcast(struct arch_mm *mm, u64 units, u64 stride)
 	mm->counters->dsb_ish++;
 }
 
+/* mm_global_asid() */
+static bool has_global_asid(const struct arch_mm *mm)
+{
+	return mm->knobs->invlpgb && (mm->knobs->invlpgb_min_cpus ? mm->global_asid : mm->remote_cpus);
+}
+
+/* consider_global_asid(), which kernels ask by chance, at one of 32 flushes: here, at the first. */
+static void consider_global_asid(struct arch_mm *mm)
+{
+	if (mm->knobs->invlpgb && mm->cpus >= mm->knobs->invlpgb_min_cpus)
+		mm->global_asid = true;
+}
+
 static void flush_call(struct arch_mm *mm, const struct arch_flush *flush)
 {
 	u64 units = flush ? (flush->end - flush->start) / flush->stride : 0;
@@ -52,11 +66,13 @@ static void flush_call(struct arch_mm *mm, const struct arch_flush *flush)
 		flush = NULL;
 	units = flush ? (flush->end - flush->start + flush->stride - 1) / flush->stride : 0;
 	mm->counters->tlbi_pages += flush ? units * (flush->stride >> mm->geometry->page_shift) : 0;
-	if (mm->knobs->invlpgb && mm->remote_cpus) {
+	if (has_global_asid(mm)) {
 		broadcast(mm, units, flush ? flush->stride : 0);
 		return;
 	}
 	mm->counters->ipis += mm->remote_cpus;
+	if (mm->remote_cpus)
+		consider_global_asid(mm);
 	if (!mm->dying)
 		count(mm, units, 0, !flush, true);
 }

@@ -84,7 +84,11 @@ static const struct knob own_knobs[] = {
 	KNOB_FLUSH_CEILING,
 	{ "invlpgb", KNOB_BOOL,
 	  "flushes of processes that run on several CPUs are broadcast, without IPI (6.15, on AMD)", ARCH_KNOB(invlpgb) },
-	{ "invlpgb_count_max", NULL, "pages that one broadcast invalidates at most", ARCH_KNOB(invlpgb_count_max), KNOB_NEEDS("invlpgb=true") },
+	{ "invlpgb_count_max", NULL, "pages that one broadcast invalidates at most", ARCH_KNOB(invlpgb_count_max),
+	  KNOB_NEEDS("invlpgb=true") },
+	{ "invlpgb_min_cpus", NULL,
+	  "CPUs that must run a process at once before its flushes are broadcast; 0: as soon as another one does",
+	  ARCH_KNOB(invlpgb_min_cpus), KNOB_NEEDS("invlpgb=true") },
 	KNOB_KPTI,
 	{ 0 },
 };
@@ -93,18 +97,25 @@ static const struct knob *const knob_tables[] = { own_knobs, NULL };
 
 static bool interrupts(const struct arch_knobs *knobs)
 {
-	return !knobs->invlpgb;
+	return !knobs->invlpgb || knobs->invlpgb_min_cpus;
 }
 
 static bool broadcasts(const struct arch_knobs *knobs)
 {
-	return knobs->invlpgb;
+	return knobs->invlpgb && !knobs->invlpgb_min_cpus;
+}
+
+static bool broadcasts_later(const struct arch_knobs *knobs)
+{
+	return knobs->invlpgb && knobs->invlpgb_min_cpus;
 }
 
 static const struct arch_assumption assumptions[] = {
 	{ interrupts, "other_cpus", ARCH_OTHER_CPUS_TEXT },
 	{ broadcasts, "global_asid",
 	  "every process that other CPUs run has a global ASID; kernels give one out once four CPUs run it" },
+	{ broadcasts_later, "global_asid_given",
+	  "a process gets a global ASID at its first flush that finds enough CPUs running it; kernels look at some of them" },
 	{ 0 },
 };
 

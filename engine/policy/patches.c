@@ -36,6 +36,8 @@ static const struct rf_patch patches[] = {
 	  NULL, "6.1 no, 6.12 yes; id unsure" },
 	{ "af8ca1c14906", "mm/mremap: optimize the start addresses in move_page_tables()", "6.7",
 	  "mremap_realign=true", NULL, NULL, NULL, "6.1 no, 6.12 yes; id unsure" },
+	{ "c5e9b2c2ae82", "riscv: Improve tlb_flush()", "6.7", "gather_flush=range", NULL, NULL, "riscv",
+	  "6.1 no, 6.12 yes; id unsure" },
 	{ "9d4e8d5fa7db", "riscv: __flush_tlb_range() loops over entries up to a threshold of 64", "6.7",
 	  "flush_ceiling=64", NULL, "RVCK", "riscv", "6.1 no, 6.12 yes; id unsure" },
 	{ "c910f2b65518", "arm64/mm: update range-based tlbi for FEAT_LPA2, which starts at 64K boundaries", "6.8",

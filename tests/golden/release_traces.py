@@ -3,7 +3,9 @@
 
 FREE, COLD, PAGEOUT = 8, 20, 21
 EXEC = 4
+THREAD = 0x3d0f00     # clone flags of pthread_create()
 PRIVATE_FILE = 0x2
+SHARED_ANON = 0x21
 DEVICE, INODE = 0x100, 5
 GIB = 1 << 30
 FILE = 0     # of rss_stat
@@ -167,13 +169,82 @@ def cases(w):
         return trace
 
     def hugetlb(shift):
-        """One huge page of hugetlb, written to, and munmap()."""
+        """One huge page of shared hugetlb, written to, and madvise(MADV_DONTNEED)."""
         trace = attached(w.Trace())
         trace.call("mmap", base, addr=0, len=1 << shift, prot=read | write,
-                   flags=w.PRIVATE_ANON | w.MAP_HUGETLB | shift << w.MAP_HUGE_SHIFT, fd=-1, offset=0)
+                   flags=SHARED_ANON | w.MAP_HUGETLB | shift << w.MAP_HUGE_SHIFT, fd=-1, offset=0)
         trace.record("fault", addr=base, flags=2)
-        trace.call("munmap", 0, addr=base, len=1 << shift)
+        advise(trace, base, 1 << shift, w.DONTNEED)
         trace.exit()
+        return trace
+
+    class Threads(w.Trace):
+        """Of four CPUs: the first has the thread that makes the calls, the others one each that has faulted there."""
+
+        def __init__(self):
+            super().__init__()
+            self.streams |= {f"cpu{cpu}": [] for cpu in (1, 2, 3)}
+            self.attach()
+            self.map()
+
+        def text(self, comment):
+            text = super().text(comment).replace('"cpus": 1', '"cpus": 4')
+            for cpu in (1, 2, 3):
+                text = text.replace(f"source=cpu{cpu} cpu=0", f"source=task cpu={cpu}")
+            return text
+
+        def page(self, number):
+            small_page(self, base + number * page, 0x200000 + 2 * number)
+
+        def thread(self, cpu):
+            self.record("clone", flags=THREAD)
+            self.record("newtask", child=w.PARENT + cpu, flags=THREAD)
+            self.record("sys_ret", call=w.CALLS["clone"], ret=w.PARENT + cpu)
+            self.record("fault", stream=f"cpu{cpu}", tid=w.PARENT + cpu, addr=base + 7 * page, flags=0)
+
+        def drop(self, number, pages=1):
+            self.record("madvise", addr=base + number * page, len=pages * page, advice=w.DONTNEED)
+            self.zap(base + number * page, pages * page)
+            self.record("sys_ret", call=w.CALLS["madvise"], ret=0)
+
+        def end(self, threads):
+            self.snapshot(1, vmas=[w.VMA])
+            self.record("exit", tid=w.PARENT, group=1)
+            for cpu in range(1, threads + 1):
+                self.record("exit_task", stream=f"cpu{cpu}", tid=w.PARENT + cpu, group_dead=0)
+            self.record("exit_task", tid=w.PARENT, group_dead=1)
+            self.rss(w.MM, -self.anon[w.MM], curr=0)
+            return self
+
+    def min_cpus():
+        """Four times madvise(MADV_DONTNEED) of a page: by a process that one CPU runs, then two, then four, then four."""
+        trace = Threads()
+        for number in range(8):
+            trace.page(number)
+        trace.drop(0)
+        trace.thread(1)
+        trace.drop(1)
+        trace.thread(2)
+        trace.thread(3)
+        trace.drop(2)
+        trace.drop(3)
+        return trace.end(3)
+
+    def rfence():
+        """madvise(MADV_DONTNEED) of four pages of a process that two CPUs run."""
+        trace = Threads()
+        for number in range(8):
+            trace.page(number)
+        trace.thread(1)
+        trace.drop(0, 4)
+        return trace.end(1)
+
+    def svvptc():
+        """A write fault that is answered with a folio: 16 entries become valid."""
+        trace = attached(w.Trace())
+        trace.map(base, folio)
+        trace.touch(base, 1)
+        trace.exit(vmas=[(base, folio, 3)])
         return trace
 
     def swap_out_now():
@@ -182,7 +253,7 @@ def cases(w):
 
     named = {make.__name__: make for make in (
         move_pud, realign, mprotect_vmas, write_upgrade, write_upgrade_clean, split_dirty, migrate, cold_huge, pageout,
-        exec_prot, swap_out_now)}
+        exec_prot, swap_out_now, min_cpus, rfence, svvptc)}
     found = {f"rel_{name}": (make(), make.__doc__) for name, make in named.items()}
     for name, shift in (("hugetlb_64k", 16), ("hugetlb_2m", 21), ("hugetlb_32m", 25)):
         found[f"rel_{name}"] = (hugetlb(shift), hugetlb.__doc__)

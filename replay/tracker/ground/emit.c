@@ -47,6 +47,7 @@ struct rf_op *emit(struct rf_tracker *tracker, u8 kind, const struct tracked_mm 
 	*op = (struct rf_op){
 		.kind = kind, .mm = mm->world.id, .time = tracker->time,
 		.remote_cpus = mm_runs_elsewhere(tracker, mm), .other_cpus = mm_ran_elsewhere(tracker, mm),
+		.cpus = mm->cpus < 63 ? mm->cpus : 63,
 	};
 	return op;
 }

@@ -170,6 +170,12 @@ static void test_riscv_tables(void **state)
 	expect(f, tlbi_asid, 1);
 	assert_false(f->ops->merges_vmas);
 	free(f);
+	/* Until 6.6 tlb_flush() is flush_tlb_mm(), whatever was gathered. */
+	f = fixture_new("riscv-6.6");
+	flush_tables(f, false, false);
+	expect(f, tlbi_asid, 1);
+	expect(f, tlbi_va, 0);
+	free(f);
 }
 
 /* Reclaim: nothing until the end of the batch, then everything at once. */
@@ -194,7 +200,7 @@ static void test_reclaim(void **state)
 /* Steps of 8 pages and one TLBSYNC, no IPI; without other CPUs it is INVLPG as ever. */
 static void test_invlpgb(void **state)
 {
-	struct fixture *f = fixture_new("x86-7.3-invlpgb");
+	struct fixture *f = fixture_new("x86-7.3-invlpgb+invlpgb_min_cpus=0");
 
 	flush_pages(f, 20);
 	expect(f, tlbi_va, 20);
@@ -221,11 +227,35 @@ static void test_invlpgb(void **state)
 	expect(f, tlbi_local, 0);
 	expect(f, ipis, 0);
 	free(f);
-	f = fixture_new("x86-7.3-invlpgb+invlpgb_count_max=1");
+	f = fixture_new("x86-7.3-invlpgb+invlpgb_min_cpus=0+invlpgb_count_max=1");
 	f->mm.remote_cpus = true;
 	flush_pages(f, 20);
 	expect(f, tlbi_va, 20);
 	expect(f, tlbi_local, 0);
+	free(f);
+}
+
+/* consider_global_asid(): IPIs up to and with the flush that finds four CPUs; broadcast for good after it. */
+static void test_invlpgb_min_cpus(void **state)
+{
+	struct fixture *f = fixture_new("x86-7.3-invlpgb");
+
+	f->mm.remote_cpus = true;
+	f->mm.cpus = 3;
+	flush_pages(f, 1);
+	expect(f, ipis, 1);
+	expect(f, tlbi_local, 1);
+	f->mm.cpus = 4;
+	flush_pages(f, 1);
+	expect(f, ipis, 1);
+	expect(f, tlbi_local, 1);
+	f->mm.cpus = 1;
+	f->mm.remote_cpus = false;
+	flush_pages(f, 1);
+	expect(f, ipis, 0);
+	expect(f, tlbi_va, 1);
+	expect(f, tlbi_local, 0);
+	expect(f, dsb_ish, 1);
 	free(f);
 }
 
@@ -330,7 +360,7 @@ int main(void)
 		cmocka_unit_test(test_svvptc),
 		cmocka_unit_test(test_riscv_tables),
 		cmocka_unit_test(test_reclaim),
-		cmocka_unit_test(test_invlpgb),
+		cmocka_unit_test(test_invlpgb), cmocka_unit_test(test_invlpgb_min_cpus),
 		cmocka_unit_test(test_8xx_cells),
 		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_svnapot_user),
