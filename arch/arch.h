@@ -217,6 +217,21 @@ struct arch_flush_observer {
 };
 
 /*
+ * What conversions of blocks have left to their operation (knobs unfold, unfold_flush): a range to flush, and to wait
+ * for what was flushed. A flush that covers the range, and one that waits, settle it on the way.
+ */
+struct arch_owed {
+	u64 start, end;			/* end 0: none */
+	bool wait;
+};
+
+/* With fold_sites=end-of-op: entries of the blocks that an operation has written to, one of each. */
+struct arch_touched {
+	u64 *addrs;
+	size_t nr, room;
+};
+
+/*
  * One per address space (embedded in the engine's mm). Hooks count into
  * *counters and *batches, which the engine switches between operations.
  */
@@ -236,6 +251,8 @@ struct arch_mm {
 	bool global_asid;		/* x86: the mm was given one, so that its flushes are broadcast */
 	bool dying;			/* exit_mmap(): this CPU runs it lazily, or has gone on to another */
 	struct arch_flush_observer *observer;	/* or NULL */
+	struct arch_owed owed;
+	struct arch_touched touched;
 };
 
 /* How a flush is issued. */
@@ -344,6 +361,11 @@ struct arch_ops {
 	 * said that one changed. NULL: costs nothing.
 	 */
 	void (*update_mmu_cache)(struct arch_mm *mm, u64 addr, unsigned int nr);
+	/*
+	 * Fold the block that *ptep is in, if all of its entries allow it: for policies of knobs that no kernel has.
+	 * NULL: nothing ever folds.
+	 */
+	void (*fold_block)(struct arch_mm *mm, u64 addr, pte_t *ptep);
 	const struct arch_loaded *loaded; /* NULL: it is one of ours; else arch/loaded/ */
 	bool old_prefaulted_ptes; /* arch_wants_old_prefaulted_pte(): what fault-around maps unasked is old */
 };

@@ -57,7 +57,8 @@ struct knob {
 	X(FOLD_NONE, "none")	/* blocks are only born folded */                                              \
 	X(FOLD_SET1, "set1")	/* set_ptes(nr == 1): 6.9 and later */                                         \
 	X(FOLD_V3, "v3")	/* + wrprotect and access flags: v1-v4 */                                      \
-	X(FOLD_ANY, "any")	/* no kernel: whatever was done to one entry, wherever in its block it is */
+	X(FOLD_ANY, "any")	/* no kernel: whatever was done to one entry, wherever in its block it is */   \
+	X(FOLD_END, "end-of-op") /* no kernel: the same, but once for each block, when the operation ends */
 enum arch_fold_sites { ARCH_FOLD_SITES(KNOB_SYMBOL) };
 
 #define ARCH_GETTERS(X) X(GETTER_RAW, "raw") X(GETTER_GATHER, "gather") X(GETTER_EARLY, "early")
@@ -148,6 +149,11 @@ struct arch_knobs {
 	bool fullmm_skip;		/* exit: no TLBI during the zap */
 	bool defer_unmap_flush;		/* ARCH_WANT_BATCHED_UNMAP_TLB_FLUSH: core mm asks for it */
 	u32 max_dvm_ops;		/* 0: PTRS_PER_PTE */
+	u32 asid_threshold;		/* no kernel: a flush of more TLBIs than this is one of the ASID; 0: none is */
+	bool gather_sets;		/* no kernel: mmu_gather flushes the ranges it saw, not their hull */
+	bool refold_lazy;		/* no kernel: a fault on a block that is not folded folds it if it can be */
+	bool unfold_nosync;		/* no kernel: a conversion does not wait for its flush, the operation does */
+	bool unfold_merged;		/* no kernel: adjacent conversions of an operation share a flush */
 	u32 flush_ceiling;		/* x86, riscv: flushes of more pages than this become full */
 	bool invlpgb;			/* x86: flushes are broadcast to CPUs, without IPI */
 	u32 invlpgb_count_max;		/* pages of one such instruction */

@@ -10,6 +10,8 @@
 #include "engine/dispatch.h"
 #include "engine/machine.h"
 #include "engine/operations.h"
+#include "engine/reuse.h"
+#include "engine/tlb.h"
 
 static void (*const functions[RF_NR_OPS])(struct mm *mm, const struct rf_op *op) = {
 #define X(symbol, name, shape, pages, row) op_##name,
@@ -124,6 +126,8 @@ static void run_load(struct mm *mm, const struct rf_op *op, enum rf_shape shape)
 		op_unload(mm, op);
 	else
 		functions[op->kind](mm, op);
+	if (op->kind != RF_OP_MM_EXIT)
+		end_operation(mm);
 	mm->arch.batches = &machine->stats.batches;
 }
 
@@ -138,6 +142,8 @@ static void run_gup_fault(struct mm *mm, const struct rf_op *op)
 
 static void run_in_mm(struct mm *mm, const struct rf_op *op, enum rf_shape shape)
 {
+	struct mm *parent = shape == RF_SHAPE_CHILD ? machine_mm(mm->machine, op->mm) : NULL;
+
 	mm->tlb_flush_nested = op->flags & RF_OP_NESTED;
 	mm->arch.tlb_flush_pending = mm->tlb_flush_nested;
 	mm->arch.remote_cpus = mm->arch.ops->keeps_cpus ? op->other_cpus : op->remote_cpus;
@@ -145,12 +151,20 @@ static void run_in_mm(struct mm *mm, const struct rf_op *op, enum rf_shape shape
 	if (is_fault(shape)) {
 		if (op->flags & (RF_OP_POPULATE | RF_OP_EXEC)) {
 			run_gup_fault(mm, op);
+			end_operation(mm);
 			return;
 		}
 		if (counts_as_fault(op))
 			mm->arch.counters->faults++;
 	}
 	functions[op->kind](mm, op);
+	if (op->kind == RF_OP_MM_EXIT)
+		return;		/* mm is no more */
+	if (mm->arch.knobs->refold_lazy && shape == RF_SHAPE_FAULT)
+		refold_at(mm, op->addr);
+	end_operation(mm);
+	if (parent)
+		end_operation(parent);
 }
 
 static struct mm *make_mm(struct rf_machine *machine, u32 id)
@@ -194,6 +208,8 @@ int machine_run_op(struct rf_machine *machine, const struct rf_op *op)
 		return 0;
 	}
 	if (shape == RF_SHAPE_MARK)
+		return 0;
+	if (machine->policy.mm.reuse_around && op->kind == RF_OP_FAULT_REUSE && reuse_happened(machine, op))
 		return 0;
 	machine->row = rf_op_row(op);
 	if (machine->accounts && account_op(machine, op->mm, machine->row))

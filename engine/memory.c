@@ -334,52 +334,6 @@ void op_fault_cow(struct mm *mm, const struct rf_op *op)
 	update_mmu_cache(mm, run.addr, run.nr);
 }
 
-/* do_wp_page() on a page that is ours alone, or shared: wp_page_reuse(). */
-void op_fault_reuse(struct mm *mm, const struct rf_op *op)
-{
-	const struct arch_ops *ops = mm->arch.ops;
-	u64 addr = ALIGN_DOWN(op->addr, page_size(mm));
-	struct vm_area *vma = vma_of_fault(mm, addr, false);
-	pmd_t *pmd = pmd_offset(mm, addr);
-	pte_t *ptep, entry;
-
-	if (!vma)
-		return;
-	if (!pmd || pmd_none(*pmd)) {
-		count_anomaly(mm->machine, RF_ANOMALY_missing_pte);
-		return;
-	}
-	if (pmd_leaf(*pmd)) {
-		/* do_huge_pmd_wp_page() */
-		entry = maybe_mkwrite(pte_mkdirty(pte_mkyoung(pmd_pte(*pmd))), vma);
-		if (entry.val & PTE_ANON)
-			entry.val |= PTE_EXCLUSIVE;
-		if (entry.val != pmd_pte(*pmd).val)
-			ops->flush_pmd_access(&mm->arch, addr);
-		set_pmd_leaf(pmd, entry);
-		update_mmu_cache(mm, addr, 1);
-		return;
-	}
-	ptep = pte_offset(mm, pmd, addr);
-	read_pte_lockless(mm, addr, ptep, RF_SITE_fault_entry);
-	entry = read_pte(mm, addr, ptep, RF_SITE_fault_recheck);
-	if (!pte_present(entry)) {
-		count_anomaly(mm->machine, RF_ANOMALY_missing_pte);
-		return;
-	}
-	read_pte(mm, addr, ptep, RF_SITE_do_wp_page);
-	if (ptep->val & PTE_ANON)
-		ptep->val |= PTE_EXCLUSIVE;
-	if (entry.val & PTE_UFFD) {
-		/* userfaultfd_wp_async(): the fault resolves it itself. */
-		entry.val &= ~PTE_UFFD;
-		set_pte_at(mm, addr, ptep, entry);
-	}
-	entry = maybe_mkwrite(pte_mkdirty(pte_mkyoung(entry)), vma);
-	if (ops->ptep_set_access_flags(&mm->arch, addr, ptep, entry, true))
-		update_mmu_cache(mm, addr, 1);
-}
-
 /* ---- swap ------------------------------------------------------------------------- */
 
 /* The entries of a swap-in should be swap entries; what else is there goes. */

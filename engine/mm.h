@@ -32,6 +32,13 @@ struct pageout_gather {
 	bool ptes, pmds;
 };
 
+/* What mmu_gather remembers with gather_sets: more ranges are one from there on. */
+#define MAX_GATHER_SETS 64
+
+struct gather_set {
+	u64 start, end;
+};
+
 struct mm {
 	struct arch_mm arch;
 	struct rf_machine *machine;
@@ -66,6 +73,7 @@ struct rf_machine {
 	u32 next_anon_vma;
 	bool flush_required;		/* of the reclaim batch: tlb_ubc->flush_required */
 	bool flush_writable;		/* tlb_ubc->writable: a dirty entry is among them */
+	struct gather_set gather_sets[MAX_GATHER_SETS];	/* of the mmu_gather that is open */
 	s64 last_live;			/* live_blocks since last_change */
 	u64 last_change;
 	unsigned __int128 live_time;	/* block-nanoseconds */

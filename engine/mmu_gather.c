@@ -32,6 +32,7 @@ static void reset_range(struct mmu_gather *tlb)
 	tlb->cleared_pmds = false;
 	tlb->cleared_puds = false;
 	tlb->cleared_p4ds = false;
+	tlb->nr_sets = 0;
 }
 
 static void gather_init(struct mmu_gather *tlb, struct mm *mm, bool fullmm)
@@ -56,10 +57,26 @@ static void adjust_range(struct mmu_gather *tlb, u64 addr, u64 size)
 	tlb->end = max_u64(tlb->end, addr + size);
 }
 
+/* Walks ascend, so that a range continues the last one or begins another. */
+static void add_set(struct mmu_gather *tlb, u64 addr, u64 size)
+{
+	struct gather_set *sets = tlb->mm->machine->gather_sets, *last = &sets[tlb->nr_sets ? tlb->nr_sets - 1 : 0];
+	bool continues = tlb->nr_sets && addr >= last->start && addr <= last->end;
+
+	if (!continues && tlb->nr_sets < MAX_GATHER_SETS) {
+		sets[tlb->nr_sets++] = (struct gather_set){ addr, addr + size };
+		return;
+	}
+	last->start = min_u64(last->start, addr);
+	last->end = max_u64(last->end, addr + size);
+}
+
 void tlb_flush_pte_range(struct mmu_gather *tlb, u64 addr, u64 size)
 {
 	adjust_range(tlb, addr, size);
 	tlb->cleared_ptes = true;
+	if (tlb->mm->arch.knobs->gather_sets)
+		add_set(tlb, addr, size);
 }
 
 void tlb_flush_pmd_range(struct mmu_gather *tlb, u64 addr, u64 size)
@@ -105,6 +122,21 @@ static u8 flush_level(const struct mmu_gather *tlb)
 	return FLUSH_LEVEL_UNKNOWN;
 }
 
+/* Each range by itself, the last one waits for all. */
+static void flush_sets(struct mmu_gather *tlb, struct arch_flush flush)
+{
+	const struct gather_set *sets = tlb->mm->machine->gather_sets;
+	struct arch_mm *arch = &tlb->mm->arch;
+	u32 i;
+
+	for (i = 0; i < tlb->nr_sets; i++) {
+		flush.start = sets[i].start;
+		flush.end = sets[i].end;
+		flush.mode = i + 1 < tlb->nr_sets ? FLUSH_NOSYNC : FLUSH_SYNC;
+		arch->ops->tlb_flush(arch, &flush, false, false);
+	}
+}
+
 void tlb_flush_mmu_tlbonly(struct mmu_gather *tlb)
 {
 	struct arch_mm *arch = &tlb->mm->arch;
@@ -120,7 +152,11 @@ void tlb_flush_mmu_tlbonly(struct mmu_gather *tlb)
 		.level = flush_level(tlb),
 		.mode = FLUSH_SYNC,
 	};
-	arch->ops->tlb_flush(arch, &flush, tlb->fullmm, tlb->freed_tables);
+	/* Freed tables and huge pages are in no set. */
+	if (tlb->nr_sets > 1 && flush.level == FLUSH_LEVEL_PTE && !tlb->fullmm)
+		flush_sets(tlb, flush);
+	else
+		arch->ops->tlb_flush(arch, &flush, tlb->fullmm, tlb->freed_tables);
 	reset_range(tlb);
 }
 

@@ -14,6 +14,7 @@ struct mmu_gather {
 	u32 nr;				/* slots used in it */
 	u32 batch_count;		/* pages allocated */
 	u32 nr_tables;			/* in the table batch */
+	u32 nr_sets;			/* knob gather_sets: ranges of entries, in struct rf_machine; 0: not told */
 };
 
 void tlb_gather_mmu(struct mmu_gather *tlb, struct mm *mm);
@@ -37,7 +38,20 @@ u32 tlb_reserve_space(struct mmu_gather *tlb, u32 nr);
 /* ---- without a gather (tlb.c) ------------------------------------------------------ */
 
 void flush_tlb_range(struct mm *mm, u64 start, u64 end);
+/* Last-level entries, as PTE helpers flush them. */
+void flush_tlb_ptes(struct mm *mm, u64 start, u64 end, enum arch_flush_mode mode);
 void flush_pmd_tlb_range(struct mm *mm, u64 start, u64 end);
+
+/* refold=lazy: a fault on a block that is not folded looks whether it could be. */
+void refold_at(struct mm *mm, u64 addr);
+/* The end of an operation: what its helpers have left to it is folded, flushed and waited for, once. */
+void settle_blocks(struct mm *mm);
+
+static inline void end_operation(struct mm *mm)
+{
+	if (__builtin_expect(mm->arch.touched.nr || mm->arch.owed.end || mm->arch.owed.wait, 0))
+		settle_blocks(mm);
+}
 
 static inline void flush_tlb_batched_pending(struct mm *mm)
 {

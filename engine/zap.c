@@ -276,6 +276,7 @@ void op_munmap(struct mm *mm, const struct rf_op *op)
 void op_mm_exit(struct mm *mm, const struct rf_op *op)
 {
 	exit_mmap(mm);
+	end_operation(mm);
 	machine_free_mm(mm->machine, mm);
 }
 

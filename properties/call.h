@@ -16,6 +16,7 @@ enum call_kind {
 	CALL_ACCESS,
 	CALL_YOUNG,		/* test_and_clear_young, clear_flush_young */
 	CALL_YOUNG_DIRTY,
+	CALL_FOLD,
 };
 
 struct call {

@@ -81,6 +81,22 @@ static void add_range(struct flush_totals *totals, const struct rf_policy *polic
 	add_instructions(totals, policy, single + pages % 2, ranges, 0, local);
 }
 
+/* Before KPTI and errata multiply them. */
+static u64 nr_instructions(const struct rf_policy *policy, u64 start, u64 end, u64 stride)
+{
+	u64 pages = (end - start) >> policy->geometry.page_shift, single = 0, ranges = 0;
+
+	if (!policy->arch_knobs.tlbi_range)
+		return (end - start) / stride;
+	if (policy->arch_knobs.lpa2)
+		single = min_u64(((0x10000 - (start & 0xffff)) & 0xffff) >> policy->geometry.page_shift, pages);
+	pages -= single;
+	single += pages & 1;
+	for (pages /= 2; pages; pages /= 32)
+		ranges += pages % 32 != 0;
+	return single + ranges;
+}
+
 static void add_arm64(struct flush_totals *totals, const struct rf_policy *policy, const struct arch_flush *flush)
 {
 	unsigned int shift = policy->geometry.page_shift;
@@ -97,6 +113,11 @@ static void add_arm64(struct flush_totals *totals, const struct rf_policy *polic
 		add_mm(totals, policy);
 		if (flush->mode == FLUSH_SYNC && policy->arch_knobs.tlbi_limit_waits_twice)
 			flush_cost_wait(totals, policy);
+		return;
+	}
+	if (policy->arch_knobs.asid_threshold &&
+	    nr_instructions(policy, start, end, flush->stride) > policy->arch_knobs.asid_threshold) {
+		add_mm(totals, policy);
 		return;
 	}
 	totals->tlbi_pages += (end - start) >> shift;

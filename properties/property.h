@@ -95,6 +95,7 @@ struct trial {
 	struct extent extents[REFERENCE_MMS][MAX_TABLES];
 	u8 *folded;			/* by address space and block: was it folded when last looked at? */
 	s64 nr_folded;
+	bool deferring;			/* amid tlbbatch_add_pending() */
 	size_t step_number;
 	const struct step *step;
 	u64 random, next_pfn;

@@ -76,6 +76,7 @@ struct reference {
 	unsigned int write_upgrade; /* own pages that mprotect makes writable: 0 none, 1 dirty, 2 all */
 	bool pageout_ages;	/* MADV_PAGEOUT clears accessed bits, as MADV_COLD does */
 	bool refolds;		/* a page just cleaned may be folded again with dirty ones, before an operation ends */
+	bool reuse_around;	/* a write fault may make the pages of a folio beside its own writable, or not happen */
 	bool alive[REFERENCE_MMS];
 	struct ref_page *pages[REFERENCE_MMS];
 };

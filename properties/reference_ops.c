@@ -52,13 +52,31 @@ static void fault_swap(struct ref_page *page, const struct rf_op *op, u64 pfn, b
 	make_writable(page);
 }
 
-static void fault_reuse(struct ref_page *page)
+static void fault_reuse(const struct reference *r, struct ref_page *page)
 {
-	page->bits |= REF_YOUNG;
+	page->bits |= r->reuse_around ? REF_YOUNG_MAY : REF_YOUNG;
 	make_dirty(page);
 	make_writable(page);
 	if (page->bits & REF_ANON)
 		page->bits |= REF_EXCLUSIVE;
+}
+
+static bool may_be_reused(const struct ref_page *page)
+{
+	return (page->vma & RF_VM_WRITE) && (page->bits & REF_ANON) && !(page->bits & REF_PROTNONE);
+}
+
+/* Pages in line with the one that is written to: which of them are exclusive, the machine decides. */
+static void reuse_around(const struct reference *r, u32 mm, u32 page)
+{
+	struct ref_page *pages = r->pages[mm];
+	const u16 may = REF_WRITE_MAY | REF_YOUNG_MAY | REF_DIRTY_MAY;
+	u32 i;
+
+	for (i = page; i && reference_adjacent(r, &pages[i - 1], &pages[i]); i--)
+		pages[i - 1].bits |= may_be_reused(&pages[i - 1]) ? may : 0;
+	for (i = page; i + 1 < r->nr_pages && reference_adjacent(r, &pages[i], &pages[i + 1]); i++)
+		pages[i + 1].bits |= may_be_reused(&pages[i + 1]) ? may : 0;
 }
 
 /*
@@ -137,7 +155,9 @@ void ref_fault(struct reference *r, const struct rf_op *op)
 			fault_swap(page, op, op->pfn + i, exclusive);
 			break;
 		case RF_OP_FAULT_REUSE:
-			fault_reuse(page);
+			fault_reuse(r, page);
+			if (r->reuse_around && nr == 1)
+				reuse_around(r, op->mm, first);
 			break;
 		case RF_OP_FAULT_NONE:
 			fault_access(r, op, first + i, page);

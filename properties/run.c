@@ -168,7 +168,9 @@ struct trial *trial_create(const struct config *config)
 	t->reference->pageout_ages = !config->policy.mm.pageout_ignores_young;
 	t->loaded = config->backend->loaded;
 	/* Where loaded code folds is its own affair. */
-	t->reference->refolds = config->policy.arch_knobs.fold_sites == FOLD_ANY || t->loaded;
+	t->reference->refolds = config->policy.arch_knobs.fold_sites >= FOLD_ANY ||
+				config->policy.arch_knobs.refold_lazy || t->loaded;
+	t->reference->reuse_around = config->policy.mm.reuse_around != REUSE_AROUND_PAGE;
 	t->tlb = tlb_create(t);
 	t->flushes = calloc(1, sizeof(*t->flushes));
 	t->folded = calloc(REFERENCE_MMS, t->reference->nr_pages);

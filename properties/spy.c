@@ -328,6 +328,14 @@ static void spy_modify_prot_commit_ptes(struct arch_mm *arch, u64 addr, pte_t *p
 	committed.nr = nr;
 }
 
+static void spy_fold_block(struct arch_mm *arch, u64 addr, pte_t *ptep)
+{
+	struct call *call = begin_call(arch, "fold_block", CALL_FOLD, addr, ptep, 1);
+
+	spied->backend->fold_block(arch, addr, ptep);
+	end_call(call);
+}
+
 static pte_t spy_ptep_clear_flush(struct arch_mm *arch, u64 addr, pte_t *ptep)
 {
 	struct call *call = begin_call(arch, "ptep_clear_flush", CALL_CLEAR_FLUSH, addr, ptep, 1);
@@ -385,7 +393,9 @@ static void spy_tlb_flush(struct arch_mm *arch, const struct arch_flush *flush, 
 static void spy_tlbbatch_add_pending(struct arch_mm *arch, u64 addr, unsigned int nr)
 {
 	begin_flush(arch, "tlbbatch_add_pending", addr, nr);
+	spied->deferring = true;
 	spied->backend->tlbbatch_add_pending(arch, addr, nr);
+	spied->deferring = false;
 	if (!spied->arm64)	/* x86 flushes nothing now */
 		tlb_deferred(spied, flushing->id, addr, nr);
 }
@@ -455,6 +465,8 @@ static void wrap(struct arch_ops *ops)
 	ops->clear_young_dirty_ptes = spy_clear_young_dirty_ptes;
 	ops->modify_prot_start_ptes = spy_modify_prot_start_ptes;
 	ops->modify_prot_commit_ptes = spy_modify_prot_commit_ptes;
+	if (ops->fold_block)
+		ops->fold_block = spy_fold_block;
 	ops->ptep_clear_flush = spy_ptep_clear_flush;
 	ops->pte_needs_flush = spy_pte_needs_flush;
 	ops->flush_tlb_range = spy_flush_tlb_range;

@@ -13,6 +13,7 @@
 #define STALE	1	/* something was taken away, no flush yet */
 #define WIDENED	2	/* write permission was given to a write fault: this CPU must not keep the old entry */
 #define PENDING	4	/* flush issued or noted, nobody has waited */
+#define ISSUED	8	/* the same, but not reclaim's: whoever issued it waits before the operation ends */
 
 struct slot {
 	pmd_t before;
@@ -23,7 +24,7 @@ struct slot {
 struct tlb {
 	u8 *state[REFERENCE_MMS];
 	pte_t *cached[REFERENCE_MMS];	/* of a stale page: what a TLB may hold */
-	u32 nr_stale[REFERENCE_MMS], nr_widened[REFERENCE_MMS], nr_pending[REFERENCE_MMS];
+	u32 nr_stale[REFERENCE_MMS], nr_widened[REFERENCE_MMS], nr_pending[REFERENCE_MMS], nr_issued[REFERENCE_MMS];
 	struct slot slots[REFERENCE_MMS][MAX_TABLES];
 	u64 gather_start[REFERENCE_MMS], gather_end[REFERENCE_MMS];
 };
@@ -62,6 +63,7 @@ static void set_state(struct tlb *tlb, u32 mm, u32 page, u8 state)
 	tlb->nr_stale[mm] += !!(state & STALE) - !!(old & STALE);
 	tlb->nr_widened[mm] += !!(state & WIDENED) - !!(old & WIDENED);
 	tlb->nr_pending[mm] += !!(state & PENDING) - !!(old & PENDING);
+	tlb->nr_issued[mm] += !!(state & ISSUED) - !!(old & ISSUED);
 	tlb->state[mm][page] = state;
 }
 
@@ -70,7 +72,7 @@ void tlb_forget_mm(struct trial *t, u32 mm)
 	struct tlb *tlb = t->tlb;
 
 	memset(tlb->state[mm], 0, nr_pages(t));
-	tlb->nr_stale[mm] = tlb->nr_widened[mm] = tlb->nr_pending[mm] = 0;
+	tlb->nr_stale[mm] = tlb->nr_widened[mm] = tlb->nr_pending[mm] = tlb->nr_issued[mm] = 0;
 }
 
 /* Does the hardware use this entry? */
@@ -104,8 +106,10 @@ void tlb_entry_changed(struct trial *t, u32 mm, u32 page, pte_t old, pte_t new, 
 	set_state(t->tlb, mm, page, state);
 }
 
-static u8 state_after_flush(u8 state, enum arch_flush_mode mode)
+static u8 state_after_flush(const struct trial *t, u8 state, enum arch_flush_mode mode)
 {
+	u8 awaited = t->deferring ? PENDING : ISSUED;
+
 	switch (mode) {
 	case FLUSH_SYNC:
 		return 0;
@@ -114,7 +118,7 @@ static u8 state_after_flush(u8 state, enum arch_flush_mode mode)
 	case FLUSH_NOSYNC:
 		break;
 	}
-	return state & STALE ? (state & ~(STALE | WIDENED)) | PENDING : state & ~WIDENED;
+	return state & STALE ? (state & ~(STALE | WIDENED)) | awaited : state & ~WIDENED;
 }
 
 static void flush_pages(struct trial *t, u32 mm, u64 start, u64 end, enum arch_flush_mode mode)
@@ -135,8 +139,18 @@ static void flush_pages(struct trial *t, u32 mm, u64 start, u64 end, enum arch_f
 		last = window->first + ((to - 1 - window->start) >> r->page_shift);
 		for (page = window->first + ((from - window->start) >> r->page_shift); page <= last; page++)
 			if (tlb->state[mm][page])
-				set_state(tlb, mm, page, state_after_flush(tlb->state[mm][page], mode));
+				set_state(tlb, mm, page, state_after_flush(t, tlb->state[mm][page], mode));
 	}
+}
+
+static void forget_state(struct trial *t, u32 mm, u8 state)
+{
+	u32 page;
+
+	if (state == ISSUED && !t->tlb->nr_issued[mm])
+		return;
+	for (page = 0; page < nr_pages(t); page++)
+		set_state(t->tlb, mm, page, t->tlb->state[mm][page] & ~state);
 }
 
 void tlb_flushed(struct trial *t, u32 mm, const struct arch_flush *flush)
@@ -150,6 +164,7 @@ void tlb_flushed(struct trial *t, u32 mm, const struct arch_flush *flush)
 	flush_pages(t, mm, start, end, mode);
 	if (mode != FLUSH_SYNC)
 		return;
+	forget_state(t, mm, ISSUED);
 	for (table = 0; table < nr_pages(t) / t->reference->table_pages; table++) {
 		first = page_addr(t, table * t->reference->table_pages);
 		if (start >= first + table_size || end <= first)
@@ -170,15 +185,14 @@ void tlb_deferred(struct trial *t, u32 mm, u64 addr, u32 nr)
 
 void tlb_waited(struct trial *t, u32 mm)
 {
-	u32 page;
-
 	if (mm == REFERENCE_MMS) {
 		for (mm = 0; mm < REFERENCE_MMS; mm++)
 			tlb_waited(t, mm);
 		return;
 	}
-	for (page = 0; t->tlb->nr_pending[mm] && page < nr_pages(t); page++)
-		set_state(t->tlb, mm, page, t->tlb->state[mm][page] & ~PENDING);
+	if (t->tlb->nr_pending[mm])
+		forget_state(t, mm, PENDING);
+	forget_state(t, mm, ISSUED);
 }
 
 u32 tlb_nr_widened(const struct trial *t, u32 mm)
@@ -222,13 +236,18 @@ void tlb_gather_flushes(struct trial *t, u32 mm, const struct arch_flush *flush,
 {
 	struct tlb *tlb = t->tlb;
 
+	bool sets = t->config->policy.arch_knobs.gather_sets;
+	u64 start = tlb->gather_start[mm], end = tlb->gather_end[mm];
+
 	/* Freed tables and PMD leaves widen the range by what no entry shows. */
 	if (gathers(t) && !fullmm && !freed_tables && flush->level == FLUSH_LEVEL_PTE)
-		require(t, "I9", flush->start == tlb->gather_start[mm] && flush->end == tlb->gather_end[mm],
+		require(t, "I9", sets ? flush->start >= start && flush->end <= end :
+			flush->start == start && flush->end == end,
 			"mmu_gather flushes [%llx, %llx), entries were changed in [%llx, %llx)",
 			(unsigned long long)flush->start, (unsigned long long)flush->end,
 			(unsigned long long)tlb->gather_start[mm], (unsigned long long)tlb->gather_end[mm]);
-	reset_gather(tlb, mm);
+	if (fullmm || flush->mode == FLUSH_SYNC)
+		reset_gather(tlb, mm);
 }
 
 /* ---- by step ---- */
@@ -302,6 +321,8 @@ void tlb_end_step(struct trial *t)
 			(unsigned long long)page_addr(t, find_state(t, mm, STALE)));
 		require(t, "I9", !tlb->nr_widened[mm], "mm %u: %llx became writable without a flush", mm,
 			(unsigned long long)page_addr(t, find_state(t, mm, WIDENED)));
+		require(t, "I9", !tlb->nr_issued[mm], "mm %u: nobody waited for the flush of %llx", mm,
+			(unsigned long long)page_addr(t, find_state(t, mm, ISSUED)));
 		require(t, "I9", !tlb->gather_end[mm], "mm %u: mmu_gather has not flushed up to %llx", mm,
 			(unsigned long long)tlb->gather_end[mm]);
 		require(t, "I9", !tlb->nr_pending[mm] || t->step->op.kind != RF_OP_RECLAIM_FLUSH,

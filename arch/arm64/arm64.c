@@ -76,6 +76,7 @@ const struct arch_ops arm64_ops = {
 	.clear_young_dirty_ptes = folding_clear_young_dirty_ptes,
 	.modify_prot_start_ptes = arm64_modify_prot_start_ptes,
 	.modify_prot_commit_ptes = folding_modify_prot_commit_ptes,
+	.fold_block = contpte_fold_block,
 	.ptep_clear_flush = plain_ptep_clear_flush,
 	.pte_needs_flush = arm64_pte_needs_flush,
 	.flush_tlb_range = arm64_flush_tlb_range,

@@ -116,9 +116,14 @@ static void count_cost(const struct arch_knobs *knobs, const struct arch_geometr
 			cost_sync(knobs, cost);
 		return;
 	}
+	cost_range_op(knobs, geometry, start, (end - start) >> geometry->page_shift, flush->stride, cost);
+	if (knobs->asid_threshold && cost->tlbi_va + cost->tlbi_range > knobs->asid_threshold) {
+		memset(cost, 0, sizeof(*cost));
+		cost_mm(knobs, cost);
+		return;
+	}
 	local = flush->mode == FLUSH_LOCAL;
 	cost->pages = (end - start) >> geometry->page_shift;
-	cost_range_op(knobs, geometry, start, cost->pages, flush->stride, cost);
 	cost_repeats(knobs, local, cost);
 	if (!flush->last_level)
 		cost->tlbi_walk = cost->tlbi_va + cost->tlbi_range;
@@ -148,10 +153,22 @@ static void account(struct arch_counters *c, const struct flush_cost *cost)
 	c->dsb_nsh += cost->dsb_nsh;
 }
 
+/* What conversions owe is done with this flush, or waited for. */
+static void settle(struct arch_owed *owed, const struct arch_flush *flush)
+{
+	if (flush && flush->mode == FLUSH_LOCAL)
+		return;
+	if (!flush || (flush->start <= owed->start && flush->end >= owed->end))
+		owed->end = 0;
+	owed->wait &= flush && flush->mode == FLUSH_NOSYNC;
+}
+
 static void flush_call(struct arch_mm *mm, const struct arch_flush *flush)
 {
 	struct flush_cost cost;
 
+	if (unlikely(mm->owed.end || mm->owed.wait))
+		settle(&mm->owed, flush);
 	if (unlikely(mm->observer))
 		mm->observer->flush(mm->observer, flush);
 	count_cost(mm->knobs, mm->geometry, flush, &cost);

@@ -1,146 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Contiguous-PTE blocks: when they fold, when they unfold, what helpers do to folded ones. Follows
+ * Contiguous-PTE blocks: what helpers do to folded ones. Follows
  * arch/arm64/mm/contpte.c from the third posting of the series to 7.3; what changed between them is a knob.
  * kernel-model.md sections 2 and 10.
  */
 #include "arch/contpte/contpte.h"
-
-/* A/D as a value of bits, from which pte_mkdirty()/pte_mkyoung() can be applied to a template. */
-static pte_t merge_access_dirty(pte_t pte, const pte_t *ptep, unsigned int nr)
-{
-	unsigned int i;
-
-	for (i = 0; i < nr; i++) {
-		if (pte_dirty(ptep[i]))
-			pte = pte_mkdirty(pte);
-		if (pte_young(ptep[i]))
-			pte = pte_mkyoung(pte);
-	}
-	return pte;
-}
-
-/*
- * contpte_convert(): break-before-make of one block. All entries get the bits of pte, their own pfn, and the A/D of all
- * of them; facts about the pages stay with the entries.
- */
-static void contpte_convert(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte)
-{
-	unsigned int n = mm->geometry->cont_ptes, index = cont_index(mm, addr), i;
-	u64 value;
-
-	ptep -= index;
-	addr = ALIGN_DOWN(addr, cont_size(mm));
-	pte = merge_access_dirty(pte, ptep, n);
-	/* Gone while the flush goes on: what it has flushed cannot be cached again before the new entries are there. */
-	for (i = 0; i < n; i++)
-		ptep[i].val &= ~PTE_HW_MASK;
-	mm->counters->pte_atomics += n;
-
-	/* BBML3: no TLB conflict can arise, and the flush that the caller owes for its change covers this one too. */
-	if (!mm->knobs->bbml3)
-		arch_flush_ptes(mm, addr, n, FLUSH_SYNC);
-
-	value = pte.val & PTE_HW_MASK & ~PTE_PFN_MASK;
-	value |= ALIGN_DOWN(pte_pfn(pte), (u64)n) << PTE_PFN_SHIFT;
-	for (i = 0; i < n; i++) {
-		ptep[i].val |= value;
-		value += 1ull << PTE_PFN_SHIFT;
-	}
-	bare_count_stores(mm, pte, n);
-}
-
-/* __contpte_try_unfold(): pte is valid and CONT, and gives the block's bits. */
-void contpte_unfold(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte)
-{
-	if (!mm->user)
-		return;
-	mm->counters->unfold++;
-	--*mm->live_blocks;
-	pte.val &= ~PTE_CONT;
-	contpte_convert(mm, addr, ptep, pte);
-}
-
-/* Lines of a scan that took so many loads from the start of the block, and of the entry at addr itself. */
-static u64 scan_lines(const struct arch_mm *mm, u64 addr, unsigned int loads)
-{
-	u64 start = ALIGN_DOWN(addr, cont_size(mm)), end;
-	unsigned int n = mm->geometry->cont_ptes;
-
-	end = arch_last_addr(mm, start, loads < n ? loads : n);
-	return arch_lines(mm, start, end) + (addr > end && arch_lines(mm, end, addr) > 1);
-}
-
-/* What may fold, by its bits alone. v1 took PROT_NONE, which pte_mkcont() makes valid, and special entries. */
-static bool may_fold(const struct arch_knobs *knobs, pte_t pte)
-{
-	if (knobs->fold_present)
-		return pte_present(pte) && !(pte.val & PTE_CONT);
-	return (pte.val & (PTE_VALID | PTE_CONT | PTE_SPECIAL)) == PTE_VALID;
-}
-
-/*
- * contpte_try_fold() and __contpte_try_fold(). Only a write to the last entry of a block asks; a folio that is as large
- * as a block covers it, because folios are naturally aligned and the gate has seen that the pfn is congruent. The
- * caller has counted the line of the last entry, or (unfolded) those of the block.
- */
-void contpte_try_fold(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte, bool unfolded)
-{
-	const struct arch_knobs *knobs = mm->knobs;
-	unsigned int n = mm->geometry->cont_ptes, index = cont_index(mm, addr), i;
-	pte_t *block = ptep - index;
-	u64 expected;
-
-	if ((index != n - 1 && knobs->fold_sites != FOLD_ANY) || (pte_pfn(pte) & (n - 1)) != index ||
-	    !may_fold(knobs, pte))
-		return;
-	if (!mm->user || (1u << pte_folio_order(pte) < n && !knobs->fold_span))
-		return;
-
-	expected = pte_mkold(pte_mkclean(pte)).val & PTE_HW_MASK;
-	expected -= (u64)index << PTE_PFN_SHIFT;
-	for (i = 0; i < n; i++) {
-		if ((pte_mkold(pte_mkclean(block[i])).val & PTE_HW_MASK) != expected)
-			break;
-		expected += 1ull << PTE_PFN_SHIFT;
-	}
-	mm->counters->pte_loads += i < n ? i + 1 : n;
-	if (!unfolded)
-		mm->counters->pte_lines += scan_lines(mm, addr, i + 1) - 1;
-	if (i < n)
-		return;
-
-	mm->counters->fold++;
-	++*mm->live_blocks;
-	pte.val |= PTE_CONT | PTE_VALID; /* pte_mkcont() of v1 makes it a valid page descriptor */
-	contpte_convert(mm, addr, ptep, pte);
-}
-
-/* contpte_try_unfold_partial(). A block at both ends is unfolded once: the second probe finds it done. */
-void contpte_unfold_partial(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr, u64 *first, u64 *last)
-{
-	unsigned int n = mm->geometry->cont_ptes;
-	u64 last_addr = arch_last_addr(mm, addr, nr);
-	pte_t *last_ptep = ptep + nr - 1;
-
-	*first = addr;
-	*last = last_addr;
-	if (cont_index(mm, addr) || nr < n) {
-		mm->counters->pte_loads++;
-		if (pte_cont(*ptep)) {
-			contpte_unfold(mm, addr, ptep, *ptep);
-			*first = ALIGN_DOWN(addr, cont_size(mm));
-			*last = max_u64(*last, *first + cont_size(mm) - 1);
-		}
-	}
-	if (cont_index(mm, last_addr) != n - 1) {
-		mm->counters->pte_loads++;
-		if (pte_cont(*last_ptep)) {
-			contpte_unfold(mm, last_addr, last_ptep, *last_ptep);
-			*last = ALIGN_DOWN(last_addr, cont_size(mm)) + cont_size(mm) - 1;
-		}
-	}
-}
 
 /* ---- readers ---- */
 
@@ -153,7 +17,7 @@ static unsigned int gather(const pte_t *block, unsigned int n, bool early, pte_t
 	unsigned int loads, i;
 
 	if (!early) {
-		*pte = merge_access_dirty(*pte, block, n);
+		*pte = contpte_merge_access_dirty(*pte, block, n);
 		return n;
 	}
 	for (i = 0; i < n && !pte_dirty(block[i]) && !pte_young(block[i]); i++)
@@ -194,7 +58,7 @@ pte_t contpte_ptep_get(struct arch_mm *mm, u64 addr, pte_t *ptep)
 		loads = gather(ptep - cont_index(mm, addr), mm->geometry->cont_ptes, knobs->getter == GETTER_EARLY,
 			       &pte);
 	mm->counters->pte_loads += 1 + loads;
-	mm->counters->pte_lines += loads ? scan_lines(mm, addr, loads) : 1;
+	mm->counters->pte_lines += loads ? contpte_scan_lines(mm, addr, loads) : 1;
 	return pte;
 }
 
@@ -217,7 +81,7 @@ pte_t contpte_ptep_get_lockless(struct arch_mm *mm, u64 addr, pte_t *ptep)
 	}
 	loads = gather(ptep - cont_index(mm, addr), mm->geometry->cont_ptes, lockless == LOCKLESS_EARLY, &pte);
 	mm->counters->pte_loads += 2 + loads;
-	mm->counters->pte_lines += scan_lines(mm, addr, loads);
+	mm->counters->pte_lines += contpte_scan_lines(mm, addr, loads);
 	return pte;
 }
 
@@ -274,6 +138,8 @@ void contpte_set_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte, unsi
 		if (pte_cont(value)) {
 			mm->counters->born++;
 			++*mm->live_blocks;
+		} else if (mm->knobs->fold_sites == FOLD_END) {
+			contpte_try_fold(mm, addr, ptep, *ptep, false);
 		}
 		addr += (u64)chunk << mm->geometry->page_shift;
 		ptep += chunk;
@@ -319,10 +185,10 @@ pte_t contpte_clear_exiting(struct arch_mm *mm, u64 addr, pte_t *ptep)
 		mm->counters->pte_lines += dealt_with ? 0 : arch_lines(mm, 0, cont_size(mm) - 1) - 1;
 	}
 	if (!dealt_with) {
-		merged = merge_access_dirty(merged, block, n);
+		merged = contpte_merge_access_dirty(merged, block, n);
 		mm->counters->pte_loads += n;
 		for (i = 0; i < n && mm->knobs->exit_spread_stored; i++) {
-			block[i] = merge_access_dirty(block[i], &merged, 1);
+			block[i] = contpte_merge_access_dirty(block[i], &merged, 1);
 			mm->counters->pte_stores++;
 		}
 	}
@@ -375,7 +241,7 @@ static void wrprotect_chunks(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned
 		addr += (u64)chunk << mm->geometry->page_shift;
 		ptep += chunk;
 		if (chunk != n && mm->knobs->fold_sites >= FOLD_V3) {
-			mm->counters->pte_loads++;
+			mm->counters->pte_loads += mm->knobs->fold_sites != FOLD_END;
 			contpte_try_fold(mm, last_addr, ptep - 1, ptep[-1], unfolded);
 			/* The scan met lines that the chunk had touched already. */
 			mm->counters->pte_lines = min_u64(mm->counters->pte_lines, lines + block_lines);

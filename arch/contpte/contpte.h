@@ -2,7 +2,7 @@
 /*
  * Entries that fold into contiguous blocks: arm64's contpte, for every backend whose entries do the same. Of an
  * architecture it needs the flushes in the table of the mm it is called for, nothing else. Private to arch/: folding.c
- * has the helpers for a backend's table, contpte.c what they do to folded blocks.
+ * has the helpers for a backend's table, contpte.c what they do to folded blocks, convert.c what folds and unfolds.
  */
 #ifndef REFOLD_ARCH_CONTPTE_CONTPTE_H
 #define REFOLD_ARCH_CONTPTE_CONTPTE_H
@@ -34,14 +34,23 @@ extern const struct arch_ops folding_helpers;
 
 extern const struct knob contpte_knobs[];
 
+/* ---- convert.c: blocks that fold and unfold ---- */
+
+/* A/D as a value of bits, from which pte_mkdirty()/pte_mkyoung() can be applied to a template. */
+pte_t contpte_merge_access_dirty(pte_t pte, const pte_t *ptep, unsigned int nr);
+/* Lines of a scan that took so many loads from the start of the block, and of the entry at addr itself. */
+u64 contpte_scan_lines(const struct arch_mm *mm, u64 addr, unsigned int loads);
+void contpte_unfold(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte);
+void contpte_try_fold(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte, bool unfolded);
+/* fold_block of struct arch_ops. */
+void contpte_fold_block(struct arch_mm *mm, u64 addr, pte_t *ptep);
+/* Unfold the blocks that [addr, +nr) covers in part; the addresses of the first and last entry touched. */
+void contpte_unfold_partial(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr, u64 *first, u64 *last);
+
 /* ---- contpte.c: entries of which at least one is valid and CONT, or may become so ---- */
 
 pte_t contpte_ptep_get(struct arch_mm *mm, u64 addr, pte_t *ptep);
 pte_t contpte_ptep_get_lockless(struct arch_mm *mm, u64 addr, pte_t *ptep);
-void contpte_unfold(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte);
-void contpte_try_fold(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte, bool unfolded);
-/* Unfold the blocks that [addr, +nr) covers in part; the addresses of the first and last entry touched. */
-void contpte_unfold_partial(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr, u64 *first, u64 *last);
 void contpte_set_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte, unsigned int nr);
 /* ptep_get_and_clear_full() of v1 and v2 for an entry of a folded block whose address space goes. */
 pte_t contpte_clear_exiting(struct arch_mm *mm, u64 addr, pte_t *ptep);

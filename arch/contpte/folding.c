@@ -263,7 +263,7 @@ static void wrprotect_one(struct arch_mm *mm, u64 addr, pte_t *ptep)
 	}
 	if (knobs->fold_sites < FOLD_V3 || (mm->copying && knobs->fork_full))
 		return;
-	mm->counters->pte_loads++;
+	mm->counters->pte_loads += knobs->fold_sites != FOLD_END;
 	contpte_try_fold(mm, addr, ptep, *ptep, unfolded);
 }
 
@@ -299,8 +299,8 @@ bool folding_ptep_set_access_flags(struct arch_mm *mm, u64 addr, pte_t *ptep, pt
 	}
 	mm->counters->pte_lines++;
 	changed = bare_set_access_flags(mm, addr, ptep, entry, dirty);
-	if (changed && mm->knobs->cont && mm->knobs->fold_sites == FOLD_ANY) {
-		mm->counters->pte_loads++;
+	if (changed && mm->knobs->cont && mm->knobs->fold_sites >= FOLD_ANY) {
+		mm->counters->pte_loads += mm->knobs->fold_sites != FOLD_END;
 		contpte_try_fold(mm, addr, ptep, *ptep, false);
 	}
 	return changed;
@@ -434,4 +434,5 @@ const struct arch_ops folding_helpers = {
 	.clear_young_dirty_ptes = folding_clear_young_dirty_ptes,
 	.modify_prot_start_ptes = folding_modify_prot_start_ptes,
 	.modify_prot_commit_ptes = folding_modify_prot_commit_ptes,
+	.fold_block = contpte_fold_block,
 };

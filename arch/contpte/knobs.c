@@ -16,7 +16,7 @@ const struct knob contpte_knobs[] = {
 	  "what may make up a folded block: one folio, or adjacent ones too (no kernel)",
 	  ARCH_KNOB(fold_span), KNOB_NO_KERNEL, KNOB_NEEDS("cont=true") },
 	{ "fold_sites", KNOB_WORDS(ARCH_FOLD_SITES),
-	  "who tries to fold: set_ptes() of a last entry; wrprotect, access flags, too; on any entry",
+	  "who tries to fold: set_ptes() of a last entry; wrprotect, access flags, too; any entry; an operation's end",
 	  ARCH_KNOB(fold_sites), KNOB_NEEDS("cont=true") },
 	{ "getter", KNOB_WORDS(ARCH_GETTERS),
 	  "what ptep_get() reads of a folded block: one entry, all (6.9), until A and D are known (6.16)",
@@ -29,5 +29,8 @@ const struct knob contpte_knobs[] = {
 	{ "lockless_tries", NULL,
 	  "lockless=bounded: after so many that a writer spoiled, one entry has to do; 0: no limit",
 	  ARCH_KNOB(lockless_tries), KNOB_NEEDS("lockless=bounded") },
+	{ "refold", KNOB_EITHER("never", "lazy"),
+	  "a fault on a block that is not folded tries to fold it again, whatever unfolded it (no kernel)",
+	  ARCH_KNOB(refold_lazy), KNOB_NO_KERNEL, KNOB_NEEDS("cont=true") },
 	{ 0 },
 };

@@ -229,6 +229,7 @@ const struct arch_ops riscv_ops = {
 	.clear_young_dirty_ptes = riscv_clear_young_dirty_ptes,
 	.modify_prot_start_ptes = riscv_modify_prot_start_ptes,
 	.modify_prot_commit_ptes = riscv_modify_prot_commit_ptes,
+	.fold_block = contpte_fold_block,
 	.ptep_clear_flush = plain_ptep_clear_flush,
 	.pte_needs_flush = plain_pte_needs_flush,
 	.flush_tlb_range = riscv_flush_tlb_range,

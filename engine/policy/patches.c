@@ -134,6 +134,8 @@ static const struct rf_patch patches[] = {
 	  "madv_cold_pmd=young", NULL, "6.12.y", NULL, "7.2 no; 6.12.117, 7.3 yes" },
 	{ "anon-unmap-v4", "Optimize anonymous large folio unmapping, v4", "", "batch_anon_unmap=true", NULL, NULL,
 	  NULL, "list; 7.3 no" },
+	{ "freebsd-l3c", "an idea: FreeBSD's L3C superpages, promoted by attributes, demoted on any change", "",
+	  "batch_helpers=false fold_scope=span fold_sites=any", CONTPTE, NULL, "arm64", "told" },
 	/* Series of vendors: what they are made of; here, too, the list before its newer form. */
 	{ "nvidia-pr-455", "NVIDIA (PR 455 to 458, 463): the list of CVE-2025-10263", "", NULL, RF_PATCH_CVE, NULL, NULL,
 	  "told" },

@@ -42,6 +42,13 @@ enum rf_write_upgrade { RF_WRITE_UPGRADE(KNOB_SYMBOL) };
 #define RF_ANON_FOLIOS "recorded|16k|32k|64k|128k|256k|512k|1m|2m|all"
 #define RF_ANON_FOLIOS_ALL 8	/* bit: from order 2 on, up to what a PMD maps */
 
+/* What else becomes writable when a write fault reuses its page. */
+#define RF_REUSE_AROUND(X)                                                                                     \
+	X(REUSE_AROUND_PAGE, "page")	/* nothing: every kernel */                                            \
+	X(REUSE_AROUND_BLOCK, "block")	/* no kernel: the block that it is in, */                              \
+	X(REUSE_AROUND_FOLIO, "folio")	/* or the folio, as far as it is ours alone */
+enum rf_reuse_around { RF_REUSE_AROUND(KNOB_SYMBOL) };
+
 /* Knobs of core mm; those of the backend are struct arch_knobs. */
 struct rf_mm_knobs {
 	bool batch_fork, batch_zap, batch_mprotect, batch_mremap, batch_uffd_move;
@@ -73,6 +80,7 @@ struct rf_mm_knobs {
 	bool huge_zero_wp;		/* do_huge_zero_wp_pmd() (6.13) */
 	bool thp_madvise;		/* they are for MADV_HUGEPAGE only */
 	bool reuse_large;		/* a write fault reuses a page of a large folio that is nobody else's (6.15) */
+	enum rf_reuse_around reuse_around;
 	enum rf_write_upgrade write_upgrade;
 	enum rf_gather gather;
 	enum rf_batch_rule batch_rule;

@@ -407,6 +407,58 @@ def whole_report():
     return trace
 
 
+def idea_conversions():
+    """mprotect(PROT_READ) of 16 pages: the second half of the first block, the first half of the next one."""
+    trace = touched()
+    start, length = BASE + FOLIO // 2, FOLIO
+    trace.call("mprotect", 0, addr=start, len=length, prot=READ, pkey=-1)
+    trace.exit(vmas=[(BASE, FOLIO // 2, 3), (start, length, 1), (start + length, SIZE - FOLIO // 2 - length, 3)])
+    return trace
+
+
+def idea_gather():
+    """madvise(MADV_DONTNEED) of all but the last folio, with two of them there: the first and the eleventh."""
+    trace = Trace()
+    trace.attach()
+    trace.map()
+    trace.touch(BASE, 1)
+    trace.touch(BASE + 10 * FOLIO, 1)
+    trace.record("madvise", addr=BASE, len=SIZE - FOLIO, advice=DONTNEED)
+    trace.rss(MM, -2 * FOLIO_PAGES)
+    for address in (BASE, BASE + 10 * FOLIO):
+        trace.record("page_free", pfn=trace.pages[address][0], order=4)
+    trace.pages = {}
+    trace.record("sys_ret", call=CALLS["madvise"], ret=0)
+    trace.exit(vmas=[VMA])
+    return trace
+
+
+def idea_refold():
+    """mprotect(PROT_READ) of the sixth page of the first block, and mprotect() back."""
+    trace = touched()
+    trace.call("mprotect", 0, addr=SIXTH, len=PAGE, prot=READ, pkey=-1)
+    trace.call("mprotect", 0, addr=SIXTH, len=PAGE, prot=READ | WRITE, pkey=-1)
+    trace.exit(vmas=[VMA])
+    return trace
+
+
+def idea_span():
+    """16 write faults on a block, answered with small pages that happen to be in a row; MADV_DONTNEED of them."""
+    trace = Trace()
+    trace.attach()
+    trace.map()
+    for page in range(FOLIO_PAGES):
+        trace.record("fault", addr=BASE + page * PAGE, flags=2)
+        trace.record("page_alloc", pfn=FIRST_PFN + page, order=0, gfp=USER_GFP & ~0x10)
+        trace.rss(MM, 1)
+        trace.pages[BASE + page * PAGE] = (FIRST_PFN + page, 0)
+    trace.record("madvise", addr=BASE, len=FOLIO, advice=DONTNEED)
+    trace.zap(BASE, FOLIO)
+    trace.record("sys_ret", call=CALLS["madvise"], ret=0)
+    trace.exit(vmas=[VMA])
+    return trace
+
+
 GUP_CASES = {
     "gup_4k_64k": (4096, 16), "gup_4k_2m": (4096, 21), "gup_4k_32m": (4096, 25), "gup_4k_1g": (4096, 30),
     "gup_16k_2m": (16384, 21), "gup_16k_1g": (16384, 30), "gup_64k_2m": (65536, 21), "gup_64k_16g": (65536, 34),
@@ -420,6 +472,8 @@ CASES = {
     "mm_mprotect_page": mprotect_page,
     "mm_mremap": mremap, "mm_swap_out": swap_out, "whole_report": whole_report,
     "gup_process_vm": gup_process_vm, "gup_fast": gup_fast,
+    "idea_conversions": idea_conversions, "idea_gather": idea_gather, "idea_refold": idea_refold,
+    "idea_span": idea_span,
 }
 
 

@@ -220,6 +220,7 @@ static struct rf_machine *after_everything(const char *policy, const char *knobs
 static const struct trial { const char *knob, *policy, *knobs; } trials[] = {
 	{ "access_compare", "linux-6.12", "" },
 	{ "access_flush", "contpte-v3", "" },
+	{ "asid_threshold", "linux-7.2", "tlbi=single" },
 	{ "batch_helpers", "linux-6.12", "" },
 	{ "batch_rule", "linux-6.9", "" },
 	{ "batched_pending", "linux-6.17", "" },

@@ -31,7 +31,7 @@ static unsigned int part, parts = 1;
  */
 static const char *const fixed_knobs[] = {
 	"access_flush", "anon_folios", "batch_rule", "exit_spread_stored", "fold_scope", "gather", "getter", "granule",
-	"zap_full_trick",
+	"unfold", "unfold_flush", "zap_full_trick",
 };
 
 static u64 number_of(const char *variable, u64 otherwise)
