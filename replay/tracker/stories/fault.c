@@ -50,6 +50,15 @@ static bool is_repeated(const struct task_fault *fault, u64 vpn, u16 flags)
 	return flags & RF_FAULT_RETRY || (fault->flags & access) == (flags & access);
 }
 
+/*
+ * An exception in the kernel while it had faults disabled (rseq, copies from atomic context): the handler goes back at
+ * once, and what is tried again with faults enabled comes here for the same page. A kprobe would not have told of it.
+ */
+static bool was_refused(const struct task_fault *fault, u16 flags)
+{
+	return fault->flags & flags & RF_FAULT_KERNEL && !(flags & RF_FAULT_UNKNOWN);
+}
+
 void on_fault(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
 	u64 addr = record.f[0], vpn = vpn_of(tracker, addr);
@@ -60,7 +69,8 @@ void on_fault(struct rf_tracker *tracker, struct task *task, struct rf_record re
 		exec_arrives(tracker, task);
 	if (task->mm && is_repeated(fault, vpn, flags)) {
 		fault_applied(fault);
-		fault_none(tracker, task);
+		if (!was_refused(fault, flags))
+			fault_none(tracker, task);
 	}
 	fault_close(tracker, task);
 	populate_pauses(tracker, task);

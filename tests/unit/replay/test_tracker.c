@@ -34,6 +34,31 @@ static void anonymous_faults(void **context)
 	assert_int_equal(r->fidelity.inferred.zero_page, 2);
 }
 
+/* Exceptions: what the kernel touches with faults disabled comes again; what a program does twice was a fault. */
+static void faults_while_disabled(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n"
+		"10 tid=100 fault addr=0x400000001008 flags=0x6\n"
+		"11 tid=100 fault addr=0x400000001008 flags=0x6\n"
+		"12 tid=100 page_alloc pfn=0x1000 order=0 gfp=0x3\n"
+		"13 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=1\n"
+		"20 tid=100 fault addr=0x400000002008 flags=0x2\n"
+		"21 tid=100 fault addr=0x400000002008 flags=0x2\n"
+		"22 tid=100 page_alloc pfn=0x1001 order=0 gfp=0x3\n"
+		"23 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=2\n"
+		"30 tid=100 fault addr=0x400000003008 flags=0x6\n"
+		"31 tid=100 fault addr=0x400000003008 flags=0x2\n"
+		"32 tid=100 page_alloc pfn=0x1002 order=0 gfp=0x3\n"
+		"33 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=3\n");
+
+	(void)context;
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "fault_none 0 @2\n"
+		  "fault_anon 0 @2 nr=1 pfn=1001\n"
+		  "fault_none 0 @3\n"
+		  "fault_anon 0 @3 nr=1 pfn=1002\n");
+}
+
 static void a_wrong_fault_is_counted(void **context)
 {
 	struct result *r = track(ATTACHED "frame stream=0\n"
@@ -429,7 +454,7 @@ static void merge_order(void **context)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(anonymous_faults),
+		cmocka_unit_test(anonymous_faults), cmocka_unit_test(faults_while_disabled),
 		cmocka_unit_test(a_wrong_fault_is_counted),
 		cmocka_unit_test(faults_without_error_code),
 		cmocka_unit_test(fork_ends_at_its_last_rss_change),
