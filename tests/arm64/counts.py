@@ -9,6 +9,8 @@ What the emulator counted, and what a replay predicts, in one form: a window is 
                                                         work-around of an erratum adds, and is in no other kind
   dsb                                                   ish, ishst, nsh -> barriers
   flush_calls, ipis                                     numbers, of machines that broadcast nothing: riscv, x86
+  handled                                               faults as the report counts them, of x86: its records are
+                                                        exceptions, not all of which come to handle_mm_fault()
 
 Zeros are left out of the inner dicts. A quantity that a side does not know is absent, and is not compared.
 """
@@ -17,7 +19,7 @@ import json
 NUMBERS = ('faults', 'folds', 'unfolds', 'born', 'erased')
 CALLS = ('set_ptes', 'wrprotect', 'clear', 'get_and_clear', 'clear_young_dirty', 'clear_young', 'clear_flush_young')
 ARM64 = NUMBERS + CALLS + ('tlbi', 'dsb')
-QUANTITIES = ARM64 + ('flush_calls', 'ipis')
+QUANTITIES = ARM64 + ('flush_calls', 'ipis', 'handled')
 
 # The kernel's functions, as the plugin names them.
 FUNCTIONS = {
@@ -208,7 +210,7 @@ def from_report(counted, records):
     totals = counted['totals']
     window = {'faults': records.get('fault', 0), 'folds': totals['fold'], 'unfolds': totals['unfold'],
               'born': totals['born'], 'erased': totals['erased'], 'tlbi_pages': totals['tlbi_pages'],
-              'flush_calls': totals['flush_calls'], 'ipis': totals['ipis']}
+              'flush_calls': totals['flush_calls'], 'ipis': totals['ipis'], 'handled': totals['faults']}
     for name, helpers in HELPERS.items():
         window[name] = calls_predicted(counted['batches'], helpers)
     window['tlbi'] = without_zeros({kind: totals[f'tlbi_{kind}']

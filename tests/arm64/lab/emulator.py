@@ -70,26 +70,34 @@ def make_initrd(path, kernel, busybox, programs):
     archive.close()
 
 
-def build_workloads(cache):
+def build_workloads(cache, compiler='aarch64-linux-gnu-gcc'):
     program = cache / 'workloads'
-    packages.build('aarch64-linux-gnu-gcc', '-D_GNU_SOURCE', '-O2', '-static', HERE / 'workloads.c', '-o', program)
+    packages.build(compiler, '-D_GNU_SOURCE', '-O2', '-static', HERE / 'workloads.c', '-o', program)
     return program
 
 
-def build_plugin(cache):
-    plugin = cache / 'tlbicount.so'
+def build_plugin(cache, source):
+    plugin = cache / f'{source.stem}.so'
     flags = packages.run('pkg-config', '--cflags', '--libs', 'glib-2.0').split()
-    packages.build('gcc', '-O2', '-shared', '-fPIC', '-fvisibility=hidden', HERE / 'tlbicount.c', '-o', plugin, *flags)
+    packages.build('gcc', '-O2', '-shared', '-fPIC', '-fvisibility=hidden', f'-I{HERE}', source, '-o', plugin, *flags)
     return plugin
 
 
 class Emulator:
+    """Of arm64; another machine is a class with other of these."""
+    packages_of = 'arm64'
+    plugin_source = HERE / 'tlbicount.c'
+    command = [packages.QEMU, '-machine', 'virt,gic-version=3', '-smp', '2']
+    console = 'ttyAMA0'
+    cpus = CPUS
+    seconds = 300
+
     def __init__(self, cache, kernel, programs):
         self.cache = cache
         self.kernel = kernel
         self.initrd = cache / f'initrd-{kernel.version}'
-        self.plugin = build_plugin(cache)
-        make_initrd(self.initrd, kernel, packages.busybox(cache), programs)
+        self.plugin = build_plugin(cache, self.plugin_source)
+        make_initrd(self.initrd, kernel, packages.busybox(cache, self.packages_of), programs)
 
     def boot(self, cpu, output, options, plugin_arguments=''):
         """Run one job; its files are in the directory output afterwards."""
@@ -98,18 +106,18 @@ class Emulator:
         disk = output / 'disk'
         with open(disk, 'wb') as file:
             file.truncate(OUTPUT_MIB << 20)
-        model, kernel_options = CPUS[cpu]
-        command = [packages.QEMU, '-machine', 'virt,gic-version=3', '-accel', 'tcg,thread=multi,tb-size=512',
-                   '-cpu', model, '-smp', '2', '-m', '2G', '-nographic', '-no-reboot', '-nic', 'none',
+        model, kernel_options = self.cpus[cpu]
+        command = [*self.command, '-accel', 'tcg,thread=multi,tb-size=512',
+                   '-cpu', model, '-m', '2G', '-nographic', '-no-reboot', '-nic', 'none',
                    '-kernel', self.kernel.image, '-initrd', self.initrd,
-                   '-append', f'console=ttyAMA0 nokaslr panic=-1 quiet rdinit=/init {kernel_options} {options}',
+                   '-append', f'console={self.console} nokaslr panic=-1 quiet rdinit=/init {kernel_options} {options}',
                    '-drive', f'if=none,id=o,file={disk},format=raw,cache=unsafe', '-device', 'virtio-blk-pci,drive=o']
         if plugin_arguments:
             command += ['-plugin', f'{self.plugin},{plugin_arguments}']
         with open(output / 'console', 'wb') as console:
             try:
                 subprocess.run(command, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT,
-                               timeout=300, check=False)
+                               timeout=self.seconds, check=False)
             except subprocess.TimeoutExpired:
                 pass
         try:
@@ -126,8 +134,14 @@ class Emulator:
             return
         with tempfile.TemporaryDirectory(dir=self.cache) as directory:
             output = pathlib.Path(directory) / 'symbols'
-            self.boot('range', output, 'refold.job=symbols')
-            shutil.copyfile(output / 'kallsyms', self.kernel.symbols)
+            self.boot(next(iter(self.cpus)), output, 'refold.job=symbols')
+            self.keep_symbols(output)
+
+    def keep_symbols(self, output):
+        shutil.copyfile(output / 'kallsyms', self.kernel.symbols)
+
+    def plugin_options(self):
+        return f'page_shift={self.kernel.page_shift}'
 
     def record(self, cpu, output, modes, workloads, mib=8, kprobes=True):
         """Record workloads while the plugin counts: recordings, and windows.jsonl; doctor's words, marks of a shell."""
@@ -135,5 +149,5 @@ class Emulator:
         self.boot(cpu, output,
                   f'refold.job=record refold.modes={",".join(modes)} refold.workloads={",".join(workloads)} '
                   f'refold.mib={mib} refold.kprobes={"yes" if kprobes else "no"}',
-                  f'symbols={self.kernel.symbols},out={output}/windows.jsonl,page_shift={self.kernel.page_shift}')
+                  f'symbols={self.kernel.symbols},out={output}/windows.jsonl,{self.plugin_options()}')
         return (output / 'log').read_text(errors='replace')

@@ -21,6 +21,7 @@ TOOLS = {
     'libc6-dev-arm64-cross': '/usr/aarch64-linux-gnu/include/stdio.h',
 }
 QEMU = 'qemu-system-aarch64'
+QEMU_PACKAGE = 'qemu-system-arm'
 # Drivers of the guest, in this order, of those that are not built in: the disk for its results, and swap in memory.
 MODULES = ('virtio', 'virtio_ring', 'virtio_pci_legacy_dev', 'virtio_pci_modern_dev', 'virtio_pci', 'virtio_blk',
            'lz4_compress', 'lz4hc_compress', 'lzo-rle', 'zsmalloc', 'zram')
@@ -65,9 +66,9 @@ def source(site, release):
 
 
 class Apt:
-    """apt for arm64 packages of one release, in a directory of its own."""
+    """apt for packages of one release and machine, in a directory of its own."""
 
-    def __init__(self, directory, release):
+    def __init__(self, directory, release, machine='arm64'):
         self.directory = directory
         for name in ('etc/preferences.d', 'state/lists/partial', 'cache/archives/partial', 'debs'):
             (directory / name).mkdir(parents=True, exist_ok=True)
@@ -79,8 +80,8 @@ Dir::Etc::sourceparts "-";
 Dir::State "{directory}/state";
 Dir::State::status "{directory}/status";
 Dir::Cache "{directory}/cache";
-APT::Architecture "arm64";
-APT::Architectures {{ "arm64"; }};
+APT::Architecture "{machine}";
+APT::Architectures {{ "{machine}"; }};
 APT::Sandbox::User "{getpass.getuser()}";
 Acquire::Languages "none";
 ''')
@@ -117,19 +118,19 @@ def install(packages, *options):
     run('apt-get', '-qq', '-y', '--no-install-recommends', *options, 'install', *packages, env=environment)
 
 
-def qemu_version():
+def qemu_version(qemu):
     try:
-        found = re.search(r'version (\d+)\.', run(QEMU, '--version'))
+        found = re.search(r'version (\d+)\.', run(qemu, '--version'))
     except (OSError, Unavailable):
         return 0
     return int(found.group(1)) if found else 0
 
 
-def install_tools(cache):
-    missing = [package for package, path in TOOLS.items() if not os.path.exists(path)]
+def install_tools(cache, tools=TOOLS, qemu=QEMU, qemu_package=QEMU_PACKAGE):
+    missing = [package for package, path in tools.items() if not os.path.exists(path)]
     if missing:
         install(missing)
-    if qemu_version() >= 10:
+    if qemu_version(qemu) >= 10:
         return
     # Reading registers in a plugin needs QEMU 9.2; Debian 12 has a newer one among its backports.
     site, release = mirror()
@@ -140,9 +141,9 @@ def install_tools(cache):
         (cache / 'backports.list').write_text(source(site, release) + source(site, f'{release}-backports'))
         options = ['-o', f'Dir::Etc::sourcelist={cache}/backports.list', '-o', 'Dir::Etc::sourceparts=-',
                    '-o', f'Dir::State::lists={lists}', '-t', f'{release}-backports']
-    install(['qemu-system-arm'], *options)
-    if qemu_version() < 10:
-        raise Unavailable(f'QEMU 10 is needed, this is {qemu_version()}')
+    install([qemu_package], *options)
+    if qemu_version(qemu) < 10:
+        raise Unavailable(f'QEMU 10 is needed, this is {qemu_version(qemu)}')
 
 
 def newest(directory, pattern):
@@ -155,8 +156,8 @@ def newest(directory, pattern):
 class Kernel:
     """One Debian kernel: version, image, modules of the guest."""
 
-    def __init__(self, cache, release, package):
-        apt = Apt(cache / f'apt-{release}', release)
+    def __init__(self, cache, release, package, machine='arm64'):
+        apt = Apt(cache / f'apt-{release}', release, machine)
         known = cache / f'{package}-{release}'
         try:
             apt.update()
@@ -199,10 +200,10 @@ class Kernel:
         return 14 if '16k' in self.version else 16 if '64k' in self.version else 12
 
 
-def busybox(cache):
+def busybox(cache, machine='arm64'):
     root = cache / 'busybox'
     if not list(root.rglob('bin/busybox')):
-        apt = Apt(cache / 'apt-trixie', 'trixie')
+        apt = Apt(cache / 'apt-trixie', 'trixie', machine)
         apt.update()
         apt.unpack('busybox-static', root)
     return newest(root, 'bin/busybox')

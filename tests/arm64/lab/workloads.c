@@ -30,11 +30,17 @@ static size_t page, size;
 static int marker;
 static char label[200], end_mark[256];
 
+#ifdef __x86_64__
+/* nopl number(%rax) with rdi pointing to the label; rsi is the process. */
+#define HINT(number, text) \
+	asm volatile(".byte 0x0f, 0x1f, 0x80; .long %c0" :: "i"(number), "D"(text), "S"((long)getpid()) : "memory")
+#else
 /* movz xzr, #number with x0 pointing to the label. */
 #define HINT(number, text) do {                                                                    \
 	register const char *x0 asm("x0") = (text);                                                \
 	asm volatile(".inst %c1" :: "r"(x0), "i"(0xd280001fu | (number) << 5) : "memory");         \
 } while (0)
+#endif
 
 /*
  * The trace_marker of the recording that started us: kernels before 6.16 do not copy there what is written to the
