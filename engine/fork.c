@@ -123,6 +123,7 @@ static void copy_huge_pmd(struct copy_state *copy, pmd_t *src_pmd, pmd_t *dst_pm
 		pte.val &= ~PTE_WRITE;
 	set_pmd_leaf(src_pmd, pte);
 	pte.val &= ~PTE_UFFD;
+	copy->child->arch.counters->tables_allocated++;		/* pgtable_trans_huge_deposit() */
 	set_pmd_leaf(dst_pmd, pte_present(pte) ? pte_mkold(pte) : pte);
 }
 

@@ -42,6 +42,7 @@ int split_huge_pmd(struct mm *mm, const struct vm_area *vma, pmd_t *pmd, u64 add
 	pte_t *table;
 
 	pmd->val = 0;
+	mm->arch.counters->pmd_splits++;
 	if (pte_present(pte))
 		flush_pmd_tlb_range(mm, start, start + pmd_size(mm));
 	if (!(pte.val & PTE_ANON) && !pte_special(pte))

@@ -61,6 +61,18 @@ static void clear_collapsed(struct mm *mm, u64 addr, pte_t *table)
 	}
 }
 
+/* __collapse_huge_page_copy(): pages of zeroes and none are cleared. What a file's folio holds was copied before. */
+static void count_collapsed(struct mm *mm, const pte_t *table)
+{
+	u32 i, copied = 0;
+
+	for (i = 0; table && i < ptrs_per_pte(mm); i++)
+		copied += !pte_none(table[i]) && !pte_special(table[i]);
+	mm->arch.counters->folios_allocated++;
+	mm->arch.counters->pages_copied += copied;
+	mm->arch.counters->pages_zeroed += ptrs_per_pte(mm) - copied;
+}
+
 void op_collapse(struct mm *mm, const struct rf_op *op)
 {
 	u64 addr = ALIGN_DOWN(op->addr, pmd_size(mm));
@@ -80,6 +92,8 @@ void op_collapse(struct mm *mm, const struct rf_op *op)
 		vma_anon_prepare(mm, vma);
 	if (anon && pmd_table(*pmd))
 		look_before_collapse(mm, addr, pmd_ptes(*pmd));
+	if (anon)
+		count_collapsed(mm, pmd_table(*pmd) ? pmd_ptes(*pmd) : NULL);
 	/* pmdp_collapse_flush(): before any entry is copied. */
 	flush_tlb_range(mm, addr, addr + pmd_size(mm));
 	if (pmd_leaf(*pmd)) {
@@ -93,6 +107,8 @@ void op_collapse(struct mm *mm, const struct rf_op *op)
 			read_each(mm, addr, table, RF_SITE_khugepaged_copy);
 		}
 		clear_collapsed(mm, addr, table);
+		if (!anon)
+			mm->arch.counters->tables_freed++;	/* else it is deposited */
 		table_free(mm->machine->tables, table);
 	}
 	entry = mk_pte(vma, op->pfn, op->order, anon ? PTE_ANON | PTE_EXCLUSIVE :

@@ -105,6 +105,14 @@ static void set_folio_ptes(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 
 	}
 }
 
+/* vma_alloc_folio() for a fault, cleared or to be copied to. */
+static void new_folio(struct mm *mm, u32 zeroed, u32 copied)
+{
+	mm->arch.counters->folios_allocated++;
+	mm->arch.counters->pages_zeroed += zeroed;
+	mm->arch.counters->pages_copied += copied;
+}
+
 /* ---- anonymous memory ------------------------------------------------------------ */
 
 /* do_huge_pmd_anonymous_page() */
@@ -119,6 +127,7 @@ static bool fault_anon_pmd(struct mm *mm, const struct vm_area *vma, u64 addr, u
 	pmd = pmd_alloc(mm, start);
 	if (!pmd || !pmd_none(*pmd))
 		return false;
+	mm->arch.counters->tables_allocated++;		/* pgtable_trans_huge_deposit() */
 	entry = mk_pte(vma, pfn, mm->arch.geometry->table_shift, facts);
 	if (!(facts & PTE_SPECIAL))
 		entry = maybe_mkwrite(pte_mkdirty(entry), vma);
@@ -139,6 +148,7 @@ void op_fault_anon(struct mm *mm, const struct rf_op *op)
 	if (!vma)
 		return;
 	vma_anon_prepare(mm, vma);
+	new_folio(mm, 1u << order, 0);
 	if (order >= mm->arch.geometry->table_shift) {
 		if (order == mm->arch.geometry->table_shift && fault_anon_pmd(mm, vma, op->addr, op->pfn, facts))
 			return;
@@ -285,6 +295,7 @@ static bool cow_pmd(struct mm *mm, const struct vm_area *vma, const struct rf_op
 
 	if (!op->order || op->order != mm->arch.geometry->table_shift || !pmd || !pmd_leaf(*pmd))
 		return false;
+	new_folio(mm, 1u << op->order, 0);
 	set_pmd_leaf(pmd, entry);
 	flush_pmd_tlb_range(mm, addr, addr + pmd_size(mm));
 	update_mmu_cache(mm, addr, 1);
@@ -302,7 +313,7 @@ void op_fault_cow(struct mm *mm, const struct rf_op *op)
 	unsigned int order = op->order;
 	pte_t *ptep, old, entry;
 	struct run run;
-	u32 i;
+	u32 i, copied = 0;
 
 	if (!vma)
 		return;
@@ -325,11 +336,14 @@ void op_fault_cow(struct mm *mm, const struct rf_op *op)
 	for (i = 0; i < run.nr; i++) {
 		u64 addr = run.addr + ((u64)i << mm->arch.geometry->page_shift);
 
+		/* The zero page is not copied; a file's page is, that is not mapped yet. */
+		copied += pte_present(ptep[i]) ? !pte_special(ptep[i]) : run.nr == 1;
 		if (pte_present(ptep[i]))
 			ops->ptep_clear_flush(&mm->arch, addr, &ptep[i]);
 		else if (run.nr > 1 && ptep[i].val)
 			ops->pte_clear(&mm->arch, addr, &ptep[i]);
 	}
+	new_folio(mm, run.nr - copied, copied);
 	set_folio_ptes(mm, run.addr, ptep, pte_advance_pfn(entry, run.pfn - op->pfn), run.nr);
 	update_mmu_cache(mm, run.addr, run.nr);
 }
@@ -380,8 +394,10 @@ void op_fault_swap(struct mm *mm, const struct rf_op *op)
 		return;
 	vma_anon_prepare(mm, vma);
 	fault_reads_pte(mm, op->addr);
-	if (!(op->flags & RF_OP_CACHED))
+	if (!(op->flags & RF_OP_CACHED)) {
+		new_folio(mm, 0, 0);
 		swap_readahead(mm, vma, ALIGN_DOWN(op->addr, page_size(mm)));
+	}
 	ptep = fault_pte_alloc(mm, vma, op->addr);
 	if (!ptep)
 		return;

@@ -234,6 +234,7 @@ int split_huge_folio(struct mm *mm, const struct vm_area *vma, pmd_t *pmd, u64 a
 		return split_huge_pmd(mm, vma, pmd, addr);
 	row = machine_set_row(mm->machine, mm, RF_ROW_folio_split);
 	pmd->val = 0;
+	mm->arch.counters->pmd_splits++;
 	flush_pmd_tlb_range(mm, start, start + pmd_size(mm));
 	table = table_alloc(mm->machine->tables);
 	if (!table) {

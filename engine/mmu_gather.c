@@ -190,6 +190,7 @@ void tlb_end_vma(struct mmu_gather *tlb, const struct vm_area *vma)
 void tlb_remove_table(struct mmu_gather *tlb, u64 addr, unsigned int level)
 {
 	adjust_range(tlb, addr, page_size(tlb->mm));
+	tlb->mm->arch.counters->tables_freed++;
 	tlb->freed_tables = true;
 	if (level == 1)
 		tlb->cleared_pmds = true;

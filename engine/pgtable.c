@@ -168,6 +168,7 @@ static u64 *slot_alloc(struct mm *mm, u64 addr, unsigned int wanted)
 			dir = directory_alloc(mm);
 			if (!dir)
 				return NULL;
+			mm->arch.counters->tables_allocated++;
 			*slot = (uintptr_t)dir;
 		}
 		dir = slot_directory(*slot);
@@ -189,6 +190,7 @@ pte_t *pte_alloc(struct mm *mm, pmd_t *pmd, u64 addr)
 
 		if (!table)
 			return NULL;
+		mm->arch.counters->tables_allocated++;
 		pmd->val = (uintptr_t)table;
 	}
 	return pte_offset(mm, pmd, addr);

@@ -204,6 +204,10 @@ static bool unmap_leaf(struct mm *mm, const struct rf_op *op)
 	flush_pmd_tlb_range(mm, op->addr, op->addr + pmd_size(mm));
 	if (op->flags & RF_OP_WRITE)
 		set_pmd_leaf(pmd, pte_mkdirty(leaf));
+	else if (leaf.val & PTE_ANON)
+		mm->arch.counters->tables_freed++;	/* zap_deposited_table() */
+	else
+		mm->arch.counters->pmd_splits++;
 	return true;
 }
 

@@ -173,6 +173,8 @@ static void zap_huge_pmd(struct mmu_gather *tlb, pmd_t *pmd, u64 addr, const str
 	if ((pte.val & PTE_ANON) && details && details->keep_anon)
 		return;
 	pmd->val = 0;
+	if ((pte.val & PTE_ANON) || pte_special(pte))
+		tlb->mm->arch.counters->tables_freed++;		/* zap_deposited_table() */
 	if (!pte_present(pte))
 		return;
 	tlb_flush_pmd_range(tlb, addr, pmd_size(tlb->mm));

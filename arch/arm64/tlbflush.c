@@ -174,6 +174,7 @@ static void flush_call(struct arch_mm *mm, const struct arch_flush *flush)
 	count_cost(mm->knobs, mm->geometry, flush, &cost);
 	account(mm->counters, &cost);
 	mm->counters->flush_calls++;
+	mm->counters->flush_shared += mm->remote_cpus;
 }
 
 void arm64_flush_tlb_range(struct arch_mm *mm, const struct arch_flush *flush)

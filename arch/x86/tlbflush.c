@@ -62,6 +62,7 @@ static void flush_call(struct arch_mm *mm, const struct arch_flush *flush)
 	if (unlikely(mm->observer))
 		mm->observer->flush(mm->observer, flush);
 	mm->counters->flush_calls++;
+	mm->counters->flush_shared += mm->remote_cpus;
 	if (units > mm->knobs->flush_ceiling)
 		flush = NULL;
 	units = flush ? (flush->end - flush->start + flush->stride - 1) / flush->stride : 0;
