@@ -176,12 +176,20 @@ bool rf_parse_size(const char *text, u64 least, u64 most, u64 *size)
 	return *size >= least;
 }
 
+bool rf_parse_decimal(const char *text, double *value, const char **end)
+{
+	char *read;
+
+	*end = text + strspn(text, "0123456789.");
+	*value = strtod(text, &read);
+	return read == *end && read != text;
+}
+
 bool rf_parse_time(const char *text, double *seconds)
 {
-	char *end;
+	const char *end;
 
-	*seconds = strtod(text, &end);
-	if (end == text || !(text[0] == '.' || (text[0] >= '0' && text[0] <= '9')))
+	if (!rf_parse_decimal(text, seconds, &end))
 		return false;
 	*seconds *= (double)suffix_times(time_suffixes, end);
 	return *seconds >= 0.001 && *seconds < 1e9;

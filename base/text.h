@@ -49,6 +49,8 @@ const char *rf_percent(u64 part, u64 whole, char *text, size_t size);
 
 /* A whole word, decimal or 0x hexadecimal, without sign: false unless it is a number from least to most. */
 bool rf_parse_number(const char *text, u64 least, u64 most, u64 *value);
+/* Digits and a point at the beginning of text, not what else strtod() takes; end: behind them. False: there is none. */
+bool rf_parse_decimal(const char *text, double *value, const char **end);
 /* Bytes, with suffix K, M, G or T, small or large. */
 bool rf_parse_size(const char *text, u64 least, u64 most, u64 *size);
 /* Seconds, a fraction too, or with suffix s, m or h; a millisecond at least. */

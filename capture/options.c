@@ -261,7 +261,11 @@ static int read_option(struct rf_command_line *line, const struct option_row *ro
 	}
 	if (row->given)
 		*(bool *)((char *)line + row->given) = true;
-	return row->read(row, text, (char *)line + row->to) ? -1 : rf_usage_error(row->wrong, text);
+	if (row->read(row, text, (char *)line + row->to))
+		return -1;
+	fprintf(stderr, "refold-capture: --%s %s: %s: see refold-capture --help\n", row->name, *text ? text : "''",
+		row->wrong);
+	return RF_EXIT_USAGE;
 }
 
 /* As getopt_long() counts: what it returns is the number of the row, above all letters. */
@@ -325,7 +329,7 @@ static const char *contradiction(const struct rf_command_line *line)
 		return "--iovecs is for a COMMAND with exit snapshots";
 	if (recording->resnapshot && recording->command && line->chooses_exits && !recording->exit_snapshots)
 		return "--resnapshot needs COMMAND to be traced: not with --exit-snapshots none";
-	return recording->output ? NULL : "where to? Give -o FILE";
+	return recording->output && *recording->output ? NULL : "where to? Give -o FILE";
 }
 
 int rf_command_line_read(struct rf_command_line *line, int argc, char **argv)

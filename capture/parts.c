@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -188,6 +189,18 @@ static int record_parts(struct parts *all, rf_part_ended *ended, struct rf_recor
 	return ret;
 }
 
+/* It is what the names of the parts begin with: what has that name, if anything, is a file, too. */
+static int check_output(const char *output, struct rf_error *err)
+{
+	size_t length = strlen(output);
+	struct stat file;
+
+	if (output[length - 1] != '/' && (stat(output, &file) || S_ISREG(file.st_mode)))
+		return 0;
+	return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "%s: the parts of a recording are files: give the beginning of "
+			    "their names", output);
+}
+
 int rf_record_parts(const struct rf_recording_options *options, const struct rf_rotation *rotation,
 		    rf_part_ended *ended, struct rf_recording_result *last, struct rf_error *err)
 {
@@ -196,7 +209,11 @@ int rf_record_parts(const struct rf_recording_options *options, const struct rf_
 	int ret;
 
 	all.now.begins_again = true;
+	memset(last, 0, sizeof(*last));
 	memset(err, 0, sizeof(*err));
+	ret = check_output(options->output, err);
+	if (ret)
+		return ret;
 	ret = record_parts(&all, ended, last, err);
 	rf_probes_remove();
 	rf_pid_list_free(&all.pids);

@@ -218,9 +218,13 @@ static int look_at_rights(struct recording *rec, struct rf_error *err)
 	return ret;
 }
 
+/* Who lived in the part of a recording before this one, nobody has named. */
 static void left_out(void *context, const char *why)
 {
-	rf_recording_warn(context, "%s: it is left out", why);
+	struct recording *rec = context;
+
+	if (!rec->options.previous)
+		rf_recording_warn(rec, "%s: it is left out", why);
 }
 
 int rf_recording_prepare(struct recording *rec, struct rf_error *err)

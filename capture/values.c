@@ -10,10 +10,10 @@
 
 bool rf_read_percent(const char *text, double *share)
 {
-	char *end;
-	double percent = strtod(text, &end);
+	const char *end;
+	double percent;
 
-	if (end == text || !(text[0] == '.' || (text[0] >= '0' && text[0] <= '9')) || (*end && strcmp(end, "%")))
+	if (!rf_parse_decimal(text, &percent, &end) || (*end && strcmp(end, "%")))
 		return false;
 	*share = percent / 100;
 	return percent >= 0.1 && percent <= 1e6;

@@ -14,17 +14,16 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "capture/follow/debuggers.h"
+#include "capture/follow/looks.h"
+#include "capture/follow/requests.h"
 #include "capture/snapshot/pagemap.h"
 
 #define TRACE_OPTIONS	(PTRACE_O_TRACEEXIT | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE)
@@ -38,110 +37,13 @@ static intptr_t trace_options(const struct rf_tracer *t)
 	return t->nested->keeper ? TRACE_OPTIONS : TRACE_OPTIONS | PTRACE_O_TRACEEXEC;
 }
 
-static void resume(struct rf_tracee *tracee, enum __ptrace_request how, int signal)
-{
-	/* ESRCH: killed meanwhile; its exit will be reported. */
-	ptrace(how, tracee->tid, NULL, (void *)(intptr_t)signal);
-}
-
-static void answer_keeper(struct rf_tracer *t)
-{
-	(void)!send(t->nested->socket, &t->asked_id, sizeof(t->asked_id), MSG_NOSIGNAL | MSG_DONTWAIT);
-	t->asked = NULL;
-}
-
-/* Append what was read; once writing has failed there is no point in looking at more processes. */
-static void append_snapshot(struct rf_tracer *t, bool stopped)
-{
-	u64 before = rf_snapshotter_totals(t->snapshotter)->taken;
-
-	if (!t->error.code)
-		rf_snapshot_append(t->snapshotter, stopped, &t->error);
-	if (rf_snapshotter_totals(t->snapshotter)->taken > before)
-		t->totals.snapshots++;
-	else
-		t->totals.lost++;
-}
-
-static void read_process(struct rf_tracer *t, struct rf_traced_process *process, bool stopped)
-{
-	struct rf_tracee *living = process->threads;
-
-	while (living->exited)
-		living = living->next;
-	if (t->error.code || rf_pid_list_has(&t->seen, process->pid) || rf_shares_memory(process->pid))
-		return;
-	rf_snapshot_read(t->snapshotter, process->pid, living->tid,
-			 t->stopping ? RF_SNAP_STOP : t->again ? RF_SNAP_LOSS : RF_SNAP_ATTACH);
-	append_snapshot(t, stopped);
-	rf_pid_list_add(&t->seen, process->pid);	/* without memory, it is looked at again */
-}
-
-/*
- * Every thread of the process is held: it cannot run, but where it could not be stopped. Look at it, then let it go on,
- * with us if its exit is waited for.
- */
-static void look(struct rf_tracer *t, struct rf_traced_process *process, bool stopped)
-{
-	bool let_go = t->stopping || !t->every;
-
-	process->due = false;
-	t->tracees.nr_due--;
-	read_process(t, process, stopped);
-	for (struct rf_tracee *tracee = process->threads; tracee; tracee = tracee->next) {
-		if (!tracee->held)
-			continue;
-		tracee->held = false;
-		resume(tracee, let_go ? PTRACE_DETACH : tracee->job_control ? PTRACE_LISTEN : PTRACE_CONT,
-		       tracee->signal);
-	}
-	if (!let_go)
-		return;
-	if (process == t->asked)
-		answer_keeper(t);
-	rf_traced_process_free(&t->tracees, process);
-}
-
-static bool is_held(const struct rf_traced_process *process)
-{
-	size_t held = 0;
-
-	for (const struct rf_tracee *tracee = process->threads; tracee; tracee = tracee->next)
-		held += tracee->held && !tracee->exited;
-	return held == process->live;
-}
-
-/* The thread is not traced any more. process may be freed by this. */
-static void forget(struct rf_tracer *t, struct rf_tracee *tracee)
-{
-	struct rf_traced_process *process = tracee->process;
-	bool asked = process == t->asked, nested = process->let_go && !process->newborn;
-
-	if (!rf_tracee_exit(&t->tracees, tracee)) {
-		/* The others may be waiting for this one to stop. */
-		if (process->due && is_held(process))
-			look(t, process, true);
-		return;
-	}
-	if (nested)
-		t->totals.nested++;
-	if (asked)
-		answer_keeper(t);
-}
-
-static void detach(struct rf_tracer *t, struct rf_tracee *tracee, int signal)
-{
-	resume(tracee, PTRACE_DETACH, signal);
-	forget(t, tracee);
-}
-
 static void on_exit_stop(struct rf_tracer *t, struct rf_tracee *tracee)
 {
 	struct rf_traced_process *process = tracee->process;
 	unsigned long code;
 
 	if (process->live > 1 || process->let_go) {
-		detach(t, tracee, 0);
+		rf_tracee_detach(t, tracee, 0);
 		return;
 	}
 	/* A vfork child that ends without having executed a program leaves its parent's address space behind, whole. */
@@ -150,9 +52,9 @@ static void on_exit_stop(struct rf_tracer *t, struct rf_tracee *tracee)
 	} else if (!t->error.code && t->every && t->exits++ % t->every == 0) {
 		rf_snapshot_read(t->snapshotter, process->pid, tracee->tid, RF_SNAP_EXIT);
 		/* SIGKILL ends even this stop. If it still lasts, it lasted all the time. */
-		append_snapshot(t, !ptrace(PTRACE_GETEVENTMSG, tracee->tid, NULL, &code));
+		rf_tracer_append_snapshot(t, !ptrace(PTRACE_GETEVENTMSG, tracee->tid, NULL, &code));
 	}
-	detach(t, tracee, 0);
+	rf_tracee_detach(t, tracee, 0);
 }
 
 static void on_new_task(struct rf_tracer *t, struct rf_tracee *tracee)
@@ -184,8 +86,8 @@ static void hold(struct rf_tracer *t, struct rf_tracee *tracee, enum __ptrace_re
 	tracee->held = true;
 	tracee->signal = signal;
 	tracee->job_control = how == PTRACE_LISTEN;
-	if (is_held(tracee->process))
-		look(t, tracee->process, true);
+	if (rf_traced_process_is_held(tracee->process))
+		rf_traced_process_look(t, tracee->process, true);
 }
 
 static void on_stop(struct rf_tracer *t, pid_t tid, int status)
@@ -223,13 +125,13 @@ static void on_stop(struct rf_tracer *t, pid_t tid, int status)
 		break;		/* a signal on its way to the thread */
 	}
 	if (tracee->process->let_go)
-		detach(t, tracee, signal);
+		rf_tracee_detach(t, tracee, signal);
 	else if (tracee->process->due)
 		hold(t, tracee, how, signal);
 	else if (!t->every && !t->command)
-		detach(t, tracee, signal);
+		rf_tracee_detach(t, tracee, signal);
 	else
-		resume(tracee, how, signal);
+		rf_tracee_resume(tracee, how, signal);
 }
 
 static void on_death(struct rf_tracer *t, pid_t tid, int status)
@@ -249,84 +151,7 @@ static void on_death(struct rf_tracer *t, pid_t tid, int status)
 		return;
 	if (tracee->process->live == 1 && !tracee->process->let_go)
 		t->totals.lost++;	/* killed so hard that it did not stop at its exit */
-	forget(t, tracee);
-}
-
-/* Another program wants to trace the subject: stop its threads one by one and let go of them. */
-static void let_subject_go(struct rf_tracer *t, const struct rf_nested_request *request)
-{
-	struct rf_tracee *tracee, *next;
-
-	tracee = rf_tracee_find_as(&t->tracees, (pid_t)request->caller, (pid_t)request->subject);
-	/* A new process is ours before its first stop is reported; only its tracer may interrupt it. */
-	if (!tracee && !ptrace(PTRACE_INTERRUPT, (pid_t)request->subject, NULL, NULL))
-		tracee = rf_tracee_report(&t->tracees, (pid_t)request->subject);
-	if (!tracee) {
-		answer_keeper(t);
-		return;
-	}
-	t->asked = tracee->process;
-	t->asked->let_go = true;
-	/* A thread that has executed bears the leader's id, whatever became of the leader. */
-	ptrace(PTRACE_INTERRUPT, t->asked->pid, NULL, NULL);
-	for (tracee = t->asked->threads; tracee && t->asked; tracee = next) {
-		next = tracee->next;
-		if (tracee->held)
-			detach(t, tracee, tracee->signal);
-		else if (!tracee->exited)
-			ptrace(PTRACE_INTERRUPT, tracee->tid, NULL, NULL);
-	}
-}
-
-/* process_vm_readv() or process_vm_writev() is about to begin: what memory of the subject it goes through GUP for. */
-static void record_process_vm(struct rf_tracer *t, const struct rf_nested_request *request)
-{
-	struct rf_tracee *tracee = rf_tracee_find_as(&t->tracees, (pid_t)request->caller, (pid_t)request->subject);
-	struct rf_record record = { .time = rf_monotonic(), .tid = request->caller, .kind = RF_GUP };
-
-	record.f[0] = tracee ? (u64)tracee->process->pid : request->subject;
-	record.f[3] = request->write ? RF_GUP_WRITE : 0;
-	for (u32 i = 0; i < request->nr && t->snapshotter && !t->error.code; i++) {
-		record.f[1] = request->iovecs[i].addr;
-		record.f[2] = request->iovecs[i].len;
-		rf_snapshotter_record(t->snapshotter, &record, &t->error);
-	}
-	answer_keeper(t);
-}
-
-/* The call that request->caller is about to make names memory: what stands there. */
-static void record_call_data(struct rf_tracer *t, const struct rf_nested_request *request)
-{
-	u32 step = request->call == RF_SYS_PROCESS_MADVISE ? 1 : 2;
-	struct rf_record record = { .tid = request->caller, .kind = RF_CALL_DATA };
-
-	for (u32 i = 0; i + step <= request->nr && t->snapshotter && !t->error.code; i += step) {
-		record.time = rf_monotonic();
-		record.f[0] = request->call;
-		record.f[1] = request->subject;
-		memcpy(&record.f[2], &request->iovecs[i], step * sizeof(request->iovecs[i]));
-		rf_snapshotter_record(t->snapshotter, &record, &t->error);
-	}
-	answer_keeper(t);
-}
-
-static void on_request(struct rf_tracer *t)
-{
-	struct rf_nested_request request;
-	ssize_t bytes = recv(t->nested->socket, &request, sizeof(request), MSG_DONTWAIT);
-
-	if (bytes < (ssize_t)rf_nested_request_size(0) || bytes != (ssize_t)rf_nested_request_size(request.nr)) {
-		if (bytes == 0)
-			rf_nested_leave(t->nested);	/* the keeper is gone */
-		return;
-	}
-	t->asked_id = request.id;
-	if (request.kind == RF_NESTED_PROCESS_VM)
-		record_process_vm(t, &request);
-	else if (request.kind == RF_NESTED_CALL_DATA)
-		record_call_data(t, &request);
-	else
-		let_subject_go(t, &request);
+	rf_tracee_forget(t, tracee);
 }
 
 /* Whoever is stopped waits for this thread, which shall not wait for who is not. Returns what to go back to. */
@@ -374,7 +199,7 @@ static void look_at_late(struct rf_tracer *t)
 	for (struct rf_traced_process *process = t->tracees.all; process; process = next) {
 		next = process->next;
 		if (process->due && now >= process->deadline)
-			look(t, process, false);
+			rf_traced_process_look(t, process, false);
 	}
 }
 
@@ -554,7 +379,7 @@ void rf_tracer_run(struct rf_tracer *t)
 		/* The signal may be taken before the last report is: ask again now and then while ending. */
 		poll(fds, ARRAY_SIZE(fds), !idle ? 0 : t->stopping ? 10 : -1);
 		if (fds[1].revents)
-			on_request(t);
+			rf_keeper_request(t);
 		if (fds[2].revents && read(t->stop_fd, &count, sizeof(count)) > 0)
 			begin_stop(t);
 		else if (fds[3].revents && read(t->again_fd, &count, sizeof(count)) > 0)

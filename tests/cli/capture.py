@@ -19,13 +19,14 @@ MAN = pathlib.Path(sys.argv.pop(1))
 
 SIZES = ("", "x", "-1M", "+1M", "1X", "1MB", "M", "1.5M", "0x10000", "99999999999999999999", "9999999T", " 1M")
 WRONG = {
-    "--time": ("", "x", "-1", "0", "1d", "1ms", "1 m", "1mm", "nan", "inf", "0.0001", "1e30"),
+    "--time": ("", "x", "-1", "0", "1d", "1ms", "1 m", "1mm", "nan", "inf", "0.0001", "1e30", "1e3s", "0x5s", "1.2.3"),
     "--buffer": SIZES + ("7K", "5G"),
     "--buffer-total": SIZES + ("7K", "0"),
     "--max-size": SIZES + ("63K", "0"),
     "--min-free": SIZES + ("0",),
     "--max-memory": SIZES + ("15M", "0"),
-    "--rotate": ("", "60", "60x", "0s", "0.5s", "s", "63K", "1d", "100m5", "-1s"),
+    "--max-cpu": ("", "x", "0", "-5", "0.05", "5%%", "5 %", "5s", "nan", "inf", "1e2", "0x5", "99999999"),
+    "--rotate": ("", "60", "60x", "0s", "0.5s", "s", "63K", "1d", "100m5", "-1s", "1e3s"),
     "--keep": ("0", "-1", "x", ""),
     "--level": ("0", "20", "x"),
     "--max-loss": ("-1", "x"),
@@ -38,6 +39,7 @@ RIGHT = {
     "--max-size": ("64K", "65536", "1t"),
     "--min-free": ("1", "2G"),
     "--max-memory": ("16M",),
+    "--max-cpu": ("5", "0.1%", "250%", ".5"),
     "--rotate": ("60s", "1m", "1M", "2h", "64K"),
     "--keep": ("1", "100"),
 }
@@ -52,6 +54,9 @@ TOGETHER = {
     ("--trigger", "true", "-a"): "--flight",
     ("--rotate", "1M", "--max-size", "1M", "-a"): "not both",
     ("--keep", "2", "-a"): "--rotate",
+    ("-o", "", "-a"): "-o FILE",
+    ("-o", "", "--rotate", "1m", "-a"): "-o FILE",
+    ("--rotate", "1m", "--exit-snapshots", "none", "--resnapshot", "--", "/bin/true"): "--resnapshot",
 }
 
 
@@ -72,14 +77,14 @@ class CommandLine(unittest.TestCase):
         self.directory.cleanup()
 
     def test_wrong_values(self):
-        """Exit code 2, one line that names the value, nothing written."""
+        """Exit code 2, one line that names option and value, nothing written."""
         for option, values in WRONG.items():
             for value in values:
                 with self.subTest(option=option, value=value):
                     run = capture("-o", self.trace, f"{option}={value}", "--", "/bin/true")
                     self.assertEqual(run.returncode, 2, run.stderr)
                     self.assertEqual(run.stderr.count("\n"), 1, run.stderr)
-                    self.assertIn(value, run.stderr)
+                    self.assertIn(f"{option} {value or repr(value)}:", run.stderr)
                     self.assertFalse(os.path.exists(self.trace))
 
     def test_right_values(self):

@@ -14,6 +14,7 @@ import time
 
 import machine
 from recorder import Bench, small_disk, SPIN
+from targets import cgroup_roots, remove_group
 
 
 class Bounded(Bench):
@@ -309,6 +310,70 @@ def rotated(bench):
     bench.no_instance_left()
 
 
+# SPIN, which also has a child each time.
+BEARS = SPIN.replace('+ 60', '+ 600').replace('    time.', '    os.fork() or os._exit(0)\n    os.wait()\n    time.')
+
+
+def parts_alone(bench, *options):
+    """Record until the third part has begun; each is whole and replays alone, and what it lost is said."""
+    directory = bench.path(f'parts{len(os.listdir(bench.directory))}')
+    os.mkdir(directory)
+    recorder = bench.programs.start(bench.programs.capture, *options, '-o', f'{directory}/t.mmt.zst',
+                                    said=bench.path('said'))
+    machine.wait_for(lambda: os.path.exists(f'{directory}/t.000003.mmt.zst') or recorder.poll() is not None,
+                     'parts', 60)
+    recorder.send_signal(signal.SIGINT)
+    bench.wait_end(recorder, 0, 60)
+    print(machine.read(bench.path('said')))
+    names = sorted(os.listdir(directory))
+    machine.require(len(names) >= 3, f'there are {names}')
+    for name in names:
+        bench.trace = os.path.join(directory, name)
+        report, _ = bench.replay()
+        fidelity, lost, word = report['fidelity'], report['trace']['lost_events'], report['trust']['word']
+        print(f'{name}: {fidelity["present"]} of {fidelity["ptes"]} entries, {lost} lost, {word}, ended by '
+              f'{report["trace"]["end"]}')
+        machine.require(report['complete'] is True, 'complete')
+        machine.require(not lost or word != 'exact', 'a loss is told')
+        machine.require(fidelity['ptes'] > 200, 'snapshots')
+        machine.require(lost or fidelity['present'] >= 0.99 * fidelity['ptes'], 'it begins with what was there')
+    bench.no_instance_left()
+
+
+def start_bears(bench):
+    target = bench.programs.start(sys.executable, '-c', BEARS, bench.path('pid'))
+    machine.wait_for(lambda: os.path.exists(bench.path('pid')) and machine.read(bench.path('pid')), 'what is recorded')
+    return target
+
+
+def rotated_others(bench):
+    """--rotate of a control group, and of small buffers with --resnapshot: each part replays alone. Where its parts
+    cannot be beside each other there is no recording."""
+    target = start_bears(bench)
+    parts_alone(bench, '-p', str(target.pid), '--resnapshot', '-b', '64K', '--rotate', '1s')
+    for root in list(cgroup_roots().values())[:1]:
+        group = f'{root}/refold-rotated-{os.getpid()}'
+        os.mkdir(group)
+        try:
+            machine.write(f'{group}/cgroup.procs', target.pid)
+            parts_alone(bench, '--cgroup', group, '--rotate', '1s', '--keep', '3')
+        finally:
+            target.kill()
+            target.wait()
+            machine.wait_for(lambda: remove_group(group), 'an empty group')
+    for output in (bench.directory, bench.directory + '/', '/dev/null'):
+        result = bench.programs.run(bench.programs.capture, '--rotate', '1s', '-o', output, '--', '/bin/true', expect=1)
+        bench.one_line(result, 'parts', output)
+    made = [name for name in os.listdir(bench.directory) + os.listdir('/dev') if '0001' in name]
+    machine.require(not made, f'{made} were made')
+
+
+def rotated_system(bench):
+    """--rotate with -a, by time."""
+    start_bears(bench)
+    parts_alone(bench, '-a', '--rotate', '2s')
+
+
 def rotated_command(bench):
     """--rotate with COMMAND: the later parts are of what it is then, it goes on between them, and its status is told."""
     for options, command, status in (((), 'timeout 7 {}; exit 3', 'exited with status 3'),
@@ -405,7 +470,8 @@ def flight(bench):
 
 CASES = {case.__name__: case for case in (over_time, processes_end, max_size, max_size_storm, min_free, max_memory,
                                           max_cpu, buffer_total, file_limit, reader_gone, reader_stuck, piped, asked,
-                                          live_line, strangers, rotated, rotated_command, no_gap, flight)}
+                                          live_line, strangers, rotated, rotated_others, rotated_system,
+                                          rotated_command, no_gap, flight)}
 
 
 def main():
