@@ -312,13 +312,30 @@ static u32 leaves(struct trial *t)
 	return found;
 }
 
-static void note_splits(struct trial *t, u32 split)
+/* Of what was split to be moved a part is at its new place; a leaf that moved whole still is one. */
+static void note_moved_split(struct trial *t, const struct rf_op *op, u32 first, u32 end)
+{
+	u32 from = (u32)max_u64(first, addr_page(t, op->addr)), to = addr_page(t, op->addr2);
+
+	end = (u32)min_u64(end, addr_page(t, op->end));
+	if (from >= end)
+		return;
+	to += from - addr_page(t, op->addr);
+	if (!is_leaf(t, op->mm, to))
+		reference_split_cleans(t->reference, op->mm, to, end - from);
+}
+
+static void note_splits(struct trial *t, const struct rf_op *op, u32 split)
 {
 	u32 size = t->reference->table_pages, nr = nr_pages(t) / size, i;
 
-	for (i = 0; i < REFERENCE_MMS * nr; i++)
-		if (split >> i & 1)
-			reference_split_cleans(t->reference, i / nr, i % nr * size, size);
+	for (i = 0; i < REFERENCE_MMS * nr; i++) {
+		if (!(split >> i & 1))
+			continue;
+		reference_split_cleans(t->reference, i / nr, i % nr * size, size);
+		if (op->kind == RF_OP_MREMAP && op->mm == i / nr)
+			note_moved_split(t, op, i % nr * size, (i % nr + 1) * size);
+	}
 }
 
 static void take_step(struct trial *t, const struct step *step)
@@ -336,7 +353,7 @@ static void take_step(struct trial *t, const struct step *step)
 		run_on_machine(t, step);
 	}
 	if (!t->config->policy.mm.pmd_split_dirty)
-		note_splits(t, before & ~leaves(t));
+		note_splits(t, op, before & ~leaves(t));
 	if (op->kind == RF_OP_MM_EXIT) {
 		tlb_forget_mm(t, op->mm);
 		forget_folded(t, op->mm);

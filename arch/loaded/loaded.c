@@ -214,6 +214,7 @@ enum hook {
 static const size_t told[] = {
 	FIELD(tlbi_range), FIELD(kpti), FIELD(lpa2), FIELD(bbml3), FIELD(repeat_tlbi), FIELD(max_dvm_ops),
 	FIELD(defer_unmap_flush), FIELD(batch_young), FIELD(hugetlb_break_valid), FIELD(hugetlb_flush_stride),
+	FIELD(gather_sets),
 };
 
 /* Which of our own hooks look at a knob. */
@@ -225,6 +226,9 @@ static const struct {
 	{ FIELD(fold_sites), SETTERS | BIT_OF(wrprotect_ptes) | BIT_OF(ptep_set_access_flags) },
 	{ FIELD(fold_span), SETTERS | BIT_OF(wrprotect_ptes) | BIT_OF(ptep_set_access_flags) },
 	{ FIELD(fold_present), SETTERS | BIT_OF(wrprotect_ptes) | BIT_OF(ptep_set_access_flags) },
+	{ FIELD(refold_lazy), SETTERS | BIT_OF(wrprotect_ptes) | BIT_OF(ptep_set_access_flags) },
+	{ FIELD(unfold_nosync), WRITERS },
+	{ FIELD(unfold_merged), WRITERS },
 	{ FIELD(fork_full), SETTERS | BIT_OF(wrprotect_ptes) },
 	{ FIELD(getter), BIT_OF(ptep_get) | BIT_OF(ptep_get_lockless) | BIT_OF(ptep_set_access_flags) },
 	{ FIELD(lockless), BIT_OF(ptep_get_lockless) },
@@ -248,9 +252,12 @@ static const struct {
 	{ FIELD(tlbbatch_range), BIT_OF(tlbbatch_add_pending) },
 	{ FIELD(batched_pending_mm), BIT_OF(flush_tlb_batched_pending) },
 	{ FIELD(fullmm_skip), BIT_OF(tlb_flush) },
+	{ FIELD(asid_threshold), FLUSHES },
 	{ FIELD(flush_ceiling), FLUSHES },
 	{ FIELD(invlpgb), FLUSHES },
 	{ FIELD(invlpgb_count_max), FLUSHES },
+	{ FIELD(invlpgb_min_cpus), FLUSHES },
+	{ FIELD(gather_range), BIT_OF(tlb_flush) },
 	{ FIELD(svinval), FLUSHES },
 	{ FIELD(svvptc), BIT_OF(set_ptes) | BIT_OF(ptep_set_access_flags) | BIT_OF(flush_tlb_fix_spurious_fault) |
 			 BIT_OF(flush_pmd_access) },
