@@ -226,13 +226,18 @@ static int parse_file(const char *path, struct rf_policy *policy, struct rf_erro
 	json_error_t where;
 	json_t *object;
 	FILE *file = fopen(path, "re");
+	bool unread;
 	int ret;
 
 	if (!file)
 		return rf_error_set(err, -errno, RF_NO_OFFSET, "%.120s: cannot read the policy: %s", path,
 				    strerror(errno));
 	object = json_loadf(file, JSON_REJECT_DUPLICATES, &where);
+	/* jansson takes an error for the end of the file. */
+	unread = ferror(file);
 	fclose(file);
+	if (!object && unread)
+		return rf_error_set(err, -EIO, RF_NO_OFFSET, "%.120s: cannot read the policy: %s", path, strerror(EIO));
 	if (!object)
 		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "%.90s:%d: not JSON: %.90s", path, where.line,
 				    where.text);

@@ -268,13 +268,20 @@ json_t *rf_report_load(const char *path, struct rf_error *err)
 	json_error_t where;
 	const char *schema;
 	json_t *report;
+	bool unread;
 
 	if (!file) {
 		rf_error_set(err, -errno, RF_NO_OFFSET, "cannot read: %s", strerror(errno));
 		return NULL;
 	}
 	report = json_loadf(file, JSON_REJECT_DUPLICATES, &where);
+	/* jansson takes an error for the end of the file. */
+	unread = ferror(file);
 	fclose(file);
+	if (!report && unread) {
+		rf_error_set(err, -EIO, RF_NO_OFFSET, "cannot read: %s", strerror(EIO));
+		return NULL;
+	}
 	if (!report) {
 		rf_error_set(err, -EBADMSG, where.position < 0 ? RF_NO_OFFSET : (u64)where.position,
 			     "not JSON (%.120s); give a report written by 'refold replay -o'", where.text);
