@@ -123,15 +123,18 @@ static inline struct refold_mm outside(struct arch_mm *mm)
 	};
 }
 
-/* Hooks nest: an observer of flushes may call some. */
+/* Hooks nest: an observer of flushes may call some. Whether others run the mm, the loaded code does not look at. */
 #define ENTER(name)                                                                                \
 	const struct arch_loaded *loaded = mm->ops->loaded, *outer = now.loaded;                   \
 	const char *outer_hook = now.hook;                                                         \
+	const u64 flush_calls = mm->counters->flush_calls, shared = mm->counters->flush_shared;    \
 	struct refold_mm m = outside(mm);                                                          \
 	now.loaded = loaded;                                                                       \
 	now.hook = name
 #define LEAVE()                                                                                    \
 	do {                                                                                       \
+		if (mm->remote_cpus)                                                               \
+			mm->counters->flush_shared = shared + mm->counters->flush_calls - flush_calls; \
 		now.loaded = outer;                                                                \
 		now.hook = outer_hook;                                                             \
 	} while (0)
