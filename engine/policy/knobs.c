@@ -27,6 +27,7 @@ static unsigned int granule_of(unsigned int page_shift)
 /* ---- finding ---- */
 
 #define MAX_TABLES 4
+#define MAX_KNOBS 256	/* of one architecture */
 
 /* Through several tables at once, in alphabetical order. */
 struct walk {
@@ -194,19 +195,16 @@ static int set_granule(struct rf_policy *policy, const struct knob *knob, unsign
 static int no_such_knob(const struct rf_policy *policy, const char *name, struct rf_error *err)
 {
 	struct walk walk = begin_walk(policy->arch);
-	const struct knob *knob, *best = NULL;
-	unsigned int nearest = ~0u, d;
+	const char *names[MAX_KNOBS];
+	const struct knob *knob;
+	char list[128];
+	size_t nr = 0;
 
-	while ((knob = next_of(&walk))) {
-		d = rf_distance(name, knob->name);
-		if (d < nearest) {
-			nearest = d;
-			best = knob;
-		}
-	}
+	while (nr < MAX_KNOBS && (knob = next_of(&walk)))
+		names[nr++] = knob->name;
+	rf_nearest(name, names, nr, list, sizeof(list));
 	return rf_error_set(err, -EINVAL, RF_NO_OFFSET,
-			    "no knob '%.40s'; the nearest is '%s' (%s), 'refold policies -k' lists all", name,
-			    best->name, best->values ? best->values : "a number");
+			    "no knob '%.40s'; the nearest are %s, 'refold policies -k' lists all", name, list);
 }
 
 /* Knobs of our own hooks mean nothing where others are loaded. */

@@ -137,6 +137,12 @@ bool rf_policy_knob_works(const struct rf_policy *policy, const char *knob);
 bool rf_policy_value(const struct rf_policy *policy, const char *knob, char *value, size_t size);
 /* What a knob is: "single|range" or "NUMBER", and a line of explanation. False if there is no such knob. */
 bool rf_policy_knob_help(const char *knob, const char **values, const char **help);
+/* What knobs are about: "gather", "flushes". NULL past the end. */
+const char *rf_policy_area(size_t index);
+/* "knob knob", those of an area. */
+const char *rf_policy_area_knobs(size_t index);
+/* The area of a knob; NULL: there is no such knob. */
+const char *rf_policy_knob_area(const char *knob);
 
 /*
  * Walk the knobs that a policy sets, away from its base, to what the kernel of that release never had: with the release

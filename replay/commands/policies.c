@@ -20,7 +20,7 @@ static const char help[] =
 	"Lists the named policies, or tells about those given (NAME, NAME+patch=ID+knob=value, FILE.json), or lists\n"
 	"the policies, knobs and patches that a word is in.\n\n"
 	"  -v, --verbose  also the kernel each follows, its changes and all its knobs\n"
-	"  -k, --knobs    list the knobs: values and meaning\n"
+	"  -k, --knobs    list the knobs by area: values and meaning\n"
 	"  -j, --json     everything as JSON\n"
 	"      --patches A..B  the patches that make policy B of policy A\n"
 	"  -h, --help     this text\n";
@@ -75,15 +75,36 @@ static void print_policy(const struct rf_policy *policy, bool verbose)
 
 static void print_knob(const char *knob, const char *values, const char *text)
 {
-	printf("%-24s %s\n%24s %s\n", knob, values, "", text);
+	printf("  %-22s %s\n%24s %s\n", knob, values, "", text);
 }
 
-static void print_knobs(void)
+static bool mentions(const char *knob, const char *text, const char *area, const char *word)
 {
-	const char *knob = NULL, *values, *text;
+	return strcasestr(knob, word) || strcasestr(text, word) || strcasestr(area, word);
+}
 
-	while ((knob = rf_policy_next_knob(knob)) && rf_policy_knob_help(knob, &values, &text))
-		print_knob(knob, values, text);
+/*
+ * Those that a word is in, or whose area's name it is in ("": all), under the names of their areas; below: something
+ * stands above them.
+ */
+static bool print_knobs(const char *word, bool below)
+{
+	const char *area, *knob, *values, *text;
+	bool any = false, title;
+	size_t i;
+
+	for (i = 0; (area = rf_policy_area(i)); i++) {
+		title = false;
+		for (knob = NULL; (knob = rf_policy_next_knob(knob)) && rf_policy_knob_help(knob, &values, &text);) {
+			if (strcmp(rf_policy_knob_area(knob), area) || !mentions(knob, text, area, word))
+				continue;
+			if (!title)
+				printf("%sknobs, %s:\n", any || below ? "\n" : "", area);
+			print_knob(knob, values, text);
+			any = title = true;
+		}
+	}
+	return any;
 }
 
 /* ---- JSON ---- */
@@ -116,7 +137,8 @@ static json_t *json_knobs(void)
 	json_t *object = json_object();
 
 	while ((knob = rf_policy_next_knob(knob)) && rf_policy_knob_help(knob, &values, &text))
-		json_object_set_new(object, knob, json_pack("{s:s, s:s}", "values", values, "meaning", text));
+		json_object_set_new(object, knob, json_pack("{s:s, s:s, s:s}", "area", rf_policy_knob_area(knob),
+								"values", values, "meaning", text));
 	return object;
 }
 
@@ -138,7 +160,7 @@ static int tell(const struct arguments *arguments, const struct rf_policy *polic
 		return ret ? RF_EXIT_FAILED : RF_EXIT_DONE;
 	}
 	if (arguments->knobs) {
-		print_knobs();
+		print_knobs("", false);
 		return RF_EXIT_DONE;
 	}
 	for (i = 0; i < nr; i++)
@@ -149,10 +171,9 @@ static int tell(const struct arguments *arguments, const struct rf_policy *polic
 /* Kernels, knobs and patches, in that order; false: none has it. */
 static bool tell_of_word(const char *word)
 {
-	const char *knob = NULL, *values, *text;
 	const struct rf_policy *policy;
 	const struct rf_patch *patch;
-	bool found = false;
+	bool found = false, patches = false;
 	size_t i;
 
 	for (i = 0; (policy = rf_policy_named(i)); i++) {
@@ -161,17 +182,14 @@ static bool tell_of_word(const char *word)
 		print_policy(policy, false);
 		found = true;
 	}
-	while ((knob = rf_policy_next_knob(knob)) && rf_policy_knob_help(knob, &values, &text)) {
-		if (!strcasestr(knob, word) && !strcasestr(text, word))
-			continue;
-		print_knob(knob, values, text);
-		found = true;
-	}
+	found |= print_knobs(word, found);
 	for (i = 0; (patch = rf_patch_at(i)); i++) {
 		if (!rf_patch_mentions(patch, word))
 			continue;
+		if (found && !patches)
+			putchar('\n');
 		rf_patch_print(patch);
-		found = true;
+		found = patches = true;
 	}
 	return found;
 }

@@ -31,6 +31,7 @@ class Names:
         self.root = root
         known = json.loads(subprocess.run([refold, 'policies', '-j'], stdout=subprocess.PIPE, check=True).stdout)
         self.knobs = {name: knob['values'].split('|') for name, knob in known['knobs'].items()}
+        self.areas = {name: knob['area'] for name, knob in known['knobs'].items()}
         self.policies = {policy['name'] for policy in known['policies']}
         self.version = subprocess.run([refold, '-V'], stdout=subprocess.PIPE, check=True, text=True).stdout.split()[1]
         self.model = tree.read(root, 'docs/kernel-model.md')
@@ -43,6 +44,10 @@ class Names:
     def check_model(self):
         named = set(re.findall(r'`([a-z0-9_]+)`', section(self.model, '9.1')))
         self.same('kernel-model.md 9.1: knob', named, set(self.knobs))
+        for row in re.findall(r'^\| (.*?) \| (.*) \|$', section(self.model, '9.1'), re.MULTILINE):
+            for name in re.findall(r'`([a-z0-9_]+)`', row[1]):
+                if self.areas.get(name) != row[0]:
+                    self.faults.append(f'kernel-model.md 9.1: knob {name} is not of "{row[0]}"')
         cells = ' '.join(first_cells(section(self.model, '9.2')))
         self.same('kernel-model.md 9.2: policy', {name.split('+')[0] for name in re.findall('`([^`]*)`', cells)},
                   self.policies)

@@ -159,9 +159,32 @@ class CommandLine(unittest.TestCase):
     def test_unknown_policies(self):
         self.fails(2, "linux-6.13", "linux-6.12", run=refold("replay", self.trace, "-p", "linux-6.13"))
         self.fails(2, "tlby", run=refold("replay", self.trace, "-p", "linux-6.12+tlby=single"))
+        self.fails(2, "the nearest are 'unfold_flush', 'unmap_flush' and 'unfold', 'refold policies -k' lists all",
+                   run=refold("replay", self.trace, "-p", "linux-6.12+unfold_flash=each"))
         self.fails(2, "double", run=refold("replay", self.trace, "-p", "linux-6.12+tlbi=double"))
         self.fails(2, "linux-6.8", run=refold("replay", self.trace, "-p", "linux-6.8,linux-6.8"))
         self.fails(2, "nowhere.json", run=refold("replay", self.trace, "-p", self.directory / "nowhere.json"))
+
+    def test_knobs_by_area(self):
+        """Each knob once, under its area; a word lists those it is in, and the whole of an area that it names."""
+        areas = {name: knob["area"] for name, knob in json.loads(refold("policies", "-j").stdout)["knobs"].items()}
+        for text, wanted in ((refold("policies", "-k").stdout, set(areas)),
+                             (refold("policies", "lockless").stdout, None),
+                             (refold("policies", "other architectures").stdout,
+                              {name for name, area in areas.items() if area == "other architectures"})):
+            listed, area = [], None
+            for line in text.splitlines():
+                if line.startswith("knobs, "):
+                    area = line[len("knobs, "):-1]
+                elif re.match("  [a-z]", line):
+                    listed.append((line.split()[0], area))
+            self.assertEqual([(name, areas[name]) for name, _ in listed], listed)
+            self.assertEqual(len(set(listed)), len(listed))
+            if wanted:
+                self.assertEqual({name for name, _ in listed}, wanted)
+            else:
+                self.assertLess({("lockless", "readers"), ("gup_recheck", "readers")}, set(listed))
+                self.assertNotIn("tlbi", dict(listed))
 
     def test_patches(self):
         listed = refold("patches").stdout

@@ -175,12 +175,41 @@ static void test_all_knobs(void **state)
 	assert_string_equal(knob, "zap_full_trick");
 }
 
+static bool is_knob(const char *name, const char *area)
+{
+	const char *values, *help;
+
+	return rf_policy_knob_help(name, &values, &help) && !strcmp(rf_policy_knob_area(name), area);
+}
+
+/* Every knob has an area that is listed, and what an area lists is a knob that no other area has. */
+static void test_areas(void **state)
+{
+	const char *knob = NULL, *area;
+	char copy[512], *rest, *name;
+	size_t i, listed = 0, knobs = 0;
+
+	for (i = 0; (area = rf_policy_area(i)); i++) {
+		snprintf(copy, sizeof(copy), "%s", rf_policy_area_knobs(i));
+		for (rest = copy; (name = strsep(&rest, " ")); listed++)
+			if (!is_knob(name, area))
+				fail_msg("'%s' of area '%s' is no knob, or of another area, too", name, area);
+	}
+	for (; (knob = rf_policy_next_knob(knob)); knobs++)
+		if (!rf_policy_knob_area(knob))
+			fail_msg("knob '%s' is in no area: engine/policy/areas.c", knob);
+	assert_int_equal(listed, knobs);
+	assert_null(rf_policy_knob_area("tlb"));
+	assert_null(rf_policy_knob_area("no such knob"));
+}
+
 static void test_errors(void **state)
 {
 	struct rf_policy policy = *rf_policy_find("linux-6.12");
 
 	expect_error("linux-6.12", "tlbx", "single", "'tlbi'");
-	expect_error("linux-6.12", "batch_fok", "true", "'batch_fork'");
+	expect_error("linux-6.12", "batch_fok", "true", "the nearest are 'batch_fork', ");
+	expect_error("linux-6.12", "unfold_flash", "each", "'unfold_flush', 'unmap_flush' and 'unfold', ");
 	expect_error("linux-6.12", "tlbi", "none", "single|range");
 	expect_error("linux-6.12", "tlbi", "", "single|range");
 	expect_error("linux-6.12", "tlbi", "single|range", "single|range");
@@ -304,6 +333,7 @@ int main(void)
 		cmocka_unit_test(test_changes_are_all),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_all_knobs),
+		cmocka_unit_test(test_areas),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_granules),
 		cmocka_unit_test(test_unlisted_backend),
