@@ -63,6 +63,26 @@ static void add_change(struct rf_line *line, const char *word, s64 a, s64 b)
 		rf_line_add(line, "%s", rf_change_percent(a, b, before, sizeof(before)));
 }
 
+static bool is_alike(const json_t *a, const json_t *b, const struct rf_matter *matter)
+{
+	return rf_matter_value(a, matter) == rf_matter_value(b, matter);
+}
+
+static bool all_alike(const json_t *a, const json_t *b)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(matters); i++)
+		if (!is_alike(a, b, &matters[i]))
+			return false;
+	return true;
+}
+
+static bool is_of_allocation(const struct rf_matter *matter)
+{
+	return !strcmp(matter->key, "tlbi") || !strcmp(matter->key, "faults");
+}
+
 void rf_answer_changes(const json_t *a, const json_t *b, char *text, size_t size)
 {
 	struct rf_line line;
@@ -70,11 +90,11 @@ void rf_answer_changes(const json_t *a, const json_t *b, char *text, size_t size
 
 	rf_line_begin(&line, text, size);
 	for (i = 0; i < ARRAY_SIZE(matters); i++)
-		if (rf_matter_value(a, &matters[i]) != rf_matter_value(b, &matters[i]))
+		if (!is_alike(a, b, &matters[i]))
 			add_change(&line, matters[i].word, rf_matter_value(a, &matters[i]),
 				   rf_matter_value(b, &matters[i]));
 	if (!line.used)
-		rf_line_add(&line, "the same flushes, folds and loads");
+		rf_line_add(&line, "the same faults, flushes, folds and loads");
 }
 
 void rf_answer_trust(const json_t *report, char *text, size_t size)
@@ -129,16 +149,23 @@ static const json_t *baseline_of(const json_t *policies, const struct rf_view *v
 	return json_array_get(policies, 0);
 }
 
-/* What larger folios cost. */
-static void add_unused(const json_t *policy, char *changes, size_t size)
+/* Larger folios are about three things, which are told even where they are as before. */
+static void add_allocation(const json_t *base, const json_t *policy, char *changes, size_t size)
 {
+	const json_t *a = json_object_get(base, "totals"), *b = json_object_get(policy, "totals");
 	const json_t *allocation = json_object_get(policy, "allocation");
-	size_t used = strlen(changes);
 	char digits[RF_DIGITS_MAX];
+	struct rf_line line;
+	size_t i, used = strlen(changes);
 
-	if (allocation)
-		snprintf(changes + used, size - used, ", %s KiB allocated and never used",
-			 rf_digits(rf_json_number(allocation, "unused_bytes") / 1024, digits));
+	if (!allocation)
+		return;
+	rf_line_begin(&line, changes + used, size - used);
+	for (i = 0; i < ARRAY_SIZE(matters) && !all_alike(a, b); i++)
+		if (is_of_allocation(&matters[i]) && is_alike(a, b, &matters[i]))
+			rf_line_add(&line, ", %s as before", matters[i].word);
+	rf_line_add(&line, ", %s KiB allocated and never used",
+		    rf_digits(rf_json_number(allocation, "unused_bytes") / 1024, digits));
 }
 
 /* trust: once is enough, in the first line. */
@@ -148,7 +175,7 @@ static void write_sentence(const char *lead, const json_t *base, const json_t *p
 	char changes[RF_ANSWER_MAX], text[RF_ANSWER_MAX + 2 * NAME_SHOWN];
 
 	rf_answer_changes(json_object_get(base, "totals"), json_object_get(policy, "totals"), changes, sizeof(changes));
-	add_unused(policy, changes, sizeof(changes));
+	add_allocation(base, policy, changes, sizeof(changes));
 	snprintf(text, sizeof(text), "%s%.240s against %.240s: %s%s%s", lead, rf_json_string(policy, "name"),
 		 rf_json_string(base, "name"), changes, *trust ? "; trust: " : "", trust);
 	rf_answer_print(text, view, out);

@@ -149,6 +149,65 @@ static void warn_of_backends(json_t *list, const json_t *policies)
 			     rf_json_string(warning, "what"));
 }
 
+static bool folded(const json_t *policy)
+{
+	static const char *const counters[] = { "fold", "born", "loaded_blocks" };
+	const json_t *totals = json_object_get(policy, "totals");
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(counters); i++)
+		if (rf_json_number(totals, counters[i]))
+			return true;
+	return false;
+}
+
+/* The first policy that could fold, where none that could did, with all that faults brought; else NULL. */
+static const json_t *never_folded(const json_t *policies)
+{
+	const json_t *policy, *first = NULL;
+	size_t i;
+
+	json_array_foreach(policies, i, policy) {
+		if (rf_json_number(json_object_get(policy, "geometry"), "block_entries") <= 1)
+			continue;
+		if (folded(policy) || !rf_json_number(json_object_get(policy, "totals"), "faults"))
+			return NULL;
+		if (!first)
+			first = policy;
+	}
+	return first;
+}
+
+/*
+ * Its anonymous folios are those of the recording, and on average smaller than a block: larger ones are a question that
+ * can be asked. Not where all are huge pages, which stay what they are.
+ */
+static bool has_small_folios(const json_t *policy)
+{
+	const json_t *totals = json_object_get(policy, "totals");
+	u64 pages = rf_json_number(totals, "pages_zeroed") + rf_json_number(totals, "pages_copied");
+	u64 entries = rf_json_number(json_object_get(policy, "geometry"), "block_entries");
+
+	return !json_object_get(policy, "allocation") && pages < rf_json_number(totals, "folios_allocated") * entries;
+}
+
+/* The recorded machine had no folios that a block could be made of. */
+static void warn_of_nothing_to_fold(json_t *list, const json_t *policies)
+{
+	const json_t *policy = never_folded(policies);
+	u64 size = rf_json_number(json_object_get(policy, "geometry"), "block_size_bytes");
+	bool mib = size >> 20;
+	unsigned long long number = size >> (mib ? 20 : 10);
+	char hint[60] = "";
+
+	if (!policy)
+		return;
+	if (size >= 16 << 10 && size <= 2 << 20 && has_small_folios(policy))	/* values of anon_folios= */
+		snprintf(hint, sizeof(hint), "; try +anon_folios=%llu%s", number, mib ? "m" : "k");
+	warn(list, "no folio of %llu %s was ever mapped whole by entries here: there was nothing to fold%s", number,
+	     mib ? "MiB" : "KiB", hint);
+}
+
 json_t *rf_report_warnings(const json_t *report)
 {
 	const char *nothing = rf_report_nothing(report);
@@ -163,5 +222,7 @@ json_t *rf_report_warnings(const json_t *report)
 	warn_of_anomalies(list, json_object_get(report, "policies"));
 	warn_of_backends(list, json_object_get(report, "policies"));
 	warn_of_windows(list, report);
+	if (!nothing)
+		warn_of_nothing_to_fold(list, json_object_get(report, "policies"));
 	return list;
 }
