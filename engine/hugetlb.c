@@ -181,30 +181,51 @@ static void huge_page_set(struct mm *mm, struct huge_page *page, pte_t pte)
 
 /* ---- faults -------------------------------------------------------------------------------- */
 
-/* make_huge_pte(); then, for a write to a private mapping, hugetlb_wp(). */
-static pte_t make_huge_pte(const struct vm_area *vma, u64 pfn, bool write)
+static pte_t make_huge_pte(const struct vm_area *vma, u64 pfn, bool writable)
 {
 	bool shared = vma->flags & RF_VM_SHARED;
-	pte_t pte = mk_pte(vma, pfn, 0, shared ? PTE_SHMEM : PTE_ANON | PTE_EXCLUSIVE);
+	pte_t pte = pte_mkyoung(mk_pte(vma, pfn, 0, shared ? PTE_SHMEM : PTE_ANON | PTE_EXCLUSIVE));
 
-	pte = pte_mkyoung(pte);
-	return (write || shared) && vma->flags & RF_VM_WRITE ? pte_mkwrite(pte_mkdirty(pte)) : pte_wrprotect(pte);
+	return writable && vma->flags & RF_VM_WRITE ? pte_mkwrite(pte_mkdirty(pte)) : pte_wrprotect(pte);
 }
 
-/* hugetlb_wp(): a page that is ours alone becomes writable, another is copied. Either way the entries are made anew. */
-static void huge_page_write(struct mm *mm, struct huge_page *page, const struct vm_area *vma, pte_t new)
+/* set_huge_ptep_writable(), of which huge_ptep_set_access_flags() breaks a contiguous page once and then stores. */
+static void huge_page_mkwrite(struct mm *mm, struct huge_page *page)
+{
+	pte_t entry = pte_mkwrite(pte_mkdirty(page->entries[0]));
+	u32 i;
+
+	huge_page_read(mm, page, RF_SITE_fault_recheck);
+	mm->arch.counters->pte_loads++;		/* what is there, once more */
+	if (page->size->breaks) {
+		huge_page_clear(mm, page);
+		huge_page_flush(mm, page);
+		huge_page_store(mm, page, entry);
+	} else {
+		for (i = 0; i < page->size->entries; i++)
+			page->entries[i] = pte_mkwrite(pte_mkdirty(page->entries[i]));
+		mm->arch.counters->pte_atomics++;
+		mm->arch.ops->flush_pmd_access(&mm->arch, page->addr);
+	}
+	update_mmu_cache(mm, page->addr, 1);
+}
+
+/* hugetlb_wp(): a page that is ours alone, or shared, becomes writable where it is, another is copied. */
+static void huge_page_write(struct mm *mm, struct huge_page *page, const struct vm_area *vma, u64 pfn)
 {
 	pte_t old = page->entries[0];
 
 	if (pte_write(old) || !(vma->flags & RF_VM_WRITE))
 		return;
-	if (old.val & PTE_EXCLUSIVE) {
-		new = pte_mkwrite(pte_mkdirty(old));
-		new.val &= ~PTE_CONT;
+	huge_page_read(mm, page, RF_SITE_fault_recheck);
+	if (old.val & PTE_EXCLUSIVE || vma->flags & RF_VM_SHARED) {
+		huge_page_mkwrite(mm, page);
+		return;
 	}
+	huge_page_read(mm, page, RF_SITE_fault_recheck);
 	huge_page_clear(mm, page);
 	huge_page_flush(mm, page);
-	huge_page_set(mm, page, new);
+	huge_page_set(mm, page, make_huge_pte(vma, pfn, true));
 }
 
 /* hugetlb_fault() of one huge page of the machine's. */
@@ -212,13 +233,13 @@ static void fault_huge_page(struct mm *mm, const struct vm_area *vma, const stru
 			    const struct rf_op *op, u64 pfn)
 {
 	struct huge_page *page = huge_page_next(mm, addr);
-	bool write = op->flags & RF_OP_WRITE;
-	pte_t entry = make_huge_pte(vma, pfn, write);
+	bool write = op->flags & RF_OP_WRITE, shared = vma->flags & RF_VM_SHARED;
 
 	if (page && page->addr < addr + (1ull << size->size_shift)) {
 		huge_page_read(mm, page, RF_SITE_fault_entry);
+		huge_page_read(mm, page, RF_SITE_fault_recheck);
 		if (write)
-			huge_page_write(mm, page, vma, entry);
+			huge_page_write(mm, page, vma, pfn);
 		return;
 	}
 	page = huge_page_insert(mm, addr, size);
@@ -227,7 +248,10 @@ static void fault_huge_page(struct mm *mm, const struct vm_area *vma, const stru
 	/* Two looks, without and with the lock, at an entry that is none; it is not contiguous. */
 	read_none_ptes(mm, 1, RF_SITE_fault_entry);
 	read_none_ptes(mm, 1, RF_SITE_fault_recheck);
-	huge_page_set(mm, page, entry);
+	huge_page_set(mm, page, make_huge_pte(vma, pfn, shared));
+	/* hugetlb_no_page(): a private page is mapped read-only, and a write then takes it over. */
+	if (write && !shared)
+		huge_page_write(mm, page, vma, pfn);
 }
 
 /* op->order: log2 of the huge page's size in bytes. */
