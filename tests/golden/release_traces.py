@@ -259,4 +259,5 @@ def cases(w):
         found[f"rel_{name}"] = (hugetlb(shift), hugetlb.__doc__)
     found["rel_fault_around"] = (file_read(4), file_read.__doc__)
     found["rel_prefault_old"] = (file_read(0), file_read.__doc__)
+    found["idea_migrate"] = found["rel_migrate"]
     return found

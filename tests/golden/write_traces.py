@@ -30,11 +30,12 @@ MM, CHILD_MM = 7, 8          # mm_id of rss_stat
 PRIVATE_ANON = 0x22
 READ, WRITE = 1, 2
 USER_GFP = 0x1 | 0x2 | 0x8 | 0x10 | 0x20    # movable, hardwall, zeroed, compound, highmem
-ANON, SWAPENTS = 1, 2
+FILEPAGES, ANON, SWAPENTS = 0, 1, 2
 SWAPBACKED_ANON, EXCLUSIVE = 0x880, 0x4    # of a page in a snapshot
 CALLS = {"mmap": 16, "process_vm": 34, "munmap": 17, "mprotect": 18, "mremap": 19, "madvise": 20, "clone": 26,
-         "exit": 35}
+         "msync": 32, "exit": 35}
 DONTNEED, POPULATE_WRITE = 4, 23
+MAP_SHARED, SHARED_FILE, MS_SYNC = 1, 0xb, 4     # SHARED_FILE: of a VMA, read and write
 MAP_HUGETLB, MAP_HUGE_SHIFT = 0x40000, 26
 HEX = {"flags", "gfp", "prot"}
 
@@ -442,6 +443,27 @@ def idea_refold():
     return trace
 
 
+def idea_mkclean():
+    """Write faults on the 16 pages of a folio of a shared file, and msync(MS_SYNC)."""
+    file = {"dev": 0x100, "ino": 5}
+    trace = Trace()
+    trace.attach()
+    trace.record("mmap", addr=0, len=FOLIO, prot=READ | WRITE, flags=MAP_SHARED, fd=3, offset=0)
+    trace.record("mmap2", stream="snapshot", addr=BASE, len=FOLIO, pgoff=0, **file, flags=SHARED_FILE)
+    trace.record("sys_ret", call=CALLS["mmap"], ret=BASE)
+    for page in range(FOLIO_PAGES):
+        trace.record("fault", addr=BASE + page * PAGE, flags=2)
+        trace.rss(MM, 1, member=FILEPAGES)
+    trace.call("msync", 0, addr=BASE, len=FOLIO, flags=MS_SYNC)
+    trace.record("munmap", addr=BASE, len=FOLIO)
+    trace.rss(MM, -FOLIO_PAGES, member=FILEPAGES)
+    trace.record("sys_ret", call=CALLS["munmap"], ret=0)
+    trace.exit()
+    trace.record("cache_file", stream="snapshot", tid=0, **file, pages=FOLIO_PAGES)
+    trace.record("cache_run", stream="snapshot", tid=0, **file, index=0, nr=FOLIO_PAGES, pfn=0x7000, order=4)
+    return trace
+
+
 def idea_span():
     """16 write faults on a block, answered with small pages that happen to be in a row; MADV_DONTNEED of them."""
     trace = Trace()
@@ -473,7 +495,7 @@ CASES = {
     "mm_mremap": mremap, "mm_swap_out": swap_out, "whole_report": whole_report,
     "gup_process_vm": gup_process_vm, "gup_fast": gup_fast,
     "idea_conversions": idea_conversions, "idea_gather": idea_gather, "idea_refold": idea_refold,
-    "idea_span": idea_span,
+    "idea_mkclean": idea_mkclean, "idea_span": idea_span,
 }
 
 
