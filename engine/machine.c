@@ -52,6 +52,7 @@ struct rf_machine *rf_machine_create(const struct rf_policy *policy)
 static void mm_destroy(struct mm *mm)
 {
 	huge_pages_destroy(mm);
+	free(mm->arch.touched.addrs);
 	free(mm->vma_room);
 	free(mm);
 }
