@@ -204,7 +204,11 @@ static void huge_page_mkwrite(struct mm *mm, struct huge_page *page)
 	} else {
 		for (i = 0; i < page->size->entries; i++)
 			page->entries[i] = pte_mkwrite(pte_mkdirty(page->entries[i]));
-		mm->arch.counters->pte_atomics++;
+		if (mm->arch.ops->access_flags_cmpxchg)
+			mm->arch.counters->pte_atomics += page->size->entries;
+		else
+			mm->arch.counters->pte_stores += page->size->entries;
+		mm->arch.counters->pte_lines += huge_page_lines(page);
 		mm->arch.ops->flush_pmd_access(&mm->arch, page->addr);
 	}
 	update_mmu_cache(mm, page->addr, 1);

@@ -90,6 +90,7 @@ const struct arch_ops arm64_ops = {
 	.huge_sizes = arm64_huge_sizes,
 	.merges_vmas = false,
 	.invalidate_ad_flushes = true,
+	.access_flags_cmpxchg = true,
 	.moves_puds = true,
 	.old_prefaulted_ptes = true,
 };

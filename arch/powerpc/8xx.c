@@ -124,9 +124,10 @@ static bool ptep_set_access_flags(struct arch_mm *mm, u64 addr, pte_t *ptep, pte
 	return true;
 }
 
-/* There are no huge pages of this kind. */
+/* Of hugetlb, there are no others: __ptep_set_access_flags() flushes the page. */
 static void flush_pmd_access(struct arch_mm *mm, u64 addr)
 {
+	mm->ops->flush_tlb_page(mm, addr, FLUSH_SYNC);
 }
 
 static bool clear_young(struct arch_mm *mm, u64 addr, pte_t *ptep, unsigned int nr, bool flush)

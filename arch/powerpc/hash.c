@@ -243,4 +243,5 @@ const struct arch_ops powerpc_hash_ops = {
 	.flush_tlb_fix_spurious_fault = flush_at,
 	.huge_sizes = huge_sizes,
 	.merges_vmas = true,
+	.access_flags_cmpxchg = true,
 };

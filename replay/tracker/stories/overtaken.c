@@ -91,7 +91,7 @@ void calls_overtaken(struct rf_tracker *tracker, const struct task *by, u64 ret)
 	struct tracked_mm *mm = by->mm;
 	u64 end, from, to, other_ret;
 
-	if (mm->callers < 2 || !is_placed(tracker, &by->call, ret, &end) ||
+	if (mm->callers == by->call.counted || !is_placed(tracker, &by->call, ret, &end) ||
 	    !world_vma_overlaps(&mm->world, ret, end))
 		return;
 	for (struct task *task = mm->tasks; task; task = task->mm_next)

@@ -132,7 +132,7 @@ static void return_of(struct rf_tracker *tracker, struct task *task, s64 ret)
 {
 	bool ok = !failed(ret);
 
-	if (ok)
+	if (ok && !task->call.overtaken)
 		calls_overtaken(tracker, task, (u64)ret);
 	switch (task->call.kind) {
 	case RF_SYS_MMAP:

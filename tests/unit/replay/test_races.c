@@ -262,6 +262,22 @@ static void an_munmap_is_overtaken(void **context)
 	expect_trusted(r);
 }
 
+/* The same of a segment, whose call unmaps nothing itself. */
+static void an_munmap_is_overtaken_by_shmat(void **context)
+{
+	struct result *r = track(ATTACHED OF_101
+		"20 tid=101 munmap addr=0x400000000000 len=0x2000\n"
+		"60 tid=101 sys_ret call=17 ret=0\n" OF_100
+		"30 tid=100 shmat shmid=1 addr=0x0 flags=0x0\n"
+		"32 tid=100 sys_ret call=29 ret=0x400000000000\n" OF_SYSTEM
+		"31 tid=100 mmap2 addr=0x400000000000 len=0x2000 pgoff=0 dev=0x1 ino=7 flags=0xb\n");
+
+	(void)context;
+	expect(r, "munmap 0 @0-2\n"
+		  "map 0 @0-2\n");
+	expect_trusted(r);
+}
+
 /* What 101 has moved away was in the same place: it has what it moved, and 100 what it was given. */
 static void an_mremap_is_overtaken(void **context)
 {
@@ -310,6 +326,7 @@ int main(void)
 		cmocka_unit_test(counters_of_two_threads_add_up),
 		cmocka_unit_test(a_call_of_many_threads_populates),
 		cmocka_unit_test(an_munmap_is_overtaken),
+		cmocka_unit_test(an_munmap_is_overtaken_by_shmat),
 		cmocka_unit_test(an_mremap_is_overtaken),
 	};
 
