@@ -15,6 +15,7 @@ What the emulator counted, and what a replay predicts, in one form: a window is 
 Zeros are left out of the inner dicts. A quantity that a side does not know is absent, and is not compared.
 """
 import json
+import lzma
 
 NUMBERS = ('faults', 'folds', 'unfolds', 'born', 'erased')
 CALLS = ('set_ptes', 'wrprotect', 'clear', 'get_and_clear', 'clear_young_dirty', 'clear_young', 'clear_flush_young')
@@ -143,16 +144,27 @@ def from_plugin(counted, pids):
     return window
 
 
-def load_plugin(path, groups):
-    """Windows by label. groups: the processes of each recording; those together with a window's process count."""
+def load_plugin(path, groups, window_of=from_plugin):
+    """
+    Windows by label, of windows.jsonl or an .xz of it. groups: the processes of each recording; those together with a
+    window's process count. window_of: what the rows of a window are on another machine.
+    """
     windows = {}
-    with open(path, encoding='utf-8') as file:
+    with (lzma.open if path.suffix == '.xz' else open)(path, 'rt', encoding='utf-8') as file:
         for line in file:
             counted = json.loads(line)
             for group in groups:
-                if counted['pid'] in group:
-                    windows[counted['label']] = from_plugin(counted, group)
+                if counted['pid'] in group and not counted['label'].endswith('/empty'):
+                    windows[counted['label']] = window_of(counted, group)
     return windows
+
+
+def store(path, quantities, windows):
+    """A file of counted/, for from_compact(): a line a window."""
+    lines = [f'{json.dumps(label)}: {json.dumps({name: value for name, value in window.items() if value})}'
+             for label, window in windows.items()]
+    with open(path, 'w', encoding='utf-8') as file:
+        file.write(f'{{"quantities": {json.dumps(quantities)},\n"windows": {{\n' + ',\n'.join(lines) + '\n}}\n')
 
 
 def from_compact(stored, quantities=ARM64):

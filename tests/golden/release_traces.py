@@ -72,28 +72,25 @@ def cases(w):
         trace.rss(w.MM, 1)
         trace.pages[address] = (pfn, 0)
 
-    def write_upgrade():
-        """A page becomes read-only and writable again, and is written to."""
+    def upgraded(clean):
         trace = attached(w.Trace())
         trace.map(base, folio)
         small_page(trace, base, 0x200000)
+        if clean:
+            advise(trace, base, page, FREE)
         protect(trace, base, folio, read)
         protect(trace, base, folio, read | write)
         trace.record("fault", addr=base, flags=3)
         trace.exit(vmas=[(base, folio, 3)])
         return trace
 
+    def write_upgrade():
+        """A page becomes read-only and writable again, and is written to."""
+        return upgraded(False)
+
     def write_upgrade_clean():
         """MADV_FREE cleans a page; then it becomes read-only and writable again, and is written to."""
-        trace = attached(w.Trace())
-        trace.map(base, folio)
-        small_page(trace, base, 0x200000)
-        advise(trace, base, page, FREE)
-        protect(trace, base, folio, read)
-        protect(trace, base, folio, read | write)
-        trace.record("fault", addr=base, flags=3)
-        trace.exit(vmas=[(base, folio, 3)])
-        return trace
+        return upgraded(True)
 
     def split_dirty():
         """The first 64 KiB of a huge page become read-only and writable again, and their first page is written to."""

@@ -78,29 +78,25 @@ def processes_at_attach(nr):
     return trace.text()
 
 
-@shape
-def vmas_upwards(nr):
+def vmas(places):
     trace = Trace()
     trace.process(100)
-    for place in range(nr):
-        addr = 0x100000000 + 2 * place * PAGE
+    for addr in places:
         trace.call(100, 16, 'mmap addr=0x0 len=0x1000 prot=0x3 flags=0x22 fd=0 offset=0x0',
                    f'mmap2 addr={addr:#x} len=0x1000 pgoff=0 dev=0x0 ino=0 flags=0x3', ret=addr)
     trace.record(100, 'fault addr=0x1000 flags=0x6')
     return trace.text()
+
+
+@shape
+def vmas_upwards(nr):
+    return vmas(0x100000000 + 2 * place * PAGE for place in range(nr))
 
 
 @shape
 def vmas_downwards(nr):
     """As mmap() places them."""
-    trace = Trace()
-    trace.process(100)
-    for place in range(nr):
-        addr = 0x700000000000 - 2 * place * PAGE
-        trace.call(100, 16, 'mmap addr=0x0 len=0x1000 prot=0x3 flags=0x22 fd=0 offset=0x0',
-                   f'mmap2 addr={addr:#x} len=0x1000 pgoff=0 dev=0x0 ino=0 flags=0x3', ret=addr)
-    trace.record(100, 'fault addr=0x1000 flags=0x6')
-    return trace.text()
+    return vmas(0x700000000000 - 2 * place * PAGE for place in range(nr))
 
 
 def sharers(nr, order):

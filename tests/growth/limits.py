@@ -31,20 +31,21 @@ def most_seconds(size):
     return 120 + size * 1e-3
 
 
-@shape
-def runs_of_a_snapshot():
+def snapshot(run_of):
     trace = Trace()
-    trace.process(100, [WHOLE], [pte(0x100000000 * i, 0x100000 * i, 1 << 20) for i in range(1, 100)])
+    trace.process(100, [WHOLE], [run_of(i) for i in range(1, 100)])
     trace.record(100, 'fault addr=0x1000 flags=0x6')
     return trace.text()
+
+
+@shape
+def runs_of_a_snapshot():
+    return snapshot(lambda i: pte(0x100000000 * i, 0x100000 * i, 1 << 20))
 
 
 @shape
 def swap_of_a_snapshot():
-    trace = Trace()
-    trace.process(100, [WHOLE], [f'snap_swap addr={0x100000000 * i:#x} nr=1048576 entry=0x1' for i in range(1, 100)])
-    trace.record(100, 'fault addr=0x1000 flags=0x6')
-    return trace.text()
+    return snapshot(lambda i: f'snap_swap addr={0x100000000 * i:#x} nr=1048576 entry=0x1')
 
 
 @shape

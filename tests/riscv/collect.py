@@ -13,15 +13,12 @@ tlbi          page: fences of one page (SFENCE.VMA, SINVAL.VMA with both operand
 dsb           nsh: SFENCE.W.INVAL and SFENCE.INVAL.IR
 ipis          flushes that other CPUs were asked for: SBI calls for remote fences, or on_each_cpu_cond_mask()
 """
-import argparse
-import json
-import lzma
 import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / 'arm64'))
+import collecting
 import counts
-import replays
 
 QUANTITIES = ('faults', 'tlbi', 'dsb', 'flush_calls', 'ipis')
 FLUSHES = ('flush_tlb_mm', 'flush_tlb_mm_range', 'flush_tlb_range', 'flush_tlb_page', 'flush_pmd_tlb_range',
@@ -69,29 +66,4 @@ def window_of(counted, pids):
     return window
 
 
-def windows_of(path, groups):
-    opened = lzma.open if path.suffix == '.xz' else open
-    with opened(path, 'rt', encoding='utf-8') as file:
-        for line in file:
-            counted = json.loads(line)
-            for group in groups:
-                if counted['pid'] in group and not counted['label'].endswith('/empty'):
-                    yield counted['label'], window_of(counted, group)
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('refold')
-    parser.add_argument('windows', type=pathlib.Path)
-    parser.add_argument('recordings', type=pathlib.Path)
-    parser.add_argument('-o', dest='output', required=True)
-    arguments = parser.parse_args()
-    groups = [replays.recorded_processes(arguments.refold, trace)
-              for trace in sorted(arguments.recordings.glob('*.mmt.zst'))]
-    lines = [f'{json.dumps(label)}: {json.dumps({name: value for name, value in window.items() if value})}'
-             for label, window in windows_of(arguments.windows, groups)]
-    with open(arguments.output, 'w', encoding='utf-8') as file:
-        file.write(f'{{"quantities": {json.dumps(QUANTITIES)},\n"windows": {{\n' + ',\n'.join(lines) + '\n}}\n')
-
-
-main()
+collecting.main(__doc__, QUANTITIES, window_of)

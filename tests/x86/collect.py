@@ -11,12 +11,11 @@ flush_calls   what core mm asked for: flush_tlb_mm_range(), arch_tlbbatch_flush(
 tlbi          page: INVLPG; all: a PCID or everything, by INVPCID or a write of CR3; not those of switch_mm()
 ipis          native_flush_tlb_multi()
 """
-import argparse
-import json
 import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / 'arm64'))
+import collecting
 import counts
 import replays
 
@@ -47,35 +46,9 @@ def window_of(counted, pids):
     return window
 
 
-def windows_of(path, groups):
-    """Windows by label. groups: the processes of each recording."""
-    windows = {}
-    with open(path, encoding='utf-8') as file:
-        for line in file:
-            counted = json.loads(line)
-            for group in groups:
-                if counted['pid'] in group and not counted['label'].endswith('/empty'):
-                    windows[counted['label']] = window_of(counted, group)
-    return windows
-
-
 def collect(refold, path, recordings):
-    return windows_of(path, [replays.recorded_processes(refold, trace) for trace in recordings])
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('refold')
-    parser.add_argument('windows', type=pathlib.Path)
-    parser.add_argument('recordings', type=pathlib.Path)
-    parser.add_argument('-o', dest='output', required=True)
-    arguments = parser.parse_args()
-    windows = collect(arguments.refold, arguments.windows, sorted(arguments.recordings.glob('*.mmt.zst')))
-    lines = [f'{json.dumps(label)}: {json.dumps({name: value for name, value in window.items() if value})}'
-             for label, window in windows.items()]
-    with open(arguments.output, 'w', encoding='utf-8') as file:
-        file.write(f'{{"quantities": {json.dumps(QUANTITIES)},\n"windows": {{\n' + ',\n'.join(lines) + '\n}}\n')
+    return counts.load_plugin(path, [replays.recorded_processes(refold, trace) for trace in recordings], window_of)
 
 
 if __name__ == '__main__':
-    main()
+    collecting.main(__doc__, QUANTITIES, window_of)

@@ -11,22 +11,13 @@
  *
  * Arguments: symbols=FILE (the guest's /proc/kallsyms, booted with nokaslr), out=FILE, page_shift=12|14|16.
  */
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "qemu_plugin.h"
+#include "counting.h"
 
 QEMU_PLUGIN_EXPORT int qemu_plugin_version = 4;
 
-#define MAX_CPUS 16
-#define KERNEL_START 0xff00000000000000ull
 #define PTE_VALID 1ull
 #define PTE_CONT (1ull << 52)
 #define PTE_ADDRESS 0x0000fffffffff000ull
-#define MARK_BEGIN 0x5a01
-#define MARK_END 0x5a02
 
 static struct cpu_registers {
 	struct qemu_plugin_register *x[31], *contextidr;
@@ -36,74 +27,9 @@ static unsigned int page_shift = 12, block_pages = 16;
 
 /* ---- the guest's state ------------------------------------------------------ */
 
-static GByteArray *scratch(void)
-{
-	static __thread GByteArray *bytes;
-
-	if (!bytes)
-		bytes = g_byte_array_new();
-	g_byte_array_set_size(bytes, 0);
-	return bytes;
-}
-
-static uint64_t read_register(struct qemu_plugin_register *handle)
-{
-	GByteArray *bytes = scratch();
-	uint64_t value = 0;
-	int size = handle ? qemu_plugin_read_register(handle, bytes) : 0;
-
-	if (size > 0)
-		memcpy(&value, bytes->data, size < 8 ? size : 8);
-	return value;
-}
-
 static uint64_t read_x(unsigned int cpu, unsigned int number)
 {
 	return number < 31 ? read_register(registers[cpu].x[number]) : 0;
-}
-
-static bool read_memory(uint64_t addr, void *to, size_t size)
-{
-	GByteArray *bytes = scratch();
-
-	if (!qemu_plugin_read_memory_vaddr(addr, bytes, size) || bytes->len < size)
-		return false;
-	memcpy(to, bytes->data, size);
-	return true;
-}
-
-static void read_string(uint64_t addr, char *to, size_t size)
-{
-	size_t i;
-
-	for (i = 0; i + 1 < size && read_memory(addr + i, to + i, 1) && to[i]; i++)
-		;
-	to[i] = '\0';
-}
-
-/* ---- symbols ---------------------------------------------------------------- */
-
-struct symbol {
-	uint64_t addr;
-	char *name;
-};
-
-static GArray *symbols;		/* of functions, by address */
-
-static const char *symbol_at(uint64_t addr)
-{
-	size_t low = 0, high = symbols->len, middle;
-
-	if (addr < KERNEL_START)
-		return "user";
-	while (low < high) {
-		middle = (low + high) / 2;
-		if (g_array_index(symbols, struct symbol, middle).addr <= addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low ? g_array_index(symbols, struct symbol, low - 1).name : "?";
 }
 
 /* ---- what is counted -------------------------------------------------------- */
@@ -112,56 +38,10 @@ enum kind { KIND_TLBI, KIND_DSB, KIND_CALL, KIND_BORN, KIND_ERASED };
 
 static const char *const kind_names[] = { "tlbi", "dsb", "call", "born", "erased" };
 
-struct key {
-	uint64_t pc, caller;
-	int64_t size;		/* TLBI: pages, or -1; call: batch size, contpte_convert: 1 fold, 0 unfold, or -1 */
-	uint32_t pid;
-	uint16_t operation;	/* TLBI: op1, CRm, op2; DSB: CRm */
-	uint8_t kind;
-	uint8_t zero;		/* TLBI without an address: the repetition that works around an erratum */
-};
-
-static GHashTable *counts;	/* struct key -> uint64_t */
-static GMutex lock;
-static volatile bool counting;
-static char label[256];
-static uint32_t window_pid;
-static FILE *out;
-
-static guint key_hash(gconstpointer key)
-{
-	const uint64_t *words = key;
-	uint64_t hash = 14695981039346656037ull;
-	size_t i;
-
-	for (i = 0; i < sizeof(struct key) / sizeof(uint64_t); i++)
-		hash = (hash ^ words[i]) * 1099511628211ull;
-	return hash ^ hash >> 32;
-}
-
-static gboolean key_equal(gconstpointer a, gconstpointer b)
-{
-	return !memcmp(a, b, sizeof(struct key));
-}
-
-static void count(const struct key *key, uint64_t number)
-{
-	uint64_t *sum;
-
-	if (!number)
-		return;
-	g_mutex_lock(&lock);
-	if (counting) {
-		sum = g_hash_table_lookup(counts, key);
-		if (!sum) {
-			sum = g_new0(uint64_t, 1);
-			g_hash_table_insert(counts, g_memdup2(key, sizeof(*key)), sum);
-		}
-		*sum += number;
-	}
-	g_mutex_unlock(&lock);
-}
-
+/*
+ * size: TLBI: pages; call: batch size, of contpte_convert 1 fold, 0 unfold. operation: TLBI: op1, CRm, op2; DSB: CRm.
+ * zero: TLBI without an address, the repetition that works around an erratum.
+ */
 static uint64_t caller_of(unsigned int cpu)
 {
 	uint64_t caller = read_x(cpu, 30);
@@ -259,8 +139,6 @@ static struct function {
 	{ "contpte_clear_flush_young_ptes", 3, COUNT_SIZE },
 };
 
-static GHashTable *function_at;	/* address -> struct function */
-
 /* contpte_set_ptes() makes a contpte block of each block that it covers whole with pages in line. */
 static uint64_t blocks_born(unsigned int cpu, uint64_t nr)
 {
@@ -327,67 +205,23 @@ static char *row_text(const struct key *key)
 			       key->kind == KIND_DSB ? "" : symbol_at(key->caller), operation, key->size, key->zero);
 }
 
-/* One row for all places in a function. */
-static void write_window(void)
-{
-	GHashTable *rows = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-	const char *separator = "";
-	GHashTableIter iterator;
-	gpointer key, value;
-	uint64_t *sum;
-	char *text;
-
-	g_hash_table_iter_init(&iterator, counts);
-	while (g_hash_table_iter_next(&iterator, &key, &value)) {
-		text = row_text(key);
-		sum = g_hash_table_lookup(rows, text);
-		if (sum) {
-			*sum += *(uint64_t *)value;
-			g_free(text);
-		} else {
-			g_hash_table_insert(rows, text, g_memdup2(value, sizeof(uint64_t)));
-		}
-	}
-	fprintf(out, "{\"label\":\"%s\",\"pid\":%u,\"rows\":[", label, window_pid);
-	g_hash_table_iter_init(&iterator, rows);
-	while (g_hash_table_iter_next(&iterator, &key, &value)) {
-		fprintf(out, "%s%s,\"number\":%" PRIu64 "}", separator, (char *)key, *(uint64_t *)value);
-		separator = ",";
-	}
-	fprintf(out, "]}\n");
-	fflush(out);
-	g_hash_table_destroy(rows);
-	g_hash_table_remove_all(counts);
-}
-
 static void on_mark(unsigned int cpu, void *userdata)
 {
-	bool begin = (uintptr_t)userdata == MARK_BEGIN;
-	char text[sizeof(label)] = "";
-	uint32_t pid;
-
 	cpu %= MAX_CPUS;
-	pid = read_register(registers[cpu].contextidr);
-	if (begin)
-		read_string(read_x(cpu, 0), text, sizeof(text));
-	g_mutex_lock(&lock);
-	if (counting)
-		write_window();
-	counting = begin;
-	if (begin) {
-		memcpy(label, text, sizeof(label));
-		window_pid = pid;
-	}
-	g_mutex_unlock(&lock);
+	reach_mark((uintptr_t)userdata, read_register(registers[cpu].contextidr), read_x(cpu, 0));
 }
 
 /* ---- translation ------------------------------------------------------------ */
 
-static void watch_instruction(struct qemu_plugin_insn *insn, uint64_t pc, uint32_t word)
+static void watch_instruction(struct qemu_plugin_insn *insn, uint64_t pc)
 {
 	struct site *site;
-	uintptr_t mark = word >> 5 & 0xffff;
+	uintptr_t mark;
+	uint32_t word;
 
+	if (qemu_plugin_insn_data(insn, &word, sizeof(word)) != sizeof(word))
+		return;
+	mark = word >> 5 & 0xffff;
 	if ((word & 0xfff8e000) == 0xd5088000) {		/* SYS with CRn 8 or 9: TLBI */
 		site = g_new0(struct site, 1);
 		site->pc = pc;
@@ -401,24 +235,6 @@ static void watch_instruction(struct qemu_plugin_insn *insn, uint64_t pc, uint32
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_dsb, QEMU_PLUGIN_CB_R_REGS, site);
 	} else if ((word & 0xffe0001f) == 0xd280001f && (mark == MARK_BEGIN || mark == MARK_END)) {	/* movz xzr */
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mark, QEMU_PLUGIN_CB_R_REGS, (void *)mark);
-	}
-}
-
-static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
-{
-	size_t i, length = qemu_plugin_tb_n_insns(tb);
-
-	(void)id;
-	for (i = 0; i < length; i++) {
-		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
-		uint64_t pc = qemu_plugin_insn_vaddr(insn);
-		struct function *function = g_hash_table_lookup(function_at, &pc);
-		uint32_t word;
-
-		if (qemu_plugin_insn_data(insn, &word, sizeof(word)) == sizeof(word))
-			watch_instruction(insn, pc, word);
-		if (function)
-			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_function, QEMU_PLUGIN_CB_R_REGS, function);
 	}
 }
 
@@ -442,13 +258,6 @@ static void on_cpu(qemu_plugin_id_t id, unsigned int cpu)
 
 /* ---- setting up ------------------------------------------------------------- */
 
-static gint symbol_order(gconstpointer a, gconstpointer b)
-{
-	const struct symbol *x = a, *y = b;
-
-	return x->addr < y->addr ? -1 : x->addr > y->addr;
-}
-
 /* A compiler may have given the function a suffix. */
 static bool is_function(const char *symbol, const char *name)
 {
@@ -458,27 +267,17 @@ static bool is_function(const char *symbol, const char *name)
 						  g_str_has_prefix(symbol + length, ".constprop"));
 }
 
-static bool read_symbols(const char *path)
+static void take_symbol(uint64_t addr, char type, const char *name)
 {
-	FILE *file = fopen(path, "r");
-	char line[512], name[256], type;
-	struct symbol symbol;
+	void *function = NULL;
 	size_t i;
 
-	while (file && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%" SCNx64 " %c %255s", &symbol.addr, &type, name) != 3 || strchr(line, '[') ||
-		    !strchr("tTwW", type) || name[0] == '$')
-			continue;
-		symbol.name = g_strdup(name);
-		g_array_append_val(symbols, symbol);
-		for (i = 0; i < G_N_ELEMENTS(functions); i++)
-			if (is_function(name, functions[i].name))
-				g_hash_table_insert(function_at, g_memdup2(&symbol.addr, 8), &functions[i]);
-	}
-	if (file)
-		fclose(file);
-	g_array_sort(symbols, symbol_order);
-	return symbols->len && g_hash_table_size(function_at);
+	if (!strchr("tTwW", type) || name[0] == '$')
+		return;
+	for (i = 0; i < G_N_ELEMENTS(functions); i++)
+		if (is_function(name, functions[i].name))
+			function = &functions[i];
+	add_function(addr, name, function);
 }
 
 QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv);
@@ -498,10 +297,9 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_
 			page_shift = atoi(strchr(argv[i], '=') + 1);
 	}
 	block_pages = page_shift == 12 ? 16 : page_shift == 14 ? 128 : 32;
-	counts = g_hash_table_new_full(key_hash, key_equal, g_free, g_free);
-	function_at = g_hash_table_new(g_int64_hash, g_int64_equal);
-	symbols = g_array_new(FALSE, FALSE, sizeof(struct symbol));
-	if (!out || !read_symbols(symbol_file))
+	begin_counting();
+	read_symbols(symbol_file, take_symbol);
+	if (!out || !symbols->len || !g_hash_table_size(function_at))
 		return -1;
 	qemu_plugin_register_vcpu_init_cb(id, on_cpu);
 	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);

@@ -5,6 +5,7 @@ kernels are its own, ${XDG_CACHE_HOME:-~/.cache}/refold-x86.
 """
 import os
 import pathlib
+import shutil
 import sys
 
 HERE = pathlib.Path(__file__).parent
@@ -60,6 +61,12 @@ def cache_directory():
 
 def build_recorder(source, build):
     """Static, so that it runs where there is nothing else."""
+    # A directory that several trees use, one after the other, is to hold the programs of this one.
+    sources = build / 'sources'
+    if not sources.exists() or sources.read_text(encoding='utf-8') != str(source.resolve()):
+        shutil.rmtree(build, ignore_errors=True)
+        build.mkdir()
+        sources.write_text(str(source.resolve()), encoding='utf-8')
     if not (build / 'build.ninja').exists():
         packages.build('meson', 'setup', '--prefer-static', '-Dc_link_args=-static', '-Dcapture=enabled',
                        '-Dtests=false', build, source)
