@@ -239,10 +239,12 @@ static void leaf_insert(struct world_leaf *leaf, u32 index, world_pte pte)
 
 static void leaf_remove(struct world_leaf *leaf, u32 index)
 {
-	u32 at = rank(leaf, index);
+	u32 at;
 
-	if (leaf->room != WORLD_LEAF_PTES)
+	if (leaf->room != WORLD_LEAF_PTES) {
+		at = rank(leaf, index);
 		memmove(&leaf->ptes[at], &leaf->ptes[at + 1], (leaf->used - at - 1) * sizeof(*leaf->ptes));
+	}
 	leaf->map[index / 64] &= ~BIT_ULL(index % 64);
 	leaf->used--;
 }
