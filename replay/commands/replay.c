@@ -4,7 +4,6 @@
  * record is read, because a replay may take minutes.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,246 +13,8 @@
 #include "replay/commands/commands.h"
 #include "replay/commands/limits.h"
 #include "replay/commands/progress.h"
+#include "replay/commands/replay_arguments.h"
 #include "replay/report/report.h"
-
-/* The steps of contpte's history that a reader wants to see first. */
-#define DEFAULT_POLICIES "linux-6.8,linux-6.9,linux-6.12,linux-7.3"
-
-static const char help[] =
-	"usage: refold replay TRACE... [-p POLICY[,POLICY...]] [-o REPORT.json] [-jq]\n\n"
-	"Replays traces one after the other under every policy and prints what differs and matters.\n\n"
-	"  -p, --policy LIST       policies: NAME, NAME+knob=value..., FILE.json, or \"all\"; may be repeated\n"
-	"                          (default: " DEFAULT_POLICIES ")\n"
-	"  -o, --output FILE       write the JSON report to FILE, \"-\": to standard output instead of the table\n"
-	"  -j, --json              write the JSON report to standard output instead of the table\n"
-	"      --format FORMAT     table, markdown, csv, tsv or json (as -j)\n"
-	"      --all               every counter that differs, by operation; how good the replay is\n"
-	"      --baseline NAME     hold the policies against this one: differences and percent (default: the first,\n"
-	"                          plain numbers)\n"
-	"  -q, --quiet             neither table nor progress line\n"
-	"      --max-loss N        exit with 4 if more than N events were lost while recording (default: any number)\n"
-	RF_LIMITS_HELP
-	"      --page-tables FILE  write each process's page tables as rebuilt, when it exits (TSV)\n"
-	"      --operations FILE   write what core mm did, operation by operation, and the records that told of it\n"
-	"      --only LIST         of these some: mm=N,addr=FROM-TO,op=NAME,row=NAME\n"
-	"      --processes         count each process, too: in the report, in the table, in each window of the report\n"
-	"      --readers           add a table of who read entries: each place in core mm, its calls and loads\n"
-	"      --check-backend     loaded backends end the replay where they touch memory outside of their table\n"
-	"      --isolate           a loaded backend that crashes loses its column; the others are reported\n"
-	"      --keep-backend      keep what is built of kernel trees as a file here, for -p FILE.so\n"
-	"      --windows           add a table of the windows: phases of the recording, between marks in it\n"
-	"      --window-begin RE   marks that begin a window, and its label: the first group of an extended regular\n"
-	"                          expression (default: 'WL BEGIN (.*)'; if no mark matches that, every mark)\n"
-	"      --window-end RE     marks that end it (default: 'WL END (.*)'; with --window-begin: the next begin)\n"
-	"  -h, --help              this text\n\n"
-	"'refold policies' lists policies and knobs; refold-report(5) describes the report.\n"
-	"Exit status: 0 done, 1 failed, 2 wrong usage, 3 damaged or cut trace (the report is written and says so),\n"
-	"4 more events lost than --max-loss allows (likewise).\n";
-
-struct arguments {
-	char **traces;
-	int nr_traces;
-	struct rf_policy policies[RF_MAX_POLICIES];
-	int nr_policies;
-	const char *output;
-	const char *page_tables;
-	const char *operations;
-	struct rf_operations_filter only;
-	const char *window_begin, *window_end;
-	struct rf_window_patterns patterns;
-	struct rf_view view;
-	bool json, quiet, limited, filtered, readers, windows, processes, check_backend, isolate,
-	     keep_backend;
-	json_t *left_out;		/* sentences: columns that --isolate gave up */
-	u64 max_loss;
-	struct rf_limits limits;
-	u64 stop_at;
-};
-
-static int add_policies(struct arguments *arguments, const char *list)
-{
-	struct rf_error err;
-	int nr = rf_policy_parse_list(list, arguments->policies, arguments->nr_policies, RF_MAX_POLICIES, &err);
-
-	if (nr < 0)
-		return rf_command_usage("replay", "%s", err.message);
-	arguments->nr_policies = nr;
-	return 0;
-}
-
-static int set_only(struct arguments *arguments, const char *text)
-{
-	struct rf_error err;
-
-	arguments->filtered = true;
-	return rf_operations_parse_only(&arguments->only, text, &err)
-		       ? rf_command_usage("replay", "--only: %s", err.message) : 0;
-}
-
-enum {
-	OPTION_MAX_LOSS = 256,
-	OPTION_MAX_MEMORY,
-	OPTION_MAX_TIME,
-	OPTION_PAGE_TABLES,
-	OPTION_OPERATIONS,
-	OPTION_ONLY,
-	OPTION_PROCESSES,
-	OPTION_READERS,
-	OPTION_CHECK_BACKEND,
-	OPTION_ISOLATE,
-	OPTION_KEEP_BACKEND,
-	OPTION_WINDOWS,
-	OPTION_WINDOW_BEGIN,
-	OPTION_WINDOW_END,
-	OPTION_FORMAT,
-	OPTION_ALL,
-	OPTION_BASELINE,
-};
-
-static const struct option options[] = {
-	{ "policy", required_argument, NULL, 'p' },
-	{ "output", required_argument, NULL, 'o' },
-	{ "json", no_argument, NULL, 'j' },
-	{ "quiet", no_argument, NULL, 'q' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "format", required_argument, NULL, OPTION_FORMAT },
-	{ "all", no_argument, NULL, OPTION_ALL },
-	{ "baseline", required_argument, NULL, OPTION_BASELINE },
-	{ "max-loss", required_argument, NULL, OPTION_MAX_LOSS },
-	{ "max-memory", required_argument, NULL, OPTION_MAX_MEMORY },
-	{ "max-time", required_argument, NULL, OPTION_MAX_TIME },
-	{ "page-tables", required_argument, NULL, OPTION_PAGE_TABLES },
-	{ "operations", required_argument, NULL, OPTION_OPERATIONS },
-	{ "only", required_argument, NULL, OPTION_ONLY },
-	{ "processes", no_argument, NULL, OPTION_PROCESSES },
-	{ "readers", no_argument, NULL, OPTION_READERS },
-	{ "check-backend", no_argument, NULL, OPTION_CHECK_BACKEND },
-	{ "isolate", no_argument, NULL, OPTION_ISOLATE },
-	{ "keep-backend", no_argument, NULL, OPTION_KEEP_BACKEND },
-	{ "windows", no_argument, NULL, OPTION_WINDOWS },
-	{ "window-begin", required_argument, NULL, OPTION_WINDOW_BEGIN },
-	{ "window-end", required_argument, NULL, OPTION_WINDOW_END },
-	{ NULL, 0, NULL, 0 },
-};
-
-/* What the table is to look like. 0, or an exit code. */
-static int take_view_option(struct arguments *arguments, int option)
-{
-	switch (option) {
-	case OPTION_FORMAT:
-		if (!rf_view_format(&arguments->view, optarg))
-			return rf_command_usage("replay", RF_FORMAT_WRONG, optarg);
-		arguments->json |= arguments->view.format == RF_FORMAT_json;
-		return 0;
-	case OPTION_ALL:
-		arguments->view.all = true;
-		return 0;
-	default:
-		arguments->view.baseline = optarg;
-		return 0;
-	}
-}
-
-/* An option of getopt_long() other than help. 0, or an exit code. */
-static int take_option(struct arguments *arguments, int option, char **argv)
-{
-	switch (option) {
-	case 'p':
-		return add_policies(arguments, optarg);
-	case 'o':
-		arguments->output = optarg;
-		return 0;
-	case 'j':
-		arguments->json = true;
-		return 0;
-	case 'q':
-		arguments->quiet = true;
-		return 0;
-	case OPTION_MAX_LOSS:
-		arguments->limited = true;
-		if (!rf_parse_number(optarg, 0, UINT64_MAX, &arguments->max_loss))
-			return rf_command_usage("replay", "--max-loss needs a number, not '%s'", optarg);
-		return 0;
-	case OPTION_MAX_MEMORY:
-		return rf_limits_take_memory(&arguments->limits, "replay", optarg);
-	case OPTION_MAX_TIME:
-		return rf_limits_take_time(&arguments->limits, "replay", optarg);
-	case OPTION_PAGE_TABLES:
-		arguments->page_tables = optarg;
-		return 0;
-	case OPTION_OPERATIONS:
-		arguments->operations = optarg;
-		return 0;
-	case OPTION_ONLY:
-		return set_only(arguments, optarg);
-	case OPTION_PROCESSES:
-		arguments->processes = true;
-		return 0;
-	case OPTION_READERS:
-		arguments->readers = true;
-		return 0;
-	case OPTION_CHECK_BACKEND:
-		arguments->check_backend = true;
-		return 0;
-	case OPTION_ISOLATE:
-		arguments->isolate = true;
-		return 0;
-	case OPTION_KEEP_BACKEND:
-		arguments->keep_backend = true;
-		return 0;
-	case OPTION_WINDOWS:
-		arguments->windows = true;
-		return 0;
-	case OPTION_WINDOW_BEGIN:
-		arguments->window_begin = optarg;
-		return 0;
-	case OPTION_WINDOW_END:
-		arguments->window_end = optarg;
-		return 0;
-	case OPTION_FORMAT:
-	case OPTION_ALL:
-	case OPTION_BASELINE:
-		return take_view_option(arguments, option);
-	default:
-		return rf_command_bad_option("replay", argv);
-	}
-}
-
-static int check_baseline(const struct arguments *arguments)
-{
-	const char *name = arguments->view.baseline;
-	int i;
-
-	for (i = 0; name && i < arguments->nr_policies; i++)
-		if (!strcmp(arguments->policies[i].name, name))
-			name = NULL;
-	return name ? rf_command_usage("replay", "--baseline %s is none of the policies; add it to -p", name) : 0;
-}
-
-/* 0: go on; -1: help was given; else an exit code. */
-static int parse_arguments(int argc, char **argv, struct arguments *arguments)
-{
-	int option, ret = 0;
-
-	opterr = 0;
-	while (!ret && (option = getopt_long(argc, argv, "p:o:jqh", options, NULL)) != -1) {
-		if (option == 'h') {
-			fputs(help, stdout);
-			return -1;
-		}
-		ret = take_option(arguments, option, argv);
-	}
-	if (ret)
-		return ret;
-	arguments->traces = argv + optind;
-	arguments->nr_traces = argc - optind;
-	if (!arguments->nr_traces)
-		return rf_command_usage("replay", "no trace named");
-	if (arguments->filtered && !arguments->operations)
-		return rf_command_usage("replay", "--only says which operations --operations FILE gets; name that, too");
-	ret = arguments->nr_policies ? 0 : add_policies(arguments, DEFAULT_POLICIES);
-	return ret ? ret : check_baseline(arguments);
-}
 
 /* Imports were once made of any clock; what is close in time is told apart by time. */
 static int check_clock(const char *path, const struct rf_reader *reader)
@@ -272,7 +33,7 @@ static int check_clock(const char *path, const struct rf_reader *reader)
  * larger pages than a trace, and the report says what that leaves open; it cannot have smaller ones, because nothing
  * tells which parts of a page were used.
  */
-static int check_traces(const struct arguments *arguments, u64 *total_records, u64 *bytes)
+static int check_traces(const struct rf_replay_arguments *arguments, u64 *total_records, u64 *bytes)
 {
 	struct rf_reader *reader;
 	struct rf_error err;
@@ -357,8 +118,8 @@ struct outputs {
 };
 
 /* Damage does not stop the run, failures do. */
-static int replay_traces(const struct arguments *arguments, struct rf_results *results, struct outputs *outputs,
-			 u64 total, const struct rf_report_parts *parts)
+static int replay_traces(const struct rf_replay_arguments *arguments, struct rf_results *results,
+			 struct outputs *outputs, u64 total, const struct rf_report_parts *parts)
 {
 	struct rf_progress progress;
 	struct rf_run_options run = {
@@ -386,7 +147,8 @@ static int replay_traces(const struct arguments *arguments, struct rf_results *r
 	return code;
 }
 
-static int write_report(const struct arguments *arguments, struct rf_command_output *output, const json_t *report)
+static int write_report(const struct rf_replay_arguments *arguments, struct rf_command_output *output,
+			const json_t *report)
 {
 	bool to_standard_output = output->file == stdout;
 	struct rf_view view = arguments->view;
@@ -413,7 +175,7 @@ static int write_report(const struct arguments *arguments, struct rf_command_out
 	return code;
 }
 
-static int check_result(const struct arguments *arguments, const json_t *report)
+static int check_result(const struct rf_replay_arguments *arguments, const json_t *report)
 {
 	u64 lost = json_integer_value(json_object_get(json_object_get(report, "trace"), "lost_events"));
 	const char *nothing = rf_report_nothing(report);
@@ -440,7 +202,7 @@ static void forget(struct rf_report_parts *parts)
 }
 
 /* Replay and write, all files being open. */
-static int replay(const struct arguments *arguments, struct outputs *outputs, u64 total)
+static int replay(const struct rf_replay_arguments *arguments, struct outputs *outputs, u64 total)
 {
 	struct rf_results results;
 	struct rf_report_parts parts = {
@@ -489,7 +251,7 @@ static int close_output(struct rf_command_output *output, int code)
 }
 
 /* Everything is in order: open the files to write, and go. */
-static int begin(const struct arguments *arguments, u64 total)
+static int begin(const struct rf_replay_arguments *arguments, u64 total)
 {
 	struct outputs outputs = { .to_write.only = arguments->only };
 	int code = RF_EXIT_FAILED;
@@ -509,7 +271,7 @@ static int begin(const struct arguments *arguments, u64 total)
 
 /* What a child of --isolate does. */
 struct replaying {
-	struct arguments *arguments;
+	struct rf_replay_arguments *arguments;
 	u64 total;
 };
 
@@ -521,7 +283,7 @@ static int begin_isolated(void *context)
 }
 
 /* The columns of a backend that crashed are not tried again; the report says so. */
-static void leave_out(struct arguments *arguments, const struct arch_loaded *crashed)
+static void leave_out(struct rf_replay_arguments *arguments, const struct arch_loaded *crashed)
 {
 	int i, left = 0;
 
@@ -540,7 +302,7 @@ static void leave_out(struct arguments *arguments, const struct arch_loaded *cra
 }
 
 /* --isolate: begin again without what has crashed, until what is left comes to its end. */
-static int begin_until_it_ends(struct arguments *arguments, u64 total)
+static int begin_until_it_ends(struct rf_replay_arguments *arguments, u64 total)
 {
 	struct replaying replaying = { arguments, total };
 	const struct arch_loaded *crashed;
@@ -558,7 +320,7 @@ static int begin_until_it_ends(struct arguments *arguments, u64 total)
 	return any && code == RF_EXIT_DONE ? RF_EXIT_FAILED : code;
 }
 
-static int check_outputs(const struct arguments *arguments)
+static int check_outputs(const struct rf_replay_arguments *arguments)
 {
 	const char *outputs[] = { arguments->output, arguments->page_tables, arguments->operations };
 
@@ -571,12 +333,12 @@ static int check_outputs(const struct arguments *arguments)
 
 int rf_cmd_replay(int argc, char **argv)
 {
-	static struct arguments arguments;
+	static struct rf_replay_arguments arguments;
 	struct rf_error err;
 	u64 total = 0, bytes = 0;
 	int code, i;
 
-	code = parse_arguments(argc, argv, &arguments);
+	code = rf_replay_parse_arguments(argc, argv, &arguments);
 	if (code)
 		return code < 0 ? RF_EXIT_DONE : code;
 	if (rf_window_patterns_compile(&arguments.patterns, arguments.window_begin, arguments.window_end, &err))

@@ -38,7 +38,7 @@ def main():
         sizes = {}
         for name, options in (('without exit snapshots', ['--exit-snapshots=none']), ('as is, with snapshots', [])):
             trace = os.path.join(directory, 't.mmt.zst')
-            programs.record(trace, *command, options=options)
+            programs.run(programs.capture, '-q', *options, '-o', trace, '--', *command)
             info = json.loads(programs.run(programs.refold, 'info', '-j', trace).stdout)
             sizes[name] = os.path.getsize(trace)
             print(f'refold-capture, {name}: {sizes[name]} bytes, {info["records"]} records, '
