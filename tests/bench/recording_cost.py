@@ -17,7 +17,7 @@ import peers
 import machine
 
 ROUNDS = 5
-MIB, TURNS = '16', '20'
+MIB, TURNS = '16', '100'
 
 
 def cpu_of_children():
