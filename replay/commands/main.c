@@ -4,6 +4,7 @@
  * the table here.
  */
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,6 +114,8 @@ int main(int argc, char **argv)
 	int code, written;
 
 	json_set_alloc_funcs(memory_for_json, free);
+	/* A limit of file sizes is an error of write(), told as one. */
+	signal(SIGXFSZ, SIG_IGN);
 
 	if (argc < 2) {
 		print_overview(stderr);

@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -405,6 +406,18 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(json.loads(output.read_text()), report)
 
     # ---- output ----
+
+    def test_limit_of_file_sizes(self):
+        def limited():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+        report = self.directory / "limited.json"
+        self.fails(1, "File too large", run=refold("replay", self.trace, "-q", "-o", report, preexec_fn=limited))
+        self.assertFalse(report.exists())
+        with open(self.directory / "limited.txt", "w") as file:
+            run = refold("replay", self.trace, "-jq", capture_output=False, stdout=file, stderr=subprocess.PIPE,
+                         preexec_fn=limited)
+            self.fails(1, "File too large", run=run)
 
     def test_full_disk(self):
         self.fails(1, "/dev/full", run=refold("replay", self.trace, "-q", "-o", "/dev/full"))
