@@ -52,7 +52,7 @@ void op_map(struct mm *mm, const struct rf_op *op)
 		mm_error(mm, do_munmap(mm, op->addr, op->end));
 	}
 	/* What was there at attach is as the kernel has it: what is apart could not be merged, whatever kept it so. */
-	if (op->flags & RF_OP_LOAD)
+	if (op->flags & (RF_OP_LOAD | RF_OP_EXCLUSIVE))
 		mm_error(mm, vma_insert_apart(mm, &vma));
 	else
 		mm_error(mm, vma_insert(mm, &vma));

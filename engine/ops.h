@@ -156,7 +156,7 @@ enum rf_why {
 #define RF_OP_SHMEM	0x0004	/* FAULT_FILE: shmem page */
 #define RF_OP_FIRST	0x0008	/* FAULT_FILE: first run of this fault (a fault-around has several) */
 #define RF_OP_FAULT_AROUND 0x0010 /* FAULT_FILE: by filemap_map_pages() */
-#define RF_OP_EXCLUSIVE	0x0020	/* FAULT_SWAP, MIGRATE_IN: PageAnonExclusive */
+#define RF_OP_EXCLUSIVE	0x0020	/* FAULT_SWAP, MIGRATE_IN: PageAnonExclusive; MAP: not merged with its neighbours */
 #define RF_OP_INFERRED	0x0040	/* a fact of this operation was inferred, not recorded */
 #define RF_OP_DEFERRED	0x0080	/* UNMAP_*, MIGRATE_OUT: flush may wait for RECLAIM_FLUSH */
 #define RF_OP_CACHED	0x0100	/* FAULT_SWAP: the page was still in the swap cache */

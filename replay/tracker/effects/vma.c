@@ -38,6 +38,14 @@ bool call_range(const struct rf_tracker *tracker, u64 start, u64 len, u64 *end)
 
 /* ---- made ------------------------------------------------------------------------------------ */
 
+/* do_brk_flags() gets the VMA below if that is of the heap, too: what begins it merges with nothing. */
+static bool begins_heap(struct tracked_mm *mm, const struct world_vma *vma)
+{
+	const struct world_vma *below = vma->start ? world_vma_find(&mm->world, vma->start - 1) : NULL;
+
+	return vma->name == RF_VMA_HEAP && !(below && below->name == RF_VMA_HEAP);
+}
+
 struct world_vma *map_vma(struct rf_tracker *tracker, struct tracked_mm *mm, const struct world_vma *vma)
 {
 	u16 flags = vma->flags;
@@ -54,6 +62,8 @@ struct world_vma *map_vma(struct rf_tracker *tracker, struct tracked_mm *mm, con
 	op->file = vma->file;
 	if (vma->implicit)
 		op->flags = RF_OP_INFERRED;
+	else if (begins_heap(mm, vma))
+		op->flags = RF_OP_EXCLUSIVE;
 	return world_vma_insert(tracker->world, &mm->world, vma);
 }
 

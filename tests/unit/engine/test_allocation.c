@@ -116,6 +116,24 @@ static void test_all_sizes(void **state)
 	end(m);
 }
 
+/* The first brk() makes a VMA of its own above the bss: no folio lies across. */
+static void test_heap_above_bss(void **state)
+{
+	struct rf_machine *m = begin("linux-7.3", "anon_folios=64k", K(24));
+
+	run(m, .kind = RF_OP_MAP, .addr = BASE + K(24), .end = BASE + K(128), .vm_flags = RF_VM_READ | RF_VM_WRITE,
+	    .pgoff = (BASE + K(24)) >> 12, .flags = RF_OP_EXCLUSIVE);
+	write_page(m, 0, BASE + K(24));
+	assert_int_equal(order_at(m, BASE + K(24)), 0);
+	run(m, .kind = RF_OP_MAP, .addr = BASE + K(128), .end = BASE + K(136), .vm_flags = RF_VM_READ | RF_VM_WRITE,
+	    .pgoff = (BASE + K(128)) >> 12);
+	run(m, .kind = RF_OP_MAP, .addr = BASE + K(136), .end = BASE + K(192), .vm_flags = RF_VM_READ | RF_VM_WRITE,
+	    .pgoff = (BASE + K(136)) >> 12);
+	write_page(m, 0, BASE + K(140));
+	assert_int_equal(order_at(m, BASE + K(128)), 4);
+	end(m);
+}
+
 static void test_who_is_allowed(void **state)
 {
 	struct rf_machine *m = begin("linux-7.3", "anon_folios=64k thp=madvise", K(192));
@@ -300,6 +318,7 @@ int main(void)
 		cmocka_unit_test(test_a_folio_absorbs_faults),
 		cmocka_unit_test(test_where_a_folio_fits),
 		cmocka_unit_test(test_all_sizes),
+		cmocka_unit_test(test_heap_above_bss),
 		cmocka_unit_test(test_who_is_allowed),
 		cmocka_unit_test(test_copies_after_fork),
 		cmocka_unit_test(test_zero_pages),

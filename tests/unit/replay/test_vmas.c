@@ -272,6 +272,19 @@ static void on_fault_nothing_is_populated(void **context)
 		  "vma_flags 0 @8192-8193\n");
 }
 
+/* The first brk() after exec merges with nothing, whatever ends where the heap begins; those that follow do. */
+static void first_brk_is_apart(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n"
+		"10 tid=100 brk addr=0\n10 tid=100 sys_ret call=21 ret=0x400001000000\n"
+		"20 tid=100 brk addr=0x400001002000\n20 tid=100 sys_ret call=21 ret=0x400001002000\n"
+		"30 tid=100 brk addr=0x400001003000\n30 tid=100 sys_ret call=21 ret=0x400001003000\n");
+
+	(void)context;
+	expect(r, "map 0 @4096-4098 apart\n"
+		  "map 0 @4098-4099\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,6 +296,7 @@ int main(void)
 		cmocka_unit_test(mprotect_populates_what_is_locked),
 		cmocka_unit_test(mremap_populates_what_it_adds),
 		cmocka_unit_test(on_fault_nothing_is_populated),
+		cmocka_unit_test(first_brk_is_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

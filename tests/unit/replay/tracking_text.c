@@ -37,6 +37,8 @@ static void print_op(struct result *result, const struct rf_op *op)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, " populate");
 	if (op->kind == RF_OP_RECLAIM_FLUSH && op->flags & RF_OP_WRITE)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, " dirty");
+	if (op->kind == RF_OP_MAP && op->flags & RF_OP_EXCLUSIVE)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, " apart");
 	if (op->flags & RF_OP_NESTED)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, " nested");
 	result->length += (size_t)snprintf(result->ops + result->length, sizeof(result->ops) - result->length, "%s\n",
