@@ -5,7 +5,7 @@ Boot real arm64 kernels in an emulator, record workloads with refold-capture ins
 the recordings outside, and compare each window.
 
     live.py --build DIR --source DIR [--keep DIR] [--kernels sid,trixie,backports] [--cpus range,norange] [--modes 64K]
-            [--workloads LIST] [--without-kprobes] [-v]
+            [--workloads LIST] [--without-kprobes] [--page BYTES] [-v]
 
 What it needs comes from Debian (lab/packages.py) and stays in ${XDG_CACHE_HOME:-~/.cache}/refold-arm64. Exit code 77,
 with the reason, where that cannot be had. --keep leaves the recordings and the counts of each run in DIR.
@@ -90,7 +90,7 @@ class Run:
         self.cpu = cpu
         refold = arguments.build / 'replay' / 'refold'
         self.log = machine.record(cpu, directory, arguments.modes.split(','), workloads,
-                                  kprobes=not arguments.without_kprobes)
+                                  kprobes=not arguments.without_kprobes, page=arguments.page)
         self.policy = replays.policy(refold, self.release, cpu)
         traces = sorted(directory.glob('*.mmt.zst'))
         self.fidelity = collections.Counter()
@@ -175,6 +175,7 @@ def arguments_of():
     parser.add_argument('--modes', default='64K')
     parser.add_argument('--workloads', default=','.join(WORKLOADS))
     parser.add_argument('--without-kprobes', action='store_true', help='as where there are none, or no right to them')
+    parser.add_argument('--page', type=int, metavar='BYTES', help='workloads do what they would with pages so large')
     parser.add_argument('-v', '--verbose', action='store_true')
     return parser.parse_args()
 

@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-Folios that were never allocated: replay recordings of real arm64 kernels with mTHP off under anon_folios=SIZES, and
-compare each window with what an emulator counted while the same program ran on the same kernel with these sizes on.
+Folios that were never allocated, pages that were never so large: replay recordings of real arm64 kernels with mTHP off
+under anon_folios=SIZES, granule=16k or both, and compare each window with what an emulator counted while the same
+program ran on the same kernel with these sizes on, or on one with such pages.
 
 Faults are those on anonymous memory, as replaying the recording with these sizes on counts them: those on files are the
 affair of the page cache.
+
+What a program does to single pages depends on how large they are. 6.12-as16k is recorded on pages of 4K while the
+workloads did what they do on pages of 16K (live.py --page 16384); elsewhere they did what they do on pages of 4K.
 
 The two are different runs, so a window may differ by what differs between two runs of one program (spread.json), and
 the recording cannot tell everything: each window that differs is listed in what_if.json, with the reason.
@@ -26,10 +30,15 @@ import compare
 import counts
 import replays
 
-# Kernel, CPU: recordings with mTHP off, and counts of the same machine with folios of these sizes.
-MACHINES = (('6.12.107', '6.12-range', 'range'), ('7.2.13', '7.2-range', 'range'))
-ANON_ROWS = ('fault_anon', 'fault_zero', 'fault_swap', 'cow', 'reuse', 'populate')
 SIZES = {'64K': '64k', '2M': '2m', 'all': 'all'}
+SIZES_16K = {'off': None, '2M': '2m'}
+# The kernel that was counted, recordings with mTHP off, the counts (and recordings of the same runs), sizes of folios.
+QUESTIONS = (('6.12.107', '6.12-range', '6.12-range', SIZES),
+             ('7.2.13', '7.2-range', '7.2-range', SIZES),
+             ('6.12.107-arm64-16k', '6.12-as16k', '6.12-16k', SIZES_16K),
+             ('6.12.107-arm64-16k', '6.12-range', '6.12-16k', SIZES_16K))
+CPU = 'range'
+ANON_ROWS = ('fault_anon', 'fault_zero', 'fault_swap', 'cow', 'reuse', 'populate')
 
 
 def load_spread():
@@ -47,21 +56,22 @@ def anon_faults(window):
     return sum(window['operations'].get(row, {}).get('operations', 0) for row in ANON_ROWS)
 
 
-def recordings(machine, size):
-    return sorted((HERE / 'recordings' / machine).glob(f'{size}.*.mmt.zst'))
+def recordings(machine, size, workloads):
+    return [trace for trace in sorted((HERE / 'recordings' / machine).glob(f'{size}.*.mmt.zst'))
+            if trace.name.split('.')[1] in workloads]
 
 
-def compare_machine(refold, kernel, machine, cpu, only):
-    """(size, label) -> differences, of all windows of one machine."""
-    traces = recordings(machine, 'off')
-    counted = counts.load(HERE / 'counted' / f'{machine}.json')
-    base = replays.policy(refold, kernel, cpu)
-    policies = {size: f'{base}+anon_folios={value}' for size, value in SIZES.items()}
-    predicted = replays.replay(refold, traces, list(policies.values()))
+def ask(refold, kernel, machine, target, sizes, only):
+    """(size, label) -> differences, of all windows that one set of recordings can be asked about."""
+    counted = counts.load(HERE / 'counted' / f'{target}.json')
+    workloads = {label.split('/')[0] for label in counted}
+    base = replays.policy(refold, kernel, CPU)
+    policies = {size: f'{base}+anon_folios={value}' if value else base for size, value in sizes.items()}
+    predicted = replays.replay(refold, recordings(machine, 'off', workloads), list(policies.values()))
     spread, found = load_spread(), {}
     quantities = [name for name in counts.QUANTITIES if name != 'dsb']
     for size, policy in policies.items():
-        recorded = replays.replay(refold, recordings(machine, size), [base])[base]
+        recorded = replays.replay(refold, recordings(target, size, workloads), [base])[base]
         for label, window in predicted[policy].items():
             label = in_other_words(label, size)
             if only not in label or label not in counted or label not in recorded:
@@ -69,6 +79,11 @@ def compare_machine(refold, kernel, machine, cpu, only):
             window['faults'], counted[label]['faults'] = anon_faults(window), anon_faults(recorded[label])
             found[size, label] = compare.differences(window, counted[label], quantities, spread.get(label))
     return found
+
+
+def name_of(machine, target):
+    """In what_if.json."""
+    return machine if machine == target else f'{target} from {machine}'
 
 
 def arguments_of():
@@ -80,10 +95,10 @@ def arguments_of():
 
 
 def print_machine(machine, found, unobserved):
-    """The table of one machine; returns how many windows differ that are not listed, plus how many listed do not."""
+    """The table of one question; returns how many windows differ that are not listed, plus how many listed do not."""
     equal, windows = collections.Counter(), collections.Counter(size for size, _ in found)
     bad = 0
-    print(f'{machine}: predicted from mTHP off / counted with mTHP on')
+    print(f'{machine}: predicted from mTHP off / counted')
     for (size, label), differences in found.items():
         equal[size] += not differences
         reason = unobserved.reason(machine, label, differences)
@@ -113,13 +128,14 @@ def main():
     unobserved = compare.Unobserved(json.loads((HERE / 'what_if.json').read_text(encoding='utf-8')))
     bad = 0
     compared = 0
-    for kernel, machine, cpu in MACHINES:
-        found = compare_machine(refold, kernel, machine, cpu, arguments.only)
+    for kernel, machine, target, sizes in QUESTIONS:
+        found = ask(refold, kernel, machine, target, sizes, arguments.only)
+        name = name_of(machine, target)
         compared += len(found)
         if arguments.list:
-            print_list(machine, found)
+            print_list(name, found)
         else:
-            bad += print_machine(machine, found, unobserved)
+            bad += print_machine(name, found, unobserved)
     return 1 if bad or not compared else 0
 
 

@@ -143,11 +143,13 @@ class Emulator:
     def plugin_options(self):
         return f'page_shift={self.kernel.page_shift}'
 
-    def record(self, cpu, output, modes, workloads, mib=8, kprobes=True):
-        """Record workloads while the plugin counts: recordings, and windows.jsonl; doctor's words, marks of a shell."""
+    def record(self, cpu, output, modes, workloads, mib=8, kprobes=True, page=None):
+        """Record workloads while the plugin counts: recordings, and windows.jsonl; doctor's words, marks of a shell.
+        page: the workloads do what they would with pages of so many bytes."""
         self.read_symbols()
         self.boot(cpu, output,
                   f'refold.job=record refold.modes={",".join(modes)} refold.workloads={",".join(workloads)} '
-                  f'refold.mib={mib} refold.kprobes={"yes" if kprobes else "no"}',
+                  f'refold.mib={mib} refold.kprobes={"yes" if kprobes else "no"}' +
+                  (f' refold.page={page}' if page else ''),
                   f'symbols={self.kernel.symbols},out={output}/windows.jsonl,{self.plugin_options()}')
         return (output / 'log').read_text(errors='replace')

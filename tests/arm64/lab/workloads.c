@@ -3,6 +3,8 @@
  * workloads NAME MIB TAG: what the emulated kernel is made to do, the same in every run. Each workload is a row of
  * phases; a phase is a window, labelled NAME/TAG/PHASE, that the recording knows from trace_marker and the emulator's
  * plugin (tlbicount.c) from an instruction that does nothing.
+ *
+ * What a program does depends on how large pages are: with $WORKLOAD_PAGE it does what it would with pages so large.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -554,7 +556,7 @@ int main(int argc, char **argv)
 	workload = argv[1];
 	size = strtoul(argv[2], NULL, 10) << 20;
 	tag = argv[3];
-	page = sysconf(_SC_PAGESIZE);
+	page = getenv("WORKLOAD_PAGE") ? strtoul(getenv("WORKLOAD_PAGE"), NULL, 10) : (size_t)sysconf(_SC_PAGESIZE);
 	marker = open_marker();
 	for (i = 0; i < sizeof(workloads) / sizeof(workloads[0]); i++) {
 		if (!strncmp(workload, workloads[i].name, strlen(workloads[i].name))) {
