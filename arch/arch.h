@@ -50,6 +50,7 @@ typedef struct { u64 val; } pte_t;
 #define PTE_ANON	BIT_ULL(56)	/* anonymous page (of a private mapping) */
 #define PTE_EXCLUSIVE	BIT_ULL(57)	/* PageAnonExclusive */
 #define PTE_SHMEM	BIT_ULL(58)	/* shmem: counted as file, but swap-backed */
+#define PTE_REFAULT	BIT_ULL(59)	/* unfold_free_split: not there until the operation ends and it faults */
 
 static inline bool pte_none(pte_t pte)
 {
@@ -225,8 +226,8 @@ struct arch_owed {
 	bool wait;
 };
 
-/* With fold_sites=end-of-op: entries of the blocks that an operation has written to, one of each. */
-struct arch_touched {
+/* Blocks of an operation, by an entry of each. */
+struct arch_blocks {
 	u64 *addrs;
 	size_t nr, room;
 };
@@ -252,7 +253,8 @@ struct arch_mm {
 	bool dying;			/* exit_mmap(): this CPU runs it lazily, or has gone on to another */
 	struct arch_flush_observer *observer;	/* or NULL */
 	struct arch_owed owed;
-	struct arch_touched touched;
+	struct arch_blocks touched;	/* with fold_sites=end-of-op: what it has written to */
+	struct arch_blocks split;	/* with unfold_free_split: what it has cleared */
 };
 
 /* How a flush is issued. */

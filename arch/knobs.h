@@ -93,6 +93,13 @@ enum arch_protnone_cont { ARCH_PROTNONE_CONT(KNOB_SYMBOL) };
 	X(ZAP_FULL_TRICK_V2, "v2")	/* just clears */
 enum arch_zap_full_trick { ARCH_ZAP_FULL_TRICK(KNOB_SYMBOL) };
 
+/* No kernel: what is not to be folded any more is cleared, without a flush; what brings the rest of it back. */
+#define ARCH_UNFOLD_FREE_SPLIT(X)                                                                              \
+	X(SPLIT_UNFOLDS, "off")		/* nothing is cleared: every kernel */                                 \
+	X(SPLIT_REFAULTS_BLOCK, "block")	/* one fault, all entries */                                   \
+	X(SPLIT_REFAULTS_ENTRY, "entry")	/* a fault each */
+enum arch_unfold_free_split { ARCH_UNFOLD_FREE_SPLIT(KNOB_SYMBOL) };
+
 /* From how many pages on range TLBI is not used. */
 #define ARCH_TLBI_RANGE_LIMIT(X)                                                                               \
 	X(TLBI_RANGE_LIMIT_ABOVE, "above")	/* more than 2^21, 6.12 */                                     \
@@ -154,6 +161,7 @@ struct arch_knobs {
 	bool refold_lazy;		/* no kernel: a fault on a block that is not folded folds it if it can be */
 	bool unfold_nosync;		/* no kernel: a conversion does not wait for its flush, the operation does */
 	bool unfold_merged;		/* no kernel: adjacent conversions of an operation share a flush */
+	enum arch_unfold_free_split unfold_free_split; /* no kernel: a block is cleared, and comes back by faults */
 	u32 flush_ceiling;		/* x86, riscv: flushes of more pages than this become full */
 	bool invlpgb;			/* x86: flushes are broadcast to CPUs, without IPI */
 	u32 invlpgb_count_max;		/* pages of one such instruction */

@@ -57,13 +57,26 @@ static bool allows_folios(const struct allocating *a, const struct vm_area *vma)
 	return !mm_knobs(a->mm)->thp_madvise || vma->flags & RF_VM_HUGEPAGE;
 }
 
+/* Is there nothing in the table where a folio of this order would be? */
+static bool is_empty(const struct allocating *a, u64 addr, unsigned int order)
+{
+	pmd_t *pmd = pmd_offset(a->mm, addr);
+	const pte_t *ptes;
+	u32 i;
+
+	if (!pmd || !pmd_table(*pmd))
+		return true;
+	ptes = pte_offset(a->mm, pmd, ALIGN_DOWN(addr, page_size(a->mm) << order));
+	for (i = 0; i < 1u << order && !ptes[i].val; i++)
+		;
+	return i == 1u << order;
+}
+
 /* Is there nothing yet where a folio of this order would be, and is all of it in the VMA? */
 static bool is_suitable(const struct allocating *a, const struct vm_area *vma, u64 addr, unsigned int order)
 {
 	u64 size = page_size(a->mm) << order, start = ALIGN_DOWN(addr, size);
 	pmd_t *pmd = pmd_offset(a->mm, addr);
-	const pte_t *ptes;
-	u32 i;
 
 	if (start < vma->start || start + size > vma->end)
 		return false;
@@ -71,10 +84,7 @@ static bool is_suitable(const struct allocating *a, const struct vm_area *vma, u
 		return true;
 	if (order == a->mm->arch.geometry->table_shift || pmd_leaf(*pmd))
 		return false;
-	ptes = pte_offset(a->mm, pmd, start);
-	for (i = 0; i < 1u << order && !ptes[i].val; i++)
-		;
-	return i == 1u << order;
+	return is_empty(a, addr, order);
 }
 
 static unsigned int choose_order(const struct allocating *a, const struct vm_area *vma, u64 addr)
@@ -151,11 +161,13 @@ static int fault_anon(const struct allocating *a)
 {
 	const struct vm_area *vma = vma_lookup(a->mm, a->op->addr);
 	unsigned int order = vma ? choose_order(a, vma, a->op->addr) : 0, recorded = a->op->order;
-	u64 size = page_size(a->mm), addr = ALIGN_DOWN(a->op->addr, size << recorded);
+	unsigned int least = recorded < order ? recorded : order;
+	u64 size = page_size(a->mm), addr = ALIGN_DOWN(a->op->addr, size << least);
 	struct rf_op op = *a->op;
 	u32 i;
 
-	if (order <= recorded) {
+	/* Where the recording had nothing, a folio of ours may have left swap entries. */
+	if (order <= recorded && (!recorded || is_empty(a, a->op->addr, recorded))) {
 		a->machine->stats.allocation.folios_kept += recorded && order < recorded;
 		a->machine->stats.allocation.folios[recorded]++;
 		return machine_run_op(a->machine, &op);
@@ -166,7 +178,7 @@ static int fault_anon(const struct allocating *a)
 		return -ENOMEM;
 	a->machine->stats.allocation.folios[order]++;
 	a->machine->stats.allocation.unused_pages += (1u << order);
-	for (i = 0; i < 1u << recorded; i++, addr += size)
+	for (i = 0; i < 1u << least; i++, addr += size)
 		use_frame(a, op.pfn + addr % (size << order) / size);
 	return machine_run_op(a->machine, &op);
 }
@@ -229,13 +241,43 @@ static int fault_swap(const struct allocating *a, u64 addr, pte_t pte)
 	return machine_run_op(a->machine, &op);
 }
 
-/* do_huge_zero_wp_pmd(): a huge page replaces the huge zero page, where before it was split. */
-static int copy_huge_zero(const struct allocating *a, u64 addr)
+/* The recording had nothing there yet; a folio of ours had, and it was swapped out or is being migrated. */
+static int first_use(const struct allocating *a, u64 addr, pte_t pte)
+{
+	struct rf_op op = *a->op;
+	struct allocating swapped = *a;
+
+	if (is_migration_entry(pte)) {	/* migration_entry_wait(), and all is well */
+		a->machine->stats.allocation.faults_saved++;
+		return 0;
+	}
+	swapped.op = &op;
+	op.flags = (op.flags & ~RF_OP_WRITE) | (op.kind == RF_OP_FAULT_ANON ? RF_OP_WRITE : 0);
+	op.kind = RF_OP_FAULT_SWAP;
+	op.addr = addr;
+	op.order = 0;
+	op.nr = 1;
+	op.pfn = allocation_take(a->allocation, 0);
+	a->machine->stats.allocation.faults_changed++;
+	return op.pfn ? fault_swap(&swapped, addr, pte) : -ENOMEM;
+}
+
+/*
+ * A write to zeroes, which the recording may not have had there. do_huge_zero_wp_pmd(): a huge page replaces the huge
+ * zero page, where before it was split.
+ */
+static int copy_zeroes(const struct allocating *a, u64 addr)
 {
 	const struct vm_area *vma = vma_lookup(a->mm, addr);
 	struct rf_op op = *a->op;
 
-	if (mm_knobs(a->mm)->huge_zero_wp && vma && allows_folios(a, vma)) {
+	if (op.kind == RF_OP_FAULT_ANON) {	/* the recording had nothing there */
+		op.kind = RF_OP_FAULT_COW;
+		op.addr = addr;
+		op.order = 0;
+		a->machine->stats.allocation.faults_changed++;
+	}
+	if (in_leaf(a, addr) && mm_knobs(a->mm)->huge_zero_wp && vma && allows_folios(a, vma)) {
 		op.order = a->mm->arch.geometry->table_shift;
 		op.pfn = allocation_take(a->allocation, op.order);
 		if (!op.pfn)
@@ -263,10 +305,12 @@ static int allocation_fault(const struct allocating *a)
 		a->machine->stats.allocation.faults_saved++;
 		return 0;
 	}
+	if ((a->op->kind == RF_OP_FAULT_ANON || a->op->kind == RF_OP_FAULT_ZERO) && pte_swap(pte) && is_ours(pte))
+		return first_use(a, addr, pte);
 	if (a->op->kind == RF_OP_FAULT_SWAP && is_ours(pte) && !is_migration_entry(pte))
 		return fault_swap(a, addr, pte);
-	if (a->op->kind == RF_OP_FAULT_COW && pte_special(pte) && in_leaf(a, addr))
-		return copy_huge_zero(a, addr);
+	if ((a->op->kind == RF_OP_FAULT_COW || a->op->kind == RF_OP_FAULT_ANON) && pte_present(pte) && pte_special(pte))
+		return copy_zeroes(a, addr);
 	if (a->op->kind == RF_OP_FAULT_ANON && pte_none(pte))
 		return fault_anon(a);
 	if (a->op->kind == RF_OP_FAULT_ZERO && pte_none(pte))
@@ -335,7 +379,8 @@ static int allocation_run(const struct allocating *a)
 		u64 addr = a->op->addr + i * page_size(a->mm);
 		pte_t pte = entry_at(a, addr);
 
-		if (!is_ours(pte)) {
+		/* None: it has gone with a folio of ours, now or before. */
+		if (!is_ours(pte) && !pte_none(pte)) {
 			others++;
 			continue;
 		}

@@ -7,11 +7,11 @@
 #include <errno.h>
 
 #include "engine/account.h"
+#include "engine/blocks.h"
 #include "engine/dispatch.h"
 #include "engine/machine.h"
 #include "engine/operations.h"
 #include "engine/reuse.h"
-#include "engine/tlb.h"
 
 static void (*const functions[RF_NR_OPS])(struct mm *mm, const struct rf_op *op) = {
 #define X(symbol, name, shape, pages, row) op_##name,

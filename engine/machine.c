@@ -8,6 +8,7 @@
 
 #include "engine/account.h"
 #include "engine/allocation.h"
+#include "engine/blocks.h"
 #include "engine/dispatch.h"
 #include "engine/hugetlb.h"
 #include "engine/pgtable.h"
@@ -53,6 +54,7 @@ static void mm_destroy(struct mm *mm)
 {
 	huge_pages_destroy(mm);
 	free(mm->arch.touched.addrs);
+	free(mm->arch.split.addrs);
 	free(mm->vma_room);
 	free(mm);
 }
@@ -126,6 +128,8 @@ int rf_machine_run(struct rf_machine *machine, const struct rf_op *ops, size_t n
 	if (nr && !machine->last_change)
 		machine->last_change = ops[0].time;
 	for (i = 0; i < nr; i++) {
+		if (machine->policy.mm.khuge_cont && khuge_cont_until(machine, ops[i].time))
+			return machine->error;
 		err = machine->rescale ? rescale_op(machine, &ops[i]) : allocation_op(machine, &ops[i]);
 		if (err)
 			return err;

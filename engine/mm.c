@@ -68,7 +68,8 @@ void machine_free_mm(struct rf_machine *machine, struct mm *mm)
 	pgtable_destroy(mm);
 	huge_pages_destroy(mm);
 	free(mm->arch.touched.addrs);
-	mm->arch.touched = (struct arch_touched){ 0 };
+	free(mm->arch.split.addrs);
+	mm->arch.touched = mm->arch.split = (struct arch_blocks){ 0 };
 	machine->mms[mm->id] = NULL;
 	mm->nr_vmas = 0;
 	mm->next_free = machine->free_mms;

@@ -59,6 +59,13 @@ struct mm {
 	struct mm *next_free;
 };
 
+/* How far the scans of the knob khuge_cont have come. */
+struct scan {
+	u64 next;			/* when the next one is due; 0: not yet begun */
+	u32 mm;
+	u64 addr;
+};
+
 struct rf_machine {
 	struct rf_policy policy;
 	struct arch_knobs arch_knobs;	/* the backend's: the policy's, less what readers.h does itself */
@@ -77,6 +84,7 @@ struct rf_machine {
 	s64 last_live;			/* live_blocks since last_change */
 	u64 last_change;
 	unsigned __int128 live_time;	/* block-nanoseconds */
+	struct scan scan;
 	struct accounts *accounts;	/* what each address space counted; NULL: nobody wants to know */
 	u64 norecency_sites;		/* bits: these read one entry of a folded block */
 	struct allocation *allocation;	/* of policies that allocate anonymous folios themselves; or NULL */

@@ -42,17 +42,6 @@ void flush_tlb_range(struct mm *mm, u64 start, u64 end);
 void flush_tlb_ptes(struct mm *mm, u64 start, u64 end, enum arch_flush_mode mode);
 void flush_pmd_tlb_range(struct mm *mm, u64 start, u64 end);
 
-/* refold=lazy: a fault on a block that is not folded looks whether it could be. */
-void refold_at(struct mm *mm, u64 addr);
-/* The end of an operation: what its helpers have left to it is folded, flushed and waited for, once. */
-void settle_blocks(struct mm *mm);
-
-static inline void end_operation(struct mm *mm)
-{
-	if (__builtin_expect(mm->arch.touched.nr || mm->arch.owed.end || mm->arch.owed.wait, 0))
-		settle_blocks(mm);
-}
-
 static inline void flush_tlb_batched_pending(struct mm *mm)
 {
 	if (mm->arch.tlbbatch_pending)

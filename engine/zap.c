@@ -4,6 +4,7 @@
  * of mm/memory.c, unmap_region() and exit_mmap() of mm/mmap.c; kernel-model.md
  * 3.4 and 4.5.
  */
+#include "engine/blocks.h"
 #include "engine/folio.h"
 #include "engine/huge_mm.h"
 #include "engine/hugetlb.h"

@@ -476,7 +476,7 @@ struct step generate(struct trial *t)
 	int tries;
 
 	for (tries = 0; tries < 40; tries++) {
-		step = (struct step){ .op = { .time = t->step_number * 1000, .mm = roll(t, REFERENCE_MMS) } };
+		step = (struct step){ .op = { .time = t->step_number * 100000, .mm = roll(t, REFERENCE_MMS) } };
 		step.choice = roll(t, 1ull << 40);
 		if (!t->reference->alive[step.op.mm])
 			step.op.kind = RF_OP_MM_NEW;

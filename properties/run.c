@@ -169,7 +169,8 @@ struct trial *trial_create(const struct config *config)
 	t->loaded = config->backend->loaded;
 	/* Where loaded code folds is its own affair. */
 	t->reference->refolds = config->policy.arch_knobs.fold_sites >= FOLD_ANY ||
-				config->policy.arch_knobs.refold_lazy || t->loaded;
+				config->policy.arch_knobs.refold_lazy || config->policy.mm.khuge_cont ||
+				config->policy.arch_knobs.unfold_free_split || t->loaded;
 	t->reference->reuse_around = config->policy.mm.reuse_around != REUSE_AROUND_PAGE;
 	t->tlb = tlb_create(t);
 	t->flushes = calloc(1, sizeof(*t->flushes));

@@ -55,11 +55,14 @@ static const struct arch_geometry geometries[] = {
 
 static const struct knob *const knob_tables[] = { arm64_knobs, contpte_knobs, NULL };
 
+static const struct arch_assumption assumptions[] = { CONTPTE_ASSUMPTION, { 0 } };
+
 const struct arch_ops arm64_ops = {
 	.name = "arm64",
 	.machines = machines,
 	.geometries = geometries,
 	.knobs = knob_tables,
+	.assumptions = assumptions,
 	.ptep_get = folding_ptep_get,
 	.ptep_get_lockless = folding_ptep_get_lockless,
 	.pte_batch_hint = folding_pte_batch_hint,

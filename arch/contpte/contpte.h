@@ -30,9 +30,15 @@ void folding_modify_prot_commit_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, 
 /* The same as a table, of which only these are filled in: for a backend whose entries fold under some policies only. */
 extern const struct arch_ops folding_helpers;
 
-/* ---- knobs.c: to stand beside those of the backend ---- */
+/* ---- knobs.c: to stand beside what the backend has ---- */
 
 extern const struct knob contpte_knobs[];
+
+/* A row for the assumptions of a backend that has them; and whether it holds. */
+bool contpte_splits_refault(const struct arch_knobs *knobs);
+#define CONTPTE_ASSUMPTION \
+	{ contpte_splits_refault, "split_refaults", \
+	  "what unfold_free_split clears is used again at once, all of it: faults are an upper bound, no recording tells" }
 
 /* ---- convert.c: blocks that fold and unfold ---- */
 

@@ -70,6 +70,35 @@ static void contpte_convert(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte
 	bare_count_stores(mm, pte, n);
 }
 
+/* For the operation's end. Once is enough for what it comes by again and again. False: there is no memory. */
+static bool note_block(const struct arch_mm *mm, struct arch_blocks *blocks, u64 addr)
+{
+	if (blocks->nr && !((blocks->addrs[blocks->nr - 1] ^ addr) & ~(cont_size(mm) - 1)))
+		return true;
+	if (array_grow(blocks->addrs, blocks->room, blocks->nr + 1))
+		return false;
+	blocks->addrs[blocks->nr++] = addr;
+	return true;
+}
+
+/*
+ * unfold_free_split: all entries go; what the operation does not write itself comes back when it is used. Nobody
+ * flushes: TLBs may hold the block until then, which maps the same pages, and the flush that the caller owes for its
+ * change hits the block as a whole. The entries stay here, marked, as what a fault will find.
+ */
+static void split_block(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte)
+{
+	unsigned int n = mm->geometry->cont_ptes, i;
+	u64 value;
+
+	ptep -= cont_index(mm, addr);
+	pte = contpte_merge_access_dirty(pte, ptep, n);
+	value = pte.val & PTE_HW_MASK & ~PTE_PFN_MASK;
+	for (i = 0; i < n; i++)
+		ptep[i].val = (ptep[i].val & (~PTE_HW_MASK | PTE_PFN_MASK)) | value | PTE_REFAULT;
+	mm->counters->pte_atomics += n;
+}
+
 /* __contpte_try_unfold(): pte is valid and CONT, and gives the block's bits. */
 void contpte_unfold(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte)
 {
@@ -78,7 +107,10 @@ void contpte_unfold(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte)
 	mm->counters->unfold++;
 	--*mm->live_blocks;
 	pte.val &= ~PTE_CONT;
-	contpte_convert(mm, addr, ptep, pte);
+	if (mm->knobs->unfold_free_split && note_block(mm, &mm->split, addr))
+		split_block(mm, addr, ptep, pte);
+	else
+		contpte_convert(mm, addr, ptep, pte);
 }
 
 u64 contpte_scan_lines(const struct arch_mm *mm, u64 addr, unsigned int loads)
@@ -117,7 +149,7 @@ static void fold_if_alike(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte, 
 	expected = pte_mkold(pte_mkclean(pte)).val & PTE_HW_MASK;
 	expected -= (u64)index << PTE_PFN_SHIFT;
 	for (i = 0; i < n; i++) {
-		if ((pte_mkold(pte_mkclean(block[i])).val & PTE_HW_MASK) != expected)
+		if ((pte_mkold(pte_mkclean(block[i])).val & (PTE_HW_MASK | PTE_REFAULT)) != expected)
 			break;
 		expected += 1ull << PTE_PFN_SHIFT;
 	}
@@ -131,17 +163,6 @@ static void fold_if_alike(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte, 
 	++*mm->live_blocks;
 	pte.val |= PTE_CONT | PTE_VALID; /* pte_mkcont() of v1 makes it a valid page descriptor */
 	contpte_convert(mm, addr, ptep, pte);
-}
-
-/* For the end of the operation, which folds it then if nothing else has come in between. */
-static void touch_block(struct arch_mm *mm, u64 addr)
-{
-	struct arch_touched *touched = &mm->touched;
-
-	if (touched->nr && !((touched->addrs[touched->nr - 1] ^ addr) & ~(cont_size(mm) - 1)))
-		return;
-	if (!array_grow(touched->addrs, touched->room, touched->nr + 1))
-		touched->addrs[touched->nr++] = addr;
 }
 
 /*
@@ -158,7 +179,7 @@ void contpte_try_fold(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte, bool
 	if (!may_be_of_block(mm, addr, pte))
 		return;
 	if (sites == FOLD_END)
-		touch_block(mm, addr);
+		note_block(mm, &mm->touched, addr);	/* it folds then if nothing else has come in between */
 	else
 		fold_if_alike(mm, addr, ptep, pte, unfolded);
 }

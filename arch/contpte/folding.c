@@ -14,7 +14,7 @@ bool bare_set_access_flags(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t entr
 	if (!((ptep->val ^ entry.val) & PTE_HW_MASK))
 		return false;
 	mm->counters->pte_atomics++;
-	ptep->val |= flags;
+	ptep->val = (ptep->val & ~PTE_REFAULT) | flags;
 	if (!(entry.val & PTE_RDONLY))
 		ptep->val &= ~PTE_RDONLY;
 	if (dirty)
@@ -28,7 +28,7 @@ void bare_wrprotect_run(struct arch_mm *mm, pte_t *ptep, unsigned int nr)
 	unsigned int i;
 
 	for (i = 0; i < nr; i++)
-		ptep[i] = pte_wrprotect(ptep[i]);
+		ptep[i].val = pte_wrprotect(ptep[i]).val & ~PTE_REFAULT;
 	mm->counters->pte_loads += nr;
 	mm->counters->pte_atomics += nr;
 }
@@ -100,7 +100,7 @@ static inline void set_ptes(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte
 	const struct arch_knobs *knobs = mm->knobs;
 	bool unfolded;
 
-	pte.val &= ~PTE_CONT;
+	pte.val &= ~(PTE_CONT | PTE_REFAULT);
 	if (nr == 1 && unlikely(mm->copying) && knobs->fork_full) {
 		*ptep = pte;
 		bare_count_stores(mm, pte, 1);
@@ -245,8 +245,8 @@ static bool wrprotect_probed(struct arch_mm *mm, u64 addr, pte_t *ptep)
 		mm->counters->pte_lines += block_lines(mm, addr) - 1;
 		seen.val &= ~PTE_CONT;
 	}
-	mm->counters->pte_atomics += seen.val == ptep->val ? 1 : 2;
-	*ptep = pte_wrprotect(*ptep);
+	mm->counters->pte_atomics += (seen.val ^ ptep->val) & PTE_HW_MASK ? 2 : 1;
+	ptep->val = pte_wrprotect(*ptep).val & ~PTE_REFAULT;
 	return unfold;
 }
 

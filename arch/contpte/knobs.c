@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* The knobs of folding. */
+/* The knobs of folding, and what they take for granted. */
 #include "arch/contpte/contpte.h"
+
+bool contpte_splits_refault(const struct arch_knobs *knobs)
+{
+	return knobs->unfold_free_split != SPLIT_UNFOLDS;
+}
 
 const struct knob contpte_knobs[] = {
 	{ "access_compare", KNOB_WORDS(ARCH_ACCESS_COMPARE),
@@ -32,5 +37,8 @@ const struct knob contpte_knobs[] = {
 	{ "refold", KNOB_EITHER("never", "lazy"),
 	  "a fault on a block that is not folded tries to fold it again, whatever unfolded it (no kernel)",
 	  ARCH_KNOB(refold_lazy), KNOB_NO_KERNEL, KNOB_NEEDS("cont=true") },
+	{ "unfold_free_split", KNOB_WORDS(ARCH_UNFOLD_FREE_SPLIT),
+	  "a block is cleared, not unfolded, with no flush; the rest of it comes back by one fault, or one each (no kernel)",
+	  ARCH_KNOB(unfold_free_split), KNOB_NO_KERNEL, KNOB_NEEDS("cont=true") },
 	{ 0 },
 };

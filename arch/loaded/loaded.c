@@ -229,6 +229,7 @@ static const struct {
 	{ FIELD(refold_lazy), SETTERS | BIT_OF(wrprotect_ptes) | BIT_OF(ptep_set_access_flags) },
 	{ FIELD(unfold_nosync), WRITERS },
 	{ FIELD(unfold_merged), WRITERS },
+	{ FIELD(unfold_free_split), WRITERS },
 	{ FIELD(fork_full), SETTERS | BIT_OF(wrprotect_ptes) },
 	{ FIELD(getter), BIT_OF(ptep_get) | BIT_OF(ptep_get_lockless) | BIT_OF(ptep_set_access_flags) },
 	{ FIELD(lockless), BIT_OF(ptep_get_lockless) },

@@ -200,6 +200,7 @@ static const struct arch_assumption assumptions[] = {
 	{ NULL, "other_cpus", ARCH_OTHER_CPUS_TEXT },
 	{ has_svvptc, "svvptc", "the CPU has Svvptc: an entry that becomes valid needs no fence (svvptc=false: it does)" },
 	{ no_firmware, "rfence", "other CPUs are flushed by IPI, as where they have IMSIC; else firmware does it (rfence=sbi)" },
+	CONTPTE_ASSUMPTION,
 	{ folds, "svnapot_user",
 	  "no kernel has this: blocks fold and unfold as in arm64's contpte, cleared and flushed in between, which the "
 	  "architecture does not demand (bbml3=true: without)" },

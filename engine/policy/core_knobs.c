@@ -55,6 +55,10 @@ const struct knob core_knobs[] = {
 	{ "huge_zero_wp", KNOB_BOOL,
 	  "with anon_folios: a write to the huge zero page allocates a huge page, not one small page (6.13)",
 	  AT(mm.huge_zero_wp), KNOB_SINCE(6, 13), KNOB_NEEDS("anon_folios=64k") },
+	{ "khuge_cont", NULL,
+	  "every so many milliseconds a scan of eight page tables folds blocks that can be, without a copy; 0: none "
+	  "(no kernel)",
+	  AT(mm.khuge_cont), KNOB_NO_KERNEL, KNOB_NEEDS("cont=true") },
 	{ "locked", KNOB_EITHER("full", "norecency"),
 	  "what reads under the lock that only compare or skip take of a folded block: as getter, or one",
 	  AT(mm.locked_norecency) },

@@ -81,6 +81,7 @@ struct rf_mm_knobs {
 	bool thp_madvise;		/* they are for MADV_HUGEPAGE only */
 	bool reuse_large;		/* a write fault reuses a page of a large folio that is nobody else's (6.15) */
 	enum rf_reuse_around reuse_around;
+	u32 khuge_cont;			/* no kernel: milliseconds between scans that fold what can be; 0: none */
 	enum rf_write_upgrade write_upgrade;
 	enum rf_gather gather;
 	enum rf_batch_rule batch_rule;

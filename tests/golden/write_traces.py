@@ -443,6 +443,16 @@ def idea_refold():
     return trace
 
 
+def idea_khuge_cont():
+    """mprotect(PROT_READ) of the sixth page of the first block, and mprotect() back; 1 ms later the process exits."""
+    trace = touched()
+    trace.call("mprotect", 0, addr=SIXTH, len=PAGE, prot=READ, pkey=-1)
+    trace.call("mprotect", 0, addr=SIXTH, len=PAGE, prot=READ | WRITE, pkey=-1)
+    trace.time += 1_000_000
+    trace.exit(vmas=[VMA])
+    return trace
+
+
 def idea_mkclean():
     """Write faults on the 16 pages of a folio of a shared file, and msync(MS_SYNC)."""
     file = {"dev": 0x100, "ino": 5}
@@ -495,6 +505,7 @@ CASES = {
     "mm_mremap": mremap, "mm_swap_out": swap_out, "whole_report": whole_report,
     "gup_process_vm": gup_process_vm, "gup_fast": gup_fast,
     "idea_conversions": idea_conversions, "idea_gather": idea_gather, "idea_refold": idea_refold,
+    "idea_khuge_cont": idea_khuge_cont,
     "idea_mkclean": idea_mkclean, "idea_span": idea_span,
 }
 

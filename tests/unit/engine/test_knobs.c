@@ -209,6 +209,8 @@ static struct rf_machine *after_everything(const char *policy, const char *knobs
 	odds_and_ends(machine);
 	collapse_and_move(machine);
 	small_pages(machine);
+	/* Time for a scan. */
+	run(machine, .kind = RF_OP_FAULT_NONE, .addr = BASE, .time = 100000000);
 	run(machine, .kind = RF_OP_UFFD_MOVE, .addr = BASE + M(4) + K(128), .end = BASE + M(4) + K(192),
 	    .addr2 = BASE + M(14), .nr = 16);
 	run(machine, .kind = RF_OP_MREMAP, .addr = BASE, .end = BASE + M(1), .addr2 = G(3) + K(64), .nr = 256);

@@ -99,6 +99,8 @@ static void test_unfold(void **state)
 	static const char *const specs[] = {
 		"linux-7.3+unfold=nosync", "linux-7.3+unfold_flush=merged",
 		"linux-6.12+unfold=nosync+unfold_flush=merged+fold_sites=end-of-op",
+		"linux-7.3+unfold_free_split=entry", "linux-6.12+unfold_free_split=block+fold_sites=any",
+		"contpte-v3+unfold_free_split=entry", "svnapot-user+unfold_free_split=block",
 	};
 	struct failure failure;
 	size_t i;

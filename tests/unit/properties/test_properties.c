@@ -26,12 +26,12 @@ static unsigned int part, parts = 1;
 
 /*
  * Knobs that no episode turns at random: they belong together with others (a batch needs a gather that has room for
- * it), give up an invariant by intent, or are bugs. With anon_folios a machine does not do what it is told, and the
- * reference would have to decide likewise: tests/arm64/what_if.py holds it against kernels.
+ * it), give up an invariant by intent, or are bugs. With anon_folios a machine does not do what it is told:
+ * test_ideas.c has it, by what holds nevertheless.
  */
 static const char *const fixed_knobs[] = {
 	"access_flush", "anon_folios", "batch_rule", "exit_spread_stored", "fold_scope", "gather", "getter", "granule",
-	"unfold", "unfold_flush", "zap_full_trick",
+	"unfold", "unfold_flush", "unfold_free_split", "zap_full_trick",
 };
 
 static u64 number_of(const char *variable, u64 otherwise)
