@@ -358,6 +358,8 @@ struct arch_ops {
 	bool invalidate_ad_flushes; /* pmdp_invalidate_ad(): mprotect of a huge page flushes it at once */
 	bool one_dirty_bit;	/* the table walker makes dirty what software does: it sets PTE_DIRTY, too */
 	bool access_flags_cmpxchg; /* ptep_set_access_flags() compares and exchanges; else it stores */
+	bool shares_huge_pmds;	/* ARCH_WANT_HUGE_PMD_SHARE; arm64: not with 64K pages */
+	bool walks_unshared;	/* tlb_flush() drops cached walks of tables that are no longer shared: arm64 */
 	bool moves_puds;	/* HAVE_MOVE_PUD: arm64 and x86 since 5.11, riscv */
 	/*
 	 * update_mmu_cache_range(): nr entries from addr on, or a huge one, became valid or ptep_set_access_flags()

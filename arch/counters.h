@@ -41,7 +41,8 @@
 	X(isb, "Instruction barriers.") \
 	X(ptep_get, "Calls of ptep_get() by core mm, whatever they load.") \
 	X(ptep_get_lockless, "Calls of ptep_get_lockless().") \
-	X(ipis, "Broadcasts of an interrupt, one per flush call (x86, riscv).") \
+	X(ipis, "Broadcasts of an interrupt: one per flush call (x86, riscv), and those that wait for lockless walkers " \
+		"of hugetlb tables that are no longer shared.") \
 	X(gup_lookups, "Page-table entries that GUP visited; slow GUP walks down from the top for each.") \
 	X(gup_locks, "Page-table locks that GUP took for them.") \
 	X(gather_pages, "Pages allocated for mmu_gather batches.") \

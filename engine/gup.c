@@ -56,12 +56,13 @@ static u64 follow_huge_page(struct mm *mm, const struct huge_page *page, u64 add
 /* Holes are where the operations have told of nothing: one look, then on to the next huge page. */
 static u64 follow_hugetlb(struct mm *mm, u64 addr, u64 end)
 {
-	struct huge_page *page = huge_page_next(mm, addr);
+	struct huge_page page;
+	bool found = huge_page_next(mm, addr, &page);
 
-	if (page && page->addr <= addr)
-		return follow_huge_page(mm, page, addr);
+	if (found && page.addr <= addr)
+		return follow_huge_page(mm, &page, addr);
 	count_lookup(mm, false);
-	return page ? page->addr : end;
+	return found ? page.addr : end;
 }
 
 /* follow_page_mask(); returns where the next step begins. Of tables that are not there, one look is counted. */
@@ -124,11 +125,11 @@ void gup_looks(struct mm *mm, u64 addr, bool faulted_in)
 {
 	enum rf_row row = machine_set_row(mm->machine, mm, RF_ROW_gup_slow);
 	struct vm_area *vma = vma_lookup(mm, addr);
-	struct huge_page *page = vma && vma->flags & RF_VM_HUGETLB ? huge_page_next(mm, addr) : NULL;
+	struct huge_page page;
 
 	if (!vma || !(vma->flags & RF_VM_HUGETLB))
 		follow_page(mm, addr, addr + page_size(mm));
-	else if (faulted_in || !page || page->addr > addr)
+	else if (faulted_in || !huge_page_next(mm, addr, &page) || page.addr > addr)
 		follow_hugetlb(mm, addr, vma->end);
 	machine_set_row(mm->machine, mm, row);
 }
@@ -175,16 +176,16 @@ static u64 gup_fast_upper(struct mm *mm, u64 addr, u64 entry_size, pte_t pte, u6
 
 static u64 gup_fast_hugetlb(struct mm *mm, u64 addr, bool write)
 {
-	struct huge_page *page = huge_page_next(mm, addr);
+	struct huge_page page;
 	u64 entry_size, index;
 
-	if (!page || page->addr > addr)
+	if (!huge_page_next(mm, addr, &page) || page.addr > addr)
 		return addr;
-	entry_size = huge_entry_size(page);
-	index = (addr - page->addr) / entry_size;
-	if (page->size->level == HUGE_LEVEL_PTE)
-		return gup_fast_pte(mm, addr, entry_size, &page->entries[index], huge_page_size(page), write);
-	return gup_fast_upper(mm, addr, entry_size, page->entries[index], huge_page_size(page), write);
+	entry_size = huge_entry_size(&page);
+	index = (addr - page.addr) / entry_size;
+	if (page.size->level == HUGE_LEVEL_PTE)
+		return gup_fast_pte(mm, addr, entry_size, &page.entries[index], huge_page_size(&page), write);
+	return gup_fast_upper(mm, addr, entry_size, page.entries[index], huge_page_size(&page), write);
 }
 
 static u64 gup_fast_step(struct mm *mm, u64 addr, bool write)

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* Huge pages of hugetlb: faults, fork, mremap, unmapping. mm/hugetlb.c; kernel-model.md section 6. */
+/* Huge pages of hugetlb: faults, fork, mprotect, mremap, unmapping. mm/hugetlb.c; kernel-model.md section 6. */
 #include "engine/hugetlb.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/array.h"
 #include "engine/operations.h"
 #include "engine/pgtable.h"
 #include "engine/readers.h"
@@ -34,72 +31,6 @@ static const struct arch_huge_size *huge_size(const struct mm *mm, unsigned int 
 		if (base_pages[i].page_shift == page_shift)
 			best = &base_pages[i];
 	return best;
-}
-
-/* ---- the list ----------------------------------------------------------------------- */
-
-/* Index of the first huge page that ends after addr. */
-static u32 huge_page_index(const struct mm *mm, u64 addr)
-{
-	u32 low = 0, high = mm->nr_huge_pages;
-
-	while (low < high) {
-		u32 middle = low + (high - low) / 2;
-		const struct huge_page *page = &mm->huge_pages[middle];
-
-		if (page->addr + huge_page_size(page) > addr)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low;
-}
-
-struct huge_page *huge_page_next(struct mm *mm, u64 addr)
-{
-	u32 index = huge_page_index(mm, addr);
-
-	return index < mm->nr_huge_pages ? &mm->huge_pages[index] : NULL;
-}
-
-/* Entries of none. NULL: no memory, which is the machine's error. */
-static struct huge_page *huge_page_insert(struct mm *mm, u64 addr, const struct arch_huge_size *size)
-{
-	pte_t *entries = calloc(size->entries, sizeof(*entries));
-	u32 index = huge_page_index(mm, addr);
-	struct huge_page *pages;
-
-	if (!entries || array_grow(mm->huge_pages, mm->max_huge_pages, mm->nr_huge_pages + 1ul)) {
-		free(entries);
-		mm->machine->error = -ENOMEM;
-		return NULL;
-	}
-	pages = mm->huge_pages;
-	memmove(&pages[index + 1], &pages[index], (mm->nr_huge_pages - index) * sizeof(*pages));
-	mm->nr_huge_pages++;
-	pages[index] = (struct huge_page){ .addr = addr, .size = size, .entries = entries };
-	return &pages[index];
-}
-
-static void huge_pages_remove(struct mm *mm, u32 first, u32 nr)
-{
-	u32 i;
-
-	if (!nr)
-		return;		/* there may be no list to move within */
-	for (i = first; i < first + nr; i++)
-		free(mm->huge_pages[i].entries);
-	memmove(&mm->huge_pages[first], &mm->huge_pages[first + nr],
-		(mm->nr_huge_pages - first - nr) * sizeof(*mm->huge_pages));
-	mm->nr_huge_pages -= nr;
-}
-
-void huge_pages_destroy(struct mm *mm)
-{
-	huge_pages_remove(mm, 0, mm->nr_huge_pages);
-	free(mm->huge_pages);
-	mm->huge_pages = NULL;
-	mm->max_huge_pages = 0;
 }
 
 /* ---- entries ---------------------------------------------------------------------------- */
@@ -236,26 +167,26 @@ static void huge_page_write(struct mm *mm, struct huge_page *page, const struct 
 static void fault_huge_page(struct mm *mm, const struct vm_area *vma, const struct arch_huge_size *size, u64 addr,
 			    const struct rf_op *op, u64 pfn)
 {
-	struct huge_page *page = huge_page_next(mm, addr);
 	bool write = op->flags & RF_OP_WRITE, shared = vma->flags & RF_VM_SHARED;
+	struct huge_page page;
 
-	if (page && page->addr < addr + (1ull << size->size_shift)) {
-		huge_page_read(mm, page, RF_SITE_fault_entry);
-		huge_page_read(mm, page, RF_SITE_fault_recheck);
+	huge_pmd_share(mm, vma, addr, size);	/* huge_pte_alloc() */
+	if (huge_page_next(mm, addr, &page) && page.addr < addr + (1ull << size->size_shift)) {
+		huge_page_read(mm, &page, RF_SITE_fault_entry);
+		huge_page_read(mm, &page, RF_SITE_fault_recheck);
 		if (write)
-			huge_page_write(mm, page, vma, pfn);
+			huge_page_write(mm, &page, vma, pfn);
 		return;
 	}
-	page = huge_page_insert(mm, addr, size);
-	if (!page)
+	if (!huge_page_insert(mm, addr, size, &page))
 		return;
 	/* Two looks, without and with the lock, at an entry that is none; it is not contiguous. */
 	read_none_ptes(mm, 1, RF_SITE_fault_entry);
 	read_none_ptes(mm, 1, RF_SITE_fault_recheck);
-	huge_page_set(mm, page, make_huge_pte(vma, pfn, shared));
+	huge_page_set(mm, &page, make_huge_pte(vma, pfn, shared));
 	/* hugetlb_no_page(): a private page is mapped read-only, and a write then takes it over. */
 	if (write && !shared)
-		huge_page_write(mm, page, vma, pfn);
+		huge_page_write(mm, &page, vma, pfn);
 }
 
 /* op->order: log2 of the huge page's size in bytes. */
@@ -279,10 +210,129 @@ void op_fault_hugetlb(struct mm *mm, const struct rf_op *op)
 	}
 }
 
+/* ---- tables that are shared -------------------------------------------------------------------- */
+
+/* tlb_remove_table_sync_one(): every CPU is interrupted, which waits for lockless walkers. */
+static void sync_walkers(struct mm *mm)
+{
+	mm->arch.counters->ipis++;
+}
+
+/*
+ * huge_pmd_unshare(): if others have the table of addr, too, it goes from here, with all that it maps. The caller
+ * flushes: huge_pmd_unshare_flush().
+ */
+static bool huge_pmd_unshare(struct mmu_gather *tlb, u64 addr)
+{
+	struct mm *mm = tlb->mm;
+	u32 left;
+
+	if (huge_pmd_users(mm, addr) < 2)
+		return false;
+	left = huge_pmd_drop(mm, addr);
+	tlb_unshare_pmd(tlb, ALIGN_DOWN(addr, pud_size(mm)), pud_size(mm));
+	if (mm_knobs(mm)->unshare_flush == UNSHARE_FLUSH_EACH)
+		sync_walkers(mm);
+	else if (mm_knobs(mm)->unshare_flush == UNSHARE_FLUSH_GATHER && left == 1)
+		tlb->fully_unshared_tables = true;
+	return true;
+}
+
+static void huge_pmd_unshare_flush(struct mmu_gather *tlb)
+{
+	if (tlb->unshared_tables)
+		tlb_flush_mmu_tlbonly(tlb);
+	if (tlb->fully_unshared_tables)
+		sync_walkers(tlb->mm);
+	tlb->fully_unshared_tables = false;
+}
+
+/*
+ * What moved, or was protected, is flushed: what was gathered, or before there was a gather (unshare_flush) all of
+ * [start, end), in steps of a huge page of this size: flush_hugetlb_tlb_range(). The gather is of hugetlb's own, and
+ * finds that of mprotect() open beside it: then everything is flushed once more.
+ */
+static void flush_changed(struct mmu_gather *tlb, u64 start, u64 end, const struct arch_huge_size *size)
+{
+	bool one_entry = size && size->level > HUGE_LEVEL_PTE && size->entries == 1;
+	struct mm *mm = tlb->mm;
+	const struct arch_flush flush = {
+		.start = start,
+		.end = end,
+		.stride = one_entry ? 1ull << size->size_shift : page_size(mm),
+		.level = FLUSH_LEVEL_UNKNOWN,
+		.mode = FLUSH_SYNC,
+	};
+
+	if (mm_knobs(mm)->unshare_flush != UNSHARE_FLUSH_GATHER) {
+		mm->arch.ops->flush_tlb_range(&mm->arch, &flush);
+		return;
+	}
+	tlb_flush_mmu_tlbonly(tlb);
+	huge_pmd_unshare_flush(tlb);
+	tlb_finish_mmu(tlb);
+}
+
+/* The size of the pages from addr on: PMDs where there are none. */
+static const struct arch_huge_size *size_at(struct mm *mm, u64 addr, u64 end)
+{
+	struct huge_page page;
+
+	return huge_page_next(mm, addr, &page) && page.addr < end ? page.size : huge_size(mm, pmd_shift(mm));
+}
+
+/* hugetlb_unshare_pmds(), of whole PUDs */
+static void unshare_pmds(struct mm *mm, u64 start, u64 end)
+{
+	const struct arch_huge_size *size = size_at(mm, start, end);
+	struct mmu_gather tlb;
+	u64 addr;
+
+	tlb_gather_mmu(&tlb, mm);
+	for (addr = start; addr < end; addr += pud_size(mm))
+		huge_pmd_unshare(&tlb, addr);
+	flush_changed(&tlb, start, end, size);
+}
+
+static bool may_share(const struct mm *mm, const struct vm_area *vma)
+{
+	return mm->arch.ops->shares_huge_pmds && mm->arch.geometry->levels > 2 &&
+	       (vma->flags & (RF_VM_HUGETLB | RF_VM_SHARED)) == (RF_VM_HUGETLB | RF_VM_SHARED);
+}
+
+void hugetlb_unshare_all_pmds(struct mm *mm, const struct vm_area *vma)
+{
+	u64 start, end;
+
+	if (!may_share(mm, vma))
+		return;
+	start = ALIGN_UP(vma->start, pud_size(mm));
+	end = ALIGN_DOWN(vma->end, pud_size(mm));
+	if (start < end)
+		unshare_pmds(mm, start, end);
+}
+
+/* hugetlb_split(): what is not mapped whole any more cannot be shared. */
+int split_vma(struct mm *mm, u64 addr, bool gathers)
+{
+	const struct vm_area *vma = vma_lookup(mm, addr);
+	bool nested = mm->tlb_flush_nested;
+	u64 floor;
+
+	if (!vma || vma->start == addr || !may_share(mm, vma))
+		return vma_split(mm, addr);
+	floor = ALIGN_DOWN(addr, pud_size(mm));
+	mm->tlb_flush_nested |= gathers;
+	if (floor != addr && floor >= vma->start && floor + pud_size(mm) <= vma->end)
+		unshare_pmds(mm, floor, floor + pud_size(mm));
+	mm->tlb_flush_nested = nested;
+	return vma_split(mm, addr);
+}
+
 /* ---- ranges ---------------------------------------------------------------------------------- */
 
 /* tlb_remove_huge_tlb_entry() */
-static void gather_huge_page(struct mmu_gather *tlb, const struct huge_page *page)
+static void tlb_flush_huge_page(struct mmu_gather *tlb, const struct huge_page *page)
 {
 	switch (page->size->level) {
 	case HUGE_LEVEL_PTE:
@@ -294,23 +344,75 @@ static void gather_huge_page(struct mmu_gather *tlb, const struct huge_page *pag
 	default:
 		tlb_flush_pud_range(tlb, page->addr, huge_page_size(page));
 	}
+}
+
+static void gather_huge_page(struct mmu_gather *tlb, const struct huge_page *page)
+{
+	tlb_flush_huge_page(tlb, page);
 	if (tlb_remove_folio_pages(tlb, 1))
 		tlb_flush_mmu(tlb);
+}
+
+/* Where the walk goes on behind a page, or behind a table that was shared and is not here any more. */
+static u64 after_huge_page(struct mmu_gather *tlb, const struct huge_page *page, bool *unshared)
+{
+	*unshared = huge_pmd_unshare(tlb, page->addr);
+	return *unshared ? ALIGN_DOWN(page->addr, pud_size(tlb->mm)) + pud_size(tlb->mm) :
+			   page->addr + huge_page_size(page);
 }
 
 void unmap_huge_pages(struct mmu_gather *tlb, u64 start, u64 end)
 {
 	struct mm *mm = tlb->mm;
-	u32 first = huge_page_index(mm, start), i;
+	struct huge_page page;
+	u64 addr = start;
+	bool unshared;
 
-	for (i = first; i < mm->nr_huge_pages && mm->huge_pages[i].addr < end; i++) {
-		struct huge_page *page = &mm->huge_pages[i];
-
-		huge_page_read(mm, page, RF_SITE_zap);
-		huge_page_clear(mm, page);
-		gather_huge_page(tlb, page);
+	while (huge_page_next(mm, addr, &page) && page.addr < end) {
+		addr = after_huge_page(tlb, &page, &unshared);
+		if (unshared)
+			continue;
+		huge_page_read(mm, &page, RF_SITE_zap);
+		huge_page_clear(mm, &page);
+		gather_huge_page(tlb, &page);
 	}
-	huge_pages_remove(mm, first, i - first);
+	huge_pages_remove(mm, start, end);
+	huge_pmd_unshare_flush(tlb);
+}
+
+/* huge_ptep_modify_prot_start(), huge_pte_modify() and huge_ptep_modify_prot_commit() of one page. */
+static void protect_huge_page(struct mmu_gather *tlb, const struct vm_area *vma, struct huge_page *page)
+{
+	const u32 access = RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC;
+	bool write = (vma->flags & (RF_VM_SHARED | RF_VM_WRITE)) == (RF_VM_SHARED | RF_VM_WRITE);
+	pte_t entry = page->entries[0];
+	struct mm *mm = tlb->mm;
+
+	huge_page_read(mm, page, RF_SITE_mprotect);
+	entry = pte_modify(entry, write, vma->flags & RF_VM_EXEC, !(vma->flags & access));
+	entry.val &= ~PTE_CONT;
+	huge_page_clear(mm, page);
+	huge_page_set(mm, page, entry);
+	tlb_flush_huge_page(tlb, page);
+}
+
+void change_huge_pages(struct mm *mm, const struct vm_area *vma)
+{
+	const struct arch_huge_size *size = size_at(mm, vma->start, vma->end);
+	struct mmu_gather tlb;
+	bool unshared, nested = mm->tlb_flush_nested;
+	struct huge_page page;
+	u64 addr = vma->start;
+
+	tlb_gather_mmu(&tlb, mm);
+	while (huge_page_next(mm, addr, &page) && page.addr < vma->end) {
+		addr = after_huge_page(&tlb, &page, &unshared);
+		if (!unshared)
+			protect_huge_page(&tlb, vma, &page);
+	}
+	mm->tlb_flush_nested |= mm_knobs(mm)->mprotect_gather;
+	flush_changed(&tlb, vma->start, vma->end, size);
+	mm->tlb_flush_nested = nested;
 }
 
 /* huge_ptep_set_wrprotect(), and no page is exclusive any more. */
@@ -333,40 +435,49 @@ static void wrprotect_huge_page(struct mm *mm, struct huge_page *page, pte_t ent
 
 void copy_huge_pages(struct mm *parent, struct mm *child, const struct vm_area *vma)
 {
-	u32 i;
+	struct huge_page page, copy;
+	u64 addr;
 
-	for (i = huge_page_index(parent, vma->start); i < parent->nr_huge_pages; i++) {
-		struct huge_page *page = &parent->huge_pages[i], *copy;
-		pte_t entry = pte_wrprotect(page->entries[0]);
+	for (addr = vma->start; huge_page_next(parent, addr, &page) && page.addr < vma->end;
+	     addr = page.addr + huge_page_size(&page)) {
+		pte_t entry = pte_wrprotect(page.entries[0]);
 
-		if (page->addr >= vma->end)
+		if (!huge_page_insert(child, page.addr, page.size, &copy))
 			return;
-		copy = huge_page_insert(child, page->addr, page->size);
-		if (!copy)
-			return;
-		huge_page_read(parent, page, RF_SITE_fork);
+		huge_page_read(parent, &page, RF_SITE_fork);
 		entry.val &= ~(PTE_CONT | PTE_EXCLUSIVE);
-		wrprotect_huge_page(parent, page, entry);
-		huge_page_set(child, copy, entry);
+		wrprotect_huge_page(parent, &page, entry);
+		huge_page_set(child, &copy, entry);
 	}
 }
 
 void move_huge_pages(struct mm *mm, u64 start, u64 end, u64 to)
 {
-	struct huge_page *page;
+	const struct arch_huge_size *size = size_at(mm, start, end);
+	const struct vm_area *vma = vma_lookup(mm, to);
+	struct mmu_gather tlb;
+	struct huge_page page;
+	u64 addr = start;
+	bool unshared;
 
-	while ((page = huge_page_next(mm, start)) && page->addr < end) {
-		const struct arch_huge_size *size = page->size;
-		u64 moved_to = page->addr - start + to;
-		pte_t entry = page->entries[0];
+	tlb_gather_mmu(&tlb, mm);
+	while (huge_page_next(mm, addr, &page) && page.addr < end) {
+		u64 from = page.addr;
+		pte_t entry = page.entries[0];
 
-		huge_page_read(mm, page, RF_SITE_mremap);
-		huge_page_clear(mm, page);
-		huge_pages_remove(mm, (u32)(page - mm->huge_pages), 1);
-		page = huge_page_insert(mm, moved_to, size);
-		if (!page)
+		huge_page_read(mm, &page, RF_SITE_mremap);
+		addr = after_huge_page(&tlb, &page, &unshared);
+		if (unshared)
+			continue;
+		huge_page_clear(mm, &page);
+		tlb_flush_huge_page(&tlb, &page);
+		huge_pages_remove(mm, from, addr);
+		if (vma)
+			huge_pmd_share(mm, vma, from - start + to, page.size);
+		if (!huge_page_insert(mm, from - start + to, page.size, &page))
 			return;
 		entry.val &= ~PTE_CONT;
-		huge_page_set(mm, page, entry);
+		huge_page_set(mm, &page, entry);
 	}
+	flush_changed(&tlb, start, end, size);
 }

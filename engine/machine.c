@@ -10,7 +10,7 @@
 #include "engine/allocation.h"
 #include "engine/blocks.h"
 #include "engine/dispatch.h"
-#include "engine/hugetlb.h"
+#include "engine/huge_pages.h"
 #include "engine/pgtable.h"
 #include "engine/rescale.h"
 

@@ -8,7 +8,7 @@
 
 #include "base/array.h"
 #include "engine/account.h"
-#include "engine/hugetlb.h"
+#include "engine/huge_pages.h"
 #include "engine/pgtable.h"
 
 struct mm *machine_mm(struct rf_machine *machine, u32 id)

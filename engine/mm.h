@@ -14,6 +14,7 @@ struct accounts;
 struct allocation;
 struct directory;
 struct huge_page;
+struct huge_pmd;
 struct rescale;
 struct table_pool;
 struct vm_area;
@@ -39,6 +40,19 @@ struct gather_set {
 	u64 start, end;
 };
 
+/* Huge pages of hugetlb, in order of address (huge_pages.c). */
+struct huge_pages {
+	struct huge_page *pages;
+	size_t max;
+	u32 nr;
+};
+
+/* A PMD table of hugetlb that can be shared with others, and what it maps here begins. */
+struct huge_pmd_slot {
+	u64 addr;
+	struct huge_pmd *pmd;
+};
+
 struct mm {
 	struct arch_mm arch;
 	struct rf_machine *machine;
@@ -52,9 +66,10 @@ struct mm {
 	struct directory *root;
 	u64 cached_pmd_index;		/* addr >> pmd_shift of cached_pmd */
 	pmd_t *cached_pmd;
-	struct huge_page *huge_pages;	/* of hugetlb, in order of address (hugetlb.c) */
-	size_t max_huge_pages;
-	u32 nr_huge_pages;
+	struct huge_pages huge_pages;	/* but for those in the tables of huge_pmds */
+	struct huge_pmd_slot *huge_pmds; /* in order of address */
+	size_t max_huge_pmds;
+	u32 nr_huge_pmds;
 	struct pageout_gather pageout;
 	struct mm *next_free;
 };
@@ -88,6 +103,7 @@ struct rf_machine {
 	struct accounts *accounts;	/* what each address space counted; NULL: nobody wants to know */
 	u64 norecency_sites;		/* bits: these read one entry of a folded block */
 	struct allocation *allocation;	/* of policies that allocate anonymous folios themselves; or NULL */
+	struct huge_pmd *huge_pmds;	/* of hugetlb, that can be shared */
 	struct rescale *rescale;	/* of recordings with smaller pages; NULL: ours */
 	int error;
 };

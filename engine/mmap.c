@@ -2,6 +2,7 @@
 /*
  * Operations on VMAs that touch no entries: mmap, brk, growing, flags.
  */
+#include "engine/hugetlb.h"
 #include "engine/operations.h"
 #include "engine/vma.h"
 
@@ -60,17 +61,20 @@ void op_map(struct mm *mm, const struct rf_op *op)
 
 void op_vma_flags(struct mm *mm, const struct rf_op *op)
 {
-	int err = vma_split(mm, op->addr);
+	const u64 unshares = RF_ATTRIBUTE_UFFD_WP | RF_ATTRIBUTE_UFFD_MINOR;
+	int err = split_vma(mm, op->addr, false);
 	u32 i;
 
 	if (!err)
-		err = vma_split(mm, op->end);
+		err = split_vma(mm, op->end, false);
 	mm_error(mm, err);
 	if (err)
 		return;
 	for (i = vma_find(mm, op->addr); i < mm->nr_vmas && mm->vmas[i].start < op->end; i++) {
 		struct vm_area *vma = &mm->vmas[i];
 
+		if (op->attributes & ~vma->attributes & unshares)
+			hugetlb_unshare_all_pmds(mm, vma);
 		vma->flags = (vma->flags & ~(u32)(op->aux & 0xffff)) | op->vm_flags;
 		vma->attributes = (vma->attributes & ~op->attributes_clear) | op->attributes;
 	}

@@ -32,6 +32,7 @@ static void reset_range(struct mmu_gather *tlb)
 	tlb->cleared_pmds = false;
 	tlb->cleared_puds = false;
 	tlb->cleared_p4ds = false;
+	tlb->unshared_tables = false;
 	tlb->nr_sets = 0;
 }
 
@@ -91,6 +92,19 @@ void tlb_flush_pud_range(struct mmu_gather *tlb, u64 addr, u64 size)
 	tlb->cleared_puds = true;
 }
 
+void tlb_unshare_pmd(struct mmu_gather *tlb, u64 addr, u64 size)
+{
+	tlb_flush_pmd_range(tlb, addr, size);
+	tlb->unshared_tables = true;
+}
+
+/* Cached walks go, too: with tables that are freed, and where the gather has been told of those unshared. */
+static bool drops_walks(const struct mmu_gather *tlb)
+{
+	return tlb->freed_tables || (tlb->unshared_tables && tlb->mm->arch.ops->walks_unshared &&
+				     mm_knobs(tlb->mm)->unshare_flush == UNSHARE_FLUSH_GATHER);
+}
+
 /* tlb_get_unmap_shift() */
 static unsigned int unmap_shift(const struct mmu_gather *tlb)
 {
@@ -148,7 +162,7 @@ void tlb_flush_mmu_tlbonly(struct mmu_gather *tlb)
 		.start = tlb->start,
 		.end = tlb->end,
 		.stride = 1ull << unmap_shift(tlb),
-		.last_level = !tlb->freed_tables,
+		.last_level = !drops_walks(tlb),
 		.level = flush_level(tlb),
 		.mode = FLUSH_SYNC,
 	};
@@ -156,7 +170,7 @@ void tlb_flush_mmu_tlbonly(struct mmu_gather *tlb)
 	if (tlb->nr_sets > 1 && flush.level == FLUSH_LEVEL_PTE && !tlb->fullmm)
 		flush_sets(tlb, flush);
 	else
-		arch->ops->tlb_flush(arch, &flush, tlb->fullmm, tlb->freed_tables);
+		arch->ops->tlb_flush(arch, &flush, tlb->fullmm, drops_walks(tlb));
 	reset_range(tlb);
 }
 

@@ -6,6 +6,7 @@
  */
 #include "engine/folio.h"
 #include "engine/huge_mm.h"
+#include "engine/hugetlb.h"
 #include "engine/mprotect.h"
 #include "engine/operations.h"
 #include "engine/pgtable.h"
@@ -217,12 +218,13 @@ void finish_protection(struct mmu_gather *tlb)
 void op_mprotect(struct mm *mm, const struct rf_op *op)
 {
 	const u32 access = RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC;
+	bool gathers = mm_knobs(mm)->mprotect_gather;
 	struct mmu_gather tlb;
-	int err = vma_split(mm, op->addr);
+	int err = split_vma(mm, op->addr, gathers);
 	u32 i;
 
 	if (!err)
-		err = vma_split(mm, op->end);
+		err = split_vma(mm, op->end, gathers);
 	mm_error(mm, err);
 	if (err)
 		return;
@@ -241,7 +243,10 @@ void op_mprotect(struct mm *mm, const struct rf_op *op)
 			flags |= VM_ACCOUNT;
 		vma->flags = flags;
 		vma->attributes = attributes;
-		change_protection(&tlb, vma, vma->start, vma->end, CHANGE_PROTECTION);
+		if (vma->flags & RF_VM_HUGETLB)
+			change_huge_pages(mm, vma);
+		else
+			change_protection(&tlb, vma, vma->start, vma->end, CHANGE_PROTECTION);
 	}
 	finish_protection(&tlb);
 	vma_merge_range(mm, op->addr, op->end);

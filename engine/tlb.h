@@ -10,6 +10,7 @@ struct mmu_gather {
 	u64 start, end;
 	bool fullmm, freed_tables, delayed_rmap;
 	bool cleared_ptes, cleared_pmds, cleared_puds, cleared_p4ds;
+	bool unshared_tables, fully_unshared_tables;	/* of hugetlb; fully: one has a single owner now */
 	u32 active;			/* the batch being filled; 0: the bundle on the stack */
 	u32 nr;				/* slots used in it */
 	u32 batch_count;		/* pages allocated */
@@ -26,6 +27,8 @@ void tlb_end_vma(struct mmu_gather *tlb, const struct vm_area *vma);
 void tlb_flush_pte_range(struct mmu_gather *tlb, u64 addr, u64 size);
 void tlb_flush_pmd_range(struct mmu_gather *tlb, u64 addr, u64 size);
 void tlb_flush_pud_range(struct mmu_gather *tlb, u64 addr, u64 size);
+/* A PMD table of hugetlb, which others have as well, is not of this address space any more. */
+void tlb_unshare_pmd(struct mmu_gather *tlb, u64 addr, u64 size);
 /* A table at this level goes: 1 holds entries, 2 PMDs... */
 void tlb_remove_table(struct mmu_gather *tlb, u64 addr, unsigned int level);
 /* Queue a run of one folio; true: full, flush. */

@@ -234,10 +234,10 @@ int do_munmap(struct mm *mm, u64 start, u64 end)
 {
 	struct mmu_gather tlb;
 	u32 first, nr, i;
-	int err = vma_split(mm, start);
+	int err = split_vma(mm, start, false);
 
 	if (!err)
-		err = vma_split(mm, end);
+		err = split_vma(mm, end, false);
 	if (err)
 		return err;
 	first = vma_find(mm, start);
@@ -246,8 +246,10 @@ int do_munmap(struct mm *mm, u64 start, u64 end)
 	if (!nr)
 		return 0;
 	tlb_gather_mmu(&tlb, mm);
-	for (i = first; i < first + nr; i++)
+	for (i = first; i < first + nr; i++) {
 		unmap_page_range(&tlb, &mm->vmas[i], mm->vmas[i].start, mm->vmas[i].end, NULL);
+		huge_pmds_free(mm, mm->vmas[i].start, mm->vmas[i].end);
+	}
 	free_pgtables(&tlb, first, nr, first ? mm->vmas[first - 1].end : 0,
 		      first + nr < mm->nr_vmas ? mm->vmas[first + nr].start : 0);
 	tlb_finish_mmu(&tlb);

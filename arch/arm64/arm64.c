@@ -94,6 +94,8 @@ const struct arch_ops arm64_ops = {
 	.merges_vmas = false,
 	.invalidate_ad_flushes = true,
 	.access_flags_cmpxchg = true,
+	.shares_huge_pmds = true,
+	.walks_unshared = true,
 	.moves_puds = true,
 	.old_prefaulted_ptes = true,
 };

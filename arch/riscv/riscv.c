@@ -244,5 +244,6 @@ const struct arch_ops riscv_ops = {
 	.huge_sizes = riscv_huge_sizes,
 	.keeps_cpus = true,
 	.invalidate_ad_flushes = true,
+	.shares_huge_pmds = true,
 	.moves_puds = true,
 };

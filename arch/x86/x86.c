@@ -155,6 +155,7 @@ const struct arch_ops x86_ops = {
 	.flush_tlb_fix_spurious_fault = x86_flush_tlb_fix_spurious_fault,
 	.huge_sizes = x86_huge_sizes,
 	.merges_vmas = true,
+	.shares_huge_pmds = true,
 	.moves_puds = true,
 	.one_dirty_bit = true,
 };

@@ -34,7 +34,7 @@ static const struct {
 	  "move_pud mremap_realign mprotect_flush write_upgrade pmd_split_dirty pageout_young migrate_defer "
 	  "prefault_old unmap_flush" },
 	{ "hugetlb, errata of arm64",
-	  "hugetlb_break hugetlb_flush exec_prot_flush" },
+	  "hugetlb_break hugetlb_flush unshare_flush exec_prot_flush" },
 	{ "folios that were not recorded",
 	  "anon_folios thp swapin_large huge_zero_wp reuse_large reuse_around" },
 	{ "other architectures",

@@ -49,6 +49,13 @@ enum rf_write_upgrade { RF_WRITE_UPGRADE(KNOB_SYMBOL) };
 	X(REUSE_AROUND_FOLIO, "folio")	/* or the folio, as far as it is ours alone */
 enum rf_reuse_around { RF_REUSE_AROUND(KNOB_SYMBOL) };
 
+/* What it takes to be rid of PMD tables of hugetlb that others have, too: huge_pmd_unshare(). */
+#define RF_UNSHARE_FLUSH(X)                                                                                    \
+	X(UNSHARE_FLUSH_UNSYNCED, "unsynced")	/* a flush for each VMA; nobody waits for lockless walkers */  \
+	X(UNSHARE_FLUSH_EACH, "each")		/* and an interrupt of all CPUs for each table (6.16) */       \
+	X(UNSHARE_FLUSH_GATHER, "gather")	/* one, if a table has a single owner now (6.19) */
+enum rf_unshare_flush { RF_UNSHARE_FLUSH(KNOB_SYMBOL) };
+
 /* Knobs of core mm; those of the backend are struct arch_knobs. */
 struct rf_mm_knobs {
 	bool batch_fork, batch_zap, batch_mprotect, batch_mremap, batch_uffd_move;
@@ -83,6 +90,7 @@ struct rf_mm_knobs {
 	enum rf_reuse_around reuse_around;
 	u32 khuge_cont;			/* no kernel: milliseconds between scans that fold what can be; 0: none */
 	enum rf_write_upgrade write_upgrade;
+	enum rf_unshare_flush unshare_flush;
 	enum rf_gather gather;
 	enum rf_batch_rule batch_rule;
 };

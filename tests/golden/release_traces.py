@@ -175,6 +175,38 @@ def cases(w):
         trace.exit()
         return trace
 
+    def shared_hugetlb(gibs):
+        """A parent writes to one huge page of each GiB of shared hugetlb, its child reads them."""
+        trace = attached(w.Trace())
+        trace.call("mmap", base, addr=0, len=gibs * GIB, prot=read | write, flags=SHARED_ANON | w.MAP_HUGETLB,
+                   fd=-1, offset=0)
+        for number in range(gibs):
+            trace.record("fault", addr=base + number * GIB, flags=2)
+        trace.fork()
+        for number in range(gibs):
+            trace.record("fault", tid=w.CHILD, addr=base + number * GIB, flags=0)
+        return trace
+
+    def unshare():
+        """
+        Parent and child have 4 GiB of hugetlb in common. The child makes the first two read-only; the parent unmaps
+        what lies above the middle of the third.
+        """
+        trace = shared_hugetlb(4)
+        trace.record("mprotect", tid=w.CHILD, addr=base, len=2 * GIB, prot=read, pkey=-1)
+        trace.record("sys_ret", tid=w.CHILD, call=w.CALLS["mprotect"], ret=0)
+        trace.call("munmap", 0, addr=base + 2 * GIB + GIB // 2, len=GIB + GIB // 2)
+        trace.exit(w.CHILD, w.CHILD_MM)
+        trace.exit()
+        return trace
+
+    def unshare_exit():
+        """Parent and child have 3 GiB of hugetlb in common. The child exits, then the parent."""
+        trace = shared_hugetlb(3)
+        trace.exit(w.CHILD, w.CHILD_MM)
+        trace.exit()
+        return trace
+
     class Threads(w.Trace):
         """Of four CPUs: the first has the thread that makes the calls, the others one each that has faulted there."""
 
@@ -250,7 +282,7 @@ def cases(w):
 
     named = {make.__name__: make for make in (
         move_pud, realign, mprotect_vmas, write_upgrade, write_upgrade_clean, split_dirty, migrate, cold_huge, pageout,
-        exec_prot, swap_out_now, min_cpus, rfence, svvptc)}
+        exec_prot, swap_out_now, min_cpus, rfence, svvptc, unshare, unshare_exit)}
     found = {f"rel_{name}": (make(), make.__doc__) for name, make in named.items()}
     for name, shift in (("hugetlb_64k", 16), ("hugetlb_2m", 21), ("hugetlb_32m", 25)):
         found[f"rel_{name}"] = (hugetlb(shift), hugetlb.__doc__)

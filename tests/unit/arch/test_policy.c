@@ -63,6 +63,7 @@ static void test_core_is_shared(void **state)
 	core = rf_policy_find("linux-6.17")->mm;
 	core.pt_reclaim = true;		/* x86 had it first */
 	core.batch_uffd_move = true;
+	core.unshare_flush = UNSHARE_FLUSH_GATHER;
 	assert_memory_equal(&rf_policy_find("x86-6.18")->mm, &core, sizeof(core));
 	assert_memory_equal(&rf_policy_find("powerpc-hash")->mm, &rf_policy_find("linux-6.9")->mm, sizeof(core));
 }

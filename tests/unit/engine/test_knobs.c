@@ -194,6 +194,21 @@ static void small_pages(struct rf_machine *machine)
 	run(machine, .kind = RF_OP_FAULT_REUSE, .addr = written + M(2), .flags = RF_OP_WRITE);
 }
 
+/* Two GiB of hugetlb, and who has their tables, too: one that leaves. */
+static void huge_pages_in_common(struct rf_machine *machine)
+{
+	const u64 at = G(330);
+
+	run(machine, .kind = RF_OP_MAP, .addr = at, .end = at + G(2), .vm_flags = RW | RF_VM_SHARED | RF_VM_HUGETLB,
+	    .file = 11);
+	run(machine, .kind = RF_OP_FORK, .mm2 = 31);
+	run(machine, .kind = RF_OP_FAULT_HUGETLB, .addr = at, .order = 21, .flags = RF_OP_WRITE);
+	run(machine, .kind = RF_OP_FAULT_HUGETLB, .addr = at + G(1), .order = 21, .flags = RF_OP_WRITE);
+	run(machine, .kind = RF_OP_FAULT_HUGETLB, .mm = 31, .addr = at, .order = 21);
+	run(machine, .kind = RF_OP_FAULT_HUGETLB, .mm = 31, .addr = at + G(1), .order = 21);
+	run(machine, .kind = RF_OP_MM_EXIT, .mm = 31, .why = RF_WHY_PROCESS_EXIT);
+}
+
 static struct rf_machine *after_everything(const char *policy, const char *knobs)
 {
 	struct rf_machine *machine = machine_of(policy, knobs);
@@ -211,6 +226,7 @@ static struct rf_machine *after_everything(const char *policy, const char *knobs
 	small_pages(machine);
 	/* Time for a scan. */
 	run(machine, .kind = RF_OP_FAULT_NONE, .addr = BASE, .time = 100000000);
+	huge_pages_in_common(machine);
 	run(machine, .kind = RF_OP_UFFD_MOVE, .addr = BASE + M(4) + K(128), .end = BASE + M(4) + K(192),
 	    .addr2 = BASE + M(14), .nr = 16);
 	run(machine, .kind = RF_OP_MREMAP, .addr = BASE, .end = BASE + M(1), .addr2 = G(3) + K(64), .nr = 256);

@@ -208,7 +208,7 @@ static void test_patches(void **state)
 			  "gather=folio2slot+getter=gather+hint=true+pmd_split_set_ptes=true+protnone_cont=valid+"
 			  "tlbi_limit_waits=twice");
 	expect_same_knobs("linux-6.17+patch=nvidia-pr-350",
-			  "linux-6.17+batch_uffd_move=true+needs_flush=precise+reuse_flush=local");
+			  "linux-6.17+batch_uffd_move=true+needs_flush=precise+reuse_flush=local+unshare_flush=gather");
 	expect_same_knobs("linux-6.17+patch=nvidia-pr-336", "linux-6.17+repeat_tlbi=new");
 	expect_same_knobs("linux-6.17+patch=nvidia-pr-334", "linux-6.17+access_compare=raw");
 	expect_same_knobs("linux-5.10+patch=move-pud+patch=46bdb4277f98", "linux-5.15");
