@@ -4,7 +4,7 @@
  * CPU that ever ran the mm. Follows arch/riscv/mm/tlbflush.c and asm/tlb.h; kernel-model.md 3.7. Counted are the
  * instructions of one CPU (all are tlbi_local), and one IPI or SBI call per flush where other CPUs ran the mm. With
  * Svinval the pages of a range are invalidated by SINVAL.VMA between two fences of this CPU, SFENCE.W.INVAL and
- * SFENCE.INVAL.IR (dsb_nsh).
+ * SFENCE.INVAL.IR (dsb_nsh). A ceiling of 0 is erratum CIP-1200: a fence of a page is one of everything, too.
  */
 #include "arch/plain.h"
 #include "arch/riscv/riscv.h"
@@ -25,7 +25,7 @@ static void flush_call(struct arch_mm *mm, const struct arch_flush *flush)
 		if (flush->end - flush->start > 1ull << mm->geometry->page_shift)
 			flush = NULL;
 	}
-	if (!flush || (units > 1 && units > mm->knobs->flush_ceiling)) {
+	if (!flush || units > mm->knobs->flush_ceiling) {
 		c->tlbi++;
 		c->tlbi_asid++;
 		c->tlbi_local++;
@@ -80,8 +80,12 @@ void riscv_update_mmu_cache(struct arch_mm *mm, u64 addr, unsigned int nr)
 	if (mm->knobs->svvptc)
 		return;
 	c->tlbi += nr;
+	c->tlbi_local += nr;
+	if (!mm->knobs->flush_ceiling) {
+		c->tlbi_asid += nr;
+		return;
+	}
 	c->tlbi_va += nr;
 	c->tlbi_new += nr;
-	c->tlbi_local += nr;
 	c->tlbi_pages += nr;
 }

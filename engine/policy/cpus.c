@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The table of arm64 cores, mixes of them, and boot logs. Range TLBI and BBML3 need every core; the repeat-TLBI
- * work-around and KPTI are on as soon as one core asks for them. Names without revision are of late ones.
+ * The table of cores, mixes of them, and boot logs. What saves work (range TLBI, BBML3, Svinval) every core must have;
+ * work-arounds and KPTI are on as soon as one core asks for them. Names without revision are of late ones. Of x86 the
+ * kernel knows no Intel core by name that is safe from Meltdown: the CPU says so (RDCL_NO, and /proc/cpuinfo then has
+ * no cpu_meltdown).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,6 +17,8 @@
 #define ERRATUM(major, minor) .erratum = KNOB_RELEASE(major, minor)
 #define CVE .cve = true
 #define KASLR .kpti_kaslr = true
+#define X86 .arch = "x86"
+#define RISCV .arch = "riscv"
 #define BBML3(major, minor) .bbml3 = KNOB_RELEASE(major, minor)
 
 static const struct rf_cpu cpus[] = {
@@ -47,6 +51,16 @@ static const struct rf_cpu cpus[] = {
 	{ "a64fx", NULL, KASLR, .granule = "64k" },
 	{ "kryo-4xx-gold", NULL, ERRATUM(5, 10) },	/* 1286807 */
 	{ "oryon", "snapdragon-x", RANGE }, { "carmel", "xavier", KASLR },
+	{ "intel-meltdown", NULL, X86, .meltdown = true }, { "intel-rdcl-no", NULL, X86 },
+	{ "amd-zen", "amd-zen2 hygon", X86 },	/* of Zen 2 some claim INVLPGB, which the kernel does not believe */
+	{ "amd-zen3", "milan", X86, .invlpgb = true },
+	{ "spacemit-x60", "k1", RISCV, .svinval = true }, { "spacemit-x100", "k3", RISCV, .svinval = true },
+	{ "thead-c920-sg2044", "sg2044", RISCV, .svinval = true },
+	{ "thead-c910", "thead-c920 sg2042", RISCV },
+	{ "jh7110", "sifive-p550 sifive-x280", RISCV },
+	/* marchid 1 or 0x8000000000000007, mimpid up to 0x200630 */
+	{ "sifive-cip-1200", NULL, RISCV, .cip_1200 = true },
+	{ "andes-ax45mp", "rzfive", RISCV },
 };
 
 const struct rf_cpu *rf_cpu_at(size_t index)
@@ -116,7 +130,12 @@ static bool knows_erratum(const struct rf_cpu *cpu, unsigned int kernel)
 
 struct features {
 	bool range, bbml3, lpa2, kpti, repeat, exec_prot;
+	bool invlpgb, svinval, cip_1200;
 	const char *granule;
+};
+
+struct setting {
+	const char *knob, *value;	/* value NULL: the kernel's */
 };
 
 /* Erratum 2645198: known since 6.2; mprotect() in batches (6.17) flushes a run at once. */
@@ -129,9 +148,45 @@ static const char *exec_prot_flush(const struct rf_policy *policy, const struct 
 	return kernel < KNOB_RELEASE(6, 17) ? "entry" : "run";
 }
 
-static int set_features(struct rf_policy *policy, const struct features *has, bool per_wait, struct rf_error *err)
+static int set_all(struct rf_policy *policy, const struct setting *settings, size_t nr, struct rf_error *err)
 {
-	const struct { const char *knob, *value; } knobs[] = {
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; i < nr && !ret; i++)
+		if (settings[i].value)
+			ret = rf_policy_set(policy, settings[i].knob, settings[i].value, err);
+	return ret;
+}
+
+/* Broadcasts since 6.15, for what four CPUs run; with page-table isolation the kernel does without (pti.c). */
+static int set_x86(struct rf_policy *policy, const struct features *has, struct rf_error *err)
+{
+	bool invlpgb = has->invlpgb && !has->kpti && kernel_of(policy) >= KNOB_RELEASE(6, 15);
+	const struct setting settings[] = {
+		{ "kpti", has->kpti ? "true" : "false" },
+		{ "invlpgb", invlpgb ? "true" : "false" },
+		{ "invlpgb_min_cpus", invlpgb ? "4" : "0" },
+	};
+
+	return set_all(policy, settings, ARRAY_SIZE(settings), err);
+}
+
+/* Svinval is in use since 7.2. CIP-1200 is as old as 5.13: nothing is too little for a fence of everything. */
+static int set_riscv(struct rf_policy *policy, const struct features *has, struct rf_error *err)
+{
+	const struct setting settings[] = {
+		{ "svinval", has->svinval && kernel_of(policy) >= KNOB_RELEASE(7, 2) ? "true" : "false" },
+		{ "svvptc", "false" },
+		{ "flush_ceiling", has->cip_1200 ? "0" : NULL },
+	};
+
+	return set_all(policy, settings, ARRAY_SIZE(settings), err);
+}
+
+static int set_arm64(struct rf_policy *policy, const struct features *has, bool per_wait, struct rf_error *err)
+{
+	const struct setting settings[] = {
 		{ "tlbi", has->range ? "range" : "single" },
 		{ "repeat_tlbi", !has->repeat ? "off" : per_wait ? "new" : "old" },
 		{ "kpti", has->kpti ? "true" : "false" },
@@ -140,13 +195,17 @@ static int set_features(struct rf_policy *policy, const struct features *has, bo
 		{ "granule", has->granule },
 		{ "exec_prot_flush", exec_prot_flush(policy, has) },
 	};
-	size_t i;
-	int ret = 0;
 
-	for (i = 0; i < ARRAY_SIZE(knobs) && !ret; i++)
-		if (knobs[i].value)
-			ret = rf_policy_set(policy, knobs[i].knob, knobs[i].value, err);
-	return ret;
+	return set_all(policy, settings, ARRAY_SIZE(settings), err);
+}
+
+static int set_features(struct rf_policy *policy, const struct features *has, bool per_wait, struct rf_error *err)
+{
+	if (!strcmp(policy->arch->name, "x86"))
+		return set_x86(policy, has, err);
+	if (!strcmp(policy->arch->name, "riscv"))
+		return set_riscv(policy, has, err);
+	return set_arm64(policy, has, per_wait, err);
 }
 
 static void add_cpu(const struct rf_policy *policy, const struct rf_cpu *cpu, bool kaslr, struct features *has)
@@ -155,10 +214,13 @@ static void add_cpu(const struct rf_policy *policy, const struct rf_cpu *cpu, bo
 
 	has->range &= cpu->range;
 	has->bbml3 &= cpu->bbml3 && kernel >= cpu->bbml3;
-	has->kpti |= cpu->kpti || (kaslr && cpu->kpti_kaslr);
+	has->kpti |= cpu->kpti || (kaslr && cpu->kpti_kaslr) || cpu->meltdown;
 	has->repeat |= knows_erratum(cpu, kernel) || (cpu->cve && knows_cve(policy));
 	has->granule = cpu->granule;
 	has->exec_prot |= cpu->exec_prot;
+	has->invlpgb &= cpu->invlpgb;
+	has->svinval &= cpu->svinval;
+	has->cip_1200 |= cpu->cip_1200;
 }
 
 /* ---- boot logs ---- */
@@ -208,18 +270,30 @@ static int read_log(struct rf_policy *policy, const char *path, bool per_wait, s
 
 /* ---- */
 
+static bool has_cores(const char *arch)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cpus); i++)
+		if (!strcmp(rf_cpu_arch(&cpus[i]), arch))
+			return true;
+	return false;
+}
+
 int rf_cpu_set(struct rf_policy *policy, const char *text, bool per_wait, struct rf_error *err)
 {
-	struct features has = { .range = true, .bbml3 = true };
+	struct features has = { .range = true, .bbml3 = true, .invlpgb = true, .svinval = true };
+	const char *arch = policy->arch->name;
 	const struct rf_cpu *cpu;
 	char copy[256], *rest = copy, *name;
 	char *colon;
-	bool kaslr;
+	bool kaslr, log = !strncmp(text, "dmesg:", 6);
 
-	if (strcmp(policy->arch->name, "arm64"))
-		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "cpu=%.40s has no meaning on %s", text,
-				    policy->arch->name);
-	if (!strncmp(text, "dmesg:", 6))
+	colon = strchr(text, ':');
+	if (strcmp(arch, "arm64") && (colon || !has_cores(arch)))
+		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "cpu=%.40s has no meaning on %s",
+				    log ? "dmesg:" : colon ? colon : text, arch);
+	if (log)
 		return read_log(policy, text + 6, per_wait, err);
 	if (strlen(text) >= sizeof(policy->cpu))
 		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "cpu=%.40s... is longer than %zu characters", text,
@@ -235,6 +309,9 @@ int rf_cpu_set(struct rf_policy *policy, const char *text, bool per_wait, struct
 		cpu = find_cpu(name, err);
 		if (!cpu)
 			return -EINVAL;
+		if (strcmp(rf_cpu_arch(cpu), arch))
+			return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "cpu=%.40s is of %s, and has no meaning on %s",
+					    name, rf_cpu_arch(cpu), arch);
 		add_cpu(policy, cpu, kaslr, &has);
 	}
 	return set_features(policy, &has, per_wait, err);
@@ -245,6 +322,7 @@ bool rf_cpu_has(const struct rf_policy *policy, enum rf_cpu_trait trait, unsigne
 	unsigned int kernel = kernel_of(policy), list = release > kernel ? release : kernel;
 	char copy[sizeof(policy->cpu)], *rest = copy, *name;
 	bool cve = false, bbml3 = true, exec_prot = false, erratum = false;
+	bool invlpgb = true, svinval = true, cip_1200 = false;
 	const struct rf_cpu *cpu;
 
 	snprintf(copy, sizeof(copy), "%s", policy->cpu);
@@ -254,6 +332,9 @@ bool rf_cpu_has(const struct rf_policy *policy, enum rf_cpu_trait trait, unsigne
 		bbml3 &= cpu && cpu->bbml3 && list >= cpu->bbml3;
 		exec_prot |= cpu && cpu->exec_prot;
 		erratum |= cpu && knows_erratum(cpu, kernel);
+		invlpgb &= cpu && cpu->invlpgb;
+		svinval &= cpu && cpu->svinval;
+		cip_1200 |= cpu && cpu->cip_1200;
 	}
 	switch (trait) {
 	case RF_CPU_CVE:
@@ -262,6 +343,12 @@ bool rf_cpu_has(const struct rf_policy *policy, enum rf_cpu_trait trait, unsigne
 		return bbml3;
 	case RF_CPU_2645198:
 		return exec_prot;
+	case RF_CPU_INVLPGB:
+		return invlpgb;
+	case RF_CPU_SVINVAL:
+		return svinval;
+	case RF_CPU_CIP_1200:
+		return cip_1200;
 	default:
 		return erratum;
 	}

@@ -78,6 +78,8 @@ static const struct rf_patch patches[] = {
 	  NULL, "6.12 no, 7.2 yes" },
 	{ "354dffd29575", "mm: support batched unmap for lazyfree large folios during reclamation", "6.15",
 	  "batch_lazyfree=true unmap_flush=walk", NULL, NULL, NULL, "6.12 no, 7.2 yes" },
+	{ "767ae437a32d", "x86/mm: global ASIDs and INVLPGB, for what four CPUs run", "6.15",
+	  "invlpgb=true invlpgb_min_cpus=4", NULL, NULL, "x86", "6.12 no, 7.2 yes; on AMD since Zen 3; id unsure" },
 	{ "1da190f4d0a6", "mm: Copy-on-Write (COW) reuse support for PTE-mapped THP", "6.15", NULL, NULL, NULL,
 	  NULL, "6.12 no, 7.2 yes; the recording says what was copied" },
 	{ "4b634918384c", "arm64/mm: close theoretical race where stale TLB entry remains valid", "6.16",
@@ -261,7 +263,13 @@ static bool cpu_takes(const struct rf_patch *patch, const char *knob, const stru
 		return rf_cpu_has(policy, RF_CPU_BBML3, number_of(patch->release));
 	if (!strcmp(knob, "exec_prot_flush"))
 		return rf_cpu_has(policy, RF_CPU_2645198, 0);
-	return strcmp(knob, "lpa2");	/* no core of the table has it */
+	if (!strncmp(knob, "invlpgb", 7))
+		return rf_cpu_has(policy, RF_CPU_INVLPGB, 0);
+	if (!strcmp(knob, "svinval"))
+		return rf_cpu_has(policy, RF_CPU_SVINVAL, 0);
+	if (!strcmp(knob, "flush_ceiling"))
+		return !rf_cpu_has(policy, RF_CPU_CIP_1200, 0);
+	return strcmp(knob, "lpa2") && strcmp(knob, "svvptc");	/* no core of the table has them */
 }
 
 void rf_patch_knobs_on(const struct rf_patch *patch, const struct rf_policy *policy, char *knobs, size_t size)

@@ -276,6 +276,26 @@ static void test_cpus(void **state)
 	expect_same_knobs("linux-7.3+cpu=cortex-x4/cortex-a720/cortex-a520", "linux-7.3+repeat_tlbi=new");
 	expect_same_knobs("linux-7.3+cpu=cortex-a76/cortex-a55", "linux-7.3+tlbi=single+repeat_tlbi=new");
 	expect_same_knobs("linux-7.3+cpu=neoverse-n1+mitigation=CVE-2025-10263:off", "linux-7.3+tlbi=single");
+	/* Meltdown and INVLPGB, which 6.15 brought, and Zen 2 has not whatever it says. */
+	expect_same_knobs("x86-5.10+cpu=intel-meltdown", "x86-5.10+kpti=true");
+	expect_same_knobs("x86-7.3+cpu=intel-rdcl-no", "x86-7.3");
+	expect_same_knobs("x86-7.3+cpu=milan", "x86-7.3-invlpgb");
+	expect_same_knobs("x86-6.12+cpu=amd-zen3", "x86-6.12");
+	expect_same_knobs("x86-7.3-invlpgb+cpu=amd-zen2", "x86-7.3");
+	expect_same_knobs("x86-7.3+cpu=amd-zen3/amd-zen2", "x86-7.3");
+	expect_same_knobs("x86-6.12+cpu=amd-zen2+patch=767ae437a32d", "x86-6.12");
+	expect_same_knobs("x86-6.12+cpu=amd-zen3+patch=767ae437a32d", "x86-6.12+invlpgb=true+invlpgb_min_cpus=4");
+	/* No device tree names Svvptc; Svinval is in use since 7.2. */
+	expect_same_knobs("riscv-7.3+cpu=k1", "riscv-7.3+svinval=true+svvptc=false");
+	expect_same_knobs("riscv-6.12+cpu=k1", "riscv-6.12+svvptc=false");
+	expect_same_knobs("riscv-7.3+cpu=jh7110", "riscv-7.3+svvptc=false");
+	expect_same_knobs("riscv-7.3+cpu=jh7110/k1", "riscv-7.3+svvptc=false");
+	expect_same_knobs("riscv-6.6+cpu=sifive-cip-1200+patch=9d4e8d5fa7db", "riscv-6.6+flush_ceiling=0");
+	expect_same_knobs("riscv-6.6+cpu=jh7110+patch=rvck-pr-105", "riscv-6.6");
+	expect_error(rf_policy_parse("riscv-7.3+cpu=milan", &policy, &err), -EINVAL, &err, "is of x86");
+	expect_error(rf_policy_parse("x86-7.3+cpu=milan:kaslr", &policy, &err), -EINVAL, &err, "no meaning on x86");
+	expect_error(rf_policy_parse("x86-7.3+cpu=dmesg:/dev/null", &policy, &err), -EINVAL, &err, "no meaning on x86");
+	expect_error(rf_policy_parse("powerpc-8xx+cpu=milan", &policy, &err), -EINVAL, &err, "no meaning on powerpc");
 	expect_error(rf_policy_parse("linux-7.3+cpu=neoverse-n9", &policy, &err), -EINVAL, &err, "'neoverse-n1'");
 	expect_error(rf_policy_parse("x86-7.3+cpu=neoverse-n1", &policy, &err), -EINVAL, &err, "no meaning on x86");
 	expect_error(rf_policy_parse("linux-7.3+cpu=a64fx+cpu=oryon", &policy, &err), -EINVAL, &err, "said twice");
