@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Counting per address space (account.c), while machine->accounts is there. */
+/* Counting per owner of operations (account.c), while machine->accounts is there. */
 #ifndef REFOLD_ENGINE_ACCOUNT_H
 #define REFOLD_ENGINE_ACCOUNT_H
 
 #include "engine/mm.h"
 
 void accounts_destroy(struct accounts *accounts);
-/* An operation on mm begins, and will be counted in row. -ENOMEM or 0. */
+/* An operation of machine->owner on mm begins, and will be counted in row. -ENOMEM or 0. */
 int account_op(struct rf_machine *machine, u32 mm, enum rf_row row);
 /* The operation goes on in this row. */
 void account_row(struct rf_machine *machine, enum rf_row row);

@@ -4,6 +4,7 @@
 
 #include "engine/account.h"
 #include "engine/blocks.h"
+#include "engine/machine.h"
 #include "engine/pgtable.h"
 #include "engine/readers.h"
 #include "engine/tlb.h"
@@ -80,6 +81,8 @@ static bool scan_some(struct rf_machine *machine)
 		struct mm *mm = machine_mm(machine, scan->mm);
 		enum rf_row row;
 
+		if (mm)
+			machine->owner = machine->owned ? RF_OWNER_MACHINE : mm->id;
 		if (mm && machine->accounts && account_op(machine, mm->id, RF_ROW_collapse)) {
 			machine->error = -ENOMEM;
 			return true;

@@ -122,14 +122,21 @@ static void check_block_balance(struct rf_machine *machine)
 
 int rf_machine_run(struct rf_machine *machine, const struct rf_op *ops, size_t nr)
 {
+	return rf_machine_run_for(machine, ops, NULL, nr);
+}
+
+int rf_machine_run_for(struct rf_machine *machine, const struct rf_op *ops, const u32 *owners, size_t nr)
+{
 	size_t i;
 	int err;
 
 	if (nr && !machine->last_change)
 		machine->last_change = ops[0].time;
+	machine->owned = owners;
 	for (i = 0; i < nr; i++) {
 		if (machine->policy.mm.khuge_cont && khuge_cont_until(machine, ops[i].time))
 			return machine->error;
+		machine->owner = owners ? owners[i] : ops[i].mm;
 		err = machine->rescale ? rescale_op(machine, &ops[i]) : allocation_op(machine, &ops[i]);
 		if (err)
 			return err;

@@ -29,23 +29,32 @@ int rf_machine_recorded_pages(struct rf_machine *machine, unsigned int page_shif
  * is already mapped, an unknown mm) are carried out as far as they make sense and counted as anomalies.
  */
 int rf_machine_run(struct rf_machine *machine, const struct rf_op *ops, size_t nr);
+/*
+ * The same, where each operation has an owner, who gets its account: a number from 1, and one of this address space
+ * alone. RF_OWNER_MACHINE gets what the machine does by itself between operations. NULL: the address space itself is the
+ * owner, as in rf_machine_run().
+ */
+#define RF_OWNER_MACHINE 0
+int rf_machine_run_for(struct rf_machine *machine, const struct rf_op *ops, const u32 *owners, size_t nr);
 
 /* Where an operation counts; not if it sets up what was found at attach (RF_OP_LOAD). */
 enum rf_row rf_op_row(const struct rf_op *op);
 
-/* Count per address space as well, from now on. -ENOMEM or 0. */
-int rf_machine_account(struct rf_machine *machine);
+/* Count per owner of operations as well, from now on; by_row: apart for each row of the report. -ENOMEM or 0. */
+int rf_machine_account(struct rf_machine *machine, bool by_row);
 
-/* What the operations on one address space counted. */
+/* What the operations of one owner counted. */
 struct rf_account {
 	u32 mm;
+	u32 owner;			/* mm, but in rf_machine_run_for() */
+	u32 row;			/* RF_NR_ROWS: all of them */
 	u64 operations;
 	u64 anomalies;			/* of all kinds */
 	struct arch_counters counters;
 };
 
 /*
- * The accounts of all address spaces that did anything since this was called last; good until operations are run again.
+ * The accounts of all owners who did anything since this was called last; good until operations are run again.
  * Only if they are kept. -ENOMEM or 0.
  */
 int rf_machine_take_accounts(struct rf_machine *machine, const struct rf_account **list, u32 *nr);

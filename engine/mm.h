@@ -100,7 +100,9 @@ struct rf_machine {
 	u64 last_change;
 	unsigned __int128 live_time;	/* block-nanoseconds */
 	struct scan scan;
-	struct accounts *accounts;	/* what each address space counted; NULL: nobody wants to know */
+	struct accounts *accounts;	/* what the operations of each owner counted; NULL: nobody wants to know */
+	u32 owner;			/* of the operation in progress */
+	bool owned;			/* that is somebody else than its address space */
 	u64 norecency_sites;		/* bits: these read one entry of a folded block */
 	struct allocation *allocation;	/* of policies that allocate anonymous folios themselves; or NULL */
 	struct huge_pmd *huge_pmds;	/* of hugetlb, that can be shared */

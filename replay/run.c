@@ -257,7 +257,7 @@ static void ring_free(struct ring *ring, size_t nr_machines)
 static int machine_start(struct worker *worker, const struct rf_policy *policy, u64 page_size)
 {
 	worker->machine = rf_machine_create(policy);
-	if (!worker->machine || rf_machine_account(worker->machine))
+	if (!worker->machine || rf_machine_account(worker->machine, false))
 		return -ENOMEM;
 	return page_size ? rf_machine_recorded_pages(worker->machine, __builtin_ctzll(page_size)) : 0;
 }

@@ -109,7 +109,7 @@ static void test_accounts_add_up(void **state)
 		struct rf_machine *machine = machine_of(names[i], "");
 
 		memset(sums, 0, sizeof(sums));
-		assert_int_equal(rf_machine_account(machine), 0);
+		assert_int_equal(rf_machine_account(machine, false), 0);
 		script(machine, true);
 		take(machine);
 		expect_sums(machine);
@@ -118,12 +118,64 @@ static void test_accounts_add_up(void **state)
 	}
 }
 
+/* Owners by chance, of which each address space has some, and an account for each of their rows. */
+static void test_owners_add_up(void **state)
+{
+	enum { OWNERS = 7 };
+	struct rf_machine *machine = machine_of("linux-6.12", "");
+	static struct arch_counters rows[RF_NR_ROWS];
+	u64 operations[RF_NR_ROWS] = { 0 };
+	const struct rf_account *list;
+	u32 nr, seen = 0;
+
+	memset(rows, 0, sizeof(rows));
+	assert_int_equal(rf_machine_account(machine, true), 0);
+	srand(3);
+	for (u32 i = 0; i < ROUNDS; i++) {
+		u32 mm = (u32)rand() % 2, owner = 1 + mm * OWNERS + (u32)rand() % OWNERS;
+		u64 at = BASE + M(1) * (u64)(rand() % 4);
+		const struct rf_op ops[] = {
+			{ .kind = RF_OP_MM_NEW, .mm = mm },
+			{ .kind = RF_OP_MAP, .mm = mm, .addr = BASE, .end = BASE + M(4), .vm_flags = RW,
+			  .pgoff = BASE >> 12 },
+			{ .kind = RF_OP_ZAP, .mm = mm, .addr = at, .end = at + K(256), .why = RF_WHY_DONTNEED },
+			{ .kind = RF_OP_FAULT_ANON, .mm = mm, .addr = at, .nr = 16, .order = 4, .flags = RF_OP_WRITE,
+			  .pfn = PFN + (u64)(rand() % 4096) * 16 },
+			{ .kind = RF_OP_UNMAP_SWAP, .mm = mm, .addr = at, .nr = 16, .pfn = 0x9000, .order = 4,
+			  .flags = RF_OP_ANON },
+		};
+		const u32 owners[ARRAY_SIZE(ops)] = { owner, owner, owner, owner, 1 + mm * OWNERS };
+		bool first = !(seen & BIT(mm));
+
+		seen |= BIT(mm);
+		assert_int_equal(rf_machine_run_for(machine, ops + (first ? 0 : 2), owners + (first ? 0 : 2),
+						    first ? 5 : 3), 0);
+		if (i % 50)
+			continue;
+		assert_int_equal(rf_machine_take_accounts(machine, &list, &nr), 0);
+		for (u32 k = 0; k < nr; k++) {
+			assert_int_equal(list[k].mm, (list[k].owner - 1) / OWNERS);
+			assert_true(list[k].row < RF_NR_ROWS);
+			operations[list[k].row] += list[k].operations;
+#define X(name, meaning) rows[list[k].row].name += list[k].counters.name;
+			ARCH_COUNTERS(X)
+#undef X
+			for (u32 other = 0; other < k; other++)
+				assert_true(list[k].owner != list[other].owner || list[k].row != list[other].row);
+		}
+		assert_memory_equal(rows, rf_machine_stats(machine)->rows, sizeof(rows));
+		assert_memory_equal(operations, rf_machine_stats(machine)->operations, sizeof(operations));
+	}
+	assert_true(rows[RF_ROW_rmap_walk].pte_loads > 0);
+	rf_machine_destroy(machine);
+}
+
 /* A machine with accounts and one without, step by step. */
 static void test_accounts_change_nothing(void **state)
 {
 	struct rf_machine *with = machine_of("linux-6.12", ""), *without = machine_of("linux-6.12", "");
 
-	assert_int_equal(rf_machine_account(with), 0);
+	assert_int_equal(rf_machine_account(with, false), 0);
 	script(with, false);
 	script(without, false);
 	assert_memory_equal(rf_machine_stats(with), rf_machine_stats(without), sizeof(struct rf_stats));
@@ -137,7 +189,7 @@ static void test_whose_work(void **state)
 	struct rf_machine *machine = machine_of("linux-6.12", "");
 
 	memset(sums, 0, sizeof(sums));
-	assert_int_equal(rf_machine_account(machine), 0);
+	assert_int_equal(rf_machine_account(machine, false), 0);
 	run(machine, .kind = RF_OP_MM_NEW);
 	map_anon(machine, 0, BASE, M(1));
 	fault_anon(machine, 0, BASE, M(1), 4, PFN);
@@ -159,6 +211,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_accounts_add_up),
+		cmocka_unit_test(test_owners_add_up),
 		cmocka_unit_test(test_accounts_change_nothing),
 		cmocka_unit_test(test_whose_work),
 	};

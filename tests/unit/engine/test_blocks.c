@@ -88,7 +88,7 @@ static void test_whose(void **state)
 	u64 counted = 0;
 	u32 nr, mm;
 
-	assert_int_equal(rf_machine_account(machine), 0);
+	assert_int_equal(rf_machine_account(machine, false), 0);
 	for (mm = 0; mm < 3; mm++) {
 		run(machine, .kind = RF_OP_MM_NEW, .mm = mm);
 		map_anon(machine, mm, BASE, TABLES * TABLE);
