@@ -12,6 +12,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "engine/machine.h"
+#include "replay/results.h"
 #include "replay/run.h"
 #include "replay/tracker/tracker.h"
 
@@ -25,6 +26,7 @@
 
 struct block {
 	struct rf_op ops[BLOCK_OPS];
+	u32 owners[BLOCK_OPS];		/* groups of the attribution; without one nobody looks at them */
 	size_t nr;
 };
 
@@ -42,6 +44,7 @@ struct worker {
 	size_t windows_room;
 	bool processes;		/* are counted in each window, too */
 	struct rf_ledger ledger;	/* all that were taken */
+	struct rf_ledger shares;	/* the same by groups of the attribution */
 };
 
 struct ring {
@@ -53,6 +56,7 @@ struct ring {
 	struct worker *workers;
 	size_t nr_workers;
 	u64 stop_at;
+	struct rf_attribution *attribution;	/* NULL: nothing is attributed */
 	struct block blocks[RING_BLOCKS];
 };
 
@@ -85,6 +89,8 @@ static int take_accounts(struct worker *worker, struct rf_ledger *window)
 	u32 nr;
 
 	if (rf_machine_take_accounts(worker->machine, &accounts, &nr) || rf_ledger_add(&worker->ledger, accounts, nr))
+		return -ENOMEM;
+	if (worker->ring->attribution && rf_ledger_add(&worker->shares, accounts, nr))
 		return -ENOMEM;
 	return window ? rf_ledger_add(window, accounts, nr) : 0;
 }
@@ -119,13 +125,17 @@ static bool is_late(u64 stop_at)
 	return stop_at && rf_monotonic() >= stop_at;
 }
 
-static int run_ops(struct worker *worker, const struct rf_op *ops, size_t nr)
+static int run_ops(struct worker *worker, const struct block *block, size_t start, size_t nr)
 {
+	const u32 *owners = worker->ring->attribution ? block->owners + start : NULL;
+	const struct rf_op *ops = block->ops + start;
 	int ret = 0;
 
 	for (size_t done = 0, step; done < nr && !ret; done += step) {
 		step = min_u64(nr - done, OPS_A_STEP);
-		ret = is_late(worker->ring->stop_at) ? -ETIME : rf_machine_run(worker->machine, ops + done, step);
+		if (is_late(worker->ring->stop_at))
+			return -ETIME;
+		ret = rf_machine_run_for(worker->machine, ops + done, owners ? owners + done : NULL, step);
 	}
 	return ret;
 }
@@ -140,12 +150,12 @@ static int run_block(struct worker *worker, const struct block *block)
 		if (block->ops[i].kind != RF_OP_WINDOW)
 			continue;
 		/* With the mark itself, whose time counts for how long blocks lived. */
-		ret = run_ops(worker, block->ops + start, i + 1 - start);
+		ret = run_ops(worker, block, start, i + 1 - start);
 		if (!ret)
 			ret = block->ops[i].nr ? begin_window(worker) : end_window(worker);
 		start = i + 1;
 	}
-	return ret ? ret : run_ops(worker, block->ops + start, block->nr - start);
+	return ret ? ret : run_ops(worker, block, start, block->nr - start);
 }
 
 static void *worker_main(void *argument)
@@ -195,15 +205,22 @@ static void ring_publish(struct ring *ring)
 static int ring_put(void *context, const struct rf_op *ops, size_t nr)
 {
 	struct ring *ring = context;
+	const u32 *owners = ring->attribution ? ring->attribution->pending : NULL;
 	struct block *block;
 	size_t chunk;
 
 	if (is_late(ring->stop_at))
 		return -ETIME;
+	if (owners && ring->attribution->failed)
+		return -ENOMEM;
 	while (nr) {
 		block = ring_open_block(ring);
 		chunk = min_u64(nr, BLOCK_OPS - block->nr);
 		memcpy(block->ops + block->nr, ops, chunk * sizeof(*ops));
+		if (owners) {
+			memcpy(block->owners + block->nr, owners, chunk * sizeof(*owners));
+			owners += chunk;
+		}
 		block->nr += chunk;
 		ops += chunk;
 		nr -= chunk;
@@ -244,6 +261,7 @@ static void ring_free(struct ring *ring, size_t nr_machines)
 		free(worker->windows);
 		free(worker->begin);
 		free(worker->ledger.accounts);
+		free(worker->shares.accounts);
 		rf_machine_destroy(worker->machine);
 	}
 	pthread_mutex_destroy(&ring->lock);
@@ -256,15 +274,18 @@ static void ring_free(struct ring *ring, size_t nr_machines)
 /* A machine for recordings with pages of this size; 0: of its own. */
 static int machine_start(struct worker *worker, const struct rf_policy *policy, u64 page_size)
 {
+	const struct rf_attribution *attribution = worker->ring->attribution;
+	bool by_row = attribution && rf_by_has(&attribution->by, RF_BY_site);
+
 	worker->machine = rf_machine_create(policy);
-	if (!worker->machine || rf_machine_account(worker->machine, false))
+	worker->shares.by_owner = true;
+	if (!worker->machine || rf_machine_account(worker->machine, by_row))
 		return -ENOMEM;
 	return page_size ? rf_machine_recorded_pages(worker->machine, __builtin_ctzll(page_size)) : 0;
 }
 
 /* A ring with one machine and one thread per policy. */
-static struct ring *ring_start(const struct rf_results *results, u64 page_size, bool processes,
-			       struct rf_error *err)
+static struct ring *ring_start(struct rf_results *results, u64 page_size, bool processes, struct rf_error *err)
 {
 	struct ring *ring = calloc(1, sizeof(*ring));
 	size_t nr = 0;
@@ -272,6 +293,7 @@ static struct ring *ring_start(const struct rf_results *results, u64 page_size, 
 
 	if (!ring)
 		goto no_memory;
+	ring->attribution = results->attribution.by.nr ? &results->attribution : NULL;
 	ring->workers = calloc(results->nr_policies, sizeof(*ring->workers));
 	if (!ring->workers) {
 		free(ring);
@@ -311,54 +333,6 @@ no_memory:
 	rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory for %zu machines; name fewer policies",
 		     results->nr_policies);
 	return NULL;
-}
-
-/* Plain sums, but for the peak; live blocks are those left at the end of each trace. */
-static void add_stats(struct rf_stats *sum, const struct rf_stats *stats)
-{
-	size_t row, i;
-
-	for (row = 0; row < RF_NR_ROWS; row++) {
-		const u64 *from = (const u64 *)&stats->rows[row];
-		u64 *to = (u64 *)&sum->rows[row];
-
-		for (i = 0; i < ARCH_NR_COUNTERS; i++)
-			to[i] += from[i];
-		sum->operations[row] += stats->operations[row];
-	}
-	for (i = 0; i < ARCH_NR_COUNTERS; i++)
-		((u64 *)&sum->loaded)[i] += ((const u64 *)&stats->loaded)[i];
-	for (i = 0; i < RF_NR_SITES; i++) {
-#define X(name, meaning) sum->readers[i].name += stats->readers[i].name;
-		RF_READER_COUNTERS(X)
-#undef X
-	}
-	for (row = 0; row < ARCH_NR_HELPERS; row++)
-		for (i = 0; i <= ARCH_BATCH_MAX; i++)
-			sum->batches.calls[row][i] += stats->batches.calls[row][i];
-	for (i = 0; i < RF_NR_ANOMALIES; i++)
-		sum->anomalies[i] += stats->anomalies[i];
-	for (i = 0; i < RF_NR_INEXACTS; i++)
-		sum->inexact[i] += stats->inexact[i];
-	for (i = 0; i < ARRAY_SIZE(sum->allocation.folios); i++)
-		sum->allocation.folios[i] += stats->allocation.folios[i];
-#define X(name, meaning) sum->allocation.name += stats->allocation.name;
-	RF_ALLOCATIONS(X)
-#undef X
-	sum->live_blocks += stats->live_blocks;
-	sum->live_block_time += stats->live_block_time;
-	sum->peak_live_blocks = max_u64(sum->peak_live_blocks, stats->peak_live_blocks);
-}
-
-/* Every member of struct rf_fidelity is a count, in itself and in its nested structs. */
-static void add_fidelity(struct rf_fidelity *sum, const struct rf_fidelity *fidelity)
-{
-	const u64 *from = (const u64 *)fidelity;
-	u64 *to = (u64 *)sum;
-	size_t i;
-
-	for (i = 0; i < sizeof(*sum) / sizeof(u64); i++)
-		to[i] += from[i];
 }
 
 /*
@@ -456,9 +430,14 @@ static int collect_accounts(struct rf_results *results, struct ring *ring, bool 
 			return -ENOMEM;
 	if (mark_contradicted(results, ring) || count_marked(results, ring))
 		return -ENOMEM;
-	for (k = 0; processes && k < results->nr_policies; k++) {
+	for (k = 0; k < results->nr_policies; k++) {
 		struct worker *worker = &ring->workers[k];
 
+		results->shares[k] = worker->shares;
+		worker->shares = (struct rf_ledger){ 0 };
+		rf_ledger_sum(&results->shares[k]);
+		if (!processes)
+			continue;
 		results->ledgers[k] = worker->ledger;
 		worker->ledger = (struct rf_ledger){ 0 };
 		rf_ledger_sort(&results->ledgers[k], &results->processes);
@@ -479,22 +458,9 @@ static int track(struct rf_tracker *tracker, const struct rf_run_options *run, s
 	return nr;
 }
 
-/* Of the trace before. */
-static void forget_parts(struct rf_results *results)
+static u32 page_shift_of(const struct rf_run_options *run)
 {
-	size_t k;
-
-	for (k = 0; results->window_counts && k < results->windows.nr * results->nr_policies; k++)
-		rf_window_counts_free(&results->window_counts[k]);
-	free(results->window_counts);
-	results->window_counts = NULL;
-	rf_windows_free(&results->windows);
-	rf_processes_free(&results->processes);
-	rf_trust_free(&results->trust);
-	for (k = 0; k < results->nr_policies; k++) {
-		free(results->ledgers[k].accounts);
-		results->ledgers[k] = (struct rf_ledger){ 0 };
-	}
+	return run->page_size ? (u32)__builtin_ctzll(run->page_size) : 12;
 }
 
 static int start_parts(struct rf_results *results, const struct rf_run_options *run, struct rf_reader *reader,
@@ -509,13 +475,33 @@ static int start_parts(struct rf_results *results, const struct rf_run_options *
 	options->processes = &results->processes;
 	if (rf_processes_start(&results->processes))
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	if (run->by && run->by->nr)
+		rf_attribution_start(&results->attribution, run->by, page_shift_of(run));
 	return 0;
+}
+
+/* Who asks for the causes of operations. */
+struct asking {
+	struct rf_operations *operations;
+	struct rf_attribution *attribution;
+};
+
+/* rf_op_explainer of the tracker; what fails is told by the sink, which comes next. */
+static void explain(void *context, const struct rf_op *ops, const struct rf_cause *causes, size_t nr)
+{
+	const struct asking *asking = context;
+
+	if (asking->operations)
+		rf_operations_write(asking->operations, ops, causes, nr);
+	if (asking->attribution)
+		rf_attribution_note(asking->attribution, ops, causes, nr);
 }
 
 int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const struct rf_run_options *run,
 		 struct rf_error *err)
 {
 	struct rf_tracker_options options = { .sink = ring_put, .page_tables = run->page_tables };
+	struct asking asking = { .operations = run->operations };
 	struct rf_tracker *tracker;
 	struct ring *ring;
 	int ret, machine_error;
@@ -528,10 +514,12 @@ int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const str
 		return -ENOMEM;
 	options.context = ring;
 	ring->stop_at = run->stop_at;
-	if (run->operations) {
-		run->operations->page_shift = run->page_size ? (u32)__builtin_ctzll(run->page_size) : 12;
-		options.explain = rf_operations_write;
-		options.explain_context = run->operations;
+	asking.attribution = ring->attribution;
+	if (run->operations)
+		run->operations->page_shift = page_shift_of(run);
+	if (asking.operations || asking.attribution) {
+		options.explain = explain;
+		options.explain_context = &asking;
 	}
 	tracker = rf_tracker_create(reader, &options, err);
 	ret = tracker ? track(tracker, run, err) : -ENOMEM;
@@ -542,6 +530,8 @@ int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const str
 		rf_error_set(err, ret, RF_NO_OFFSET, "takes longer than it may");
 	if (!ret)
 		rf_tracker_take_trust(tracker, &results->trust);
+	if (!ret && ring->attribution)
+		rf_attribution_name_files(ring->attribution, tracker);
 	if (!ret && (collect_windows(results, ring) || collect_accounts(results, ring, run->processes)))
 		ret = rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	if (!ret) {
@@ -554,32 +544,4 @@ int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const str
 		rf_tracker_destroy(tracker);
 	ring_free(ring, results->nr_policies);
 	return ret;
-}
-
-int rf_results_init(struct rf_results *results, const struct rf_policy *policies, size_t nr_policies)
-{
-	memset(results, 0, sizeof(*results));
-	results->stats = calloc(nr_policies, sizeof(*results->stats));
-	results->ledgers = calloc(nr_policies, sizeof(*results->ledgers));
-	results->marked = calloc(nr_policies, sizeof(*results->marked));
-	if (!results->stats || !results->ledgers || !results->marked) {
-		free(results->stats);
-		free(results->ledgers);
-		free(results->marked);
-		return -ENOMEM;
-	}
-	results->policies = policies;
-	results->nr_policies = nr_policies;
-	return 0;
-}
-
-void rf_results_free(struct rf_results *results)
-{
-	forget_parts(results);
-	free(results->ledgers);
-	free(results->stats);
-	free(results->marked);
-	results->marked = NULL;
-	results->ledgers = NULL;
-	results->stats = NULL;
 }

@@ -10,6 +10,7 @@
 
 #include "engine/policy/policy.h"
 #include "engine/stats.h"
+#include "replay/attribution/attribution.h"
 #include "replay/counted.h"
 #include "replay/ledger.h"
 #include "replay/operations.h"
@@ -30,6 +31,8 @@ struct rf_results {
 	struct rf_window_counts *window_counts;	/* one per policy, of each window in turn */
 	struct rf_processes processes;
 	struct rf_ledger *ledgers;	/* one per policy: what each process counted; empty unless they are */
+	struct rf_attribution attribution;	/* empty unless it is asked for */
+	struct rf_ledger *shares;	/* one per policy: what each group of it counted */
 	struct rf_trust trust;
 	struct rf_account *marked;	/* one per policy: what all marked address spaces counted */
 };
@@ -44,6 +47,7 @@ struct rf_run_options {
 	struct rf_operations *operations;		/* NULL, or where they are written */
 	const struct rf_window_patterns *patterns;	/* NULL: no windows */
 	bool processes;					/* count each process, too */
+	const struct rf_by_list *by;			/* NULL, or what counts are attributed by */
 	u64 page_size;					/* of the trace; 0: those of the policies */
 	u64 stop_at;					/* when it has taken too long (rf_monotonic()); 0: never */
 };

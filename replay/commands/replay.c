@@ -129,6 +129,7 @@ static int replay_traces(const struct rf_replay_arguments *arguments, struct rf_
 		.operations = outputs->to_write.out ? &outputs->to_write : NULL,
 		.patterns = &arguments->patterns,
 		.processes = arguments->processes,
+		.by = &arguments->by,
 		.stop_at = arguments->stop_at,
 	};
 	int code = RF_EXIT_DONE, one, i;
@@ -163,7 +164,10 @@ static int write_report(const struct rf_replay_arguments *arguments, struct rf_c
 	if (arguments->json || arguments->quiet || to_standard_output)
 		return code;
 	rf_view_of(&view, stdout);
-	rf_report_write(report, &view, stdout);
+	if (!arguments->by.nr || !rf_view_is_raw(&view))
+		rf_report_write(report, &view, stdout);
+	if (arguments->by.nr)
+		rf_table_write_attribution(report, &view, stdout);
 	if (view.format != RF_FORMAT_table)
 		return code;
 	if (arguments->readers)
@@ -199,6 +203,7 @@ static void forget(struct rf_report_parts *parts)
 	json_decref(parts->windows);
 	json_decref(parts->processes);
 	json_decref(parts->trusts);
+	json_decref(parts->attributions);
 }
 
 /* Replay and write, all files being open. */
@@ -207,6 +212,7 @@ static int replay(const struct rf_replay_arguments *arguments, struct outputs *o
 	struct rf_results results;
 	struct rf_report_parts parts = {
 		.traces = json_array(), .windows = json_array(), .processes = json_array(), .trusts = json_array(),
+		.attributions = arguments->by.nr ? json_array() : NULL, .top = arguments->top,
 	};
 	json_t *report;
 	int code, written;

@@ -9,6 +9,10 @@
 #include "base/text.h"
 #include "replay/commands/replay_arguments.h"
 
+/* Rows of --by: so many unless --top says; and what a report can hold of a policy. */
+#define TOP_DEFAULT 10
+#define TOP_MAX 1000000u
+
 /* The steps of contpte's history that a reader wants to see first. */
 #define DEFAULT_POLICIES "linux-6.8,linux-6.9,linux-6.12,linux-7.3"
 
@@ -30,6 +34,10 @@ static const char help[] =
 	"      --operations FILE   write what core mm did, operation by operation, and the records that told of it\n"
 	"      --only LIST         of these some: mm=N,addr=FROM-TO,op=NAME,row=NAME\n"
 	"      --processes         count each process, too: in the report, in the table, in each window of the report\n"
+	"      --by KEY[,KEY...]   whose counts they are: the dearest rows by vma, mapping, thread, process, call, size,\n"
+	"                          site, or several at once, as vma,call; in the report and below the table (csv, tsv:\n"
+	"                          instead of it)\n"
+	"      --top N             so many of these rows a policy (default: 10)\n"
 	"      --readers           add a table of who read entries: each place in core mm, its calls and loads\n"
 	"      --check-backend     loaded backends end the replay where they touch memory outside of their table\n"
 	"      --isolate           a loaded backend that crashes loses its column; the others are reported\n"
@@ -71,6 +79,8 @@ enum {
 	OPTION_OPERATIONS,
 	OPTION_ONLY,
 	OPTION_PROCESSES,
+	OPTION_BY,
+	OPTION_TOP,
 	OPTION_READERS,
 	OPTION_CHECK_BACKEND,
 	OPTION_ISOLATE,
@@ -99,6 +109,8 @@ static const struct option options[] = {
 	{ "operations", required_argument, NULL, OPTION_OPERATIONS },
 	{ "only", required_argument, NULL, OPTION_ONLY },
 	{ "processes", no_argument, NULL, OPTION_PROCESSES },
+	{ "by", required_argument, NULL, OPTION_BY },
+	{ "top", required_argument, NULL, OPTION_TOP },
 	{ "readers", no_argument, NULL, OPTION_READERS },
 	{ "check-backend", no_argument, NULL, OPTION_CHECK_BACKEND },
 	{ "isolate", no_argument, NULL, OPTION_ISOLATE },
@@ -125,6 +137,18 @@ static int take_view_option(struct rf_replay_arguments *arguments, int option)
 		arguments->view.baseline = optarg;
 		return 0;
 	}
+}
+
+/* Whose counts. 0, or an exit code. */
+static int take_attribution_option(struct rf_replay_arguments *arguments, int option)
+{
+	struct rf_error err;
+
+	if (option == OPTION_BY)
+		return rf_by_parse(&arguments->by, optarg, &err) ? rf_command_usage("replay", "--by: %s", err.message) :
+								   0;
+	return rf_parse_number(optarg, 1, TOP_MAX, &arguments->top) ? 0 :
+	       rf_command_usage("replay", "--top needs a number from 1 to %u, not '%s'", TOP_MAX, optarg);
 }
 
 /* An option of getopt_long() other than help. 0, or an exit code. */
@@ -162,6 +186,9 @@ static int take_option(struct rf_replay_arguments *arguments, int option, char *
 	case OPTION_PROCESSES:
 		arguments->processes = true;
 		return 0;
+	case OPTION_BY:
+	case OPTION_TOP:
+		return take_attribution_option(arguments, option);
 	case OPTION_READERS:
 		arguments->readers = true;
 		return 0;
@@ -223,6 +250,10 @@ int rf_replay_parse_arguments(int argc, char **argv, struct rf_replay_arguments 
 		return rf_command_usage("replay", "no trace named");
 	if (arguments->filtered && !arguments->operations)
 		return rf_command_usage("replay", "--only says which operations --operations FILE gets; name that, too");
+	if (arguments->top && !arguments->by.nr)
+		return rf_command_usage("replay", "--top says how many rows --by gets; name that, too");
+	if (!arguments->top)
+		arguments->top = TOP_DEFAULT;
 	ret = arguments->nr_policies ? 0 : add_policies(arguments, DEFAULT_POLICIES);
 	return ret ? ret : check_baseline(arguments);
 }

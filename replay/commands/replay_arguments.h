@@ -23,6 +23,8 @@ struct rf_replay_arguments {
 	struct rf_operations_filter only;
 	const char *window_begin, *window_end;
 	struct rf_window_patterns patterns;
+	struct rf_by_list by;
+	u64 top;
 	struct rf_view view;
 	bool json, quiet, limited, filtered, readers, windows, processes, check_backend, isolate,
 	     keep_backend;

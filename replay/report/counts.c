@@ -266,6 +266,9 @@ void rf_report_add_parts(const struct rf_report_parts *parts, const char *path, 
 		rf_json_set_string(part, "trace", base_name(path));
 		json_array_append_new(parts->windows, part);
 	}
+	if (parts->attributions)
+		json_array_append_new(parts->attributions,
+				      attribution_of_trace(base_name(path), results, parts->top));
 	json_array_append_new(parts->trusts, trust_of_trace(base_name(path), results, first_time));
 	for (i = 0; i < first->nr; i++) {
 		part = process_object(results, NULL, first->accounts[i].mm, first_time);

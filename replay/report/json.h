@@ -25,6 +25,11 @@ json_t *trust_of_trace(const char *name, const struct rf_results *results, u64 f
 /* trusts: of trust_of_trace(), one a trace. */
 json_t *trust_section(const json_t *trusts, const struct rf_results *results, bool complete);
 
+/* attribution.c */
+
+/* What the trace's groups counted; so many rows a policy, and the rest as one. */
+json_t *attribution_of_trace(const char *name, const struct rf_results *results, u64 top);
+
 /* loaded.c: of policies whose backend was loaded */
 
 json_t *backend_object(const struct rf_policy *policy);

@@ -9,6 +9,7 @@
 
 #include "arch/counters.h"
 #include "engine/stats.h"
+#include "replay/attribution/keys.h"
 #include "replay/report/totals.h"
 #include "replay/run.h"
 
@@ -57,6 +58,7 @@ int main(void)
 	TABLE("policy_totals", REPORT_POLICY_TOTALS)
 	TABLE("machine_anomalies", RF_ANOMALIES)
 	TABLE("reader", RF_READER_COUNTERS)
+	TABLE("by", RF_BYS)
 	TABLE("fidelity", RF_FIDELITY)
 	TABLE("tlb_flushes_recorded", RF_RECORDED_FLUSHES)
 #undef X

@@ -255,6 +255,8 @@ json_t *rf_report_build(const struct rf_report_parts *parts, const struct rf_res
 	json_object_set_new(report, "policies", policies);
 	json_object_set_new(report, "windows", parts->windows);
 	json_object_set_new(report, "processes", parts->processes);
+	if (parts->attributions)
+		json_object_set_new(report, "attribution", parts->attributions);
 	json_object_set_new(report, "trust",
 			    trust_section(parts->trusts, results, all_complete(parts->traces)));
 	json_decref(parts->trusts);

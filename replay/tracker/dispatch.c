@@ -113,16 +113,18 @@ void dispatch(struct rf_tracker *tracker, const struct rf_record *record)
 	if (tracker->time >= tracker->next_loss)
 		losses_begin(tracker);
 	tracker->tid_now = record->tid;
+	if (!handlers[kind].alone) {
+		task = task_get(tracker, record->tid);
+		if (!task)
+			return;
+	}
 	if (tracker->causes)
 		cause_begins(tracker, record);
 	if (tracker->freeing && kind != RF_PAGE_FREE) {
 		tracker->freeing = false;
 		reclaim_flush(tracker);
 	}
-	if (!handlers[kind].alone) {
-		task = task_get(tracker, record->tid);
-		if (!task)
-			return;
+	if (task) {
 		task->stream = record->stream;
 		cpu_seen(tracker, task, record);
 	}

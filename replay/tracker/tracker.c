@@ -173,6 +173,19 @@ void rf_tracker_take_trust(struct rf_tracker *tracker, struct rf_trust *trust)
 	tracker->trust = (struct rf_trust){ 0 };
 }
 
+void rf_tracker_file(const struct rf_tracker *tracker, u32 number, u64 *dev, u64 *ino)
+{
+	const struct world_file *file = file_get(tracker->world, number);
+	bool known;
+
+	if (file && file->told)
+		file = file_get(tracker->world, file->told);
+	known = file && !file->provisional;
+
+	*dev = known ? file->dev : 0;
+	*ino = known ? file->ino : 0;
+}
+
 void rf_tracker_destroy(struct rf_tracker *tracker)
 {
 	if (!tracker)

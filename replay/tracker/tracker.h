@@ -23,6 +23,8 @@ const struct rf_fidelity *rf_tracker_fidelity(const struct rf_tracker *tracker);
 const u64 *rf_tracker_kinds(const struct rf_tracker *tracker);
 /* What is to be said of how far the trace is to be trusted; the caller frees it, the tracker keeps none. At the end. */
 void rf_tracker_take_trust(struct rf_tracker *tracker, struct rf_trust *trust);
+/* Of an operation's file: device and inode, 0: not known. */
+void rf_tracker_file(const struct rf_tracker *tracker, u32 file, u64 *dev, u64 *ino);
 void rf_tracker_destroy(struct rf_tracker *tracker);
 
 #endif

@@ -157,6 +157,7 @@ struct world_file {
 	u64 layout_time;	/* when its layout was taken, ~0: never */
 	u64 pages;		/* its size then, 0: not known */
 	bool provisional;	/* an fd whose file no record has told yet */
+	u32 told;		/* and that file, if one has since; 0: none */
 	bool shmem;
 	bool cached;		/* has pages in the page cache: not /dev/zero and its like */
 	bool has_pages;		/* any of its pages was ever known */

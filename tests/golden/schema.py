@@ -17,8 +17,9 @@ import json_schema
 
 # Their members are what was recorded, or what the policy's architecture knows.
 OPEN = {"records_by_kind", "knobs"}
-# May be missing: an assumption that nobody counts has no count, a process of a window no trace.
-OPTIONAL = {"count", "trace"}
+# May be missing: an assumption that nobody counts has no count, a process of a window no trace, a report without --by
+# no attribution, and one by other keys not these.
+OPTIONAL = {"count", "trace", "attribution", "vma", "call"}
 
 
 def report_of(refold, text):
@@ -26,8 +27,8 @@ def report_of(refold, text):
     with tempfile.TemporaryDirectory() as directory:
         trace = f"{directory}/trace.mmt.zst"
         subprocess.run([refold, "assemble", text, "-o", trace], check=True)
-        done = subprocess.run([refold, "replay", trace, "-j", "--processes", "-p", "linux-6.12"], check=True,
-                              capture_output=True, text=True)
+        done = subprocess.run([refold, "replay", trace, "-j", "--processes", "--by", "vma,call", "-p", "linux-6.12"],
+                              check=True, capture_output=True, text=True)
     report = json.loads(done.stdout)
     report["windows"] = report["windows"][:1]
     return report

@@ -43,11 +43,12 @@ ROOMS = {
     'replay/tracker/effects': 'replay/tracker/ground replay/world engine traces base',
     'replay/tracker/stories': 'replay/tracker/effects replay/tracker/ground replay/world engine traces base',
     'replay/tracker': 'replay/tracker/stories replay/tracker/effects replay/tracker/ground replay/world traces base',
-    'replay': 'replay/tracker replay/tracker/ground engine/policy engine arch traces base',
-    'replay/report': 'replay engine/policy engine arch/loaded arch traces base',
+    'replay/attribution': 'replay/tracker replay/tracker/stories replay/tracker/ground engine traces base',
+    'replay': 'replay/attribution replay/tracker replay/tracker/ground engine/policy engine arch traces base',
+    'replay/report': 'replay replay/attribution engine/policy engine arch/loaded arch traces base',
     'replay/pte': 'engine/policy engine arch base',
-    'replay/commands': 'replay/report replay/pte replay race properties engine/policy engine traces/import traces '
-                       'arch/loaded base',
+    'replay/commands': 'replay/report replay/pte replay replay/attribution race properties engine/policy engine '
+                       'traces/import traces arch/loaded base',
 }
 
 # A library's header and the folders whose business it is.

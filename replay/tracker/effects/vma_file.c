@@ -6,15 +6,17 @@
 
 void learn_file(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u32 file)
 {
-	const struct world_file *known = file_get(tracker->world, vma->file);
+	struct world_file *known = file_get(tracker->world, vma->file);
 	u32 old = vma->file;
 
 	if (old == file)
 		return;
-	if (known && known->provisional)
+	if (known && known->provisional) {
+		known->told = file;
 		cache_merge(tracker->world, old, file);
-	else if (old || !vma->implicit)
+	} else if (old || !vma->implicit) {
 		mark_mm(tracker, mm, RF_REASON_file_mismatch);
+	}
 	vma->file = file;
 	if (!old || (known && known->alone))
 		return;

@@ -2,6 +2,8 @@
 /* Operations out: gathered in a block, and handed to the sink when it is full or the tracker pauses. */
 #include "replay/tracker/ground/emit.h"
 
+#include <errno.h>
+
 #include "replay/tracker/ground/cpus.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
@@ -20,14 +22,25 @@ void flush_ops(struct rf_tracker *tracker)
 	tracker->nr_ops = 0;
 }
 
+u32 thread_of(struct rf_tracker *tracker, struct task *task)
+{
+	if (!task->thread && tracker->causes && tracker->options.processes) {
+		task->thread = rf_thread_add(tracker->options.processes, task->tid, "");
+		if (!task->thread)
+			tracker->error = -ENOMEM;
+	}
+	return task->thread;
+}
+
 void cause_begins(struct rf_tracker *tracker, const struct rf_record *record)
 {
-	const struct task *task = task_find(tracker, record->tid);
+	struct task *task = task_find(tracker, record->tid);
 	struct rf_cause *cause = &tracker->cause;
 
-	*cause = (struct rf_cause){ .told = { tracker->record, *record } };
+	*cause = (struct rf_cause){ .told = { .number = tracker->record, .record = *record } };
 	if (!task)
 		return;
+	cause->told.thread = thread_of(tracker, task);
 	if (fault_is_open(&task->fault) &&
 	    (fault_pending(&task->fault) || task->fault.swapped_in || !task->call.kind))
 		cause->began = task->fault_told;

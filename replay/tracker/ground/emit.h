@@ -19,6 +19,8 @@ struct rf_op *emit(struct rf_tracker *tracker, u8 kind, const struct tracked_mm 
  */
 void emit_entry(struct rf_tracker *tracker, u8 kind, const struct tracked_mm *mm, u64 vpn, u64 pfn, u32 order,
 		u16 flags);
+/* Its number in the list of threads, where it is put if it is new; 0: nobody asks for causes. */
+u32 thread_of(struct rf_tracker *tracker, struct task *task);
 /* What the record leads to is caused by it, and by the fault or call that its thread is in. */
 void cause_begins(struct rf_tracker *tracker, const struct rf_record *record);
 /* Those emitted so far go to the sink. */

@@ -16,6 +16,7 @@ typedef int (*rf_op_sink)(void *context, const struct rf_op *ops, size_t nr);
 /* A record by its number in merged order, from 1: the lines of refold dump --sorted. */
 struct rf_told {
 	u64 number;		/* 0: none */
+	u32 thread;		/* whose it is, in the list of threads; 0: not known */
 	struct rf_record record;
 };
 

@@ -12,13 +12,15 @@ int rf_processes_start(struct rf_processes *processes)
 {
 	*processes = (struct rf_processes){ 0 };
 	rf_process_add(processes, 0, "", 0);
-	return processes->nr ? 0 : -ENOMEM;
+	rf_thread_add(processes, 0, "");
+	return processes->nr && processes->nr_threads ? 0 : -ENOMEM;
 }
 
 void rf_processes_free(struct rf_processes *processes)
 {
 	free(processes->list);
 	free(processes->of_mm);
+	free(processes->threads);
 	*processes = (struct rf_processes){ 0 };
 }
 
@@ -32,6 +34,18 @@ u32 rf_process_add(struct rf_processes *processes, u32 pid, const char *command,
 	*process = (struct rf_process){ .pid = pid, .begin = time };
 	strncpy(process->command, command, sizeof(process->command) - 1);
 	return processes->nr++;
+}
+
+u32 rf_thread_add(struct rf_processes *processes, u32 tid, const char *name)
+{
+	struct rf_thread *thread;
+
+	if (array_grow(processes->threads, processes->threads_room, processes->nr_threads + 1ul))
+		return 0;
+	thread = &processes->threads[processes->nr_threads];
+	*thread = (struct rf_thread){ .tid = tid };
+	strncpy(thread->name, name, sizeof(thread->name) - 1);
+	return processes->nr_threads++;
 }
 
 int rf_process_owns(struct rf_processes *processes, u32 process, u32 mm)

@@ -113,6 +113,7 @@ struct task {
 	u32 pid;		/* thread group, 0: not known; task_set_pid() */
 	struct task *group_next, **group_link;	/* other tasks of pid */
 	u32 process;		/* of a leader: its number in the list of processes, 0: none yet */
+	u32 thread;		/* likewise of threads, if somebody asks for causes */
 	bool dead;
 	bool unseen;		/* the kernel's own, in a process's address space: its events are not recorded */
 	bool calls_unknown;	/* of a 32-bit program, whose calls were not recorded */

@@ -95,6 +95,6 @@ void on_fault(struct rf_tracker *tracker, struct task *task, struct rf_record re
 		check_fault(tracker, task, vpn, flags);
 	fault_begins(task, addr, vpn, flags, record.time);
 	if (tracker->causes)
-		task->fault_told = (struct rf_told){ tracker->record, record };
+		task->fault_told = tracker->cause.told;
 	fault_contends(fault, is_contended(tracker, task));
 }

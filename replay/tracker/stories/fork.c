@@ -115,6 +115,7 @@ void on_newtask(struct rf_tracker *tracker, struct task *task, struct rf_record 
 	tid_is_anew(tracker, child);
 	reset_task(tracker, child);
 	child->born_at = record.time;
+	begin_thread(tracker, task, child);
 	exec_made_no_call(tracker, task);
 	task->call.bore = true;
 	child->stream = record.stream;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "replay/tracker/effects/address_space.h"
+#include "replay/tracker/ground/emit.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/handlers.h"
@@ -57,11 +58,30 @@ void on_process(struct rf_tracker *tracker, struct task *task, struct rf_record 
 		task_set_mm(tracker, task, mm);
 }
 
+static void put_name(char text[17], const u64 name[2])
+{
+	for (u32 i = 0; i < 16; i++) {
+		char c = (char)(name[i / 8] >> 8 * (i % 8));
+
+		text[i] = !c || (c >= ' ' && c <= '~') ? c : '?';
+	}
+}
+
+void begin_thread(struct rf_tracker *tracker, struct task *parent, struct task *child)
+{
+	u32 from = thread_of(tracker, parent), thread = thread_of(tracker, child);
+	struct rf_processes *processes = tracker->options.processes;
+
+	if (from && thread)
+		strcpy(processes->threads[thread].name, processes->threads[from].name);
+}
+
 void name_process(struct rf_tracker *tracker, struct task *task, const u64 name[2])
 {
 	struct rf_processes *processes = tracker->options.processes;
-	char *command;
 
+	if (thread_of(tracker, task))
+		put_name(processes->threads[task->thread].name, name);
 	/* Names of threads are their own. */
 	if (!processes || (task->pid && task->pid != task->tid))
 		return;
@@ -71,10 +91,5 @@ void name_process(struct rf_tracker *tracker, struct task *task, const u64 name[
 		tracker->error = -ENOMEM;
 		return;
 	}
-	command = processes->list[task->process].command;
-	for (u32 i = 0; i < 16; i++) {
-		char c = (char)(name[i / 8] >> 8 * (i % 8));
-
-		command[i] = !c || (c >= ' ' && c <= '~') ? c : '?';
-	}
+	put_name(processes->list[task->process].command, name);
 }

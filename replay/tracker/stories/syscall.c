@@ -73,7 +73,7 @@ void on_call(struct rf_tracker *tracker, struct task *task, struct rf_record rec
 	task->told_vmas.nr = 0;
 	call_begins(task, &record, may_unmap(record.kind));
 	if (tracker->causes)
-		task->call_told = (struct rf_told){ tracker->record, record };
+		task->call_told = tracker->cause.told;
 	if (record.kind != RF_SYS_PROCESS_VM && record.kind != RF_SYS_PROCESS_MADVISE)
 		task->nr_gups = 0;
 	switch (record.kind) {

@@ -77,7 +77,9 @@ static json_t *report_of(json_t *traces)
 	results.fidelity.processes_compared = 2;
 	results.fidelity.fault_checks_ok = 50;
 	results.fidelity.rss_checks_ok = 40;
-	parts = (struct rf_report_parts){ traces, json_array(), json_array(), json_array() };
+	parts = (struct rf_report_parts){
+		.traces = traces, .windows = json_array(), .processes = json_array(), .trusts = json_array(),
+	};
 	report = rf_report_build(&parts, &results);
 	rf_results_free(&results);
 	assert_non_null(report);

@@ -94,6 +94,11 @@ void rf_tracker_take_trust(struct rf_tracker *tracker, struct rf_trust *trust)
 	*trust = (struct rf_trust){ 0 };
 }
 
+void rf_tracker_file(const struct rf_tracker *tracker, u32 file, u64 *dev, u64 *ino)
+{
+	*dev = *ino = 0;
+}
+
 const u64 *rf_tracker_kinds(const struct rf_tracker *tracker)
 {
 	static const u64 kinds[RF_RECORD_KIND_MAX] = { [RF_FAULT] = 77 };

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Attributed counts, for the report: of each policy the groups that cost most, and what all others come to. Groups that
+ * read the same are one: a mapping that comes and goes at one place is one row. Rows and the rest add up to the totals.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/stats.h"
+#include "replay/report/json.h"
+
+#define KEY_BYTES 160
+
+/* ---- which groups read the same ------------------------------------------------ */
+
+struct texts {
+	const struct rf_results *results;
+	char **of_group;	/* all keys but the site, which is no property of a group */
+	u32 *order;		/* groups by text */
+	u32 *classes;		/* by group: those with the same text have the same, in the order of texts */
+};
+
+static int by_text(const void *a, const void *b, void *context)
+{
+	const struct texts *texts = context;
+	u32 left = *(const u32 *)a, right = *(const u32 *)b;
+	int order = strcmp(texts->of_group[left], texts->of_group[right]);
+
+	return order ? order : (left > right) - (left < right);
+}
+
+static char *text_of_group(const struct rf_results *results, u32 group)
+{
+	const struct rf_attribution *attribution = &results->attribution;
+	char text[RF_NR_BYS * (KEY_BYTES + 1) + 1] = "", key[KEY_BYTES];
+
+	for (u32 i = 0; i < attribution->by.nr; i++) {
+		if (attribution->by.keys[i] == RF_BY_site)
+			continue;
+		rf_attribution_text(attribution, &results->processes, attribution->by.keys[i], group, 0, key,
+				    sizeof(key));
+		strcat(text, key);
+		strcat(text, "\n");
+	}
+	return strdup(text);
+}
+
+static void texts_free(struct texts *texts)
+{
+	for (u32 i = 0; texts->of_group && i < texts->results->attribution.nr; i++)
+		free(texts->of_group[i]);
+	free(texts->of_group);
+	free(texts->order);
+	free(texts->classes);
+}
+
+static bool texts_make(struct texts *texts, const struct rf_results *results)
+{
+	u32 nr = results->attribution.nr;
+
+	*texts = (struct texts){
+		.results = results, .of_group = calloc(nr + 1ul, sizeof(char *)),
+		.order = calloc(nr + 1ul, sizeof(u32)), .classes = calloc(nr + 1ul, sizeof(u32)),
+	};
+	if (!texts->of_group || !texts->order || !texts->classes)
+		return false;
+	for (u32 i = 0; i < nr; i++) {
+		texts->order[i] = i;
+		texts->of_group[i] = text_of_group(results, i);
+		if (!texts->of_group[i])
+			return false;
+	}
+	qsort_r(texts->order, nr, sizeof(u32), by_text, texts);
+	for (u32 i = 1; i < nr; i++) {
+		u32 before = texts->order[i - 1], group = texts->order[i];
+
+		texts->classes[group] = texts->classes[before] +
+					(strcmp(texts->of_group[before], texts->of_group[group]) != 0);
+	}
+	return true;
+}
+
+/* ---- rows ----------------------------------------------------------------------- */
+
+struct share {
+	u32 class;
+	u32 row;		/* RF_NR_ROWS, unless sites are asked for */
+	u32 group;		/* one of them */
+	u64 bytes;
+	u64 operations;
+	struct arch_counters counters;
+};
+
+static int by_class(const void *a, const void *b)
+{
+	const struct share *left = a, *right = b;
+
+	if (left->class != right->class)
+		return left->class < right->class ? -1 : 1;
+	return left->row < right->row ? -1 : left->row > right->row;
+}
+
+/* Dearest first: invalidations, of those with the same number unfolds, and so on. */
+static int by_cost(const void *a, const void *b)
+{
+	const struct share *left = a, *right = b;
+	const u64 costs[][2] = {
+		{ left->counters.tlbi, right->counters.tlbi }, { left->counters.unfold, right->counters.unfold },
+		{ left->counters.dsb, right->counters.dsb }, { left->counters.faults, right->counters.faults },
+		{ left->bytes, right->bytes }, { left->counters.pte_loads, right->counters.pte_loads },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(costs); i++)
+		if (costs[i][0] != costs[i][1])
+			return costs[i][0] > costs[i][1] ? -1 : 1;
+	return by_class(a, b);
+}
+
+static void add_share(struct share *sum, const struct share *share)
+{
+	sum->bytes += share->bytes;
+	sum->operations += share->operations;
+#define X(name, meaning) sum->counters.name += share->counters.name;
+	ARCH_COUNTERS(X)
+#undef X
+}
+
+static bool is_nothing(const struct share *share)
+{
+	static const struct arch_counters none;
+
+	return !share->bytes && !share->operations && !memcmp(&share->counters, &none, sizeof(none));
+}
+
+/* Every share of a policy, each class and row once. NULL: no memory. */
+static struct share *shares_of(const struct texts *texts, const struct rf_ledger *ledger, u32 *nr)
+{
+	const struct rf_attribution *attribution = &texts->results->attribution;
+	bool sites = rf_by_has(&attribution->by, RF_BY_site);
+	struct share *shares = calloc((size_t)ledger->nr + attribution->nr + 1, sizeof(*shares));
+	u32 all = 0, used = 0, left = 0;
+
+	if (!shares)
+		return NULL;
+	for (u32 i = 0; i < ledger->nr; i++) {
+		const struct rf_account *account = &ledger->accounts[i];
+
+		shares[all++] = (struct share){
+			.class = texts->classes[account->owner], .row = account->row, .group = account->owner,
+			.operations = account->operations, .counters = account->counters,
+		};
+	}
+	for (u32 i = 0; i < attribution->nr; i++)
+		shares[all++] = (struct share){
+			.class = texts->classes[i], .group = i, .bytes = attribution->groups[i].bytes,
+			.row = sites ? attribution->groups[i].row - 1u : RF_NR_ROWS,
+		};
+	qsort(shares, all, sizeof(*shares), by_class);
+	for (u32 i = 1; i < all; i++) {
+		if (!by_class(&shares[used], &shares[i]))
+			add_share(&shares[used], &shares[i]);
+		else
+			shares[++used] = shares[i];
+	}
+	for (u32 i = 0; all && i <= used; i++)
+		if (!is_nothing(&shares[i]))
+			shares[left++] = shares[i];
+	qsort(shares, left, sizeof(*shares), by_cost);
+	*nr = left;
+	return shares;
+}
+
+static json_t *share_object(const struct rf_results *results, const struct share *share, bool keys)
+{
+	const struct rf_attribution *attribution = &results->attribution;
+	json_t *object = json_object();
+	char text[KEY_BYTES];
+
+	for (u32 i = 0; keys && i < attribution->by.nr; i++) {
+		u8 key = attribution->by.keys[i];
+
+		rf_attribution_text(attribution, &results->processes, key, share->group, share->row, text,
+				    sizeof(text));
+		rf_json_set_string(object, rf_by_names[key], text);
+	}
+	rf_json_set_count(object, "bytes", share->bytes);
+	json_object_set_new(object, "totals", row_object(&share->counters, share->operations));
+	return object;
+}
+
+static json_t *policy_shares(const struct texts *texts, size_t policy, u64 top)
+{
+	const struct rf_results *results = texts->results;
+	json_t *object = json_object(), *rows = json_array(), *rest;
+	struct share others = { 0 };
+	u32 nr = 0;
+	struct share *shares = shares_of(texts, &results->shares[policy], &nr);
+
+	for (u32 i = 0; i < nr; i++) {
+		if (i < top)
+			json_array_append_new(rows, share_object(results, &shares[i], true));
+		else
+			add_share(&others, &shares[i]);
+	}
+	free(shares);
+	rest = share_object(results, &others, false);
+	rf_json_set_count(rest, "rows", nr > top ? nr - top : 0);
+	rf_json_set_string(object, "name", results->policies[policy].name);
+	json_object_set_new(object, "rows", rows);
+	json_object_set_new(object, "rest", rest);
+	return object;
+}
+
+json_t *attribution_of_trace(const char *name, const struct rf_results *results, u64 top)
+{
+	const struct rf_by_list *by = &results->attribution.by;
+	json_t *object = json_object(), *keys = json_array(), *policies = json_array();
+	struct texts texts;
+
+	for (u32 i = 0; i < by->nr; i++)
+		json_array_append_new(keys, json_string(rf_by_names[by->keys[i]]));
+	if (texts_make(&texts, results))
+		for (size_t k = 0; k < results->nr_policies; k++)
+			json_array_append_new(policies, policy_shares(&texts, k, top));
+	texts_free(&texts);
+	rf_json_set_string(object, "trace", name);
+	json_object_set_new(object, "by", keys);
+	json_object_set_new(object, "policies", policies);
+	return object;
+}
