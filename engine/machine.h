@@ -31,8 +31,8 @@ int rf_machine_recorded_pages(struct rf_machine *machine, unsigned int page_shif
 int rf_machine_run(struct rf_machine *machine, const struct rf_op *ops, size_t nr);
 /*
  * The same, where each operation has an owner, who gets its account: a number from 1, and one of this address space
- * alone. RF_OWNER_MACHINE gets what the machine does by itself between operations. NULL: the address space itself is the
- * owner, as in rf_machine_run().
+ * alone. RF_OWNER_MACHINE gets what the machine does by itself between operations. NULL: the address space itself is
+ * the owner, as in rf_machine_run().
  */
 #define RF_OWNER_MACHINE 0
 int rf_machine_run_for(struct rf_machine *machine, const struct rf_op *ops, const u32 *owners, size_t nr);

@@ -16,6 +16,10 @@ void rf_attribution_start(struct rf_attribution *attribution, const struct rf_by
 {
 	*attribution = (struct rf_attribution){ .by = *by, .page_shift = page_shift };
 	rf_areas_start(&attribution->areas, rf_by_has(by, RF_BY_vma), page_shift);
+	if (array_grow(attribution->groups, attribution->room, 1))
+		attribution->failed = true;
+	else
+		attribution->groups[attribution->nr++] = (struct rf_group){ 0 };
 }
 
 void rf_attribution_free(struct rf_attribution *attribution)
@@ -60,7 +64,7 @@ static u32 group_of(struct rf_attribution *attribution, const struct rf_group *g
 	u64 key;
 	u32 number;
 
-	if (attribution->nr && is_group(group, &attribution->groups[attribution->last]))
+	if (attribution->last && is_group(group, &attribution->groups[attribution->last]))
 		return attribution->last;
 	key = key_of(group);
 	number = group_table_match(&attribution->by_key, key, is_same, &wanted);
@@ -115,7 +119,7 @@ int rf_attribution_note(struct rf_attribution *attribution, const struct rf_op *
 		attribution->failed = true;
 	for (size_t i = 0; i < nr && !attribution->failed; i++) {
 		if (ops[i].kind == RF_OP_WINDOW)
-			attribution->pending[i] = 0;
+			attribution->pending[i] = RF_OWNER_MACHINE;
 		else
 			note(attribution, &ops[i], &causes[i], &attribution->pending[i]);
 	}
@@ -200,6 +204,10 @@ void rf_attribution_text(const struct rf_attribution *attribution, const struct 
 	char length[32];
 
 	rf_line_begin(&line, text, size);
+	if (number == RF_OWNER_MACHINE && key != RF_BY_site) {
+		rf_line_add(&line, "the policy's own scans");
+		return;
+	}
 	switch (key) {
 	case RF_BY_vma:
 		put_mapping(&line, area);

@@ -29,7 +29,7 @@ struct rf_attribution {
 	struct rf_by_list by;
 	u32 page_shift;
 	struct rf_areas areas;
-	struct rf_group *groups;
+	struct rf_group *groups;	/* [RF_OWNER_MACHINE]: none, what machines do by themselves */
 	u32 nr, last;
 	size_t room;
 	struct group_table by_key;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/machine.h"
 #include "engine/stats.h"
 #include "replay/report/json.h"
 
@@ -150,7 +151,7 @@ static struct share *shares_of(const struct texts *texts, const struct rf_ledger
 			.operations = account->operations, .counters = account->counters,
 		};
 	}
-	for (u32 i = 0; i < attribution->nr; i++)
+	for (u32 i = RF_OWNER_MACHINE + 1; i < attribution->nr; i++)
 		shares[all++] = (struct share){
 			.class = texts->classes[i], .group = i, .bytes = attribution->groups[i].bytes,
 			.row = sites ? attribution->groups[i].row - 1u : RF_NR_ROWS,

@@ -24,7 +24,7 @@ REFOLD = pathlib.Path(sys.argv.pop(1)).resolve()
 SCHEMA = json.loads(pathlib.Path(sys.argv.pop(1)).read_text())
 SAMPLES = sorted(pathlib.Path(sys.argv.pop(1)).glob("*.mmt.zst"))
 KEYS = ["vma", "mapping", "thread", "process", "call", "size", "site"]
-POLICIES = "linux-6.8,linux-7.3,linux-7.3+granule=16k,x86-6.18"
+POLICIES = "linux-6.8,linux-7.3,linux-7.3+granule=16k,linux-7.3+khuge_cont=1,x86-6.18"
 ALL = "1000000"
 
 # A thread named worker, of a process named server, maps 1 MiB, writes to its first page, gives that back, and unmaps.

@@ -107,6 +107,36 @@ static void test_whose(void **state)
 	rf_machine_destroy(machine);
 }
 
+/* Where operations have owners, none of them has what is done between them. */
+static void test_accounts_of_owners(void **state)
+{
+	struct rf_machine *machine = machine_of("linux-7.3", "khuge_cont=10");
+	const struct rf_op later = { .kind = RF_OP_RECLAIM_FLUSH, .mm = 1, .time = MS(80) };
+	const struct rf_account *list;
+	const u32 owner = 7;
+	u32 nr, scanned = 0;
+
+	assert_int_equal(rf_machine_account(machine, true), 0);
+	for (u32 mm = 0; mm < 2; mm++) {
+		run(machine, .kind = RF_OP_MM_NEW, .mm = mm);
+		map_anon(machine, mm, BASE, TABLES * TABLE);
+		fault_anon(machine, mm, BASE, TABLES * TABLE, 4, PFN + mm * 0x10000);
+		unfold_one_each(machine, mm, BASE);
+	}
+	assert_int_equal(rf_machine_take_accounts(machine, &list, &nr), 0);
+	assert_int_equal(rf_machine_run_for(machine, &later, &owner, 1), 0);
+	assert_int_equal(rf_machine_take_accounts(machine, &list, &nr), 0);
+	for (u32 i = 0; i < nr; i++) {
+		bool of_scans = list[i].owner == RF_OWNER_MACHINE && list[i].row == RF_ROW_collapse;
+
+		assert_true(list[i].mm < 2);
+		assert_int_equal(list[i].counters.fold, of_scans ? TABLES : 0);
+		scanned += of_scans;
+	}
+	assert_int_equal(scanned, 2);
+	rf_machine_destroy(machine);
+}
+
 /* Nothing folds there, and nobody looks. */
 static void test_no_blocks(void **state)
 {
@@ -127,6 +157,7 @@ int main(void)
 		cmocka_unit_test(test_pace),
 		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_whose),
+		cmocka_unit_test(test_accounts_of_owners),
 		cmocka_unit_test(test_no_blocks),
 	};
 
