@@ -50,12 +50,14 @@
 	X(faults, "Page faults.") \
 	X(tlbi_new, "The part of tlbi_va for entries that became valid: riscv without Svvptc.") \
 	X(flush_shared, "Flush calls while other CPUs ran the address space, too (riscv, x86: had run it).") \
+	X(flush_cpus, "CPUs that ran the address space at flush calls, those of all calls together.") \
 	X(tables_allocated, "Page tables made, of entries and directories, with those kept for the split of a huge " \
 			    "anonymous page; not the top one, and none of hugetlb.") \
 	X(tables_freed, "Of them, those that went.") \
 	X(pmd_splits, "Huge mappings that became a table of entries or, of a file, went.") \
 	X(folios_allocated, "Anonymous folios that faults and khugepaged bring: new ones, copies, and what a swap-in " \
 			    "does not find in the swap cache; none of hugetlb.") \
+	X(folio_runs, "Runs of pages of one folio, and huge pages, that unmapping gives back to mmu_gather, each at once.") \
 	X(pages_zeroed, "Pages of them that are cleared.") \
 	X(pages_copied, "Pages of them that are copied from others; migration and files copy where no table shows it.")
 

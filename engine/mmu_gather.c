@@ -275,6 +275,7 @@ static bool queue_pages(struct mmu_gather *tlb, u32 nr)
 
 bool tlb_remove_folio_pages(struct mmu_gather *tlb, u32 nr)
 {
+	tlb->mm->arch.counters->folio_runs++;
 	if (mm_knobs(tlb->mm)->gather == GATHER_FOLIO2SLOT)
 		return queue_run(tlb, nr);
 	return queue_pages(tlb, nr);

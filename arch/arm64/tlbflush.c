@@ -175,6 +175,7 @@ static void flush_call(struct arch_mm *mm, const struct arch_flush *flush)
 	account(mm->counters, &cost);
 	mm->counters->flush_calls++;
 	mm->counters->flush_shared += mm->remote_cpus;
+	mm->counters->flush_cpus += mm->cpus;
 }
 
 void arm64_flush_tlb_range(struct arch_mm *mm, const struct arch_flush *flush)

@@ -123,18 +123,39 @@ static inline struct refold_mm outside(struct arch_mm *mm)
 	};
 }
 
-/* Hooks nest: an observer of flushes may call some. Whether others run the mm, the loaded code does not look at. */
+/* Who else runs the mm, the loaded code does not look at. */
+struct flushed {
+	u64 calls, shared, cpus;
+};
+
+static struct flushed flushed(const struct arch_mm *mm)
+{
+	const struct arch_counters *c = mm->counters;
+
+	return (struct flushed){ c->flush_calls, c->flush_shared, c->flush_cpus };
+}
+
+static void count_cpus(struct arch_mm *mm, const struct flushed *before)
+{
+	struct arch_counters *c = mm->counters;
+	u64 calls = c->flush_calls - before->calls;
+
+	c->flush_cpus = before->cpus + calls * mm->cpus;
+	if (mm->remote_cpus)
+		c->flush_shared = before->shared + calls;
+}
+
+/* Hooks nest: an observer of flushes may call some. */
 #define ENTER(name)                                                                                \
 	const struct arch_loaded *loaded = mm->ops->loaded, *outer = now.loaded;                   \
 	const char *outer_hook = now.hook;                                                         \
-	const u64 flush_calls = mm->counters->flush_calls, shared = mm->counters->flush_shared;    \
+	const struct flushed before = flushed(mm);                                                 \
 	struct refold_mm m = outside(mm);                                                          \
 	now.loaded = loaded;                                                                       \
 	now.hook = name
 #define LEAVE()                                                                                    \
 	do {                                                                                       \
-		if (mm->remote_cpus)                                                               \
-			mm->counters->flush_shared = shared + mm->counters->flush_calls - flush_calls; \
+		count_cpus(mm, &before);                                                           \
 		now.loaded = outer;                                                                \
 		now.hook = outer_hook;                                                             \
 	} while (0)

@@ -18,6 +18,7 @@ static void flush_call(struct arch_mm *mm, const struct arch_flush *flush)
 		mm->observer->flush(mm->observer, flush);
 	c->flush_calls++;
 	c->flush_shared += mm->remote_cpus;
+	c->flush_cpus += mm->cpus;
 	c->ipis += mm->remote_cpus;
 	if (mm->knobs->rfence_sbi && mm->remote_cpus && flush) {
 		/* OpenSBI fences one page or the ASID, here and there, whatever stride and ceiling are. */

@@ -63,6 +63,7 @@ static void flush_call(struct arch_mm *mm, const struct arch_flush *flush)
 		mm->observer->flush(mm->observer, flush);
 	mm->counters->flush_calls++;
 	mm->counters->flush_shared += mm->remote_cpus;
+	mm->counters->flush_cpus += mm->cpus;
 	if (units > mm->knobs->flush_ceiling)
 		flush = NULL;
 	units = flush ? (flush->end - flush->start + flush->stride - 1) / flush->stride : 0;
