@@ -60,7 +60,7 @@ static void huge_page_clear(struct mm *mm, struct huge_page *page)
 	mm->arch.counters->pte_lines += huge_page_lines(page);
 }
 
-/* clear_flush(), get_clear_contig_flush(): __flush_hugetlb_tlb_range() since 6.16. */
+/* clear_flush(), get_clear_contig_flush(): __flush_hugetlb_tlb_range() since 6.16. Of one entry: ptep_clear_flush(). */
 static void huge_page_flush(struct mm *mm, const struct huge_page *page)
 {
 	const struct arch_flush flush = {
@@ -72,7 +72,9 @@ static void huge_page_flush(struct mm *mm, const struct huge_page *page)
 		.mode = FLUSH_SYNC,
 	};
 
-	if (page->size->entries > 1 && mm->arch.knobs->hugetlb_flush_stride)
+	if (page->size->entries == 1)
+		mm->arch.ops->flush_tlb_page(&mm->arch, page->addr, FLUSH_SYNC);
+	else if (mm->arch.knobs->hugetlb_flush_stride)
 		mm->arch.ops->flush_tlb_range(&mm->arch, &flush);
 	else
 		flush_tlb_range(mm, page->addr, page->addr + huge_page_size(page));

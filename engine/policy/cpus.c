@@ -81,18 +81,32 @@ static bool is_called(const struct rf_cpu *cpu, const char *name)
 	return false;
 }
 
+/* By all of their names. */
+static void list_nearest(const char *name, char *list, size_t size)
+{
+	const char *names[4 * ARRAY_SIZE(cpus)];
+	char words[ARRAY_SIZE(cpus)][64], *rest, *one;
+	size_t i, nr = 0;
+
+	for (i = 0; i < ARRAY_SIZE(cpus); i++) {
+		names[nr++] = cpus[i].name;
+		snprintf(words[i], sizeof(words[i]), "%s", cpus[i].also ? cpus[i].also : "");
+		for (rest = words[i]; (one = strsep(&rest, " "));)
+			if (*one)
+				names[nr++] = one;
+	}
+	rf_nearest(name, names, nr, list, size);
+}
+
 static const struct rf_cpu *find_cpu(const char *name, struct rf_error *err)
 {
-	const char *names[ARRAY_SIZE(cpus)];
 	char list[128];
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(cpus); i++) {
+	for (i = 0; i < ARRAY_SIZE(cpus); i++)
 		if (is_called(&cpus[i], name))
 			return &cpus[i];
-		names[i] = cpus[i].name;
-	}
-	rf_nearest(name, names, ARRAY_SIZE(cpus), list, sizeof(list));
+	list_nearest(name, list, sizeof(list));
 	rf_error_set(err, -EINVAL, RF_NO_OFFSET, "no cpu '%.40s'; the nearest are %s, 'refold cpus' lists all", name, list);
 	return NULL;
 }

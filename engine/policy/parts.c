@@ -145,13 +145,16 @@ static int read_mitigation(struct making *making, const char *value, bool *on)
 static int set_mitigation(struct making *making, const char *value)
 {
 	const struct rf_patch *cve = rf_patch_find(RF_PATCH_CVE);
+	char text[32];
 	bool on;
 	int ret = read_mitigation(making, value, &on);
 
 	if (ret)
 		return ret;
-	if (strcmp(making->policy->arch->name, "arm64"))
-		return rf_policy_set(making->policy, "repeat_tlbi", "off", making->err);
+	if (!rf_policy_value(making->policy, "repeat_tlbi", text, sizeof(text)))
+		return rf_error_set(making->err, -EINVAL, RF_NO_OFFSET,
+				    "mitigation=" RF_PATCH_CVE " is for arm64, and has no meaning on %s",
+				    making->policy->arch->name);
 	if (on)
 		return set_knobs(making, cve, cve);
 	if (rf_cpu_has(making->policy, RF_CPU_ERRATUM, 0)) {

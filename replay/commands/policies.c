@@ -194,6 +194,25 @@ static bool tell_of_word(const char *word)
 	return found;
 }
 
+/* A word may have been meant for a name of any kind. */
+static int no_such_word(const char *word)
+{
+	const char *names[512], *knob = NULL;
+	const struct rf_policy *policy;
+	const struct rf_patch *patch;
+	char list[160];
+	size_t i, nr = 0;
+
+	for (i = 0; nr < ARRAY_SIZE(names) && (policy = rf_policy_named(i)); i++)
+		names[nr++] = policy->name;
+	while (nr < ARRAY_SIZE(names) && (knob = rf_policy_next_knob(knob)))
+		names[nr++] = knob;
+	for (i = 0; nr < ARRAY_SIZE(names) && (patch = rf_patch_at(i)); i++)
+		names[nr++] = patch->id;
+	rf_nearest(word, names, nr, list, sizeof(list));
+	return rf_command_usage("policies", "no policy, knob or patch has '%.60s' in it; the nearest are %s", word, list);
+}
+
 static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 {
 	static const struct option options[] = {
@@ -241,9 +260,12 @@ int rf_cmd_policies(int argc, char **argv)
 		return ret;
 	if (arguments.between)
 		return rf_patches_between(arguments.between);
-	if (argc == optind + 1 && !strpbrk(argv[optind], "+=") && !rf_policy_find(argv[optind]) &&
-	    tell_of_word(argv[optind]))
-		return RF_EXIT_DONE;
+	if (argc == optind + 1 && !strpbrk(argv[optind], "+=") && !rf_policy_find(argv[optind])) {
+		if (tell_of_word(argv[optind]))
+			return RF_EXIT_DONE;
+		if (!strpbrk(argv[optind], "./"))	/* a release, or a file */
+			return no_such_word(argv[optind]);
+	}
 	while (rf_policy_named(max))
 		max++;
 	if (argc > optind)

@@ -292,6 +292,9 @@ static void test_cpus(void **state)
 	expect_same_knobs("riscv-7.3+cpu=jh7110/k1", "riscv-7.3+svvptc=false");
 	expect_same_knobs("riscv-6.6+cpu=sifive-cip-1200+patch=9d4e8d5fa7db", "riscv-6.6+flush_ceiling=0");
 	expect_same_knobs("riscv-6.6+cpu=jh7110+patch=rvck-pr-105", "riscv-6.6");
+	expect_error(rf_policy_parse("x86-7.3+cpu=milann", &policy, &err), -EINVAL, &err, "'milan'");
+	expect_error(rf_policy_parse("x86-7.3+mitigation=CVE-2025-10263:on", &policy, &err), -EINVAL, &err,
+		     "is for arm64, and has no meaning on x86");
 	expect_error(rf_policy_parse("riscv-7.3+cpu=milan", &policy, &err), -EINVAL, &err, "is of x86");
 	expect_error(rf_policy_parse("x86-7.3+cpu=milan:kaslr", &policy, &err), -EINVAL, &err, "no meaning on x86");
 	expect_error(rf_policy_parse("x86-7.3+cpu=dmesg:/dev/null", &policy, &err), -EINVAL, &err, "no meaning on x86");
