@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/table.h"
 #include "engine/pgtable.h"
 
 struct huge_pmd_user {
@@ -14,13 +15,16 @@ struct huge_pmd_user {
 	u64 addr;
 };
 
+/* By file and offset; there are no more than hugetlb has GiBs. */
+#define HUGE_PMD_BUCKETS 1024u
+
 struct huge_pmd {
 	u64 file, pgoff;		/* where in the file it begins */
 	struct huge_pages pages;
 	struct huge_pmd_user *users;
 	size_t max_users;
 	u32 nr_users;
-	struct huge_pmd *next;		/* of the machine */
+	struct huge_pmd *next;		/* of its bucket */
 };
 
 /* ---- lists ----------------------------------------------------------------------- */
@@ -126,32 +130,39 @@ static bool is_shareable(const struct huge_pmd_user *user, const struct vm_area 
 	       !((other->flags ^ vma->flags) & ~(u32)RF_VM_LOCKED);
 }
 
-static struct huge_pmd *find_pmd(struct rf_machine *machine, const struct vm_area *vma, u64 pgoff)
+/* NULL: no memory. */
+static struct huge_pmd **bucket_of(struct rf_machine *machine, u64 file, u64 pgoff)
 {
-	struct huge_pmd *pmd;
+	if (!machine->huge_pmds)
+		machine->huge_pmds = calloc(HUGE_PMD_BUCKETS, sizeof(*machine->huge_pmds));
+	return machine->huge_pmds ? &machine->huge_pmds[table_hash(file * 31 + pgoff) % HUGE_PMD_BUCKETS] : NULL;
+}
+
+static struct huge_pmd *find_pmd(struct huge_pmd *pmd, const struct vm_area *vma, u64 pgoff)
+{
 	u32 i;
 
-	for (pmd = machine->huge_pmds; pmd; pmd = pmd->next)
+	for (; pmd; pmd = pmd->next)
 		for (i = 0; pmd->file == vma->file && pmd->pgoff == pgoff && i < pmd->nr_users; i++)
 			if (is_shareable(&pmd->users[i], vma))
 				return pmd;
 	return NULL;
 }
 
-static struct huge_pmd *new_pmd(struct rf_machine *machine, u64 file, u64 pgoff)
+static struct huge_pmd *new_pmd(struct huge_pmd **bucket, u64 file, u64 pgoff)
 {
 	struct huge_pmd *pmd = calloc(1, sizeof(*pmd));
 
 	if (!pmd)
 		return NULL;
-	*pmd = (struct huge_pmd){ .file = file, .pgoff = pgoff, .next = machine->huge_pmds };
-	machine->huge_pmds = pmd;
+	*pmd = (struct huge_pmd){ .file = file, .pgoff = pgoff, .next = *bucket };
+	*bucket = pmd;
 	return pmd;
 }
 
 static void free_pmd(struct rf_machine *machine, struct huge_pmd *pmd)
 {
-	struct huge_pmd **link = &machine->huge_pmds;
+	struct huge_pmd **link = bucket_of(machine, pmd->file, pmd->pgoff);
 
 	while (*link != pmd)
 		link = &(*link)->next;
@@ -168,18 +179,18 @@ static int add_user(struct huge_pmd *pmd, struct mm *mm, u64 start)
 	if (array_grow(pmd->users, pmd->max_users, pmd->nr_users + 1ul) ||
 	    array_grow(mm->huge_pmds, mm->max_huge_pmds, mm->nr_huge_pmds + 1ul))
 		return -ENOMEM;
-	pmd->users[pmd->nr_users++] = (struct huge_pmd_user){ mm, start };
 	memmove(&mm->huge_pmds[index + 1], &mm->huge_pmds[index],
 		(mm->nr_huge_pmds - index) * sizeof(*mm->huge_pmds));
-	mm->huge_pmds[index] = (struct huge_pmd_slot){ start, pmd };
+	mm->huge_pmds[index] = (struct huge_pmd_slot){ start, pmd, pmd->nr_users };
 	mm->nr_huge_pmds++;
+	pmd->users[pmd->nr_users++] = (struct huge_pmd_user){ mm, start };
 	return 0;
 }
 
 void huge_pmd_share(struct mm *mm, const struct vm_area *vma, u64 addr, const struct arch_huge_size *size)
 {
 	u64 start = ALIGN_DOWN(addr, pud_size(mm)), pgoff;
-	struct huge_pmd *pmd;
+	struct huge_pmd *pmd = NULL, **bucket;
 	u32 index;
 
 	if (!want_pmd_share(mm, vma, start, size) || find_slot(mm, addr))
@@ -189,16 +200,16 @@ void huge_pmd_share(struct mm *mm, const struct vm_area *vma, u64 addr, const st
 	if (index < mm->huge_pages.nr && mm->huge_pages.pages[index].addr < start + pud_size(mm))
 		return;
 	pgoff = vma->pgoff + ((start - vma->start) >> mm->arch.geometry->page_shift);
-	pmd = find_pmd(mm->machine, vma, pgoff);
-	if (!pmd)
-		pmd = new_pmd(mm->machine, vma->file, pgoff);
-	if (!pmd)
-		mm_error(mm, -ENOMEM);
-	else if (add_user(pmd, mm, start)) {
-		mm_error(mm, -ENOMEM);
-		if (!pmd->nr_users)
-			free_pmd(mm->machine, pmd);
-	}
+	bucket = bucket_of(mm->machine, vma->file, pgoff);
+	if (bucket)
+		pmd = find_pmd(*bucket, vma, pgoff);
+	if (bucket && !pmd)
+		pmd = new_pmd(bucket, vma->file, pgoff);
+	if (pmd && !add_user(pmd, mm, start))
+		return;
+	mm_error(mm, -ENOMEM);
+	if (pmd && !pmd->nr_users)
+		free_pmd(mm->machine, pmd);
 }
 
 u32 huge_pmd_users(struct mm *mm, u64 addr)
@@ -208,19 +219,27 @@ u32 huge_pmd_users(struct mm *mm, u64 addr)
 	return slot ? slot->pmd->nr_users : 0;
 }
 
+/* The last user takes the place of the one that leaves. */
+static void drop_user(struct huge_pmd *pmd, u32 i)
+{
+	struct huge_pmd_user *user = &pmd->users[i], *last = &pmd->users[--pmd->nr_users];
+
+	if (user == last)
+		return;
+	*user = *last;
+	find_slot(user->mm, user->addr)->user = i;
+}
+
 u32 huge_pmd_drop(struct mm *mm, u64 addr)
 {
 	struct huge_pmd_slot *slot = find_slot(mm, addr);
 	struct huge_pmd *pmd = slot->pmd;
-	u32 index = slot - mm->huge_pmds, i = 0;
+	u32 index = slot - mm->huge_pmds;
 
-	while (pmd->users[i].mm != mm || pmd->users[i].addr != slot->addr)
-		i++;
-	/* In their order: the first that fits is the one that is shared with. */
-	memmove(&pmd->users[i], &pmd->users[i + 1], (pmd->nr_users - i - 1) * sizeof(*pmd->users));
+	drop_user(pmd, slot->user);
 	memmove(slot, slot + 1, (mm->nr_huge_pmds - index - 1) * sizeof(*slot));
 	mm->nr_huge_pmds--;
-	if (--pmd->nr_users)
+	if (pmd->nr_users)
 		return pmd->nr_users;
 	free_pmd(mm->machine, pmd);
 	return 0;

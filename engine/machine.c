@@ -74,6 +74,7 @@ void rf_machine_destroy(struct rf_machine *machine)
 		mm_destroy(mm);
 	}
 	free(machine->mms);
+	free(machine->huge_pmds);	/* with their last users they went */
 	free(machine->load_batches);
 	accounts_destroy(machine->accounts);
 	allocation_destroy(machine->allocation);

@@ -51,6 +51,7 @@ struct huge_pages {
 struct huge_pmd_slot {
 	u64 addr;
 	struct huge_pmd *pmd;
+	u32 user;			/* the place of this address space among the table's users */
 };
 
 struct mm {
@@ -105,7 +106,7 @@ struct rf_machine {
 	bool owned;			/* that is somebody else than its address space */
 	u64 norecency_sites;		/* bits: these read one entry of a folded block */
 	struct allocation *allocation;	/* of policies that allocate anonymous folios themselves; or NULL */
-	struct huge_pmd *huge_pmds;	/* of hugetlb, that can be shared */
+	struct huge_pmd **huge_pmds;	/* of hugetlb, that can be shared: buckets (huge_pages.c); NULL: never any */
 	struct rescale *rescale;	/* of recordings with smaller pages; NULL: ours */
 	int error;
 };

@@ -121,6 +121,37 @@ def sharers_that_leave_last_to_first(nr):
     return sharers(nr, reversed)
 
 
+SHARED_HUGE = 'prot=0x3 flags=0x40021 fd=0 offset=0x0'     # MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB
+GIB = 1 << 30
+
+
+@shape
+def huge_tables(nr):
+    """Each of another file, and of one process."""
+    trace = Trace()
+    trace.process(100)
+    for addr in range(GIB, (nr + 1) * GIB, GIB):
+        trace.call(100, 16, f'mmap addr=0x0 len={GIB:#x} {SHARED_HUGE}', ret=addr)
+        trace.record(100, f'fault addr={addr:#x} flags=0x2')
+    trace.exit(100)
+    return trace.text()
+
+
+@shape
+def sharers_of_a_huge_table(nr):
+    trace = Trace()
+    trace.process(100)
+    trace.call(100, 16, f'mmap addr=0x0 len={GIB:#x} {SHARED_HUGE}', ret=GIB)
+    trace.record(100, f'fault addr={GIB:#x} flags=0x2')
+    for child in range(1000, 1000 + nr):
+        trace.fork(100, child)
+        trace.record(child, f'fault addr={GIB:#x} flags=0x0')
+    for child in range(1000, 1000 + nr):
+        trace.exit(child)
+    trace.exit(100)
+    return trace.text()
+
+
 @shape
 def short_processes(nr):
     """One after the other, and faults of their parent that take its page back."""
