@@ -72,6 +72,34 @@ static bool is_empty(const struct allocating *a, u64 addr, unsigned int order)
 	return i == 1u << order;
 }
 
+/* splitmix64 */
+static u64 mix(u64 value)
+{
+	value += 0x9e3779b97f4a7c15;
+	value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9;
+	value = (value ^ value >> 27) * 0x94d049bb133111eb;
+	return value ^ value >> 31;
+}
+
+/*
+ * Memory has no folio of this order just now. By lot, which depends on what is asked for and when, and on nothing that
+ * was allocated before: columns that differ in something else have the same luck.
+ */
+static bool none_left(const struct allocating *a, u64 addr, unsigned int order)
+{
+	const struct rf_mm_knobs *knobs = mm_knobs(a->mm);
+	u64 start = ALIGN_DOWN(addr, page_size(a->mm) << order), lot;
+	bool none = knobs->recorded_fragmentation && a->allocation->failed_orders & BIT(order);
+
+	if (knobs->alloc_fail && !none) {
+		lot = mix(mix(knobs->alloc_seed + ((u64)order << 32)) ^ a->op->time);
+		lot = mix(lot ^ start ^ (u64)a->mm->id << 48);
+		none = lot % 100 < knobs->alloc_fail;
+	}
+	a->machine->stats.allocation.failed += none;
+	return none;
+}
+
 /* Is there nothing yet where a folio of this order would be, and is all of it in the VMA? */
 static bool is_suitable(const struct allocating *a, const struct vm_area *vma, u64 addr, unsigned int order)
 {
@@ -94,7 +122,7 @@ static unsigned int choose_order(const struct allocating *a, const struct vm_are
 
 	while (orders) {
 		order = 31 - (unsigned int)__builtin_clz(orders);
-		if (is_suitable(a, vma, addr, order))
+		if (is_suitable(a, vma, addr, order) && !none_left(a, addr, order))
 			return order;
 		orders &= ~BIT(order);
 	}
@@ -223,11 +251,14 @@ static int fault_swap(const struct allocating *a, u64 addr, pte_t pte)
 	unsigned int order = a->mm->arch.geometry->table_shift - 1;
 	struct rf_op op = *a->op;
 	u32 orders = enabled_orders(a->machine);
+	u64 slot = pte_pfn(pte);
 
+	use_frame(a, slot);
 	if (!mm_knobs(a->mm)->swapin_large || mm_knobs(a->mm)->swap_readahead || !vma || !allows_folios(a, vma))
 		orders = 0;
-	for (; order && !(orders & BIT(order) && may_swap_in(a, vma, addr, pte, order)); order--)
-		;
+	for (; order; order--)
+		if (orders & BIT(order) && may_swap_in(a, vma, addr, pte, order) && !none_left(a, addr, order))
+			break;
 	if (order > op.order) {
 		op.order = order;
 		op.nr = 1u << order;
@@ -235,9 +266,9 @@ static int fault_swap(const struct allocating *a, u64 addr, pte_t pte)
 		op.pfn = allocation_take(a->allocation, order);
 		if (!op.pfn)
 			return -ENOMEM;
-		a->machine->stats.allocation.unused_pages += op.nr;
-		use_frame(a, op.pfn + (addr - op.addr) / page_size(a->mm));
+		allocation_inherit_use(a->allocation, op.pfn, slot - (addr - op.addr) / page_size(a->mm), op.nr);
 	}
+	a->machine->stats.allocation.refaults += op.nr ? op.nr : 1;
 	return machine_run_op(a->machine, &op);
 }
 
@@ -277,7 +308,8 @@ static int copy_zeroes(const struct allocating *a, u64 addr)
 		op.order = 0;
 		a->machine->stats.allocation.faults_changed++;
 	}
-	if (in_leaf(a, addr) && mm_knobs(a->mm)->huge_zero_wp && vma && allows_folios(a, vma)) {
+	if (in_leaf(a, addr) && mm_knobs(a->mm)->huge_zero_wp && vma && allows_folios(a, vma) &&
+	    !none_left(a, addr, a->mm->arch.geometry->table_shift)) {
 		op.order = a->mm->arch.geometry->table_shift;
 		op.pfn = allocation_take(a->allocation, op.order);
 		if (!op.pfn)
@@ -342,6 +374,8 @@ static int run_folio(const struct allocating *a, u64 addr, pte_t pte)
 	struct rf_op op = *a->op;
 	int err = first ? 0 : -ENOMEM;
 
+	if (first && first != folio)
+		allocation_inherit_use(a->allocation, first, folio, pages);
 	op.order = order;
 	op.flags &= ~RF_OP_ZERO;
 	for (; i < pages && !err; i += nr) {
@@ -428,6 +462,21 @@ static int allocation_collapse(const struct allocating *a)
 	return in_leaf(a, a->op->addr) ? 0 : machine_run_op(a->machine, a->op);
 }
 
+/* ---- what the recorded kernel got --------------------------------------------------------------- */
+
+/* An order that was not there, and what is larger, is not there until one as large is got. */
+static int allocation_failed(const struct allocating *a)
+{
+	a->allocation->failed_orders |= ~0u << min_u64(a->op->nr, 31);
+	return 0;
+}
+
+static void note_success(struct allocation *allocation, const struct rf_op *op)
+{
+	if (op->kind == RF_OP_FAULT_ANON && op->order)
+		allocation->failed_orders &= ~0u << 1 << op->order;
+}
+
 /* ---- dispatch ------------------------------------------------------------------------------ */
 
 /* Address spaces that come, go and fork; before: an address space that ends has no relatives any more. */
@@ -448,12 +497,18 @@ int allocation_op(struct rf_machine *machine, const struct rf_op *op)
 		[RF_OP_UNMAP_SWAP] = allocation_run, [RF_OP_UNMAP_FILE] = allocation_run,
 		[RF_OP_MIGRATE_OUT] = allocation_run, [RF_OP_MIGRATE_IN] = allocation_run,
 		[RF_OP_FOLIO_SPLIT] = allocation_split, [RF_OP_MADV_PAGEOUT] = allocation_pageout,
-		[RF_OP_COLLAPSE] = allocation_collapse,
+		[RF_OP_COLLAPSE] = allocation_collapse, [RF_OP_ALLOC_FAILED] = allocation_failed,
 	};
 	struct allocating a = { .machine = machine, .allocation = machine->allocation, .op = op };
 
+	if (machine->allocation) {
+		allocation_account(machine, op->time);
+		note_success(machine->allocation, op);
+	}
 	if (!machine->allocation || op->kind >= RF_NR_OPS || op->flags & RF_OP_LOAD || !functions[op->kind])
 		return machine_run_op(machine, op);
 	a.mm = machine_mm(machine, op->mm);
-	return a.mm || functions[op->kind] == allocation_mm ? functions[op->kind](&a) : machine_run_op(machine, op);
+	if (!a.mm && functions[op->kind] != allocation_mm && functions[op->kind] != allocation_failed)
+		return machine_run_op(machine, op);
+	return functions[op->kind](&a);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Folios of ours: their page frames, which of their pages the recording used, who shares them. See allocation.h. */
+/* Folios of ours: their page frames, who shares them. See allocation.h. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -15,41 +15,28 @@ void allocation_destroy(struct allocation *allocation)
 {
 	if (!allocation)
 		return;
-	free(allocation->used);
+	free(allocation->pages);
 	free(allocation->relatives);
 	free(allocation);
 }
 
 u64 allocation_take(struct allocation *allocation, unsigned int order)
 {
-	u64 first = ALIGN_UP(allocation->nr_pages, 1ull << order), end = first + (1ull << order);
+	u64 first = ALIGN_UP(allocation->nr_pages, 1ull << order), end = first + (1ull << order), i;
 
-	if (array_grow_zeroed(allocation->used, allocation->room, end / 64 + 1))
+	if (array_grow_zeroed(allocation->pages, allocation->room, end))
 		return 0;
+	for (i = first; i < end; i++)
+		allocation->pages[i].order = (u8)order;
 	allocation->nr_pages = end;
 	return ALLOCATION_FIRST_PFN + first;
-}
-
-static bool is_used(const struct allocation *allocation, u64 page)
-{
-	return allocation->used[page / 64] & BIT_ULL(page % 64);
-}
-
-bool allocation_use(struct allocation *allocation, u64 pfn)
-{
-	u64 page = pfn - ALLOCATION_FIRST_PFN;
-
-	if (pfn < ALLOCATION_FIRST_PFN || page >= allocation->nr_pages || is_used(allocation, page))
-		return false;
-	allocation->used[page / 64] |= BIT_ULL(page % 64);
-	return true;
 }
 
 bool allocation_stands_for(const struct allocation *allocation, u64 pfn, unsigned int order)
 {
 	u64 page = pfn - ALLOCATION_FIRST_PFN, first = ALIGN_DOWN(page, 1ull << order);
 
-	while (first < page && !is_used(allocation, first))
+	while (first < page && !allocation->pages[first].used)
 		first++;
 	return first == page;
 }

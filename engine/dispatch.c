@@ -113,6 +113,10 @@ void op_window(struct mm *mm, const struct rf_op *op)
 {
 }
 
+void op_alloc_failed(struct mm *mm, const struct rf_op *op)
+{
+}
+
 /* Only entries cost anything; VMAs are mapped as ever. */
 static void run_load(struct mm *mm, const struct rf_op *op, enum rf_shape shape)
 {

@@ -3,6 +3,7 @@
  * fork: dup_mmap() of kernel/fork.c and copy_page_range() of mm/memory.c;
  * kernel-model.md 4.4.
  */
+#include "engine/allocation.h"
 #include "engine/folio.h"
 #include "engine/hugetlb.h"
 #include "engine/operations.h"
@@ -67,6 +68,7 @@ static u32 copy_present_ptes(struct copy_state *copy, u64 addr, pte_t *src, pte_
 		pte = pte_mkclean(pte);
 	child->arch.ops->set_ptes(&child->arch, addr, dst, pte_mkold(pte), nr);
 	parent->arch.copying = child->arch.copying = false;
+	folio_add_rmap(child, pte, nr);
 	return nr;
 }
 
@@ -79,6 +81,8 @@ static void copy_nonpresent_pte(struct copy_state *copy, u64 addr, pte_t *src, p
 		set_pte_at(copy->parent, addr, src, pte);
 	}
 	pte.val &= ~PTE_UFFD;
+	if (is_migration_entry(pte))
+		folio_add_rmap(copy->child, pte, 1);
 	set_pte_at(copy->child, addr, dst, pte);
 }
 
@@ -125,6 +129,7 @@ static void copy_huge_pmd(struct copy_state *copy, pmd_t *src_pmd, pmd_t *dst_pm
 	pte.val &= ~PTE_UFFD;
 	copy->child->arch.counters->tables_allocated++;		/* pgtable_trans_huge_deposit() */
 	set_pmd_leaf(dst_pmd, pte_present(pte) ? pte_mkold(pte) : pte);
+	folio_add_rmap(copy->child, pte, ptrs_per_pte(copy->child));
 }
 
 /* vma_needs_copy(): faults will fill in the rest. */

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 
+#include "engine/allocation.h"
 #include "engine/folio.h"
 #include "engine/operations.h"
 #include "engine/pgtable.h"
@@ -54,8 +55,10 @@ static void clear_collapsed(struct mm *mm, u64 addr, pte_t *table)
 		}
 		if (mm_knobs(mm)->batch_collapse && pte_folio_order(pte)) {
 			nr = folio_pte_batch(mm, at, &table[i], pte, ptrs_per_pte(mm) - i, FPB_NORECENCY, &seen);
+			folio_remove_rmap(mm, pte, nr);
 			ops->clear_full_ptes(&mm->arch, at, &table[i], nr, false);
 		} else {
+			folio_remove_rmap(mm, pte, 1);
 			ops->ptep_get_and_clear(&mm->arch, at, &table[i]);
 		}
 	}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Page faults: mm/memory.c, mm/filemap.c; kernel-model.md 4.1-4.3, 4.11. */
+#include "engine/allocation.h"
 #include "engine/folio.h"
 #include "engine/huge_mm.h"
 #include "engine/operations.h"
@@ -58,6 +59,7 @@ static void displace_ptes(struct mm *mm, u64 addr, pte_t *ptep, u32 nr)
 			continue;
 		if (!is_guard_marker(ptep[i]))
 			count_anomaly(mm->machine, RF_ANOMALY_mapped_twice);
+		folio_remove_rmap(mm, ptep[i], 1);
 		mm->arch.ops->pte_clear(&mm->arch, addr + ((u64)i << mm->arch.geometry->page_shift), &ptep[i]);
 	}
 }
@@ -132,6 +134,7 @@ static bool fault_anon_pmd(struct mm *mm, const struct vm_area *vma, u64 addr, u
 	if (!(facts & PTE_SPECIAL))
 		entry = maybe_mkwrite(pte_mkdirty(entry), vma);
 	set_pmd_leaf(pmd, entry);
+	folio_add_rmap(mm, entry, ptrs_per_pte(mm));
 	update_mmu_cache(mm, start, 1);
 	return true;
 }
@@ -168,6 +171,7 @@ void op_fault_anon(struct mm *mm, const struct rf_op *op)
 	displace_ptes(mm, run.addr, ptep, run.nr);
 	entry = maybe_mkwrite(pte_mkdirty(mk_pte(vma, run.pfn, op->order, facts)), vma);
 	set_folio_ptes(mm, run.addr, ptep, entry, run.nr);
+	folio_add_rmap(mm, entry, run.nr);
 	update_mmu_cache(mm, run.addr, run.nr);
 }
 
@@ -297,6 +301,7 @@ static bool cow_pmd(struct mm *mm, const struct vm_area *vma, const struct rf_op
 		return false;
 	new_folio(mm, 1u << op->order, 0);
 	set_pmd_leaf(pmd, entry);
+	folio_add_rmap(mm, entry, ptrs_per_pte(mm));
 	flush_pmd_tlb_range(mm, addr, addr + pmd_size(mm));
 	update_mmu_cache(mm, addr, 1);
 	return true;
@@ -338,13 +343,16 @@ void op_fault_cow(struct mm *mm, const struct rf_op *op)
 
 		/* The zero page is not copied; a file's page is, that is not mapped yet. */
 		copied += pte_present(ptep[i]) ? !pte_special(ptep[i]) : run.nr == 1;
+		folio_remove_rmap(mm, ptep[i], 1);
 		if (pte_present(ptep[i]))
 			ops->ptep_clear_flush(&mm->arch, addr, &ptep[i]);
 		else if (run.nr > 1 && ptep[i].val)
 			ops->pte_clear(&mm->arch, addr, &ptep[i]);
 	}
 	new_folio(mm, run.nr - copied, copied);
-	set_folio_ptes(mm, run.addr, ptep, pte_advance_pfn(entry, run.pfn - op->pfn), run.nr);
+	entry = pte_advance_pfn(entry, run.pfn - op->pfn);
+	set_folio_ptes(mm, run.addr, ptep, entry, run.nr);
+	folio_add_rmap(mm, entry, run.nr);
 	update_mmu_cache(mm, run.addr, run.nr);
 }
 
@@ -359,6 +367,7 @@ static void displace_unswapped(struct mm *mm, u64 addr, pte_t *ptep, u32 nr)
 		if (pte_swap(ptep[i]))
 			continue;
 		count_anomaly(mm->machine, ptep[i].val ? RF_ANOMALY_mapped_twice : RF_ANOMALY_missing_pte);
+		folio_remove_rmap(mm, ptep[i], 1);
 		if (ptep[i].val)
 			mm->arch.ops->pte_clear(&mm->arch, addr + ((u64)i << mm->arch.geometry->page_shift), &ptep[i]);
 	}
@@ -414,6 +423,7 @@ void op_fault_swap(struct mm *mm, const struct rf_op *op)
 	if (pte_swap(old) && (old.val & PTE_UFFD))
 		entry = pte_wrprotect((pte_t){ entry.val | PTE_UFFD });
 	set_folio_ptes(mm, run.addr, ptep, entry, run.nr);
+	folio_add_rmap(mm, entry, run.nr);
 	update_mmu_cache(mm, run.addr, run.nr);
 }
 

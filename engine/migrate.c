@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 
+#include "engine/allocation.h"
 #include "engine/folio.h"
 #include "engine/huge_mm.h"
 #include "engine/operations.h"
@@ -118,6 +119,7 @@ static void migrate_in_one(struct mm *mm, const struct vm_area *vma, const struc
 	rmap_walk_reads(mm, addr, ptep, rmap_walk_begins(mm, addr, i));
 	entry = read_pte(mm, addr, ptep, RF_SITE_remove_migration);
 	if (op->flags & RF_OP_ZERO) {
+		folio_remove_rmap(mm, entry, 1);
 		/* Of a folio that a PMD mapped, the split has put the pages back already. */
 		if (pte_present(entry))
 			mm->arch.ops->pte_clear(&mm->arch, addr, ptep);
@@ -126,6 +128,7 @@ static void migrate_in_one(struct mm *mm, const struct vm_area *vma, const struc
 	}
 	if (!is_migration_entry(entry)) {
 		count_anomaly(mm->machine, pte_present(entry) ? RF_ANOMALY_mapped_twice : RF_ANOMALY_missing_pte);
+		folio_remove_rmap(mm, entry, 1);
 		if (entry.val)
 			mm->arch.ops->pte_clear(&mm->arch, addr, ptep);
 		entry = entry_of_op(op);
@@ -183,6 +186,7 @@ void split_folio_ptes(struct mm *mm, const struct vm_area *vma, u64 addr, pte_t 
 	bool defer = mm_knobs(mm)->migrate_defer && should_defer_flush(mm, mm->arch.remote_cpus);
 	u64 ours[MAX_PTRS_PER_PTE / 64];	/* bits; entries that were migrating before are not ours */
 
+	folio_note_split(mm, *ptep, new_order);
 	if (row != RF_ROW_folio_split)
 		mm->machine->stats.operations[RF_ROW_folio_split]++;
 	nr = min_u64(1ull << order, ptrs_per_pte(mm) - pte_index(mm, start));
@@ -232,6 +236,7 @@ int split_huge_folio(struct mm *mm, const struct vm_area *vma, pmd_t *pmd, u64 a
 
 	if (!pte_present(leaf) || pte_special(leaf) || !(leaf.val & PTE_ANON))
 		return split_huge_pmd(mm, vma, pmd, addr);
+	folio_note_split(mm, leaf, new_order);
 	row = machine_set_row(mm->machine, mm, RF_ROW_folio_split);
 	pmd->val = 0;
 	mm->arch.counters->pmd_splits++;

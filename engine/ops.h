@@ -119,7 +119,9 @@ enum rf_shape {
 	X(MKCLEAN, mkclean, RUN, run, mkclean)                                                     \
 	/* --- the recording --- */                                                                \
 	/* a named phase begins or ends; aux: the tracker's number of it, nr: 1 begin 0 end */     \
-	X(WINDOW, window, MARK, as_is, vma)
+	X(WINDOW, window, MARK, as_is, vma)                                                        \
+	/* a fault of the recorded kernel wanted a folio of order nr, and memory had none: alloc_anon_folio() */ \
+	X(ALLOC_FAILED, alloc_failed, MARK, as_is, vma)
 
 enum rf_op_kind {
 #define X(symbol, name, shape, pages, row) RF_OP_##symbol,

@@ -297,6 +297,15 @@ int rescale_fork(const struct rescaling *r)
 	return err ? err : allocation_op(r->machine, op);
 }
 
+static int rescale_mark(struct rf_machine *machine, const struct rf_op *op)
+{
+	struct rf_op mark = *op;
+
+	if (op->kind == RF_OP_ALLOC_FAILED)	/* an order */
+		mark.nr -= min_u64(mark.nr, machine->rescale->shift);
+	return allocation_op(machine, &mark);
+}
+
 /* What does not is for the machine to refuse. */
 static bool makes_sense(const struct rf_op *op, enum rf_shape shape)
 {
@@ -318,7 +327,7 @@ int rescale_op(struct rf_machine *machine, const struct rf_op *op)
 	bool of_pages = shape == RF_SHAPE_FAULT || shape == RF_SHAPE_RUN;
 
 	if (shape == RF_SHAPE_MARK)
-		return allocation_op(machine, op);
+		return rescale_mark(machine, op);
 	if (rescale_make_room(r.rescale, highest))
 		return -ENOMEM;
 	if (shape == RF_SHAPE_NEW || shape == RF_SHAPE_CHILD || shape == RF_SHAPE_MM)

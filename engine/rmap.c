@@ -8,6 +8,7 @@
  * counted in the row rmap_walk, so that the other rows show what the unmapping
  * itself costs.
  */
+#include "engine/allocation.h"
 #include "engine/folio.h"
 #include "engine/huge_mm.h"
 #include "engine/operations.h"
@@ -160,6 +161,7 @@ static u32 unmap_some(struct mm *mm, const struct rf_op *op, u64 addr, pte_t *pt
 	if (unmaps_in_runs(mm, op, pte))
 		nr = folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_RESPECT_WRITE | FPB_NORECENCY, &seen);
 	exclusive_save(&exclusive, ptep, nr);
+	folio_remove_rmap(mm, pte, nr);
 	pte = try_to_unmap_clear(mm, addr, ptep, nr, defers_flush(mm, op));
 	if (op->kind == RF_OP_UNMAP_SWAP) {
 		mm->arch.ops->set_ptes(&mm->arch, addr, ptep, swap_entry(pte, op->pfn + i), nr);
@@ -202,6 +204,8 @@ static bool unmap_leaf(struct mm *mm, const struct rf_op *op)
 	leaf = pmd_pte(*pmd);
 	pmd->val = 0;
 	flush_pmd_tlb_range(mm, op->addr, op->addr + pmd_size(mm));
+	if (!(op->flags & RF_OP_WRITE))
+		folio_remove_rmap(mm, leaf, ptrs_per_pte(mm));
 	if (op->flags & RF_OP_WRITE)
 		set_pmd_leaf(pmd, pte_mkdirty(leaf));
 	else if (leaf.val & PTE_ANON)

@@ -82,13 +82,20 @@ extern const char *const rf_inexact_texts[RF_NR_INEXACTS];
 #define RF_ALLOCATIONS(X)                                                                          	X(faults_saved, "Recorded faults that do not happen: a folio has mapped the page already.") \
 	X(faults_changed, "Recorded faults that become a copy or a reuse of a page that a folio has mapped.") \
 	X(folios_kept, "Folios of the recording that are larger than all that the policy may allocate.") \
-	X(unused_pages, "Pages of the policy's own folios that the recorded program never used.")
+	X(unused_pages, "Pages of the policy's own folios that the recorded program never used.") \
+	X(folios_split, "Folios of the policy's own that were split.") \
+	X(partly_unmapped, "Folios of the policy's own that an operation left partly unmapped: what nothing maps of them " \
+			   "stays taken until they are split, or all of them goes.") \
+	X(refaults, "Pages that faults brought back from swap into folios of the policy's own.") \
+	X(failed, "Folios that were wanted and not got, so that a smaller one was taken: alloc_fail, fragmentation.")
 
 struct rf_allocation_stats {
 	u64 folios[16];			/* by order */
 #define X(name, meaning) u64 name;
 	RF_ALLOCATIONS(X)
 #undef X
+	u64 peak_unused_pages;			/* that memory was taken for at one time */
+	u64 unused_time;			/* integral of these over time, in 2^10 page-nanoseconds */
 };
 
 struct rf_stats {

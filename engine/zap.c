@@ -4,6 +4,7 @@
  * of mm/memory.c, unmap_region() and exit_mmap() of mm/mmap.c; kernel-model.md
  * 3.4 and 4.5.
  */
+#include "engine/allocation.h"
 #include "engine/blocks.h"
 #include "engine/folio.h"
 #include "engine/huge_mm.h"
@@ -56,6 +57,7 @@ static void zap_folio_ptes(struct zap_state *zap, u64 addr, pte_t *ptep, pte_t p
 	const struct arch_ops *ops = mm->arch.ops;
 	bool anon = pte.val & PTE_ANON;
 
+	folio_remove_rmap(mm, pte, nr);
 	if (!mm_knobs(mm)->batch_zap)
 		pte = ops->get_and_clear_full_ptes(&mm->arch, addr, ptep, 1, tlb->fullmm);
 	else if (anon)
@@ -112,6 +114,7 @@ static u32 zap_nonpresent_ptes(struct zap_state *zap, u64 addr, pte_t *ptep, pte
 		zap->any_skipped = true;
 		return 1;
 	}
+	folio_remove_rmap(mm, pte, 1);
 	if (mm_knobs(mm)->batch_swap && !is_migration_entry(pte) && !is_guard_marker(pte))
 		nr = swap_pte_batch(mm, addr, ptep, pte, max_nr);
 	for (i = 0; i < nr; i++)	/* clear_not_present_full_ptes() */
@@ -173,6 +176,7 @@ static void zap_huge_pmd(struct mmu_gather *tlb, pmd_t *pmd, u64 addr, const str
 
 	if ((pte.val & PTE_ANON) && details && details->keep_anon)
 		return;
+	folio_remove_rmap(tlb->mm, pte, ptrs_per_pte(tlb->mm));
 	pmd->val = 0;
 	if ((pte.val & PTE_ANON) || pte_special(pte))
 		tlb->mm->arch.counters->tables_freed++;		/* zap_deposited_table() */

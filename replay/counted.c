@@ -13,7 +13,7 @@ _Static_assert(NUMBERS * sizeof(u64) == sizeof(struct rf_stats), "every member i
 
 static u64 difference(const struct rf_stats *begin, const struct rf_stats *end, size_t i)
 {
-	if (i == AT(peak_live_blocks))
+	if (i == AT(peak_live_blocks) || i == AT(allocation.peak_unused_pages))
 		return 0;
 	return ((const u64 *)end)[i] - (i == AT(live_blocks) ? 0 : ((const u64 *)begin)[i]);
 }

@@ -38,6 +38,9 @@ void add_stats(struct rf_stats *sum, const struct rf_stats *stats)
 #define X(name, meaning) sum->allocation.name += stats->allocation.name;
 	RF_ALLOCATIONS(X)
 #undef X
+	sum->allocation.unused_time += stats->allocation.unused_time;
+	sum->allocation.peak_unused_pages =
+		max_u64(sum->allocation.peak_unused_pages, stats->allocation.peak_unused_pages);
 	sum->live_blocks += stats->live_blocks;
 	sum->live_block_time += stats->live_block_time;
 	sum->peak_live_blocks = max_u64(sum->peak_live_blocks, stats->peak_live_blocks);

@@ -8,6 +8,11 @@
 #define GRANULES "4k|16k|64k"
 
 const struct knob core_knobs[] = {
+	{ "alloc_fail", NULL,
+	  "with anon_folios: percent of the folios that a fault wants and does not get, so that it takes a smaller one",
+	  AT(mm.alloc_fail), KNOB_NEEDS("anon_folios=64k") },
+	{ "alloc_seed", NULL, "with alloc_fail: a number; which folios are not got depends on it",
+	  AT(mm.alloc_seed), KNOB_NEEDS("alloc_fail=50") },
 	{ "anon_folios", RF_ANON_FOLIOS,
 	  "sizes of anonymous folios that faults allocate, as 64k+2m; recorded: as the recorded kernel did (6.8)",
 	  AT(mm.anon_folios), KNOB_SINCE(6, 8), .set = true },
@@ -44,6 +49,9 @@ const struct knob core_knobs[] = {
 	{ "faultaround_set", KNOB_EITHER("entry", "run"),
 	  "fault-around sets entries one by one, or a run of one folio at once (run: 6.6)",
 	  AT(mm.fault_around_runs), KNOB_SINCE(6, 6) },
+	{ "fragmentation", KNOB_EITHER("none", "recorded"),
+	  "with anon_folios: orders that the recorded kernel did not get are not got either, until it gets one again",
+	  AT(mm.recorded_fragmentation), KNOB_NEEDS("anon_folios=64k") },
 	{ "gather", KNOB_WORDS(RF_GATHER),
 	  "a slot per page, with room as contpte v3, v4 ask for it; two per run (6.9)",
 	  AT(mm.gather) },

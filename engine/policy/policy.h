@@ -85,6 +85,9 @@ struct rf_mm_knobs {
 	u32 anon_folios;		/* bits of RF_ANON_FOLIOS (6.8) */
 	bool swapin_large;		/* they come back whole from zram (6.12) */
 	bool huge_zero_wp;		/* do_huge_zero_wp_pmd() (6.13) */
+	bool recorded_fragmentation;	/* what the recorded kernel did not get, is not got */
+	u32 alloc_fail;			/* percent of wanted folios that are not got */
+	u32 alloc_seed;			/* which */
 	bool thp_madvise;		/* they are for MADV_HUGEPAGE only */
 	bool reuse_large;		/* a write fault reuses a page of a large folio that is nobody else's (6.15) */
 	enum rf_reuse_around reuse_around;

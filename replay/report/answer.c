@@ -166,6 +166,8 @@ static void add_allocation(const json_t *base, const json_t *policy, char *chang
 			rf_line_add(&line, ", %s as before", matters[i].word);
 	rf_line_add(&line, ", %s KiB allocated and never used",
 		    rf_digits(rf_json_number(allocation, "unused_bytes") / 1024, digits));
+	rf_line_add(&line, " (at most %s at once)",
+		    rf_digits(rf_json_number(allocation, "peak_unused_bytes") / 1024, digits));
 }
 
 /* trust: once is enough, in the first line. */

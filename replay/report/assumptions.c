@@ -40,6 +40,10 @@ json_t *allocation_object(const struct rf_policy *policy, const struct rf_stats 
 	RF_ALLOCATIONS(X)
 #undef X
 	rf_json_set_count(object, "unused_bytes", stats->allocation.unused_pages << policy->geometry.page_shift);
+	rf_json_set_count(object, "peak_unused_bytes",
+			  stats->allocation.peak_unused_pages << policy->geometry.page_shift);
+	rf_json_set_count(object, "unused_page_time_ms",
+			  (u64)(((unsigned __int128)stats->allocation.unused_time << 10) / 1000000));
 	return object;
 }
 

@@ -77,9 +77,9 @@ static json_t *readers_object(const struct rf_stats *stats, bool all_sites)
 }
 
 /* live_block_time counts block-nanoseconds / 2^20. */
-static u64 live_block_ms(const struct rf_stats *stats)
+static u64 live_ms(const struct rf_stats *stats, u32 pages)
 {
-	return (u64)(((unsigned __int128)stats->live_block_time << 20) / 1000000);
+	return (u64)(((unsigned __int128)stats->live_block_time << 20) * pages / 1000000);
 }
 
 json_t *row_object(const struct arch_counters *row, u64 operations)
@@ -102,7 +102,7 @@ static json_t *totals_object(const struct rf_stats *stats)
 	rf_stats_totals(stats, &sum);
 	totals = row_object(&sum, nr);
 	rf_json_set_count(totals, "live_blocks", stats->live_blocks);
-	rf_json_set_count(totals, "live_block_time_ms", live_block_ms(stats));
+	rf_json_set_count(totals, "live_block_time_ms", live_ms(stats, 1));
 	return totals;
 }
 
@@ -144,6 +144,7 @@ json_t *policy_object(const struct rf_policy *policy, const struct rf_stats *sta
 	rf_json_set_count(totals, "loaded_blocks",
 			  stats->loaded.born + stats->loaded.fold - stats->loaded.unfold - stats->loaded.erased);
 	rf_json_set_count(totals, "peak_live_blocks", stats->peak_live_blocks);
+	rf_json_set_count(totals, "folded_page_ms", live_ms(stats, policy->geometry.cont_ptes));
 	for (i = 0; i < RF_NR_ANOMALIES; i++)
 		rf_json_set_count(anomalies, rf_anomaly_names[i], stats->anomalies[i]);
 	rf_json_set_count(anomalies, rf_anomaly_names[RF_ANOMALY_kernel_warning], backend_warnings(policy));

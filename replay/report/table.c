@@ -28,7 +28,8 @@ static const char *const main_counters[] = {
 	"tlbi", "flush_calls", "fold", "unfold", "born", "erased", "pte_loads", "pte_stores", "pte_atomics",
 };
 
-static const char *const folded_counters[] = { "live_blocks", "peak_live_blocks", "live_block_time_ms" };
+static const char *const folded_counters[] = { "live_blocks", "peak_live_blocks", "live_block_time_ms",
+					       "folded_page_ms" };
 
 static void print_number(FILE *out, s64 value, int width)
 {

@@ -16,6 +16,7 @@
 #define REPORT_POLICY_TOTALS(X) \
 	X(loaded_blocks, "Contiguous blocks set up from snapshots taken at attach; born and fold leave them out, " \
 			 "live_blocks does not.") \
-	X(peak_live_blocks, "Most contiguous blocks at one time.")
+	X(peak_live_blocks, "Most contiguous blocks at one time.") \
+	X(folded_page_ms, "Pages in contiguous blocks times milliseconds: live_block_time_ms in pages.")
 
 #endif

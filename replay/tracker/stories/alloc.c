@@ -4,6 +4,7 @@
 #include "replay/tracker/effects/anon.h"
 #include "replay/tracker/effects/unmap.h"
 #include "replay/tracker/ground/allocs.h"
+#include "replay/tracker/ground/emit.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/ground/trust.h"
@@ -115,8 +116,11 @@ void on_page_alloc(struct rf_tracker *tracker, struct task *task, struct rf_reco
 	u64 pfn = record.f[0], gfp = record.f[2];
 	u32 order = (u32)min_u64(record.f[1], WORLD_ORDER_MAX);
 
-	if (pfn >= WORLD_INVENTED_PFN)
-		return;		/* failed */
+	if (pfn >= WORLD_INVENTED_PFN) {
+		if (order && is_user_alloc(gfp) && fault_is_open(&task->fault) && task->mm)
+			emit(tracker, RF_OP_ALLOC_FAILED, task->mm)->nr = order;
+		return;
+	}
 	if (tracker->nr_late_folios)
 		page_cache_alloc(tracker, pfn);
 	resolve_folio(tracker, task, pfn, order, RF_REASON_alloc_of_mapped);

@@ -227,6 +227,12 @@ static void swap_and_back(const char *policy, const char *knobs, unsigned int or
 	run(m, .kind = RF_OP_FAULT_SWAP, .addr = BASE + K(12), .nr = 1, .pfn = 0x900, .flags = RF_OP_WRITE);
 	assert_int_equal(order_at(m, BASE + K(12)), order);
 	assert_int_equal(order_at(m, BASE), order ? order : 99);
+	assert_int_equal(stats_of(m)->unused_pages, 14);	/* what was used is so, wherever it is */
+	assert_int_equal(stats_of(m)->refaults, 1u << order);
+	run(m, .kind = RF_OP_FAULT_SWAP, .addr = BASE + K(8), .nr = 1, .pfn = 0x901, .flags = RF_OP_WRITE);
+	assert_int_equal(stats_of(m)->unused_pages, 14);
+	run(m, .kind = RF_OP_FAULT_ANON, .addr = BASE + K(4), .pfn = 0x902, .flags = RF_OP_WRITE);
+	assert_int_equal(stats_of(m)->unused_pages, 13);
 	end(m);
 }
 
@@ -295,6 +301,114 @@ static void test_larger_pages(void **state)
 	end(m);
 }
 
+/* Ten of sixteen pages are never used, for a second; half a folio that goes leaves the rest; exit leaves nothing. */
+static void test_memory(void **state)
+{
+	const u64 second = 1000000000;
+	struct rf_machine *m = begin("linux-7.3", "anon_folios=64k", K(128));
+	const struct rf_allocation_stats *stats = stats_of(m);
+
+	run(m, .kind = RF_OP_FAULT_ANON, .addr = BASE, .pfn = PFN, .flags = RF_OP_WRITE, .time = second);
+	assert_int_equal(stats->peak_unused_pages, 15);
+	for (u64 page = 1; page < 6; page++)
+		run(m, .kind = RF_OP_FAULT_ANON, .addr = BASE + page * K(4), .pfn = PFN + page, .flags = RF_OP_WRITE,
+		    .time = second);
+	run(m, .kind = RF_OP_FAULT_ANON, .addr = BASE + K(64), .pfn = PFN + 16, .flags = RF_OP_WRITE,
+	    .time = 2 * second);
+	assert_int_equal(stats->unused_time, 10 * second >> 10);
+	assert_int_equal(stats->peak_unused_pages, 25);
+	run(m, .kind = RF_OP_MUNMAP, .addr = BASE + K(32), .end = BASE + K(64), .why = RF_WHY_MUNMAP,
+	    .time = 2 * second);
+	assert_int_equal(stats->partly_unmapped, 1);
+	run(m, .kind = RF_OP_FOLIO_SPLIT, .addr = BASE, .nr = 1, .time = 3 * second);	/* recorded: not of ours */
+	assert_int_equal(stats->unused_time, 35 * second >> 10);
+	run(m, .kind = RF_OP_MUNMAP, .addr = BASE, .end = BASE + K(32), .why = RF_WHY_MUNMAP, .time = 3 * second);
+	run(m, .kind = RF_OP_MUNMAP, .addr = BASE + K(64), .end = BASE + K(128), .why = RF_WHY_MUNMAP,
+	    .time = 4 * second);
+	assert_int_equal(stats->unused_time, 50 * second >> 10);
+	run(m, .kind = RF_OP_MM_EXIT, .why = RF_WHY_PROCESS_EXIT, .time = 9 * second);
+	assert_int_equal(stats->unused_time, 50 * second >> 10);
+	assert_int_equal(stats->partly_unmapped, 1);
+	assert_int_equal(stats->peak_unused_pages, 25);
+	assert_int_equal(stats->unused_pages, 25);
+	end(m);
+}
+
+/* A forked child keeps the pages; a split frees those that nobody maps any more. */
+static void test_memory_shared_and_split(void **state)
+{
+	const u64 second = 1000000000;
+	struct rf_machine *m = begin("linux-7.3", "anon_folios=64k", K(64));
+	const struct rf_allocation_stats *stats = stats_of(m);
+
+	run(m, .kind = RF_OP_FAULT_ANON, .addr = BASE, .pfn = PFN, .flags = RF_OP_WRITE, .time = second);
+	run(m, .kind = RF_OP_FORK, .mm2 = 1, .time = second);
+	run(m, .kind = RF_OP_ZAP, .addr = BASE + K(16), .end = BASE + K(64), .why = RF_WHY_DONTNEED, .time = second);
+	assert_int_equal(stats->partly_unmapped, 0);
+	run(m, .kind = RF_OP_MM_EXIT, .mm = 1, .why = RF_WHY_PROCESS_EXIT, .time = 2 * second);
+	assert_int_equal(stats->unused_time, 15 * second >> 10);
+	assert_int_equal(stats->partly_unmapped, 1);
+	end(m);
+	m = begin("linux-7.3", "anon_folios=64k", K(64));
+	stats = stats_of(m);
+	run(m, .kind = RF_OP_FAULT_ANON, .addr = BASE, .pfn = PFN, .flags = RF_OP_WRITE, .time = second);
+	run(m, .kind = RF_OP_ZAP, .addr = BASE + K(16), .end = BASE + K(64), .why = RF_WHY_DONTNEED, .time = second);
+	run(m, .kind = RF_OP_MADV_PAGEOUT, .addr = BASE + K(4), .end = BASE + K(16), .time = 2 * second);
+	run(m, .kind = RF_OP_MM_EXIT, .why = RF_WHY_PROCESS_EXIT, .time = 3 * second);
+	assert_int_equal(stats->unused_time, (15 + 3) * second >> 10);
+	assert_int_equal(stats->folios_split, 1);
+	end(m);
+}
+
+/* None is got of all; half of them by a lot that another number draws otherwise. */
+static void test_allocations_fail(void **state)
+{
+	static const char *const knobs[] = { "anon_folios=64k alloc_fail=100", "anon_folios=64k alloc_fail=50",
+					     "anon_folios=64k alloc_fail=50 alloc_seed=1", "anon_folios=64k alloc_fail=0",
+					     "anon_folios=64k+128k alloc_fail=50" };
+	u64 got[ARRAY_SIZE(knobs)], which[ARRAY_SIZE(knobs)] = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(knobs); i++) {
+		struct rf_machine *m = begin("linux-7.3", knobs[i], M(4));
+
+		for (u64 folio = 0; folio < 32; folio++) {
+			write_page(m, 0, BASE + folio * K(128));
+			which[i] |= (u64)(order_at(m, BASE + folio * K(128)) > 0) << folio;
+		}
+		got[i] = stats_of(m)->folios[4] + stats_of(m)->folios[5];
+		assert_int_equal(stats_of(m)->folios[0] + got[i], 32);
+		if (i < 4)
+			assert_int_equal(stats_of(m)->failed, 32 - got[i]);
+		else
+			assert_true(stats_of(m)->folios[4] > 0 && stats_of(m)->folios[5] > 0);
+		end(m);
+	}
+	assert_int_equal(got[0], 0);
+	assert_true(got[1] > 8 && got[1] < 24);
+	assert_true(which[1] != which[2]);
+	assert_int_equal(got[3], 32);
+	assert_true(got[4] > got[1]);
+}
+
+/* The recorded kernel got no 128K: nor does this one, until it gets one again. */
+static void test_recorded_fragmentation(void **state)
+{
+	struct rf_machine *m = begin("linux-7.3", "anon_folios=64k+256k fragmentation=recorded", M(2));
+
+	run(m, .kind = RF_OP_ALLOC_FAILED, .nr = 5);
+	write_page(m, 0, BASE);
+	assert_int_equal(order_at(m, BASE), 4);
+	run(m, .kind = RF_OP_FAULT_ANON, .addr = BASE + M(1), .pfn = PFN, .order = 4, .flags = RF_OP_WRITE);
+	assert_int_equal(order_at(m, BASE + M(1)), 4);
+	run(m, .kind = RF_OP_FAULT_ANON, .addr = BASE + M(1) + K(512), .pfn = PFN + 64, .order = 6,
+	    .flags = RF_OP_WRITE);
+	assert_int_equal(order_at(m, BASE + M(1) + K(512)), 6);
+	write_page(m, 0, BASE + K(512));
+	assert_int_equal(order_at(m, BASE + K(512)), 6);
+	assert_int_equal(stats_of(m)->failed, 2);
+	end(m);
+}
+
 static void test_names(void **state)
 {
 	struct rf_policy policy = *rf_policy_find("linux-7.3");
@@ -328,6 +442,10 @@ int main(void)
 		cmocka_unit_test(test_pageout_splits),
 		cmocka_unit_test(test_larger_than_allowed),
 		cmocka_unit_test(test_larger_pages),
+		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_memory_shared_and_split),
+		cmocka_unit_test(test_allocations_fail),
+		cmocka_unit_test(test_recorded_fragmentation),
 		cmocka_unit_test(test_names),
 	};
 

@@ -185,6 +185,7 @@ static void small_pages(struct rf_machine *machine)
 	map_anon(machine, 0, at, M(6));
 	run(machine, .kind = RF_OP_FAULT_ZERO, .addr = at, .pfn = 0x77);
 	run(machine, .kind = RF_OP_FAULT_COW, .addr = at, .pfn = 0x5000, .flags = RF_OP_WRITE);
+	run(machine, .kind = RF_OP_ALLOC_FAILED, .nr = 4);
 	fault_anon(machine, 0, written, K(12), 0, 0x6000);
 	run(machine, .kind = RF_OP_UNMAP_SWAP, .addr = written, .nr = 1, .pfn = 0x500, .flags = RF_OP_ANON);
 	run(machine, .kind = RF_OP_FAULT_SWAP, .addr = written, .nr = 1, .pfn = 0x7000, .flags = RF_OP_WRITE);
@@ -238,6 +239,8 @@ static struct rf_machine *after_everything(const char *policy, const char *knobs
 static const struct trial { const char *knob, *policy, *knobs; } trials[] = {
 	{ "access_compare", "linux-6.12", "" },
 	{ "access_flush", "contpte-v3", "" },
+	{ "alloc_fail", "linux-7.2", "anon_folios=64k" },
+	{ "alloc_seed", "linux-7.2", "anon_folios=64k alloc_fail=50" },
 	{ "asid_threshold", "linux-7.2", "tlbi=single" },
 	{ "batch_helpers", "linux-6.12", "" },
 	{ "batch_rule", "linux-6.9", "" },
@@ -246,6 +249,7 @@ static const struct trial { const char *knob, *policy, *knobs; } trials[] = {
 	{ "flush_ceiling", "x86-6.18", "" },
 	{ "fold_present", "contpte-v2", "" },
 	{ "fork_full", "contpte-v3", "" },
+	{ "fragmentation", "linux-7.2", "anon_folios=64k" },
 	{ "gather", "linux-6.12", "" },
 	{ "huge_zero_wp", "linux-7.2", "anon_folios=2m" },
 	{ "kpti", "linux-7.2", "" },
@@ -341,7 +345,7 @@ static void try_knob(const char *knob)
 		return;
 	assert_true(rf_policy_knob_help(knob, &values, &help));
 	if (!strcmp(values, "NUMBER")) {
-		try_value(knob, "5", &tried);
+		try_value(knob, strcmp(knob, "alloc_fail") ? "5" : "100", &tried);
 	} else {
 		snprintf(list, sizeof(list), "%s", values);
 		for (rest = list; (one = strsep(&rest, "|"));)

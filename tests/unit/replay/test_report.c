@@ -263,12 +263,13 @@ static void test_table(void **state)
 		"           50 of 50 faults hit the entry their error code says; 40 of 40 RSS counters agree; 0\n"
 		"           events lost\n"
 		"\n"
-		"                                              linux-6.12  linux-7.3\n"
-		"total                     tlbi                     1,203          3\n"
-		"all alike  pte_loads 5,021, peak_live_blocks 9, live_block_time_ms 1,048,576\n"
+		"                                              linux-6.12   linux-7.3\n"
+		"total                     tlbi                     1,203           3\n"
+		"all alike  pte_loads 5,021, peak_live_blocks 9, live_block_time_ms 1,048,576,\n"
+		"           folded_page_ms 16,777,216\n"
 		"\n"
-		"operation          times                      linux-6.12  linux-7.3\n"
-		"fork                   3  tlbi                     1,203          3\n"
+		"operation          times                      linux-6.12   linux-7.3\n"
+		"fork                   3  tlbi                     1,203           3\n"
 		"all alike  cow\n");
 	free(text);
 	json_decref(report);
@@ -328,9 +329,9 @@ static void test_readers_table(void **state)
 	char *text = written(rf_table_write_readers, report);
 
 	assert_string_equal(text,
-			    "\nreader              calls                     linux-6.12  linux-7.3\n"
-			    "fault_entry            10 blocks                      10         10\n"
-			    "                          loads                      180         48\n");
+			    "\nreader              calls                     linux-6.12   linux-7.3\n"
+			    "fault_entry            10 blocks                      10          10\n"
+			    "                          loads                      180          48\n");
 	free(text);
 	json_decref(report);
 }
