@@ -119,6 +119,13 @@ class Answers(unittest.TestCase):
                 (off, "loads -50 %, faults -90 %, TLBI as before, 0 KiB allocated and never used"),
                 (off.with_name("off.exec_gcc.1.mmt.zst"), "TLBI -3.8 %, waits -3.9 %, flush calls -3.9 %, "
                                                           "loads -7.4 %, faults -49 %, 1,532 KiB allocated"),
+                (SAMPLE.with_name("gcc_off.mmt.zst"), "TLBI -3.0 %, waits -10 %, unfolds 0 -> 9, flush calls -10 %, loads "
+                                                      "-17 %, faults -69 %, 1,284 KiB allocated and never used (at most "
+                                                      "1,460 at once); trust: exact"),
+                (SAMPLE.with_name("press.mmt.zst"), "TLBI +6.0 %, waits -61 %, unfolds 0 -> 360, flush calls +6.0 %, loads "
+                                                    "-6.6 %, faults -81 %, 0 KiB allocated and never used (at most 60 at "
+                                                    "once); trust: exact"),
+                (SAMPLE.with_name("node.mmt.zst"), "the same faults, flushes, folds and loads, 0 KiB allocated"),
                 (SAMPLE, "the same faults, flushes, folds and loads, 0 KiB allocated and never used")):
             first = " ".join(refold("replay", trace, *asked).stdout.split())
             self.assertIn("linux-7.3+anon_folios=64k against linux-7.3: " + expected, first)
