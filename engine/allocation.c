@@ -36,25 +36,9 @@ static u64 page_start(const struct allocating *a, u64 addr)
 
 /* ---- which folio ------------------------------------------------------------------------ */
 
-/* Bits of orders: the knob has sizes, from 16K on. */
-static u32 enabled_orders(const struct rf_machine *machine)
-{
-	unsigned int shift = machine->policy.geometry.page_shift, table_shift = machine->policy.geometry.table_shift;
-	u32 sizes = machine->policy.mm.anon_folios, orders;
-
-	if (sizes & BIT(RF_ANON_FOLIOS_ALL))
-		return (1u << (table_shift + 1)) - 4;
-	/* Bit 0: 16K, order 2 of 4K pages. */
-	orders = (u32)(((u64)sizes << 14) >> shift);
-	return orders & ((1u << (table_shift + 1)) - 4);
-}
-
-/* thp_vma_allowable_orders() */
 static bool allows_folios(const struct allocating *a, const struct vm_area *vma)
 {
-	if (a->op->flags & RF_OP_EXEC || vma->file || vma->flags & (RF_VM_NOHUGEPAGE | RF_VM_UFFD | RF_VM_SHARED))
-		return false;
-	return !mm_knobs(a->mm)->thp_madvise || vma->flags & RF_VM_HUGEPAGE;
+	return !(a->op->flags & RF_OP_EXEC) && allocation_allows(a->machine, vma);
 }
 
 /* Is there nothing in the table where a folio of this order would be? */
@@ -117,7 +101,7 @@ static bool is_suitable(const struct allocating *a, const struct vm_area *vma, u
 
 static unsigned int choose_order(const struct allocating *a, const struct vm_area *vma, u64 addr)
 {
-	u32 orders = allows_folios(a, vma) ? enabled_orders(a->machine) : 0;
+	u32 orders = allows_folios(a, vma) ? allocation_enabled_orders(a->machine) : 0;
 	unsigned int order;
 
 	while (orders) {
@@ -218,7 +202,7 @@ static int fault_zero(const struct allocating *a)
 	unsigned int huge = a->mm->arch.geometry->table_shift;
 	struct rf_op op = *a->op;
 
-	if (vma && allows_folios(a, vma) && enabled_orders(a->machine) & BIT(huge) &&
+	if (vma && allows_folios(a, vma) && allocation_enabled_orders(a->machine) & BIT(huge) &&
 	    is_suitable(a, vma, op.addr, huge)) {
 		op.order = huge;
 		op.pfn = 0;
@@ -250,7 +234,7 @@ static int fault_swap(const struct allocating *a, u64 addr, pte_t pte)
 	const struct vm_area *vma = vma_lookup(a->mm, addr);
 	unsigned int order = a->mm->arch.geometry->table_shift - 1;
 	struct rf_op op = *a->op;
-	u32 orders = enabled_orders(a->machine);
+	u32 orders = allocation_enabled_orders(a->machine);
 	u64 slot = pte_pfn(pte);
 
 	use_frame(a, slot);
@@ -504,6 +488,8 @@ int allocation_op(struct rf_machine *machine, const struct rf_op *op)
 	if (machine->allocation) {
 		allocation_account(machine, op->time);
 		note_success(machine->allocation, op);
+		if (machine->policy.mm.khugepaged && khugepaged_until(machine, op))
+			return -ENOMEM;
 	}
 	if (!machine->allocation || op->kind >= RF_NR_OPS || op->flags & RF_OP_LOAD || !functions[op->kind])
 		return machine_run_op(machine, op);

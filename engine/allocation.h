@@ -43,6 +43,7 @@ struct allocation {
 	u64 nr_pages;			/* ours, from ALLOCATION_FIRST_PFN on */
 	struct our_page *pages;
 	size_t room;
+	struct scan scan;		/* of khugepaged */
 	u32 failed_orders;		/* bits: what the recorded kernel wanted last, and did not get */
 	u32 nr_ops;			/* so far, to tell what one operation does from what it leaves */
 	u64 unused;			/* pages that memory is taken for now, and that were never used */
@@ -57,6 +58,11 @@ void allocation_destroy(struct allocation *allocation);
 
 /* One operation, in pages of the machine. -ENOMEM or 0. */
 int allocation_op(struct rf_machine *machine, const struct rf_op *op);
+
+/* ---- allocation_khugepaged.c ---- */
+
+/* The scans that are due before this operation. -ENOMEM or 0. */
+int khugepaged_until(struct rf_machine *machine, const struct rf_op *op);
 
 /* ---- allocation_memory.c ---- */
 
@@ -80,6 +86,10 @@ static inline bool is_ours(pte_t pte)
 
 /* 1 << order frames or slots, aligned. 0 on lack of memory. */
 u64 allocation_take(struct allocation *allocation, unsigned int order);
+/* Bits of orders: the knob has sizes, from 16K on. */
+u32 allocation_enabled_orders(const struct rf_machine *machine);
+/* thp_vma_allowable_orders(): any? */
+bool allocation_allows(const struct rf_machine *machine, const struct vm_area *vma);
 /* Is this the first page of its folio that the recording used? */
 bool allocation_stands_for(const struct allocation *allocation, u64 pfn, unsigned int order);
 /* Address spaces come, fork and go. -ENOMEM or 0. */

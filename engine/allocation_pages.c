@@ -41,6 +41,27 @@ bool allocation_stands_for(const struct allocation *allocation, u64 pfn, unsigne
 	return first == page;
 }
 
+/* ---- which may be ------------------------------------------------------------------- */
+
+u32 allocation_enabled_orders(const struct rf_machine *machine)
+{
+	unsigned int shift = machine->policy.geometry.page_shift, table_shift = machine->policy.geometry.table_shift;
+	u32 sizes = machine->policy.mm.anon_folios, orders;
+
+	if (sizes & BIT(RF_ANON_FOLIOS_ALL))
+		return (1u << (table_shift + 1)) - 4;
+	/* Bit 0: 16K, order 2 of 4K pages. */
+	orders = (u32)(((u64)sizes << 14) >> shift);
+	return orders & ((1u << (table_shift + 1)) - 4);
+}
+
+bool allocation_allows(const struct rf_machine *machine, const struct vm_area *vma)
+{
+	if (vma->file || vma->flags & (RF_VM_NOHUGEPAGE | RF_VM_UFFD | RF_VM_SHARED))
+		return false;
+	return !machine->policy.mm.thp_madvise || vma->flags & RF_VM_HUGEPAGE;
+}
+
 /* ---- who shares them --------------------------------------------------------------- */
 
 static int make_room(struct allocation *allocation, u64 id)

@@ -119,5 +119,6 @@ void op_collapse(struct mm *mm, const struct rf_op *op)
 	if (anon)
 		entry = maybe_mkwrite(pte_mkdirty(entry), vma);
 	set_pmd_leaf(pmd, entry);
+	folio_add_rmap(mm, entry, ptrs_per_pte(mm));
 	update_mmu_cache(mm, op->addr, 1);
 }

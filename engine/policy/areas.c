@@ -36,7 +36,8 @@ static const struct {
 	{ "hugetlb, errata of arm64",
 	  "hugetlb_break hugetlb_flush unshare_flush exec_prot_flush" },
 	{ "folios that were not recorded",
-	  "anon_folios thp alloc_fail alloc_seed fragmentation swapin_large huge_zero_wp reuse_large reuse_around" },
+	  "anon_folios thp alloc_fail alloc_seed fragmentation khugepaged max_ptes_none swapin_large huge_zero_wp "
+	  "reuse_large reuse_around" },
 	{ "other architectures",
 	  "flush_ceiling invlpgb invlpgb_count_max invlpgb_min_cpus gather_flush svinval svvptc rfence" },
 };

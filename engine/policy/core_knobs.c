@@ -67,6 +67,9 @@ const struct knob core_knobs[] = {
 	  "every so many milliseconds a scan of eight page tables folds blocks that can be, without a copy; 0: none "
 	  "(no kernel)",
 	  AT(mm.khuge_cont), KNOB_NO_KERNEL, KNOB_NEEDS("cont=true") },
+	{ "khugepaged", NULL,
+	  "with 2m among anon_folios: milliseconds between scans that collapse full tables (kernels: 10000); 0: as recorded",
+	  AT(mm.khugepaged), KNOB_NEEDS("anon_folios=2m") },
 	{ "locked", KNOB_EITHER("full", "norecency"),
 	  "what reads under the lock that only compare or skip take of a folded block: as getter, or one",
 	  AT(mm.locked_norecency) },
@@ -77,6 +80,8 @@ const struct knob core_knobs[] = {
 	  AT(mm.madv_cold_pmd_young), KNOB_SINCE(7, 3) },
 	{ "madvise_one_gather", KNOB_BOOL, "madvise() flushes once per call, not once per VMA (6.16)",
 	  AT(mm.madvise_one_gather), KNOB_SINCE(6, 16) },
+	{ "max_ptes_none", NULL, "with khugepaged: entries of a table that may be empty for it to be collapsed (kernels: 511)",
+	  AT(mm.max_ptes_none), KNOB_NEEDS("khugepaged=1") },
 	{ "migrate_defer", KNOB_BOOL, "migration waits for its flushes once per batch, where reclaim does (6.3)",
 	  AT(mm.migrate_defer), KNOB_SINCE(6, 3), KNOB_NEEDS("defer_unmap_flush=true") },
 	{ "move_pud", KNOB_BOOL, "mremap moves 1 GiB by the entry of its directory, with one flush (5.11)",

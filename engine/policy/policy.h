@@ -85,6 +85,8 @@ struct rf_mm_knobs {
 	u32 anon_folios;		/* bits of RF_ANON_FOLIOS (6.8) */
 	bool swapin_large;		/* they come back whole from zram (6.12) */
 	bool huge_zero_wp;		/* do_huge_zero_wp_pmd() (6.13) */
+	u32 khugepaged;			/* milliseconds between scans of khugepaged; 0: it does what was recorded */
+	u32 max_ptes_none;		/* of a table that it collapses */
 	bool recorded_fragmentation;	/* what the recorded kernel did not get, is not got */
 	u32 alloc_fail;			/* percent of wanted folios that are not got */
 	u32 alloc_seed;			/* which */

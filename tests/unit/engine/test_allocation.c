@@ -409,6 +409,70 @@ static void test_recorded_fragmentation(void **state)
 	end(m);
 }
 
+static void write_at(struct rf_machine *machine, u64 page, u64 ms)
+{
+	run(machine, .kind = RF_OP_FAULT_ANON, .addr = BASE + page * K(4), .pfn = PFN + page, .flags = RF_OP_WRITE,
+	    .time = ms * 1000000);
+}
+
+/*
+ * Two pages of 512 are there when the scan comes by. A collapse reads each entry four times (looked at, isolated,
+ * copied, cleared), and ptep_get_and_clear() once more what is there, whether it is in a block: 2,050 loads; two pages
+ * are copied, 510 cleared; the table is flushed. A scan stops at the first empty entry too many: the 510th of them is
+ * the last of the table, the 509th the last but one, or the last when one more page is there.
+ */
+static void test_khugepaged(void **state)
+{
+	static const struct { const char *knobs; u64 collapses, loads, flushes, copied, unused; } cases[] = {
+		{ "anon_folios=2m alloc_fail=100 khugepaged=1 max_ptes_none=510", 1, 2050, 1, 2, 508 },
+		{ "anon_folios=2m alloc_fail=100 khugepaged=1 max_ptes_none=509", 1, 512 + 2051, 1, 3, 508 },
+		{ "anon_folios=2m alloc_fail=100 khugepaged=1 max_ptes_none=508", 0, 511 + 512, 0, 0, 0 },
+		{ "anon_folios=2m alloc_fail=100 khugepaged=6 max_ptes_none=510", 0, 0, 0, 0, 0 },
+		{ "anon_folios=64k alloc_fail=100 khugepaged=1 max_ptes_none=510", 0, 0, 0, 0, 0 },
+		{ "anon_folios=2m alloc_fail=100 max_ptes_none=510", 0, 0, 0, 0, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct rf_machine *m = begin("linux-7.3", cases[i].knobs, M(2));
+		const struct arch_counters *row = &rf_machine_stats(m)->rows[RF_ROW_collapse];
+
+		write_at(m, 0, 1);
+		write_at(m, 1, 1);
+		write_at(m, 5, 3);
+		write_at(m, 6, 5);
+		assert_int_equal(operations(m, RF_ROW_collapse), cases[i].collapses);
+		assert_int_equal(order_at(m, BASE), cases[i].collapses ? 9 : 0);
+		assert_int_equal(row->pte_loads, cases[i].loads);
+		assert_int_equal(row->flush_calls, cases[i].flushes);
+		assert_int_equal(row->pages_copied, cases[i].copied);
+		assert_int_equal(stats_of(m)->unused_pages, cases[i].unused);
+		assert_int_equal(stats_of(m)->folios[9], cases[i].collapses);
+		run(m, .kind = RF_OP_MM_EXIT, .why = RF_WHY_PROCESS_EXIT, .time = 5000000);
+		end(m);
+	}
+}
+
+/* What is in swap is left, and what MADV_NOHUGEPAGE is for. */
+static void test_khugepaged_leaves(void **state)
+{
+	struct rf_machine *m = begin("linux-7.3", "anon_folios=2m alloc_fail=100 khugepaged=1 max_ptes_none=511", M(4));
+
+	write_at(m, 0, 1);
+	write_at(m, 1, 1);
+	run(m, .kind = RF_OP_UNMAP_SWAP, .addr = BASE, .nr = 1, .pfn = 0x500, .flags = RF_OP_ANON, .time = 1000000);
+	run(m, .kind = RF_OP_VMA_FLAGS, .addr = BASE + M(2), .end = BASE + M(4), .vm_flags = RF_VM_NOHUGEPAGE,
+	    .time = 1000000);
+	write_at(m, 512, 1);
+	write_at(m, 513, 9);
+	assert_int_equal(operations(m, RF_ROW_collapse), 0);
+	assert_int_equal(rf_machine_stats(m)->rows[RF_ROW_collapse].pte_loads, 1);
+	run(m, .kind = RF_OP_FAULT_SWAP, .addr = BASE, .nr = 1, .pfn = 0x900, .flags = RF_OP_WRITE, .time = 9000000);
+	write_at(m, 514, 20);
+	assert_int_equal(order_at(m, BASE), 9);
+	assert_int_equal(order_at(m, BASE + M(2)), 0);
+	end(m);
+}
+
 static void test_names(void **state)
 {
 	struct rf_policy policy = *rf_policy_find("linux-7.3");
@@ -446,6 +510,8 @@ int main(void)
 		cmocka_unit_test(test_memory_shared_and_split),
 		cmocka_unit_test(test_allocations_fail),
 		cmocka_unit_test(test_recorded_fragmentation),
+		cmocka_unit_test(test_khugepaged),
+		cmocka_unit_test(test_khugepaged_leaves),
 		cmocka_unit_test(test_names),
 	};
 

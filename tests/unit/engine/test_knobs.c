@@ -252,9 +252,11 @@ static const struct trial { const char *knob, *policy, *knobs; } trials[] = {
 	{ "fragmentation", "linux-7.2", "anon_folios=64k" },
 	{ "gather", "linux-6.12", "" },
 	{ "huge_zero_wp", "linux-7.2", "anon_folios=2m" },
+	{ "khugepaged", "linux-7.2", "anon_folios=2m alloc_fail=100 max_ptes_none=511" },
 	{ "kpti", "linux-7.2", "" },
 	{ "madv_clear_young_dirty", "linux-6.12", "" },
 	{ "max_dvm_ops", "linux-7.2", "tlbi=single" },
+	{ "max_ptes_none", "linux-7.2", "anon_folios=2m alloc_fail=100 khugepaged=5" },
 	{ "needs_flush", "linux-6.17", "" },
 	{ "reuse_large", "linux-7.2", "anon_folios=64k" },
 	{ "reuse_flush", "linux-6.17", "" },
@@ -345,7 +347,7 @@ static void try_knob(const char *knob)
 		return;
 	assert_true(rf_policy_knob_help(knob, &values, &help));
 	if (!strcmp(values, "NUMBER")) {
-		try_value(knob, strcmp(knob, "alloc_fail") ? "5" : "100", &tried);
+		try_value(knob, strcmp(knob, "alloc_fail") && strcmp(knob, "max_ptes_none") ? "5" : "100", &tried);
 	} else {
 		snprintf(list, sizeof(list), "%s", values);
 		for (rest = list; (one = strsep(&rest, "|"));)

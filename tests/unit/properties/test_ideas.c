@@ -24,7 +24,8 @@
  * folios are not I2, and MADV_FREE of a page of one cleans others, whose flush nobody owes (I9). With anon_folios
  * blocks, helper calls and TLBs are looked at, not what is mapped (tests/arm64/what_if.py and tests/live/what_if.py do
  * that); and what reclaim takes of one page goes with its folio, so that random operations on its other pages find
- * nothing.
+ * nothing. khugepaged collapses amid an operation, and what it clears of tables that are flushed and gone already I9
+ * takes for what that zaps.
  */
 
 static const struct idea { const char *knobs, *gives_up; } ideas[] = {
@@ -54,6 +55,7 @@ static const struct idea { const char *knobs, *gives_up; } ideas[] = {
 	{ "anon_folios=16k+thp=madvise", "anomaly" },
 	{ "anon_folios=all+khuge_cont=1+reuse_around=folio", "anomaly" },
 	{ "anon_folios=64k+refold=lazy+batch_anon_unmap=true+batch_migrate=true", "anomaly" },
+	{ "anon_folios=all+alloc_fail=50+khugepaged=1+max_ptes_none=500", "anomaly I9" },
 };
 
 static u32 skipped(const char *oracles)
