@@ -19,6 +19,17 @@ struct pte_batch {
 /* Entries from ptep that map consecutive pages of one folio alike; pte is the value read from ptep. At least 1. */
 u32 folio_pte_batch(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 max_nr, unsigned int flags,
 		    struct pte_batch *seen);
+/* The knob lets core mm take nr entries at once here; compared: it had to look at others to know. */
+static inline u32 count_run(struct mm *mm, enum rf_run run, u32 nr, bool compared)
+{
+	struct rf_run_counters *counters = &mm->machine->stats.runs[run];
+
+	counters->looked++;
+	counters->compared += compared;
+	counters->several += nr > 1;
+	return nr;
+}
+
 u32 swap_pte_batch(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 max_nr);
 /* Entries from ptep that are none, at most max_nr; read with ptep_get, as the walks over a table do. */
 u32 skip_none_ptes(struct mm *mm, const pte_t *ptep, u32 max_nr, enum rf_site site);

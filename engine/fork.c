@@ -38,8 +38,9 @@ static u32 copy_batch(struct copy_state *copy, u64 addr, pte_t *src, pte_t *pte,
 	if (rule == BATCH_RULE_V2 || rule == BATCH_RULE_V3)
 		*pte = read_pte(parent, addr, src, RF_SITE_fork);
 	if (!pte_folio_order(*pte) || max_nr == 1)
-		return 1;
+		return count_run(parent, RF_RUN_batch_fork, 1, rule == BATCH_RULE_V2 || rule == BATCH_RULE_V3);
 	nr = folio_pte_batch(parent, addr, src, *pte, max_nr, flags, &seen);
+	count_run(parent, RF_RUN_batch_fork, nr, true);
 	if (seen.any_writable)
 		*pte = pte_mkwrite(*pte);
 	/* Entries that are dirty, or not, are one run for these. */

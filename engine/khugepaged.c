@@ -56,9 +56,12 @@ static void clear_collapsed(struct mm *mm, u64 addr, pte_t *table)
 		if (mm_knobs(mm)->batch_collapse && pte_folio_order(pte)) {
 			nr = folio_pte_batch(mm, at, &table[i], pte, ptrs_per_pte(mm) - i, FPB_NORECENCY, &seen);
 			folio_remove_rmap(mm, pte, nr);
+			count_run(mm, RF_RUN_batch_collapse, nr, true);
 			ops->clear_full_ptes(&mm->arch, at, &table[i], nr, false);
 		} else {
 			folio_remove_rmap(mm, pte, 1);
+			if (mm_knobs(mm)->batch_collapse)
+				count_run(mm, RF_RUN_batch_collapse, 1, false);
 			ops->ptep_get_and_clear(&mm->arch, at, &table[i]);
 		}
 	}

@@ -125,7 +125,9 @@ static void advise_pte_range(struct advise_state *state, pmd_t *pmd, u64 addr, u
 		if (!pte_present(pte)) {
 			if (state->advice != ADVICE_FREE || is_migration_entry(pte) || is_guard_marker(pte))
 				continue;
-			nr = mm_knobs(mm)->batch_swap ? swap_pte_batch(mm, addr, ptep, pte, max_nr) : 1;
+			if (mm_knobs(mm)->batch_swap)
+				nr = count_run(mm, RF_RUN_batch_swap, swap_pte_batch(mm, addr, ptep, pte, max_nr),
+					       true);
 			for (i = 0; i < nr; i++)
 				mm->arch.ops->pte_clear(&mm->arch, addr + ((u64)i << shift), ptep + i);
 			continue;

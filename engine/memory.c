@@ -252,6 +252,7 @@ static void set_file_ptes(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 n
 	u32 i;
 
 	if (mm_knobs(mm)->fault_around_runs) {
+		count_run(mm, RF_RUN_faultaround_set, nr, nr > 1);
 		set_folio_ptes(mm, addr, ptep, pte, nr);
 		return;
 	}

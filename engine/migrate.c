@@ -68,7 +68,10 @@ static u32 migrate_out_one(struct mm *mm, const struct rf_op *op, u64 addr, u32 
 		return 1;
 	}
 	if (mm_knobs(mm)->batch_migrate && pte_folio_order(pte))
-		return migrate_run(mm, addr, ptep, pte, max_nr, op->pfn + i, defer);
+		return count_run(mm, RF_RUN_batch_migrate,
+				 migrate_run(mm, addr, ptep, pte, max_nr, op->pfn + i, defer), true);
+	if (mm_knobs(mm)->batch_migrate)
+		count_run(mm, RF_RUN_batch_migrate, 1, false);
 	pte = unmap_clear_run(mm, addr, ptep, 1, defer);
 	set_pte_at(mm, addr, ptep, migration_entry(pte, op->pfn + i));
 	return 1;

@@ -150,6 +150,8 @@ static void change_pte_range(struct mmu_gather *tlb, const struct vm_area *vma, 
 		}
 		if (mm_knobs(mm)->batch_mprotect && pte_folio_order(pte) && max_nr > 1 && !pte_special(pte))
 			nr = folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_RESPECT_WRITE | FPB_NORECENCY, &seen);
+		if (mm_knobs(mm)->batch_mprotect)
+			count_run(mm, RF_RUN_batch_mprotect, nr, pte_folio_order(pte));
 		change_present_ptes(tlb, vma, addr, ptep, nr, how);
 	}
 }

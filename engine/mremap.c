@@ -18,10 +18,13 @@ static u32 move_batch(struct mm *mm, u64 addr, pte_t *ptep, pte_t pte, u32 max_n
 {
 	struct pte_batch seen = { 0 };
 
-	if (!mm_knobs(mm)->batch_mremap || max_nr == 1 || mm->arch.ops->pte_batch_hint(&mm->arch, addr, pte) == 1 ||
-	    !pte_folio_order(pte))
+	u32 nr = 1;
+
+	if (!mm_knobs(mm)->batch_mremap)
 		return 1;
-	return folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_RESPECT_WRITE | FPB_NORECENCY, &seen);
+	if (max_nr > 1 && mm->arch.ops->pte_batch_hint(&mm->arch, addr, pte) > 1 && pte_folio_order(pte))
+		nr = folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_RESPECT_WRITE | FPB_NORECENCY, &seen);
+	return count_run(mm, RF_RUN_batch_mremap, nr, nr > 1);
 }
 
 static void move_ptes(struct mm *mm, pte_t *old_ptep, u64 old_addr, u64 old_end, pte_t *new_ptep, u64 new_addr)

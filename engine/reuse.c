@@ -73,7 +73,7 @@ static bool reuse_around(struct mm *mm, const struct vm_area *vma, u64 addr, pte
 	for (nr = before + 1; addr + ((u64)(nr - before) << shift) < run.end; nr++)
 		if (!alone && !(ptep[nr - before].val & PTE_EXCLUSIVE))
 			break;
-	if (nr == 1)
+	if (count_run(mm, RF_RUN_reuse_around, nr, true) == 1)
 		return false;
 	addr -= (u64)before << shift;
 	ptep -= before;

@@ -129,13 +129,19 @@ static pte_t try_to_unmap_clear(struct mm *mm, u64 addr, pte_t *ptep, u32 nr, bo
 }
 
 /* Lazyfree pages since 6.15, file pages since 7.0, swapped ones in a list series. */
-static bool unmaps_in_runs(const struct mm *mm, const struct rf_op *op, pte_t pte)
+static u32 unmap_batch(struct mm *mm, const struct rf_op *op, u64 addr, pte_t *ptep, pte_t pte, u32 max_nr)
 {
-	if (!pte_folio_order(pte))
-		return false;
-	if (op->kind == RF_OP_UNMAP_SWAP)
-		return mm_knobs(mm)->batch_anon_unmap;
-	return pte.val & PTE_ANON ? mm_knobs(mm)->batch_lazyfree : mm_knobs(mm)->batch_file_unmap;
+	const struct rf_mm_knobs *knobs = mm_knobs(mm);
+	enum rf_run run = op->kind == RF_OP_UNMAP_SWAP ? RF_RUN_batch_anon_unmap :
+			  pte.val & PTE_ANON ? RF_RUN_batch_lazyfree : RF_RUN_batch_file_unmap;
+	bool on = run == RF_RUN_batch_anon_unmap ? knobs->batch_anon_unmap :
+		  run == RF_RUN_batch_lazyfree ? knobs->batch_lazyfree : knobs->batch_file_unmap;
+	struct pte_batch seen = { 0 };
+	u32 nr = 1;
+
+	if (on && pte_folio_order(pte))
+		nr = folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_RESPECT_WRITE | FPB_NORECENCY, &seen);
+	return on ? count_run(mm, run, nr, pte_folio_order(pte)) : 1;
 }
 
 /* The swap entry; pte_swp_mkexclusive(), pte_swp_mkuffd_wp(). */
@@ -147,9 +153,8 @@ static pte_t swap_entry(pte_t pte, u64 slot)
 
 static u32 unmap_some(struct mm *mm, const struct rf_op *op, u64 addr, pte_t *ptep, u32 i)
 {
-	u32 max_nr = rmap_run_limit(mm, addr, op->nr - i), nr = 1;
+	u32 max_nr = rmap_run_limit(mm, addr, op->nr - i), nr;
 	struct exclusive_run exclusive;
-	struct pte_batch seen = { 0 };
 	pte_t pte;
 
 	rmap_walk_reads(mm, addr, ptep, rmap_walk_begins(mm, addr, i));
@@ -158,8 +163,7 @@ static u32 unmap_some(struct mm *mm, const struct rf_op *op, u64 addr, pte_t *pt
 		count_anomaly(mm->machine, RF_ANOMALY_missing_pte);
 		return 1;
 	}
-	if (unmaps_in_runs(mm, op, pte))
-		nr = folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_RESPECT_WRITE | FPB_NORECENCY, &seen);
+	nr = unmap_batch(mm, op, addr, ptep, pte, max_nr);
 	exclusive_save(&exclusive, ptep, nr);
 	folio_remove_rmap(mm, pte, nr);
 	pte = try_to_unmap_clear(mm, addr, ptep, nr, defers_flush(mm, op));
@@ -218,10 +222,9 @@ static bool unmap_leaf(struct mm *mm, const struct rf_op *op)
 /* A lazily freed folio that is dirty again: what is cleared first, an entry or a run, is set again, and that was it. */
 static void set_back(struct mm *mm, const struct rf_op *op)
 {
-	u32 max_nr = rmap_run_limit(mm, op->addr, op->nr), nr = 1;
+	u32 max_nr = rmap_run_limit(mm, op->addr, op->nr), nr;
 	pte_t *ptep = rmap_pte(mm, op->addr), pte;
 	struct exclusive_run exclusive;
-	struct pte_batch seen = { 0 };
 
 	if (!ptep)
 		return;
@@ -233,8 +236,7 @@ static void set_back(struct mm *mm, const struct rf_op *op)
 		count_anomaly(mm->machine, RF_ANOMALY_missing_pte);
 		return;
 	}
-	if (unmaps_in_runs(mm, op, pte))
-		nr = folio_pte_batch(mm, op->addr, ptep, pte, max_nr, FPB_RESPECT_WRITE | FPB_NORECENCY, &seen);
+	nr = unmap_batch(mm, op, op->addr, ptep, pte, max_nr);
 	exclusive_save(&exclusive, ptep, nr);
 	pte = try_to_unmap_clear(mm, op->addr, ptep, nr, defers_flush(mm, op));
 	mm->arch.ops->set_ptes(&mm->arch, op->addr, ptep, pte, nr);
@@ -284,6 +286,8 @@ static u32 mkclean_some(struct mm *mm, u64 addr, u32 done, u32 left)
 		return 1;
 	if (mm_knobs(mm)->batch_mkclean && pte_folio_order(pte))
 		nr = folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_RESPECT_WRITE, &seen);
+	if (mm_knobs(mm)->batch_mkclean)
+		count_run(mm, RF_RUN_batch_mkclean, nr, pte_folio_order(pte));
 	exclusive_save(&exclusive, ptep, nr);
 	pte = unmap_clear_run(mm, addr, ptep, nr, false);
 	mm->arch.ops->set_ptes(&mm->arch, addr, ptep, pte_mkclean(pte_wrprotect(pte)), nr);

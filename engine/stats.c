@@ -8,6 +8,12 @@ const char *const rf_row_names[RF_NR_ROWS] = {
 #undef X
 };
 
+const char *const rf_run_names[RF_NR_RUNS] = {
+#define X(name) #name,
+	RF_RUNS(X)
+#undef X
+};
+
 const char *const rf_anomaly_names[RF_NR_ANOMALIES] = {
 #define X(name, meaning) #name,
 	RF_ANOMALIES(X)

@@ -78,6 +78,35 @@ enum rf_inexact {
 extern const char *const rf_inexact_names[RF_NR_INEXACTS];
 extern const char *const rf_inexact_texts[RF_NR_INEXACTS];
 
+/*
+ * Knobs by which core mm takes runs of entries at once, each with what it then looked for runs of. Where it is off,
+ * nobody looks.
+ */
+#define RF_RUNS(X)                                                                                 \
+	X(batch_fork) X(batch_zap) X(batch_mprotect) X(batch_mremap) X(batch_lazyfree)             \
+	X(batch_file_unmap) X(batch_anon_unmap) X(batch_migrate) X(batch_mkclean) X(batch_collapse) \
+	X(batch_swap) X(faultaround_set) X(reuse_around)
+
+enum rf_run {
+#define X(name) RF_RUN_##name,
+	RF_RUNS(X)
+#undef X
+	RF_NR_RUNS
+};
+
+extern const char *const rf_run_names[RF_NR_RUNS];
+
+#define RF_RUN_COUNTERS(X) \
+	X(looked, "Times that core mm looked how many entries it may take at once.") \
+	X(compared, "Times that it compared entries for that: not where a page is of a small folio.") \
+	X(several, "Times that it took more than one.")
+
+struct rf_run_counters {
+#define X(name, meaning) u64 name;
+	RF_RUN_COUNTERS(X)
+#undef X
+};
+
 /* Of a policy that allocates anonymous folios itself (allocation.h). */
 #define RF_ALLOCATIONS(X)                                                                          	X(faults_saved, "Recorded faults that do not happen: a folio has mapped the page already.") \
 	X(faults_changed, "Recorded faults that become a copy or a reuse of a page that a folio has mapped.") \
@@ -102,6 +131,7 @@ struct rf_stats {
 	struct arch_counters rows[RF_NR_ROWS];
 	u64 operations[RF_NR_ROWS];		/* how many operations were counted in the row */
 	struct arch_batches batches;
+	struct rf_run_counters runs[RF_NR_RUNS];
 	struct rf_reader_counters readers[RF_NR_SITES];	/* who read entries; loaded ones were read by nobody */
 	struct arch_counters loaded;		/* setting up what an attach snapshot found; in no row */
 	s64 live_blocks;			/* folded blocks now */

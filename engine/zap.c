@@ -40,8 +40,9 @@ static u32 zap_batch(struct zap_state *zap, u64 addr, pte_t *ptep, pte_t pte, u3
 	/* v3 asks for room, and so may allocate it, even for a single page. */
 	room = mm_knobs(mm)->gather == GATHER_GUARANTEED ? tlb_get_guaranteed_space(zap->tlb) : max_nr;
 	if (!pte_folio_order(pte) || max_nr == 1)
-		return 1;
+		return count_run(mm, RF_RUN_batch_zap, 1, mm_knobs(mm)->gather == GATHER_GUARANTEED);
 	nr = folio_pte_batch(mm, addr, ptep, pte, max_nr, FPB_NORECENCY, &seen);
+	count_run(mm, RF_RUN_batch_zap, nr, true);
 	if (mm_knobs(mm)->gather == GATHER_RESERVE)
 		room = tlb_reserve_space(zap->tlb, nr);
 	if (!room)
@@ -116,7 +117,7 @@ static u32 zap_nonpresent_ptes(struct zap_state *zap, u64 addr, pte_t *ptep, pte
 	}
 	folio_remove_rmap(mm, pte, 1);
 	if (mm_knobs(mm)->batch_swap && !is_migration_entry(pte) && !is_guard_marker(pte))
-		nr = swap_pte_batch(mm, addr, ptep, pte, max_nr);
+		nr = count_run(mm, RF_RUN_batch_swap, swap_pte_batch(mm, addr, ptep, pte, max_nr), true);
 	for (i = 0; i < nr; i++)	/* clear_not_present_full_ptes() */
 		mm->arch.ops->pte_clear(&mm->arch, addr + ((u64)i << mm->arch.geometry->page_shift), ptep + i);
 	return nr;

@@ -26,6 +26,11 @@ void add_stats(struct rf_stats *sum, const struct rf_stats *stats)
 		RF_READER_COUNTERS(X)
 #undef X
 	}
+	for (i = 0; i < RF_NR_RUNS; i++) {
+#define X(name, meaning) sum->runs[i].name += stats->runs[i].name;
+		RF_RUN_COUNTERS(X)
+#undef X
+	}
 	for (row = 0; row < ARCH_NR_HELPERS; row++)
 		for (i = 0; i <= ARCH_BATCH_MAX; i++)
 			sum->batches.calls[row][i] += stats->batches.calls[row][i];

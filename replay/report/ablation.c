@@ -6,6 +6,7 @@
 #include "base/array.h"
 #include "base/json.h"
 #include "replay/report/ablation.h"
+#include "replay/report/exposure.h"
 
 /* Interactions from this part of the larger total on are named: 1/20. */
 #define INTERACTION_PART 20
@@ -88,10 +89,7 @@ static s64 in_order(const struct rf_ablation *ablation, size_t i)
 
 static bool counts_alike(const struct rf_ablation *ablation, u64 a, u64 b)
 {
-	const json_t *in_a = find(ablation, a)->policy, *in_b = find(ablation, b)->policy;
-
-	return json_equal(json_object_get(in_a, "totals"), json_object_get(in_b, "totals")) &&
-	       json_equal(json_object_get(in_a, "operations"), json_object_get(in_b, "operations"));
+	return rf_counts_alike(find(ablation, a)->policy, find(ablation, b)->policy);
 }
 
 /* No counter of any operation, however it is tried. */

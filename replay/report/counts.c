@@ -57,6 +57,23 @@ static json_t *batches_object(const struct arch_batches *batches)
 	return object;
 }
 
+static json_t *runs_object(const struct rf_stats *stats)
+{
+	json_t *object = json_object(), *counts;
+	size_t run;
+
+	for (run = 0; run < RF_NR_RUNS; run++) {
+		if (!stats->runs[run].looked)
+			continue;
+		counts = json_object();
+#define X(name, meaning) rf_json_set_count(counts, #name, stats->runs[run].name);
+		RF_RUN_COUNTERS(X)
+#undef X
+		json_object_set_new(object, rf_run_names[run], counts);
+	}
+	return object;
+}
+
 static json_t *readers_object(const struct rf_stats *stats, bool all_sites)
 {
 	json_t *object = json_object(), *counts;
@@ -151,6 +168,7 @@ json_t *policy_object(const struct rf_policy *policy, const struct rf_stats *sta
 	rf_json_set_string(object, "base", policy->base);
 	rf_json_set_string(object, "arch", policy->arch->name);
 	json_object_set_new(object, "knobs", knobs_object(policy));
+	json_object_set_new(object, "runs", runs_object(stats));
 	json_object_set_new(object, "anomalies", anomalies);
 	if (policy->arch->loaded)
 		json_object_set_new(object, "backend", backend_object(policy));

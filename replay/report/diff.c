@@ -9,6 +9,7 @@
 
 #include "arch/counters.h"
 #include "base/json.h"
+#include "replay/report/exposure.h"
 #include "replay/report/price.h"
 #include "replay/report/report.h"
 
@@ -58,9 +59,11 @@ static void compare_rows(json_t *changes, const char *section, const json_t *in_
 			compare_counters(changes, section, row, NULL, counters);
 }
 
-/* loaded: a backend of either was loaded. Which knobs mean nothing on it, its report says; they are no difference. */
-static void compare_knobs(json_t *changes, json_t *a, json_t *b, bool loaded)
+/* If a backend of either was loaded: which knobs mean nothing on it, its report says; they are no difference. */
+json_t *rf_diff_knobs(const json_t *of_a, const json_t *of_b)
 {
+	bool loaded = json_object_get(of_a, "backend") || json_object_get(of_b, "backend");
+	json_t *a = json_object_get(of_a, "knobs"), *b = json_object_get(of_b, "knobs"), *changes = json_object();
 	const char *knob;
 	json_t *value;
 
@@ -74,14 +77,14 @@ static void compare_knobs(json_t *changes, json_t *a, json_t *b, bool loaded)
 	json_object_foreach(b, knob, value)
 		if (!json_object_get(a, knob) && !loaded)
 			json_object_set_new(changes, knob, json_pack("{s:n, s:O}", "a", "b", value));
+	return changes;
 }
 
 json_t *rf_diff_policies(const json_t *a, const json_t *b)
 {
-	json_t *diff = json_object(), *knobs = json_object(), *changes = json_array();
+	json_t *diff = json_object(), *knobs = rf_diff_knobs(a, b), *changes = json_array();
 
-	compare_knobs(knobs, json_object_get(a, "knobs"), json_object_get(b, "knobs"),
-		      json_object_get(a, "backend") || json_object_get(b, "backend"));
+	rf_exposure_add(knobs, a, b);
 	compare_counters(changes, "totals", NULL, json_object_get(a, "totals"), json_object_get(b, "totals"));
 	compare_counters(changes, "anomalies", NULL, json_object_get(a, "anomalies"), json_object_get(b, "anomalies"));
 	compare_rows(changes, "operations", a, b);

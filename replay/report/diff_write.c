@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "replay/report/answer.h"
+#include "replay/report/exposure.h"
 #include "replay/report/grid.h"
 #include "replay/report/price.h"
 #include "replay/report/report.h"
@@ -396,6 +397,8 @@ void rf_diff_write(const json_t *diff, const struct rf_view *view, FILE *out)
 			continue;
 		}
 		write_one(one, view, out);
+		if (table)
+			rf_exposure_write_pair(one, view->all, out);
 		if (table && left_out)
 			fprintf(out, "%s smaller differences, or of other counters: --all\n",
 				rf_digits(left_out, digits));

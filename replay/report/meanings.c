@@ -59,6 +59,7 @@ int main(void)
 	TABLE("machine_anomalies", RF_ANOMALIES)
 	TABLE("reader", RF_READER_COUNTERS)
 	TABLE("by", RF_BYS)
+	TABLE("run", RF_RUN_COUNTERS)
 	TABLE("fidelity", RF_FIDELITY)
 	TABLE("tlb_flushes_recorded", RF_RECORDED_FLUSHES)
 #undef X
@@ -75,6 +76,7 @@ int main(void)
 #undef X
 	json_object_set_new(tables, "sites", site_table());
 	json_object_set_new(tables, "operations", name_list(rf_row_names, RF_NR_ROWS));
+	json_object_set_new(tables, "runs", name_list(rf_run_names, RF_NR_RUNS));
 	json_object_set_new(tables, "helpers", name_list(arch_helper_names, ARCH_NR_HELPERS));
 	json_dumpf(tables, stdout, JSON_INDENT(2));
 	putchar('\n');

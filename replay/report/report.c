@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "replay/report/exposure.h"
 #include "replay/report/json.h"
 
 /* ---- traces ---------------------------------------------------------------- */
@@ -253,6 +254,7 @@ json_t *rf_report_build(const struct rf_report_parts *parts, const struct rf_res
 	json_object_set_new(report, "traces", parts->traces);
 	json_object_set_new(report, "fidelity", fidelity_section(&results->fidelity));
 	json_object_set_new(report, "policies", policies);
+	json_object_set_new(report, "exposure", rf_exposure_array(policies));
 	json_object_set_new(report, "windows", parts->windows);
 	json_object_set_new(report, "processes", parts->processes);
 	if (parts->attributions)

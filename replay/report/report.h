@@ -63,6 +63,8 @@ void rf_table_write_processes(const json_t *report, FILE *out);
 /* Whose counts they are: the dearest rows of each policy. In every format. */
 void rf_table_write_attribution(const json_t *report, const struct rf_view *view, FILE *out);
 
+/* {"KNOB": {"a": value, "b": value}...}, null where one side has no such knob: those in which two policies differ. */
+json_t *rf_diff_knobs(const json_t *a, const json_t *b);
 /*
  * What differs between two policies' results ("policies" members of reports), as a refold-diff/1 object without the
  * two sides' names; NULL on lack of memory.

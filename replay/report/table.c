@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "engine/stats.h"
 #include "replay/report/answer.h"
+#include "replay/report/exposure.h"
 #include "replay/report/table.h"
 
 #define LABEL_WIDTH 26
@@ -332,8 +333,10 @@ void rf_report_write(const json_t *report, const struct rf_view *view, FILE *out
 		rf_answer_table(report, view, out);
 		return;
 	}
-	if (counted)
+	if (counted) {
 		rf_answer_write(report, view, out);
+		rf_exposure_write(json_object_get(report, "exposure"), view->all, out);
+	}
 	if (view->all && !view->baseline) {
 		rf_table_write(report, out);
 		return;

@@ -17,9 +17,9 @@ import json_schema
 
 # Their members are what was recorded, or what the policy's architecture knows.
 OPEN = {"records_by_kind", "knobs"}
-# May be missing: an assumption that nobody counts has no count, a process of a window no trace, a report without --by
-# no attribution, and one by other keys not these.
-OPTIONAL = {"count", "trace", "attribution", "vma", "call"}
+# May be missing: an assumption that nobody counts has no count, a process of a window no trace, a knob of which nothing
+# is known no number, a report without --by no attribution, and one by other keys not these.
+OPTIONAL = {"count", "trace", "could_matter", "exposure", "attribution", "vma", "call"}
 
 
 def report_of(refold, text):
@@ -27,7 +27,8 @@ def report_of(refold, text):
     with tempfile.TemporaryDirectory() as directory:
         trace = f"{directory}/trace.mmt.zst"
         subprocess.run([refold, "assemble", text, "-o", trace], check=True)
-        done = subprocess.run([refold, "replay", trace, "-j", "--processes", "--by", "vma,call", "-p", "linux-6.12"],
+        done = subprocess.run([refold, "replay", trace, "-j", "--processes", "--by", "vma,call",
+                               "-p", "linux-6.12,linux-6.12+hint=false"],
                               check=True, capture_output=True, text=True)
     report = json.loads(done.stdout)
     report["windows"] = report["windows"][:1]
@@ -39,14 +40,14 @@ def objects(value, path=()):
     if isinstance(value, dict):
         yield path, value
         members = list(value.items())
-        for key, member in members[:1] if path and path[-1] in ("operations", "readers") else members:
+        for key, member in members[:1] if path and path[-1] in ("operations", "readers", "runs") else members:
             yield from objects(member, path + (key,))
     elif isinstance(value, list) and value:
         yield from objects(value[0], path + (0,))
 
 
 def may_lack_members(path):
-    return path and (path[-1] == "readers" or path[-1] == "operations" and "windows" in path)
+    return path and (path[-1] in ("readers", "runs") or path[-1] == "operations" and "windows" in path)
 
 
 def changes(report):
