@@ -191,7 +191,10 @@ bool rf_parse_time(const char *text, double *seconds)
 
 	if (!rf_parse_decimal(text, seconds, &end))
 		return false;
-	*seconds *= (double)suffix_times(time_suffixes, end);
+	if (!strcmp(end, "ms"))
+		*seconds /= 1000;
+	else
+		*seconds *= (double)suffix_times(time_suffixes, end);
 	return *seconds >= 0.001 && *seconds < 1e9;
 }
 

@@ -53,7 +53,7 @@ bool rf_parse_number(const char *text, u64 least, u64 most, u64 *value);
 bool rf_parse_decimal(const char *text, double *value, const char **end);
 /* Bytes, with suffix K, M, G or T, small or large. */
 bool rf_parse_size(const char *text, u64 least, u64 most, u64 *size);
-/* Seconds, a fraction too, or with suffix s, m or h; a millisecond at least. */
+/* Seconds, a fraction too, or with suffix ms, s, m or h; a millisecond at least. */
 bool rf_parse_time(const char *text, double *seconds);
 
 /* How many letters are to be changed, put in or left out to make b of a: for "did you mean"; ~0 for long words. */

@@ -78,6 +78,7 @@ void forget_parts(struct rf_results *results)
 	for (k = 0; k < results->nr_policies; k++) {
 		free(results->ledgers[k].accounts);
 		results->ledgers[k] = (struct rf_ledger){ 0 };
+		rf_series_free(&results->series[k]);
 		free(results->shares[k].accounts);
 		results->shares[k] = (struct rf_ledger){ .by_owner = true };
 	}
@@ -89,11 +90,13 @@ int rf_results_init(struct rf_results *results, const struct rf_policy *policies
 	results->stats = calloc(nr_policies, sizeof(*results->stats));
 	results->ledgers = calloc(nr_policies, sizeof(*results->ledgers));
 	results->shares = calloc(nr_policies, sizeof(*results->shares));
+	results->series = calloc(nr_policies, sizeof(*results->series));
 	results->marked = calloc(nr_policies, sizeof(*results->marked));
-	if (!results->stats || !results->ledgers || !results->shares || !results->marked) {
+	if (!results->stats || !results->ledgers || !results->shares || !results->series || !results->marked) {
 		free(results->stats);
 		free(results->ledgers);
 		free(results->shares);
+		free(results->series);
 		free(results->marked);
 		return -ENOMEM;
 	}
@@ -107,10 +110,12 @@ void rf_results_free(struct rf_results *results)
 	forget_parts(results);
 	free(results->ledgers);
 	free(results->shares);
+	free(results->series);
 	free(results->stats);
 	free(results->marked);
 	results->marked = NULL;
 	results->ledgers = NULL;
 	results->shares = NULL;
+	results->series = NULL;
 	results->stats = NULL;
 }

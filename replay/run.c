@@ -42,7 +42,10 @@ struct worker {
 	struct rf_window_counts *windows;	/* of those that have ended, by number */
 	u32 nr_windows;
 	size_t windows_room;
-	bool processes;		/* are counted in each window, too */
+	bool processes;		/* are counted in each window and interval, too */
+	bool in_window;
+	struct rf_ledger of_window, of_interval;	/* what processes did in those that are open */
+	struct rf_series series;
 	struct rf_ledger ledger;	/* all that were taken */
 	struct rf_ledger shares;	/* the same by groups of the attribution */
 };
@@ -82,8 +85,8 @@ static void ring_done(struct ring *ring, struct worker *worker)
 	pthread_mutex_unlock(&ring->lock);
 }
 
-/* What each address space did since this was called last; window: NULL, or where it goes as well. */
-static int take_accounts(struct worker *worker, struct rf_ledger *window)
+/* What each address space did since this was called last. */
+static int take_accounts(struct worker *worker)
 {
 	const struct rf_account *accounts;
 	u32 nr;
@@ -92,7 +95,11 @@ static int take_accounts(struct worker *worker, struct rf_ledger *window)
 		return -ENOMEM;
 	if (worker->ring->attribution && rf_ledger_add(&worker->shares, accounts, nr))
 		return -ENOMEM;
-	return window ? rf_ledger_add(window, accounts, nr) : 0;
+	if (!worker->processes)
+		return 0;
+	if (worker->in_window && rf_ledger_add(&worker->of_window, accounts, nr))
+		return -ENOMEM;
+	return worker->series.length ? rf_ledger_add(&worker->of_interval, accounts, nr) : 0;
 }
 
 static int begin_window(struct worker *worker)
@@ -102,7 +109,10 @@ static int begin_window(struct worker *worker)
 	if (!worker->begin)
 		return -ENOMEM;
 	*worker->begin = *rf_machine_stats(worker->machine);
-	return worker->processes ? take_accounts(worker, NULL) : 0;
+	if (worker->processes && take_accounts(worker))
+		return -ENOMEM;
+	worker->in_window = true;
+	return 0;
 }
 
 /* Windows end in the order of their numbers, because the next begin ends the one before. */
@@ -115,9 +125,22 @@ static int end_window(struct worker *worker)
 	window = &worker->windows[worker->nr_windows];
 	if (rf_counted_between(&window->counted, worker->begin, rf_machine_stats(worker->machine)))
 		return -ENOMEM;
-	window->processes = (struct rf_ledger){ 0 };
+	if (worker->processes && take_accounts(worker)) {
+		free(window->counted.numbers);
+		return -ENOMEM;
+	}
+	window->processes = worker->of_window;
+	worker->of_window = (struct rf_ledger){ 0 };
+	worker->in_window = false;
 	worker->nr_windows++;
-	return worker->processes ? take_accounts(worker, &window->processes) : 0;
+	return 0;
+}
+
+static int end_intervals(struct worker *worker, u64 time)
+{
+	if (worker->processes && take_accounts(worker))
+		return -ENOMEM;
+	return rf_series_until(&worker->series, time, rf_machine_stats(worker->machine), &worker->of_interval);
 }
 
 static bool is_late(u64 stop_at)
@@ -140,6 +163,23 @@ static int run_ops(struct worker *worker, const struct block *block, size_t star
 	return ret;
 }
 
+/* The same, stopping where an interval ends. */
+static int run_timed(struct worker *worker, const struct block *block, size_t start, size_t nr)
+{
+	size_t done = start, end = start + nr;
+	int ret = 0;
+
+	for (size_t i = start; worker->series.length && i < end && !ret; i++) {
+		if (block->ops[i].time < rf_series_next(&worker->series))
+			continue;
+		ret = run_ops(worker, block, done, i - done);
+		if (!ret)
+			ret = end_intervals(worker, block->ops[i].time);
+		done = i;
+	}
+	return ret ? ret : run_ops(worker, block, done, end - done);
+}
+
 /* Run a block, stopping where a window begins or ends to take down the counters. */
 static int run_block(struct worker *worker, const struct block *block)
 {
@@ -150,12 +190,12 @@ static int run_block(struct worker *worker, const struct block *block)
 		if (block->ops[i].kind != RF_OP_WINDOW)
 			continue;
 		/* With the mark itself, whose time counts for how long blocks lived. */
-		ret = run_ops(worker, block, start, i + 1 - start);
+		ret = run_timed(worker, block, start, i + 1 - start);
 		if (!ret)
 			ret = block->ops[i].nr ? begin_window(worker) : end_window(worker);
 		start = i + 1;
 	}
-	return ret ? ret : run_ops(worker, block, start, block->nr - start);
+	return ret ? ret : run_timed(worker, block, start, block->nr - start);
 }
 
 static void *worker_main(void *argument)
@@ -261,6 +301,9 @@ static void ring_free(struct ring *ring, size_t nr_machines)
 		free(worker->windows);
 		free(worker->begin);
 		free(worker->ledger.accounts);
+		free(worker->of_window.accounts);
+		free(worker->of_interval.accounts);
+		rf_series_free(&worker->series);
 		free(worker->shares.accounts);
 		rf_machine_destroy(worker->machine);
 	}
@@ -285,7 +328,8 @@ static int machine_start(struct worker *worker, const struct rf_policy *policy, 
 }
 
 /* A ring with one machine and one thread per policy. */
-static struct ring *ring_start(struct rf_results *results, u64 page_size, bool processes, struct rf_error *err)
+static struct ring *ring_start(struct rf_results *results, const struct rf_run_options *run, u64 first_time,
+			       struct rf_error *err)
 {
 	struct ring *ring = calloc(1, sizeof(*ring));
 	size_t nr = 0;
@@ -304,14 +348,15 @@ static struct ring *ring_start(struct rf_results *results, u64 page_size, bool p
 	pthread_cond_init(&ring->consumed, NULL);
 	for (; nr < results->nr_policies; nr++) {
 		ring->workers[nr].ring = ring;
-		ring->workers[nr].processes = processes;
-		ret = machine_start(&ring->workers[nr], &results->policies[nr], page_size);
+		ring->workers[nr].processes = run->processes;
+		ring->workers[nr].series = (struct rf_series){ .begin = first_time, .length = run->interval };
+		ret = machine_start(&ring->workers[nr], &results->policies[nr], run->page_size);
 		if (ret) {
 			ring_free(ring, nr + 1);
 			if (ret == -ENOMEM)
 				goto no_memory;
 			rf_error_set(err, ret, RF_NO_OFFSET, "has pages of %llu bytes, which policy %s cannot replay",
-				     (unsigned long long)page_size, results->policies[nr].name);
+				     (unsigned long long)run->page_size, results->policies[nr].name);
 			return NULL;
 		}
 	}
@@ -355,6 +400,26 @@ static int collect_windows(struct rf_results *results, struct ring *ring)
 			ring->workers[k].windows[i] = (struct rf_window_counts){ 0 };
 			rf_ledger_sort(&counts->processes, &results->processes);
 		}
+	}
+	return 0;
+}
+
+/* The interval in which the trace ends is over, too; all machines had the same ones. */
+static int collect_intervals(struct rf_results *results, struct ring *ring, u64 last_time)
+{
+	for (size_t k = 0; k < results->nr_policies; k++) {
+		struct worker *worker = &ring->workers[k];
+
+		if (!worker->series.length)
+			return 0;
+		if (worker->processes && take_accounts(worker))
+			return -ENOMEM;
+		if (rf_series_end(&worker->series, last_time, rf_machine_stats(worker->machine), &worker->of_interval))
+			return -ENOMEM;
+		results->series[k] = worker->series;
+		worker->series = (struct rf_series){ 0 };
+		for (u32 i = 0; i < results->series[k].nr; i++)
+			rf_ledger_sort(&results->series[k].list[i].processes, &results->processes);
 	}
 	return 0;
 }
@@ -426,7 +491,7 @@ static int collect_accounts(struct rf_results *results, struct ring *ring, bool 
 	size_t k;
 
 	for (k = 0; k < results->nr_policies; k++)
-		if (take_accounts(&ring->workers[k], NULL))
+		if (take_accounts(&ring->workers[k]))
 			return -ENOMEM;
 	if (mark_contradicted(results, ring) || count_marked(results, ring))
 		return -ENOMEM;
@@ -509,7 +574,7 @@ int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const str
 
 	if (start_parts(results, run, reader, &options, err))
 		return -ENOMEM;
-	ring = ring_start(results, run->page_size, run->processes, err);
+	ring = ring_start(results, run, rf_reader_summary(reader)->first_time, err);
 	if (!ring)
 		return -ENOMEM;
 	options.context = ring;
@@ -532,7 +597,9 @@ int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const str
 		rf_tracker_take_trust(tracker, &results->trust);
 	if (!ret && ring->attribution)
 		rf_attribution_name_files(ring->attribution, tracker);
-	if (!ret && (collect_windows(results, ring) || collect_accounts(results, ring, run->processes)))
+	if (!ret && (collect_windows(results, ring) ||
+		     collect_intervals(results, ring, rf_reader_summary(reader)->last_time) ||
+		     collect_accounts(results, ring, run->processes)))
 		ret = rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	if (!ret) {
 		memcpy(results->kinds, rf_tracker_kinds(tracker), sizeof(results->kinds));

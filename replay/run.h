@@ -14,6 +14,7 @@
 #include "replay/counted.h"
 #include "replay/ledger.h"
 #include "replay/operations.h"
+#include "replay/series.h"
 #include "replay/tracker/ground/fidelity.h"
 #include "replay/tracker/ground/process_list.h"
 #include "replay/tracker/ground/trust.h"
@@ -31,6 +32,7 @@ struct rf_results {
 	struct rf_window_counts *window_counts;	/* one per policy, of each window in turn */
 	struct rf_processes processes;
 	struct rf_ledger *ledgers;	/* one per policy: what each process counted; empty unless they are */
+	struct rf_series *series;	/* one per policy; empty unless they are asked for */
 	struct rf_attribution attribution;	/* empty unless it is asked for */
 	struct rf_ledger *shares;	/* one per policy: what each group of it counted */
 	struct rf_trust trust;
@@ -48,6 +50,7 @@ struct rf_run_options {
 	const struct rf_window_patterns *patterns;	/* NULL: no windows */
 	bool processes;					/* count each process, too */
 	const struct rf_by_list *by;			/* NULL, or what counts are attributed by */
+	u64 interval;					/* of the series, in ns; 0: none */
 	u64 page_size;					/* of the trace; 0: those of the policies */
 	u64 stop_at;					/* when it has taken too long (rf_monotonic()); 0: never */
 };

@@ -28,6 +28,19 @@ static int check_clock(const char *path, const struct rf_reader *reader)
 	return RF_EXIT_FAILED;
 }
 
+/* More intervals than a report can hold are none of anybody's use. */
+static int check_interval(const struct rf_replay_arguments *arguments, const char *path,
+			  const struct rf_trace_summary *summary)
+{
+	u64 duration = summary->last_time - summary->first_time, nr = duration / arguments->interval + 1;
+
+	if (summary->last_time < summary->first_time || nr <= RF_MAX_INTERVALS)
+		return RF_EXIT_DONE;
+	return rf_command_usage("replay", "--interval: %s has %llu of these, %u are the most: take %llums or more", path,
+				(unsigned long long)nr, RF_MAX_INTERVALS,
+				(unsigned long long)(duration / (RF_MAX_INTERVALS - 1ull) / 1000000 + 1));
+}
+
 /*
  * Open every trace once: what cannot be read is told now, but for a damaged one, which gets a report. A policy may have
  * larger pages than a trace, and the report says what that leaves open; it cannot have smaller ones, because nothing
@@ -50,6 +63,8 @@ static int check_traces(const struct rf_replay_arguments *arguments, u64 *total_
 		*bytes += rf_reader_summary(reader)->file_bytes;
 		page_size = rf_reader_header_u64(reader, RF_HEADER_PAGE_SIZE, 4096);
 		code = check_clock(arguments->traces[trace], reader);
+		if (code == RF_EXIT_DONE && arguments->interval)
+			code = check_interval(arguments, arguments->traces[trace], rf_reader_summary(reader));
 		rf_reader_close(reader);
 		if (code != RF_EXIT_DONE)
 			return code;
@@ -130,6 +145,7 @@ static int replay_traces(const struct rf_replay_arguments *arguments, struct rf_
 		.patterns = &arguments->patterns,
 		.processes = arguments->processes,
 		.by = &arguments->by,
+		.interval = arguments->interval,
 		.stop_at = arguments->stop_at,
 	};
 	int code = RF_EXIT_DONE, one, i;
@@ -164,8 +180,10 @@ static int write_report(const struct rf_replay_arguments *arguments, struct rf_c
 	if (arguments->json || arguments->quiet || to_standard_output)
 		return code;
 	rf_view_of(&view, stdout);
-	if (!arguments->by.nr || !rf_view_is_raw(&view))
+	if ((!arguments->by.nr && !arguments->interval) || !rf_view_is_raw(&view))
 		rf_report_write(report, &view, stdout);
+	if (arguments->interval)
+		rf_table_write_intervals(report, &view, stdout);
 	if (arguments->by.nr)
 		rf_table_write_attribution(report, &view, stdout);
 	if (view.format != RF_FORMAT_table)
@@ -203,6 +221,7 @@ static void forget(struct rf_report_parts *parts)
 	json_decref(parts->windows);
 	json_decref(parts->processes);
 	json_decref(parts->trusts);
+	json_decref(parts->intervals);
 	json_decref(parts->attributions);
 }
 
@@ -212,6 +231,8 @@ static int replay(const struct rf_replay_arguments *arguments, struct outputs *o
 	struct rf_results results;
 	struct rf_report_parts parts = {
 		.traces = json_array(), .windows = json_array(), .processes = json_array(), .trusts = json_array(),
+		.intervals = arguments->interval ? json_array() : NULL,
+		.each_process = arguments->processes,
 		.attributions = arguments->by.nr ? json_array() : NULL, .top = arguments->top,
 	};
 	json_t *report;

@@ -38,6 +38,8 @@ static const char help[] =
 	"                          site, or several at once, as vma,call; in the report and below the table (csv, tsv:\n"
 	"                          instead of it)\n"
 	"      --top N             so many of these rows a policy (default: 10)\n"
+	"      --interval TIME     what is counted from one such time to the next, as 100ms: series in the report and\n"
+	"                          lines below the table (csv, tsv: instead of it); with --processes of each of them\n"
 	"      --readers           add a table of who read entries: each place in core mm, its calls and loads\n"
 	"      --check-backend     loaded backends end the replay where they touch memory outside of their table\n"
 	"      --isolate           a loaded backend that crashes loses its column; the others are reported\n"
@@ -80,6 +82,7 @@ enum {
 	OPTION_ONLY,
 	OPTION_PROCESSES,
 	OPTION_BY,
+	OPTION_INTERVAL,
 	OPTION_TOP,
 	OPTION_READERS,
 	OPTION_CHECK_BACKEND,
@@ -109,6 +112,7 @@ static const struct option options[] = {
 	{ "operations", required_argument, NULL, OPTION_OPERATIONS },
 	{ "only", required_argument, NULL, OPTION_ONLY },
 	{ "processes", no_argument, NULL, OPTION_PROCESSES },
+	{ "interval", required_argument, NULL, OPTION_INTERVAL },
 	{ "by", required_argument, NULL, OPTION_BY },
 	{ "top", required_argument, NULL, OPTION_TOP },
 	{ "readers", no_argument, NULL, OPTION_READERS },
@@ -137,6 +141,17 @@ static int take_view_option(struct rf_replay_arguments *arguments, int option)
 		arguments->view.baseline = optarg;
 		return 0;
 	}
+}
+
+static int take_interval(struct rf_replay_arguments *arguments)
+{
+	double seconds;
+
+	if (!rf_parse_time(optarg, &seconds))
+		return rf_command_usage("replay", "--interval needs a time of a millisecond or more, as 100ms, 2s or 1m, "
+					"not '%s'", optarg);
+	arguments->interval = (u64)(seconds * 1e9 + 0.5);
+	return 0;
 }
 
 /* Whose counts. 0, or an exit code. */
@@ -186,6 +201,8 @@ static int take_option(struct rf_replay_arguments *arguments, int option, char *
 	case OPTION_PROCESSES:
 		arguments->processes = true;
 		return 0;
+	case OPTION_INTERVAL:
+		return take_interval(arguments);
 	case OPTION_BY:
 	case OPTION_TOP:
 		return take_attribution_option(arguments, option);
@@ -252,6 +269,8 @@ int rf_replay_parse_arguments(int argc, char **argv, struct rf_replay_arguments 
 		return rf_command_usage("replay", "--only says which operations --operations FILE gets; name that, too");
 	if (arguments->top && !arguments->by.nr)
 		return rf_command_usage("replay", "--top says how many rows --by gets; name that, too");
+	if (arguments->interval && arguments->by.nr && rf_view_is_raw(&arguments->view))
+		return rf_command_usage("replay", "csv and tsv are one table: --by or --interval, not both");
 	if (!arguments->top)
 		arguments->top = TOP_DEFAULT;
 	ret = arguments->nr_policies ? 0 : add_policies(arguments, DEFAULT_POLICIES);

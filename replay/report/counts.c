@@ -285,6 +285,9 @@ void rf_report_add_parts(const struct rf_report_parts *parts, const char *path, 
 		rf_json_set_string(part, "trace", base_name(path));
 		json_array_append_new(parts->windows, part);
 	}
+	if (parts->intervals)
+		json_array_append_new(parts->intervals,
+				      intervals_of_trace(base_name(path), results, parts->each_process));
 	if (parts->attributions)
 		json_array_append_new(parts->attributions,
 				      attribution_of_trace(base_name(path), results, parts->top));

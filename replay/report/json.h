@@ -30,6 +30,11 @@ json_t *trust_section(const json_t *trusts, const struct rf_results *results, bo
 /* What the trace's groups counted; so many rows a policy, and the rest as one. */
 json_t *attribution_of_trace(const char *name, const struct rf_results *results, u64 top);
 
+/* intervals.c */
+
+/* The series of a trace; processes: of each process, too. */
+json_t *intervals_of_trace(const char *name, const struct rf_results *results, bool processes);
+
 /* loaded.c: of policies whose backend was loaded */
 
 json_t *backend_object(const struct rf_policy *policy);

@@ -46,6 +46,11 @@ static json_t *site_table(void)
 
 int main(void)
 {
+	static const char *const serials[] = {
+#define X(name) #name,
+		RF_SERIES(X)
+#undef X
+	};
 	json_t *tables = json_object(), *table;
 
 #define X(name, meaning) put(table, #name, meaning);
@@ -75,6 +80,7 @@ int main(void)
 #undef TABLE
 #undef X
 	json_object_set_new(tables, "sites", site_table());
+	json_object_set_new(tables, "serials", name_list(serials, RF_NR_SERIALS));
 	json_object_set_new(tables, "operations", name_list(rf_row_names, RF_NR_ROWS));
 	json_object_set_new(tables, "runs", name_list(rf_run_names, RF_NR_RUNS));
 	json_object_set_new(tables, "helpers", name_list(arch_helper_names, ARCH_NR_HELPERS));

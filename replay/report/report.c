@@ -257,6 +257,8 @@ json_t *rf_report_build(const struct rf_report_parts *parts, const struct rf_res
 	json_object_set_new(report, "exposure", rf_exposure_array(policies));
 	json_object_set_new(report, "windows", parts->windows);
 	json_object_set_new(report, "processes", parts->processes);
+	if (parts->intervals)
+		json_object_set_new(report, "intervals", parts->intervals);
 	if (parts->attributions)
 		json_object_set_new(report, "attribution", parts->attributions);
 	json_object_set_new(report, "trust",

@@ -29,11 +29,13 @@ struct rf_report_parts {
 	json_t *traces;			/* of rf_report_trace() */
 	json_t *windows, *processes;
 	json_t *trusts;			/* how far each is to be trusted */
+	json_t *intervals;		/* NULL: nobody asked for series */
+	bool each_process;		/* those of each process, too */
 	json_t *attributions;		/* NULL: nobody asked for them */
 	u64 top;			/* so many rows of each of them */
 };
 
-/* Append the windows, processes and attributed counts of the trace that was replayed last. */
+/* Append the windows, processes, series and attributed counts of the trace that was replayed last. */
 void rf_report_add_parts(const struct rf_report_parts *parts, const char *path, struct rf_reader *reader,
 			 const struct rf_results *results);
 
@@ -60,6 +62,8 @@ void rf_table_write_readers(const json_t *report, FILE *out);
 /* A line for each window, or process, and policy. */
 void rf_table_write_windows(const json_t *report, FILE *out);
 void rf_table_write_processes(const json_t *report, FILE *out);
+/* From interval to interval: a line for each in which anything was counted; for programs, for each. */
+void rf_table_write_intervals(const json_t *report, const struct rf_view *view, FILE *out);
 /* Whose counts they are: the dearest rows of each policy. In every format. */
 void rf_table_write_attribution(const json_t *report, const struct rf_view *view, FILE *out);
 

@@ -18,8 +18,9 @@ import json_schema
 # Their members are what was recorded, or what the policy's architecture knows.
 OPEN = {"records_by_kind", "knobs"}
 # May be missing: an assumption that nobody counts has no count, a process of a window no trace, a knob of which nothing
-# is known no number, a report without --by no attribution, and one by other keys not these.
-OPTIONAL = {"count", "trace", "could_matter", "exposure", "attribution", "vma", "call"}
+# is known no number, a report without --by no attribution, and one by other keys not these, one without --interval no
+# intervals.
+OPTIONAL = {"count", "trace", "could_matter", "exposure", "attribution", "vma", "call", "intervals"}
 
 
 def report_of(refold, text):
@@ -27,7 +28,7 @@ def report_of(refold, text):
     with tempfile.TemporaryDirectory() as directory:
         trace = f"{directory}/trace.mmt.zst"
         subprocess.run([refold, "assemble", text, "-o", trace], check=True)
-        done = subprocess.run([refold, "replay", trace, "-j", "--processes", "--by", "vma,call",
+        done = subprocess.run([refold, "replay", trace, "-j", "--processes", "--by", "vma,call", "--interval", "1s",
                                "-p", "linux-6.12,linux-6.12+hint=false"],
                               check=True, capture_output=True, text=True)
     report = json.loads(done.stdout)
