@@ -49,5 +49,5 @@ void rf_counted_expand(const struct rf_counted *counted, struct rf_stats *stats)
 void rf_window_counts_free(struct rf_window_counts *counts)
 {
 	free(counts->counted.numbers);
-	free(counts->processes.accounts);
+	rf_ledger_free(&counts->processes);
 }

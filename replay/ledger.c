@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "replay/tracker/ground/process_list.h"
 
 static int by_number(const void *a, const void *b)
@@ -13,15 +14,6 @@ static int by_number(const void *a, const void *b)
 	const struct rf_account *left = a, *right = b;
 
 	return left->mm < right->mm ? -1 : left->mm > right->mm;
-}
-
-static int by_owner(const void *a, const void *b)
-{
-	const struct rf_account *left = a, *right = b;
-
-	if (left->owner != right->owner)
-		return left->owner < right->owner ? -1 : 1;
-	return left->row < right->row ? -1 : left->row > right->row;
 }
 
 void rf_account_add(struct rf_account *sum, const struct rf_account *account)
@@ -33,16 +25,45 @@ void rf_account_add(struct rf_account *sum, const struct rf_account *account)
 #undef X
 }
 
-void rf_ledger_sum(struct rf_ledger *ledger)
+static u64 key_of(const struct rf_ledger *ledger, const struct rf_account *account)
 {
-	int (*compare)(const void *a, const void *b) = ledger->by_owner ? by_owner : by_number;
+	return ledger->by_owner ? (u64)account->owner << 32 | account->row : account->mm;
+}
+
+int rf_ledger_add(struct rf_ledger *ledger, const struct rf_account *accounts, u32 nr)
+{
+	for (u32 i = 0; i < nr; i++) {
+		u64 key = key_of(ledger, &accounts[i]);
+		u32 place = ledger_table_find(&ledger->places, key);
+
+		if (place) {
+			rf_account_add(&ledger->accounts[place - 1], &accounts[i]);
+			continue;
+		}
+		if (array_grow(ledger->accounts, ledger->room, ledger->nr + 1ul) ||
+		    ledger_table_add(&ledger->places, key, ledger->nr + 1))
+			return -ENOMEM;
+		ledger->accounts[ledger->nr++] = accounts[i];
+	}
+	return 0;
+}
+
+void rf_ledger_free(struct rf_ledger *ledger)
+{
+	free(ledger->accounts);
+	ledger_table_free(&ledger->places);
+	*ledger = (struct rf_ledger){ .by_owner = ledger->by_owner };
+}
+
+static void add_up(struct rf_ledger *ledger)
+{
 	u32 used = 0;
 
 	if (!ledger->nr)
 		return;
-	qsort(ledger->accounts, ledger->nr, sizeof(*ledger->accounts), compare);
+	qsort(ledger->accounts, ledger->nr, sizeof(*ledger->accounts), by_number);
 	for (u32 i = 1; i < ledger->nr; i++) {
-		if (!compare(&ledger->accounts[i], &ledger->accounts[used]))
+		if (ledger->accounts[i].mm == ledger->accounts[used].mm)
 			rf_account_add(&ledger->accounts[used], &ledger->accounts[i]);
 		else
 			ledger->accounts[++used] = ledger->accounts[i];
@@ -50,46 +71,12 @@ void rf_ledger_sum(struct rf_ledger *ledger)
 	ledger->nr = used + 1;
 }
 
-/* Adding up before growing keeps a ledger of many windows as short as the list of address spaces. */
-static int make_room(struct rf_ledger *ledger, u32 nr)
-{
-	struct rf_account *bigger;
-	u32 max;
-
-	if (nr <= ledger->max - ledger->nr)
-		return 0;
-	rf_ledger_sum(ledger);
-	max = ledger->nr ? 2 * (ledger->nr + nr) : nr;
-	if (max <= ledger->max)
-		return 0;
-	bigger = realloc(ledger->accounts, max * sizeof(*bigger));
-	if (!bigger)
-		return -ENOMEM;
-	ledger->accounts = bigger;
-	ledger->max = max;
-	return 0;
-}
-
-/* Of more accounts than these at once many belong to the same address space. */
-#define AT_ONCE 4096
-
-int rf_ledger_add(struct rf_ledger *ledger, const struct rf_account *accounts, u32 nr)
-{
-	for (u32 step; nr; nr -= step, accounts += step) {
-		step = ledger->by_owner ? nr : (u32)min_u64(nr, AT_ONCE);
-		if (make_room(ledger, step))
-			return -ENOMEM;
-		memcpy(ledger->accounts + ledger->nr, accounts, step * sizeof(*accounts));
-		ledger->nr += step;
-	}
-	return 0;
-}
-
 void rf_ledger_sort(struct rf_ledger *ledger, const struct rf_processes *processes)
 {
 	for (u32 i = 0; i < ledger->nr; i++)
 		ledger->accounts[i].mm = rf_process_of(processes, ledger->accounts[i].mm);
-	rf_ledger_sum(ledger);
+	ledger_table_free(&ledger->places);
+	add_up(ledger);
 }
 
 const struct rf_account *rf_ledger_find(const struct rf_ledger *ledger, u32 process)

@@ -76,11 +76,9 @@ void forget_parts(struct rf_results *results)
 	rf_trust_free(&results->trust);
 	rf_attribution_free(&results->attribution);
 	for (k = 0; k < results->nr_policies; k++) {
-		free(results->ledgers[k].accounts);
-		results->ledgers[k] = (struct rf_ledger){ 0 };
+		rf_ledger_free(&results->ledgers[k]);
 		rf_series_free(&results->series[k]);
-		free(results->shares[k].accounts);
-		results->shares[k] = (struct rf_ledger){ .by_owner = true };
+		rf_ledger_free(&results->shares[k]);
 	}
 }
 

@@ -300,11 +300,11 @@ static void ring_free(struct ring *ring, size_t nr_machines)
 			rf_window_counts_free(&worker->windows[--worker->nr_windows]);
 		free(worker->windows);
 		free(worker->begin);
-		free(worker->ledger.accounts);
-		free(worker->of_window.accounts);
-		free(worker->of_interval.accounts);
+		rf_ledger_free(&worker->ledger);
+		rf_ledger_free(&worker->of_window);
+		rf_ledger_free(&worker->of_interval);
 		rf_series_free(&worker->series);
-		free(worker->shares.accounts);
+		rf_ledger_free(&worker->shares);
 		rf_machine_destroy(worker->machine);
 	}
 	pthread_mutex_destroy(&ring->lock);
@@ -500,7 +500,6 @@ static int collect_accounts(struct rf_results *results, struct ring *ring, bool 
 
 		results->shares[k] = worker->shares;
 		worker->shares = (struct rf_ledger){ 0 };
-		rf_ledger_sum(&results->shares[k]);
 		if (!processes)
 			continue;
 		results->ledgers[k] = worker->ledger;

@@ -64,7 +64,7 @@ int rf_series_end(struct rf_series *series, u64 time, const struct rf_stats *sta
 void rf_series_free(struct rf_series *series)
 {
 	while (series->nr)
-		free(series->list[--series->nr].processes.accounts);
+		rf_ledger_free(&series->list[--series->nr].processes);
 	free(series->list);
 	*series = (struct rf_series){ 0 };
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+#include "base/table.h"
 #include "engine/machine.h"
 #include "engine/stats.h"
 #include "replay/report/json.h"
@@ -92,15 +94,6 @@ struct share {
 	struct arch_counters counters;
 };
 
-static int by_class(const void *a, const void *b)
-{
-	const struct share *left = a, *right = b;
-
-	if (left->class != right->class)
-		return left->class < right->class ? -1 : 1;
-	return left->row < right->row ? -1 : left->row > right->row;
-}
-
 /* Dearest first: invalidations, of those with the same number unfolds, and so on. */
 static int by_cost(const void *a, const void *b)
 {
@@ -114,7 +107,9 @@ static int by_cost(const void *a, const void *b)
 	for (size_t i = 0; i < ARRAY_SIZE(costs); i++)
 		if (costs[i][0] != costs[i][1])
 			return costs[i][0] > costs[i][1] ? -1 : 1;
-	return by_class(a, b);
+	if (left->class != right->class)
+		return left->class < right->class ? -1 : 1;
+	return left->row < right->row ? -1 : left->row > right->row;
 }
 
 static void add_share(struct share *sum, const struct share *share)
@@ -133,42 +128,57 @@ static bool is_nothing(const struct share *share)
 	return !share->bytes && !share->operations && !memcmp(&share->counters, &none, sizeof(none));
 }
 
-/* Every share of a policy, each class and row once. NULL: no memory. */
-static struct share *shares_of(const struct texts *texts, const struct rf_ledger *ledger, u32 *nr)
+DEFINE_TABLE(share_table, u64, u32);	/* place + 1 */
+
+struct shares {
+	struct share *list;
+	u32 nr;
+	size_t room;
+	struct share_table places;
+	bool failed;		/* out of memory */
+};
+
+static void add_to(struct shares *shares, const struct share *share)
+{
+	u64 key = (u64)share->class << 32 | share->row;
+	u32 place = share_table_find(&shares->places, key);
+
+	if (place) {
+		add_share(&shares->list[place - 1], share);
+		return;
+	}
+	if (is_nothing(share))
+		return;
+	if (array_grow(shares->list, shares->room, shares->nr + 1ul) ||
+	    share_table_add(&shares->places, key, shares->nr + 1)) {
+		shares->failed = true;
+		return;
+	}
+	shares->list[shares->nr++] = *share;
+}
+
+/* Every share of a policy, each class and row once, dearest first. */
+static void take_shares(struct shares *shares, const struct texts *texts, const struct rf_ledger *ledger)
 {
 	const struct rf_attribution *attribution = &texts->results->attribution;
 	bool sites = rf_by_has(&attribution->by, RF_BY_site);
-	struct share *shares = calloc((size_t)ledger->nr + attribution->nr + 1, sizeof(*shares));
-	u32 all = 0, used = 0, left = 0;
 
-	if (!shares)
-		return NULL;
-	for (u32 i = 0; i < ledger->nr; i++) {
+	for (u32 i = 0; i < ledger->nr && !shares->failed; i++) {
 		const struct rf_account *account = &ledger->accounts[i];
 
-		shares[all++] = (struct share){
+		add_to(shares, &(struct share){
 			.class = texts->classes[account->owner], .row = account->row, .group = account->owner,
 			.operations = account->operations, .counters = account->counters,
-		};
+		});
 	}
-	for (u32 i = RF_OWNER_MACHINE + 1; i < attribution->nr; i++)
-		shares[all++] = (struct share){
+	for (u32 i = RF_OWNER_MACHINE + 1; i < attribution->nr && !shares->failed; i++)
+		add_to(shares, &(struct share){
 			.class = texts->classes[i], .group = i, .bytes = attribution->groups[i].bytes,
 			.row = sites ? attribution->groups[i].row - 1u : RF_NR_ROWS,
-		};
-	qsort(shares, all, sizeof(*shares), by_class);
-	for (u32 i = 1; i < all; i++) {
-		if (!by_class(&shares[used], &shares[i]))
-			add_share(&shares[used], &shares[i]);
-		else
-			shares[++used] = shares[i];
-	}
-	for (u32 i = 0; all && i <= used; i++)
-		if (!is_nothing(&shares[i]))
-			shares[left++] = shares[i];
-	qsort(shares, left, sizeof(*shares), by_cost);
-	*nr = left;
-	return shares;
+		});
+	if (shares->nr)
+		qsort(shares->list, shares->nr, sizeof(*shares->list), by_cost);
+	share_table_free(&shares->places);
 }
 
 static json_t *share_object(const struct rf_results *results, const struct share *share, bool keys)
@@ -194,18 +204,18 @@ static json_t *policy_shares(const struct texts *texts, size_t policy, u64 top)
 	const struct rf_results *results = texts->results;
 	json_t *object = json_object(), *rows = json_array(), *rest;
 	struct share others = { 0 };
-	u32 nr = 0;
-	struct share *shares = shares_of(texts, &results->shares[policy], &nr);
+	struct shares shares = { 0 };
 
-	for (u32 i = 0; i < nr; i++) {
+	take_shares(&shares, texts, &results->shares[policy]);
+	for (u32 i = 0; i < shares.nr; i++) {
 		if (i < top)
-			json_array_append_new(rows, share_object(results, &shares[i], true));
+			json_array_append_new(rows, share_object(results, &shares.list[i], true));
 		else
-			add_share(&others, &shares[i]);
+			add_share(&others, &shares.list[i]);
 	}
-	free(shares);
+	free(shares.list);
 	rest = share_object(results, &others, false);
-	rf_json_set_count(rest, "rows", nr > top ? nr - top : 0);
+	rf_json_set_count(rest, "rows", shares.nr > top ? shares.nr - top : 0);
 	rf_json_set_string(object, "name", results->policies[policy].name);
 	json_object_set_new(object, "rows", rows);
 	json_object_set_new(object, "rest", rest);
