@@ -84,9 +84,13 @@ class Series(unittest.TestCase):
             subprocess.run([REFOLD, "assemble", "-", "-o", path], input=text, text=True, check=True)
             plain = self.report(path, "-p", POLICIES, "--processes")
             with_series = self.report(path, "-p", POLICIES, "--processes", "--interval", "1ms", "--by", "vma,call")
-        del with_series["intervals"], with_series["attribution"]
+        intervals, = with_series.pop("intervals")
+        del with_series["attribution"]
         self.assertEqual(with_series, plain)
         self.assertTrue(plain["windows"][0]["processes"])
+        for i, policy in enumerate(plain["policies"]):
+            loads = [sum(process["policies"][i]["series"]["pte_loads"]) for process in intervals["processes"]]
+            self.assertEqual(sum(loads), policy["totals"]["pte_loads"])
 
     def test_deterministic_and_valid(self):
         arguments = ["replay", "-j", *SAMPLES, "-p", POLICIES, "--interval", "10ms", "--processes"]
