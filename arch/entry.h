@@ -10,8 +10,6 @@
 
 #include "arch/arch.h"
 
-#define unlikely(x) __builtin_expect(!!(x), 0)
-
 /* For .assumptions of backends that count an IPI where other CPUs run the mm. */
 #define ARCH_OTHER_CPUS_TEXT \
 	"a CPU runs the thread its last record came from, even if it sleeps since: there may be fewer IPIs"

@@ -26,6 +26,8 @@ typedef int64_t s64;
 #define ALIGN_DOWN(x, a) ((x) & ~((a) - 1))
 #define ALIGN_UP(x, a) (((x) + (a) - 1) & ~((a) - 1))
 
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
 static inline u64 min_u64(u64 a, u64 b)
 {
 	return a < b ? a : b;

@@ -8,14 +8,13 @@
 
 #include "engine/folio.h"
 #include "engine/readers.h"
+#include "engine/tables.h"
 
 /* Runs of empty entries are the bulk of sparse tables. */
 u32 skip_none_ptes(struct mm *mm, const pte_t *ptep, u32 max_nr, enum rf_site site)
 {
-	u32 nr = 0;
+	u32 nr = table_skip_none(&ptep->val, max_nr);
 
-	while (nr < max_nr && !ptep[nr].val)
-		nr++;
 	if (nr)
 		read_none_ptes(mm, nr, site);
 	return nr;

@@ -97,15 +97,15 @@ void op_collapse(struct mm *mm, const struct rf_op *op)
 	if (anon)
 		vma_anon_prepare(mm, vma);
 	if (anon && pmd_table(*pmd))
-		look_before_collapse(mm, addr, pmd_ptes(*pmd));
+		look_before_collapse(mm, addr, pte_offset(mm, pmd, addr));
 	if (anon)
-		count_collapsed(mm, pmd_table(*pmd) ? pmd_ptes(*pmd) : NULL);
+		count_collapsed(mm, pmd_table(*pmd) ? pte_offset(mm, pmd, addr) : NULL);
 	/* pmdp_collapse_flush(): before any entry is copied. */
 	flush_tlb_range(mm, addr, addr + pmd_size(mm));
 	if (pmd_leaf(*pmd)) {
 		count_anomaly(mm->machine, RF_ANOMALY_mapped_twice);
 	} else if (pmd_table(*pmd)) {
-		pte_t *table = pmd_ptes(*pmd);
+		pte_t *table = pte_offset(mm, pmd, addr);
 
 		pmd->val = 0;
 		if (anon) {

@@ -93,14 +93,13 @@ void op_load(struct mm *mm, const struct rf_op *op)
 void op_unload(struct mm *mm, const struct rf_op *op)
 {
 	u64 addr, end, next;
+	pmd_t *pmd;
 
 	for (u32 i = 0; i < mm->nr_vmas; i++) {
-		for (addr = mm->vmas[i].start; addr < mm->vmas[i].end; addr = next) {
-			pmd_t *pmd = pmd_offset(mm, addr);
-
-			end = mm->vmas[i].end;
+		end = mm->vmas[i].end;
+		for (addr = mm->vmas[i].start; (pmd = pmd_next(mm, &addr, end)); addr = next) {
 			next = pmd_addr_end(mm, addr, end);
-			if (!pmd || pmd_none(*pmd) || pmd_leaf(*pmd))
+			if (pmd_leaf(*pmd))
 				continue;
 			load_ptes(mm, &mm->vmas[i], addr, (pte_t){ 0 }, (u32)((next - addr) / page_size(mm)));
 		}

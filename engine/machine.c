@@ -141,6 +141,7 @@ int rf_machine_run_for(struct rf_machine *machine, const struct rf_op *ops, cons
 		err = machine->rescale ? rescale_op(machine, &ops[i]) : allocation_op(machine, &ops[i]);
 		if (err)
 			return err;
+		tables_settle(machine);
 		if (machine->stats.live_blocks != machine->last_live)
 			account_live_blocks(machine, ops[i].time);
 	}

@@ -90,11 +90,6 @@ enum rf_row machine_set_row(struct rf_machine *machine, struct mm *mm, enum rf_r
 pte_t rf_machine_lookup(struct rf_machine *machine, u32 id, u64 addr)
 {
 	struct mm *mm = machine_mm(machine, id);
-	pmd_t *pmd = mm ? pmd_offset(mm, addr) : NULL;
 
-	if (!pmd || pmd_none(*pmd))
-		return (pte_t){ 0 };
-	if (pmd_leaf(*pmd))
-		return pte_advance_pfn(pmd_pte(*pmd), pte_index(mm, addr));
-	return *pte_offset(mm, pmd, addr);
+	return mm ? pte_peek(mm, addr) : (pte_t){ 0 };
 }

@@ -80,13 +80,13 @@ static bool move_pud(struct mm *mm, u64 old_addr, u64 new_addr)
 }
 
 /* move_normal_pmd(), move_huge_pmd() */
-static bool move_pmd(struct mm *mm, pmd_t *old_pmd, u64 old_addr, pmd_t *new_pmd)
+static bool move_pmd(struct mm *mm, pmd_t *old_pmd, u64 old_addr, pmd_t *new_pmd, u64 new_addr)
 {
 	bool leaf = pmd_leaf(*old_pmd), present = !leaf || pte_present(pmd_pte(*old_pmd));
 
 	if (!pmd_none(*new_pmd))
 		return false;
-	pmd_move(new_pmd, old_pmd);
+	pmd_move(mm, new_pmd, new_addr, old_pmd);
 	if (leaf && present)
 		flush_pmd_tlb_range(mm, old_addr, old_addr + pmd_size(mm));
 	else if (present)
@@ -155,7 +155,7 @@ static int move_pmds(struct mm *mm, u64 old_addr, u64 old_end, u64 new_addr)
 		new_pmd = pmd_alloc(mm, new_addr);
 		if (!new_pmd)
 			return -ENOMEM;
-		if (extent == size && move_pmd(mm, old_pmd, old_addr, new_pmd))
+		if (extent == size && move_pmd(mm, old_pmd, old_addr, new_pmd, new_addr))
 			continue;
 		if (pmd_leaf(*old_pmd) && split_huge_pmd(mm, vma_lookup(mm, old_addr), old_pmd, old_addr))
 			return -ENOMEM;

@@ -3,15 +3,8 @@
 #ifndef REFOLD_ENGINE_PGTABLE_H
 #define REFOLD_ENGINE_PGTABLE_H
 
+#include "engine/tables.h"
 #include "engine/vma.h"
-
-/* ---- tables ------------------------------------------------------------------ */
-
-struct table_pool *table_pool_create(unsigned int table_shift);
-void table_pool_destroy(struct table_pool *pool);
-void *table_alloc(struct table_pool *pool);
-/* The table must be all zero again. */
-void table_free(struct table_pool *pool, void *table);
 
 static inline bool pmd_none(pmd_t pmd)
 {
@@ -28,6 +21,7 @@ static inline bool pmd_table(pmd_t pmd)
 	return pmd.val && !(pmd.val & PMD_LEAF);
 }
 
+/* Of a plain one: see pte_offset(). */
 static inline pte_t *pmd_ptes(pmd_t pmd)
 {
 	return (pte_t *)(uintptr_t)pmd.val;
@@ -61,18 +55,27 @@ static inline pmd_t *pmd_alloc(struct mm *mm, u64 addr)
 	return pmd_walk_alloc(mm, addr);
 }
 
-/* The entry of addr in the table of *pmd, which must be one. */
+/* The table of *pmd, which is compact, as a plain one from now on. */
+pte_t *pte_table_expand(struct mm *mm, pmd_t *pmd, u64 addr);
+
+/* The entry of addr in the table of *pmd, which must be one. Good until the next pmd_next() of any mm. */
 static inline pte_t *pte_offset(struct mm *mm, pmd_t *pmd, u64 addr)
 {
+	if (unlikely(pmd->val & TABLE_COMPACT))
+		return pte_table_expand(mm, pmd, addr) + pte_index(mm, addr);
 	return pmd_ptes(*pmd) + pte_index(mm, addr);
 }
+
+/* What maps addr, leaves as if they were entries; nothing is made plain for that. */
+pte_t pte_peek(const struct mm *mm, u64 addr);
 
 /* pte_alloc(): the entry of addr, its table made if there is none; NULL on lack of memory. *pmd must not be a leaf. */
 pte_t *pte_alloc(struct mm *mm, pmd_t *pmd, u64 addr);
 
 /*
  * The next populated PMD slot at or after *addr, before end; moves *addr there. Directories that do not exist are
- * stepped over whole, as the *_none_or_clear_bad() tests do. NULL: no more.
+ * stepped over whole, as the *_none_or_clear_bad() tests do. NULL: no more. What was found before, slots and entries,
+ * may have moved.
  */
 pmd_t *pmd_next(struct mm *mm, u64 *addr, u64 end);
 
@@ -84,11 +87,23 @@ void free_pgd_range(struct mmu_gather *tlb, u64 addr, u64 end, u64 floor, u64 ce
 void free_pte_table(struct mmu_gather *tlb, pmd_t *pmd, u64 addr);
 /* All directories go, without any cost: the end of an mm. */
 void pgtable_destroy(struct mm *mm);
-/* Move the whole table of *from to *to, which is none. */
-void pmd_move(pmd_t *to, pmd_t *from);
+/* Move the whole table of *from to *to, which is none and maps to_addr. */
+void pmd_move(struct mm *mm, pmd_t *to, u64 to_addr, pmd_t *from);
 /* How much a table of PMDs maps; and move that of from, if there is one and none at to. */
 u64 pud_size(const struct mm *mm);
 bool pud_move(struct mm *mm, u64 to, u64 from);
+
+/*
+ * Between operations, and in long ones where they hold on to no slot or entry: tables that were not walked to for a
+ * while get their compact form, if they are sparse.
+ */
+void tables_settle_some(struct rf_machine *machine);
+
+static inline void tables_settle(struct rf_machine *machine)
+{
+	if (unlikely(table_recent_are_many(machine->tables)))
+		tables_settle_some(machine);
+}
 
 /* ---- entries -------------------------------------------------------------------- */
 

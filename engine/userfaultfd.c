@@ -74,11 +74,12 @@ static void move_pages_ptes(const struct table_move *move)
 }
 
 /* move_pages_huge_pmd() */
-static void move_pages_huge_pmd(struct mm *mm, const struct vm_area *vma, pmd_t *src, pmd_t *dst, u64 src_addr)
+static void move_pages_huge_pmd(struct mm *mm, const struct vm_area *vma, pmd_t *src, pmd_t *dst, u64 src_addr,
+				u64 dst_addr)
 {
 	pte_t old = pmd_pte(*src);
 
-	pmd_move(dst, src);
+	pmd_move(mm, dst, dst_addr, src);
 	if (!pte_present(old))
 		return;
 	set_pmd_leaf(dst, moved_pte(vma, old));
@@ -107,7 +108,7 @@ void op_uffd_move(struct mm *mm, const struct rf_op *op)
 			continue;
 		}
 		if (pmd_leaf(*src) && next - addr == size && pmd_none(*dst)) {
-			move_pages_huge_pmd(mm, vma, src, dst, addr);
+			move_pages_huge_pmd(mm, vma, src, dst, addr, to);
 			continue;
 		}
 		if (pmd_leaf(*src) && split_huge_pmd(mm, vma_lookup(mm, addr), src, addr))

@@ -8,6 +8,7 @@
  */
 #include <stdlib.h>
 
+#include "engine/pgtable.h"
 #include "machine_script.h"
 
 #define NR_MMS 4
@@ -315,33 +316,66 @@ static void check_all(struct rf_machine **m)
 	}
 }
 
+/* Once more, with tables that are made compact as soon as an operation is over. */
+static struct rf_machine *compact_machine(size_t like)
+{
+	struct rf_machine *machine = machine_of(machines[like].policy, machines[like].knobs);
+
+	table_keep_recent(machine->tables, 0);
+	return machine;
+}
+
+/* All that is counted, and every entry. */
+static void check_same(struct rf_machine *plain, struct rf_machine *compact)
+{
+	static const u64 windows[] = { BASE, HIGH_WINDOW };
+	size_t i;
+	u64 addr;
+	u32 mm;
+
+	assert_memory_equal(rf_machine_stats(plain), rf_machine_stats(compact), sizeof(struct rf_stats));
+	for (i = 0; i < ARRAY_SIZE(windows); i++)
+		for (mm = 0; mm < NR_MMS; mm++)
+			for (addr = windows[i]; addr < windows[i] + WINDOW + M(6); addr += PAGE)
+				assert_int_equal(rf_machine_lookup(plain, mm, addr).val,
+						 rf_machine_lookup(compact, mm, addr).val);
+}
+
 static void run_seed(size_t ops_per_check)
 {
-	struct rf_machine *m[NR_MACHINES];
+	struct rf_machine *m[NR_MACHINES], *compact;
+	size_t like = seed % NR_MACHINES;
 	struct rf_op op;
 	size_t i, n;
 
 	rng = seed * 0x9e3779b97f4a7c15ull + 1;
 	for (i = 0; i < NR_MACHINES; i++)
 		m[i] = machine_of(machines[i].policy, machines[i].knobs);
+	compact = compact_machine(like);
 	for (n = 0; n < OPS_PER_SEED; n++) {
 		op = random_op(n * 1000);
 		for (i = 0; i < NR_MACHINES; i++)
 			assert_int_equal(rf_machine_run(m[i], &op, 1), 0);
+		assert_int_equal(rf_machine_run(compact, &op, 1), 0);
 		last_op = op;
-		if (n % ops_per_check == ops_per_check - 1)
+		if (n % ops_per_check == ops_per_check - 1) {
 			check_all(m);
+			check_same(m[like], compact);
+		}
 	}
 	/* All mms gone: nothing may stay folded. */
 	for (n = 0; n < 1000; n++) {
 		op = (struct rf_op){ .kind = RF_OP_MM_EXIT, .mm = n, .why = RF_WHY_PROCESS_EXIT };
 		for (i = 0; i < NR_MACHINES; i++)
 			assert_int_equal(rf_machine_run(m[i], &op, 1), 0);
+		assert_int_equal(rf_machine_run(compact, &op, 1), 0);
 	}
+	check_same(m[like], compact);
 	for (i = 0; i < NR_MACHINES; i++) {
 		assert_int_equal(rf_machine_stats(m[i])->live_blocks, 0);
 		rf_machine_destroy(m[i]);
 	}
+	rf_machine_destroy(compact);
 }
 
 static void test_backends_agree(void **state)
@@ -365,7 +399,9 @@ static void test_other_granules(void **state)
 
 	for (i = 0; i < ARRAY_SIZE(granules); i++) {
 		struct rf_machine *machine = machine_of("linux-6.12", granules[i].knobs);
+		struct rf_machine *compact = machine_of("linux-6.12", granules[i].knobs);
 
+		table_keep_recent(compact->tables, i);
 		seed = i + 1;
 		rng = seed * 0x9e3779b97f4a7c15ull + 1;
 		for (n = 0; n < 3 * OPS_PER_SEED; n++) {
@@ -375,9 +411,14 @@ static void test_other_granules(void **state)
 			op.end = op.end % WINDOW << granules[i].shift;
 			op.addr2 = op.kind == RF_OP_FORK ? op.mm2 : op.addr2 % WINDOW << granules[i].shift;
 			assert_int_equal(rf_machine_run(machine, &op, 1), 0);
+			assert_int_equal(rf_machine_run(compact, &op, 1), 0);
 		}
-		for (n = 0; n < 1000; n++)
+		for (n = 0; n < 1000; n++) {
 			run(machine, .kind = RF_OP_MM_EXIT, .mm = n, .why = RF_WHY_PROCESS_EXIT);
+			run(compact, .kind = RF_OP_MM_EXIT, .mm = n, .why = RF_WHY_PROCESS_EXIT);
+		}
+		assert_memory_equal(rf_machine_stats(machine), rf_machine_stats(compact), sizeof(struct rf_stats));
+		rf_machine_destroy(compact);
 		assert_true(rf_machine_stats(machine)->rows[RF_ROW_fault_anon].born > 0);
 		assert_int_equal(rf_machine_stats(machine)->live_blocks, 0);
 		assert_int_equal(rf_machine_stats(machine)->anomalies[RF_ANOMALY_block_balance], 0);
