@@ -101,11 +101,8 @@ static int scan_table(struct rf_machine *machine, struct mm *mm, u64 addr, u64 t
 static int scan_mm(struct rf_machine *machine, struct mm *mm, struct scan *scan, u32 *tables, u64 time)
 {
 	u64 addr = scan->addr;
-	u32 i;
 
-	for (i = vma_find(mm, addr); *tables && i < mm->nr_vmas; i++) {
-		const struct vm_area *vma = &mm->vmas[i];
-
+	for (const struct vm_area *vma = vma_find(mm, addr); *tables && vma; vma = vma_next(vma)) {
 		if (!allocation_allows(machine, vma))
 			continue;
 		addr = ALIGN_UP(max_u64(addr, vma->start), pmd_size(mm));

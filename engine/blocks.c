@@ -49,11 +49,9 @@ static void scan_table(struct mm *mm, u64 start, u64 end, pte_t *ptep)
 static u32 scan_mm(struct mm *mm, struct scan *scan, u32 tables)
 {
 	u64 addr = scan->addr, end;
-	u32 i;
+	const struct vm_area *vma;
 
-	for (i = vma_find(mm, addr); tables && i < mm->nr_vmas; i++) {
-		const struct vm_area *vma = &mm->vmas[i];
-
+	for (vma = vma_find(mm, addr); tables && vma; vma = vma_next(vma)) {
 		for (addr = max_u64(addr, vma->start); tables && addr < vma->end; addr = end) {
 			if (!pmd_next(mm, &addr, vma->end)) {
 				addr = vma->end;

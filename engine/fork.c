@@ -164,13 +164,11 @@ void op_fork(struct mm *child, const struct rf_op *op)
 	struct mm *parent = machine_mm(child->machine, op->mm);
 	struct copy_state copy = { .parent = parent, .child = child };
 	int err = parent ? vmas_duplicate(child, parent) : 0;
-	u32 i;
 
 	mm_error(child, err);
 	if (err || !parent)
 		return;
-	for (i = 0; i < parent->nr_vmas; i++) {
-		copy.vma = &parent->vmas[i];
+	for (copy.vma = vma_tree_first(&parent->vmas); copy.vma; copy.vma = vma_next(copy.vma)) {
 		if ((copy.vma->flags & (RF_VM_DONTCOPY | RF_VM_WIPEONFORK)) || !vma_needs_copy(copy.vma))
 			continue;
 		if (copy.vma->flags & RF_VM_HUGETLB)

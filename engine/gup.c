@@ -95,10 +95,10 @@ static void get_pages(struct mm *mm, const struct vm_area *vma, u64 addr, u64 en
 
 static void get_user_pages(struct mm *mm, u64 addr, u64 end)
 {
-	u32 i;
+	const struct vm_area *vma;
 
-	for (i = vma_find(mm, addr); i < mm->nr_vmas && mm->vmas[i].start < end; i++)
-		get_pages(mm, &mm->vmas[i], max_u64(addr, mm->vmas[i].start), min_u64(end, mm->vmas[i].end));
+	for (vma = vma_find(mm, addr); vma && vma->start < end; vma = vma_next(vma))
+		get_pages(mm, vma, max_u64(addr, vma->start), min_u64(end, vma->end));
 }
 
 void op_gup_slow(struct mm *mm, const struct rf_op *op)
@@ -109,12 +109,12 @@ void op_gup_slow(struct mm *mm, const struct rf_op *op)
 	if (op->nr)
 		at_once = op->nr * page_size(mm) / sizeof(u64) * page_size(mm);
 	while (addr < op->end) {
-		u32 index = vma_find(mm, addr);
+		const struct vm_area *vma = vma_find(mm, addr);
 
-		if (index == mm->nr_vmas)
+		if (!vma)
 			return;
-		if (mm->vmas[index].start > addr)
-			addr += (mm->vmas[index].start - addr) / at_once * at_once;
+		if (vma->start > addr)
+			addr += (vma->start - addr) / at_once * at_once;
 		if (addr < op->end)
 			get_user_pages(mm, addr, min_u64(addr + at_once, op->end));
 		addr += at_once;

@@ -95,13 +95,13 @@ void op_unload(struct mm *mm, const struct rf_op *op)
 	u64 addr, end, next;
 	pmd_t *pmd;
 
-	for (u32 i = 0; i < mm->nr_vmas; i++) {
-		end = mm->vmas[i].end;
-		for (addr = mm->vmas[i].start; (pmd = pmd_next(mm, &addr, end)); addr = next) {
+	for (const struct vm_area *vma = vma_tree_first(&mm->vmas); vma; vma = vma_next(vma)) {
+		end = vma->end;
+		for (addr = vma->start; (pmd = pmd_next(mm, &addr, end)); addr = next) {
 			next = pmd_addr_end(mm, addr, end);
 			if (pmd_leaf(*pmd))
 				continue;
-			load_ptes(mm, &mm->vmas[i], addr, (pte_t){ 0 }, (u32)((next - addr) / page_size(mm)));
+			load_ptes(mm, vma, addr, (pte_t){ 0 }, (u32)((next - addr) / page_size(mm)));
 		}
 	}
 	machine_free_mm(mm->machine, mm);

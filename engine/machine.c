@@ -55,7 +55,6 @@ static void mm_destroy(struct mm *mm)
 	huge_pages_destroy(mm);
 	free(mm->arch.touched.addrs);
 	free(mm->arch.split.addrs);
-	free(mm->vma_room);
 	free(mm);
 }
 
@@ -80,6 +79,7 @@ void rf_machine_destroy(struct rf_machine *machine)
 	allocation_destroy(machine->allocation);
 	rescale_destroy(machine->rescale);
 	table_pool_destroy(machine->tables);
+	vma_slabs_destroy(machine);
 	free(machine);
 }
 

@@ -209,7 +209,7 @@ static void advise(struct mm *mm, const struct rf_op *op, enum advice advice)
 {
 	struct advise_state state = { .advice = advice };
 	bool one_gather = advice == ADVICE_FREE && mm_knobs(mm)->madvise_one_gather;
-	u32 i;
+	const struct vm_area *vma;
 
 	tlb_gather_mmu(&state.tlb, mm);
 	if (advice == ADVICE_PAGEOUT) {
@@ -218,9 +218,7 @@ static void advise(struct mm *mm, const struct rf_op *op, enum advice advice)
 		state.unused = op->addr2;
 		state.unused_end = op->aux;
 	}
-	for (i = vma_find(mm, op->addr); i < mm->nr_vmas && mm->vmas[i].start < op->end; i++) {
-		const struct vm_area *vma = &mm->vmas[i];
-
+	for (vma = vma_find(mm, op->addr); vma && vma->start < op->end; vma = vma_next(vma)) {
 		if (vma->flags & (RF_VM_PFNMAP | RF_VM_HUGETLB | RF_VM_LOCKED))
 			continue;
 		if (advice == ADVICE_FREE && vma->file)

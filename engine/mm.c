@@ -21,7 +21,7 @@ static int mm_table_grow(struct rf_machine *machine, u32 id)
 	return array_grow_zeroed(machine->mms, machine->max_mms, id + 1ul);
 }
 
-/* Structures of dead mms are used again, with their array of VMAs. */
+/* Structures of dead mms are used again. */
 static struct mm *mm_alloc(struct rf_machine *machine)
 {
 	struct mm *mm = machine->free_mms;
@@ -54,9 +54,6 @@ struct mm *machine_new_mm(struct rf_machine *machine, u32 id)
 		},
 		.machine = machine,
 		.id = id,
-		.vmas = mm->vma_room,
-		.vma_room = mm->vma_room,
-		.max_vmas = mm->max_vmas,
 		.cached_pmd_index = ~0ull,
 	};
 	machine->mms[id] = mm;
@@ -71,7 +68,7 @@ void machine_free_mm(struct rf_machine *machine, struct mm *mm)
 	free(mm->arch.split.addrs);
 	mm->arch.touched = mm->arch.split = (struct arch_blocks){ 0 };
 	machine->mms[mm->id] = NULL;
-	mm->nr_vmas = 0;
+	vmas_clear(mm);
 	mm->next_free = machine->free_mms;
 	machine->free_mms = mm;
 }

@@ -8,6 +8,7 @@
 #ifndef REFOLD_ENGINE_MM_H
 #define REFOLD_ENGINE_MM_H
 
+#include "base/ranges.h"
 #include "engine/machine.h"
 
 struct accounts;
@@ -17,7 +18,20 @@ struct huge_page;
 struct huge_pmd;
 struct rescale;
 struct table_pool;
-struct vm_area;
+struct vma_slab;
+
+struct vm_area {
+	u64 start, end;
+	u64 pgoff;
+	u64 file;			/* 0: anonymous */
+	u64 attributes;			/* RF_ATTRIBUTE_* */
+	u32 flags;			/* RF_VM_*, VM_ACCOUNT */
+	u32 anon_vma;			/* 0: none yet */
+	bool anon_chain_shared;		/* anon_vma_chain is not singular: inherited by fork */
+	RANGE_LINKS(struct vm_area) links;
+};
+
+DEFINE_RANGES(vma_tree, struct vm_area)
 
 /*
  * A slot of a PMD table: nothing, a table of entries, or a leaf. Leaves are
@@ -58,11 +72,8 @@ struct mm {
 	struct arch_mm arch;
 	struct rf_machine *machine;
 	u32 id;
-	struct vm_area *vmas;		/* ordered by address, no overlap */
-	struct vm_area *vma_room;	/* where their memory begins: some may be free at either end */
-	size_t max_vmas;
-	u32 nr_vmas;
-	u32 last_vma;			/* where the last lookup ended */
+	struct vma_tree vmas;
+	struct vm_area *last_vma;	/* where the last lookup ended; NULL: it is gone */
 	bool tlb_flush_nested;		/* of the operation in progress: RF_OP_NESTED */
 	struct directory *root;
 	u64 cached_pmd_index;		/* addr >> pmd_shift of cached_pmd */
@@ -92,6 +103,8 @@ struct rf_machine {
 	size_t max_mms;
 	struct mm *free_mms;
 	struct table_pool *tables;
+	struct vm_area *free_vmas;	/* next in links */
+	struct vma_slab *vma_slabs;
 	struct arch_batches *load_batches;	/* of RF_OP_LOAD: nobody asks for them */
 	u32 next_anon_vma;
 	bool flush_required;		/* of the reclaim batch: tlb_ubc->flush_required */

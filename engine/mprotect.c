@@ -223,7 +223,7 @@ void op_mprotect(struct mm *mm, const struct rf_op *op)
 	bool gathers = mm_knobs(mm)->mprotect_gather;
 	struct mmu_gather tlb;
 	int err = split_vma(mm, op->addr, gathers);
-	u32 i;
+	struct vm_area *vma;
 
 	if (!err)
 		err = split_vma(mm, op->end, gathers);
@@ -231,8 +231,7 @@ void op_mprotect(struct mm *mm, const struct rf_op *op)
 	if (err)
 		return;
 	tlb_gather_mmu(&tlb, mm);
-	for (i = vma_find(mm, op->addr); i < mm->nr_vmas && mm->vmas[i].start < op->end; i++) {
-		struct vm_area *vma = &mm->vmas[i];
+	for (vma = vma_find(mm, op->addr); vma && vma->start < op->end; vma = vma_next(vma)) {
 		u32 flags = (vma->flags & ~access) | (op->vm_flags & access);
 
 		u64 attributes = (vma->attributes & ~op->attributes_clear) | op->attributes;

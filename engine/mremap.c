@@ -101,9 +101,9 @@ struct move {
 
 static bool range_is_free(struct mm *mm, u64 start, u64 end)
 {
-	u32 index = vma_find(mm, start);
+	const struct vm_area *vma = vma_find(mm, start);
 
-	return index >= mm->nr_vmas || mm->vmas[index].start >= end;
+	return !vma || vma->start >= end;
 }
 
 /* can_align_down(): below the start of the VMA must be nothing down to the boundary. */
@@ -193,15 +193,13 @@ static void move_page_tables(struct mm *mm, struct move move)
 static int copy_vma(struct mm *mm, const struct vm_area *vma, u64 start, u64 new_start, u64 new_end)
 {
 	struct vm_area copy = *vma;
-	int index;
 
 	copy.pgoff += (start - vma->start) >> mm->arch.geometry->page_shift;
 	copy.start = new_start;
 	copy.end = new_end;
 	if (!copy.file && !copy.anon_vma)
 		copy.pgoff = new_start >> mm->arch.geometry->page_shift;
-	index = vma_insert(mm, &copy);
-	return index < 0 ? index : 0;
+	return vma_insert(mm, &copy) ? 0 : -ENOMEM;
 }
 
 /* What mremap() unmaps on the way counts apart from the move. */
@@ -226,7 +224,7 @@ static int move_vmas(struct mm *mm, u64 start, u64 end, u64 new_start, u64 new_e
 	int err;
 
 	while (at < end && !range_is_free(mm, at, end)) {
-		struct vm_area part = mm->vmas[vma_find(mm, at)];
+		struct vm_area part = *vma_find(mm, at);
 
 		at = max_u64(at, part.start);
 		stop = min_u64(part.end, end);
@@ -246,14 +244,12 @@ static int move_vmas(struct mm *mm, u64 start, u64 end, u64 new_start, u64 new_e
 /* dontunmap_complete(): what was left behind is not locked, and a VMA that was moved whole as if never touched. */
 static void dontunmap_complete(struct mm *mm, u64 start, u64 end)
 {
-	u32 i;
-
-	for (i = vma_find(mm, start); i < mm->nr_vmas && mm->vmas[i].start < end; i++) {
-		mm->vmas[i].flags &= ~(u32)RF_VM_LOCKED;
-		mm->vmas[i].attributes &= ~RF_ATTRIBUTE_LOCKONFAULT;
-		if (mm->vmas[i].start >= start && mm->vmas[i].end <= end) {
-			mm->vmas[i].anon_vma = 0;
-			mm->vmas[i].anon_chain_shared = false;
+	for (struct vm_area *vma = vma_find(mm, start); vma && vma->start < end; vma = vma_next(vma)) {
+		vma->flags &= ~(u32)RF_VM_LOCKED;
+		vma->attributes &= ~RF_ATTRIBUTE_LOCKONFAULT;
+		if (vma->start >= start && vma->end <= end) {
+			vma->anon_vma = 0;
+			vma->anon_chain_shared = false;
 		}
 	}
 }
@@ -308,7 +304,6 @@ void op_exec_stack(struct mm *mm, const struct rf_op *op)
 	u64 shift, new_start, ceiling;
 	struct vm_area *vma = vma_lookup(mm, op->addr);
 	struct mmu_gather tlb;
-	u32 index;
 
 	if (!vma || op->addr2 > op->end) {
 		count_anomaly(mm->machine, RF_ANOMALY_no_vma);
@@ -318,16 +313,14 @@ void op_exec_stack(struct mm *mm, const struct rf_op *op)
 	if (!shift || shift > vma->start)
 		return;
 	new_start = vma->start - shift;
-	index = vma - mm->vmas;
-	if (index && mm->vmas[index - 1].end > new_start) {
+	if (vma_prev(vma) && vma_prev(vma)->end > new_start) {
 		count_anomaly(mm->machine, RF_ANOMALY_mapped_twice);
 		return;
 	}
 	vma->start = new_start;
 	move_page_tables(mm, (struct move){ .old_addr = new_start + shift, .new_addr = new_start,
 					    .len = vma->end - new_start - shift, .for_stack = true });
-	vma = &mm->vmas[index];
-	ceiling = index + 1 < mm->nr_vmas ? mm->vmas[index + 1].start : 0;
+	ceiling = vma_next(vma) ? vma_next(vma)->start : 0;
 	tlb_gather_mmu(&tlb, mm);
 	free_pgd_range(&tlb, max_u64(vma->end - shift, new_start + shift), vma->end, vma->end - shift, ceiling);
 	tlb_finish_mmu(&tlb);

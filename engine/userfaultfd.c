@@ -129,12 +129,10 @@ void op_uffd_move(struct mm *mm, const struct rf_op *op)
 void op_uffd_wp(struct mm *mm, const struct rf_op *op)
 {
 	enum change_protection how = op->flags & RF_OP_WRITE ? CHANGE_UFFD_WP_RESOLVE : CHANGE_UFFD_WP;
+	const struct vm_area *vma;
 	struct mmu_gather tlb;
-	u32 i;
 
-	for (i = vma_find(mm, op->addr); i < mm->nr_vmas && mm->vmas[i].start < op->end; i++) {
-		const struct vm_area *vma = &mm->vmas[i];
-
+	for (vma = vma_find(mm, op->addr); vma && vma->start < op->end; vma = vma_next(vma)) {
 		tlb_gather_mmu(&tlb, mm);
 		change_protection(&tlb, vma, max_u64(vma->start, op->addr), min_u64(vma->end, op->end), how);
 		finish_protection(&tlb);

@@ -218,27 +218,26 @@ static void unmap_page_range(struct mmu_gather *tlb, const struct vm_area *vma, 
 	tlb_end_vma(tlb, vma);
 }
 
-/* free_pgtables() for VMAs [first, first + nr) */
-static void free_pgtables(struct mmu_gather *tlb, u32 first, u32 nr, u64 floor, u64 ceiling)
+/* free_pgtables() for the VMAs from one on, up to before last, or all. */
+static void free_pgtables(struct mmu_gather *tlb, const struct vm_area *vma, const struct vm_area *last, u64 floor,
+			  u64 ceiling)
 {
-	struct mm *mm = tlb->mm;
-	u32 i = first, last = first + nr;
+	const struct vm_area *next;
+	u64 addr;
 
-	while (i < last) {
-		u64 addr = mm->vmas[i].start;
-
+	for (; vma != last; vma = next) {
+		addr = vma->start;
 		/* Gather nearby VMAs into one call down. */
-		while (i + 1 < last && mm->vmas[i + 1].start <= mm->vmas[i].end + pmd_size(mm))
-			i++;
-		free_pgd_range(tlb, addr, mm->vmas[i].end, floor, i + 1 < last ? mm->vmas[i + 1].start : ceiling);
-		i++;
+		while ((next = vma_next(vma)) != last && next->start <= vma->end + pmd_size(tlb->mm))
+			vma = next;
+		free_pgd_range(tlb, addr, vma->end, floor, next != last ? next->start : ceiling);
 	}
 }
 
 int do_munmap(struct mm *mm, u64 start, u64 end)
 {
+	struct vm_area *first, *last, *vma, *next;
 	struct mmu_gather tlb;
-	u32 first, nr, i;
 	int err = split_vma(mm, start, false);
 
 	if (!err)
@@ -246,36 +245,36 @@ int do_munmap(struct mm *mm, u64 start, u64 end)
 	if (err)
 		return err;
 	first = vma_find(mm, start);
-	for (nr = 0; first + nr < mm->nr_vmas && mm->vmas[first + nr].start < end; nr++)
-		;
-	if (!nr)
+	if (!first || first->start >= end)
 		return 0;
 	tlb_gather_mmu(&tlb, mm);
-	for (i = first; i < first + nr; i++) {
-		unmap_page_range(&tlb, &mm->vmas[i], mm->vmas[i].start, mm->vmas[i].end, NULL);
-		huge_pmds_free(mm, mm->vmas[i].start, mm->vmas[i].end);
+	for (last = first; last && last->start < end; last = vma_next(last)) {
+		unmap_page_range(&tlb, last, last->start, last->end, NULL);
+		huge_pmds_free(mm, last->start, last->end);
 	}
-	free_pgtables(&tlb, first, nr, first ? mm->vmas[first - 1].end : 0,
-		      first + nr < mm->nr_vmas ? mm->vmas[first + nr].start : 0);
+	free_pgtables(&tlb, first, last, vma_prev(first) ? vma_prev(first)->end : 0, last ? last->start : 0);
 	tlb_finish_mmu(&tlb);
-	vma_remove(mm, first, nr);
+	for (vma = first; vma != last; vma = next) {
+		next = vma_next(vma);
+		vma_remove(mm, vma);
+	}
 	return 0;
 }
 
 static void exit_mmap(struct mm *mm)
 {
+	const struct vm_area *first = vma_tree_first(&mm->vmas), *vma;
 	struct mmu_gather tlb;
-	u32 i;
 
-	if (!mm->nr_vmas)
+	if (!first)
 		return;
 	mm->arch.dying = true;
 	tlb_gather_mmu_fullmm(&tlb, mm);
-	for (i = 0; i < mm->nr_vmas; i++)
-		unmap_page_range(&tlb, &mm->vmas[i], mm->vmas[i].start, mm->vmas[i].end, NULL);
-	free_pgtables(&tlb, 0, mm->nr_vmas, 0, 0);
+	for (vma = first; vma; vma = vma_next(vma))
+		unmap_page_range(&tlb, vma, vma->start, vma->end, NULL);
+	free_pgtables(&tlb, first, NULL, 0, 0);
 	tlb_finish_mmu(&tlb);
-	mm->nr_vmas = 0;
+	vmas_clear(mm);
 }
 
 void op_munmap(struct mm *mm, const struct rf_op *op)
@@ -316,11 +315,10 @@ void op_zap(struct mm *mm, const struct rf_op *op)
 		.reclaim_pt = dontneed && mm_knobs(mm)->pt_reclaim,
 	};
 	struct mmu_gather tlb;
-	u32 i;
+	struct vm_area *vma;
 
 	tlb_gather_mmu(&tlb, mm);
-	for (i = vma_find(mm, op->addr); i < mm->nr_vmas && mm->vmas[i].start < op->end; i++) {
-		struct vm_area *vma = &mm->vmas[i];
+	for (vma = vma_find(mm, op->addr); vma && vma->start < op->end; vma = vma_next(vma)) {
 		u64 start = max_u64(vma->start, op->addr), end = min_u64(vma->end, op->end);
 
 		unmap_page_range(&tlb, vma, start, end, &details);

@@ -60,9 +60,7 @@ void world_fork(struct world *world, struct world_mm *parent, struct world_mm *c
 {
 	struct fork fork = { world, parent, child, NULL };
 
-	for (u32 i = 0; i < parent->nr_vmas; i++) {
-		struct world_vma *vma = parent->vmas[i];
-
+	for (struct world_vma *vma = world_vma_first(parent); vma; vma = world_vma_above(vma)) {
 		if (vma->flags & RF_VM_DONTCOPY)
 			continue;
 		world_vma_duplicate(world, child, vma);

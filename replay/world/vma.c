@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The VMAs of an address space: pointers in address order, so that insertion
- * moves eight bytes a VMA, of the half that has fewer. Neighbours are merged as mm/vma.c would, else an
+ * The VMAs of an address space. Neighbours are merged as mm/vma.c would, else an
  * allocator that grows its arena by mprotect() would leave thousands.
  */
-#include <stdlib.h>
-#include <string.h>
-
 #include "engine/ops.h"
 #include "replay/world/world.h"
 
@@ -15,7 +11,7 @@
 #define ORIGIN BIT_ULL(45)
 #define ORIGINS 64
 
-/* A free VMA's start links to the next. */
+/* Free ones are in a list. */
 static struct world_vma *vma_alloc(struct world *world)
 {
 	struct world_vma *vma = world->free_vmas;
@@ -26,58 +22,42 @@ static struct world_vma *vma_alloc(struct world *world)
 		if (!slab)
 			return NULL;
 		for (int i = 0; i < VMAS_A_SLAB; i++) {
-			slab[i].start = (u64)(uintptr_t)world->free_vmas;
+			slab[i].links.next = world->free_vmas;
 			world->free_vmas = &slab[i];
 		}
 		vma = world->free_vmas;
 	}
-	world->free_vmas = (struct world_vma *)(uintptr_t)vma->start;
+	world->free_vmas = vma->links.next;
 	return vma;
 }
 
 static void vma_free(struct world *world, struct world_vma *vma)
 {
-	vma->start = (u64)(uintptr_t)world->free_vmas;
+	vma->links.next = world->free_vmas;
 	world->free_vmas = vma;
 }
 
-struct world_vma *world_vma_next(struct world_mm *mm, u64 addr, u32 *index)
+struct world_vma *world_vma_next(struct world_mm *mm, u64 addr)
 {
-	u32 low = 0, high = mm->nr_vmas;
-
-	while (low < high) {
-		u32 middle = low + (high - low) / 2;
-
-		if (mm->vmas[middle]->end <= addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (index)
-		*index = low;
-	return low < mm->nr_vmas ? mm->vmas[low] : NULL;
+	return world_vma_tree_find(&mm->vmas, addr);
 }
 
 struct world_vma *world_vma_find(struct world_mm *mm, u64 addr)
 {
-	struct world_vma *vma;
-	u32 index;
+	struct world_vma *vma = mm->last_vma;
 
-	if (mm->last_vma < mm->nr_vmas) {
-		vma = mm->vmas[mm->last_vma];
-		if (addr >= vma->start && addr < vma->end)
-			return vma;
-	}
-	vma = world_vma_next(mm, addr, &index);
+	if (vma && addr >= vma->start && addr < vma->end)
+		return vma;
+	vma = world_vma_next(mm, addr);
 	if (!vma || vma->start > addr)
 		return NULL;
-	mm->last_vma = index;
+	mm->last_vma = vma;
 	return vma;
 }
 
 bool world_vma_overlaps(struct world_mm *mm, u64 start, u64 end)
 {
-	struct world_vma *vma = world_vma_next(mm, start, NULL);
+	struct world_vma *vma = world_vma_next(mm, start);
 
 	return vma && vma->start < end;
 }
@@ -132,80 +112,61 @@ static bool can_merge(const struct world *world, struct world_mm *mm, const stru
 	return a->pgoff + ((a->end - a->start) >> world->page_shift) == b->pgoff && attributes_equal(mm, a, b, ~0ull);
 }
 
-/* mmap() maps downwards, below most of what is mapped: what is below a place moves, if that is less. */
-static void remove_at(struct world *world, struct world_mm *mm, u32 index, u32 nr)
+static void remove_vma(struct world *world, struct world_mm *mm, struct world_vma *vma)
 {
-	u32 above = mm->nr_vmas - index - nr;
-
-	for (u32 i = 0; i < nr; i++)
-		vma_free(world, mm->vmas[index + i]);
-	if (index < above) {
-		memmove(mm->vmas + nr, mm->vmas, index * sizeof(*mm->vmas));
-		mm->vmas += nr;
-	} else {
-		memmove(&mm->vmas[index], &mm->vmas[index + nr], above * sizeof(*mm->vmas));
-	}
-	mm->nr_vmas -= nr;
+	if (mm->last_vma == vma)
+		mm->last_vma = NULL;
+	world_vma_tree_remove(&mm->vmas, vma);
+	vma_free(world, vma);
 }
 
-/* Room for one more below the VMAs, or above them: the memory doubles, and they lie in its middle. */
-static bool make_room(struct world *world, struct world_mm *mm, bool below)
+/* A copy that is nowhere yet. */
+static struct world_vma *vma_copy(struct world *world, const struct world_vma *from)
 {
-	u64 before = (u64)(mm->vmas - mm->vma_room), free = mm->vmas_size - mm->nr_vmas;
+	struct world_vma *vma = vma_alloc(world);
 
-	if (mm->vma_room && (below ? before > 0 : before + mm->nr_vmas < mm->vmas_size))
-		return true;
-	if (free <= mm->nr_vmas && !world_grow(world, (void **)&mm->vma_room, sizeof(*mm->vma_room), &mm->vmas_size,
-					       2ull * mm->nr_vmas + 2))
-		return false;
-	mm->vmas = mm->vma_room + before;
-	before = (mm->vmas_size - mm->nr_vmas) / 2;
-	memmove(mm->vma_room + before, mm->vmas, mm->nr_vmas * sizeof(*mm->vmas));
-	mm->vmas = mm->vma_room + before;
-	return true;
-}
-
-static struct world_vma *insert_at(struct world *world, struct world_mm *mm, u32 index, const struct world_vma *from)
-{
-	bool below = index < mm->nr_vmas / 2;
-	struct world_vma *vma;
-
-	if (!make_room(world, mm, below))
-		return NULL;
-	vma = vma_alloc(world);
 	if (!vma)
 		return NULL;
 	*vma = *from;
 	if (file_get(world, vma->file))
 		file_get(world, vma->file)->alone = false;
-	if (below) {
-		mm->vmas--;
-		memmove(mm->vmas, mm->vmas + 1, index * sizeof(*mm->vmas));
-	} else {
-		memmove(&mm->vmas[index + 1], &mm->vmas[index], (mm->nr_vmas - index) * sizeof(*mm->vmas));
-	}
-	mm->vmas[index] = vma;
-	mm->nr_vmas++;
 	return vma;
 }
 
-/* Merge the VMA at index with the one after it, if that may be. */
-static bool merge_at(struct world *world, struct world_mm *mm, u32 index)
+static struct world_vma *insert(struct world *world, struct world_mm *mm, const struct world_vma *from)
 {
-	struct world_vma *a, *b;
+	struct world_vma *vma = vma_copy(world, from);
 
-	if (index + 1 >= mm->nr_vmas)
+	if (vma)
+		world_vma_tree_insert(&mm->vmas, vma);
+	return vma;
+}
+
+static bool merges_above(const struct world *world, struct world_mm *mm, const struct world_vma *vma)
+{
+	return world_vma_above(vma) && can_merge(world, mm, vma, world_vma_above(vma));
+}
+
+static bool merges_below(const struct world *world, struct world_mm *mm, const struct world_vma *vma)
+{
+	return world_vma_below(vma) && can_merge(world, mm, world_vma_below(vma), vma);
+}
+
+/* Merge the VMA with the one above it, if that may be. */
+static bool merge_above(struct world *world, struct world_mm *mm, struct world_vma *a)
+{
+	struct world_vma *b = world_vma_above(a);
+	u64 end;
+
+	if (!merges_above(world, mm, a))
 		return false;
-	a = mm->vmas[index];
-	b = mm->vmas[index + 1];
-	if (!can_merge(world, mm, a, b))
-		return false;
-	a->end = b->end;
 	if (!a->anon_vma) {
 		a->anon_vma = b->anon_vma;
 		a->anon_chain_shared = b->anon_chain_shared;
 	}
-	remove_at(world, mm, index + 1, 1);
+	end = b->end;
+	remove_vma(world, mm, b);
+	a->end = end;
 	return true;
 }
 
@@ -218,20 +179,21 @@ static void account(struct world_vma *vma)
 
 struct world_vma *world_vma_insert(struct world *world, struct world_mm *mm, const struct world_vma *from)
 {
-	u32 index;
+	struct world_vma *vma, *below;
 
 	if (from->start >= from->end)
 		return NULL;
-	world_vma_next(mm, from->start, &index);
-	if (!insert_at(world, mm, index, from))
+	vma = insert(world, mm, from);
+	if (!vma)
 		return NULL;
-	account(mm->vmas[index]);
+	account(vma);
 	/* Where prev and next do not fit together, prev gets it: can_vma_merge_right(). */
-	if (index && merge_at(world, mm, index - 1))
-		index--;
-	merge_at(world, mm, index);
-	mm->last_vma = index;
-	return mm->vmas[index];
+	below = world_vma_below(vma);
+	if (below && merge_above(world, mm, below))
+		vma = below;
+	merge_above(world, mm, vma);
+	mm->last_vma = vma;
+	return vma;
 }
 
 /* Where mremap() would have brought it from: the page offset of no neighbour's goes on there. */
@@ -242,30 +204,28 @@ static u64 elsewhere(struct world *world, u64 pgoff)
 
 struct world_vma *world_vma_load(struct world *world, struct world_mm *mm, const struct world_vma *from)
 {
-	struct world_vma vma = *from;
-	u32 index;
+	struct world_vma *vma = insert(world, mm, from);
 
-	account(&vma);
-	world_vma_next(mm, vma.start, &index);
+	if (!vma)
+		return NULL;
+	account(vma);
 	/* A snapshot that does not tell VM_ACCOUNT: it is what keeps files' apart most often. */
-	if (index && can_merge(world, mm, mm->vmas[index - 1], &vma)) {
-		if (vma.file)
-			vma.accounted = !vma.accounted;
+	if (merges_below(world, mm, vma)) {
+		if (vma->file)
+			vma->accounted = !vma->accounted;
 		else
-			vma.pgoff = elsewhere(world, vma.pgoff);
+			vma->pgoff = elsewhere(world, vma->pgoff);
 	}
-	return insert_at(world, mm, index, &vma);
+	return vma;
 }
 
-/* The pieces of [whole->start, end), from the one at index on, as one. False: that cannot be, or it is one. */
-static bool take_pieces(const struct world_mm *mm, u32 index, u64 start, u64 end, struct world_vma *whole)
+/* The pieces of [whole->start, end), from the first on, as one. False: that cannot be, or it is one. */
+static bool take_pieces(const struct world_vma *first, u64 start, u64 end, struct world_vma *whole)
 {
+	const struct world_vma *piece, *last = NULL;
 	u64 at = start;
-	u32 i;
 
-	for (i = index; i < mm->nr_vmas && at < end; i++) {
-		const struct world_vma *piece = mm->vmas[i];
-
+	for (piece = first; piece && at < end; piece = world_vma_above(piece)) {
 		if (piece->start > at || piece->file || piece->flags != whole->flags || piece->name != whole->name ||
 		    piece->attributes != whole->attributes || piece->implicit)
 			return false;
@@ -275,29 +235,27 @@ static bool take_pieces(const struct world_mm *mm, u32 index, u64 start, u64 end
 		}
 		whole->accounted |= piece->accounted;
 		at = piece->end;
+		last = piece;
 	}
-	return at >= end && (i > index + 1 || whole->start != start || whole->end != end);
+	return at >= end && (last != first || whole->start != start || whole->end != end);
 }
 
 struct world_vma *world_vma_unite(struct world *world, struct world_mm *mm, u64 start, u64 end)
 {
 	struct world_vma whole, *vma;
-	u32 index;
 
-	vma = world_vma_next(mm, start, &index);
+	vma = world_vma_next(mm, start);
 	if (!vma || vma->start > start)
 		return NULL;
 	whole = *vma;
-	if (!take_pieces(mm, index, start, end, &whole))
+	if (!take_pieces(vma, start, end, &whole))
 		return NULL;
 	whole.pgoff += (start - whole.start) >> world->page_shift;
 	whole.start = start;
 	whole.end = end;
 	world_vma_remove(world, mm, start, end);
-	world_vma_next(mm, start, &index);
-	vma = insert_at(world, mm, index, &whole);
-	if (vma && ((index && can_merge(world, mm, mm->vmas[index - 1], vma)) ||
-		    (index + 1 < mm->nr_vmas && can_merge(world, mm, vma, mm->vmas[index + 1]))))
+	vma = insert(world, mm, &whole);
+	if (vma && (merges_below(world, mm, vma) || merges_above(world, mm, vma)))
 		vma->pgoff = elsewhere(world, vma->pgoff);
 	return vma;
 }
@@ -305,58 +263,56 @@ struct world_vma *world_vma_unite(struct world *world, struct world_mm *mm, u64 
 /* Make addr a boundary. */
 static void world_vma_split(struct world *world, struct world_mm *mm, u64 addr)
 {
-	struct world_vma *vma, upper;
-	u32 index;
+	struct world_vma *vma = world_vma_next(mm, addr), *upper;
 
-	vma = world_vma_next(mm, addr, &index);
 	if (!vma || vma->start >= addr)
 		return;
-	upper = *vma;
-	upper.start = addr;
-	upper.pgoff += (addr - vma->start) >> world->page_shift;
-	if (!insert_at(world, mm, index + 1, &upper))
+	upper = vma_copy(world, vma);
+	if (!upper)
 		return;
+	upper->start = addr;
+	upper->pgoff += (addr - vma->start) >> world->page_shift;
 	vma->end = addr;
+	world_vma_tree_insert(&mm->vmas, upper);
 }
 
 void world_vma_remove(struct world *world, struct world_mm *mm, u64 start, u64 end)
 {
-	u32 first, last;
+	struct world_vma *vma, *above;
 
 	if (start >= end)
 		return;
 	world_vma_split(world, mm, start);
 	world_vma_split(world, mm, end);
-	world_vma_next(mm, start, &first);
-	for (last = first; last < mm->nr_vmas && mm->vmas[last]->start < end; last++)
-		;
-	if (last > first)
-		remove_at(world, mm, first, last - first);
+	for (vma = world_vma_next(mm, start); vma && vma->start < end; vma = above) {
+		above = world_vma_above(vma);
+		remove_vma(world, mm, vma);
+	}
 }
 
 void world_vma_change(struct world *world, struct world_mm *mm, u64 start, u64 end,
 		      const struct world_vma_change *change)
 {
-	u32 index;
+	struct world_vma *vma;
 
 	if (start >= end)
 		return;
 	world_vma_split(world, mm, start);
 	world_vma_split(world, mm, end);
-	for (world_vma_next(mm, start, &index); index < mm->nr_vmas && mm->vmas[index]->start < end; index++) {
-		struct world_vma *vma = mm->vmas[index];
-
+	for (vma = world_vma_next(mm, start); vma && vma->start < end; vma = world_vma_above(vma)) {
 		vma->flags = (u16)((vma->flags & ~change->clear) | change->set);
 		vma->attributes = (vma->attributes & ~change->attributes_clear) | change->attributes_set;
 		account(vma);
 	}
 	/* Merge from the one below start to the one that begins at end. */
-	world_vma_next(mm, start, &index);
-	if (index)
-		index--;
-	while (index + 1 < mm->nr_vmas && mm->vmas[index]->end <= end)
-		if (!merge_at(world, mm, index))
-			index++;
+	vma = world_vma_next(mm, start);
+	if (!vma)
+		return;
+	if (world_vma_below(vma))
+		vma = world_vma_below(vma);
+	while (world_vma_above(vma) && vma->end <= end)
+		if (!merge_above(world, mm, vma))
+			vma = world_vma_above(vma);
 }
 
 void world_vma_set_flags(struct world *world, struct world_mm *mm, u64 start, u64 end, u16 set, u16 clear)
@@ -381,15 +337,11 @@ static bool is_reusable_anon_vma(const struct world_vma *vma)
 
 void world_vma_anon_prepare(struct world *world, struct world_mm *mm, struct world_vma *vma)
 {
-	const struct world_vma *next, *prev;
-	u32 index;
+	const struct world_vma *next = world_vma_above(vma), *prev = world_vma_below(vma);
 
 	if (vma->anon_vma)
 		return;
 	/* find_mergeable_anon_vma(): next first; an inherited chain is not reusable. */
-	world_vma_next(mm, vma->start, &index);
-	next = index + 1 < mm->nr_vmas ? mm->vmas[index + 1] : NULL;
-	prev = index ? mm->vmas[index - 1] : NULL;
 	if (next && is_reusable_anon_vma(next) && anon_vma_compatible(world, mm, vma, next))
 		vma->anon_vma = next->anon_vma;
 	else if (prev && is_reusable_anon_vma(prev) && anon_vma_compatible(world, mm, prev, vma))
@@ -400,23 +352,28 @@ void world_vma_anon_prepare(struct world *world, struct world_mm *mm, struct wor
 
 void world_vma_duplicate(struct world *world, struct world_mm *child, const struct world_vma *vma)
 {
-	u32 index = child->nr_vmas;
+	struct world_vma *copy = vma_copy(world, vma);
 
-	if (!insert_at(world, child, index, vma))
+	if (!copy)
 		return;
-	child->vmas[index]->flags &= (u16)~(RF_VM_LOCKED | RF_VM_UFFD);
-	child->vmas[index]->attributes &= ~RF_ATTRIBUTES_NOT_FORKED;
+	copy->flags &= (u16)~(RF_VM_LOCKED | RF_VM_UFFD);
+	copy->attributes &= ~RF_ATTRIBUTES_NOT_FORKED;
 	/* anon_vma_fork(): its own, on top of a clone of the parent's chain. */
-	child->vmas[index]->anon_chain_shared = vma->anon_vma && !(vma->flags & RF_VM_WIPEONFORK);
-	child->vmas[index]->anon_vma = child->vmas[index]->anon_chain_shared ? ++world->last_anon_vma : 0;
+	copy->anon_chain_shared = vma->anon_vma && !(vma->flags & RF_VM_WIPEONFORK);
+	copy->anon_vma = copy->anon_chain_shared ? ++world->last_anon_vma : 0;
+	world_vma_tree_append(&child->vmas, copy);
 }
 
 void world_vma_clear_all(struct world *world, struct world_mm *mm)
 {
-	for (u32 i = 0; i < mm->nr_vmas; i++)
-		vma_free(world, mm->vmas[i]);
-	mm->nr_vmas = 0;
-	mm->last_vma = 0;
+	struct world_vma *above;
+
+	for (struct world_vma *vma = world_vma_first(mm); vma; vma = above) {
+		above = world_vma_above(vma);
+		vma_free(world, vma);
+	}
+	mm->vmas = (struct world_vma_tree){ 0 };
+	mm->last_vma = NULL;
 }
 
 u64 world_vma_file_index(const struct world *world, const struct world_vma *vma, u64 vpn)

@@ -36,7 +36,6 @@ void world_destroy(struct world *world)
 		if (!world->mms[i])
 			continue;
 		leaf_table_free(&world->mms[i]->leaves);
-		free(world->mms[i]->vma_room);
 		free(world->mms[i]);
 	}
 	for (size_t i = 0; i < world->nr_slabs; i++)
@@ -320,7 +319,6 @@ void world_mm_free(struct world *world, struct world_mm *mm)
 {
 	world_mm_clear(world, mm);
 	world->mms[mm->id] = NULL;
-	free(mm->vma_room);
 	free(mm);
 }
 

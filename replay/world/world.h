@@ -8,6 +8,7 @@
 #ifndef REFOLD_REPLAY_WORLD_WORLD_H
 #define REFOLD_REPLAY_WORLD_WORLD_H
 
+#include "base/ranges.h"
 #include "base/table.h"
 #include "base/types.h"
 #include "traces/record.h"
@@ -108,7 +109,10 @@ struct world_vma {
 	u32 anon_vma;		/* has (or may have) anonymous pages, so that fork must copy it; 0: none */
 	u64 attributes;		/* RF_ATTRIBUTE_* */
 	bool implicit;		/* made up by a fault where no VMA was known */
+	RANGE_LINKS(struct world_vma) links;
 };
+
+DEFINE_RANGES(world_vma_tree, struct world_vma)
 
 DEFINE_TABLE(leaf_table, u64, struct world_leaf *);
 
@@ -118,9 +122,8 @@ struct world_mm {
 	/* Page table: leaves by number, open addressing. */
 	struct leaf_table leaves;
 	struct world_leaf *last_leaf;
-	/* VMAs in address order, somewhere in their memory. */
-	struct world_vma **vmas, **vma_room;
-	u32 nr_vmas, vmas_size, last_vma;
+	struct world_vma_tree vmas;
+	struct world_vma *last_vma;	/* where the last look-up ended; NULL: it is gone */
 	s64 counted[RF_RSS_MEMBERS];	/* entries by the RSS counter that has them */
 	u32 doubtful;			/* entries with WORLD_DOUBT */
 	bool merge_untold;		/* two mappings are kept apart that may be one: RF_ATTRIBUTE_NAME_UNREAD */
@@ -201,8 +204,24 @@ void world_fork(struct world *world, struct world_mm *parent, struct world_mm *c
 /* ---- vma.c -------------------------------------------------------- */
 
 struct world_vma *world_vma_find(struct world_mm *mm, u64 addr);	/* that contains addr */
-/* The first that ends above addr; *index: its place. NULL: none. */
-struct world_vma *world_vma_next(struct world_mm *mm, u64 addr, u32 *index);
+struct world_vma *world_vma_next(struct world_mm *mm, u64 addr);	/* the first that ends above addr; NULL: none */
+
+static inline struct world_vma *world_vma_first(const struct world_mm *mm)
+{
+	return mm->vmas.first;
+}
+
+/* The neighbours, or NULL. */
+static inline struct world_vma *world_vma_above(const struct world_vma *vma)
+{
+	return vma->links.next;
+}
+
+static inline struct world_vma *world_vma_below(const struct world_vma *vma)
+{
+	return vma->links.prev;
+}
+
 /* Insert [start, end), which must be free; merges with its neighbours as vma_merge() would. */
 struct world_vma *world_vma_insert(struct world *world, struct world_mm *mm, const struct world_vma *vma);
 /* The same for what the kernel itself keeps apart: it must differ in something we do not see. */

@@ -99,6 +99,11 @@ def vmas_downwards(nr):
     return vmas(0x700000000000 - 2 * place * PAGE for place in range(nr))
 
 
+@shape
+def vmas_in_mixed_order(nr):
+    return vmas(0x100000000 + 2 * (place * 7919 % nr) * PAGE for place in range(nr))
+
+
 def sharers(nr, order):
     trace = Trace()
     trace.process(100, [WHOLE], [pte(0x100000000, 0x100000, 64)])

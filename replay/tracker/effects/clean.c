@@ -38,7 +38,7 @@ void write_back(struct rf_tracker *tracker, struct tracked_mm *mm, u64 start, u6
 	struct world_vma *vma;
 	u64 vpn, last, pfn;
 
-	for (; start < end && (vma = world_vma_next(&mm->world, start, NULL)) && vma->start < end; start = vma->end) {
+	for (; start < end && (vma = world_vma_next(&mm->world, start)) && vma->start < end; start = vma->end) {
 		if ((vma->flags & (RF_VM_SHARED | RF_VM_SHMEM | RF_VM_HUGETLB)) != RF_VM_SHARED)
 			continue;
 		vpn = vpn_of(tracker, max_u64(start, vma->start));

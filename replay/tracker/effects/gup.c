@@ -53,7 +53,7 @@ void emit_gup(struct rf_tracker *tracker, struct tracked_mm *mm, u8 kind, u64 st
 	struct rf_op *op;
 
 	for (u64 at = start; at < end;) {
-		struct world_vma *vma = world_vma_next(&mm->world, at, NULL);
+		struct world_vma *vma = world_vma_next(&mm->world, at);
 
 		if (!vma || vma->start >= end)
 			break;
@@ -72,7 +72,7 @@ void emit_gup(struct rf_tracker *tracker, struct tracked_mm *mm, u8 kind, u64 st
 void gup_populates(struct rf_tracker *tracker, struct tracked_mm *mm, u64 start, u64 end, bool write, bool onfault)
 {
 	for (u64 at = start; at < end;) {
-		struct world_vma *vma = world_vma_next(&mm->world, at, NULL);
+		struct world_vma *vma = world_vma_next(&mm->world, at);
 		bool writes;
 
 		if (!vma || vma->start >= end)

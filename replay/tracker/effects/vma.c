@@ -98,12 +98,12 @@ void change_vmas(struct rf_tracker *tracker, struct tracked_mm *mm, u64 start, u
 	u64 at;
 
 	/* mlockall() means every address there may be. */
-	if (mm->world.nr_vmas) {
-		start = max_u64(start, mm->world.vmas[0]->start);
-		end = min_u64(end, mm->world.vmas[mm->world.nr_vmas - 1]->end);
+	if (mm->world.vmas.nr) {
+		start = max_u64(start, mm->world.vmas.first->start);
+		end = min_u64(end, mm->world.vmas.last->end);
 	}
 	/* By address: changed VMAs merge. */
-	for (at = start; at < end && (vma = world_vma_next(&mm->world, at, NULL)) && vma->start < end;) {
+	for (at = start; at < end && (vma = world_vma_next(&mm->world, at)) && vma->start < end;) {
 		u64 left = vma->start, next = vma->end;
 
 		if (!takes || takes(vma)) {

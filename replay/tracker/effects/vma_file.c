@@ -21,9 +21,9 @@ void learn_file(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_
 	if (!old || (known && known->alone))
 		return;
 	/* Every piece of that mapping, and whatever else was made from the same descriptor. */
-	for (u32 i = 0; i < mm->world.nr_vmas; i++)
-		if (mm->world.vmas[i]->file == old)
-			mm->world.vmas[i]->file = file;
+	for (vma = world_vma_first(&mm->world); vma; vma = world_vma_above(vma))
+		if (vma->file == old)
+			vma->file = file;
 }
 
 /* The only VMA that maps this index of the file, or NULL. */
@@ -31,8 +31,7 @@ struct world_vma *vma_by_file(const struct rf_tracker *tracker, struct tracked_m
 {
 	struct world_vma *found = NULL;
 
-	for (u32 i = 0; i < mm->world.nr_vmas; i++) {
-		struct world_vma *vma = mm->world.vmas[i];
+	for (struct world_vma *vma = world_vma_first(&mm->world); vma; vma = world_vma_above(vma)) {
 		u64 pages = (vma->end - vma->start) >> tracker->page_shift;
 
 		if (vma->file != file || index < vma->pgoff || index - vma->pgoff >= pages)

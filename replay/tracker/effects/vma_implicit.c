@@ -37,7 +37,7 @@ static bool fits(const struct rf_tracker *tracker, const struct world_vma *whole
 
 static struct world_vma *grow_stack(struct rf_tracker *tracker, struct tracked_mm *mm, u64 addr)
 {
-	struct world_vma *vma = world_vma_next(&mm->world, addr, NULL);
+	struct world_vma *vma = world_vma_next(&mm->world, addr);
 	u64 start = ALIGN_DOWN(addr, BIT_ULL(tracker->page_shift));
 	struct rf_op *op;
 
@@ -98,12 +98,8 @@ struct world_vma *written_vma(struct rf_tracker *tracker, struct tracked_mm *mm,
 static struct world_vma *unite(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma whole)
 {
 	struct world_vma *vma;
-	u32 i;
 
-	for (world_vma_next(&mm->world, whole.start, &i); i < mm->world.nr_vmas; i++) {
-		vma = mm->world.vmas[i];
-		if (vma->start >= whole.end)
-			break;
+	for (vma = world_vma_next(&mm->world, whole.start); vma && vma->start < whole.end; vma = world_vma_above(vma)) {
 		if (!whole.anon_vma) {
 			whole.anon_vma = vma->anon_vma;
 			whole.anon_chain_shared = vma->anon_chain_shared;
@@ -141,14 +137,10 @@ static bool has_anon(const struct rf_tracker *tracker, struct tracked_mm *mm, u6
 /* What is known not to be of this VMA bounds it; what is made up tells whether it is written to. */
 static void clip_window(const struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *whole, u64 addr)
 {
+	const struct world_vma *vma;
 	u64 end = whole->end;
-	u32 i;
 
-	for (world_vma_next(&mm->world, whole->start, &i); i < mm->world.nr_vmas; i++) {
-		const struct world_vma *vma = mm->world.vmas[i];
-
-		if (vma->start >= end)
-			return;
+	for (vma = world_vma_next(&mm->world, whole->start); vma && vma->start < end; vma = world_vma_above(vma)) {
 		if (vma->implicit && fits(tracker, whole, vma)) {
 			if (!is_guess(vma))
 				whole->flags = vma->flags;
@@ -248,7 +240,7 @@ void unite_implicit(struct rf_tracker *tracker, struct tracked_mm *mm, u64 start
 	struct run run;
 
 	begin_run(tracker, &run, start, flags);
-	for (u64 at = start; at < end && (vma = world_vma_next(&mm->world, at, NULL)) && vma->start < end;) {
+	for (u64 at = start; at < end && (vma = world_vma_next(&mm->world, at)) && vma->start < end;) {
 		at = vma->end;
 		if (add_part(tracker, &run, vma, end))
 			continue;

@@ -84,19 +84,16 @@ static void zap_shmdt(struct rf_tracker *tracker, struct task *task)
 	struct tracked_mm *mm = task->mm;
 	u64 addr = task->call.args[0], start;
 	struct world_vma *vma = world_vma_find(&mm->world, addr);
-	u32 file, index;
+	u32 file;
 
 	if (!vma || !vma->file)
 		return;
 	file = vma->file;
 	start = vma->start - (vma->pgoff << tracker->page_shift);
-	for (world_vma_next(&mm->world, start, &index); index < mm->world.nr_vmas;) {
-		vma = mm->world.vmas[index];
-		if (vma->file != file || vma->start - (vma->pgoff << tracker->page_shift) != start) {
-			index++;
-			continue;
-		}
-		settle_unmap(tracker, mm, task, vma->start, vma->end, RF_WHY_SHMDT);
+	for (vma = world_vma_next(&mm->world, start); vma; vma = world_vma_next(&mm->world, addr)) {
+		addr = vma->end;
+		if (vma->file == file && vma->start - (vma->pgoff << tracker->page_shift) == start)
+			settle_unmap(tracker, mm, task, vma->start, vma->end, RF_WHY_SHMDT);
 	}
 }
 

@@ -79,7 +79,7 @@ static void move_range(struct rf_tracker *tracker, struct tracked_mm *mm, u64 ad
 	op->addr2 = to;
 	op->nr = (u32)vpn_of(tracker, to_end - to);
 	op->flags = keep ? RF_OP_DONTUNMAP : 0;
-	while (at < end && (vma = world_vma_next(&mm->world, at, NULL)) && vma->start < end) {
+	while (at < end && (vma = world_vma_next(&mm->world, at)) && vma->start < end) {
 		at = max_u64(at, vma->start);
 		next = min_u64(vma->end, end);
 		piece = moved_piece(tracker, vma, at, end, shift);
@@ -101,7 +101,7 @@ static void move_range(struct rf_tracker *tracker, struct tracked_mm *mm, u64 ad
 /* A VMA of the range, as far as it lies in it. Several that were made up are one that no record told. */
 static bool next_part(const struct rf_tracker *tracker, struct tracked_mm *mm, u64 *start, u64 *part_end, u64 end)
 {
-	struct world_vma *vma = world_vma_next(&mm->world, *start, NULL), *next;
+	struct world_vma *vma = world_vma_next(&mm->world, *start), *next;
 
 	if (!vma || vma->start >= end)
 		return false;

@@ -142,7 +142,7 @@ static struct world_vma *place_in_range(struct rf_tracker *tracker, struct task 
 	struct tracked_mm *mm = mm_of(tracker, task);
 
 	while (mm && populate->at < populate->end) {
-		struct world_vma *vma = world_vma_next(&mm->world, populate->at << tracker->page_shift, NULL);
+		struct world_vma *vma = world_vma_next(&mm->world, populate->at << tracker->page_shift);
 		u64 end;
 
 		if (!vma)

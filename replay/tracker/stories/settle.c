@@ -154,7 +154,7 @@ static void settle_open(struct rf_tracker *tracker, struct task *task)
 	}
 	if (!vma && !(fault->flags & RF_FAULT_PRESENT)) {
 		/* The stack grows by a read too; anything else is a wild address, or the VMA was never told. */
-		vma = world_vma_next(&task->mm->world, fault->addr, NULL);
+		vma = world_vma_next(&task->mm->world, fault->addr);
 		if (!tracker->have_side_band ||
 		    (vma && vma->flags & RF_VM_GROWSDOWN && vma->start - fault->addr < BIT_ULL(20)))
 			vma = fault_vma(tracker, task->mm, fault->addr);

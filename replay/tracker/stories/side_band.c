@@ -23,7 +23,7 @@ static void grow_stack_to(struct rf_tracker *tracker, struct tracked_mm *mm, u64
 
 	if (!vma || !(vma->flags & RF_VM_GROWSDOWN) || start >= vma->start)
 		return;
-	below = world_vma_next(&mm->world, start, NULL);
+	below = world_vma_next(&mm->world, start);
 	if (below != vma)
 		return;
 	op = emit(tracker, RF_OP_VMA_GROW, mm);

@@ -78,8 +78,10 @@ static void mark_registered(struct rf_tracker *tracker, const struct task *task)
 	for (u32 id = 0; id < tracker->world->nr_mms; id++) {
 		struct tracked_mm *mm = tracked_mm(tracker->world, id);
 
-		for (u32 i = 0; mm && !mm->dead && i < mm->world.nr_vmas; i++) {
-			if (!(mm->world.vmas[i]->flags & RF_VM_UFFD))
+		const struct world_vma *vma = mm && !mm->dead ? world_vma_first(&mm->world) : NULL;
+
+		for (; vma; vma = world_vma_above(vma)) {
+			if (!(vma->flags & RF_VM_UFFD))
 				continue;
 			mark_mm(tracker, mm, RF_REASON_call_unknown);
 			break;
@@ -193,7 +195,7 @@ static void unprotect_range(struct rf_tracker *tracker, struct tracked_mm *mm, u
 {
 	const struct world_vma *vma;
 
-	for (u64 at = start; (vma = world_vma_next(&mm->world, at, NULL)) && vma->start < end; at = vma->end)
+	for (u64 at = start; (vma = world_vma_next(&mm->world, at)) && vma->start < end; at = vma->end)
 		if (vma->attributes & RF_ATTRIBUTE_UFFD_WP && !vma->file && !(vma->flags & RF_VM_SHARED))
 			protect_vma(tracker, mm, vma, max_u64(at, vma->start), min_u64(vma->end, end), false);
 }
