@@ -90,7 +90,10 @@ int rf_results_init(struct rf_results *results, const struct rf_policy *policies
 	results->shares = calloc(nr_policies, sizeof(*results->shares));
 	results->series = calloc(nr_policies, sizeof(*results->series));
 	results->marked = calloc(nr_policies, sizeof(*results->marked));
-	if (!results->stats || !results->ledgers || !results->shares || !results->series || !results->marked) {
+	results->last_stats = calloc(nr_policies, sizeof(*results->last_stats));
+	if (!results->stats || !results->ledgers || !results->shares || !results->series || !results->marked ||
+	    !results->last_stats) {
+		free(results->last_stats);
 		free(results->stats);
 		free(results->ledgers);
 		free(results->shares);
@@ -111,7 +114,9 @@ void rf_results_free(struct rf_results *results)
 	free(results->series);
 	free(results->stats);
 	free(results->marked);
+	free(results->last_stats);
 	results->marked = NULL;
+	results->last_stats = NULL;
 	results->ledgers = NULL;
 	results->shares = NULL;
 	results->series = NULL;

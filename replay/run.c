@@ -56,6 +56,7 @@ struct ring {
 	pthread_cond_t consumed;
 	u64 nr_published;
 	bool ended;
+	bool one_thread;	/* the tracker's thread runs the machines, too */
 	struct worker *workers;
 	size_t nr_workers;
 	u64 stop_at;
@@ -228,10 +229,22 @@ static struct block *ring_open_block(struct ring *ring)
 	return &ring->blocks[ring->nr_published % RING_BLOCKS];
 }
 
+static void run_everywhere(struct ring *ring, struct block *block)
+{
+	for (size_t i = 0; i < ring->nr_workers; i++)
+		if (!ring->workers[i].error)
+			ring->workers[i].error = run_block(&ring->workers[i], block);
+	block->nr = 0;
+}
+
 static void ring_publish(struct ring *ring)
 {
 	if (!ring_open_block(ring)->nr)
 		return;
+	if (ring->one_thread) {
+		run_everywhere(ring, ring_open_block(ring));
+		return;
+	}
 	pthread_mutex_lock(&ring->lock);
 	ring->nr_published++;
 	pthread_cond_broadcast(&ring->published);
@@ -282,7 +295,8 @@ static int ring_stop(struct ring *ring)
 	pthread_cond_broadcast(&ring->published);
 	pthread_mutex_unlock(&ring->lock);
 	for (i = 0; i < ring->nr_workers; i++) {
-		pthread_join(ring->workers[i].thread, NULL);
+		if (!ring->one_thread)
+			pthread_join(ring->workers[i].thread, NULL);
 		if (!error)
 			error = ring->workers[i].error;
 	}
@@ -327,7 +341,7 @@ static int machine_start(struct worker *worker, const struct rf_policy *policy, 
 	return page_size ? rf_machine_recorded_pages(worker->machine, __builtin_ctzll(page_size)) : 0;
 }
 
-/* A ring with one machine and one thread per policy. */
+/* A ring with one machine and, unless there is one for all, one thread per policy. */
 static struct ring *ring_start(struct rf_results *results, const struct rf_run_options *run, u64 first_time,
 			       struct rf_error *err)
 {
@@ -343,6 +357,7 @@ static struct ring *ring_start(struct rf_results *results, const struct rf_run_o
 		free(ring);
 		goto no_memory;
 	}
+	ring->one_thread = run->one_thread;
 	pthread_mutex_init(&ring->lock, NULL);
 	pthread_cond_init(&ring->published, NULL);
 	pthread_cond_init(&ring->consumed, NULL);
@@ -363,7 +378,7 @@ static struct ring *ring_start(struct rf_results *results, const struct rf_run_o
 	for (; ring->nr_workers < nr; ring->nr_workers++) {
 		struct worker *worker = &ring->workers[ring->nr_workers];
 
-		ret = pthread_create(&worker->thread, NULL, worker_main, worker);
+		ret = ring->one_thread ? 0 : pthread_create(&worker->thread, NULL, worker_main, worker);
 		if (ret) {
 			ring_stop(ring);
 			ring_free(ring, nr);
@@ -603,8 +618,11 @@ int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const str
 	if (!ret) {
 		memcpy(results->kinds, rf_tracker_kinds(tracker), sizeof(results->kinds));
 		for (i = 0; i < results->nr_policies; i++)
-			add_stats(&results->stats[i], rf_machine_stats(ring->workers[i].machine));
-		add_fidelity(&results->fidelity, rf_tracker_fidelity(tracker));
+			results->last_stats[i] = *rf_machine_stats(ring->workers[i].machine);
+		results->last_fidelity = *rf_tracker_fidelity(tracker);
+		for (i = 0; i < results->nr_policies; i++)
+			add_stats(&results->stats[i], &results->last_stats[i]);
+		add_fidelity(&results->fidelity, &results->last_fidelity);
 	}
 	if (tracker)
 		rf_tracker_destroy(tracker);

@@ -37,6 +37,8 @@ struct rf_results {
 	struct rf_ledger *shares;	/* one per policy: what each group of it counted */
 	struct rf_trust trust;
 	struct rf_account *marked;	/* one per policy: what all marked address spaces counted */
+	struct rf_stats *last_stats;	/* one per policy */
+	struct rf_fidelity last_fidelity;
 };
 
 int rf_results_init(struct rf_results *results, const struct rf_policy *policies, size_t nr_policies);
@@ -52,6 +54,7 @@ struct rf_run_options {
 	const struct rf_by_list *by;			/* NULL, or what counts are attributed by */
 	u64 interval;					/* of the series, in ns; 0: none */
 	u64 page_size;					/* of the trace; 0: those of the policies */
+	bool one_thread;				/* for many traces at once; else one a policy, too */
 	u64 stop_at;					/* when it has taken too long (rf_monotonic()); 0: never */
 };
 

@@ -19,7 +19,7 @@ static json_t *counters_object(const struct arch_counters *counters)
 }
 
 /* Knobs typed, so that {"base": ..., knobs...} is a policy file again. */
-static json_t *knobs_object(const struct rf_policy *policy)
+json_t *knobs_object(const struct rf_policy *policy)
 {
 	json_t *object = json_object(), *value;
 	char text[64], *end;
@@ -152,16 +152,23 @@ static json_t *counted_object(const struct rf_policy *policy, const struct rf_st
 	return object;
 }
 
-json_t *policy_object(const struct rf_policy *policy, const struct rf_stats *stats)
+json_t *policy_totals(const struct rf_policy *policy, const struct rf_stats *stats)
 {
-	json_t *object = counted_object(policy, stats, true), *totals = json_object_get(object, "totals");
-	json_t *anomalies = json_object();
-	size_t i;
+	json_t *totals = totals_object(stats);
 
 	rf_json_set_count(totals, "loaded_blocks",
 			  stats->loaded.born + stats->loaded.fold - stats->loaded.unfold - stats->loaded.erased);
 	rf_json_set_count(totals, "peak_live_blocks", stats->peak_live_blocks);
 	rf_json_set_count(totals, "folded_page_ms", live_ms(stats, policy->geometry.cont_ptes));
+	return totals;
+}
+
+json_t *policy_object(const struct rf_policy *policy, const struct rf_stats *stats)
+{
+	json_t *object = counted_object(policy, stats, true), *anomalies = json_object();
+	size_t i;
+
+	json_object_set_new(object, "totals", policy_totals(policy, stats));
 	for (i = 0; i < RF_NR_ANOMALIES; i++)
 		rf_json_set_count(anomalies, rf_anomaly_names[i], stats->anomalies[i]);
 	rf_json_set_count(anomalies, rf_anomaly_names[RF_ANOMALY_kernel_warning], backend_warnings(policy));
@@ -291,7 +298,9 @@ void rf_report_add_parts(const struct rf_report_parts *parts, const char *path, 
 	if (parts->attributions)
 		json_array_append_new(parts->attributions,
 				      attribution_of_trace(base_name(path), results, parts->top));
-	json_array_append_new(parts->trusts, trust_of_trace(base_name(path), results, first_time));
+	part = trust_of_trace(base_name(path), results, first_time);
+	json_array_append_new(parts->trusts, part);
+	rf_report_add_row(json_array_get(parts->traces, json_array_size(parts->traces) - 1), part, results);
 	for (i = 0; i < first->nr; i++) {
 		part = process_object(results, NULL, first->accounts[i].mm, first_time);
 		rf_json_set_string(part, "trace", base_name(path));

@@ -16,6 +16,10 @@ const char *base_name(const char *path);
 
 json_t *policy_object(const struct rf_policy *policy, const struct rf_stats *stats);
 
+/* What is in its report's "totals". */
+json_t *policy_totals(const struct rf_policy *policy, const struct rf_stats *stats);
+json_t *knobs_object(const struct rf_policy *policy);
+
 /* The counters of a row, and how many operations it counted. */
 json_t *row_object(const struct arch_counters *row, u64 operations);
 
@@ -29,6 +33,15 @@ json_t *trust_section(const json_t *trusts, const struct rf_results *results, bo
 
 /* What the trace's groups counted; so many rows a policy, and the rest as one. */
 json_t *attribution_of_trace(const char *name, const struct rf_results *results, u64 top);
+/* "exact", "marked" or "doubtful": by the marks, the hidden processes and the doubts of one. compared: processes. */
+const char *trust_word(const json_t *trust, bool complete, u64 compared);
+
+/* rows.c */
+
+/* trace: of rf_report_trace() */
+void rf_report_set_digest(json_t *trace, const char *path);
+/* trust: of trust_of_trace() */
+void rf_report_add_row(json_t *trace, const json_t *trust, const struct rf_results *results);
 
 /* intervals.c */
 
@@ -38,6 +51,8 @@ json_t *intervals_of_trace(const char *name, const struct rf_results *results, b
 /* loaded.c: of policies whose backend was loaded */
 
 json_t *backend_object(const struct rf_policy *policy);
+/* Of it, what tells one code from another. */
+json_t *backend_identity(const struct rf_policy *policy);
 u64 backend_warnings(const struct rf_policy *policy);
 /* policy: of the report. What its column was counted by. */
 void backend_sentence(const json_t *policy, char *text, size_t size);

@@ -52,6 +52,13 @@ json_t *backend_object(const struct rf_policy *policy)
 	return object;
 }
 
+json_t *backend_identity(const struct rf_policy *policy)
+{
+	const struct refold_backend *backend = &policy->arch->loaded->backend;
+
+	return json_pack("{s:s, s:s*}", "release", backend->release, "files", backend->files);
+}
+
 u64 backend_warnings(const struct rf_policy *policy)
 {
 	return policy->arch->loaded ? policy->arch->loaded->nr_warnings : 0;

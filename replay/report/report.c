@@ -69,6 +69,7 @@ json_t *rf_report_trace(const char *path, struct rf_reader *reader, const struct
 	const char *name = base_name(path);
 
 	rf_json_set_string(trace, "name", name);
+	rf_report_set_digest(trace, path);
 	json_object_set_new(trace, "complete", json_boolean(summary->complete && !rf_reader_damage(reader)));
 	rf_json_set_count(trace, "records", summary->records);
 	json_object_set_new(trace, "records_by_kind", records_by_kind(results->kinds));
@@ -97,6 +98,10 @@ json_t *rf_report_unreadable_trace(const char *path, const struct rf_error *err)
 	size_t i;
 
 	rf_json_set_string(trace, "name", base_name(path));
+	rf_report_set_digest(trace, path);
+	json_object_set_new(trace, "policies", json_array());
+	rf_json_set_count(trace, "address_spaces", 0);
+	rf_json_set_string(trace, "trust", "doubtful");
 	json_object_set_new(trace, "complete", json_false());
 	for (i = 0; i < ARRAY_SIZE(counts); i++)
 		rf_json_set_count(trace, counts[i], 0);

@@ -42,6 +42,12 @@ void rf_report_add_parts(const struct rf_report_parts *parts, const char *path, 
 /* The report of these parts, which are taken over, and of the results. NULL on lack of memory. */
 json_t *rf_report_build(const struct rf_report_parts *parts, const struct rf_results *results);
 
+/* The report of the last trace alone. NULL on lack of memory. */
+json_t *rf_report_of_last(const struct rf_report_parts *parts, const struct rf_results *results);
+
+/* What tells a policy from others of its name: RF_DIGEST_SIZE bytes. */
+void rf_report_definition(const struct rf_policy *policy, char *digest);
+
 /* Why nothing was counted, as the rest of a sentence; NULL: something was. */
 const char *rf_report_nothing(const json_t *report);
 /* Nothing was counted, and that is all there is to say: a part of a recording during which nobody did anything. */

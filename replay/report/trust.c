@@ -135,11 +135,19 @@ static void merge(json_t *marked, json_t *hidden, json_t *doubts, const json_t *
 	}
 }
 
+const char *trust_word(const json_t *trust, bool complete, u64 compared)
+{
+	if (!complete || !compared || json_object_size(json_object_get(trust, "doubts")))
+		return "doubtful";
+	if (json_array_size(json_object_get(trust, "marked")) || json_array_size(json_object_get(trust, "hidden")))
+		return "marked";
+	return "exact";
+}
+
 json_t *trust_section(const json_t *trusts, const struct rf_results *results, bool complete)
 {
 	json_t *section = json_object(), *marked = json_array(), *hidden = json_array(), *doubts = json_object();
 	json_t *reasons = json_object(), *shares = json_array();
-	const char *word = "exact";
 
 	merge(marked, hidden, doubts, trusts);
 	if (!complete)
@@ -147,13 +155,8 @@ json_t *trust_section(const json_t *trusts, const struct rf_results *results, bo
 	if (!results->fidelity.processes_compared)
 		rf_json_set_count(doubts, rf_reason_names[RF_REASON_nothing_compared], 1);
 	count_reasons(reasons, marked);
-	if (json_array_size(marked) || json_array_size(hidden))
-		word = "marked";
-	if (json_object_size(doubts))
-		word = "doubtful";
 	for (size_t k = 0; k < results->nr_policies; k++)
 		json_array_append_new(shares, share_object(results->policies[k].name, trusts, k));
-	rf_json_set_string(section, "word", word);
 	rf_json_set_count(section, "address_spaces", results->fidelity.mms);
 	rf_json_set_count(section, "marked_address_spaces", json_array_size(marked));
 	rf_json_set_count(section, "hidden_processes", json_array_size(hidden));
@@ -164,5 +167,6 @@ json_t *trust_section(const json_t *trusts, const struct rf_results *results, bo
 	json_object_set_new(section, "doubts", doubts);
 	json_object_set_new(section, "reasons", reasons);
 	json_object_set_new(section, "shares", shares);
+	rf_json_set_string(section, "word", trust_word(section, complete, results->fidelity.processes_compared));
 	return section;
 }

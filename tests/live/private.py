@@ -177,7 +177,7 @@ def hidden(bench, target):
 
 def without_names(value):
     """A report without what a name or a number of somebody is."""
-    names = {'pid', 'pids', 'comm', 'command', 'trace', 'name', 'bytes', 'file_bytes', 'addr', 'privacy'}
+    names = {'pid', 'pids', 'comm', 'command', 'trace', 'name', 'bytes', 'digest', 'file_bytes', 'addr', 'privacy'}
 
     if isinstance(value, dict):
         return {key: without_names(of) for key, of in value.items() if key not in names}

@@ -17,7 +17,7 @@ RECORDINGS = ["traces/samples/gcc.mmt.zst", "traces/samples/redis.mmt.zst",
               "tests/arm64/recordings/7.2-range/all.brk.8.mmt.zst",
               "tests/arm64/recordings/7.2-range/2M.file_tmpfs.8.mmt.zst", "tests/compat/i386.mmt.zst"]
 # In a report: who and where, and the file.
-NAMES = {"pid", "pids", "comm", "command", "tid", "addr", "trace", "name", "bytes", "file_bytes", "privacy"}
+NAMES = {"pid", "pids", "comm", "command", "tid", "addr", "trace", "name", "bytes", "digest", "file_bytes", "privacy"}
 CLASSES = {name: dict(field.split("/") for field in fields.split())
            for name, fields in re.findall(r"^\| \d+ \| `(\w+)` \| `?([^`|]*)`? \|$",
                                           (ROOT / "traces/FORMAT.md").read_text(), re.MULTILINE)}
