@@ -22,8 +22,10 @@ int rf_cmd_cpus(int argc, char **argv);
 int rf_cmd_backend(int argc, char **argv);
 int rf_cmd_diff(int argc, char **argv);
 int rf_cmd_dump(int argc, char **argv);
+int rf_cmd_export(int argc, char **argv);
 int rf_cmd_import(int argc, char **argv);
 int rf_cmd_info(int argc, char **argv);
+int rf_cmd_merge(int argc, char **argv);
 int rf_cmd_patches(int argc, char **argv);
 int rf_cmd_policies(int argc, char **argv);
 int rf_cmd_pte(int argc, char **argv);
@@ -31,6 +33,7 @@ int rf_cmd_pte(int argc, char **argv);
 int rf_backend_check(int argc, char **argv);
 int rf_cmd_race(int argc, char **argv);
 int rf_cmd_replay(int argc, char **argv);
+int rf_cmd_summary(int argc, char **argv);
 
 /* "refold: FILE: byte 123: reason" on standard error; returns the exit code that the error calls for. */
 int rf_command_error(const char *file, const struct rf_error *err);

@@ -14,6 +14,7 @@
 #include "replay/commands/limits.h"
 #include "replay/commands/progress.h"
 #include "replay/commands/replay_arguments.h"
+#include "replay/fleet/store.h"
 #include "replay/report/report.h"
 
 /* Imports were once made of any clock; what is close in time is told apart by time. */
@@ -130,7 +131,32 @@ static int replay_trace(const char *path, struct rf_results *results, struct rf_
 struct outputs {
 	struct rf_command_output report, page_tables, operations;
 	struct rf_operations to_write;
+	struct rf_store *store;		/* instead of a report; NULL: none */
 };
+
+/* Each trace when it is done: what comes later does not take it away again. */
+static int store_trace(const struct rf_replay_arguments *arguments, struct outputs *outputs,
+		       const struct rf_report_parts *parts, const struct rf_results *results)
+{
+	const json_t *trace = json_array_get(parts->traces, json_array_size(parts->traces) - 1);
+	struct rf_error err;
+	json_t *report, *row;
+	int ret;
+
+	if (!json_array_size(json_object_get(trace, "policies"))) {
+		const json_t *damage = json_array_get(json_object_get(trace, "damage"), 0);
+
+		ret = rf_store_add_failure(outputs->store, rf_json_string(trace, "name"),
+					   rf_json_string(trace, "digest"), rf_json_string(damage, "reason"), &err);
+	} else {
+		report = rf_report_of_last(parts, results);
+		row = rf_store_row(report);
+		ret = rf_store_add(outputs->store, row, &err);
+		json_decref(row);
+		json_decref(report);
+	}
+	return ret ? rf_command_error(arguments->output, &err) : RF_EXIT_DONE;
+}
 
 /* Damage does not stop the run, failures do. */
 static int replay_traces(const struct rf_replay_arguments *arguments, struct rf_results *results,
@@ -155,6 +181,9 @@ static int replay_traces(const struct rf_replay_arguments *arguments, struct rf_
 		if (run.operations)
 			fprintf(run.operations->out, "# %s\n", arguments->traces[i]);
 		one = replay_trace(arguments->traces[i], results, &run, parts);
+		if (outputs->store && (one == RF_EXIT_DONE || one == RF_EXIT_DAMAGED) &&
+		    store_trace(arguments, outputs, parts, results) != RF_EXIT_DONE)
+			one = RF_EXIT_FAILED;
 		if (one != RF_EXIT_DONE)
 			code = one;
 		if (one != RF_EXIT_DONE && one != RF_EXIT_DAMAGED)
@@ -265,6 +294,19 @@ static bool open_output(struct rf_command_output *output, const char *path)
 	return !path || rf_command_output_open(output, path);
 }
 
+/* A report, or a store by its name. */
+static bool open_report(struct outputs *outputs, const char *path)
+{
+	struct rf_error err;
+
+	if (!path || !rf_store_is_name(path))
+		return open_output(&outputs->report, path);
+	outputs->store = rf_store_open(path, &err);
+	if (!outputs->store)
+		rf_command_error(path, &err);
+	return outputs->store;
+}
+
 /* The code, unless what is to be kept cannot be written. */
 static int close_output(struct rf_command_output *output, int code)
 {
@@ -285,7 +327,7 @@ static int begin(const struct rf_replay_arguments *arguments, u64 total)
 
 	if (open_output(&outputs.page_tables, arguments->page_tables) &&
 	    open_output(&outputs.operations, arguments->operations) &&
-	    open_output(&outputs.report, arguments->output)) {
+	    open_report(&outputs, arguments->output)) {
 		outputs.to_write.out = outputs.operations.file;
 		code = replay(arguments, &outputs, total);
 	}
@@ -293,6 +335,8 @@ static int begin(const struct rf_replay_arguments *arguments, u64 total)
 	code = close_output(&outputs.operations, code);
 	/* Where there is a report, it has been written. */
 	rf_command_output_abandon(&outputs.report);
+	if (outputs.store)
+		rf_store_close(outputs.store);
 	return code;
 }
 

@@ -28,13 +28,13 @@ json_t *row_object(const struct arch_counters *row, u64 operations);
 json_t *trust_of_trace(const char *name, const struct rf_results *results, u64 first_time);
 /* trusts: of trust_of_trace(), one a trace. */
 json_t *trust_section(const json_t *trusts, const struct rf_results *results, bool complete);
+/* "exact", "marked" or "doubtful": by the marks, the hidden processes and the doubts of one. compared: processes. */
+const char *trust_word(const json_t *trust, bool complete, u64 compared);
 
 /* attribution.c */
 
 /* What the trace's groups counted; so many rows a policy, and the rest as one. */
 json_t *attribution_of_trace(const char *name, const struct rf_results *results, u64 top);
-/* "exact", "marked" or "doubtful": by the marks, the hidden processes and the doubts of one. compared: processes. */
-const char *trust_word(const json_t *trust, bool complete, u64 compared);
 
 /* rows.c */
 

@@ -46,9 +46,10 @@ ROOMS = {
     'replay/attribution': 'replay/tracker replay/tracker/stories replay/tracker/ground engine traces base',
     'replay': 'replay/attribution replay/tracker replay/tracker/ground engine/policy engine arch traces base',
     'replay/report': 'replay replay/attribution engine/policy engine arch/loaded arch traces base',
+    'replay/fleet': 'replay/report replay traces base',
     'replay/pte': 'engine/policy engine arch base',
-    'replay/commands': 'replay/report replay/pte replay replay/attribution race properties engine/policy engine '
-                       'traces/import traces arch/loaded base',
+    'replay/commands': 'replay/fleet replay/report replay/pte replay replay/attribution race properties '
+                       'engine/policy engine traces/import traces arch/loaded base',
 }
 
 # A library's header and the folders whose business it is.
@@ -61,7 +62,9 @@ LIBRARIES = {
     'sys/capability.h': 'capture/rights',
     'seccomp.h': 'capture/rights',
     'zstd.h': 'traces traces/import',
-    'jansson.h': 'base traces traces/events traces/import engine/policy race replay/report replay/commands',
+    'jansson.h': 'base traces traces/events traces/import engine/policy race replay/report replay/fleet '
+                 'replay/commands',
+    'sqlite3.h': 'replay/fleet',
 }
 
 TRACES = shutil.ignore_patterns('*.zst')    # what no copy needs
