@@ -327,6 +327,19 @@ bool rf_policy_knob(const struct rf_policy *policy, size_t index, const char **n
 	return true;
 }
 
+void rf_policy_each_knob(const struct rf_policy *policy,
+			 void (*tell)(void *context, const char *knob, const char *value), void *context)
+{
+	struct walk walk = begin_walk(policy->arch);
+	const struct knob *knob;
+	char value[64];
+
+	while ((knob = next_meant(&walk, policy))) {
+		tell_value(policy, knob, value, sizeof(value));
+		tell(context, knob->name, value);
+	}
+}
+
 bool rf_policy_value(const struct rf_policy *policy, const char *name, char *value, size_t size)
 {
 	const struct knob *knob = find_knob(policy->arch, name);

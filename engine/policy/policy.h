@@ -137,6 +137,9 @@ int rf_policy_set_all(struct rf_policy *policy, const char *knobs, struct rf_err
  * returns false past the end.
  */
 bool rf_policy_knob(const struct rf_policy *policy, size_t index, const char **knob, char *value, size_t size);
+/* All of them, one after the other. */
+void rf_policy_each_knob(const struct rf_policy *policy,
+			 void (*tell)(void *context, const char *knob, const char *value), void *context);
 /* Walk the knobs of the base that mean nothing on the policy's backend, which was loaded; false past the end. */
 bool rf_policy_refused(const struct rf_policy *policy, size_t index, const char **knob);
 /* The names of all knobs of all architectures, in alphabetical order: the one after this (NULL: the first), or NULL. */

@@ -34,6 +34,7 @@ int rf_backend_check(int argc, char **argv);
 int rf_cmd_race(int argc, char **argv);
 int rf_cmd_replay(int argc, char **argv);
 int rf_cmd_summary(int argc, char **argv);
+int rf_cmd_sweep(int argc, char **argv);
 
 /* "refold: FILE: byte 123: reason" on standard error; returns the exit code that the error calls for. */
 int rf_command_error(const char *file, const struct rf_error *err);

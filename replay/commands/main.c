@@ -26,6 +26,7 @@ static const struct command commands[] = {
 	{ "replay", rf_cmd_replay, "replay traces under one or more policies and report what it costs" },
 	{ "diff", rf_cmd_diff, "name what differs between two reports or two policies" },
 	{ "ablate", rf_cmd_ablate, "rank the patches between two kernels by what they save on traces" },
+	{ "sweep", rf_cmd_sweep, "replay many traces under many policies into a store" },
 	{ "summary", rf_cmd_summary, "tell what the reports of many traces say together" },
 	{ "merge", rf_cmd_merge, "join reports and stores of many traces" },
 	{ "export", rf_cmd_export, "write what reports and stores say for other programs" },

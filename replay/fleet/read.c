@@ -41,45 +41,61 @@ static int map_file(const char *path, struct text *text, struct rf_error *err)
 	return 0;
 }
 
-/* The value of a member of the whole, NULL where the text has none in its canonical place. */
-static json_t *member(const struct text *text, const char *key)
+/*
+ * The value of a member of the whole, NULL where the text has none in its canonical place. from: members come in order,
+ * so that each is looked for behind the one before.
+ */
+static json_t *member(const struct text *text, size_t *from, const char *key)
 {
 	char start[64];
 	const char *at;
 	int length = snprintf(start, sizeof(start), "\n  \"%s\": ", key);
 
-	at = memmem(text->bytes, text->size, start, (size_t)length);
+	at = memmem(text->bytes + *from, text->size - *from, start, (size_t)length);
 	if (!at)
 		return NULL;
 	at += length;
-	return json_loadb(at, text->size - (size_t)(at - text->bytes),
-			  JSON_DISABLE_EOF_CHECK | JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
+	*from = (size_t)(at - text->bytes);
+	return json_loadb(at, text->size - *from, JSON_DISABLE_EOF_CHECK | JSON_DECODE_ANY | JSON_REJECT_DUPLICATES,
+			  NULL);
 }
 
-/* The members that rows are made of. */
+/* A text that was cut is not whole by having what was looked for: the last brace is there. */
+static bool ends_well(const struct text *text)
+{
+	return text->size > 3 && !memcmp(text->bytes + text->size - 3, "\n}\n", 3);
+}
+
+/* The members that rows are made of, or NULL: the text is not as refold writes it. In reports no member is missing. */
+static json_t *canonical_parts(const struct text *text)
+{
+	static const char *const of_reports[] = { "schema", "traces", "warnings", NULL };
+	static const char *const of_fleets[] = { "failures", "schema", "traces", NULL };
+	static const char fleets_begin[] = "{\n  \"failures\": ";
+	const char *const *keys = !strncmp(text->bytes, fleets_begin, min_u64(text->size, strlen(fleets_begin))) ?
+				  of_fleets : of_reports;
+	json_t *parts = ends_well(text) ? json_object() : NULL, *value;
+	size_t from = 0;
+
+	for (; parts && *keys; keys++) {
+		value = member(text, &from, *keys);
+		if (value) {
+			json_object_set_new(parts, *keys, value);
+		} else {
+			json_decref(parts);
+			parts = NULL;
+		}
+	}
+	return parts;
+}
+
 static json_t *parts_of(const struct text *text, struct rf_error *err)
 {
-	static const char *const needed[] = { "schema", "traces" }, *const others[] = { "warnings", "failures" };
-	json_t *parts = json_object(), *value;
+	json_t *parts = canonical_parts(text);
 	json_error_t where;
-	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(needed); i++) {
-		value = member(text, needed[i]);
-		if (!value)
-			break;
-		json_object_set_new(parts, needed[i], value);
-	}
-	/* The last brace: a text that was cut is not whole by having what was looked for. */
-	if (i == ARRAY_SIZE(needed) && text->size > 3 && !memcmp(text->bytes + text->size - 3, "\n}\n", 3)) {
-		for (i = 0; i < ARRAY_SIZE(others); i++) {
-			value = member(text, others[i]);
-			if (value)
-				json_object_set_new(parts, others[i], value);
-		}
+	if (parts)
 		return parts;
-	}
-	json_decref(parts);
 	parts = json_loadb(text->bytes, text->size, JSON_REJECT_DUPLICATES, &where);
 	if (!parts)
 		rf_error_set(err, -EBADMSG, where.position < 0 ? RF_NO_OFFSET : (u64)where.position,

@@ -14,6 +14,7 @@
 #include "replay/fleet/store_tables.h"
 
 #define WAIT_MS 60000	/* for other writers */
+#define RETRY_MS 20
 #define TEXT (JSON_COMPACT | JSON_SORT_KEYS)
 
 /* Statements that are prepared once. */
@@ -101,13 +102,20 @@ static s64 pragma(sqlite3 *database, const char *text, int *result)
 
 int store_check(sqlite3 *database, struct rf_error *err)
 {
+	bool alone = sqlite3_get_autocommit(database);
+	s64 application = -1, version = -1, tables = -1;
 	int result;
-	s64 application = pragma(database, "PRAGMA application_id", &result), version, tables;
 
-	if (result == SQLITE_OK)
-		version = pragma(database, "PRAGMA user_version", &result);
+	/* All as of one moment: somebody else may be making the tables. */
+	result = alone ? sqlite3_exec(database, "BEGIN", NULL, NULL, NULL) : SQLITE_OK;
 	if (result == SQLITE_OK)
 		tables = pragma(database, "SELECT count(*) FROM sqlite_master", &result);
+	if (result == SQLITE_OK)
+		application = pragma(database, "PRAGMA application_id", &result);
+	if (result == SQLITE_OK)
+		version = pragma(database, "PRAGMA user_version", &result);
+	if (alone)
+		sqlite3_exec(database, "COMMIT", NULL, NULL, NULL);
 	if (result != SQLITE_OK)
 		return store_error(database, result, err);
 	if (!application && !version && !tables)
@@ -162,6 +170,20 @@ static int prepare(struct rf_store *store, struct rf_error *err)
 	return 0;
 }
 
+/* Which log a database has is changed while nobody has it open; SQLite does not wait for that moment. */
+static int set_modes(sqlite3 *database, struct rf_error *err)
+{
+	int ret = -EBUSY;
+
+	for (int waited = 0; ret == -EBUSY && waited < WAIT_MS; waited += RETRY_MS) {
+		ret = execute(database, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; "
+					"PRAGMA foreign_keys = ON", err);
+		if (ret == -EBUSY)
+			sqlite3_sleep(RETRY_MS);
+	}
+	return ret;
+}
+
 struct rf_store *rf_store_open(const char *path, struct rf_error *err)
 {
 	struct rf_store *store = calloc(1, sizeof(*store));
@@ -174,10 +196,8 @@ struct rf_store *rf_store_open(const char *path, struct rf_error *err)
 	result = sqlite3_open_v2(path, &store->database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
 	sqlite3_busy_timeout(store->database, WAIT_MS);
 	ret = result == SQLITE_OK ? store_check(store->database, err) : store_error(store->database, result, err);
-	if (ret >= 0)
-		ret = execute(store->database, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; "
-					       "PRAGMA foreign_keys = ON", err) ?
-			      err->code : ret;
+	if (ret >= 0 && set_modes(store->database, err))
+		ret = err->code;
 	if (ret == 1)
 		ret = make_tables(store->database, err);
 	ret = ret ? ret : prepare(store, err);

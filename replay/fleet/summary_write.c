@@ -9,6 +9,7 @@
 #include "replay/fleet/summary.h"
 #include "replay/report/grid.h"
 
+#define SENTENCES 3
 #define SHOWN 10	/* outliers, warnings, failures */
 
 static char rate_key[32];
@@ -107,6 +108,37 @@ static void write_answers(const json_t *group, enum rf_rate rate, const struct r
 			rf_line_add(&line, "alike in what matters");
 		rf_answer_print(text, view, out);
 	}
+}
+
+/* Of more policies than sentences are read of: the changes alone. */
+static void write_changes(const json_t *group, enum rf_rate rate, const struct rf_view *view, FILE *out)
+{
+	const json_t *policies = json_object_get(group, "policies"), *policy, *change;
+	const struct rf_matter *matter;
+	char name[300], text[RF_DIGITS_MAX + 1];
+	struct rf_grid grid;
+	size_t i, m;
+
+	rf_grid_begin(&grid, 1, false);
+	rf_grid_row(&grid);
+	rf_grid_text(&grid, "against %s, %%", column_name(policies, 0, name, sizeof(name)));
+	for (m = 0; (matter = rf_matter_at(m)); m++)
+		rf_grid_text(&grid, "%s", matter->word);
+	json_array_foreach(policies, i, policy) {
+		if (!json_object_get(policy, "against"))
+			continue;
+		rf_grid_row(&grid);
+		rf_grid_text(&grid, "%s", column_name(policies, i, name, sizeof(name)));
+		for (m = 0; (matter = rf_matter_at(m)); m++) {
+			change = json_object_get(json_object_get(json_object_get(policy, "against"), key_of(rate)),
+						 matter->key);
+			rf_grid_text(&grid, "%s%s", signed_number(real(change, "percent"), text),
+				     json_is_true(json_object_get(change, "sure")) ||
+				     !json_number_value(json_object_get(change, "difference")) ? "" : " ?");
+		}
+	}
+	rf_grid_end(&grid, view, out);
+	fputs("?: not sure; -: of nothing\n\n", out);
 }
 
 /* "6.12.1 (300), 6.18.0 (200)" */
@@ -431,7 +463,9 @@ void rf_summary_write(const json_t *summary, const struct rf_summary_options *op
 		write_rows(summary, view, out);
 		return;
 	}
-	if (all)
+	if (json_array_size(json_object_get(all, "policies")) > SENTENCES + 1)
+		write_changes(all, options->per, view, out);
+	else if (all)
 		write_answers(all, options->per, view, out);
 	write_traces(summary, out);
 	if (all) {

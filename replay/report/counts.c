@@ -19,24 +19,24 @@ static json_t *counters_object(const struct arch_counters *counters)
 }
 
 /* Knobs typed, so that {"base": ..., knobs...} is a policy file again. */
+static void set_knob(void *context, const char *knob, const char *text)
+{
+	char *end;
+	long long number = strtoll(text, &end, 10);
+
+	if (!strcmp(text, "true") || !strcmp(text, "false"))
+		json_object_set_new(context, knob, json_boolean(text[0] == 't'));
+	else if (end != text && !*end)
+		json_object_set_new(context, knob, json_integer(number));
+	else
+		json_object_set_new(context, knob, json_string(text));
+}
+
 json_t *knobs_object(const struct rf_policy *policy)
 {
-	json_t *object = json_object(), *value;
-	char text[64], *end;
-	const char *knob;
-	size_t i;
+	json_t *object = json_object();
 
-	for (i = 0; rf_policy_knob(policy, i, &knob, text, sizeof(text)); i++) {
-		long long number = strtoll(text, &end, 10);
-
-		if (!strcmp(text, "true") || !strcmp(text, "false"))
-			value = json_boolean(text[0] == 't');
-		else if (end != text && !*end)
-			value = json_integer(number);
-		else
-			value = json_string(text);
-		json_object_set_new(object, knob, value);
-	}
+	rf_policy_each_knob(policy, set_knob, object);
 	return object;
 }
 
@@ -163,9 +163,9 @@ json_t *policy_totals(const struct rf_policy *policy, const struct rf_stats *sta
 	return totals;
 }
 
-json_t *policy_object(const struct rf_policy *policy, const struct rf_stats *stats)
+json_t *policy_object(const struct rf_policy *policy, const struct rf_stats *stats, bool all)
 {
-	json_t *object = counted_object(policy, stats, true), *anomalies = json_object();
+	json_t *object = counted_object(policy, stats, all), *anomalies = json_object();
 	size_t i;
 
 	json_object_set_new(object, "totals", policy_totals(policy, stats));

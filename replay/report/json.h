@@ -11,10 +11,13 @@
 /* Of the kinds that occur; losses are no records, and have a key of their own. */
 json_t *records_by_kind(const u64 *kinds);
 const char *base_name(const char *path);
+/* rf_report_build(); all: as of policy_object(), as the schema has it. */
+json_t *report_of(const struct rf_report_parts *parts, const struct rf_results *results, bool all);
 
 /* counts.c */
 
-json_t *policy_object(const struct rf_policy *policy, const struct rf_stats *stats);
+/* all: operations and places that did nothing, too. */
+json_t *policy_object(const struct rf_policy *policy, const struct rf_stats *stats, bool all);
 
 /* What is in its report's "totals". */
 json_t *policy_totals(const struct rf_policy *policy, const struct rf_stats *stats);

@@ -236,7 +236,7 @@ static json_t *fidelity_section(const struct rf_fidelity *fidelity)
 
 /* ---- the whole ---------------------------------------------------------------- */
 
-json_t *rf_report_build(const struct rf_report_parts *parts, const struct rf_results *results)
+json_t *report_of(const struct rf_report_parts *parts, const struct rf_results *results, bool all)
 {
 	json_t *report = json_object(), *policies = json_array(), *policy;
 	size_t i;
@@ -244,7 +244,7 @@ json_t *rf_report_build(const struct rf_report_parts *parts, const struct rf_res
 	if (!report || !policies || !parts->traces || !parts->windows || !parts->processes)
 		return NULL;
 	for (i = 0; i < results->nr_policies; i++) {
-		policy = policy_object(&results->policies[i], &results->stats[i]);
+		policy = policy_object(&results->policies[i], &results->stats[i], all);
 		json_object_set_new(policy, "geometry", geometry_object(&results->policies[i]));
 		json_object_set_new(policy, "allocation",
 				    allocation_object(&results->policies[i], &results->stats[i]));
@@ -271,6 +271,11 @@ json_t *rf_report_build(const struct rf_report_parts *parts, const struct rf_res
 	json_decref(parts->trusts);
 	json_object_set_new(report, "warnings", rf_report_warnings(report));
 	return report;
+}
+
+json_t *rf_report_build(const struct rf_report_parts *parts, const struct rf_results *results)
+{
+	return report_of(parts, results, true);
 }
 
 json_t *rf_report_load(const char *path, struct rf_error *err)

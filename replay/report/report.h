@@ -42,7 +42,7 @@ void rf_report_add_parts(const struct rf_report_parts *parts, const char *path, 
 /* The report of these parts, which are taken over, and of the results. NULL on lack of memory. */
 json_t *rf_report_build(const struct rf_report_parts *parts, const struct rf_results *results);
 
-/* The report of the last trace alone. NULL on lack of memory. */
+/* The report of the last trace alone, without operations and places that did nothing. NULL on lack of memory. */
 json_t *rf_report_of_last(const struct rf_report_parts *parts, const struct rf_results *results);
 
 /* What tells a policy from others of its name: RF_DIGEST_SIZE bytes. */

@@ -83,5 +83,5 @@ json_t *rf_report_of_last(const struct rf_report_parts *parts, const struct rf_r
 
 	last.stats = results->last_stats;
 	last.fidelity = results->last_fidelity;
-	return rf_report_build(&one, &last);
+	return report_of(&one, &last, false);
 }
