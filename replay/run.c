@@ -60,6 +60,7 @@ struct ring {
 	struct worker *workers;
 	size_t nr_workers;
 	u64 stop_at;
+	const struct rf_run_options *run;
 	struct rf_attribution *attribution;	/* NULL: nothing is attributed */
 	struct block blocks[RING_BLOCKS];
 };
@@ -149,6 +150,20 @@ static bool is_late(u64 stop_at)
 	return stop_at && rf_monotonic() >= stop_at;
 }
 
+/* Operation by operation, for who watches. */
+static int run_watched(struct worker *worker, const struct rf_op *ops, const u32 *owners, size_t nr)
+{
+	const struct rf_run_options *run = worker->ring->run;
+	size_t policy = (size_t)(worker - worker->ring->workers);
+	int ret = 0;
+
+	for (size_t i = 0; i < nr && !ret; i++) {
+		ret = rf_machine_run_for(worker->machine, ops + i, owners ? owners + i : NULL, 1);
+		run->observe(run->watcher, policy, ops + i, rf_machine_stats(worker->machine));
+	}
+	return ret;
+}
+
 static int run_ops(struct worker *worker, const struct block *block, size_t start, size_t nr)
 {
 	const u32 *owners = worker->ring->attribution ? block->owners + start : NULL;
@@ -159,7 +174,10 @@ static int run_ops(struct worker *worker, const struct block *block, size_t star
 		step = min_u64(nr - done, OPS_A_STEP);
 		if (is_late(worker->ring->stop_at))
 			return -ETIME;
-		ret = rf_machine_run_for(worker->machine, ops + done, owners ? owners + done : NULL, step);
+		if (worker->ring->run->observe)
+			ret = run_watched(worker, ops + done, owners ? owners + done : NULL, step);
+		else
+			ret = rf_machine_run_for(worker->machine, ops + done, owners ? owners + done : NULL, step);
 	}
 	return ret;
 }
@@ -351,6 +369,7 @@ static struct ring *ring_start(struct rf_results *results, const struct rf_run_o
 
 	if (!ring)
 		goto no_memory;
+	ring->run = run;
 	ring->attribution = results->attribution.by.nr ? &results->attribution : NULL;
 	ring->workers = calloc(results->nr_policies, sizeof(*ring->workers));
 	if (!ring->workers) {
@@ -561,6 +580,7 @@ static int start_parts(struct rf_results *results, const struct rf_run_options *
 
 /* Who asks for the causes of operations. */
 struct asking {
+	const struct rf_run_options *run;	/* for who watches */
 	struct rf_operations *operations;
 	struct rf_attribution *attribution;
 };
@@ -574,13 +594,15 @@ static void explain(void *context, const struct rf_op *ops, const struct rf_caus
 		rf_operations_write(asking->operations, ops, causes, nr);
 	if (asking->attribution)
 		rf_attribution_note(asking->attribution, ops, causes, nr);
+	if (asking->run->explain)
+		asking->run->explain(asking->run->watcher, ops, causes, nr);
 }
 
 int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const struct rf_run_options *run,
 		 struct rf_error *err)
 {
 	struct rf_tracker_options options = { .sink = ring_put, .page_tables = run->page_tables };
-	struct asking asking = { .operations = run->operations };
+	struct asking asking = { .run = run, .operations = run->operations };
 	struct rf_tracker *tracker;
 	struct ring *ring;
 	int ret, machine_error;
@@ -596,7 +618,7 @@ int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const str
 	asking.attribution = ring->attribution;
 	if (run->operations)
 		run->operations->page_shift = page_shift_of(run);
-	if (asking.operations || asking.attribution) {
+	if (asking.operations || asking.attribution || run->explain) {
 		options.explain = explain;
 		options.explain_context = &asking;
 	}

@@ -52,6 +52,13 @@ struct rf_run_options {
 	const struct rf_window_patterns *patterns;	/* NULL: no windows */
 	bool processes;					/* count each process, too */
 	const struct rf_by_list *by;			/* NULL, or what counts are attributed by */
+	/*
+	 * Who watches, or NULL: blocks of operations before machines have them, in the tracker's thread; each operation
+	 * after a machine has done it, in that policy's thread.
+	 */
+	rf_op_explainer explain;
+	void (*observe)(void *watcher, size_t policy, const struct rf_op *op, const struct rf_stats *stats);
+	void *watcher;
 	u64 interval;					/* of the series, in ns; 0: none */
 	u64 page_size;					/* of the trace; 0: those of the policies */
 	bool one_thread;				/* for many traces at once; else one a policy, too */

@@ -23,6 +23,8 @@ int rf_cmd_backend(int argc, char **argv);
 int rf_cmd_diff(int argc, char **argv);
 int rf_cmd_dump(int argc, char **argv);
 int rf_cmd_export(int argc, char **argv);
+/* What of refold export has --perfetto. */
+int rf_export_perfetto(int argc, char **argv);
 int rf_cmd_import(int argc, char **argv);
 int rf_cmd_info(int argc, char **argv);
 int rf_cmd_merge(int argc, char **argv);
@@ -47,6 +49,8 @@ int rf_command_usage(const char *command, const char *format, ...) __attribute__
 /* What a policy has to say of itself ("patch X pulls in Y"), line by line on standard error. */
 struct rf_policy;
 void rf_command_policy_notes(const char *command, const struct rf_policy *policy);
+/* The value of --interval, of rf_parse_time(). */
+#define RF_INTERVAL_WRONG "--interval needs a time of a millisecond or more, as 100ms, 2s or 1m, not '%s'"
 /* The value of --format, of rf_view_format(). */
 #define RF_FORMAT_WRONG "--format is table, markdown, csv, tsv or json, not '%s'"
 /* The same of the option that getopt_long() did not take. */

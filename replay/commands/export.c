@@ -19,6 +19,7 @@ static const char help[] =
 	"      --csv         with a head line; labels are columns label.NAME\n"
 	"      --json-lines  one JSON object a line\n"
 	"      --parquet     tells how to make that of a store with DuckDB or pandas\n"
+	"      --perfetto    of a trace instead: what happened when; 'refold export --perfetto -h' tells more\n"
 	"  -o, --output FILE where to (default: standard output)\n"
 	"  -h, --help        this text\n\n"
 	"Exit status: 0 done, 1 failed, 2 wrong usage, 3 not all could be read (what is written is the rest).\n";
@@ -211,6 +212,9 @@ int rf_cmd_export(int argc, char **argv)
 	const char *output = "-";
 	int option;
 
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], "--perfetto"))
+			return rf_export_perfetto(argc, argv);
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
 		switch (option) {

@@ -149,8 +149,7 @@ static int take_interval(struct rf_replay_arguments *arguments)
 	double seconds;
 
 	if (!rf_parse_time(optarg, &seconds))
-		return rf_command_usage("replay", "--interval needs a time of a millisecond or more, as 100ms, 2s or 1m, "
-					"not '%s'", optarg);
+		return rf_command_usage("replay", RF_INTERVAL_WRONG, optarg);
 	arguments->interval = (u64)(seconds * 1e9 + 0.5);
 	return 0;
 }

@@ -77,8 +77,8 @@ json_t *rf_report_of_last(const struct rf_report_parts *parts, const struct rf_r
 {
 	struct rf_results last = *results;
 	struct rf_report_parts one = {
-		json_pack("[O]", last_of(parts->traces)), json_array(), json_array(),
-		json_pack("[O]", last_of(parts->trusts)),
+		.traces = json_pack("[O]", last_of(parts->traces)), .windows = json_array(),
+		.processes = json_array(), .trusts = json_pack("[O]", last_of(parts->trusts)),
 	};
 
 	last.stats = results->last_stats;

@@ -47,8 +47,9 @@ ROOMS = {
     'replay': 'replay/attribution replay/tracker replay/tracker/ground engine/policy engine arch traces base',
     'replay/report': 'replay replay/attribution engine/policy engine arch/loaded arch traces base',
     'replay/fleet': 'replay/report replay traces base',
+    'replay/export': 'replay replay/attribution traces base',
     'replay/pte': 'engine/policy engine arch base',
-    'replay/commands': 'replay/fleet replay/report replay/pte replay replay/attribution race properties '
+    'replay/commands': 'replay/fleet replay/report replay/export replay/pte replay replay/attribution race properties '
                        'engine/policy engine traces/import traces arch/loaded base',
 }
 
