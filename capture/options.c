@@ -134,7 +134,7 @@ static const struct option_row rows[] = {
 	{ "user", 0, "NAME", take_text, TO(recording.user),
 	  .help = "run COMMAND as this user" },
 	{ "time", 't', "TIME", take_time, TO(recording.seconds), .wrong = "not a time, as 90, 1.5s, 10m or 2h",
-	  .help = "stop after so long: seconds, or with suffix s, m or h" },
+	  .help = "stop after so long: seconds, or with suffix ms, s, m or h" },
 	{ "buffer", 'b', "SIZE", take_size, TO(recording.buffer_bytes), RF_LEAST_BUFFER, 4ull << 30,
 	  .wrong = "not a buffer size between 8K and 4G",
 	  .help = "kernel ring buffer per CPU, with suffix K, M or G (default 16M, less\n"

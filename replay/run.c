@@ -439,7 +439,7 @@ static int collect_windows(struct rf_results *results, struct ring *ring)
 }
 
 /* The interval in which the trace ends is over, too; all machines had the same ones. */
-static int collect_intervals(struct rf_results *results, struct ring *ring, u64 last_time)
+static int collect_intervals(struct rf_results *results, struct ring *ring, const struct rf_reader *reader)
 {
 	for (size_t k = 0; k < results->nr_policies; k++) {
 		struct worker *worker = &ring->workers[k];
@@ -448,7 +448,8 @@ static int collect_intervals(struct rf_results *results, struct ring *ring, u64 
 			return 0;
 		if (worker->processes && take_accounts(worker))
 			return -ENOMEM;
-		if (rf_series_end(&worker->series, last_time, rf_machine_stats(worker->machine), &worker->of_interval))
+		if (rf_series_end(&worker->series, rf_reader_summary(reader)->last_time,
+				  rf_machine_stats(worker->machine), &worker->of_interval))
 			return -ENOMEM;
 		results->series[k] = worker->series;
 		worker->series = (struct rf_series){ 0 };
@@ -610,7 +611,7 @@ int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const str
 
 	if (start_parts(results, run, reader, &options, err))
 		return -ENOMEM;
-	ring = ring_start(results, run, rf_reader_summary(reader)->first_time, err);
+	ring = ring_start(results, run, run->interval ? rf_reader_summary(reader)->first_time : 0, err);
 	if (!ring)
 		return -ENOMEM;
 	options.context = ring;
@@ -634,7 +635,7 @@ int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const str
 	if (!ret && ring->attribution)
 		rf_attribution_name_files(ring->attribution, tracker);
 	if (!ret && (collect_windows(results, ring) ||
-		     collect_intervals(results, ring, rf_reader_summary(reader)->last_time) ||
+		     collect_intervals(results, ring, reader) ||
 		     collect_accounts(results, ring, run->processes)))
 		ret = rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	if (!ret) {

@@ -74,7 +74,8 @@ static const char *text_file(const u8 *data, size_t size)
 {
 	if (has_line(data, size, "header {"))
 		return "the text of a trace: 'refold assemble FILE -o FILE.mmt.zst' makes a trace of it";
-	if (size && *data == '{' && find(data, size, "\"fidelity\""))
+	/* One of these is the first member. */
+	if (size && *data == '{' && (find(data, size, "\"attribution\"") || find(data, size, "\"complete\"")))
 		return "a report of 'refold replay', not a trace: 'refold diff' compares reports";
 	if (has_line(data, size, "cpus=") || has_event_lines(data, size))
 		return "the text of trace-cmd report or perf script: give the trace.dat it was made from to "

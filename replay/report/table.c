@@ -55,15 +55,25 @@ static int longest_part(const char *name)
 	return longest;
 }
 
+/* The counters of the totals in the order of arch/counters.h, then those of folded blocks; NULL past the end. */
+static const char *total_counter(size_t index)
+{
+	if (index < ARCH_NR_COUNTERS)
+		return arch_counter_names[index];
+	index -= ARCH_NR_COUNTERS;
+	return index < ARRAY_SIZE(folded_counters) ? folded_counters[index] : NULL;
+}
+
 static int column_width(const json_t *policy)
 {
-	const json_t *totals = json_object_get(policy, "totals"), *value;
+	const json_t *totals = json_object_get(policy, "totals");
 	int width = longest_part(rf_json_string(policy, "name")), length;
-	const char *key;
+	const char *counter;
 	char text[RF_DIGITS_MAX];
+	size_t i;
 
-	json_object_foreach((json_t *)totals, key, value) {
-		length = strlen(rf_digits(json_integer_value(value), text));
+	for (i = 0; (counter = total_counter(i)); i++) {
+		length = strlen(rf_digits(json_integer_value(json_object_get(totals, counter)), text));
 		if (length > width)
 			width = length;
 	}
@@ -141,15 +151,6 @@ static void print_row(FILE *out, const struct columns *columns, const char *labe
 }
 
 /* ---- totals ------------------------------------------------------------------- */
-
-/* The counters of the totals in the order of arch/counters.h, then those of folded blocks; NULL past the end. */
-static const char *total_counter(size_t index)
-{
-	if (index < ARCH_NR_COUNTERS)
-		return arch_counter_names[index];
-	index -= ARCH_NR_COUNTERS;
-	return index < ARRAY_SIZE(folded_counters) ? folded_counters[index] : NULL;
-}
 
 static void print_same(FILE *out, const json_t *policies)
 {

@@ -123,7 +123,7 @@ static void test_report_is_deterministic(void **state)
 	char *text_a = written(write_json, a), *text_b = written(write_json, b);
 
 	assert_string_equal(text_a, text_b);
-	assert_int_equal(strncmp(text_a, "{\n  \"complete\": true,\n  \"fidelity\": {\n", 38), 0);
+	assert_int_equal(strncmp(text_a, "{\n  \"complete\": true,\n  \"exposure\": [", 37), 0);
 	assert_string_equal(text_a + strlen(text_a) - 3, "\n}\n");
 	free(text_a);
 	free(text_b);
