@@ -22,8 +22,9 @@
 #include "engine/pgtable.h"
 #include "engine/vma.h"
 
-/* Frames and swap slots from here on are ours; each is given once. */
+/* Frames and swap slots from here on are ours; each is given once. Above are those that the tracker makes up. */
 #define ALLOCATION_FIRST_PFN BIT_ULL(38)
+#define ALLOCATION_END_PFN BIT_ULL(39)
 
 /* An address space and those that share folios with it by fork(): a ring. */
 struct relatives {
@@ -81,7 +82,7 @@ void allocation_account(struct rf_machine *machine, u64 time);
 static inline bool is_ours(pte_t pte)
 {
 	return (pte_present(pte) || (pte.val & PTE_SWAP && !(pte.val & PTE_SPECIAL))) &&
-	       pte_pfn(pte) >= ALLOCATION_FIRST_PFN;
+	       pte_pfn(pte) >= ALLOCATION_FIRST_PFN && pte_pfn(pte) < ALLOCATION_END_PFN;
 }
 
 /* 1 << order frames or slots, aligned. 0 on lack of memory. */

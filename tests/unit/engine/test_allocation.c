@@ -409,6 +409,26 @@ static void test_recorded_fragmentation(void **state)
 	end(m);
 }
 
+/* A frame that the tracker made up, as the recording did not tell it, is as good as one that was recorded. */
+static void test_invented_frames(void **state)
+{
+	struct rf_machine *m = begin("linux-7.3", "anon_folios=64k thp=madvise", K(128));
+	const u64 invented = 1ull << 39;
+
+	run(m, .kind = RF_OP_FAULT_ANON, .addr = BASE, .pfn = invented + 16, .order = 4, .flags = RF_OP_WRITE);
+	run(m, .kind = RF_OP_FAULT_ANON, .addr = BASE + K(64), .pfn = invented + 4096, .flags = RF_OP_WRITE);
+	run(m, .kind = RF_OP_MADV_PAGEOUT, .addr = BASE + K(4), .end = BASE + K(128));
+	run(m, .kind = RF_OP_FOLIO_SPLIT, .addr = BASE, .nr = 1);
+	assert_int_equal(order_at(m, BASE), 0);
+	for (u64 page = 1; page <= 16; page += 15)
+		run(m, .kind = RF_OP_UNMAP_SWAP, .addr = BASE + page * K(4), .nr = 1, .pfn = 0x500 + page,
+		    .flags = RF_OP_ANON);
+	assert_true(pte_present(entry(m, 0, BASE + K(8))));
+	assert_int_equal(pte_pfn(entry(m, 0, BASE + K(64))), 0x510);
+	assert_int_equal(stats_of(m)->folios_split, 0);
+	end(m);
+}
+
 static void write_at(struct rf_machine *machine, u64 page, u64 ms)
 {
 	run(machine, .kind = RF_OP_FAULT_ANON, .addr = BASE + page * K(4), .pfn = PFN + page, .flags = RF_OP_WRITE,
@@ -510,6 +530,7 @@ int main(void)
 		cmocka_unit_test(test_memory_shared_and_split),
 		cmocka_unit_test(test_allocations_fail),
 		cmocka_unit_test(test_recorded_fragmentation),
+		cmocka_unit_test(test_invented_frames),
 		cmocka_unit_test(test_khugepaged),
 		cmocka_unit_test(test_khugepaged_leaves),
 		cmocka_unit_test(test_names),
