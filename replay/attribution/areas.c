@@ -37,6 +37,11 @@ struct space {
 #define ACCESS (RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC)
 #define KEPT (ACCESS | RF_VM_SHARED | RF_VM_GROWSDOWN | RF_VM_HUGETLB | RF_VM_SHMEM | RF_VM_SPECIAL)
 
+static bool is_reserved(const struct piece *piece)
+{
+	return piece->mapping == RF_MAPPING_ANON && !(piece->flags & ACCESS);
+}
+
 /* The first piece that ends behind addr. */
 static u32 find(struct space *space, u64 addr)
 {
@@ -364,7 +369,7 @@ static u32 name_piece(struct rf_areas *areas, struct space *space, u32 mm, u32 a
 		last++;
 	if (piece->mapping == RF_MAPPING_FILE)
 		area.file = piece->file;
-	else if (piece->mapping == RF_MAPPING_ANON && !(piece->flags & ACCESS))
+	else if (is_reserved(piece))
 		area.mapping = RF_MAPPING_RESERVED;
 	if (areas->apart) {
 		area.mm = mm;
@@ -394,9 +399,16 @@ static u32 area_of(struct rf_areas *areas, struct space *space, const struct rf_
 		special.mapping = RF_MAPPING_UNKNOWN;
 		return name(areas, &special);
 	}
+	/* A guard page beside a stack does not make it two: nothing is there. */
 	for (u32 next = at + 1; next < space->nr && space->pieces[next].start < op->end; next++) {
-		if (space->pieces[next].identity == space->pieces[at].identity)
+		const struct piece *piece = &space->pieces[next];
+
+		if (piece->identity == space->pieces[at].identity || is_reserved(piece))
 			continue;
+		if (is_reserved(&space->pieces[at])) {
+			at = next;
+			continue;
+		}
 		special.mapping = RF_MAPPING_SEVERAL;
 		return name(areas, &special);
 	}

@@ -84,6 +84,9 @@ static void test_protected(void **state)
 	}
 	expect(FAULT(BASE + M(8) - K(4)), RF_MAPPING_ANON, BASE + K(4), M(8) - K(4));
 	expect(FAULT(BASE + M(16) - K(4)), RF_MAPPING_ANON, BASE + M(8) + K(4), M(8) - K(4));
+	/* A whole stack is given back with its guard, and is meant; two stacks are several. */
+	expect(TAKE(.kind = RF_OP_ZAP, .addr = BASE, .end = BASE + M(8)), RF_MAPPING_ANON, BASE + K(4), M(8) - K(4));
+	assert_int_equal(TAKE(.kind = RF_OP_ZAP, .addr = BASE, .end = BASE + M(9))->mapping, RF_MAPPING_SEVERAL);
 	/* A heap that becomes accessible bit by bit is one. */
 	TAKE(.kind = RF_OP_MAP, .addr = BASE + M(64), .end = BASE + M(128));
 	TAKE(.kind = RF_OP_MPROTECT, .addr = BASE + M(64), .end = BASE + M(65), .vm_flags = RW);
