@@ -2,55 +2,84 @@
 /* Page frames: the order of the folio each belongs to. Where they are mapped is for rmap.c. */
 #include "replay/world/world.h"
 
+/* Page frames are kept in chunks, and found by region: their table is small enough to stay near. */
 #define CHUNK_PAGES 32
 #define CHUNKS_A_SLAB 32
+#define REGION_CHUNKS 16
+#define REGION_PAGES (CHUNK_PAGES * REGION_CHUNKS)
+#define REGIONS_A_SLAB 16
 
 struct page_chunk {
-	u64 number;
 	struct world_page pages[CHUNK_PAGES];
 };
 
-static struct page_chunk *chunk_find(const struct world *world, u64 number)
+struct page_region {
+	u64 number;
+	struct page_chunk *chunks[REGION_CHUNKS];
+};
+
+static struct page_region *region_find(const struct world *world, u64 pfn)
 {
-	if (world->last_chunk && world->last_chunk->number == number)
-		return world->last_chunk;
-	return chunk_table_find(&world->chunks, number);
+	u64 number = pfn / REGION_PAGES;
+
+	if (world->last_region && world->last_region->number == number)
+		return world->last_region;
+	return region_table_find(&world->regions, number);
 }
 
-static struct page_chunk *chunk_make(struct world *world, u64 number)
+static struct page_region *region_make(struct world *world, u64 pfn)
 {
-	struct page_chunk *chunk;
+	struct page_region *region;
 
-	if (world->nr_fresh_chunks == 0) {
-		world->fresh_chunks = world_slab(world, CHUNKS_A_SLAB, sizeof(*chunk));
-		world->nr_fresh_chunks = world->fresh_chunks ? CHUNKS_A_SLAB : 0;
+	if (!world->nr_fresh_regions) {
+		world->fresh_regions = world_slab(world, REGIONS_A_SLAB, sizeof(*region));
+		world->nr_fresh_regions = world->fresh_regions ? REGIONS_A_SLAB : 0;
 	}
-	if (!world->nr_fresh_chunks)
+	if (!world->nr_fresh_regions)
 		return NULL;
-	chunk = world->fresh_chunks + --world->nr_fresh_chunks;
-	chunk->number = number;
-	if (chunk_table_add(&world->chunks, number, chunk)) {
+	region = world->fresh_regions + --world->nr_fresh_regions;
+	region->number = pfn / REGION_PAGES;
+	if (region_table_add(&world->regions, region->number, region)) {
 		world_set_out_of_memory(world);
 		return NULL;
 	}
-	return chunk;
+	return region;
+}
+
+static struct page_chunk *chunk_make(struct world *world)
+{
+	if (!world->nr_fresh_chunks) {
+		world->fresh_chunks = world_slab(world, CHUNKS_A_SLAB, sizeof(struct page_chunk));
+		world->nr_fresh_chunks = world->fresh_chunks ? CHUNKS_A_SLAB : 0;
+	}
+	return world->nr_fresh_chunks ? world->fresh_chunks + --world->nr_fresh_chunks : NULL;
+}
+
+static u64 chunk_index(u64 pfn)
+{
+	return pfn / CHUNK_PAGES % REGION_CHUNKS;
 }
 
 struct world_page *world_page(struct world *world, u64 pfn)
 {
-	struct page_chunk *chunk = chunk_find(world, pfn / CHUNK_PAGES);
+	struct page_region *region = region_find(world, pfn);
+	struct page_chunk **chunk;
 
-	if (!chunk)
-		chunk = chunk_make(world, pfn / CHUNK_PAGES);
-	if (!chunk)
+	if (!region)
+		region = region_make(world, pfn);
+	if (!region)
 		return NULL;
-	world->last_chunk = chunk;
-	return &chunk->pages[pfn % CHUNK_PAGES];
+	world->last_region = region;
+	chunk = &region->chunks[chunk_index(pfn)];
+	if (!*chunk)
+		*chunk = chunk_make(world);
+	return *chunk ? &(*chunk)->pages[pfn % CHUNK_PAGES] : NULL;
 }
 
 struct world_page *world_page_find(const struct world *world, u64 pfn)
 {
-	struct page_chunk *chunk = chunk_find(world, pfn / CHUNK_PAGES);
+	const struct page_region *region = region_find(world, pfn);
+	struct page_chunk *chunk = region ? region->chunks[chunk_index(pfn)] : NULL;
 
 	return chunk ? &chunk->pages[pfn % CHUNK_PAGES] : NULL;
 }

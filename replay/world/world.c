@@ -43,7 +43,7 @@ void world_destroy(struct world *world)
 	free(world->mms);
 	free(world->slabs);
 	free(world->sorted);
-	chunk_table_free(&world->chunks);
+	region_table_free(&world->regions);
 	free(world->nodes);
 	free(world->rmap_buckets);
 	free(world->collected);

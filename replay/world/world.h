@@ -303,9 +303,10 @@ void cache_merge(struct world *world, u32 from, u32 to);
 /* ---- shared inside -------------------------------------------------------- */
 
 struct page_chunk;	/* pages.c */
+struct page_region;
 struct cache_block;	/* page_cache.c */
 
-DEFINE_TABLE(chunk_table, u64, struct page_chunk *);
+DEFINE_TABLE(region_table, u64, struct page_region *);
 DEFINE_TABLE(inode_table, u64, u32);		/* number of the file */
 DEFINE_TABLE(block_table, u64, struct cache_block *);
 
@@ -326,9 +327,10 @@ struct world {
 	size_t nr_slabs, slabs_room;
 	struct world_leaf **sorted;
 	size_t sorted_room;
-	struct chunk_table chunks;	/* page frames by 32 */
-	struct page_chunk *last_chunk, *fresh_chunks;
-	u32 nr_fresh_chunks, nr_fresh_blocks;
+	struct region_table regions;	/* page frames */
+	struct page_region *last_region, *fresh_regions;
+	struct page_chunk *fresh_chunks;
+	u32 nr_fresh_regions, nr_fresh_chunks, nr_fresh_blocks;
 	struct world_map *nodes;
 	u32 nr_nodes, nodes_size, free_node;
 	u32 *rmap_buckets;		/* the index: chains of nodes */
