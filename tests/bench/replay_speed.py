@@ -20,6 +20,11 @@ SEVERAL = (('four', 'linux-6.8,contpte-v3,linux-6.12,linux-7.3'), ('all named', 
 REPEATS = 3
 
 
+def record_bare(programs, trace, *command):
+    """Without snapshots, whose records are the cheap ones."""
+    programs.run(programs.capture, '-q', '--exit-snapshots=none', '-o', trace, '--', *command)
+
+
 def choose_trace(programs, source_root, directory):
     samples = glob.glob(os.path.join(source_root, 'traces', 'samples', '*.mmt.zst'))
     if os.geteuid() != 0 or not os.path.isdir(f'{machine.TRACING}/events'):
@@ -27,9 +32,9 @@ def choose_trace(programs, source_root, directory):
     trace, source = os.path.join(directory, 't.mmt.zst'), os.path.join(directory, 'source.c')
     machine.write(source, programs.run(sys.executable, os.path.join(programs.scripts, 'generate_source.py'),
                                        '100').stdout)
-    programs.record(trace, '/bin/sh', '-c', f'for round in $(seq 20); do gcc -O1 -c {source} -o {directory}/source.o; '
-                                            'for process in $(seq 60); do /bin/true; done; done',
-                    options=['--exit-snapshots=none'])
+    record_bare(programs, trace, '/bin/sh', '-c',
+                f'for round in $(seq 20); do gcc -O1 -c {source} -o {directory}/source.o; '
+                'for process in $(seq 60); do /bin/true; done; done')
     return trace
 
 
@@ -90,4 +95,5 @@ def main():
         compare(programs, '64 MiB windows', assemble_windows(programs, directory), report)
 
 
-main()
+if __name__ == '__main__':
+    main()
