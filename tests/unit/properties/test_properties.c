@@ -144,7 +144,7 @@ static void check_reached(void)
 	 * is not made at random.
 	 */
 	static const char *const others[] = {
-		"fault_hugetlb", "gup_fast", "gup_slow", "uffd_move", "uffd_wp", "window",
+		"alloc_failed", "fault_hugetlb", "gup_fast", "gup_slow", "uffd_move", "uffd_wp", "window",
 	};
 	u64 least = number_of("REFOLD_OPS", ALL_OPS) / parts / 10000;
 	size_t i;
