@@ -321,7 +321,7 @@ def parts_alone(bench, *options):
     recorder = bench.programs.start(bench.programs.capture, *options, '-o', f'{directory}/t.mmt.zst',
                                     said=bench.path('said'))
     machine.wait_for(lambda: os.path.exists(f'{directory}/t.000003.mmt.zst') or recorder.poll() is not None,
-                     'parts', 60)
+                     'parts', 240)
     recorder.send_signal(signal.SIGINT)
     bench.wait_end(recorder, 0, 60)
     print(machine.read(bench.path('said')))
