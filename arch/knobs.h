@@ -122,6 +122,7 @@ enum arch_exec_prot_flush { ARCH_EXEC_PROT_FLUSH(KNOB_SYMBOL) };
 /* The part of a policy that backends look at. Set through rf_policy_set(); a backend must not need any other input. */
 struct arch_knobs {
 	bool cont;			/* transparent contpte in use */
+	u32 cont_pages;			/* no kernel: blocks of 2 << this pages; 0: as the granule has them */
 	enum arch_fold_sites fold_sites;
 	enum arch_getter getter;
 	enum arch_lockless lockless;

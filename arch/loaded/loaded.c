@@ -223,6 +223,7 @@ static const struct {
 	u64 hooks;
 } looks[] = {
 	{ FIELD(cont), WRITERS },
+	{ FIELD(cont_pages), WRITERS },
 	{ FIELD(fold_sites), SETTERS | BIT_OF(wrprotect_ptes) | BIT_OF(ptep_set_access_flags) },
 	{ FIELD(fold_span), SETTERS | BIT_OF(wrprotect_ptes) | BIT_OF(ptep_set_access_flags) },
 	{ FIELD(fold_present), SETTERS | BIT_OF(wrprotect_ptes) | BIT_OF(ptep_set_access_flags) },

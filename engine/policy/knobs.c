@@ -173,6 +173,18 @@ static bool is_granule(const struct knob *knob)
 	return !knob->backend && knob->offset == offsetof(struct rf_policy, geometry.page_shift);
 }
 
+/* Blocks of the size that cont_pages says, or that the architecture has with these base pages. */
+static void fit_blocks(struct rf_policy *policy)
+{
+	const struct arch_geometry *geometry = policy->arch->geometries;
+
+	while (geometry->page_shift != policy->geometry.page_shift)
+		geometry++;
+	policy->geometry.cont_ptes = geometry->cont_ptes;
+	if (policy->arch_knobs.cont_pages)
+		policy->geometry.cont_ptes = (u16)(2u << policy->arch_knobs.cont_pages);
+}
+
 static int set_granule(struct rf_policy *policy, const struct knob *knob, unsigned int index, struct rf_error *err)
 {
 	const struct arch_geometry *geometry;
@@ -183,6 +195,7 @@ static int set_granule(struct rf_policy *policy, const struct knob *knob, unsign
 	for (geometry = policy->arch->geometries; geometry->page_shift; geometry++) {
 		if (geometry->page_shift == page_shift_of(index)) {
 			policy->geometry = *geometry;
+			fit_blocks(policy);
 			return 0;
 		}
 		name = value_name(knob->values, granule_of(geometry->page_shift), &length);
@@ -221,6 +234,8 @@ static int set_value(struct rf_policy *policy, const struct knob *knob, u32 valu
 		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "knob '%s' has no meaning on a loaded backend: %s",
 				    knob->name, reason);
 	store(policy, knob, value);
+	if (knob->backend && knob->offset == offsetof(struct arch_knobs, cont_pages))
+		fit_blocks(policy);
 	return 0;
 }
 

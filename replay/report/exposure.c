@@ -51,7 +51,7 @@ static const struct rule rules[] = {
 	EACH("batch_young", "looks at ages", "batches.test_and_clear_young_ptes batches.clear_flush_young_ptes"),
 	{ "batch_rule", "runs", "runs.*.looked", "runs.*.compared", "in large folios", "all runs of 1" },
 	{ "batch_helpers", "calls of helpers", "batches.*", "batches.*>1", "for several entries", "all of one entry" },
-	EACH("cont", "calls of helpers", "batches.* readers.*.calls"),
+	EACH("cont cont_pages", "calls of helpers", "batches.* readers.*.calls"),
 	EACH("fold_sites fold_scope fold_present protnone_cont", "writes of entries", SETTERS),
 	EACH("refold", "faults", FAULTS),
 	EACH("khuge_cont", "looks at blocks", "readers.khugepaged_scan.calls"),
