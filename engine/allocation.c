@@ -228,6 +228,16 @@ static bool may_swap_in(const struct allocating *a, const struct vm_area *vma, u
 	return true;
 }
 
+/* A recorded swap-in of several pages, of which ours has some already, or has dropped them: the page that it is for. */
+static void limit_swap_in(const struct allocating *a, struct rf_op *op)
+{
+	u32 i;
+
+	for (i = 0; i < op->nr; i++)
+		if (!pte_swap(entry_at(a, page_start(a, op->addr) + i * page_size(a->mm))))
+			op->nr = 1;
+}
+
 /* alloc_swap_folio(): a large folio comes back from memory that stands for a disk, not from a disk. */
 static int fault_swap(const struct allocating *a, u64 addr, pte_t pte)
 {
@@ -252,6 +262,7 @@ static int fault_swap(const struct allocating *a, u64 addr, pte_t pte)
 			return -ENOMEM;
 		allocation_inherit_use(a->allocation, op.pfn, slot - (addr - op.addr) / page_size(a->mm), op.nr);
 	}
+	limit_swap_in(a, &op);
 	a->machine->stats.allocation.refaults += op.nr ? op.nr : 1;
 	return machine_run_op(a->machine, &op);
 }
@@ -314,6 +325,7 @@ static int allocation_fault(const struct allocating *a)
 {
 	u64 addr = page_start(a, a->op->addr);
 	pte_t pte = entry_at(a, addr);
+	struct rf_op op = *a->op;
 
 	if (pte_present(pte) && is_ours(pte))
 		return fault_on_ours(a, addr, pte, is_write(a->op));
@@ -331,7 +343,9 @@ static int allocation_fault(const struct allocating *a)
 		return fault_anon(a);
 	if (a->op->kind == RF_OP_FAULT_ZERO && pte_none(pte))
 		return fault_zero(a);
-	return machine_run_op(a->machine, a->op);
+	if (op.kind == RF_OP_FAULT_SWAP)
+		limit_swap_in(a, &op);
+	return machine_run_op(a->machine, &op);
 }
 
 /* ---- through the reverse map -------------------------------------------------------------- */
