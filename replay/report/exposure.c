@@ -93,7 +93,10 @@ static const struct rule rules[] = {
 	  "totals.flush_calls totals.dsb totals.tlbi"),
 	{ "lpa2", "flush calls", "totals.flush_calls", "totals.tlbi_range", "TLBIs by range", "no TLBI by range" },
 	EACH("repeat_tlbi", "TLBIs and waits", "totals.tlbi totals.dsb " RECLAIM),
-	EACH("anon_folios thp", "faults", FAULTS),
+	EACH("anon_folios thp alloc_fail alloc_seed fragmentation khugepaged max_ptes_none", "faults", FAULTS),
+	EACH("gather", "unmaps", OPS("zap_*") " " OPS("exec")),
+	EACH("prefault_old", "faults on files",
+	     OPS("fault_file") " " OPS("populate") " " OPS("exec") " " OPS("gup_*")),
 	EACH("huge_zero_wp", "faults on zeroes", OPS("fault_zero") " " OPS("cow") " " OPS("populate") " " OPS("exec")),
 	EACH("reuse_large", "write faults", OPS("reuse") " " OPS("cow") " " OPS("populate") " " OPS("fault_*")),
 };
@@ -172,7 +175,7 @@ static s64 most_of(const json_t *a, const json_t *b, const char *paths)
 
 /* ---- one knob ---- */
 
-/* "cont=true": has the policy not what the knob needs? Of knobs of several values any but the first will do. */
+/* "cont=true": does the policy lack what the knob needs? Of several values any but the first do; a number but 0. */
 static bool lacks_need(const char *needs, const json_t *policy)
 {
 	const char *equals = needs ? strchr(needs, '=') : NULL, *values, *help;
@@ -183,6 +186,8 @@ static bool lacks_need(const char *needs, const json_t *policy)
 		return false;
 	snprintf(knob, sizeof(knob), "%.*s", (int)(equals - needs), needs);
 	value = json_object_get(json_object_get(policy, "knobs"), knob);
+	if (json_is_integer(value))
+		return !json_integer_value(value);
 	if (json_is_boolean(value))
 		return json_is_true(value) != !strcmp(equals + 1, "true");
 	if (!json_is_string(value))
