@@ -3,7 +3,14 @@
 #ifndef REFOLD_ENGINE_ACCOUNT_H
 #define REFOLD_ENGINE_ACCOUNT_H
 
+#include "engine/machine.h"
 #include "engine/mm.h"
+
+/* Whose it is what the machine does to mm by itself. */
+static inline u32 account_own(const struct rf_machine *machine, u32 mm)
+{
+	return machine->owned ? RF_OWNER_MACHINE : mm;
+}
 
 void accounts_destroy(struct accounts *accounts);
 /* An operation of machine->owner on mm begins, and will be counted in row. -ENOMEM or 0. */

@@ -126,12 +126,14 @@ static int scan_mm(struct rf_machine *machine, struct mm *mm, struct scan *scan,
 /* From one address space to the next. True: it came past the last one. */
 static bool scan_some(struct rf_machine *machine, struct scan *scan, u64 time)
 {
-	u32 tables = TABLES_A_SCAN, asked = 0;
+	u32 tables = TABLES_A_SCAN, asked = 0, owner = machine->owner;
 	bool around = false;
 
 	while (tables && asked++ < machine->max_mms && !machine->error) {
 		struct mm *mm = machine_mm(machine, scan->mm);
 
+		if (mm)
+			machine->owner = account_own(machine, mm->id);
 		if (mm && scan_mm(machine, mm, scan, &tables, time))
 			machine->error = -ENOMEM;
 		if (!mm || tables) {
@@ -142,6 +144,7 @@ static bool scan_some(struct rf_machine *machine, struct scan *scan, u64 time)
 		if (scan->mm >= machine->max_mms)
 			scan->mm = 0;
 	}
+	machine->owner = owner;		/* of the operation that waits */
 	return around;
 }
 

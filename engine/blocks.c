@@ -4,7 +4,6 @@
 
 #include "engine/account.h"
 #include "engine/blocks.h"
-#include "engine/machine.h"
 #include "engine/pgtable.h"
 #include "engine/readers.h"
 #include "engine/tlb.h"
@@ -80,7 +79,7 @@ static bool scan_some(struct rf_machine *machine)
 		enum rf_row row;
 
 		if (mm)
-			machine->owner = machine->owned ? RF_OWNER_MACHINE : mm->id;
+			machine->owner = account_own(machine, mm->id);
 		if (mm && machine->accounts && account_op(machine, mm->id, RF_ROW_collapse)) {
 			machine->error = -ENOMEM;
 			return true;

@@ -24,7 +24,8 @@ REFOLD = pathlib.Path(sys.argv.pop(1)).resolve()
 SCHEMA = json.loads(pathlib.Path(sys.argv.pop(1)).read_text())
 SAMPLES = sorted(pathlib.Path(sys.argv.pop(1)).glob("*.mmt.zst"))
 KEYS = ["vma", "mapping", "thread", "process", "call", "size", "site"]
-POLICIES = "linux-6.8,linux-7.3,linux-7.3+granule=16k,linux-7.3+khuge_cont=1,x86-6.18"
+POLICIES = "linux-6.8,linux-7.3,linux-7.3+granule=16k,linux-7.3+khuge_cont=1,x86-6.18,"
+POLICIES += "linux-7.3+anon_folios=2m+khugepaged=1"
 ALL = "1000000"
 
 # A thread named worker, of a process named server, maps 1 MiB, writes to its first page, gives that back, and unmaps.
@@ -145,6 +146,15 @@ class Attribution(unittest.TestCase):
                 totals = process["policies"][0]["totals"]
                 if process["pid"] and any(totals.values()):
                     self.assertEqual(by_process[f"{process['command']} ({process['pid']})"], totals)
+
+    def test_own_work(self):
+        """What a policy does between operations is of none of them, and is all that is in its row."""
+        report = self.report(SAMPLES[0], "-p", "linux-7.3+anon_folios=64k+2m+khugepaged=1", "--by", "call,site",
+                             "--top", ALL)
+        row, = [row for row in report["attribution"][0]["policies"][0]["rows"]
+                if row["call"] == "the policy's own scans" and row["site"] == "collapse"]
+        self.assertEqual(row["totals"], report["policies"][0]["operations"]["collapse"])
+        self.assertGreater(row["totals"]["ptep_get"], 0)
 
     def test_changes_nothing_else(self):
         for options in ((), ("--processes",)):
