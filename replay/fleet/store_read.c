@@ -111,10 +111,13 @@ static int read_all(struct rf_fleet *fleet, sqlite3 *database, struct rf_error *
 	return ret;
 }
 
-/* In a directory that cannot be written to, a database without a log can only be read as one that nobody changes. */
+/*
+ * As one that may write where it can be, because only such a one takes the log and its index away again. In a directory
+ * that cannot be written to, a database without a log can only be read as one that nobody changes.
+ */
 static int open_to_read(const char *path, sqlite3 **database)
 {
-	int result = sqlite3_open_v2(path, database, SQLITE_OPEN_READONLY, NULL);
+	int result = sqlite3_open_v2(path, database, SQLITE_OPEN_READWRITE, NULL);
 	char *address;
 
 	if (result == SQLITE_OK)

@@ -311,6 +311,8 @@ class Store(Scratch):
             reports.append(self.directory / f"{name}.json")
             self.run_ok("replay", "-q", self.directory / f"{name}.mmt.zst", "-p", POLICIES, "-o", reports[-1])
         self.assertEqual(self.run_ok("summary", "-j", store).stdout, self.run_ok("summary", "-j", *reports).stdout)
+        # Reading leaves nothing behind.
+        self.assertEqual([path.name for path in self.directory.glob("*.db*")], ["fleet.db"])
         again = self.directory / "again.db"
         self.run_ok("merge", store, *reports, "-o", again)
         self.assertEqual(self.run_ok("summary", "-j", store).stdout, self.run_ok("summary", "-j", again).stdout)
