@@ -141,7 +141,7 @@ static void check_reached(void)
 	};
 	/*
 	 * They change no entries of tables, or those of hugetlb, which never fold and unfold. What a userfaultfd does
-	 * is not made at random.
+	 * is not made at random, nor what only policies with folios of their own look at.
 	 */
 	static const char *const others[] = {
 		"alloc_failed", "fault_hugetlb", "gup_fast", "gup_slow", "uffd_move", "uffd_wp", "window",
