@@ -241,7 +241,11 @@ int rf_recording_prepare(struct recording *rec, struct rf_error *err)
 	if (ret)
 		return ret;
 	rf_kernel_read(&rec->kernel);
-	rf_compat_find(&rec->compat);
+	/* Of a part before this one threads still wait for any child, and would take this one. */
+	if (options->previous)
+		rec->compat = options->previous->compat;
+	else
+		rf_compat_find(&rec->compat);
 	rec->kernel.compat &= rec->compat.runs;
 	rec->decoder = rf_decoder_create(&rec->kernel, err);
 	rec->status = calloc(rf_nr_events, sizeof(*rec->status));
