@@ -137,9 +137,11 @@ bool rf_process_name(pid_t pid, char *name, size_t size)
 
 bool rf_process_is(pid_t pid, const char *comm)
 {
-	char name[64];
+	char name[64], state[64];
 
-	return rf_process_name(pid, name, sizeof(name)) && !strcmp(name, comm);
+	if (!rf_process_name(pid, name, sizeof(name)) || strcmp(name, comm))
+		return false;
+	return rf_task_status(pid, "State:", state, sizeof(state)) && state[0] != 'Z' && state[0] != 'X';
 }
 
 bool rf_may_trace_us(pid_t pid)

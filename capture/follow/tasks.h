@@ -36,7 +36,7 @@ bool rf_has_memory(pid_t pid);
 bool rf_process_name(pid_t pid, char *name, size_t size);
 /* What this program is called. */
 #define RF_RECORDER_COMM "refold-capture"
-/* Whether pid runs a program whose name (comm) is this. */
+/* Whether pid runs a program whose name (comm) is this; one that nobody has waited for yet runs none. */
 bool rf_process_is(pid_t pid, const char *comm);
 /*
  * Whether pid is our tracer, or a recorder, which may be about to: who traces us is not to be stopped by us, as neither

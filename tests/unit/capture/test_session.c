@@ -435,6 +435,7 @@ static void test_tasks(void **state)
 {
 	pid_t child = start_process("child");
 	struct rf_pid_list list = { 0 };
+	siginfo_t ended;
 
 	assert_int_equal(rf_threads_of(child, &list), 1);
 	assert_int_equal(rf_threads_of(child, &list), 0);
@@ -446,6 +447,10 @@ static void test_tasks(void **state)
 	assert_true(rf_pid_list_has(&list, getpid()));
 	assert_false(rf_pid_list_has(&list, child));
 	assert_false(rf_pid_list_has(&list, 2));		/* kthreadd, or nobody: no memory */
+	/* Ended, but nobody has waited for it: it still has its name. */
+	kill(child, SIGKILL);
+	assert_int_equal(waitid(P_PID, (id_t)child, &ended, WEXITED | WNOWAIT), 0);
+	assert_false(rf_process_is(child, "child"));
 	end_process(child);
 	assert_int_equal(rf_threads_of(child, &list), -ESRCH);
 	rf_pid_list_free(&list);
