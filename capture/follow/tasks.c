@@ -141,7 +141,7 @@ bool rf_process_is(pid_t pid, const char *comm)
 
 	if (!rf_process_name(pid, name, sizeof(name)) || strcmp(name, comm))
 		return false;
-	return rf_task_status(pid, "State:", state, sizeof(state)) && state[0] != 'Z' && state[0] != 'X';
+	return rf_task_status(pid, "State:", state, sizeof(state)) && !strpbrk(state, "ZX");
 }
 
 bool rf_may_trace_us(pid_t pid)

@@ -25,18 +25,30 @@ static void lock_new(const struct tracked_mm *mm, struct world_vma *vma, bool lo
 	vma->attributes |= mm->lock_on_fault ? RF_ATTRIBUTE_LOCKONFAULT : 0;
 }
 
-/* The old mmap() of i386, whose arguments are behind a pointer: the side band tells what it mapped. */
+/*
+ * The old mmap() of i386, whose arguments are behind a pointer: the side band tells what it mapped, or the whole that
+ * this has become with its neighbours (vma_merge_new_range()). What is known of these bounds what is new, unless the
+ * call may have replaced some of it.
+ */
 static void old_mmap_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 {
 	const struct task_call *call = &task->call;
-	struct world_vma vma = { .start = ret, .end = ret + call->map_len, .pgoff = call->map_pgoff,
-				 .file = call->map_file, .flags = call->map_flags };
+	struct world_vma vma = { .start = ret, .end = call->map_addr + call->map_len, .file = call->map_file,
+				 .flags = call->map_flags };
+	const struct world_vma *next;
 
 	populate_end(tracker, task, false);
-	if (call->map_len && call->map_addr == ret)
-		map_over(tracker, task->mm, &vma, RF_WHY_MMAP_FIXED);
-	else
+	if (!call->map_len || ret < call->map_addr || ret >= vma.end) {
 		mark_mm(tracker, task->mm, RF_REASON_call_unknown);
+		return;
+	}
+	vma.pgoff = call->map_pgoff + vpn_of(tracker, ret) - vpn_of(tracker, call->map_addr);
+	next = world_vma_next(&task->mm->world, ret);
+	if (next && next->start <= ret)
+		mark_mm(tracker, task->mm, RF_REASON_call_unknown);
+	else if (next && next->start < vma.end)
+		vma.end = next->start;
+	map_over(tracker, task->mm, &vma, RF_WHY_MMAP_FIXED);
 }
 
 void mmap_return(struct rf_tracker *tracker, struct task *task, u64 ret)

@@ -183,6 +183,39 @@ static void what_other_records_tell_of_a_call(void **context)
 	assert_int_equal(r->fidelity.inexact_mms, 0);
 }
 
+/* The side band tells of a whole VMA, of which the new one is the middle: what was there on either side stays. */
+static void the_old_mmap_becomes_part_of_its_neighbours(void **context)
+{
+	struct result *r = track_on(BY_EVENT, COMPAT ATTACHED "1 tid=100 abi abi=1 exec=0\n"
+		"frame stream=5\n"
+		"10 tid=100 mmap addr=0x0 len=0x2000 prot=0x3 flags=0x22 fd=-1 offset=0x0\n"
+		"12 tid=100 sys_ret call=16 ret=0x400002003000\n"
+		"20 tid=100 mmap addr=0x0 len=0x1000 prot=0x3 flags=0x22 fd=-1 offset=0x0\n"
+		"22 tid=100 sys_ret call=16 ret=0x400002000000\n"
+		"30 tid=100 mmap addr=0x0 len=0x0 prot=0x0 flags=0x0 fd=0 offset=0x0\n"
+		"32 tid=100 sys_ret call=16 ret=0x400002001000\n"
+		"frame stream=3\n"
+		"11 tid=100 mmap2 addr=0x400002003000 len=0x2000 pgoff=0 dev=0 ino=0 flags=0x3\n"
+		"21 tid=100 mmap2 addr=0x400002000000 len=0x1000 pgoff=0 dev=0 ino=0 flags=0x3\n"
+		"31 tid=100 mmap2 addr=0x400002000000 len=0x5000 pgoff=0 dev=0 ino=0 flags=0x3\n");
+
+	(void)context;
+	expect(r, "map 0 @8195-8197\n"
+		  "map 0 @8192-8193\n"
+		  "map 0 @8193-8195\n");
+	assert_int_equal(r->fidelity.inexact_mms, 0);
+	/* Over something: how much of that is new is not known. */
+	r = track_on(BY_EVENT, COMPAT ATTACHED "1 tid=100 abi abi=1 exec=0\n"
+		"frame stream=5\n"
+		"10 tid=100 mmap addr=0x0 len=0x2000 prot=0x3 flags=0x22 fd=-1 offset=0x0\n"
+		"12 tid=100 sys_ret call=16 ret=0x400002000000\n"
+		"30 tid=100 mmap addr=0x0 len=0x0 prot=0x0 flags=0x0 fd=0 offset=0x0\n"
+		"32 tid=100 sys_ret call=16 ret=0x400002000000\n"
+		"frame stream=3\n"
+		"31 tid=100 mmap2 addr=0x400002000000 len=0x2000 pgoff=0 dev=0 ino=0 flags=0x3\n");
+	assert_int_equal(r->fidelity.inexact_mms, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -195,6 +228,7 @@ int main(void)
 		cmocka_unit_test(who_makes_no_call_is_marked),
 		cmocka_unit_test(the_stack_becomes_executable),
 		cmocka_unit_test(what_other_records_tell_of_a_call),
+		cmocka_unit_test(the_old_mmap_becomes_part_of_its_neighbours),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
