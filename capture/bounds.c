@@ -109,7 +109,7 @@ u64 rf_buffers_needed(const struct rf_buffers *had, const struct rf_buffers *gap
 /* A part of the file for what is under way when it ends; of a small one more, as last snapshots are not small. */
 static u64 file_reserve(u64 bytes)
 {
-	return max_u64(bytes / 8, min_u64(bytes / 4, RESERVE_ENOUGH));
+	return max_u64(bytes / 8, min_u64(bytes / 2, RESERVE_ENOUGH));
 }
 
 enum rf_end rf_bounds_reached(const struct rf_bounds *bounds, const struct rf_taken *taken)

@@ -44,7 +44,8 @@ struct recording {
 	struct rf_watch watch;
 	struct rf_budget budget;
 	u64 dropped;			/* records that had no room in the file */
-	u64 setting_up_ns;		/* until it recorded: so long will the next take */
+	u64 setting_up_ns;		/* until it recorded, and the part before had ended: as the next will take */
+	double usual_rate;		/* of the part before */
 	bool began;			/* the trace is worth keeping */
 	enum rf_end end;
 	int ret;			/* why it failed, before its end */

@@ -342,6 +342,7 @@ struct recording *rf_recording_begin(const struct rf_recording_options *options,
 		ret = begin_following(rec, err);
 	rec->began = !ret && !options->previous;
 	rec->setting_up_ns = rf_monotonic() - begin;
+	rec->usual_rate = options->previous ? rf_watch_rate(&options->previous->watch) : 0;
 	if (!ret)
 		return rec;
 	err->code = finish(rec, ret, err);
@@ -363,6 +364,7 @@ void rf_recording_wait(struct recording *rec)
 					.buffer_bytes = rf_buffers_total(&rec->buffers),
 					.asked_ends = options->asked_ends, .trigger_fd = options->trigger_fd,
 					.lead_ns = options->begins_again ? rec->setting_up_ns : 0,
+					.usual_rate = rec->usual_rate,
 					.told = options->progress, .context = options->context };
 	rf_watch_begin(&rec->watch, &rec->ending);
 	rec->end = rf_ending_wait(&rec->ending, options->command ? rf_follow_fd(rec->follow) : -1);
@@ -379,6 +381,7 @@ void rf_recording_wait(struct recording *rec)
 int rf_recording_end(struct recording *rec, struct recording *next, struct rf_error *err)
 {
 	struct rf_recording_result *result = rec->result;
+	u64 begin = rf_monotonic();
 	struct stat output;
 	int ret = rec->ret;
 
@@ -393,6 +396,8 @@ int rf_recording_end(struct recording *rec, struct recording *next, struct rf_er
 	}
 	if (!ret)
 		ret = stop_facts(rec, err);
+	if (next)
+		next->setting_up_ns += rf_monotonic() - begin;
 	ret = finish(rec, ret, err);
 	if (ret && rec->began)
 		name_output(rec->options.output, err);

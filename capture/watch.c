@@ -114,14 +114,14 @@ static bool has_ended(int fd)
 	return fd > 0 && poll(&ended, 1, 0) > 0;
 }
 
-/* What the file will have grown by at the end of the lead, from how it has grown until now. */
-static u64 growth(const struct rf_watch *watch, u64 bytes, u64 now)
+/* At first as that of the part before did, which may have filled a small file by the time that more is known. */
+double rf_watch_rate(const struct rf_watch *watch)
 {
-	u64 elapsed = now - watch->began_ns;
+	u64 elapsed = rf_monotonic() - watch->began_ns, bytes = rf_writer_bytes(watch->writer);
 
-	if (!watch->lead_ns || elapsed < GROWTH_NS || bytes < watch->began_bytes)
-		return 0;
-	return (u64)((double)(bytes - watch->began_bytes) * (double)watch->lead_ns / (double)elapsed);
+	if (elapsed < GROWTH_NS || bytes < watch->began_bytes)
+		return watch->usual_rate;
+	return (double)(bytes - watch->began_bytes) / (double)elapsed;
 }
 
 static enum rf_end look(void *context, bool asked)
@@ -137,8 +137,9 @@ static enum rf_end look(void *context, bool asked)
 
 	if (watch->follow)
 		read_anew_after_loss(watch, now);
+	/* What it will have grown by at the end of the lead. */
 	if (bounds->file_bytes)
-		taken.file_bytes += growth(watch, taken.file_bytes, now);
+		taken.file_bytes += (u64)(rf_watch_rate(watch) * (double)watch->lead_ns);
 	if (watch->told && (asked || now - watch->last_told_ns >= TELL_NS))
 		tell(watch, now, asked);
 	watch->asked = asked && watch->asked_ends;

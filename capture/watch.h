@@ -37,6 +37,7 @@ struct rf_watch {
 	bool asked;			/* it has */
 	int trigger_fd;			/* 0, or readable when it shall end */
 	u64 lead_ns;			/* what follows takes so long to begin: a file's bound allows for that */
+	double usual_rate;		/* bytes a ns, as the part before grew; 0: not known */
 	u64 began_ns, began_cpu_ns, last_told_ns;
 	/* After a loss. */
 	u64 lost, lost_at_ns;		/* so far, and when there were fewer */
@@ -47,6 +48,8 @@ struct rf_watch {
 
 /* Begin: from now on ending has it looked after. */
 void rf_watch_begin(struct rf_watch *watch, struct rf_ending *ending);
+/* How the file grows: bytes a ns. */
+double rf_watch_rate(const struct rf_watch *watch);
 /* CPU time of this process so far, and its largest resident set. */
 u64 rf_own_cpu_ns(void);
 u64 rf_own_peak_bytes(void);

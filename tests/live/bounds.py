@@ -278,7 +278,7 @@ def rotated(bench):
     pid = bench.path('pid')
     target = bench.programs.start(sys.executable, '-c', SPIN, pid)
     machine.wait_for(lambda: os.path.exists(pid) and machine.read(pid), 'the program to be recorded')
-    for part, options in (('1s', ('--keep', '2', '-t', '10s')), ('256K', ('-t', '8s'))):
+    for part, options in (('1s', ('--keep', '2', '-t', '10s')), ('512K', ('-t', '8s'))):
         directory = bench.path(part)
         os.mkdir(directory)
         result = bench.programs.run(bench.programs.capture, '-p', str(target.pid), '--rotate', part, *options, '-o',
@@ -299,10 +299,10 @@ def rotated(bench):
             machine.require(report['complete'] is True, 'complete')
             machine.require(fidelity['ptes'] > 500, 'snapshots at its end')
             machine.require(fidelity['present'] >= 0.99 * fidelity['ptes'], 'it begins with what was there')
-            if part == '256K':
-                machine.require(os.path.getsize(bench.trace) <= 256 << 10, 'not larger than it may be')
+            if part == '512K':
+                machine.require(os.path.getsize(bench.trace) <= 512 << 10, 'not larger than it may be')
         # -t may fall on the very end of a part.
-        machine.require(report['trace']['end'] == 'time' or part == '256K', 'the last one by -t')
+        machine.require(report['trace']['end'] == 'time' or part == '512K', 'the last one by -t')
         machine.require('the time given by --time is over' in result.stderr, 'nobody said why it ended')
     result = bench.programs.run(bench.programs.capture, '-p', str(target.pid), '--rotate', '60s', '--max-size', '256K',
                                 '-o', bench.path('bounded.mmt.zst'))

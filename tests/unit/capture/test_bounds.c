@@ -102,13 +102,13 @@ static void test_reached(void **state)
 
 	assert_int_equal(rf_bounds_reached(&bounds, &taken), RF_END_NONE);
 	bounds = (struct rf_bounds){ .file_bytes = 800, .free_bytes = 50, .memory_bytes = 30 };
-	taken = (struct rf_taken){ .file_bytes = 599, .free_bytes = 50, .memory_bytes = 30 };
+	taken = (struct rf_taken){ .file_bytes = 399, .free_bytes = 50, .memory_bytes = 30 };
 	assert_int_equal(rf_bounds_reached(&bounds, &taken), RF_END_NONE);
 	taken.memory_bytes = 31;
 	assert_int_equal(rf_bounds_reached(&bounds, &taken), RF_END_MEMORY);
 	taken.free_bytes = 49;
 	assert_int_equal(rf_bounds_reached(&bounds, &taken), RF_END_DISK);
-	taken.file_bytes = 600;			/* a quarter is for what is under way */
+	taken.file_bytes = 400;			/* half is for what is under way */
 	assert_int_equal(rf_bounds_reached(&bounds, &taken), RF_END_SIZE);
 	bounds = (struct rf_bounds){ .file_bytes = 80 * MIB };	/* an eighth */
 	taken.file_bytes = 70 * MIB - 1;
