@@ -8,7 +8,6 @@
  * the policy's number of levels is the root.
  */
 #include <errno.h>
-#include <string.h>
 
 #include "engine/pgtable.h"
 #include "engine/tlb.h"
@@ -312,6 +311,26 @@ void free_pte_table(struct mmu_gather *tlb, pmd_t *pmd, u64 addr)
 	pte_table_free(mm, slot, ALIGN_DOWN(addr, pmd_size(mm)));
 }
 
+/* A directory, and what it still has. */
+static void destroy_level(struct mm *mm, struct directory *dir, unsigned int level, u64 base)
+{
+	u32 nr = ptrs_per_pte(mm), i;
+
+	for (i = table_skip_none(dir->slots, nr); i < nr; i += table_skip_none(dir->slots + i, nr - i)) {
+		u64 addr = base + ((u64)i << level_shift(mm, level));
+		u64 slot = dir->slots[i];
+
+		dir->slots[i] = 0;
+		if (slot & PMD_LEAF)
+			continue;
+		if (level > 2)
+			destroy_level(mm, descend(mm, &slot, level, addr), level - 1, addr);
+		else
+			pte_table_free(mm, slot, addr);
+	}
+	table_free(mm->machine->tables, dir);
+}
+
 /* free_pmd_range() and its namesakes above: tables below the directory, then the directory if nobody else uses it. */
 static void free_level_range(struct mmu_gather *tlb, u64 *dir_slot, unsigned int level, u64 addr, u64 end, u64 floor,
 			     u64 ceiling)
@@ -350,8 +369,8 @@ static void free_level_range(struct mmu_gather *tlb, u64 *dir_slot, unsigned int
 	*dir_slot = 0;
 	tlb_remove_table(tlb, start, level);
 	forget_cached_pmd(mm);
-	memset(dir, 0, sizeof(pte_t) << mm->arch.geometry->table_shift);
-	table_free(mm->machine->tables, dir);
+	/* Operations that contradict the trace leave tables where no VMA is; they have been counted. */
+	destroy_level(mm, dir, level, start);
 }
 
 void free_pgd_range(struct mmu_gather *tlb, u64 addr, u64 end, u64 floor, u64 ceiling)
@@ -377,25 +396,6 @@ void free_pgd_range(struct mmu_gather *tlb, u64 addr, u64 end, u64 floor, u64 ce
 	if (addr > end - 1)
 		return;
 	free_level_range(tlb, &root, mm->arch.geometry->levels, addr, end, floor, ceiling);
-}
-
-static void destroy_level(struct mm *mm, struct directory *dir, unsigned int level, u64 base)
-{
-	u32 i;
-
-	for (i = 0; i < ptrs_per_pte(mm); i++) {
-		u64 addr = base + ((u64)i << level_shift(mm, level));
-		u64 slot = dir->slots[i];
-
-		dir->slots[i] = 0;
-		if (!slot || (slot & PMD_LEAF))
-			continue;
-		if (level > 2)
-			destroy_level(mm, descend(mm, &slot, level, addr), level - 1, addr);
-		else
-			pte_table_free(mm, slot, addr);
-	}
-	table_free(mm->machine->tables, dir);
 }
 
 void pgtable_destroy(struct mm *mm)
