@@ -9,6 +9,7 @@
 #include "engine/account.h"
 #include "engine/allocation.h"
 #include "engine/blocks.h"
+#include "engine/coalesce.h"
 #include "engine/dispatch.h"
 #include "engine/huge_pages.h"
 #include "engine/pgtable.h"
@@ -43,7 +44,10 @@ struct rf_machine *rf_machine_create(const struct rf_policy *policy)
 	machine->load_batches = calloc(1, sizeof(*machine->load_batches));
 	if (policy->mm.anon_folios)
 		machine->allocation = allocation_create();
-	if (!machine->tables || !machine->load_batches || (policy->mm.anon_folios && !machine->allocation)) {
+	if (policy->mm.coalesce)
+		machine->coalescing = coalescing_create(policy);
+	if (!machine->tables || !machine->load_batches || (policy->mm.anon_folios && !machine->allocation) ||
+	    (policy->mm.coalesce && !machine->coalescing)) {
 		rf_machine_destroy(machine);
 		return NULL;
 	}
@@ -77,6 +81,7 @@ void rf_machine_destroy(struct rf_machine *machine)
 	free(machine->load_batches);
 	accounts_destroy(machine->accounts);
 	allocation_destroy(machine->allocation);
+	free(machine->coalescing);
 	rescale_destroy(machine->rescale);
 	table_pool_destroy(machine->tables);
 	vma_slabs_destroy(machine);
@@ -144,6 +149,8 @@ int rf_machine_run_for(struct rf_machine *machine, const struct rf_op *ops, cons
 		tables_settle(machine);
 		if (machine->stats.live_blocks != machine->last_live)
 			account_live_blocks(machine, ops[i].time);
+		if (machine->coalescing)
+			coalescing_account(machine, ops[i].time);
 	}
 	if (nr)
 		account_live_blocks(machine, ops[nr - 1].time);

@@ -4,6 +4,7 @@
  * kernel-model.md 4.8. Since 6.10 large folios that lie in the range whole are
  * changed in place; before, and where they lie in it in part, they are split.
  */
+#include "engine/coalesce.h"
 #include "engine/folio.h"
 #include "engine/huge_mm.h"
 #include "engine/operations.h"
@@ -25,17 +26,32 @@ struct advise_state {
  * between, and written to if it could be, unless there was no time for it: allocators do not free twice what nobody
  * touched. No access of the kernel's, so nothing is counted.
  */
+static bool may_be_used(pte_t pte)
+{
+	/* A block of PROT_NONE may be valid, and still nobody can use it (kernel-model.md C4). */
+	return (pte.val & PTE_ANON) && pte_valid(pte) && !(pte.val & PTE_PROTNONE) && !pte_young(pte);
+}
+
+static bool had_time(const struct advise_state *state, u64 addr)
+{
+	return addr < state->unused || addr + page_size(state->tlb.mm) > state->unused_end;
+}
+
+static pte_t mkused(pte_t pte)
+{
+	return pte_mkyoung(pte_write(pte) ? pte_mkdirty(pte) : pte);
+}
+
 static void assume_used(const struct advise_state *state, u64 addr, pte_t *ptep, u64 max_nr)
 {
 	u64 size = 1ull << pte_folio_order(*ptep), pfn = pte_pfn(*ptep), page = page_size(state->tlb.mm), nr, i;
 
-	/* A block of PROT_NONE may be valid, and still nobody can use it (kernel-model.md C4). */
-	if (!(ptep->val & PTE_ANON) || !pte_valid(*ptep) || (ptep->val & PTE_PROTNONE) || pte_young(*ptep))
+	if (!may_be_used(*ptep))
 		return;
 	nr = min_u64(size - (pfn & (size - 1)), max_nr);
 	for (i = 0; i < nr && pte_valid(ptep[i]) && !pte_young(ptep[i]) && pte_pfn(ptep[i]) == pfn + i; i++)
-		if (addr + i * page < state->unused || addr + (i + 1) * page > state->unused_end)
-			ptep[i] = pte_mkyoung(pte_write(ptep[i]) ? pte_mkdirty(ptep[i]) : ptep[i]);
+		if (had_time(state, addr + i * page))
+			coalescing_write(state->tlb.mm, addr + i * page, &ptep[i], mkused(ptep[i]));
 }
 
 /* madvise_cold_or_pageout_pte_range(): until 6.8 also for MADV_PAGEOUT. */
@@ -148,8 +164,8 @@ static void advise_huge_pmd(struct advise_state *state, pmd_t *pmd, u64 addr)
 	pte_t pte;
 
 	pte = pmd_pte(*pmd);
-	if (addr < state->unused || addr + pmd_size(mm) > state->unused_end)
-		assume_used(state, addr, &pte, 1);
+	if (may_be_used(pte) && had_time(state, addr))
+		pte = mkused(pte);
 	if (!pte_present(pte) || pte_special(pte) || !advice_changes(state, pte))
 		return;
 	if (state->advice != ADVICE_COLD || !mm_knobs(mm)->madv_cold_pmd_young)

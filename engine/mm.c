@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 #include "engine/account.h"
+#include "engine/coalesce.h"
 #include "engine/huge_pages.h"
 #include "engine/pgtable.h"
 
@@ -44,7 +45,7 @@ struct mm *machine_new_mm(struct rf_machine *machine, u32 id)
 		return NULL;
 	*mm = (struct mm){
 		.arch = {
-			.ops = machine->policy.arch,
+			.ops = machine->coalescing ? coalescing_ops(machine->coalescing) : machine->policy.arch,
 			.knobs = &machine->arch_knobs,
 			.geometry = &machine->policy.geometry,
 			.counters = &machine->stats.rows[machine->row],

@@ -13,6 +13,7 @@
 
 struct accounts;
 struct allocation;
+struct coalescing;
 struct directory;
 struct huge_page;
 struct huge_pmd;
@@ -119,6 +120,7 @@ struct rf_machine {
 	bool owned;			/* that is somebody else than its address space */
 	u64 norecency_sites;		/* bits: these read one entry of a folded block */
 	struct allocation *allocation;	/* of policies that allocate anonymous folios themselves; or NULL */
+	struct coalescing *coalescing;	/* of policies that ask what hardware could coalesce; or NULL */
 	struct huge_pmd **huge_pmds;	/* of hugetlb, that can be shared: buckets (huge_pages.c); NULL: never any */
 	struct rescale *rescale;	/* of recordings with smaller pages; NULL: ours */
 	int error;

@@ -9,6 +9,7 @@
  * itself costs.
  */
 #include "engine/allocation.h"
+#include "engine/coalesce.h"
 #include "engine/folio.h"
 #include "engine/huge_mm.h"
 #include "engine/operations.h"
@@ -229,7 +230,7 @@ static void set_back(struct mm *mm, const struct rf_op *op)
 	if (!ptep)
 		return;
 	if (pte_write(*ptep))	/* by hardware, so it costs nothing */
-		*ptep = pte_mkyoung(pte_mkdirty(*ptep));
+		coalescing_write(mm, op->addr, ptep, pte_mkyoung(pte_mkdirty(*ptep)));
 	rmap_walk_reads(mm, op->addr, ptep, true);
 	pte = read_pte(mm, op->addr, ptep, RF_SITE_rmap_unmap);
 	if (!pte_present(pte)) {

@@ -137,6 +137,8 @@ struct rf_stats {
 	s64 live_blocks;			/* folded blocks now */
 	u64 peak_live_blocks;
 	u64 live_block_time;			/* integral of live blocks over time, in 2^20 block-nanoseconds */
+	u64 valid_time;				/* with coalesce: pages with valid entries, integral in 2^20 page-ns */
+	u64 coalesced_time;			/* and of those of them that hardware could take together */
 	u64 anomalies[RF_NR_ANOMALIES];
 	struct rf_allocation_stats allocation;
 	u64 inexact[RF_NR_INEXACTS];		/* recorded with smaller pages: not what a kernel with these would do */

@@ -48,6 +48,8 @@ void add_stats(struct rf_stats *sum, const struct rf_stats *stats)
 		max_u64(sum->allocation.peak_unused_pages, stats->allocation.peak_unused_pages);
 	sum->live_blocks += stats->live_blocks;
 	sum->live_block_time += stats->live_block_time;
+	sum->valid_time += stats->valid_time;
+	sum->coalesced_time += stats->coalesced_time;
 	sum->peak_live_blocks = max_u64(sum->peak_live_blocks, stats->peak_live_blocks);
 }
 

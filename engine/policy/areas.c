@@ -15,7 +15,7 @@ static const struct {
 } areas[] = {
 	{ "blocks",
 	  "cont granule cont_pages fold_sites fold_scope refold khuge_cont unfold unfold_flush unfold_free_split fold_present "
-	  "protnone_cont bbml3" },
+	  "protnone_cont bbml3 coalesce" },
 	{ "readers",
 	  "getter lockless lockless_tries locked gup_recheck rmap_unlocked slow_gup fast_gup swap_readahead" },
 	{ "batches of core mm",

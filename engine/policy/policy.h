@@ -94,6 +94,7 @@ struct rf_mm_knobs {
 	bool reuse_large;		/* a write fault reuses a page of a large folio that is nobody else's (6.15) */
 	enum rf_reuse_around reuse_around;
 	u32 khuge_cont;			/* no kernel: milliseconds between scans that fold what can be; 0: none */
+	u32 coalesce;			/* hardware takes 2 << this entries as one; 0: none */
 	enum rf_write_upgrade write_upgrade;
 	enum rf_unshare_flush unshare_flush;
 	enum rf_gather gather;

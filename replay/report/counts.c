@@ -93,10 +93,10 @@ static json_t *readers_object(const struct rf_stats *stats, bool all_sites)
 	return object;
 }
 
-/* live_block_time counts block-nanoseconds / 2^20. */
-static u64 live_ms(const struct rf_stats *stats, u32 pages)
+/* Times are nanoseconds / 2^20, of so many each. */
+static u64 time_ms(u64 time, u32 each)
 {
-	return (u64)(((unsigned __int128)stats->live_block_time << 20) * pages / 1000000);
+	return (u64)(((unsigned __int128)time << 20) * each / 1000000);
 }
 
 json_t *row_object(const struct arch_counters *row, u64 operations)
@@ -119,7 +119,7 @@ static json_t *totals_object(const struct rf_stats *stats)
 	rf_stats_totals(stats, &sum);
 	totals = row_object(&sum, nr);
 	rf_json_set_count(totals, "live_blocks", stats->live_blocks);
-	rf_json_set_count(totals, "live_block_time_ms", live_ms(stats, 1));
+	rf_json_set_count(totals, "live_block_time_ms", time_ms(stats->live_block_time, 1));
 	return totals;
 }
 
@@ -159,7 +159,9 @@ json_t *policy_totals(const struct rf_policy *policy, const struct rf_stats *sta
 	rf_json_set_count(totals, "loaded_blocks",
 			  stats->loaded.born + stats->loaded.fold - stats->loaded.unfold - stats->loaded.erased);
 	rf_json_set_count(totals, "peak_live_blocks", stats->peak_live_blocks);
-	rf_json_set_count(totals, "folded_page_ms", live_ms(stats, policy->geometry.cont_ptes));
+	rf_json_set_count(totals, "folded_page_ms", time_ms(stats->live_block_time, policy->geometry.cont_ptes));
+	rf_json_set_count(totals, "coalesced_page_ms", time_ms(stats->coalesced_time, 1));
+	rf_json_set_count(totals, "valid_page_ms", time_ms(stats->valid_time, 1));
 	return totals;
 }
 

@@ -53,6 +53,7 @@ static const struct rule rules[] = {
 	{ "batch_helpers", "calls of helpers", "batches.*", "batches.*>1", "for several entries", "all of one entry" },
 	EACH("cont cont_pages", "calls of helpers", "batches.* readers.*.calls"),
 	EACH("fold_sites fold_scope fold_present protnone_cont", "writes of entries", SETTERS),
+	EACH("coalesce", "milliseconds of pages that entries map", "totals.valid_page_ms"),
 	EACH("refold", "faults", FAULTS),
 	EACH("khuge_cont", "looks at blocks", "readers.khugepaged_scan.calls"),
 	EACH("unfold unfold_flush bbml3", "conversions of blocks", "totals.fold totals.unfold"),

@@ -30,7 +30,7 @@ static const char *const main_counters[] = {
 };
 
 static const char *const folded_counters[] = { "live_blocks", "peak_live_blocks", "live_block_time_ms",
-					       "folded_page_ms" };
+					       "folded_page_ms", "coalesced_page_ms", "valid_page_ms" };
 
 static void print_number(FILE *out, s64 value, int width)
 {

@@ -17,6 +17,8 @@
 	X(loaded_blocks, "Contiguous blocks set up from snapshots taken at attach; born and fold leave them out, " \
 			 "live_blocks does not.") \
 	X(peak_live_blocks, "Most contiguous blocks at one time.") \
-	X(folded_page_ms, "Pages in contiguous blocks times milliseconds: live_block_time_ms in pages.")
+	X(folded_page_ms, "Pages in contiguous blocks times milliseconds: live_block_time_ms in pages.") \
+	X(coalesced_page_ms, "With coalesce: pages that hardware could take together without a bit, times milliseconds.") \
+	X(valid_page_ms, "With coalesce: all pages with a valid entry of their own, times milliseconds.")
 
 #endif

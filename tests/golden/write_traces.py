@@ -474,6 +474,29 @@ def idea_mkclean():
     return trace
 
 
+def idea_coalesce():
+    """
+    16 write faults answered with small pages: 8 that happen to be in a row, at a multiple of 8, and 8 in a row from an
+    odd one on. 2^20 us later mprotect(PROT_READ) of the sixth page; 2^20 us later mprotect() back, and the process
+    exits.
+    """
+    trace = Trace()
+    trace.attach()
+    trace.map()
+    for page in range(FOLIO_PAGES):
+        pfn = FIRST_PFN + page + (page >= 8)
+        trace.record("fault", addr=BASE + page * PAGE, flags=2)
+        trace.record("page_alloc", pfn=pfn, order=0, gfp=USER_GFP & ~0x10)
+        trace.rss(MM, 1)
+        trace.pages[BASE + page * PAGE] = (pfn, 0)
+    trace.time += 1000 << 20
+    trace.call("mprotect", 0, addr=SIXTH, len=PAGE, prot=READ, pkey=-1)
+    trace.time += 1000 << 20
+    trace.call("mprotect", 0, addr=SIXTH, len=PAGE, prot=READ | WRITE, pkey=-1)
+    trace.exit(vmas=[VMA])
+    return trace
+
+
 def idea_span():
     """16 write faults on a block, answered with small pages that happen to be in a row; MADV_DONTNEED of them."""
     trace = Trace()
@@ -505,7 +528,7 @@ CASES = {
     "mm_mremap": mremap, "mm_swap_out": swap_out, "whole_report": whole_report,
     "gup_process_vm": gup_process_vm, "gup_fast": gup_fast,
     "idea_conversions": idea_conversions, "idea_gather": idea_gather, "idea_refold": idea_refold,
-    "idea_khuge_cont": idea_khuge_cont,
+    "idea_khuge_cont": idea_khuge_cont, "idea_coalesce": idea_coalesce,
     "idea_mkclean": idea_mkclean, "idea_span": idea_span,
 }
 

@@ -303,7 +303,8 @@ static bool counts_differ(const char *policy, const char *knobs, const char *cha
 	other = after_everything(policy, changed);
 	a = rf_machine_stats(one);
 	b = rf_machine_stats(other);
-	differ = memcmp(a->rows, b->rows, sizeof(a->rows)) || memcmp(&a->batches, &b->batches, sizeof(a->batches));
+	differ = memcmp(a->rows, b->rows, sizeof(a->rows)) || memcmp(&a->batches, &b->batches, sizeof(a->batches)) ||
+		 a->coalesced_time != b->coalesced_time;
 	rf_machine_destroy(one);
 	rf_machine_destroy(other);
 	return differ;

@@ -2,14 +2,14 @@
 /*
  * Properties over random streams of operations, half of them contradicting the
  * state: no machine crashes, blocks stay well formed (I1, I2) and accounted
- * (I6), and backends agree on what is mapped where (I11). A failing seed is
+ * (I6), backends agree on what is mapped where (I11), and what hardware could
+ * coalesce is what a plain count finds. A failing seed is
  * printed; REFOLD_SEED runs it alone and checks after each operation, which
  * finds the one that went wrong.
  */
 #include <stdlib.h>
 
-#include "engine/pgtable.h"
-#include "machine_script.h"
+#include "coverage.h"
 
 #define NR_MMS 4
 #define NR_SEEDS 10
@@ -264,18 +264,19 @@ static u64 check_blocks(struct rf_machine *machine, u64 window)
 }
 
 static const struct { const char *policy, *knobs; } machines[] = {
-	{ "linux-6.12", "cont=false" },
-	{ "linux-6.12", "" },
+	{ "linux-6.12", "cont=false coalesce=4" },
+	{ "linux-6.12", "coalesce=8" },
 	{ "linux-6.8", "" },
-	{ "contpte-v3", "" },
+	{ "contpte-v3", "coalesce=4" },
 	{ "contpte-v3-noopt", "" },
-	{ "linux-7.3", "" },
+	{ "linux-7.3", "coalesce=4" },
+	{ "linux-7.3", "coalesce=4 fold_sites=end-of-op refold=lazy" },
 	{ "linux-7.3", "batch_anon_unmap=true batch_migrate=true batch_mkclean=true defer_unmap_flush=false" },
-	{ "x86-6.18", "" },
+	{ "x86-6.18", "coalesce=32" },
 	{ "x86-7.3-invlpgb", "" },
 	{ "riscv-7.3", "svinval=true" },
-	{ "svnapot-user", "" },
-	{ "powerpc-hash", "" },
+	{ "svnapot-user", "coalesce=32" },
+	{ "powerpc-hash", "coalesce=16" },
 };
 
 #define NR_MACHINES ARRAY_SIZE(machines)
@@ -307,6 +308,7 @@ static void check_all(struct rf_machine **m)
 			print_message("seed %lu %s: blocks lost\n", seed, rf_machine_policy(m[i])->name);
 		assert_int_equal(stats->anomalies[RF_ANOMALY_block_balance], 0);
 		check_readers(stats);
+		check_coverage(m[i]);
 		check_blocks(m[i], BASE);
 		check_blocks(m[i], HIGH_WINDOW);
 		if (i) {
@@ -373,6 +375,7 @@ static void run_seed(size_t ops_per_check)
 	check_same(m[like], compact);
 	for (i = 0; i < NR_MACHINES; i++) {
 		assert_int_equal(rf_machine_stats(m[i])->live_blocks, 0);
+		check_coverage(m[i]);
 		rf_machine_destroy(m[i]);
 	}
 	rf_machine_destroy(compact);
@@ -393,7 +396,7 @@ static void test_backends_agree(void **state)
 static void test_other_granules(void **state)
 {
 	static const struct { const char *knobs; unsigned int shift; } granules[] = {
-		{ "granule=16k", 2 }, { "granule=64k", 4 },
+		{ "granule=16k coalesce=4", 2 }, { "granule=64k coalesce=4", 4 },
 	};
 	size_t i, n;
 

@@ -46,6 +46,8 @@ static const struct idea { const char *knobs, *gives_up; } ideas[] = {
 	{ "asid_threshold=3", "" },
 	{ "asid_threshold=3+tlbi=single", "" },
 	{ "bbml3=true", "" },
+	{ "coalesce=4", "" },
+	{ "coalesce=32+fold_sites=end-of-op+khuge_cont=1+unfold_free_split=entry", "I7" },
 	{ "cont_pages=4", "" },
 	{ "cont_pages=8+fold_sites=any+khuge_cont=1", "" },
 	{ "cont_pages=32+tlbi=single", "" },
