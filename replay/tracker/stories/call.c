@@ -192,6 +192,14 @@ static bool counts_zap(const struct task *task, u8 member, s64 delta)
 	return member == RF_RSS_ANON ? !task->nr_allocs && !task->populate.nr : !call_populates(task);
 }
 
+/* With threads, another's record may have told of this change: of an anonymous page its allocation tells. */
+static bool counts_populated(const struct task *task, u8 member, s64 delta)
+{
+	if (delta > 0 || member == RF_RSS_FILE || member == RF_RSS_SHMEM)
+		return delta >= 0;
+	return member == RF_RSS_ANON && task->mm->users > 1 && task->nr_allocs;
+}
+
 void call_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delta)
 {
 	struct task_call *call = &task->call;
@@ -226,8 +234,7 @@ void call_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delt
 	call_defers(task);
 	if (zaps) {
 		call_zap(tracker, task);
-	} else if (call_populates(task) &&
-		   (delta > 0 || (!delta && (member == RF_RSS_FILE || member == RF_RSS_SHMEM)))) {
+	} else if (call_populates(task) && counts_populated(task, member, delta)) {
 		populate_event(tracker, task, &(struct populate_event){
 			.what = POPULATE_RSS, .member = member, .delta = delta,
 			.around = member == RF_RSS_FILE && next_is(tracker, task->tid, RF_MAP_PAGES) });

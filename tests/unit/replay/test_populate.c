@@ -141,6 +141,26 @@ static void a_folio_is_left_out(void **context)
 	assert_int_equal(r->fidelity.inexact_mms, 0);
 }
 
+/* The counter is everybody's: a thread's record has told of this thread's page, too, whose own tells of no change. */
+static void threads_count_for_each_other(void **context)
+{
+	struct result *r = track(ATTACHED_FILE "frame stream=0\n"
+		"30000010 tid=100 clone flags=0x3d0f00\n"
+		"30000011 tid=100 newtask child=101 flags=0x3d0f00\n"
+		"30000012 tid=100 sys_ret call=26 ret=101\n"
+		"30000013 tid=100 mlock addr=0x400000000000 len=0x1000 flags=0\n"
+		"30000014 tid=100 page_alloc pfn=0x1000 order=0 gfp=0x3\n"
+		"30000015 tid=101 fault addr=0x400000001000 flags=0x2\n"
+		"30000016 tid=101 page_alloc pfn=0x1002 order=0 gfp=0x3\n"
+		"30000017 tid=101 rss_stat mm_id=9 curr=1 member=1 pages=2\n"
+		"30000018 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=2\n"
+		"30000021 tid=100 sys_ret call=22 ret=0\n");
+	(void)context;
+	assert_non_null(strstr(r->ops, "fault_anon 0 @1 nr=1 pfn=1002\n"
+				       "fault_anon 0 @0 nr=1 pfn=1000 populate\n"));
+	assert_int_equal(r->fidelity.inexact_mms, 0);
+}
+
 /* A page of a file is counted down and its copy up: none is lost. */
 static void a_copy_of_a_file(void **context)
 {
@@ -214,6 +234,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_a_window_leaves_out),
 		cmocka_unit_test(a_copy_is_before_what_follows),
+		cmocka_unit_test(threads_count_for_each_other),
 		cmocka_unit_test(a_copy_of_a_file),
 		cmocka_unit_test(a_folio_is_left_out),
 		cmocka_unit_test(shared_files_are_read),
