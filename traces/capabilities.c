@@ -16,6 +16,7 @@ static const struct {
 	[RF_STACKS_NOHUGEPAGE] = { "stacks_nohugepage", { 6, 7 }, { 0, 0 } },
 	[RF_NO_ZERO_PAGE] = { "no_zero_page", { 0, 0 }, { 1, 0 } },	/* of no release by itself */
 	[RF_BATCHES_RSS] = { "batches_rss", { 0, 0 }, { 6, 2 } },
+	[RF_MAPS_WHOLE_FOLIOS] = { "maps_whole_folios", { 6, 18 }, { 0, 0 } },
 	[RF_KEEPS_READ_ONLY] = { "keeps_read_only", { 0, 0 }, { 6, 2 } },
 };
 

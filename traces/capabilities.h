@@ -21,6 +21,7 @@ enum rf_capability {
 	RF_NO_ZERO_PAGE,		/* reads of fresh anonymous memory allocate, too: only a recorder can tell */
 	RF_BATCHES_RSS,			/* tasks keep what faults count, and tell it for 64 faults at once; until 6.1 */
 	RF_KEEPS_READ_ONLY,		/* mprotect() makes no clean or huge private entry writable; until 6.1 */
+	RF_MAPS_WHOLE_FOLIOS,		/* fault-around maps a large folio whole, beyond its window; 6.18 */
 	RF_NR_CAPABILITIES
 };
 

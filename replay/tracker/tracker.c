@@ -38,6 +38,7 @@ static void learn_header(struct rf_tracker *tracker)
 	tracker->reuses_large = capabilities.has[RF_REUSES_LARGE_FOLIOS];
 	tracker->keeps_read_only = capabilities.has[RF_KEEPS_READ_ONLY];
 	tracker->moves_several = capabilities.has[RF_MOVES_SEVERAL_VMAS];
+	tracker->maps_whole = capabilities.has[RF_MAPS_WHOLE_FOLIOS];
 	tracker->small_stacks = capabilities.has[RF_STACKS_NOHUGEPAGE];
 	tracker->no_zero_page = capabilities.has[RF_NO_ZERO_PAGE];
 	tracker->one_cpu = rf_reader_header_u64(reader, RF_HEADER_CPUS, 2) == 1;

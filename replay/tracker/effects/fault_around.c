@@ -222,13 +222,35 @@ static bool reaches_beyond(struct rf_tracker *tracker, struct tracked_mm *mm, co
 	u64 from = first, to = last;
 	size_t nr_cached;
 
-	if (!tracker->maps_beyond)
+	if (!tracker->maps_beyond && !tracker->maps_whole)
 		return false;
 	widen_window(tracker, vma, &from, &to);
 	if ((from == first && to == last) || !file_goes_on(tracker, vma, to))
 		return false;
 	find_candidates(tracker, mm, vma, from, to, candidates, &nr_cached);
 	return nr_cached > in_window;
+}
+
+struct window {
+	u64 first, last;
+	size_t mapped;
+};
+
+/*
+ * Pages that are known to be marked for readahead are left out. If they are as many as a folio has beyond the window,
+ * the candidates are those of the wider one; else those of the window.
+ */
+static size_t find_marked(struct rf_tracker *tracker, struct tracked_mm *mm, const struct world_vma *vma,
+			  const struct window *window, struct candidate *candidates, size_t *nr_cached)
+{
+	u64 first = window->first, last = window->last;
+	size_t nr;
+
+	widen_window(tracker, vma, &first, &last);
+	nr = find_candidates(tracker, mm, vma, first, last, candidates, nr_cached);
+	if (choose_skip(tracker, vma->file, false, candidates, nr, *nr_cached - window->mapped) == SKIP_SEEN)
+		return nr;
+	return find_candidates(tracker, mm, vma, window->first, window->last, candidates, nr_cached);
 }
 
 void map_file_range(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 fault_vpn,
@@ -259,7 +281,10 @@ void map_file_range(struct rf_tracker *tracker, struct tracked_mm *mm, struct wo
 			nr = find_candidates(tracker, mm, vma, first, last, candidates, &nr_cached);
 	} else if (nr_cached == (size_t)delta && reaches_beyond(tracker, mm, vma, first, last, nr_cached)) {
 		/* As many as the window holds, though a folio reaches beyond it: then others were left out. */
-		mark_mm(tracker, mm, RF_REASON_fault_around_ambiguous);
+		nr = find_marked(tracker, mm, vma, &(struct window){ first, last, (size_t)delta }, candidates,
+				 &nr_cached);
+		if (nr_cached == (size_t)delta && tracker->maps_beyond)
+			mark_mm(tracker, mm, RF_REASON_fault_around_ambiguous);
 	}
 	if ((size_t)delta != nr_cached)
 		drop_candidate(tracker, candidates, &nr, &nr_cached, left_out);

@@ -43,6 +43,7 @@ struct rf_tracker {
 	bool reuses_large;	/* RF_REUSES_LARGE_FOLIOS */
 	bool keeps_read_only;	/* RF_KEEPS_READ_ONLY */
 	bool moves_several;	/* RF_MOVES_SEVERAL_VMAS */
+	bool maps_whole;	/* RF_MAPS_WHOLE_FOLIOS */
 	bool small_stacks;	/* RF_STACKS_NOHUGEPAGE */
 	bool no_zero_page;	/* RF_NO_ZERO_PAGE */
 	bool batches_rss;	/* RF_BATCHES_RSS, and RSS_CHANGE tells what a batch is made of */
