@@ -86,6 +86,8 @@ static bool insert(struct rf_areas *areas, struct space *space, u32 at, const st
 
 static void take_out(struct space *space, u32 first, u32 nr)
 {
+	if (!nr)
+		return;
 	memmove(&space->pieces[first], &space->pieces[first + nr], (space->nr - first - nr) * sizeof(*space->pieces));
 	space->nr -= nr;
 }
@@ -279,7 +281,8 @@ static void fork_space(struct rf_areas *areas, u64 from, u64 to)
 		areas->failed = true;
 		return;
 	}
-	memcpy(child->pieces, parent->pieces, parent->nr * sizeof(*child->pieces));
+	if (parent->nr)
+		memcpy(child->pieces, parent->pieces, parent->nr * sizeof(*child->pieces));
 	child->nr = parent->nr;
 	for (u32 i = 0; areas->apart && i < child->nr; i++)
 		child->pieces[i].area = 0;

@@ -441,7 +441,8 @@ static void sort_array(json_t *array)
 
 void rf_fleet_sort(struct rf_fleet *fleet)
 {
-	qsort(fleet->traces, fleet->nr, sizeof(*fleet->traces), by_digest);
+	if (fleet->nr)
+		qsort(fleet->traces, fleet->nr, sizeof(*fleet->traces), by_digest);
 	fleet_places_free(&fleet->places);
 	for (size_t i = 0; i < fleet->nr; i++) {
 		fleet_places_add(&fleet->places, digest_key(fleet->traces[i].digest), i + 1);

@@ -36,7 +36,8 @@ for turn in range(1 << 30):
 
 
 class LostMore(Exception):
-    """The program was too fast for the small buffers once more, after it was read anew; or a child ended amid the loss."""
+    """The program was too fast for the small buffers once more, while or after it was read anew, or a child of its
+    lived through the loss: what it shares is not known, and marked. Or nothing was lost, as it waited."""
 
 
 class Storm(Bench):
@@ -55,9 +56,14 @@ class Storm(Bench):
         """The recorder is away for a while, with small buffers; then the storm is over."""
         self.turns(2)
         recorder.send_signal(signal.SIGSTOP)
-        machine.wait_for(lambda: machine.lost_in_kernel(recorder.pid) > 100, 'a loss')
+        end = time.monotonic() + 5
+        while machine.lost_in_kernel(recorder.pid) <= 100 and time.monotonic() < end:
+            time.sleep(0.05)
+        lost = machine.lost_in_kernel(recorder.pid)
         os.remove(self.busy)
         recorder.send_signal(signal.SIGCONT)
+        if lost <= 100:
+            raise LostMore
 
     def wait_read_anew(self, recorder):
         """Until snapshots of that kind are in the file; what comes after them is to be exact."""
@@ -75,9 +81,7 @@ class Storm(Bench):
         trust = report['trust']
         marks = [mark for mark in trust['marked'] if mark['pid'] == pid]
         print(f'{report["trace"]["lost_events"]} events lost; the program is marked: {marks}')
-        read = [mark['until_ns'] for mark in marks if 'until_ns' in mark]
-        if read and any('until_ns' not in mark and mark['since_ns'] > min(read) and
-                        any(reason['reason'] == 'loss' for reason in mark['reasons']) for mark in marks):
+        if any('until_ns' not in mark for mark in marks):
             raise LostMore
         machine.require(report['trace']['lost_events'] > 100, 'events are lost')
         machine.require(marks and all(mark['until_ns'] > mark['since_ns'] for mark in marks),
@@ -90,9 +94,7 @@ class Storm(Bench):
         late = [mark for mark in trust['marked'] if mark['since_ns'] > until and
                 any(reason['reason'] in ('loss', 'forked', 'snapshot_differs') for reason in mark['reasons'])]
         machine.require(not late, f'nobody is marked that began later: {late}')
-        if fidelity['ptes'] != fidelity['order'] and any(
-                mark['pid'] != pid and any(reason['reason'] == 'loss' for reason in mark['reasons'])
-                for mark in trust['marked']):
+        if fidelity['ptes'] != fidelity['order'] and len(trust['marked']) > len(marks):     # of a child
             raise LostMore
         machine.require(fidelity['ptes'] == fidelity['order'] > 1000 and not fidelity['extra'], 'entries are right')
 
@@ -103,7 +105,7 @@ def command(storm):
     script = storm.path('program')
     machine.write(script, f'echo $$ >{storm.path("pid")}\n'
                           f'exec {sys.executable} -c "$1" {storm.busy} >"{storm.said_by_program}"\n')
-    recorder = storm.start_recording('--resnapshot', '-b', '128K', '--', '/bin/sh', script, arguments[1])
+    recorder = storm.start_recording('--resnapshot', '-b', '192K', '--', '/bin/sh', script, arguments[1])
     machine.wait_for(lambda: os.path.exists(storm.said_by_program), 'the program')
     pid = int(machine.read(storm.path('pid')))
     try:
