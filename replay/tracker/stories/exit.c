@@ -69,8 +69,9 @@ void on_sched_exit(struct rf_tracker *tracker, struct task *task, struct rf_reco
 		exit_task(tracker, task);
 }
 
+/* The later of the two: who is not dead yet is of a kernel that tells late, was unseen, or what told of it was lost. */
 void on_side_band_exit(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
-	if (tracker->exits_late || task->unseen)
+	if (!task->dead)
 		exit_task(tracker, task);
 }

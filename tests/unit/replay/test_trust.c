@@ -323,6 +323,22 @@ static void it_may_be_lost_once_more(void **context)
 		     "0: loss@15 until 40\n1: loss@40 until 48\n");
 }
 
+/* The end of 200 is among what was lost; the side band tells of it, and 100 has its page alone from then on. */
+static void an_exit_was_lost(void **context)
+{
+	struct result *r = track(ATTACHED AGAIN("40", "41", "100") LOSS_OF_CPU_1 "frame stream=0\n"
+		"5 tid=100 fault addr=0x400000000000 flags=0x2\n5 tid=100 page_alloc pfn=0x700 order=0 gfp=0x3\n"
+		"5 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=1\n"
+		"8 tid=100 clone flags=0x11\n8 tid=100 rss_stat mm_id=11 curr=0 member=1 pages=1\n"
+		"9 tid=100 newtask child=200 flags=0x11\n10 tid=100 sys_ret call=26 ret=200\n"
+		"50 tid=100 fault addr=0x400000000000 flags=0x3\n60 tid=101 exit_task group_dead=0\n"
+		"61 tid=100 exit_task group_dead=1\n" SIDE_BAND "20 tid=200 task_exit pid=200\n");
+
+	(void)context;
+	assert_string_equal(marks_of(r), "0: loss@15 until 40\n1: loss@15\n");
+	expect(r, "fault_anon 0 @0 nr=1 pfn=700\nfork 0 child=1\nmm_exit 1\nfault_reuse 2 @0 nr=1\nmm_exit 2\n");
+}
+
 /* Who began after the loss is known: the snapshot shows whether it is right. */
 static void whom_no_loss_met_is_compared(void **context)
 {
@@ -389,6 +405,7 @@ int main(void)
 		cmocka_unit_test(a_thread_of_the_kernel),
 		cmocka_unit_test(what_was_lost_is_read_anew),
 		cmocka_unit_test(it_may_be_lost_once_more),
+		cmocka_unit_test(an_exit_was_lost),
 		cmocka_unit_test(whom_no_loss_met_is_compared),
 		cmocka_unit_test(who_was_hidden_is_seen),
 		cmocka_unit_test(an_exec_was_lost_of_who_borrowed),
