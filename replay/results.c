@@ -95,12 +95,8 @@ int rf_results_init(struct rf_results *results, const struct rf_policy *policies
 	results->last_stats = calloc(nr_policies, sizeof(*results->last_stats));
 	if (!results->stats || !results->ledgers || !results->shares || !results->series || !results->marked ||
 	    !results->last_stats) {
-		free(results->last_stats);
-		free(results->stats);
-		free(results->ledgers);
-		free(results->shares);
-		free(results->series);
-		free(results->marked);
+		rf_results_free(results);
+		memset(results, 0, sizeof(*results));
 		return -ENOMEM;
 	}
 	results->policies = policies;

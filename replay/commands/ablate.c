@@ -15,8 +15,8 @@
 #include "replay/commands/commands.h"
 #include "replay/commands/limits.h"
 #include "replay/commands/progress.h"
+#include "replay/library/session.h"
 #include "replay/report/ablation.h"
-#include "replay/report/report.h"
 
 #define COLUMNS_FOR_SHARES 64
 
@@ -52,69 +52,45 @@ struct arguments {
 
 /* ---- replaying ---- */
 
-static int replay_trace(const char *path, struct rf_results *results, const struct rf_report_parts *parts,
-			struct rf_progress *progress, u64 stop_at)
+static int replay_trace(const char *path, struct rf_session *session)
 {
-	struct rf_run_options run = { .progress = rf_progress_add, .progress_context = progress, .stop_at = stop_at };
 	struct rf_error err;
-	struct rf_reader *reader = rf_reader_open(path, &err);
-	int code = RF_EXIT_DONE;
+	int ret = rf_session_replay(session, path, &err);
 
-	if (!reader)
-		return rf_command_error(path, &err);
-	run.page_size = rf_reader_header_u64(reader, RF_HEADER_PAGE_SIZE, 4096);
-	if (1ull << results->policies[0].geometry.page_shift < run.page_size) {
-		code = rf_command_usage("ablate", "%s has pages of %llu bytes, --from smaller ones", path,
-					(unsigned long long)run.page_size);
-	} else if (rf_run_trace(reader, results, &run, &err)) {
-		rf_progress_end(progress);
-		code = rf_command_error(path, &err);
-	} else if (rf_reader_damage(reader) && rf_reader_damage(reader)->code == -ENOMEM) {
-		rf_progress_end(progress);
-		code = rf_command_error(path, rf_reader_damage(reader));
-	} else {
-		json_array_append_new(parts->traces, rf_report_trace(path, reader, results));
-		rf_report_add_parts(parts, path, reader, results);
-		if (rf_reader_damage(reader) || !rf_reader_summary(reader)->complete) {
-			rf_progress_end(progress);
-			fprintf(stderr, "refold: %s: is damaged or has no end; the results cover what is there\n", path);
-			code = RF_EXIT_DAMAGED;
-		}
-	}
-	rf_reader_close(reader);
-	return code;
+	if (!ret)
+		return RF_EXIT_DONE;
+	rf_progress_end(session->run.progress_context);
+	return ret == -EINVAL ? rf_command_usage("ablate", "%s: %s", path, err.message) : rf_command_error(path, &err);
 }
 
 /* The report of all traces under these policies, NULL with *code. */
 static json_t *replay(const struct arguments *arguments, const struct rf_policy *policies, size_t nr, int *code)
 {
-	struct rf_report_parts parts = {
-		.traces = json_array(), .windows = json_array(), .processes = json_array(), .trusts = json_array(),
-	};
 	struct rf_progress progress;
-	struct rf_results results;
+	struct rf_session session = {
+		.policies = policies, .nr_policies = nr,
+		.run = {
+			.progress = rf_progress_add, .progress_context = &progress, .stop_at = arguments->stop_at,
+		},
+	};
 	json_t *report = NULL;
+	struct rf_error err;
 	int i, one = RF_EXIT_DONE;
 
-	if (rf_results_init(&results, policies, nr)) {
+	if (rf_session_begin(&session, &err)) {
+		rf_session_end(&session);
 		*code = rf_command_errno("ablate", "cannot begin", ENOMEM);
 		return NULL;
 	}
 	rf_progress_begin(&progress, !arguments->quiet, 0);
 	for (i = 0; i < arguments->nr_traces && (one == RF_EXIT_DONE || one == RF_EXIT_DAMAGED); i++) {
-		one = replay_trace(arguments->traces[i], &results, &parts, &progress, arguments->stop_at);
+		one = replay_trace(arguments->traces[i], &session);
 		*code = one == RF_EXIT_DONE ? *code : one;
 	}
 	rf_progress_end(&progress);
-	if (*code == RF_EXIT_DONE || *code == RF_EXIT_DAMAGED) {
-		report = rf_report_build(&parts, &results);
-	} else {
-		json_decref(parts.traces);
-		json_decref(parts.windows);
-		json_decref(parts.processes);
-		json_decref(parts.trusts);
-	}
-	rf_results_free(&results);
+	if (*code == RF_EXIT_DONE || *code == RF_EXIT_DAMAGED)
+		report = rf_session_report(&session);
+	rf_session_end(&session);
 	return report;
 }
 

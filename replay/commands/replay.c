@@ -15,116 +15,57 @@
 #include "replay/commands/progress.h"
 #include "replay/commands/replay_arguments.h"
 #include "replay/fleet/store.h"
-#include "replay/report/report.h"
+#include "replay/library/session.h"
 
-/* Imports were once made of any clock; what is close in time is told apart by time. */
-static int check_clock(const char *path, const struct rf_reader *reader)
+/* What the arguments say of replaying; where results go and who watches is said when it begins. */
+static struct rf_session session_of(const struct rf_replay_arguments *arguments)
 {
-	const char *clock = rf_reader_header_string(reader, RF_HEADER_CLOCK, "unknown");
-
-	if (rf_clock_is_nanoseconds(clock))
-		return RF_EXIT_DONE;
-	fprintf(stderr, "refold: %s: its times are of clock %s, which does not count nanoseconds: record again with "
-		"clock mono\n", path, clock);
-	return RF_EXIT_FAILED;
+	return (struct rf_session){
+		.policies = arguments->policies, .nr_policies = (size_t)arguments->nr_policies, .top = arguments->top,
+		.run = {
+			.patterns = &arguments->patterns, .processes = arguments->processes, .by = &arguments->by,
+			.interval = arguments->interval, .stop_at = arguments->stop_at,
+		},
+	};
 }
 
-/* More intervals than a report can hold are none of anybody's use. */
-static int check_interval(const struct rf_replay_arguments *arguments, const char *path,
-			  const struct rf_trace_summary *summary)
+/* A trace that is replayed, or the exit code that its error calls for: what cannot be, as asked, is wrong usage. */
+static int session_error(const char *path, const struct rf_error *err)
 {
-	u64 duration = summary->last_time - summary->first_time, nr = duration / arguments->interval + 1;
-
-	if (summary->last_time < summary->first_time || nr <= RF_MAX_INTERVALS)
-		return RF_EXIT_DONE;
-	return rf_command_usage("replay", "--interval: %s has %llu of these, %u are the most: take %llums or more", path,
-				(unsigned long long)nr, RF_MAX_INTERVALS,
-				(unsigned long long)(duration / (RF_MAX_INTERVALS - 1ull) / 1000000 + 1));
+	if (err->code == -EINVAL)
+		return rf_command_usage("replay", "%s: %s", path, err->message);
+	return rf_command_error(path, err);
 }
 
-/*
- * Open every trace once: what cannot be read is told now, but for a damaged one, which gets a report. A policy may have
- * larger pages than a trace, and the report says what that leaves open; it cannot have smaller ones, because nothing
- * tells which parts of a page were used.
- */
-static int check_traces(const struct rf_replay_arguments *arguments, u64 *total_records, u64 *bytes)
+/* Open every trace once: what cannot be read is told now, but for a damaged one, which gets a report. */
+static int check_traces(const struct rf_replay_arguments *arguments, u64 *records, u64 *bytes)
 {
-	struct rf_reader *reader;
+	const struct rf_session session = session_of(arguments);
 	struct rf_error err;
-	int trace, policy, code;
-	u64 page_size;
 
-	for (trace = 0; trace < arguments->nr_traces; trace++) {
-		reader = rf_reader_open(arguments->traces[trace], &err);
-		if (!reader && err.code == -EBADMSG)
-			continue;
-		if (!reader)
-			return rf_command_error(arguments->traces[trace], &err);
-		*total_records += rf_reader_summary(reader)->records;
-		*bytes += rf_reader_summary(reader)->file_bytes;
-		page_size = rf_reader_header_u64(reader, RF_HEADER_PAGE_SIZE, 4096);
-		code = check_clock(arguments->traces[trace], reader);
-		if (code == RF_EXIT_DONE && arguments->interval)
-			code = check_interval(arguments, arguments->traces[trace], rf_reader_summary(reader));
-		rf_reader_close(reader);
-		if (code != RF_EXIT_DONE)
-			return code;
-		for (policy = 0; policy < arguments->nr_policies; policy++)
-			if (1ull << arguments->policies[policy].geometry.page_shift < page_size)
-				return rf_command_usage("replay",
-							"%s has pages of %llu bytes, policy %s smaller ones, of %llu; "
-							"arm64's take +granule=16k or 64k, as 'all' does",
-							arguments->traces[trace], (unsigned long long)page_size,
-							arguments->policies[policy].name,
-							1ull << arguments->policies[policy].geometry.page_shift);
-	}
+	for (int i = 0; i < arguments->nr_traces; i++)
+		if (rf_session_look(&session, arguments->traces[i], records, bytes, &err))
+			return session_error(arguments->traces[i], &err);
 	return RF_EXIT_DONE;
 }
 
-/* Replay one trace and append its facts; an exit code. */
-static int replay_trace(const char *path, struct rf_results *results, struct rf_run_options *run,
-			const struct rf_report_parts *parts)
+/* Replay one trace; an exit code. */
+static int replay_trace(const char *path, struct rf_session *session)
 {
-	const struct rf_error *damage;
-	struct rf_reader *reader;
 	struct rf_error err;
-	int code = RF_EXIT_DONE;
+	int ret = rf_session_replay(session, path, &err);
+	const struct rf_results *results = &session->results;
 
-	reader = rf_reader_open(path, &err);
-	if (!reader) {
-		code = rf_command_error(path, &err);
-		if (code == RF_EXIT_DAMAGED)
-			json_array_append_new(parts->traces, rf_report_unreadable_trace(path, &err));
-		return code;
+	if ((!ret || (ret == -EBADMSG && rf_session_last_was_read(session))) && session->run.patterns->chosen &&
+	    !results->windows.nr) {
+		rf_progress_end(session->run.progress_context);
+		fprintf(stderr, "refold: %s: none of its %llu marks begins a window\n", path,
+			(unsigned long long)results->kinds[RF_MARKER]);
 	}
-	run->page_size = rf_reader_header_u64(reader, RF_HEADER_PAGE_SIZE, 4096);
-	if (rf_run_trace(reader, results, run, &err)) {
-		rf_progress_end(run->progress_context);
-		code = rf_command_error(path, &err);
-		/* Damage is never an error of the run: this is something else. */
-		code = code == RF_EXIT_DAMAGED ? RF_EXIT_FAILED : code;
-	} else if ((damage = rf_reader_damage(reader)) && damage->code == -ENOMEM) {
-		rf_progress_end(run->progress_context);
-		code = rf_command_error(path, damage);
-	} else {
-		json_array_append_new(parts->traces, rf_report_trace(path, reader, results));
-		rf_report_add_parts(parts, path, reader, results);
-		if (run->patterns->chosen && !results->windows.nr) {
-			rf_progress_end(run->progress_context);
-			fprintf(stderr, "refold: %s: none of its %llu marks begins a window\n", path,
-				(unsigned long long)results->kinds[RF_MARKER]);
-		}
-		if (damage || !rf_reader_summary(reader)->complete) {
-			rf_progress_end(run->progress_context);
-			code = RF_EXIT_DAMAGED;
-			if (damage)
-				rf_command_error(path, damage);
-			else
-				fprintf(stderr, "refold: %s: has no end; the results cover what is there\n", path);
-		}
-	}
-	rf_reader_close(reader);
-	return code;
+	if (!ret)
+		return RF_EXIT_DONE;
+	rf_progress_end(session->run.progress_context);
+	return session_error(path, &err);
 }
 
 /* What is written, each but for the table only if it is asked for. */
@@ -136,53 +77,44 @@ struct outputs {
 
 /* Each trace when it is done: what comes later does not take it away again. */
 static int store_trace(const struct rf_replay_arguments *arguments, struct outputs *outputs,
-		       const struct rf_report_parts *parts, const struct rf_results *results)
+		       const struct rf_session *session)
 {
-	const json_t *trace = json_array_get(parts->traces, json_array_size(parts->traces) - 1);
+	const json_t *trace = rf_session_last_trace(session), *damage;
+	json_t *report = rf_session_report_of_last(session), *row;
 	struct rf_error err;
-	json_t *report, *row;
 	int ret;
 
-	if (!json_array_size(json_object_get(trace, "policies"))) {
-		const json_t *damage = json_array_get(json_object_get(trace, "damage"), 0);
-
-		ret = rf_store_add_failure(outputs->store, rf_json_string(trace, "name"),
-					   rf_json_string(trace, "digest"), rf_json_string(damage, "reason"), &err);
-	} else {
-		report = rf_report_of_last(parts, results);
+	if (report) {
 		row = rf_store_row(report);
 		ret = rf_store_add(outputs->store, row, &err);
 		json_decref(row);
 		json_decref(report);
+	} else {
+		damage = json_array_get(json_object_get(trace, "damage"), 0);
+		ret = rf_store_add_failure(outputs->store, rf_json_string(trace, "name"),
+					   rf_json_string(trace, "digest"), rf_json_string(damage, "reason"), &err);
 	}
 	return ret ? rf_command_error(arguments->output, &err) : RF_EXIT_DONE;
 }
 
 /* Damage does not stop the run, failures do. */
-static int replay_traces(const struct rf_replay_arguments *arguments, struct rf_results *results,
-			 struct outputs *outputs, u64 total, const struct rf_report_parts *parts)
+static int replay_traces(const struct rf_replay_arguments *arguments, struct rf_session *session,
+			 struct outputs *outputs, u64 total)
 {
-	struct rf_progress progress;
-	struct rf_run_options run = {
-		.progress = rf_progress_add,
-		.progress_context = &progress,
-		.page_tables = outputs->page_tables.file,
-		.operations = outputs->to_write.out ? &outputs->to_write : NULL,
-		.patterns = &arguments->patterns,
-		.processes = arguments->processes,
-		.by = &arguments->by,
-		.interval = arguments->interval,
-		.stop_at = arguments->stop_at,
-	};
 	int code = RF_EXIT_DONE, one, i;
+	struct rf_progress progress;
 
+	session->run.progress = rf_progress_add;
+	session->run.progress_context = &progress;
+	session->run.page_tables = outputs->page_tables.file;
+	session->run.operations = outputs->to_write.out ? &outputs->to_write : NULL;
 	rf_progress_begin(&progress, !arguments->quiet, total);
 	for (i = 0; i < arguments->nr_traces; i++) {
-		if (run.operations)
-			fprintf(run.operations->out, "# %s\n", arguments->traces[i]);
-		one = replay_trace(arguments->traces[i], results, &run, parts);
+		if (session->run.operations)
+			fprintf(session->run.operations->out, "# %s\n", arguments->traces[i]);
+		one = replay_trace(arguments->traces[i], session);
 		if (outputs->store && (one == RF_EXIT_DONE || one == RF_EXIT_DAMAGED) &&
-		    store_trace(arguments, outputs, parts, results) != RF_EXIT_DONE)
+		    store_trace(arguments, outputs, session) != RF_EXIT_DONE)
 			one = RF_EXIT_FAILED;
 		if (one != RF_EXIT_DONE)
 			code = one;
@@ -244,47 +176,30 @@ static int check_result(const struct rf_replay_arguments *arguments, const json_
 	return RF_EXIT_LOSSY;
 }
 
-static void forget(struct rf_report_parts *parts)
-{
-	json_decref(parts->traces);
-	json_decref(parts->windows);
-	json_decref(parts->processes);
-	json_decref(parts->trusts);
-	json_decref(parts->intervals);
-	json_decref(parts->attributions);
-}
-
 /* Replay and write, all files being open. */
 static int replay(const struct rf_replay_arguments *arguments, struct outputs *outputs, u64 total)
 {
-	struct rf_results results;
-	struct rf_report_parts parts = {
-		.traces = json_array(), .windows = json_array(), .processes = json_array(), .trusts = json_array(),
-		.intervals = arguments->interval ? json_array() : NULL,
-		.each_process = arguments->processes,
-		.attributions = arguments->by.nr ? json_array() : NULL, .top = arguments->top,
-	};
-	json_t *report;
+	struct rf_session session = session_of(arguments);
+	json_t *report = NULL;
+	struct rf_error err;
 	int code, written;
 
-	if (rf_results_init(&results, arguments->policies, arguments->nr_policies)) {
-		forget(&parts);
+	if (rf_session_begin(&session, &err)) {
+		rf_session_end(&session);
 		return rf_command_errno("replay", "cannot begin", ENOMEM);
 	}
-	code = replay_traces(arguments, &results, outputs, total, &parts);
-	if (code != RF_EXIT_DONE && code != RF_EXIT_DAMAGED) {
-		forget(&parts);
-		rf_results_free(&results);
-		return code;
-	}
-	report = rf_report_build(&parts, &results);
+	code = replay_traces(arguments, &session, outputs, total);
+	if (code == RF_EXIT_DONE || code == RF_EXIT_DAMAGED)
+		report = rf_session_report(&session);
+	rf_session_end(&session);
+	if (!report)
+		return code == RF_EXIT_DONE ? rf_command_errno("replay", "cannot make the report", ENOMEM) : code;
 	if (arguments->left_out)
 		json_array_extend(json_object_get(report, "warnings"), arguments->left_out);
 	written = write_report(arguments, &outputs->report, report);
 	if (code == RF_EXIT_DONE)
 		code = check_result(arguments, report);
 	json_decref(report);
-	rf_results_free(&results);
 	return written == RF_EXIT_DONE ? code : written;
 }
 

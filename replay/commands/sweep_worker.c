@@ -14,7 +14,7 @@
 #include "base/text.h"
 #include "replay/commands/sweep_worker.h"
 #include "replay/fleet/store.h"
-#include "replay/report/report.h"
+#include "replay/library/session.h"
 
 #define BYTES_A_READ (64 << 10)
 
@@ -51,18 +51,11 @@ static size_t leave_out_small(struct rf_worker *worker, u64 page_size, json_t *r
 	return left;
 }
 
-static void set_row(json_t *result, struct rf_worker *worker, struct rf_reader *reader, struct rf_results *results)
+static void set_row(json_t *result, const struct rf_session *session)
 {
-	struct rf_report_parts parts = {
-		.traces = json_array(), .windows = json_array(), .processes = json_array(), .trusts = json_array(),
-	};
-	const char *nothing;
-	json_t *report;
+	json_t *report = rf_session_report_of_last(session);
+	const char *nothing = rf_report_nothing(report);
 
-	json_array_append_new(parts.traces, rf_report_trace(worker->path, reader, results));
-	rf_report_add_parts(&parts, worker->path, reader, results);
-	report = rf_report_of_last(&parts, results);
-	nothing = rf_report_nothing(report);
 	if (nothing && !rf_report_idle(report))
 		json_object_set_new(result, "error", json_sprintf("nothing was replayed: %s", nothing));
 	else
@@ -72,24 +65,23 @@ static void set_row(json_t *result, struct rf_worker *worker, struct rf_reader *
 static void replay(json_t *result, struct rf_worker *worker, struct rf_reader *reader, struct rf_limits *limits)
 {
 	u64 page_size = rf_reader_header_u64(reader, RF_HEADER_PAGE_SIZE, 4096);
-	size_t nr = leave_out_small(worker, page_size, result);
-	struct rf_run_options run = { .page_size = page_size, .one_thread = true };
-	struct rf_results results;
+	struct rf_session session = {
+		.policies = worker->policies, .nr_policies = leave_out_small(worker, page_size, result),
+		.run = { .one_thread = true },
+	};
 	struct rf_error err;
+	int ret;
 
-	if (!nr)
+	if (!session.nr_policies)
 		return;
-	run.stop_at = rf_limits_begin(limits, rf_reader_summary(reader)->file_bytes, nr);
-	if (rf_results_init(&results, worker->policies, nr)) {
-		rf_error_set(&err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	session.run.stop_at = rf_limits_begin(limits, rf_reader_summary(reader)->file_bytes, session.nr_policies);
+	ret = rf_session_begin(&session, &err);
+	ret = ret ? ret : rf_session_replay_open(&session, worker->path, reader, &err);
+	/* Damage is in the row. */
+	if (ret && ret != -EBADMSG)
 		set_error(result, &err);
-	} else if (rf_run_trace(reader, &results, &run, &err)) {
-		set_error(result, &err);
-	} else if (rf_reader_damage(reader) && rf_reader_damage(reader)->code == -ENOMEM) {
-		set_error(result, rf_reader_damage(reader));
-	} else {
-		set_row(result, worker, reader, &results);
-	}
+	else
+		set_row(result, &session);
 }
 
 /* In one piece as far as the pipe takes it: json_dumpfd() would write each token. */
@@ -109,19 +101,11 @@ static void run_worker(struct rf_worker *worker, struct rf_limits limits, int fd
 	json_t *result = json_object();
 	struct rf_error err;
 	struct rf_reader *reader = rf_reader_open(worker->path, &err);
-	const char *clock;
 
-	if (!reader) {
+	if (reader)
+		replay(result, worker, reader, &limits);
+	else
 		set_error(result, &err);
-	} else {
-		clock = rf_reader_header_string(reader, RF_HEADER_CLOCK, "unknown");
-		if (rf_clock_is_nanoseconds(clock))
-			replay(result, worker, reader, &limits);
-		else
-			json_object_set_new(result, "error", json_sprintf("its times are of clock %s, which does not count "
-									  "nanoseconds: record again with clock mono",
-									  clock));
-	}
 	_exit(say(result, fd) ? 0 : 1);
 }
 

@@ -49,8 +49,9 @@ ROOMS = {
     'replay/fleet': 'replay/report replay traces base',
     'replay/export': 'replay replay/attribution traces base',
     'replay/pte': 'engine/policy engine arch base',
-    'replay/commands': 'replay/fleet replay/report replay/export replay/pte replay replay/attribution race properties '
-                       'engine/policy engine traces/import traces arch/loaded base',
+    'replay/library': 'replay/report replay replay/attribution replay/tracker/ground engine/policy traces base',
+    'replay/commands': 'replay/library replay/fleet replay/report replay/export replay/pte replay replay/attribution '
+                       'race properties engine/policy engine traces/import traces arch/loaded base',
 }
 
 # A library's header and the folders whose business it is.
@@ -64,7 +65,7 @@ LIBRARIES = {
     'seccomp.h': 'capture/rights',
     'zstd.h': 'traces traces/import',
     'jansson.h': 'base traces traces/events traces/import engine/policy race replay/report replay/fleet '
-                 'replay/commands',
+                 'replay/library replay/commands',
     'sqlite3.h': 'replay/fleet',
 }
 
