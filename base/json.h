@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <jansson.h>
 
@@ -35,12 +37,27 @@ static inline void rf_json_set_string(json_t *object, const char *key, const cha
 	json_object_set_new(object, key, json_string(value));
 }
 
-/* Canonical text: sorted keys, two spaces, a newline at the end. 0, or -EIO. */
+/* Canonical text: sorted keys, two spaces, a newline at the end. */
+#define RF_JSON_CANONICAL (JSON_INDENT(2) | JSON_SORT_KEYS)
+
+/* 0, or -EIO. */
 static inline int rf_json_write(const json_t *json, FILE *out)
 {
-	int ret = json_dumpf(json, out, JSON_INDENT(2) | JSON_SORT_KEYS);
+	int ret = json_dumpf(json, out, RF_JSON_CANONICAL);
 
 	return ret || fputc('\n', out) == EOF ? -EIO : 0;
+}
+
+/* The same in memory, to be freed; NULL: there is none. */
+static inline char *rf_json_text(const json_t *json)
+{
+	char *text = json_dumps(json, RF_JSON_CANONICAL), *whole = text ? realloc(text, strlen(text) + 2) : NULL;
+
+	if (whole)
+		strcat(whole, "\n");
+	else
+		free(text);
+	return whole;
 }
 
 #endif

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,6 +135,7 @@ static void set_hooks(struct arch_loaded *loaded)
 
 /* As what dlopen() loaded, they stay until the program ends: policies, which refer to them, are copied freely. */
 static struct arch_loaded *all;
+static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
 
 struct arch_loaded *arch_loaded_open(const char *path, struct rf_error *err)
 {
@@ -159,8 +161,10 @@ struct arch_loaded *arch_loaded_open(const char *path, struct rf_error *err)
 		free(loaded);
 		return NULL;
 	}
+	pthread_mutex_lock(&all_lock);
 	loaded->next = all;
 	all = loaded;
+	pthread_mutex_unlock(&all_lock);
 	return loaded;
 }
 
