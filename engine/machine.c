@@ -113,16 +113,19 @@ static void account_live_blocks(struct rf_machine *machine, u64 time)
 	stats->live_block_time = machine->live_time >> 20;
 }
 
+static u64 blocks_left(const struct arch_counters *counters)
+{
+	return counters->born + counters->fold - counters->unfold - counters->erased;
+}
+
 /* I6: every block that is folded was born or folded, and not unfolded or erased since. */
 static void check_block_balance(struct rf_machine *machine)
 {
-	const struct arch_counters *loaded = &machine->stats.loaded;
-	struct arch_counters totals;
+	u64 live = blocks_left(&machine->stats.loaded);
 
-	rf_stats_totals(&machine->stats, &totals);
-	totals.born += loaded->born + loaded->fold;
-	totals.erased += loaded->erased + loaded->unfold;
-	if ((s64)(totals.born + totals.fold - totals.unfold - totals.erased) != machine->stats.live_blocks)
+	for (u32 row = 0; row < RF_NR_ROWS; row++)
+		live += blocks_left(&machine->stats.rows[row]);
+	if ((s64)live != machine->stats.live_blocks)
 		count_anomaly(machine, RF_ANOMALY_block_balance);
 }
 

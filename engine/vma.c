@@ -224,13 +224,10 @@ void vma_anon_prepare(struct mm *mm, struct vm_area *vma)
 		vma->anon_vma = ++mm->machine->next_anon_vma;
 }
 
-struct vm_area *vma_of_fault(struct mm *mm, u64 addr, bool file)
+static struct vm_area *vma_make(struct mm *mm, u64 addr, bool file)
 {
-	struct vm_area *vma = vma_lookup(mm, addr);
-	struct vm_area made = { 0 };
+	struct vm_area made = { 0 }, *vma;
 
-	if (vma)
-		return vma;
 	count_anomaly(mm->machine, RF_ANOMALY_no_vma);
 	made.start = ALIGN_DOWN(addr, page_size(mm));
 	made.end = made.start + page_size(mm);
@@ -241,6 +238,13 @@ struct vm_area *vma_of_fault(struct mm *mm, u64 addr, bool file)
 	if (!vma)
 		mm->machine->error = -ENOMEM;
 	return vma;
+}
+
+struct vm_area *vma_of_fault(struct mm *mm, u64 addr, bool file)
+{
+	struct vm_area *vma = vma_lookup(mm, addr);
+
+	return vma ? vma : vma_make(mm, addr, file);
 }
 
 /* dup_mmap() without its page tables: what the child inherits of the parent's VMAs. */
