@@ -176,11 +176,18 @@ static bool is_set(const struct world_leaf *leaf, u32 index)
 /* How many entries before this one are not none. */
 static u32 rank(const struct world_leaf *leaf, u32 index)
 {
-	u32 nr = (u32)__builtin_popcountll(leaf->map[index / 64] & (BIT_ULL(index % 64) - 1));
+	u64 before = leaf->map[index / 64] & (BIT_ULL(index % 64) - 1);
 
-	for (u32 word = 0; word < index / 64; word++)
-		nr += (u32)__builtin_popcountll(leaf->map[word]);
-	return nr;
+	return leaf->before[index / 64] + (u32)__builtin_popcountll(before);
+}
+
+/* The entry is not none from now on, or the other way round. */
+static void leaf_flip(struct world_leaf *leaf, u32 index, int step)
+{
+	leaf->map[index / 64] ^= BIT_ULL(index % 64);
+	leaf->used += (u32)step;
+	for (u32 word = index / 64 + 1; word < WORLD_LEAF_WORDS; word++)
+		leaf->before[word] += (u16)step;
 }
 
 static u32 leaf_next(const struct world_leaf *leaf, u32 index)
@@ -232,8 +239,7 @@ static void leaf_insert(struct world_leaf *leaf, u32 index, world_pte pte)
 		memmove(&leaf->ptes[at + 1], &leaf->ptes[at], (leaf->used - at) * sizeof(pte));
 	}
 	leaf->ptes[at] = pte;
-	leaf->map[index / 64] |= BIT_ULL(index % 64);
-	leaf->used++;
+	leaf_flip(leaf, index, 1);
 }
 
 static void leaf_remove(struct world_leaf *leaf, u32 index)
@@ -244,8 +250,7 @@ static void leaf_remove(struct world_leaf *leaf, u32 index)
 		at = rank(leaf, index);
 		memmove(&leaf->ptes[at], &leaf->ptes[at + 1], (leaf->used - at - 1) * sizeof(*leaf->ptes));
 	}
-	leaf->map[index / 64] &= ~BIT_ULL(index % 64);
-	leaf->used--;
+	leaf_flip(leaf, index, -1);
 }
 
 static bool leaf_set(struct world *world, struct world_leaf *leaf, u32 index, world_pte pte, world_pte *old)

@@ -94,6 +94,7 @@ struct world_leaf {
 	u32 used;		/* entries that are not none */
 	u32 room;		/* of ptes: WORLD_LEAF_PTES, or less, for those that are not none, in order */
 	u64 map[WORLD_LEAF_WORDS];	/* which ones are not none */
+	u16 before[WORLD_LEAF_WORDS];	/* so many of them are of earlier words */
 	world_pte *ptes;
 };
 
@@ -253,6 +254,8 @@ u64 world_vma_file_index(const struct world *world, const struct world_vma *vma,
 
 struct world_page *world_page(struct world *world, u64 pfn);		/* made if new */
 struct world_page *world_page_find(const struct world *world, u64 pfn);	/* NULL: never seen */
+/* It will be asked for soon. */
+void world_page_prefetch(const struct world *world, u64 pfn);
 void folio_set(struct world *world, u64 pfn, u32 order);	/* the folio that starts at pfn */
 u32 folio_order(const struct world *world, u64 pfn);
 static inline u64 folio_head(u64 pfn, u32 order)
