@@ -202,7 +202,8 @@ static void explain(void *context, const struct rf_op *ops, const struct rf_caus
 int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const struct rf_run_options *run,
 		 struct rf_error *err)
 {
-	struct rf_tracker_options options = { .sink = ring_put, .page_tables = run->page_tables };
+	struct rf_tracker_options options = { .sink = ring_put, .page_tables = run->page_tables,
+					      .one_thread = run->one_thread };
 	struct asking asking = { .run = run, .operations = run->operations };
 	struct rf_tracker *tracker;
 	struct ring *ring;

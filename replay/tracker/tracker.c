@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "replay/tracker/dispatch.h"
+#include "replay/tracker/ground/cpus.h"
+#include "replay/tracker/ground/decoding.h"
 #include "replay/tracker/ground/emit.h"
 #include "replay/tracker/ground/kernel_pages.h"
 #include "replay/tracker/ground/losses.h"
@@ -75,7 +77,7 @@ static int tracker_init(struct rf_tracker *tracker, struct rf_error *err)
 	learn_header(tracker);
 	tracker->nr_streams = rf_reader_nr_streams(tracker->reader);
 	tracker->world = world_create(tracker->page_shift, sizeof(struct tracked_mm));
-	tracker->size = 4 * READ_AHEAD;
+	tracker->size = 4 * DECODED_AT_ONCE;
 	tracker->records = malloc(tracker->size * sizeof(*tracker->records));
 	tracker->ops = malloc(OPS_A_BLOCK * sizeof(*tracker->ops));
 	tracker->snapshots = calloc(tracker->nr_streams + 1, sizeof(*tracker->snapshots));
@@ -84,7 +86,7 @@ static int tracker_init(struct rf_tracker *tracker, struct rf_error *err)
 	if (!tracker->world || !tracker->records || !tracker->ops || !tracker->snapshots ||
 	    (tracker->options.explain && !tracker->causes))
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
-	if (compat_start(&tracker->compat, tracker->reader) || readahead_start(tracker))
+	if (compat_start(&tracker->compat, tracker->reader) || cpus_start(tracker) || readahead_start(tracker))
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	ret = losses_start(tracker, err);
 	if (!ret)
@@ -94,8 +96,8 @@ static int tracker_init(struct rf_tracker *tracker, struct rf_error *err)
 	if (ret)
 		return ret;
 	hidden_start(tracker);
-	tracker->merge = rf_merge_open(tracker->reader, NULL, err);
-	return tracker->merge ? 0 : -ENOMEM;
+	tracker->decoding = decoding_start(tracker->reader, &tracker->compat, tracker->options.one_thread, err);
+	return tracker->decoding ? 0 : -ENOMEM;
 }
 
 struct rf_tracker *rf_tracker_create(struct rf_reader *reader, const struct rf_tracker_options *options,
@@ -135,6 +137,22 @@ static void finish(struct rf_tracker *tracker)
 	end_windows(tracker);
 }
 
+/*
+ * Page frames are used in no order: the processor would wait for most of those that are allocated and freed, if it were
+ * not told some records before.
+ */
+#define PREFETCH_AHEAD 12
+
+static void prefetch_page(const struct rf_tracker *tracker)
+{
+	const struct rf_record *record = &tracker->records[tracker->at + PREFETCH_AHEAD];
+
+	if (tracker->at + PREFETCH_AHEAD >= tracker->nr)
+		return;
+	if (record->kind == RF_PAGE_ALLOC || record->kind == RF_PAGE_FREE)
+		world_page_prefetch(tracker->world, record->f[0]);
+}
+
 s64 rf_tracker_run(struct rf_tracker *tracker, size_t max, struct rf_error *err)
 {
 	const struct rf_record *record;
@@ -144,6 +162,7 @@ s64 rf_tracker_run(struct rf_tracker *tracker, size_t max, struct rf_error *err)
 	       (record = take_record(tracker))) {
 		tracker->record++;
 		tracker->kinds[record->kind % RF_RECORD_KIND_MAX]++;
+		prefetch_page(tracker);
 		dispatch(tracker, record);
 		done++;
 	}
@@ -191,7 +210,7 @@ void rf_tracker_destroy(struct rf_tracker *tracker)
 {
 	if (!tracker)
 		return;
-	rf_merge_close(tracker->merge);
+	decoding_stop(tracker->decoding);
 	tasks_destroy(tracker);
 	world_destroy(tracker->world);
 	for (size_t i = 0; i < ARRAY_SIZE(tracker->kernel_pages); i++)
@@ -208,6 +227,7 @@ void rf_tracker_destroy(struct rf_tracker *tracker)
 		free(tracker->snapshots[i].differences);
 	free(tracker->snapshots);
 	free(tracker->cpus);
+	free(tracker->cpu_of_stream);
 	free(tracker->records);
 	free(tracker->ops);
 	free(tracker->causes);

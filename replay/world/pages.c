@@ -84,6 +84,14 @@ struct world_page *world_page_find(const struct world *world, u64 pfn)
 	return chunk ? &chunk->pages[pfn % CHUNK_PAGES] : NULL;
 }
 
+void world_page_prefetch(const struct world *world, u64 pfn)
+{
+	const struct world_page *page = world_page_find(world, pfn);
+
+	if (page)
+		__builtin_prefetch(page, 1);
+}
+
 void folio_set(struct world *world, u64 pfn, u32 order)
 {
 	struct world_page *page;

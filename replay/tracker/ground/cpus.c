@@ -6,8 +6,13 @@
  */
 #include "replay/tracker/ground/cpus.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
+
+#define NO_CPU UINT32_MAX
 
 /* Who runs on a CPU, as far as records tell: tid 0, nobody known. */
 struct tracker_cpu {
@@ -23,30 +28,45 @@ static void leave_cpu(struct rf_tracker *tracker, struct tracker_cpu *cpu)
 	cpu->tid = 0;
 }
 
+int cpus_start(struct rf_tracker *tracker)
+{
+	u32 nr_cpus = 1;
+
+	tracker->cpu_of_stream = malloc((tracker->nr_streams + 1) * sizeof(*tracker->cpu_of_stream));
+	if (!tracker->cpu_of_stream)
+		return -ENOMEM;
+	for (size_t i = 0; i < tracker->nr_streams; i++) {
+		const struct rf_stream_info *info = rf_reader_stream(tracker->reader, i);
+		/* Snapshots are the recorder's, and of a birth the side band tells on the parent's CPU. */
+		bool tells = info->source != RF_SOURCE_SNAPSHOT && info->source != RF_SOURCE_PERF;
+
+		tracker->cpu_of_stream[i] = tells ? info->cpu : NO_CPU;
+		if (tells && info->cpu >= nr_cpus)
+			nr_cpus = info->cpu + 1u;
+	}
+	tracker->cpus = calloc(nr_cpus, sizeof(*tracker->cpus));
+	return tracker->cpus ? 0 : -ENOMEM;
+}
+
 void cpu_seen(struct rf_tracker *tracker, struct task *task, const struct rf_record *record)
 {
-	const struct rf_stream_info *info = rf_reader_stream(tracker->reader, record->stream);
+	u32 number = tracker->cpu_of_stream[record->stream];
 	struct tracker_cpu *cpu;
 
-	/* Snapshots are the recorder's, and of a birth the side band tells on the parent's CPU. */
-	if (!info || info->source == RF_SOURCE_SNAPSHOT || info->source == RF_SOURCE_PERF)
+	if (number == NO_CPU)
 		return;
-	if (info->cpu >= tracker->nr_cpus &&
-	    !world_grow(tracker->world, (void **)&tracker->cpus, sizeof(*tracker->cpus), &tracker->nr_cpus,
-			info->cpu + 1ull))
-		return;
-	cpu = &tracker->cpus[info->cpu];
-	tracker->cpu_now = info->cpu;
-	if (task->cpu != info->cpu && tracker->cpus[task->cpu].tid == task->tid)
+	cpu = &tracker->cpus[number];
+	tracker->cpu_now = (u16)number;
+	if (task->cpu != number && tracker->cpus[task->cpu].tid == task->tid)
 		leave_cpu(tracker, &tracker->cpus[task->cpu]);
-	task->cpu = info->cpu;
+	task->cpu = (u16)number;
 	if (!task->mm || (cpu->tid == task->tid && cpu->mm == task->mm->world.id))
 		return;
 	leave_cpu(tracker, cpu);
 	cpu->tid = task->tid;
 	cpu->mm = task->mm->world.id;
 	task->mm->cpus++;
-	task->mm->ran_on |= cpu_bit(info->cpu);
+	task->mm->ran_on |= cpu_bit(number);
 }
 
 bool mm_runs_elsewhere(const struct rf_tracker *tracker, const struct tracked_mm *mm)

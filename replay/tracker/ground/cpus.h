@@ -8,6 +8,7 @@
 
 struct rf_record;
 
+int cpus_start(struct rf_tracker *tracker);	/* 0 or -ENOMEM */
 /* A record of this task was made on its CPU. */
 void cpu_seen(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
 /* Do CPUs other than that of the record in progress run it? */

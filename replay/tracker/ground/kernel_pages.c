@@ -7,6 +7,7 @@
 #include "replay/tracker/ground/stream.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
+#include "traces/merge.h"
 
 static void learn(struct rf_tracker *tracker, const struct rf_record *record)
 {
@@ -36,7 +37,7 @@ int read_kernel_pages(struct rf_tracker *tracker, struct rf_error *err)
 
 	if (!merge)
 		return -ENOMEM;
-	while ((nr = rf_merge_read(merge, tracker->records, READ_AHEAD)))
+	while ((nr = rf_merge_read(merge, tracker->records, tracker->size)))
 		for (size_t i = 0; i < nr; i++)
 			if (tracker->records[i].kind == RF_KERNEL_PAGE)
 				learn(tracker, &tracker->records[i]);

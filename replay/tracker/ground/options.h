@@ -36,6 +36,7 @@ struct rf_tracker_options {
 	rf_op_explainer explain;	/* NULL: nobody asks for causes */
 	void *explain_context;
 	FILE *page_tables;	/* NULL, or where each process's rebuilt page table is written as it exits (TSV) */
+	bool one_thread;	/* decode on the caller's thread */
 	struct rf_processes *processes;	/* NULL, or where processes and their address spaces are noted */
 	struct rf_windows *windows;	/* NULL, or where marks go; RF_OP_WINDOW tells which windows begin and end */
 };

@@ -10,26 +10,25 @@
 
 #include "base/array.h"
 #include "replay/tracker/ground/allocs.h"
+#include "replay/tracker/ground/decoding.h"
 #include "replay/tracker/ground/tracking.h"
 
 static size_t read_more(struct rf_tracker *tracker)
 {
-	size_t read, got;
+	size_t got;
 
 	if (tracker->ended)
 		return 0;
-	if (tracker->nr + READ_AHEAD > tracker->size && tracker->at > READ_AHEAD) {
+	/* Never more that is still to come than what is past: so each is moved once, however far the look ahead is. */
+	if (tracker->nr + DECODED_AT_ONCE > tracker->size && tracker->at >= tracker->nr - tracker->at) {
 		memmove(tracker->records, tracker->records + tracker->at,
 			(tracker->nr - tracker->at) * sizeof(*tracker->records));
 		tracker->nr -= tracker->at;
 		tracker->at = 0;
 	}
-	if (array_grow(tracker->records, tracker->size, tracker->nr + READ_AHEAD))
+	if (array_grow(tracker->records, tracker->size, tracker->nr + DECODED_AT_ONCE))
 		return 0;	/* less look-ahead, no error */
-	do {
-		read = rf_merge_read(tracker->merge, tracker->records + tracker->nr, READ_AHEAD);
-		got = compat_choose(&tracker->compat, tracker->records + tracker->nr, read);
-	} while (read && !got);
+	got = decoding_next(tracker->decoding, tracker->records + tracker->nr);
 	tracker->nr += got;
 	if (!got)
 		tracker->ended = true;

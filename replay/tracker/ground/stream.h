@@ -4,10 +4,8 @@
 #define REFOLD_REPLAY_TRACKER_GROUND_STREAM_H
 
 #include "replay/tracker/ground/tracking.h"
-#include "traces/merge.h"
 #include "traces/record.h"
 
-#define READ_AHEAD 4096
 #define LOOK_AHEAD_MAX 262144
 /* Far enough for what a call says until it returns, among the records of all CPUs. */
 #define LOOK_AHEAD_CALL 32768

@@ -6,9 +6,17 @@
 
 #include "replay/tracker/ground/tracking.h"
 
+/* A thread runs for many records: most often it is the one that was asked for last. */
 struct task *task_find(struct rf_tracker *tracker, u32 tid)
 {
-	return task_table_find(&tracker->tasks, tid);
+	struct task *task = tracker->last_task;
+
+	if (task && task->tid == tid)
+		return task;
+	task = task_table_find(&tracker->tasks, tid);
+	if (task)
+		tracker->last_task = task;
+	return task;
 }
 
 struct task *task_get(struct rf_tracker *tracker, u32 tid)

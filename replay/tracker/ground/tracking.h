@@ -13,6 +13,7 @@
 #include "replay/world/world.h"
 #include "traces/trace.h"
 
+struct decoding;
 struct migration;
 struct readahead_mark;
 struct rf_loss;
@@ -59,7 +60,7 @@ struct rf_tracker {
 	u64 last_unread;	/* policies and names of mappings that nobody has read, so far: attributes.c */
 	int error;
 	/* Records. */
-	struct rf_merge *merge;
+	struct decoding *decoding;
 	struct rf_record *records;
 	size_t at, nr, size;
 	bool ended;
@@ -72,6 +73,7 @@ struct rf_tracker {
 	struct rf_cause *causes;	/* of each; NULL: nobody asks */
 	struct rf_cause cause;		/* of those that the record in progress leads to */
 	struct task_table tasks;
+	struct task *last_task;		/* where the last look-up ended; NULL: none has */
 	struct task *running;		/* those with an address space, by running_next */
 	struct task_group_table task_groups;
 	struct {
@@ -88,7 +90,7 @@ struct rf_tracker {
 	struct snapshot *snapshots;	/* by stream */
 	size_t nr_streams;
 	struct tracker_cpu *cpus;	/* by number; cpus.c */
-	u32 nr_cpus;
+	u32 *cpu_of_stream;	/* whose records tell who runs there; or NO_CPU */
 	u16 cpu_now;		/* of the record in progress */
 	u32 tid_now;
 	struct late_folio *late_folios;		/* cache.c */

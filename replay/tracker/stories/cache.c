@@ -16,6 +16,7 @@
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/handlers.h"
+#include "traces/merge.h"
 
 /* A window around the fault, the flag where its last quarter begins, which do_page_cache_ra() counts from the end. */
 static bool is_window_mark(u64 fault, u64 index, u64 pages, u64 window)
@@ -252,7 +253,7 @@ static int start_pass(struct rf_tracker *tracker, const u64 kinds[2],
 
 	if (!merge)
 		return -ENOMEM;
-	while ((nr = rf_merge_read(merge, tracker->records, READ_AHEAD)) && !world_out_of_memory(tracker->world)) {
+	while ((nr = rf_merge_read(merge, tracker->records, tracker->size)) && !world_out_of_memory(tracker->world)) {
 		for (size_t i = 0; i < nr && !world_out_of_memory(tracker->world); i++) {
 			u8 kind = tracker->records[i].kind;
 
