@@ -191,6 +191,7 @@ class Library(unittest.TestCase):
     def test_installed(self):
         """With its page, which names every function."""
         (page,) = self.root.rglob('librefold.3*')
+        self.assertEqual(len([*self.root.rglob('refold/py.typed')]), 1)
         self.assertEqual({name for name in re.findall(r'refold_\w+', page.read_text())} >=
                          functions((HERE / 'declarations.txt').read_text().splitlines()), True)
         self.assertEqual(run('pkg-config', '--modversion', 'refold', env=self.environment).stdout,
