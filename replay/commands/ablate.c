@@ -4,7 +4,6 @@
  * a trace is decoded once; shares, which need to know which patches matter at all, are counted in a second pass.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -295,7 +294,7 @@ static int parse_policies(struct arguments *arguments)
 	return ret;
 }
 
-static int take_option(struct arguments *arguments, int option, char **argv)
+static int take_option(struct arguments *arguments, int option)
 {
 	switch (option) {
 	case 'f':
@@ -331,9 +330,8 @@ static int take_option(struct arguments *arguments, int option, char **argv)
 	case 'q':
 		arguments->quiet = true;
 		return 0;
-	default:
-		return rf_command_bad_option("ablate", argv);
 	}
+	return 0;
 }
 
 static int parse_arguments(int argc, char **argv, struct arguments *arguments)
@@ -346,16 +344,13 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 		{ "format", required_argument, NULL, 'F' }, { "json", no_argument, NULL, 'j' },
 		{ "quiet", no_argument, NULL, 'q' }, { "help", no_argument, NULL, 'h' }, { 0 },
 	};
-	int option, ret = 0;
+	static const struct rf_command_line line = { "ablate", help, "jqh", options };
+	int option = 0, stop, ret = 0;
 
-	opterr = 0;
-	while (!ret && (option = getopt_long(argc, argv, "jqh", options, NULL)) != -1) {
-		if (option == 'h') {
-			fputs(help, stdout);
-			return -1;
-		}
-		ret = take_option(arguments, option, argv);
-	}
+	while (!ret && (option = rf_command_option(&line, argc, argv, &stop)) > 0)
+		ret = take_option(arguments, option);
+	if (option < 0)
+		return stop == RF_EXIT_DONE ? -1 : stop;
 	arguments->traces = argv + optind;
 	arguments->nr_traces = argc - optind;
 	if (!ret && !arguments->nr_traces)

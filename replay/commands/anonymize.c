@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* refold anonymize: the same trace without what is private in it, for others to look at. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -116,12 +115,12 @@ int rf_cmd_anonymize(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
+	static const struct rf_command_line line = { "anonymize", help, "o:h", options };
 	struct arguments arguments = { .hidden = RF_PRIVATE_ALL };
 	u32 kept = 0;
-	int option;
+	int option, code;
 
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
+	while ((option = rf_command_option(&line, argc, argv, &code)) > 0) {
 		switch (option) {
 		case 'o':
 			arguments.output = optarg;
@@ -137,13 +136,10 @@ int rf_cmd_anonymize(int argc, char **argv)
 							optarg);
 			arguments.no_marks = arguments.hidden & BIT(RF_PRIVATE_MARKS);
 			break;
-		case 'h':
-			fputs(help, stdout);
-			return RF_EXIT_DONE;
-		default:
-			return rf_command_bad_option("anonymize", argv);
 		}
 	}
+	if (option < 0)
+		return code;
 	arguments.hidden &= ~kept;
 	if (argc - optind != 1)
 		return rf_command_usage("anonymize", "needs one trace");

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* refold assemble: a trace from its text form, for tests, examples and what no kernel did yet. */
 #include <errno.h>
-#include <getopt.h>
 #include <string.h>
 
 #include "replay/commands/commands.h"
@@ -44,22 +43,19 @@ int rf_cmd_assemble(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
+	static const struct rf_command_line line = { "assemble", help, "o:h", options };
 	const char *output = NULL;
-	int option;
+	int option, code;
 
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
+	while ((option = rf_command_option(&line, argc, argv, &code)) > 0) {
 		switch (option) {
 		case 'o':
 			output = optarg;
 			break;
-		case 'h':
-			fputs(help, stdout);
-			return RF_EXIT_DONE;
-		default:
-			return rf_command_bad_option("assemble", argv);
 		}
 	}
+	if (option < 0)
+		return code;
 	if (argc - optind != 1)
 		return rf_command_usage("assemble", "needs one text file, or - for standard input");
 	if (!output)

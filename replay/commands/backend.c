@@ -3,7 +3,6 @@
  * refold backend: the page-table code of a kernel tree as a shared object that replays can load; backend_check.c tests
  * it.
  */
-#include <getopt.h>
 #include <string.h>
 
 #include "arch/loaded/loaded.h"
@@ -49,10 +48,10 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 		{ "base", required_argument, NULL, 'b' }, { "keep", required_argument, NULL, 'k' },
 		{ "help", no_argument, NULL, 'h' }, { 0 },
 	};
-	int option;
+	static const struct rf_command_line line = { "backend", help, "o:p:b:k:h", options };
+	int option, code;
 
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, "o:p:b:k:h", options, NULL)) != -1) {
+	while ((option = rf_command_option(&line, argc, argv, &code)) > 0) {
 		switch (option) {
 		case 'o':
 			arguments->output = optarg;
@@ -66,13 +65,10 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 		case 'k':
 			arguments->keep = optarg;
 			break;
-		case 'h':
-			fputs(help, stdout);
-			return RF_EXIT_DONE;
-		default:
-			return rf_command_bad_option("backend", argv);
 		}
 	}
+	if (option < 0)
+		return code;
 	if (argc - optind != 2)
 		return rf_command_usage("backend", "needs 'build' or 'check', and what");
 	arguments->what = argv[optind + 1];

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* refold backend check: the property tests on a backend that is loaded, or built of a kernel tree. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,7 +73,7 @@ static int list_properties(void)
 enum { OPTION_STEPS = 256, OPTION_SEED, OPTION_SKIP, OPTION_LIST };
 
 /* -1: go on; else an exit code. */
-static int take_option(struct arguments *arguments, int option, char **argv)
+static int take_option(struct arguments *arguments, int option)
 {
 	switch (option) {
 	case 'b':
@@ -86,9 +85,6 @@ static int take_option(struct arguments *arguments, int option, char **argv)
 	case 'q':
 		arguments->quiet = true;
 		return -1;
-	case 'h':
-		fputs(help, stdout);
-		return RF_EXIT_DONE;
 	case OPTION_LIST:
 		return list_properties();
 	case OPTION_SKIP:
@@ -101,9 +97,8 @@ static int take_option(struct arguments *arguments, int option, char **argv)
 		if (rf_parse_number(optarg, 0, UINT64_MAX, &arguments->check.seed))
 			return -1;
 		return rf_command_usage("backend", "--seed needs a number, not '%.40s'", optarg);
-	default:
-		return rf_command_bad_option("backend", argv);
 	}
+	return -1;
 }
 
 static int parse_arguments(int argc, char **argv, struct arguments *arguments)
@@ -114,11 +109,13 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 		{ "skip", required_argument, NULL, OPTION_SKIP }, { "list", no_argument, NULL, OPTION_LIST },
 		{ "quiet", no_argument, NULL, 'q' }, { "help", no_argument, NULL, 'h' }, { 0 },
 	};
-	int option, ret = -1;
+	static const struct rf_command_line line = { "backend", help, "b:p:qh", options };
+	int option = 0, stop, ret = -1;
 
-	opterr = 0;
-	while (ret < 0 && (option = getopt_long(argc, argv, "b:p:qh", options, NULL)) != -1)
-		ret = take_option(arguments, option, argv);
+	while (ret < 0 && (option = rf_command_option(&line, argc, argv, &stop)) > 0)
+		ret = take_option(arguments, option);
+	if (option < 0)
+		return stop;
 	if (ret >= 0)
 		return ret;
 	if (argc - optind != 1)

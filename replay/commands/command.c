@@ -4,7 +4,6 @@
  * write errors are noticed (a full disk must not look like success).
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,6 +54,24 @@ int rf_command_usage(const char *command, const char *format, ...)
 int rf_command_bad_option(const char *command, char **argv)
 {
 	return rf_command_usage(command, "%s: unknown option, or its value is missing", argv[optind - 1]);
+}
+
+int rf_command_option(const struct rf_command_line *line, int argc, char **argv, int *code)
+{
+	int option;
+
+	opterr = 0;
+	option = getopt_long(argc, argv, line->letters, line->options, NULL);
+	if (option == -1)
+		return 0;
+	if (option != 'h' && option != '?')
+		return option;
+	*code = RF_EXIT_DONE;
+	if (option == 'h')
+		fputs(line->help, stdout);
+	else
+		*code = rf_command_bad_option(line->command, argv);
+	return -1;
 }
 
 bool rf_command_output_open(struct rf_command_output *output, const char *path)

@@ -6,14 +6,15 @@
 #ifndef REFOLD_REPLAY_COMMANDS_COMMANDS_H
 #define REFOLD_REPLAY_COMMANDS_COMMANDS_H
 
+#include <getopt.h>
 #include <stdio.h>
 
 #include "base/error.h"
 #include "base/output.h"
 
 /*
- * A command gets its own argv (argv[0] is its name), parses it with getopt_long(), answers -h itself with its help on
- * standard output, and returns an exit code (enum rf_exit). main() flushes standard output and tells what fails there.
+ * A command gets its own argv (argv[0] is its name), takes its options by rf_command_option(), and returns an exit code
+ * (enum rf_exit). main() flushes standard output and tells what fails there.
  */
 int rf_cmd_ablate(int argc, char **argv);
 int rf_cmd_anonymize(int argc, char **argv);
@@ -55,6 +56,19 @@ void rf_command_policy_notes(const char *command, const struct rf_policy *policy
 #define RF_FORMAT_WRONG "--format is table, markdown, csv, tsv or json, not '%s'"
 /* The same of the option that getopt_long() did not take. */
 int rf_command_bad_option(const char *command, char **argv);
+
+/* The options of a command. Its table has a row of help, and letters an h. */
+struct rf_command_line {
+	const char *command, *help;	/* its name, and what -h prints */
+	const char *letters;		/* as of getopt() */
+	const struct option *options;	/* as of getopt_long() */
+};
+
+/*
+ * The next option, its value being optarg. 0: there are no more; what else there is begins at optind. -1: that is all,
+ * with this exit code: help was asked for and given, or an option is wrong and that was told.
+ */
+int rf_command_option(const struct rf_command_line *line, int argc, char **argv, int *code);
 
 /*
  * Policies whose backends were loaded: tell what was built of a kernel tree, unless quiet, and name backend and hook if

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* refold cpus: the cores that cpu=NAME knows, and what each makes of some kernels. */
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,15 +70,11 @@ static int print_cpus(const char *kernel)
 int rf_cmd_cpus(int argc, char **argv)
 {
 	static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
-	int option;
+	static const struct rf_command_line line = { "cpus", help, "h", options };
+	int code;
 
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (option != 'h')
-			return rf_command_bad_option("cpus", argv);
-		fputs(help, stdout);
-		return RF_EXIT_DONE;
-	}
+	if (rf_command_option(&line, argc, argv, &code))
+		return code;
 	if (argc > optind + 1)
 		return rf_command_usage("cpus", "one kernel, not %d", argc - optind);
 	return print_cpus(argc > optind ? argv[optind] : NULL);

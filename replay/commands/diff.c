@@ -3,7 +3,6 @@
  * refold diff: what changed between two reports, or between two policies of one. Compares policy by policy, counter by
  * counter; only differences are named.
  */
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -259,7 +258,7 @@ static int set_least(struct arguments *arguments, const char *text)
 	return 0;
 }
 
-static int take_option(struct arguments *arguments, int option, char **argv)
+static int take_option(struct arguments *arguments, int option)
 {
 	struct rf_error err;
 
@@ -292,9 +291,8 @@ static int take_option(struct arguments *arguments, int option, char **argv)
 	case 'x':
 		arguments->exit_code = true;
 		return 0;
-	default:
-		return rf_command_bad_option("diff", argv);
 	}
+	return 0;
 }
 
 static int parse_options(int argc, char **argv, struct arguments *arguments)
@@ -307,16 +305,13 @@ static int parse_options(int argc, char **argv, struct arguments *arguments)
 		{ "exit-code", no_argument, NULL, 'x' },      { "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	int option, ret = 0;
+	static const struct rf_command_line line = { "diff", help, "jxh", options };
+	int option = 0, stop, ret = 0;
 
-	opterr = 0;
-	while (!ret && (option = getopt_long(argc, argv, "jxh", options, NULL)) != -1) {
-		if (option == 'h') {
-			fputs(help, stdout);
-			return -1;
-		}
-		ret = take_option(arguments, option, argv);
-	}
+	while (!ret && (option = rf_command_option(&line, argc, argv, &stop)) > 0)
+		ret = take_option(arguments, option);
+	if (option < 0)
+		return stop == RF_EXIT_DONE ? -1 : stop;
 	if (!ret && arguments->view.baseline && arguments->policies[0])
 		return rf_command_usage("diff", "--policies A,B or --baseline A, not both");
 	arguments->choice.matters = !arguments->view.all && !arguments->json;

@@ -4,7 +4,6 @@
  * assembled again; sorted by time it is for reading.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,11 +81,11 @@ int rf_cmd_dump(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
+	static const struct rf_command_line line = { "dump", help, "o:sh", options };
 	struct arguments arguments = { .output = "-" };
-	int option;
+	int option, code;
 
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, "o:sh", options, NULL)) != -1) {
+	while ((option = rf_command_option(&line, argc, argv, &code)) > 0) {
 		switch (option) {
 		case 'o':
 			arguments.output = optarg;
@@ -94,13 +93,10 @@ int rf_cmd_dump(int argc, char **argv)
 		case 's':
 			arguments.sorted = true;
 			break;
-		case 'h':
-			fputs(help, stdout);
-			return RF_EXIT_DONE;
-		default:
-			return rf_command_bad_option("dump", argv);
 		}
 	}
+	if (option < 0)
+		return code;
 	if (argc - optind != 1)
 		return rf_command_usage("dump", "needs one trace");
 	arguments.trace = argv[optind];

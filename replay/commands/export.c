@@ -4,7 +4,6 @@
  * line is one trace under one policy, with its facts, labels and counters.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -208,15 +207,15 @@ int rf_cmd_export(int argc, char **argv)
 		{ "parquet", no_argument, NULL, 'F' + 2 }, { "output", required_argument, NULL, 'o' },
 		{ "help", no_argument, NULL, 'h' },	  { NULL, 0, NULL, 0 },
 	};
+	static const struct rf_command_line line = { "export", help, "o:h", options };
 	const struct format *format = NULL;
 	const char *output = "-";
-	int option;
+	int option, code;
 
 	for (int i = 1; i < argc; i++)
 		if (!strcmp(argv[i], "--perfetto"))
 			return rf_export_perfetto(argc, argv);
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
+	while ((option = rf_command_option(&line, argc, argv, &code)) > 0) {
 		switch (option) {
 		case 'F' ... 'F' + ARRAY_SIZE(formats) - 1:
 			format = &formats[option - 'F'];
@@ -224,13 +223,10 @@ int rf_cmd_export(int argc, char **argv)
 		case 'o':
 			output = optarg;
 			break;
-		case 'h':
-			fputs(help, stdout);
-			return RF_EXIT_DONE;
-		default:
-			return rf_command_bad_option("export", argv);
 		}
 	}
+	if (option < 0)
+		return code;
 	if (optind == argc || !format)
 		return rf_command_usage("export", "needs a store, reports or a directory, and --csv or --json-lines");
 	if (!format->line)

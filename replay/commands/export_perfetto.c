@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* refold export --perfetto: a trace, and what policies make of it, as a picture for another program. */
 #include <errno.h>
-#include <getopt.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -129,7 +128,7 @@ static int add_policies(struct arguments *arguments, const char *list)
 enum { OPTION_PERFETTO = 256, OPTION_INTERVAL, OPTION_MIN_SIZE };
 
 /* 0, or an exit code. */
-static int take_option(struct arguments *arguments, int option, char **argv)
+static int take_option(struct arguments *arguments, int option)
 {
 	double seconds;
 
@@ -153,9 +152,8 @@ static int take_option(struct arguments *arguments, int option, char **argv)
 		if (!rf_parse_size(optarg, 1, UINT64_MAX, &arguments->least_bytes))
 			return rf_command_usage("export", "--min-size needs a size, as 64K or 1M, not '%s'", optarg);
 		return 0;
-	default:
-		return rf_command_bad_option("export", argv);
 	}
+	return 0;
 }
 
 int rf_export_perfetto(int argc, char **argv)
@@ -170,17 +168,14 @@ int rf_export_perfetto(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
+	static const struct rf_command_line line = { "export", help, "o:p:qh", options };
 	static struct arguments arguments = { .least_bytes = 64 << 10 };
-	int option, code = 0;
+	int option = 0, stop, code = 0;
 
-	opterr = 0;
-	while (!code && (option = getopt_long(argc, argv, "o:p:qh", options, NULL)) != -1) {
-		if (option == 'h') {
-			fputs(help, stdout);
-			return RF_EXIT_DONE;
-		}
-		code = take_option(&arguments, option, argv);
-	}
+	while (!code && (option = rf_command_option(&line, argc, argv, &stop)) > 0)
+		code = take_option(&arguments, option);
+	if (option < 0)
+		return stop;
 	if (code)
 		return code;
 	if (argc - optind != 1)

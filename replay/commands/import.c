@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* refold import: what trace-cmd recorded becomes a trace to replay. */
-#include <getopt.h>
 #include <string.h>
 
 #include "traces/import/import.h"
@@ -59,11 +58,11 @@ int rf_cmd_import(int argc, char **argv)
 		{ "output", required_argument, NULL, 'o' },
 		{ NULL, 0, NULL, 0 },
 	};
+	static const struct rf_command_line line = { "import", help, "o:h", options };
 	struct rf_import_options wanted = { 0 };
-	int option;
+	int option, code;
 
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
+	while ((option = rf_command_option(&line, argc, argv, &code)) > 0) {
 		switch (option) {
 		case 'a':
 			wanted.machine = optarg;
@@ -74,13 +73,10 @@ int rf_cmd_import(int argc, char **argv)
 		case 'o':
 			wanted.output = optarg;
 			break;
-		case 'h':
-			fputs(help, stdout);
-			return RF_EXIT_DONE;
-		default:
-			return rf_command_bad_option("import", argv);
 		}
 	}
+	if (option < 0)
+		return code;
 	if (argc - optind != 1)
 		return rf_command_usage("import", "needs one trace.dat");
 	if (!wanted.output)

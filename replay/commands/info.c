@@ -4,7 +4,6 @@
  * Reads every frame, so that "complete" is a fact and not a hope.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -225,22 +224,19 @@ int rf_cmd_info(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
+	static const struct rf_command_line line = { "info", help, "jh", options };
 	bool json = false;
-	int option;
+	int option, code;
 
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, "jh", options, NULL)) != -1) {
+	while ((option = rf_command_option(&line, argc, argv, &code)) > 0) {
 		switch (option) {
 		case 'j':
 			json = true;
 			break;
-		case 'h':
-			fputs(help, stdout);
-			return RF_EXIT_DONE;
-		default:
-			return rf_command_bad_option("info", argv);
 		}
 	}
+	if (option < 0)
+		return code;
 	if (argc - optind != 1)
 		return rf_command_usage("info", "needs one trace");
 	return info(argv[optind], json);

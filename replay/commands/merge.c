@@ -4,7 +4,6 @@
  * the result once.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -94,22 +93,19 @@ int rf_cmd_merge(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
+	static const struct rf_command_line line = { "merge", help, "o:h", options };
 	const char *output = NULL;
-	int option;
+	int option, code;
 
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
+	while ((option = rf_command_option(&line, argc, argv, &code)) > 0) {
 		switch (option) {
 		case 'o':
 			output = optarg;
 			break;
-		case 'h':
-			fputs(help, stdout);
-			return RF_EXIT_DONE;
-		default:
-			return rf_command_bad_option("merge", argv);
 		}
 	}
+	if (option < 0)
+		return code;
 	if (optind == argc || !output)
 		return rf_command_usage("merge", "needs reports or stores, and -o FILE");
 	return merge(output, argv + optind, argc - optind);

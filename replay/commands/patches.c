@@ -3,7 +3,6 @@
  * refold patches: the upstream changes that policies can be made with, since when kernels have each, and what it sets.
  * refold policies --patches A..B asks for those that lie between two kernels.
  */
-#include <getopt.h>
 #include <string.h>
 #include <strings.h>
 
@@ -52,19 +51,15 @@ bool rf_patch_mentions(const struct rf_patch *patch, const char *word)
 int rf_cmd_patches(int argc, char **argv)
 {
 	static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
+	static const struct rf_command_line line = { "patches", help, "h", options };
 	const struct rf_patch *patch;
 	const char *word;
 	char list[128];
 	size_t i, found = 0;
-	int option;
+	int code;
 
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (option != 'h')
-			return rf_command_bad_option("patches", argv);
-		fputs(help, stdout);
-		return RF_EXIT_DONE;
-	}
+	if (rf_command_option(&line, argc, argv, &code))
+		return code;
 	if (argc > optind + 1)
 		return rf_command_usage("patches", "one word, not %d", argc - optind);
 	word = argc > optind ? argv[optind] : "";

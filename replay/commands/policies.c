@@ -4,7 +4,6 @@
  * which others can be made.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -220,10 +219,10 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 		{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' },
 		{ "patches", required_argument, NULL, 'p' }, { 0 },
 	};
-	int option;
+	static const struct rf_command_line line = { "policies", help, "vkjh", options };
+	int option, code;
 
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, "vkjh", options, NULL)) != -1) {
+	while ((option = rf_command_option(&line, argc, argv, &code)) > 0) {
 		switch (option) {
 		case 'v':
 			arguments->verbose = true;
@@ -237,13 +236,10 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 		case 'p':
 			arguments->between = optarg;
 			break;
-		case 'h':
-			fputs(help, stdout);
-			return RF_EXIT_DONE;
-		default:
-			return rf_command_bad_option("policies", argv);
 		}
 	}
+	if (option < 0)
+		return code;
 	return -1;
 }
 

@@ -4,7 +4,6 @@
  * cases, and for comparing the simulated helpers line by line with those of real kernels.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -311,10 +310,10 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 		{ "policy", required_argument, NULL, 'p' }, { "json", no_argument, NULL, 'j' },
 		{ "output", required_argument, NULL, 'o' }, { "help", no_argument, NULL, 'h' }, { 0 },
 	};
-	int option;
+	static const struct rf_command_line line = { "pte", help, "p:jo:h", options };
+	int option, code;
 
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, "p:jo:h", options, NULL)) != -1) {
+	while ((option = rf_command_option(&line, argc, argv, &code)) > 0) {
 		switch (option) {
 		case 'p':
 			if (arguments->policy)
@@ -327,13 +326,10 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 		case 'o':
 			arguments->output = optarg;
 			break;
-		case 'h':
-			fputs(help, stdout);
-			return RF_EXIT_DONE;
-		default:
-			return rf_command_bad_option("pte", argv);
 		}
 	}
+	if (option < 0)
+		return code;
 	if (argc - optind != 1)
 		return rf_command_usage("pte", "needs one script");
 	if (!arguments->policy)

@@ -4,7 +4,6 @@
  * every order of their steps or for random ones.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,7 +105,7 @@ static int take_numbers(int option, struct race_choice *choice)
 	}
 }
 
-static int take_option(struct arguments *arguments, int option, char **argv)
+static int take_option(struct arguments *arguments, int option)
 {
 	switch (option) {
 	case 'p':
@@ -121,9 +120,6 @@ static int take_option(struct arguments *arguments, int option, char **argv)
 	case 'j':
 		arguments->json = true;
 		return -1;
-	case 'h':
-		fputs(help, stdout);
-		return RF_EXIT_DONE;
 	case OPTION_CONTROLS:
 		arguments->controls = true;
 		return -1;
@@ -131,8 +127,6 @@ static int take_option(struct arguments *arguments, int option, char **argv)
 		return find_name("writer", optarg, race_writers, RACE_FOLD_WITHOUT_BREAK, &arguments->choice.writer);
 	case OPTION_READER:
 		return find_name("reader", optarg, race_readers, RACE_NR_READERS, &arguments->choice.reader);
-	case '?':
-		return rf_command_bad_option("race", argv);
 	default:
 		return take_numbers(option, &arguments->choice);
 	}
@@ -149,11 +143,13 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 		{ "verbose", no_argument, NULL, 'v' }, { "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' }, { 0 },
 	};
-	int option, ret = -1;
+	static const struct rf_command_line line = { "race", help, "p:n:lvjh", options };
+	int option = 0, stop, ret = -1;
 
-	opterr = 0;
-	while (ret < 0 && (option = getopt_long(argc, argv, "p:n:lvjh", options, NULL)) != -1)
-		ret = take_option(arguments, option, argv);
+	while (ret < 0 && (option = rf_command_option(&line, argc, argv, &stop)) > 0)
+		ret = take_option(arguments, option);
+	if (option < 0)
+		return stop;
 	if (ret < 0 && optind < argc)
 		return rf_command_usage("race", "%s: takes options only", argv[optind]);
 	return ret;

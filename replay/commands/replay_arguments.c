@@ -3,7 +3,6 @@
  * The command line of refold replay: its help and its options. What one says is kept in struct rf_replay_arguments;
  * whether it fits the traces is found in replay.c.
  */
-#include <getopt.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -167,7 +166,7 @@ static int take_attribution_option(struct rf_replay_arguments *arguments, int op
 }
 
 /* An option of getopt_long() other than help. 0, or an exit code. */
-static int take_option(struct rf_replay_arguments *arguments, int option, char **argv)
+static int take_option(struct rf_replay_arguments *arguments, int option)
 {
 	switch (option) {
 	case 'p':
@@ -231,9 +230,8 @@ static int take_option(struct rf_replay_arguments *arguments, int option, char *
 	case OPTION_ALL:
 	case OPTION_BASELINE:
 		return take_view_option(arguments, option);
-	default:
-		return rf_command_bad_option("replay", argv);
 	}
+	return 0;
 }
 
 static int check_baseline(const struct rf_replay_arguments *arguments)
@@ -249,16 +247,13 @@ static int check_baseline(const struct rf_replay_arguments *arguments)
 
 int rf_replay_parse_arguments(int argc, char **argv, struct rf_replay_arguments *arguments)
 {
-	int option, ret = 0;
+	static const struct rf_command_line line = { "replay", help, "p:o:jqh", options };
+	int option = 0, stop, ret = 0;
 
-	opterr = 0;
-	while (!ret && (option = getopt_long(argc, argv, "p:o:jqh", options, NULL)) != -1) {
-		if (option == 'h') {
-			fputs(help, stdout);
-			return -1;
-		}
-		ret = take_option(arguments, option, argv);
-	}
+	while (!ret && (option = rf_command_option(&line, argc, argv, &stop)) > 0)
+		ret = take_option(arguments, option);
+	if (option < 0)
+		return stop == RF_EXIT_DONE ? -1 : stop;
 	if (ret)
 		return ret;
 	arguments->traces = argv + optind;

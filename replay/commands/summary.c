@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* refold summary: what the reports of many traces say together, and how sure that is. */
 #include <errno.h>
-#include <getopt.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -79,7 +78,7 @@ static int take_rate(struct rf_summary_options *options, const char *text)
 	return rf_command_usage("summary", "--per is second, fault or process, not '%s'", text);
 }
 
-static int take_option(struct arguments *arguments, int option, char **argv)
+static int take_option(struct arguments *arguments, int option)
 {
 	switch (option) {
 	case 'b':
@@ -106,9 +105,8 @@ static int take_option(struct arguments *arguments, int option, char **argv)
 	case 'f':
 		return rf_view_format(&arguments->view, optarg) ? 0 :
 		       rf_command_usage("summary", RF_FORMAT_WRONG, optarg);
-	default:
-		return rf_command_bad_option("summary", argv);
 	}
+	return 0;
 }
 
 int rf_cmd_summary(int argc, char **argv)
@@ -120,17 +118,14 @@ int rf_cmd_summary(int argc, char **argv)
 		{ "format", required_argument, NULL, 'f' },  { "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },	     { NULL, 0, NULL, 0 },
 	};
+	static const struct rf_command_line line = { "summary", help, "jh", options };
 	struct arguments arguments = { .options = { .counter = "tlbi", .seed = 1 } };
-	int option, ret = 0;
+	int option = 0, stop, ret = 0;
 
-	opterr = 0;
-	while (!ret && (option = getopt_long(argc, argv, "jh", options, NULL)) != -1) {
-		if (option == 'h') {
-			fputs(help, stdout);
-			return RF_EXIT_DONE;
-		}
-		ret = take_option(&arguments, option, argv);
-	}
+	while (!ret && (option = rf_command_option(&line, argc, argv, &stop)) > 0)
+		ret = take_option(&arguments, option);
+	if (option < 0)
+		return stop;
 	if (ret)
 		return ret;
 	if (optind == argc)

@@ -5,7 +5,6 @@
  * --shard and a store each.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -348,7 +347,7 @@ static int take_shard(struct sweep *sweep, const char *text)
 	return rf_command_usage("sweep", "--shard is K/N, the Kth of N parts, not '%s'", text);
 }
 
-static int take_option(struct sweep *sweep, int option, char **argv)
+static int take_option(struct sweep *sweep, int option)
 {
 	switch (option) {
 	case 'o':
@@ -366,9 +365,8 @@ static int take_option(struct sweep *sweep, int option, char **argv)
 	case 'q':
 		sweep->quiet = true;
 		return 0;
-	default:
-		return rf_command_bad_option("sweep", argv);
 	}
+	return 0;
 }
 
 static int parse(struct sweep *sweep, int argc, char **argv)
@@ -379,16 +377,13 @@ static int parse(struct sweep *sweep, int argc, char **argv)
 		{ "max-time", required_argument, NULL, 't' },	{ "quiet", no_argument, NULL, 'q' },
 		{ "help", no_argument, NULL, 'h' },		{ NULL, 0, NULL, 0 },
 	};
-	int option, ret = 0;
+	static const struct rf_command_line line = { "sweep", help, "o:qh", options };
+	int option = 0, stop, ret = 0;
 
-	opterr = 0;
-	while (!ret && (option = getopt_long(argc, argv, "o:qh", options, NULL)) != -1) {
-		if (option == 'h') {
-			fputs(help, stdout);
-			return -1;
-		}
-		ret = take_option(sweep, option, argv);
-	}
+	while (!ret && (option = rf_command_option(&line, argc, argv, &stop)) > 0)
+		ret = take_option(sweep, option);
+	if (option < 0)
+		return stop == RF_EXIT_DONE ? -1 : stop;
 	if (!ret && argc - optind < 2)
 		ret = rf_command_usage("sweep", "needs policies, and traces or directories of them");
 	if (!ret && (!sweep->output || !rf_store_is_name(sweep->output)))
