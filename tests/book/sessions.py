@@ -6,6 +6,7 @@ they print now.
 """
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -35,9 +36,13 @@ def commands_of(session):
 
 
 def play(session, refold, scratch):
-    """The session as it looks when its commands are run now."""
+    """The session as it looks when its commands are run now; as it is, if that takes a program that is not here."""
     lines = []
     for command in commands_of(session):
+        program = command[0].split()[1]
+        if program != 'refold' and not shutil.which(program):
+            print(f'not tried: {program} is not installed')
+            return session
         text = '\n'.join(line[6:] if line.startswith('    $ ') else line[4:] for line in command)
         lines += command + [f'    {line}'.rstrip() for line in output_of(text, refold, scratch).splitlines()] + ['']
     return '\n'.join(lines) + '\n'
