@@ -43,7 +43,7 @@ def replay(traces: Path | Iterable[Path], policies: str | Iterable[str], *, by: 
     max_time: the longest that it may take: seconds, or a text as "10m".
 
     Raises RefoldError, which has what could be replayed of a damaged trace as its report. Other threads go on
-    meanwhile; each policy has a thread of its own.
+    meanwhile; each policy has a thread of its own. An interrupt (Ctrl-C) is seen when it is over: max_time bounds that.
     """
     handle = lib().refold_replay_new()
     if handle == ffi.NULL:

@@ -179,6 +179,15 @@ class Library(unittest.TestCase):
         soname = run('readelf', '-d', self.description.parent.parent / 'librefold.so', check=True).stdout
         self.assertIn('[librefold.so.1]', soname)
 
+    def test_header(self):
+        """By itself, in the C of 1999 and in C++."""
+        (header,) = self.root.rglob('refold.h')
+        languages = [('c', 'c99')] + ([('c++', 'c++11')] if shutil.which('c++') else [])
+        for language, standard in languages:
+            done = run(*CC.split()[:-1], 'c++' if language == 'c++' else CC.split()[-1], '-x', language,
+                       f'-std={standard}', '-Wall', '-Wextra', '-pedantic', '-Werror', '-fsyntax-only', header)
+            self.assertEqual((done.returncode, done.stderr), (0, ''))
+
     def test_abi_checked(self):
         """The check sees what goes and what changes."""
         text = (TREE / 'replay/library/refold.h').read_text()
