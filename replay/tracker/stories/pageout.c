@@ -366,11 +366,13 @@ void pageout_begins(struct rf_tracker *tracker, struct task *task, const struct 
 static bool next_piece(const struct rf_tracker *tracker, struct task *task)
 {
 	struct task_call *call = &task->call;
-	const struct task_gup *iovec = &task->gups[call->piece + 1];
+	const struct task_gup *iovec;
 	u64 end;
 
+	/* Without any, there is no array to point into. */
 	if (call->kind != RF_SYS_PROCESS_MADVISE || call->piece + 1 >= task->nr_gups)
 		return false;
+	iovec = &task->gups[call->piece + 1];
 	if (!call_range(tracker, iovec->addr, iovec->len, &end))
 		end = iovec->addr;
 	call_advises(call, call->advised - 1, call->piece + 1, vpn_of(tracker, iovec->addr), vpn_of(tracker, end));
