@@ -471,6 +471,11 @@ class Import(unittest.TestCase):
             self.assertIn(done.returncode, (0, 1, 3), f"byte {at}: {done.stderr}")
             self.assertTrue(all(line.startswith("refold: ") for line in done.stderr.splitlines()), done.stderr)
 
+    def test_never_ending(self):
+        """What libtracecmd reads for ever: it is stopped. scripts/fuzz found the file."""
+        content = (pathlib.Path(__file__).parents[1] / "fuzz/corpus/import/never_ending").read_bytes()
+        self.fails(content, 3, "in.dat", "does not come to an end")
+
     def test_output(self):
         path = self.file(self.arm64().version_7())
         for output, why in (("/dev/full", "No space left"), (self.directory / "no" / "where", "No such file")):

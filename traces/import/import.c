@@ -2,8 +2,9 @@
 /*
  * The import itself: passes over the events, the last of which writes; those before
  * see which events there are, and which processes. libtracecmd prints what it thinks
- * of a file, and crashes on one that is damaged in the wrong place; so it works in a
- * process of its own, whose end we survive and whose standard error nobody reads.
+ * of a file, and crashes on one that is damaged in the wrong place, or never ends; so
+ * it works in a process of its own, whose end we survive, whose time is limited and
+ * whose standard error nobody reads.
  */
 #include "traces/import/import.h"
 
@@ -276,6 +277,17 @@ struct outcome {
 	int ret;
 };
 
+/* Of a CPU, so that a busy machine does not matter: some fifty times what an import of that many bytes takes. */
+static void limit_time(const char *input)
+{
+	struct stat file;
+	rlim_t seconds = 5;
+
+	if (!stat(input, &file) && file.st_size > 0)
+		seconds += (rlim_t)file.st_size >> 20;
+	setrlimit(RLIMIT_CPU, &(struct rlimit){ seconds, seconds + 1 });
+}
+
 static void read_in_child(const struct rf_import_options *options, struct rf_output *output, struct outcome *outcome)
 {
 	struct importing importing = { .options = options, .result = &outcome->result, .output = output };
@@ -285,6 +297,7 @@ static void read_in_child(const struct rf_import_options *options, struct rf_out
 		dup2(null, STDERR_FILENO);
 	/* A crash is expected here, and told; nobody wants its memory. */
 	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+	limit_time(options->input);
 	/* Whoever reads what we write may stop: an error, not an end. */
 	signal(SIGPIPE, SIG_IGN);
 	tracecmd_set_loglevel(TEP_LOG_NONE);
@@ -305,7 +318,9 @@ static int take_outcome(const struct outcome *outcome, int status, struct rf_out
 		return outcome->ret;
 	if (result->wrote && rf_output_finish(output, err))
 		return err->code;
-	return rf_error_set(err, -EBADMSG, RF_NO_OFFSET, "it is damaged: libtracecmd crashed on it");
+	return rf_error_set(err, -EBADMSG, RF_NO_OFFSET, "it is damaged: libtracecmd %s",
+			    WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU ? "does not come to an end of it"
+									       : "crashed on it");
 }
 
 int rf_import(const struct rf_import_options *options, struct rf_import_result *result, struct rf_error *err)
@@ -315,7 +330,7 @@ int rf_import(const struct rf_import_options *options, struct rf_import_result *
 	struct rf_output output;
 	struct stat written;
 	int status = 0, ret;
-	pid_t child;
+	pid_t child, ended = -1;
 
 	memset(result, 0, sizeof(*result));
 	if (outcome == MAP_FAILED)
@@ -329,7 +344,9 @@ int rf_import(const struct rf_import_options *options, struct rf_import_result *
 	child = fork();
 	if (!child)
 		read_in_child(options, &output, outcome);
-	if (child < 0 || waitpid(child, &status, 0) != child)
+	while (child > 0 && (ended = waitpid(child, &status, 0)) < 0 && errno == EINTR)
+		;
+	if (child < 0 || ended != child)
 		ret = rf_error_set(err, -errno, RF_NO_OFFSET, "cannot start a process to read it: %s", strerror(errno));
 	else
 		ret = take_outcome(outcome, status, &output, result, err);

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "base/array.h"
 #include "traces/foreign.h"
@@ -311,6 +312,8 @@ static int unpack(struct reading *reading, struct piece *section, u8 **unpacked)
 	if (!*unpacked)
 		return rf_error_set(reading->err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	got = ZSTD_decompress(*unpacked, size, packed, packed_size);
+	if (ZSTD_getErrorCode(got) == ZSTD_error_memory_allocation)
+		return rf_error_set(reading->err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	if (ZSTD_isError(got) || got != size)
 		return damaged(reading, section, "a compressed section cannot be unpacked");
 	*section = (struct piece){ .data = *unpacked, .size = size, .offset = section->offset };
