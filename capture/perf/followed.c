@@ -8,11 +8,16 @@
 
 #define PID_LIMIT (4u << 20)	/* PID_MAX_LIMIT of 64-bit kernels */
 
+static u64 word_of(const u64 *bits, u32 word)
+{
+	return __atomic_load_n(&bits[word], __ATOMIC_RELAXED);
+}
+
 static bool has_bit(const u64 *bits, pid_t pid)
 {
 	u32 bit = (u32)pid % PID_LIMIT;
 
-	return __atomic_load_n(&bits[bit / 64], __ATOMIC_RELAXED) >> bit % 64 & 1;
+	return word_of(bits, bit / 64) >> bit % 64 & 1;
 }
 
 static void set_bit(u64 *bits, pid_t pid, bool value)
@@ -87,7 +92,7 @@ void rf_know_stranger(struct rf_followed *followed, pid_t pid, bool stranger)
 static void forget_dead_strangers(struct rf_followed *followed)
 {
 	for (u32 word = 0; word < PID_LIMIT / 64; word++) {
-		for (u64 bits = followed->strangers[word]; bits; bits &= bits - 1) {
+		for (u64 bits = word_of(followed->strangers, word); bits; bits &= bits - 1) {
 			pid_t pid = (pid_t)(word * 64 + (u32)__builtin_ctzll(bits));
 
 			if (kill(pid, 0) && errno == ESRCH)
@@ -117,9 +122,7 @@ void rf_followed_relearn(struct rf_followed *followed)
 int rf_followed_list(const struct rf_followed *followed, struct rf_pid_list *pids)
 {
 	for (u32 word = 0; followed->bits && word < PID_LIMIT / 64; word++) {
-		u64 bits = __atomic_load_n(&followed->bits[word], __ATOMIC_RELAXED);
-
-		for (; bits; bits &= bits - 1) {
+		for (u64 bits = word_of(followed->bits, word); bits; bits &= bits - 1) {
 			pid_t pid = (pid_t)(word * 64 + (u32)__builtin_ctzll(bits));
 
 			if (rf_process_of(pid) == pid && !rf_pid_list_has(pids, pid) && !rf_pid_list_add(pids, pid))
