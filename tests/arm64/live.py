@@ -62,7 +62,7 @@ def prepare(arguments):
     packages.install_tools(cache)
     build = cache / 'build'
     try:
-        packages.run(arguments.source / 'scripts' / 'cross-arm64', build)
+        packages.run(arguments.source / 'scripts' / 'cross', 'arm64', build)
     except packages.Unavailable as reason:
         if (build / 'sysroot' / 'complete').exists():   # all packages are there: it is our code
             raise RuntimeError(str(reason)) from None

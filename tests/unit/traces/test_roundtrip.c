@@ -10,6 +10,7 @@
 
 #include "tests/unit/traces/support.h"
 #include "traces/capabilities.h"
+#include "traces/frame.h"
 
 static struct rf_reader *open_good(const char *path)
 {
@@ -52,7 +53,7 @@ static void drop_index(const char *path)
 	u8 *data = read_file(path, &size);
 	u64 offset;
 
-	memcpy(&offset, data + size - 16, sizeof(offset));
+	offset = load_u64(data + size - 16);
 	assert_true(offset < size);
 	write_file(path, data, offset);
 	free(data);
