@@ -37,6 +37,24 @@ static inline void rf_json_set_string(json_t *object, const char *key, const cha
 	json_object_set_new(object, key, json_string(value));
 }
 
+/*
+ * Zeroed memory to make JSON with, from where JSON has its own (json_set_alloc_funcs()): what lacks it must not be left
+ * out silently, and a program that ends for want of the one ends for want of the other. NULL otherwise. For free().
+ */
+static inline void *rf_json_memory(size_t nr, size_t size)
+{
+	json_malloc_t take;
+	json_free_t give;
+	size_t bytes;
+	void *memory;
+
+	json_get_alloc_funcs(&take, &give);
+	if (__builtin_mul_overflow(nr, size, &bytes))
+		return NULL;
+	memory = take(bytes ? bytes : 1);
+	return memory ? memset(memory, 0, bytes) : NULL;
+}
+
 /* Canonical text: sorted keys, two spaces, a newline at the end. */
 #define RF_JSON_CANONICAL (JSON_INDENT(2) | JSON_SORT_KEYS)
 

@@ -229,7 +229,7 @@ int ring_put(void *context, const struct rf_op *ops, size_t nr)
 
 	if (is_late(ring->stop_at))
 		return -ETIME;
-	if (owners && ring->attribution->failed)
+	if (ring->attribution && ring->attribution->failed)
 		return -ENOMEM;
 	while (nr) {
 		block = ring_open_block(ring);

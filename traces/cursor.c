@@ -31,7 +31,7 @@ static const char *read_packed(struct rf_reader *reader, const struct rf_frame_i
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return strerror(errno);
+			return reader_no_reading;
 		if (n == 0)
 			return "the file became shorter";
 		done += n;
@@ -96,8 +96,8 @@ bool reader_unpack(struct rf_reader *reader, size_t nr, struct unpacker *unpacke
 	if (!why)
 		return true;
 	unpacker->columns.left = 0;
-	if (why == reader_no_memory)
-		reader_note_no_memory(reader);
+	if (why == reader_no_memory || why == reader_no_reading)
+		reader_note_failure(reader, frame->info.offset, why);
 	else
 		note_damaged_frame(reader, frame, why);
 	return false;

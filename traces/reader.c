@@ -34,10 +34,13 @@ void reader_note_damage(struct rf_reader *reader, u64 offset, const char *format
 	pthread_mutex_unlock(&reader->lock);
 }
 
-void reader_note_no_memory(struct rf_reader *reader)
+void reader_note_failure(struct rf_reader *reader, u64 offset, const char *why)
 {
 	pthread_mutex_lock(&reader->lock);
-	rf_error_set(&reader->damage, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	if (why == reader_no_memory)
+		rf_error_set(&reader->damage, -ENOMEM, RF_NO_OFFSET, "%s", why);
+	else
+		rf_error_set(&reader->damage, -EIO, offset, "%s", why);
 	pthread_mutex_unlock(&reader->lock);
 }
 
@@ -170,6 +173,7 @@ static void forget_frames(struct rf_reader *reader)
 }
 
 const char reader_no_memory[] = "out of memory";
+const char reader_no_reading[] = "cannot be read: Input/output error";
 
 const char *reader_zstd_error(size_t code)
 {
@@ -188,7 +192,7 @@ static u8 *unpack_small(struct window *window, u64 offset, size_t max, size_t *p
 		return NULL;
 	data = window_at(window, offset, *packed, &available);
 	out = malloc(*size + 1);
-	*why = data && available >= *packed ? reader_no_memory : "cannot be read";
+	*why = data && available >= *packed ? reader_no_memory : reader_no_reading;
 	if (!data || available < *packed || !out) {
 		free(out);
 		return NULL;

@@ -54,7 +54,7 @@ struct window {
 const u8 *window_at(struct window *window, u64 offset, size_t wanted, size_t *available);
 
 /* Of the reasons why something was not read, the one that is not the file's. */
-extern const char reader_no_memory[];
+extern const char reader_no_memory[], reader_no_reading[];
 /* What zstd says of an error; that one, too. */
 const char *reader_zstd_error(size_t code);
 
@@ -62,7 +62,8 @@ const char *reader_zstd_error(size_t code);
 size_t frame_measure(struct window *window, u64 offset, size_t unpacked_max, size_t *unpacked, const char **why);
 
 /* Remember that there was no memory to read on, which is no damage, but counts before any. */
-void reader_note_no_memory(struct rf_reader *reader);
+/* Not of the file, but of this machine, and of now: no damage. */
+void reader_note_failure(struct rf_reader *reader, u64 offset, const char *why);
 /* Remember a damage (the first one is kept). */
 void reader_note_damage(struct rf_reader *reader, u64 offset, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

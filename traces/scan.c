@@ -56,7 +56,7 @@ size_t frame_measure(struct window *window, u64 offset, size_t unpacked_max, siz
 	unsigned long long content;
 	const u8 *data = window_at(window, offset, wanted, &available);
 
-	*why = errno == ENOMEM ? reader_no_memory : "cannot be read";
+	*why = errno == ENOMEM ? reader_no_memory : reader_no_reading;
 	if (!data)
 		return 0;
 	*why = "no zstd frame";
@@ -75,7 +75,7 @@ size_t frame_measure(struct window *window, u64 offset, size_t unpacked_max, siz
 		if (wanted > bound)
 			wanted = bound;
 		data = window_at(window, offset, wanted, &available);
-		*why = errno == ENOMEM ? reader_no_memory : "cannot be read";
+		*why = errno == ENOMEM ? reader_no_memory : reader_no_reading;
 		if (!data)
 			return 0;
 		size = ZSTD_findFrameCompressedSize(data, available < wanted ? available : wanted);
@@ -134,7 +134,7 @@ static ssize_t scan_frame(struct rf_reader *reader, struct window *window, ZSTD_
 	int ret = -EBADMSG;
 
 	if (!size)
-		return *why == reader_no_memory ? -ENOMEM : 0;
+		return *why == reader_no_memory ? -ENOMEM : *why == reader_no_reading ? -EIO : 0;
 	data = window_at(window, offset, size, &available);
 	if (!data)
 		return -errno;

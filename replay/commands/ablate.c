@@ -126,6 +126,8 @@ static json_t *count_some(const struct arguments *arguments, struct rf_ablation 
 		machines[i] = machine;
 		nr += machine == nr;
 	}
+	if (!machines)
+		*code = rf_command_errno("ablate", "cannot begin", ENOMEM);
 	report = machines ? replay(arguments, policies, nr, code) : NULL;
 	for (i = 0; report && i < ablation->nr; i++) {
 		struct rf_column *column = &ablation->columns[i];
@@ -234,8 +236,9 @@ static int rank(struct arguments *arguments, struct rf_ablation *ablation)
 	if (!report)
 		return code;
 	rf_ablation_shares(ablation, arguments->seed, COLUMNS_FOR_SHARES);
-	more = all_counted(ablation) ? NULL : count(arguments, ablation, &code);
-	if (all_counted(ablation)) {
+	/* Without a column that is wanted, too, which is one that there is no memory for. */
+	more = all_counted(ablation) && !ablation->failed ? NULL : count(arguments, ablation, &code);
+	if (all_counted(ablation) && !ablation->failed) {
 		result = rf_ablation_result(ablation);
 		add_answer(arguments, ablation, report, result);
 		written = write_result(arguments, result);

@@ -11,10 +11,4 @@
  */
 int rf_fleet_read_sources(struct rf_fleet *fleet, char **sources, int nr);
 
-/*
- * Files under a directory whose names end so (NULL at the end), in order of their names; a file is taken as it is. To
- * be freed, each and the list. NULL after the error was told.
- */
-char **rf_files_under(const char *path, const char *const *endings, size_t *nr);
-
 #endif

@@ -17,7 +17,7 @@
 #include "base/text.h"
 #include "engine/policy/text.h"
 #include "replay/commands/commands.h"
-#include "replay/commands/fleet_sources.h"
+#include "replay/commands/files_under.h"
 #include "replay/commands/sweep_policies.h"
 #include "replay/commands/sweep_worker.h"
 #include "replay/fleet/store.h"
@@ -57,6 +57,7 @@ struct sweep {
 	bool quiet, shown, drawn;
 	struct rf_store *store;
 	struct seen_digests seen;
+	bool partly;			/* not all that was named could be looked at */
 	u64 cells_done, cells_there, failed, damaged, twice, finished;
 	u64 total_bytes, done_bytes, replayed_bytes, replayed, start_ns;
 };
@@ -121,7 +122,8 @@ static int note_failure(struct sweep *sweep, const char *path, const char *diges
 	take_line_away(sweep);
 	fprintf(stderr, "refold: %s: %s\n", path, error);
 	sweep->failed++;
-	return rf_store_add_failure(sweep->store, base_of(path), digest, error, &err) ?
+	/* Nothing but its path tells it from others where there is no digest. */
+	return rf_store_add_failure(sweep->store, *digest ? base_of(path) : path, digest, error, &err) ?
 	       rf_command_error(sweep->output, &err) : 0;
 }
 
@@ -162,7 +164,7 @@ static bool is_copy(struct sweep *sweep, const char *digest)
 	return false;
 }
 
-/* The policies under which this trace is not counted yet. */
+/* The policies under which this trace is not counted yet; without memory for them there is no list. */
 static size_t missing_policies(struct sweep *sweep, struct rf_worker *worker)
 {
 	size_t nr = 0;
@@ -181,6 +183,7 @@ static int start_next(struct sweep *sweep, struct rf_worker *worker, int *code)
 	*code = 0;
 	while (sweep->next < sweep->nr_traces && !*code) {
 		size_t trace = sweep->next++;
+		struct rf_error err;
 		int error;
 
 		worker->path = sweep->traces[trace];
@@ -191,13 +194,19 @@ static int start_next(struct sweep *sweep, struct rf_worker *worker, int *code)
 			trace_done(sweep, worker->bytes);
 			continue;
 		}
+		if (rf_store_was_read(sweep->store, worker->path, &err)) {
+			*code = rf_command_error(sweep->output, &err);
+			continue;
+		}
 		if (is_copy(sweep, worker->digest)) {
 			sweep->twice++;
 			trace_done(sweep, worker->bytes);
 			continue;
 		}
 		worker->nr_policies = missing_policies(sweep, worker);
-		if (worker->nr_policies) {
+		if (!worker->policies) {
+			*code = rf_command_errno("sweep", "cannot start a process", ENOMEM);
+		} else if (worker->nr_policies) {
 			error = rf_worker_start(worker, &sweep->limits);
 			if (!error)
 				return 0;
@@ -276,7 +285,9 @@ static int sweep_traces(struct sweep *sweep)
 	seen_digests_free(&sweep->seen);
 	if (!code && !sweep->quiet)
 		tell_end(sweep);
-	return code ? code : sweep->failed ? RF_EXIT_FAILED : sweep->damaged ? RF_EXIT_DAMAGED : RF_EXIT_DONE;
+	if (!code && (sweep->failed || sweep->partly))
+		return RF_EXIT_FAILED;
+	return code ? code : sweep->damaged ? RF_EXIT_DAMAGED : RF_EXIT_DONE;
 }
 
 /* ---- arguments ------------------------------------------------------------------------------ */
@@ -307,31 +318,34 @@ static int take_policies(struct sweep *sweep, const char *text)
 static int take_traces(struct sweep *sweep, char **sources, int nr_sources)
 {
 	static const char *const endings[] = { ".mmt.zst", NULL };
-	size_t room = 0, bytes_room = 0, nr, i, number = 0;
+	size_t room = 0, bytes_room = 0, i, number = 0;
+	struct rf_files files;
 	struct stat status;
 
 	for (int s = 0; s < nr_sources; s++) {
-		char **files = rf_files_under(sources[s], endings, &nr);
-
-		if (!files)
+		if (rf_files_under(sources[s], endings, &files))
 			return RF_EXIT_FAILED;
-		if (!nr)
+		sweep->partly |= files.partly;
+		if (!files.nr)
 			fprintf(stderr, "refold: %s: holds no traces (*.mmt.zst)\n", sources[s]);
-		for (i = 0; i < nr; i++, number++) {
-			if (number % sweep->shards != sweep->shard - 1) {
-				free(files[i]);
+		for (i = 0; i < files.nr; i++, number++) {
+			if (number % sweep->shards != sweep->shard - 1)
 				continue;
-			}
 			if (array_grow(sweep->traces, room, sweep->nr_traces + 1) ||
 			    array_grow(sweep->bytes, bytes_room, sweep->nr_traces + 1))
-				return rf_command_errno("sweep", "cannot begin", ENOMEM);
-			sweep->bytes[sweep->nr_traces] = stat(files[i], &status) ? 0 : (u64)status.st_size;
+				goto no_memory;
+			sweep->bytes[sweep->nr_traces] = stat(files.paths[i], &status) ? 0 : (u64)status.st_size;
 			sweep->total_bytes += sweep->bytes[sweep->nr_traces];
-			sweep->traces[sweep->nr_traces++] = files[i];
+			sweep->traces[sweep->nr_traces++] = files.paths[i];
+			files.paths[i] = NULL;
 		}
-		free(files);
+		rf_files_free(&files);
 	}
 	return number ? 0 : rf_command_usage("sweep", "there is no trace");
+
+no_memory:
+	rf_files_free(&files);
+	return rf_command_errno("sweep", "cannot begin", ENOMEM);
 }
 
 /* "3/8" */

@@ -156,7 +156,7 @@ static int compare_texts(const void *a, const void *b)
 static json_t *joined_sentences(const json_t *a, const json_t *b)
 {
 	size_t nr = 0, most = json_array_size(a) + json_array_size(b), i;
-	const char **texts = calloc(most + 1, sizeof(*texts));
+	const char **texts = rf_json_memory(most + 1, sizeof(*texts));
 	json_t *joined = json_array(), *one;
 
 	if (!texts)
@@ -426,7 +426,7 @@ static int by_text(const void *a, const void *b)
 static void sort_array(json_t *array)
 {
 	size_t nr = json_array_size(array), i;
-	json_t **entries = calloc(nr + 1, sizeof(*entries)), *one;
+	json_t **entries = rf_json_memory(nr + 1, sizeof(*entries)), *one;
 
 	if (!entries)
 		return;

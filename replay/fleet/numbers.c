@@ -98,8 +98,8 @@ static int matrix_make(const struct rf_summing *sum, struct matrix *matrix, cons
 	matrix->nr = nr;
 	matrix->nr_groups = sum->nr_policies * RF_NR_RATES;
 	matrix->nr_columns = matrix->nr_groups * sum->nr_counters;
-	matrix->values = calloc(nr * matrix->nr_columns + 1, sizeof(*matrix->values));
-	matrix->present = calloc(nr * matrix->nr_groups + 1, sizeof(*matrix->present));
+	matrix->values = rf_json_memory(nr * matrix->nr_columns + 1, sizeof(*matrix->values));
+	matrix->present = rf_json_memory(nr * matrix->nr_groups + 1, sizeof(*matrix->present));
 	if (!matrix->values || !matrix->present)
 		return -ENOMEM;
 	for (size_t row = 0; row < nr; row++)
@@ -127,10 +127,10 @@ static int draw(const struct rf_summing *sum, const struct matrix *matrix, struc
 		.values = matrix->values, .present = matrix->present, .nr_rows = matrix->nr,
 		.nr_columns = matrix->nr_columns, .nr_groups = matrix->nr_groups,
 		.resamples = RF_SUMMARY_RESAMPLES, .seed = sum->options->seed,
-		.sums = malloc(RF_SUMMARY_RESAMPLES * matrix->nr_columns * sizeof(double)),
-		.drawn = malloc(RF_SUMMARY_RESAMPLES * matrix->nr_groups * sizeof(u32)),
+		.sums = rf_json_memory(RF_SUMMARY_RESAMPLES * matrix->nr_columns, sizeof(double)),
+		.drawn = rf_json_memory(RF_SUMMARY_RESAMPLES * matrix->nr_groups, sizeof(u32)),
 	};
-	draws->scratch = malloc(RF_SUMMARY_RESAMPLES * sizeof(double));
+	draws->scratch = rf_json_memory(RF_SUMMARY_RESAMPLES, sizeof(double));
 	if (!draws->bootstrap.sums || !draws->bootstrap.drawn || !draws->scratch)
 		return -ENOMEM;
 	rf_bootstrap_run(&draws->bootstrap);
@@ -305,7 +305,7 @@ static json_t *worst_array(const struct rf_summing *sum, const struct matrix *ma
 {
 	size_t column = column_of(sum, sum->ranked, sum->options->per, sum->counter), nr = 0, i;
 	size_t base = column_of(sum, sum->baseline, sum->options->per, sum->counter);
-	struct ranked *ranked = calloc(matrix->nr + 1, sizeof(*ranked));
+	struct ranked *ranked = rf_json_memory(matrix->nr + 1, sizeof(*ranked));
 	json_t *worst = json_array();
 
 	for (i = 0; ranked && i < matrix->nr; i++) {
@@ -365,7 +365,7 @@ static size_t common_traces(const struct rf_summing *sum, const size_t *traces, 
 
 static int compare_policies(const struct rf_summing *sum, const size_t *traces, size_t nr, json_t *group)
 {
-	size_t *common = calloc(nr + 1, sizeof(*common)), nr_common, p;
+	size_t *common = rf_json_memory(nr + 1, sizeof(*common)), nr_common, p;
 	json_t *policies = json_object_get(group, "policies");
 	struct matrix matrix = { 0 };
 	struct draws draws = { 0 };
@@ -388,7 +388,7 @@ static int compare_policies(const struct rf_summing *sum, const size_t *traces, 
 json_t *rf_fleet_group(const struct rf_summing *sum, const size_t *traces, size_t nr)
 {
 	json_t *group = json_object(), *policies = json_array(), *outliers = json_array();
-	double *values = malloc((nr + 1) * sizeof(*values));
+	double *values = rf_json_memory(nr + 1, sizeof(*values));
 	struct matrix matrix = { 0 };
 	struct draws draws = { 0 };
 	int ret = !values || matrix_make(sum, &matrix, traces, nr) || draw(sum, &matrix, &draws);

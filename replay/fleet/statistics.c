@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "replay/fleet/statistics.h"
 
 /* Iglewicz and Hoaglin: beyond 3.5 median absolute deviations, each 0.6745 standard deviations of a normal spread. */
@@ -29,7 +30,7 @@ double rf_quantile(const double *sorted, size_t nr, double part)
 
 void rf_spread_of(double *values, size_t nr, struct rf_spread *spread)
 {
-	double sum = 0, squares = 0, deviation, *deviations = malloc(nr * sizeof(*deviations));
+	double sum = 0, squares = 0, deviation, *deviations = rf_json_memory(nr + 1, sizeof(*deviations));
 
 	qsort(values, nr, sizeof(*values), compare_doubles);
 	for (size_t i = 0; i < nr; i++)

@@ -36,6 +36,7 @@
 		"operations = excluded.operations RETURNING id")				\
 	X(count, "INSERT OR REPLACE INTO counts VALUES(?, ?, ?)")				\
 	X(succeeded, "DELETE FROM failures WHERE digest = ?")					\
+	X(was_read, "DELETE FROM failures WHERE digest = '' AND name = ?")			\
 	X(failure, "INSERT OR REPLACE INTO failures VALUES(?, ?, ?)")				\
 	X(has, "SELECT 1 FROM cells JOIN traces ON traces.id = trace JOIN policies ON policies.id = policy " \
 	       "WHERE digest = ? AND policies.name = ? AND definition = ? AND version = ?")
@@ -354,6 +355,13 @@ int rf_store_add_failure(struct rf_store *store, const char *name, const char *d
 			 struct rf_error *err)
 {
 	int result = run(store, STATEMENT_failure, NULL, "sss", name, digest, error);
+
+	return result == SQLITE_OK ? 0 : store_error(store->database, result, err);
+}
+
+int rf_store_was_read(struct rf_store *store, const char *name, struct rf_error *err)
+{
+	int result = run(store, STATEMENT_was_read, NULL, "s", name);
 
 	return result == SQLITE_OK ? 0 : store_error(store->database, result, err);
 }

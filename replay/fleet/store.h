@@ -29,6 +29,8 @@ int rf_store_add(struct rf_store *store, const json_t *row, struct rf_error *err
 /* A trace that could not be replayed; digest: "" if it could not be read either. */
 int rf_store_add_failure(struct rf_store *store, const char *name, const char *digest, const char *error,
 			 struct rf_error *err);
+/* It can be read now: of a failure without a digest nothing else tells that it is over. */
+int rf_store_was_read(struct rf_store *store, const char *name, struct rf_error *err);
 
 /*
  * The row of a report of one trace: its member of "traces" with "warnings", and in each policy "knobs" and what

@@ -31,6 +31,11 @@ int rf_store_add_failure(struct rf_store *store, const char *name, const char *d
 	return missing(err);
 }
 
+int rf_store_was_read(struct rf_store *store, const char *name, struct rf_error *err)
+{
+	return missing(err);
+}
+
 bool rf_store_has(struct rf_store *store, const char *digest, const char *policy, const char *definition)
 {
 	return false;

@@ -37,8 +37,8 @@ static int compare_names(const void *a, const void *b)
 static json_t *groups_array(const struct rf_summing *sum, json_t *values)
 {
 	size_t nr_values = json_object_size(values), nr, v = 0, i;
-	const char **names = calloc(nr_values + 2, sizeof(*names)), *key;
-	size_t *traces = calloc(sum->fleet->nr + 1, sizeof(*traces));
+	const char **names = rf_json_memory(nr_values + 2, sizeof(*names)), *key;
+	size_t *traces = rf_json_memory(sum->fleet->nr + 1, sizeof(*traces));
 	json_t *groups = json_array(), *group, *unused;
 	char scratch[32];
 

@@ -31,7 +31,7 @@ static void count(json_t *counts, const char *key)
 static char *warning_kind(const char *warning, const char *name)
 {
 	size_t length = strlen(name), used = 0;
-	char *kind = malloc(2 * strlen(warning) + 8);
+	char *kind = rf_json_memory(2 * strlen(warning) + 8, 1);
 
 	if (!kind)
 		return NULL;
@@ -85,7 +85,7 @@ static int by_traces(const void *a, const void *b)
 static json_t *warnings_array(json_t *kinds)
 {
 	size_t nr = json_object_size(kinds), i = 0;
-	json_t **list = calloc(nr + 1, sizeof(*list)), *kind, *array = json_array();
+	json_t **list = rf_json_memory(nr + 1, sizeof(*list)), *kind, *array = json_array();
 	const char *text;
 
 	json_object_foreach(kinds, text, kind) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "replay/library/session.h"
+#include "traces/digest.h"
 
 /* ---- what goes with what ----------------------------------------------------------------- */
 
@@ -109,6 +110,7 @@ int rf_session_replay_open(struct rf_session *session, const char *path, struct 
 			   struct rf_error *err)
 {
 	const struct rf_error *damage;
+	char digest[RF_DIGEST_SIZE];
 	int ret = check(session, reader, err);
 
 	if (ret)
@@ -119,12 +121,17 @@ int rf_session_replay_open(struct rf_session *session, const char *path, struct 
 	if (ret)
 		return err->code = ret == -EBADMSG ? -EIO : ret;
 	damage = rf_reader_damage(reader);
-	if (damage && damage->code == -ENOMEM) {
+	/* Of this machine, and of now. */
+	if (damage && damage->code != -EBADMSG) {
 		*err = *damage;
 		return err->code;
 	}
-	json_array_append_new(session->parts.traces, rf_report_trace(path, reader, &session->results));
-	rf_report_add_parts(&session->parts, path, reader, &session->results);
+	ret = rf_digest_file(path, digest);
+	if (ret)
+		return rf_error_set(err, ret, RF_NO_OFFSET, "cannot read it again: %s", strerror(-ret));
+	json_array_append_new(session->parts.traces, rf_report_trace(path, digest, reader, &session->results));
+	if (rf_report_add_parts(&session->parts, path, reader, &session->results))
+		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory for a report");
 	if (damage) {
 		*err = *damage;
 		return -EBADMSG;
@@ -137,11 +144,12 @@ int rf_session_replay_open(struct rf_session *session, const char *path, struct 
 int rf_session_replay(struct rf_session *session, const char *path, struct rf_error *err)
 {
 	struct rf_reader *reader = rf_reader_open(path, err);
+	char digest[RF_DIGEST_SIZE];
 	int ret;
 
 	if (!reader) {
-		if (err->code == -EBADMSG)
-			json_array_append_new(session->parts.traces, rf_report_unreadable_trace(path, err));
+		if (err->code == -EBADMSG && !rf_digest_file(path, digest))
+			json_array_append_new(session->parts.traces, rf_report_unreadable_trace(path, digest, err));
 		return err->code;
 	}
 	ret = rf_session_replay_open(session, path, reader, err);

@@ -199,6 +199,7 @@ static json_t *share_object(const struct rf_results *results, const struct share
 	return object;
 }
 
+/* NULL: no memory for it. */
 static json_t *policy_shares(const struct texts *texts, size_t policy, u64 top)
 {
 	const struct rf_results *results = texts->results;
@@ -214,6 +215,11 @@ static json_t *policy_shares(const struct texts *texts, size_t policy, u64 top)
 			add_share(&others, &shares.list[i]);
 	}
 	free(shares.list);
+	if (shares.failed) {
+		json_decref(object);
+		json_decref(rows);
+		return NULL;
+	}
 	rest = share_object(results, &others, false);
 	rf_json_set_count(rest, "rows", shares.nr > top ? shares.nr - top : 0);
 	rf_json_set_string(object, "name", results->policies[policy].name);
@@ -227,15 +233,20 @@ json_t *attribution_of_trace(const char *name, const struct rf_results *results,
 	const struct rf_by_list *by = &results->attribution.by;
 	json_t *object = json_object(), *keys = json_array(), *policies = json_array();
 	struct texts texts;
+	bool good;
 
 	for (u32 i = 0; i < by->nr; i++)
 		json_array_append_new(keys, json_string(rf_by_names[by->keys[i]]));
-	if (texts_make(&texts, results))
-		for (size_t k = 0; k < results->nr_policies; k++)
-			json_array_append_new(policies, policy_shares(&texts, k, top));
+	good = texts_make(&texts, results);
+	for (size_t k = 0; good && k < results->nr_policies; k++)
+		good = !json_array_append_new(policies, policy_shares(&texts, k, top));
 	texts_free(&texts);
 	rf_json_set_string(object, "trace", name);
 	json_object_set_new(object, "by", keys);
 	json_object_set_new(object, "policies", policies);
+	if (!good) {
+		json_decref(object);
+		return NULL;
+	}
 	return object;
 }

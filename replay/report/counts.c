@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The parts of the report that hold counters: policies, windows, processes. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -280,8 +281,8 @@ static json_t *window_object(u32 number, const struct rf_results *results, u64 f
 	return object;
 }
 
-void rf_report_add_parts(const struct rf_report_parts *parts, const char *path, struct rf_reader *reader,
-			 const struct rf_results *results)
+int rf_report_add_parts(const struct rf_report_parts *parts, const char *path, struct rf_reader *reader,
+			const struct rf_results *results)
 {
 	u64 first_time = rf_reader_summary(reader)->first_time;
 	const struct rf_ledger *first = &results->ledgers[0];
@@ -297,9 +298,9 @@ void rf_report_add_parts(const struct rf_report_parts *parts, const char *path, 
 	if (parts->intervals)
 		json_array_append_new(parts->intervals,
 				      intervals_of_trace(base_name(path), results, parts->each_process));
-	if (parts->attributions)
-		json_array_append_new(parts->attributions,
-				      attribution_of_trace(base_name(path), results, parts->top));
+	if (parts->attributions &&
+	    json_array_append_new(parts->attributions, attribution_of_trace(base_name(path), results, parts->top)))
+		return -ENOMEM;
 	part = trust_of_trace(base_name(path), results, first_time);
 	json_array_append_new(parts->trusts, part);
 	rf_report_add_row(json_array_get(parts->traces, json_array_size(parts->traces) - 1), part, results);
@@ -308,4 +309,5 @@ void rf_report_add_parts(const struct rf_report_parts *parts, const char *path, 
 		rf_json_set_string(part, "trace", base_name(path));
 		json_array_append_new(parts->processes, part);
 	}
+	return 0;
 }

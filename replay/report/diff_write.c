@@ -55,7 +55,7 @@ static bool is_small(const json_t *change, u64 least)
 static void keep_top(json_t *changes, size_t top)
 {
 	size_t nr = json_array_size(changes), i, k, larger;
-	double *shares = calloc(nr + 1, sizeof(*shares));
+	double *shares = rf_json_memory(nr + 1, sizeof(*shares));
 	const json_t *change;
 
 	for (i = 0; shares && i < nr; i++) {

@@ -67,7 +67,7 @@ static json_t *process_object(const struct rf_results *results, u32 number, stru
 /* All machines had the same operations, so the first one's ledgers name everybody. */
 static json_t *processes_of(const struct rf_results *results)
 {
-	struct span *spans = calloc(results->processes.nr + 1ul, sizeof(*spans));
+	struct span *spans = rf_json_memory(results->processes.nr + 1ul, sizeof(*spans));
 	const struct rf_series *series = &results->series[0];
 	json_t *list = json_array();
 

@@ -37,13 +37,12 @@ const char *trust_word(const json_t *trust, bool complete, u64 compared);
 /* attribution.c */
 
 /* What the trace's groups counted; so many rows a policy, and the rest as one. */
+/* NULL on lack of memory. */
 json_t *attribution_of_trace(const char *name, const struct rf_results *results, u64 top);
 
 /* rows.c */
 
-/* trace: of rf_report_trace() */
-void rf_report_set_digest(json_t *trace, const char *path);
-/* trust: of trust_of_trace() */
+/* trace: of rf_report_trace(); trust: of trust_of_trace() */
 void rf_report_add_row(json_t *trace, const json_t *trust, const struct rf_results *results);
 
 /* intervals.c */

@@ -62,14 +62,15 @@ const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-json_t *rf_report_trace(const char *path, struct rf_reader *reader, const struct rf_results *results)
+json_t *rf_report_trace(const char *path, const char *digest, struct rf_reader *reader,
+			const struct rf_results *results)
 {
 	const struct rf_trace_summary *summary = rf_reader_summary(reader);
 	json_t *trace = json_object();
 	const char *name = base_name(path);
 
 	rf_json_set_string(trace, "name", name);
-	rf_report_set_digest(trace, path);
+	rf_json_set_string(trace, "digest", digest);
 	json_object_set_new(trace, "complete", json_boolean(summary->complete && !rf_reader_damage(reader)));
 	rf_json_set_count(trace, "records", summary->records);
 	json_object_set_new(trace, "records_by_kind", records_by_kind(results->kinds));
@@ -90,7 +91,7 @@ json_t *rf_report_trace(const char *path, struct rf_reader *reader, const struct
 	return trace;
 }
 
-json_t *rf_report_unreadable_trace(const char *path, const struct rf_error *err)
+json_t *rf_report_unreadable_trace(const char *path, const char *digest, const struct rf_error *err)
 {
 	static const char *const counts[] = { "records", "lost_events", "duration_ns", "bytes", "damaged_frames",
 					      "page_size_bytes", "cpus", "windows_left_out" };
@@ -98,7 +99,7 @@ json_t *rf_report_unreadable_trace(const char *path, const struct rf_error *err)
 	size_t i;
 
 	rf_json_set_string(trace, "name", base_name(path));
-	rf_report_set_digest(trace, path);
+	rf_json_set_string(trace, "digest", digest);
 	json_object_set_new(trace, "policies", json_array());
 	rf_json_set_count(trace, "address_spaces", 0);
 	rf_json_set_string(trace, "trust", "doubtful");

@@ -18,11 +18,12 @@
 
 /*
  * The facts of one trace, after it was read (damage shows up while reading). path: only its base name gets into the
- * report. results: of its replay, the last one. NULL on lack of memory.
+ * report. digest: of the file. results: of its replay, the last one.
  */
-json_t *rf_report_trace(const char *path, struct rf_reader *reader, const struct rf_results *results);
+json_t *rf_report_trace(const char *path, const char *digest, struct rf_reader *reader,
+			const struct rf_results *results);
 /* The same of a trace whose header cannot be read: nothing else of it can, and its report says so. */
-json_t *rf_report_unreadable_trace(const char *path, const struct rf_error *err);
+json_t *rf_report_unreadable_trace(const char *path, const char *digest, const struct rf_error *err);
 
 /* What a report says of its traces, one after the other: arrays. */
 struct rf_report_parts {
@@ -35,9 +36,9 @@ struct rf_report_parts {
 	u64 top;			/* so many rows of each of them */
 };
 
-/* Append the windows, processes, series and attributed counts of the trace that was replayed last. */
-void rf_report_add_parts(const struct rf_report_parts *parts, const char *path, struct rf_reader *reader,
-			 const struct rf_results *results);
+/* Append the windows, processes, series and attributed counts of the trace that was replayed last. 0 or -ENOMEM. */
+int rf_report_add_parts(const struct rf_report_parts *parts, const char *path, struct rf_reader *reader,
+			const struct rf_results *results);
 
 /* The report of these parts, which are taken over, and of the results. NULL on lack of memory. */
 json_t *rf_report_build(const struct rf_report_parts *parts, const struct rf_results *results);

@@ -40,13 +40,6 @@ void rf_report_definition(const struct rf_policy *policy, char *digest)
 	json_decref(parts);
 }
 
-void rf_report_set_digest(json_t *trace, const char *path)
-{
-	char digest[RF_DIGEST_SIZE];
-
-	rf_json_set_string(trace, "digest", rf_digest_file(path, digest) ? "" : digest);
-}
-
 void rf_report_add_row(json_t *trace, const json_t *trust, const struct rf_results *results)
 {
 	json_t *policies = json_array(), *row;
