@@ -103,8 +103,9 @@ def recordings(source):
     kernels = [path for machine in ('arm64', 'riscv', 'x86')
                for path in sorted((source / 'tests' / machine / 'recordings').iterdir())]
     for kernel in kernels:
-        files = [kernel] if kernel.is_file() else sorted(kernel.glob('*' + SUFFIX), key=lambda path: path.stat().st_size)
-        yield from [path for path in files if path.name.endswith(SUFFIX) and path.stat().st_size < LARGEST][:RECORDINGS]
+        files = kernel.glob('*' + SUFFIX) if kernel.is_dir() else [kernel] * kernel.name.endswith(SUFFIX)
+        smallest = sorted(files, key=lambda path: path.stat().st_size)[:RECORDINGS]
+        yield from (path for path in smallest if path.stat().st_size < LARGEST)
 
 
 def written(refold, arguments, output):
