@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Programs built with ThreadSanitizer, where they have threads: replays of several policies, with all that workers keep;
-a sweep; recordings of a command, of all processes, with snapshots, losses, rotation, metrics and questions by signal.
+"""Programs built with ThreadSanitizer, where they have threads: replays of several policies, with all that workers
+keep; a sweep; recordings of a command, of all processes, with snapshots, losses, rotation, metrics and questions by
+signal.
 Whatever ThreadSanitizer says is a fault.
 
     data_races.py BUILD SOURCE      BUILD: of meson setup -Db_sanitize=thread
@@ -17,8 +18,9 @@ import machine
 
 POLICIES = 'linux-6.9,linux-7.3,x86-6.12,riscv-7.3'
 # Threads and processes that come and go, and what they read.
-LOAD = ('for i in 1 2 3 4; do (ls -lR /usr/share >/dev/null; python3 -c "import threading; t = [threading.Thread('
-        'target=lambda: bytearray(1 << 20)) for i in range(20)]; [x.start() for x in t]; [x.join() for x in t]") & done; wait')
+THREADS = ('import threading; t = [threading.Thread(target=lambda: bytearray(1 << 20)) for i in range(20)]; '
+           '[x.start() for x in t]; [x.join() for x in t]')
+LOAD = f'for i in 1 2 3 4; do (ls -lR /usr/share >/dev/null; python3 -c "{THREADS}") & done; wait'
 # Of the newer kernels' random places, older libraries of ThreadSanitizer can have too few.
 UNMOVED = ['setarch', '-R'] if shutil.which('setarch') else []
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A big-endian machine: refold and the unit tests are built for s390x (scripts/cross) and run by qemu-user. The unit,
-golden and truth tests must pass there; and what refold writes there of the recordings in the tree, reports and what traces
-hold, must be byte for byte what it writes here.
+golden and truth tests must pass there; and what refold writes there of the recordings in the tree, reports and what
+traces hold, must be byte for byte what it writes here.
 
     big_endian.py REFOLD SOURCE BUILD [-v]      BUILD: where the build for s390x is, or will be
 """
