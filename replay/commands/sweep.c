@@ -57,6 +57,7 @@ struct sweep {
 	bool quiet, shown, drawn;
 	struct rf_store *store;
 	struct seen_digests seen;
+	json_t *unread;			/* names of traces that could not be read this time */
 	bool partly;			/* not all that was named could be looked at */
 	u64 cells_done, cells_there, failed, damaged, twice, finished;
 	u64 total_bytes, done_bytes, replayed_bytes, replayed, start_ns;
@@ -122,8 +123,10 @@ static int note_failure(struct sweep *sweep, const char *path, const char *diges
 	take_line_away(sweep);
 	fprintf(stderr, "refold: %s: %s\n", path, error);
 	sweep->failed++;
-	/* Nothing but its path tells it from others where there is no digest. */
-	return rf_store_add_failure(sweep->store, *digest ? base_of(path) : path, digest, error, &err) ?
+	/* Of another folder there may be one of the same name, which can be read. */
+	if (!*digest)
+		json_object_set_new(sweep->unread, base_of(path), json_true());
+	return rf_store_add_failure(sweep->store, base_of(path), digest, error, &err) ?
 	       rf_command_error(sweep->output, &err) : 0;
 }
 
@@ -194,7 +197,8 @@ static int start_next(struct sweep *sweep, struct rf_worker *worker, int *code)
 			trace_done(sweep, worker->bytes);
 			continue;
 		}
-		if (rf_store_was_read(sweep->store, worker->path, &err)) {
+		if (!json_object_get(sweep->unread, base_of(worker->path)) &&
+		    rf_store_was_read(sweep->store, base_of(worker->path), &err)) {
 			*code = rf_command_error(sweep->output, &err);
 			continue;
 		}
@@ -252,7 +256,7 @@ static int run_all(struct sweep *sweep)
 {
 	struct pollfd *polled = calloc(sweep->jobs, sizeof(*polled));
 	u64 running, i;
-	int code = polled ? 0 : RF_EXIT_FAILED;
+	int code = polled ? 0 : rf_command_errno("sweep", "cannot begin", ENOMEM);
 
 	do {
 		for (running = i = 0; i < sweep->jobs && !code; i++)
@@ -279,10 +283,12 @@ static int sweep_traces(struct sweep *sweep)
 	if (!sweep->store)
 		return rf_command_error(sweep->output, &err);
 	sweep->start_ns = rf_monotonic();
+	sweep->unread = json_object();
 	sweep->shown = !sweep->quiet && isatty(STDERR_FILENO);
 	code = run_all(sweep);
 	rf_store_close(sweep->store);
 	seen_digests_free(&sweep->seen);
+	json_decref(sweep->unread);
 	if (!code && !sweep->quiet)
 		tell_end(sweep);
 	if (!code && (sweep->failed || sweep->partly))

@@ -2,13 +2,15 @@
 /*
  * To be preloaded: the nth call of a kind fails, FAIL_NTH being n, and with FAIL_ALL=1 all that follow. FAIL_WHAT:
  * allocation (without it), read (EIO) or write (ENOSPC); of these, what a program itself calls: what libc does within
- * stdio is not seen, its allocations are. In the file FAIL_TOLD, of a byte, stands 1 once one has failed. Programs that
- * the program starts are left alone, processes that it forks are not: they share the byte, and count for themselves.
+ * stdio is not seen, its allocations are; and not of eventfds and the like, which cannot fail. In the file FAIL_TOLD,
+ * of a byte, stands 1 once one has failed. Programs that the program starts are left alone, processes that it forks are
+ * not: they share the byte, and count for themselves.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -79,11 +81,37 @@ __attribute__((constructor)) static void begin(void)
 	unsetenv("LD_PRELOAD");
 }
 
+/* eventfd, signalfd, pidfd: the kernel's own memory. */
+static int is_of_kernel(int fd)
+{
+	char name[32] = "", path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return readlink(path, name, sizeof(name) - 1) > 0 && !strncmp(name, "anon_inode:", strlen("anon_inode:"));
+}
+
+/* libtraceevent does not look whether it got memory, so what it asks for while it parses is left to it. */
+static _Thread_local int parses;
+
+int tep_parse_format(void *tep, void *event, const char *text, unsigned long size, const char *system);
+
+int tep_parse_format(void *tep, void *event, const char *text, unsigned long size, const char *system)
+{
+	int (*next)(void *, void *, const char *, unsigned long, const char *);
+	int ret;
+
+	find(&next, "tep_parse_format");
+	parses++;
+	ret = next(tep, event, text, size, system);
+	parses--;
+	return ret;
+}
+
 static int fails(enum what what)
 {
 	long asked;
 
-	if (nth <= 0 || what != fails_at)
+	if (nth <= 0 || what != fails_at || parses)
 		return 0;
 	asked = __atomic_add_fetch(&nr_asked, 1, __ATOMIC_RELAXED);
 	if (asked != nth && !(all && asked > nth))
@@ -91,6 +119,11 @@ static int fails(enum what what)
 	*told = '1';
 	errno = errors[what];
 	return 1;
+}
+
+static int fails_at_fd(enum what what, int fd)
+{
+	return what == fails_at && nth > 0 && !is_of_kernel(fd) && fails(what);
 }
 
 void *malloc(size_t size)
@@ -115,26 +148,26 @@ void *aligned_alloc(size_t align, size_t size)
 
 ssize_t read(int fd, void *to, size_t size)
 {
-	return fails(READ) ? -1 : next_read(fd, to, size);
+	return fails_at_fd(READ, fd) ? -1 : next_read(fd, to, size);
 }
 
 /* By large files, of which the build is, pread64() and pwrite64() below. */
 ssize_t pread(int fd, void *to, size_t size, off_t offset)
 {
-	return fails(READ) ? -1 : next_pread(fd, to, size, offset);
+	return fails_at_fd(READ, fd) ? -1 : next_pread(fd, to, size, offset);
 }
 
 ssize_t write(int fd, const void *from, size_t size)
 {
-	return fails(WRITE) ? -1 : next_write(fd, from, size);
+	return fails_at_fd(WRITE, fd) ? -1 : next_write(fd, from, size);
 }
 
 ssize_t pwrite(int fd, const void *from, size_t size, off_t offset)
 {
-	return fails(WRITE) ? -1 : next_pwrite(fd, from, size, offset);
+	return fails_at_fd(WRITE, fd) ? -1 : next_pwrite(fd, from, size, offset);
 }
 
 ssize_t writev(int fd, const struct iovec *from, int nr)
 {
-	return fails(WRITE) ? -1 : next_writev(fd, from, nr);
+	return fails_at_fd(WRITE, fd) ? -1 : next_writev(fd, from, nr);
 }

@@ -6,6 +6,7 @@ does it crash or hang, and it leaves nothing behind in the kernel.
 
     recorder.py REFOLD REFOLD_CAPTURE FAIL_NTH.so MOST [KIND...]      of the kinds: allocation, read, write
 """
+import collections
 import json
 import os
 import pathlib
@@ -45,8 +46,7 @@ COUNTED = ('clone', 'execve', 'exit', 'mmap', 'mmap2', 'munmap', 'newtask', 'pre
            'stop', 'task_exit')
 
 
-def instances():
-    return {name for name in os.listdir(machine.TRACING + '/instances') if name.startswith('refold')}
+Recorded = collections.namedtuple('Recorded', 'returncode stderr left')
 
 
 class Torture:
@@ -55,7 +55,6 @@ class Torture:
         self.program, self.trace, self.told = scratch / 'program', scratch / 't.mmt.zst', scratch / 'told'
         self.report = scratch / 'report.json'
         subprocess.run(['cc', '-static', '-x', 'c', '-', '-o', self.program], input=PROGRAM, text=True, check=True)
-        self.before = instances()
         self.good = self.record({})
         fault = self.judge_whole()
         if self.good.returncode or fault:
@@ -65,8 +64,18 @@ class Torture:
     def record(self, environment):
         self.trace.unlink(missing_ok=True)
         machine.take_turn()
-        return subprocess.run([self.capture, '-o', self.trace, '--', self.program], capture_output=True, text=True,
-                              timeout=TIMEOUT, check=False, stdin=subprocess.DEVNULL, env=os.environ | environment)
+        process = subprocess.Popen([self.capture, '-o', self.trace, '--', self.program], text=True,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                   env=os.environ | environment)
+        try:
+            said = process.communicate(timeout=TIMEOUT)[1]
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        # Other people's recorders have instances of their own.
+        left = [name for name in os.listdir(machine.TRACING + '/instances') if name.endswith(f'-{process.pid}')]
+        return Recorded(process.returncode, said, left)
 
     def counted(self):
         kinds = json.loads(self.report.read_text())['traces'][0]['records_by_kind']
@@ -88,9 +97,8 @@ class Torture:
     def judge(self, done):
         if done.returncode < 0 or done.returncode > 4 or 'Sanitizer' in done.stderr:
             return f'ends by {done.returncode}: {done.stderr[-200:]}'
-        left = instances() - self.before
-        if left:
-            return f'leaves {", ".join(left)} behind'
+        if done.left and 'cleanup' not in done.stderr:
+            return f'leaves {", ".join(done.left)} behind'
         if done.returncode:
             return '' if done.stderr.strip() else f'says nothing, and ends with {done.returncode}'
         if 'warning' in done.stderr or 'without' in done.stderr:
