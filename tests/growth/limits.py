@@ -4,6 +4,7 @@ replayed, and what that takes is held against the limits. It ends with a report,
 
     limits.py REFOLD [DIRECTORY...]      *.mmt.zst in directories, if there are any, too
 """
+import json
 import os
 import pathlib
 import re
@@ -153,6 +154,25 @@ def check(refold, name, path):
     return not wrong
 
 
+def policy_memory(refold, path):
+    """Of a recording, a policy takes no more than 9 bytes for each entry that its processes have mapped when they end,
+    and 64 MiB. So many of the entries there were, or more."""
+    taken = []
+    with tempfile.TemporaryDirectory() as scratch:
+        report = pathlib.Path(scratch, 'report.json')
+        for nr in (1, 9):
+            policies = ','.join(['linux-7.3', *(f'linux-7.3+max_dvm_ops={ops}' for ops in range(8, 8 + nr - 1))])
+            child = subprocess.Popen([refold, 'replay', '-q', path, '-p', policies, '-o', report])
+            _, status, usage = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+            taken.append(usage.ru_maxrss << 10)
+        entries = json.loads(report.read_text())['fidelity']['ptes']
+    each = (taken[1] - taken[0]) / 8
+    good = child.returncode == 0 and each <= 9 * entries + 64 * MIB
+    print(f'{path.name}: {each / MIB:.1f} MiB a policy, of {entries} entries{"" if good else ": that is too much"}')
+    return good
+
+
 def obeys(refold, path, option, value, says):
     code, said, *_ = replay(refold, path, option, value)
     good = code == 1 and said.count('\n') == 1 and says in said and option in said
@@ -172,6 +192,8 @@ def main():
                       'out of memory')
         good &= obeys(refold, pathlib.Path(scratch, 'protections_of_what_is_far_apart.mmt.zst'), '--max-time', '0.1',
                       'longer than it may')
+    for path in sorted((pathlib.Path(__file__).parents[2] / 'traces' / 'samples').glob('*.mmt.zst')):
+        good &= policy_memory(refold, path)
     for directory in directories:
         if not directory.is_dir():
             print(f'{directory.name}: not here, so not tried')
