@@ -26,6 +26,7 @@ int rf_cmd_dump(int argc, char **argv);
 int rf_cmd_export(int argc, char **argv);
 /* What of refold export has --perfetto. */
 int rf_export_perfetto(int argc, char **argv);
+int rf_cmd_html(int argc, char **argv);
 int rf_cmd_import(int argc, char **argv);
 int rf_cmd_info(int argc, char **argv);
 int rf_cmd_merge(int argc, char **argv);

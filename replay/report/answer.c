@@ -12,7 +12,7 @@
 
 /* More policies than these are told by the two at the ends. */
 #define SENTENCES_MAX 3
-#define NAME_SHOWN 256	/* bytes of a policy's name in a sentence */
+#define NAME_SHOWN 241	/* bytes of a policy's name in a sentence, with their end */
 #define WAITS "waits"
 
 static const struct rf_matter matters[] = {
@@ -170,32 +170,43 @@ static void add_allocation(const json_t *base, const json_t *policy, char *chang
 		    rf_digits(rf_json_number(allocation, "peak_unused_bytes") / 1024, digits));
 }
 
-/* trust: once is enough, in the first line. */
-static void write_sentence(const char *lead, const json_t *base, const json_t *policy, const char *trust,
-			   const struct rf_view *view, FILE *out)
+/* So many bytes of a name are in a sentence; no character is cut. */
+static int shown(const char *name)
 {
-	char changes[RF_ANSWER_MAX], text[RF_ANSWER_MAX + 2 * NAME_SHOWN];
+	size_t size = strnlen(name, NAME_SHOWN);
+
+	while (size == NAME_SHOWN || (size && (name[size] & 0xc0) == 0x80))
+		size--;
+	return (int)size;
+}
+
+/* trust: once is enough, in the first line. */
+static void add_sentence(json_t *sentences, const char *lead, const json_t *base, const json_t *policy,
+			 const char *trust)
+{
+	const char *a = rf_json_string(policy, "name"), *b = rf_json_string(base, "name");
+	char changes[RF_ANSWER_MAX];
 
 	rf_answer_changes(json_object_get(base, "totals"), json_object_get(policy, "totals"), changes, sizeof(changes));
 	add_allocation(base, policy, changes, sizeof(changes));
-	snprintf(text, sizeof(text), "%s%.240s against %.240s: %s%s%s", lead, rf_json_string(policy, "name"),
-		 rf_json_string(base, "name"), changes, *trust ? "; trust: " : "", trust);
-	rf_answer_print(text, view, out);
+	json_array_append_new(sentences, json_sprintf("%s%.*s against %.*s: %s%s%s", lead, shown(a), a, shown(b), b,
+						      changes, *trust ? "; trust: " : "", trust));
 }
 
-static void write_single(const json_t *policy, const char *trust, const struct rf_view *view, FILE *out)
+static void add_single(json_t *sentences, const json_t *policy, const char *trust)
 {
 	char text[RF_ANSWER_MAX + NAME_SHOWN], digits[RF_DIGITS_MAX];
+	const char *name = rf_json_string(policy, "name");
 	struct rf_line line;
 	size_t i;
 
 	rf_line_begin(&line, text, sizeof(text));
-	rf_line_add(&line, "%.240s:", rf_json_string(policy, "name"));
+	rf_line_add(&line, "%.*s:", shown(name), name);
 	for (i = 0; i < ARRAY_SIZE(matters) && !matters[i].may_differ; i++)
 		rf_line_add(&line, "%s %s %s", i ? "," : "", matters[i].word,
 			    rf_digits(rf_matter_value(json_object_get(policy, "totals"), &matters[i]), digits));
 	rf_line_add(&line, "; trust: %s", trust);
-	rf_answer_print(text, view, out);
+	json_array_append_new(sentences, json_string(text));
 }
 
 /* The policy with the fewest TLBIs beside the baseline, or with the most. */
@@ -215,29 +226,41 @@ static const json_t *at_the_end(const json_t *policies, const json_t *base, bool
 	return best;
 }
 
-void rf_answer_write(const json_t *report, const struct rf_view *view, FILE *out)
+json_t *rf_answer_sentences(const json_t *report, const struct rf_view *view)
 {
 	const json_t *policies = json_object_get(report, "policies"), *base = baseline_of(policies, view), *policy;
+	json_t *sentences = json_array();
 	size_t nr = json_array_size(policies), i;
 	char trust[100];
 	const char *said = trust;
 
 	rf_answer_trust(report, trust, sizeof(trust));
 	if (nr == 1)
-		write_single(base, trust, view, out);
+		add_single(sentences, base, trust);
 	if (nr > 1 + SENTENCES_MAX) {
-		write_sentence("fewest TLBI: ", base, at_the_end(policies, base, false), trust, view, out);
-		write_sentence("most TLBI: ", base, at_the_end(policies, base, true), "", view, out);
-		return;
+		add_sentence(sentences, "fewest TLBI: ", base, at_the_end(policies, base, false), trust);
+		add_sentence(sentences, "most TLBI: ", base, at_the_end(policies, base, true), "");
+		return sentences;
 	}
 	/* The newest is asked about most. */
 	for (i = nr; i-- > 0;) {
 		policy = json_array_get(policies, i);
 		if (policy == base)
 			continue;
-		write_sentence("", base, policy, said, view, out);
+		add_sentence(sentences, "", base, policy, said);
 		said = "";
 	}
+	return sentences;
+}
+
+void rf_answer_write(const json_t *report, const struct rf_view *view, FILE *out)
+{
+	json_t *sentences = rf_answer_sentences(report, view), *sentence;
+	size_t i;
+
+	json_array_foreach(sentences, i, sentence)
+		rf_answer_print(json_string_value(sentence), view, out);
+	json_decref(sentences);
 }
 
 /* ---- the table ---- */

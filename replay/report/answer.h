@@ -30,7 +30,9 @@ void rf_answer_trust(const json_t *report, char *text, size_t size);
 /* A sentence as the first line. */
 void rf_answer_print(const char *text, const struct rf_view *view, FILE *out);
 
-/* The first lines of a report: each policy against the baseline; of many the two at the ends. */
+/* Each policy against the baseline, of many the two at the ends: an array of sentences. */
+json_t *rf_answer_sentences(const json_t *report, const struct rf_view *view);
+/* They, as the first lines of a report. */
 void rf_answer_write(const json_t *report, const struct rf_view *view, FILE *out);
 /* The numbers behind them; of view->all, and for programs, those of every operation. */
 void rf_answer_table(const json_t *report, const struct rf_view *view, FILE *out);

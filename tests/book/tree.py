@@ -11,7 +11,7 @@ def files(root):
     """Paths below root, relative to it, of everything that is kept: not builds, not what git keeps for itself."""
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders
-                            if name not in ('.git', '__pycache__') and not name.startswith('build'))
+                            if name not in ('.git', '__pycache__', 'node_modules') and not name.startswith('build'))
         for name in sorted(names):
             yield os.path.relpath(os.path.join(folder, name), root)
 

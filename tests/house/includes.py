@@ -48,10 +48,11 @@ ROOMS = {
     'replay/report': 'replay replay/attribution engine/policy engine arch/loaded arch traces base',
     'replay/fleet': 'replay/report replay traces base',
     'replay/export': 'replay replay/attribution traces base',
+    'replay/page': 'replay/fleet replay/report replay arch base',
     'replay/pte': 'engine/policy engine arch base',
     'replay/library': 'replay/report replay replay/attribution replay/tracker/ground engine/policy traces base',
-    'replay/commands': 'replay/library replay/fleet replay/report replay/export replay/pte replay replay/attribution '
-                       'race properties engine/policy engine traces/import traces arch/loaded base',
+    'replay/commands': 'replay/library replay/page replay/fleet replay/report replay/export replay/pte replay '
+                       'replay/attribution race properties engine/policy engine traces/import traces arch/loaded base',
 }
 
 # A library's header and the folders whose business it is.
@@ -65,11 +66,11 @@ LIBRARIES = {
     'seccomp.h': 'capture/rights',
     'zstd.h': 'traces traces/import',
     'jansson.h': 'base traces traces/events traces/import engine/policy race replay/report replay/fleet '
-                 'replay/library replay/commands',
+                 'replay/library replay/page replay/commands',
     'sqlite3.h': 'replay/fleet',
 }
 
-TRACES = shutil.ignore_patterns('*.zst')    # what no copy needs
+UNNEEDED = shutil.ignore_patterns('*.zst', 'node_modules')    # of copies
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"(?P<own>[^"]+)"|<(?P<library>[^>]+)>)', re.MULTILINE)
 
 
@@ -145,7 +146,7 @@ def notices(root):
     for what, (path, text, expected) in broken.items():
         with tempfile.TemporaryDirectory() as copy:
             for top in {room.split('/')[0] for room in ROOMS}:
-                shutil.copytree(os.path.join(root, top), os.path.join(copy, top), ignore=TRACES)
+                shutil.copytree(os.path.join(root, top), os.path.join(copy, top), ignore=UNNEEDED)
             before = faults(copy)
             append(os.path.join(copy, path), text)
             new = [fault for fault in faults(copy) if fault not in before]

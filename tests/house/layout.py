@@ -14,11 +14,11 @@ import re
 import sys
 
 COLUMNS = 120
-CODE = ('.c', '.h', '.py', '.sh', '.build')
+CODE = ('.c', '.h', '.py', '.sh', '.build', '.js', '.mjs', '.css')
 TEXT = CODE + ('.ini', '.md')
-SKIPPED = re.compile(r'^(\.git|build.*|__pycache__)$')
+SKIPPED = re.compile(r'^(\.git|build.*|node_modules|__pycache__)$')
 PROSE = ('.md',)    # as wide as it likes
-PRINTED = re.compile(r'"(?:[^"\\]|\\.){40,}"')
+PRINTED = re.compile(r'(["\'`])(?:(?!\1)[^\\]|\\.){40,}\1')
 
 
 def files(root):
