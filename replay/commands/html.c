@@ -1,25 +1,31 @@
 // SPDX-License-Identifier: MIT
-/* refold html: a page to look at, to print and to mail, of reports. */
+/* refold html: a page to look at, to print and to mail, of reports or of many traces. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/json.h"
 #include "replay/commands/commands.h"
+#include "replay/commands/fleet_sources.h"
 #include "replay/page/page.h"
 #include "replay/report/report.h"
 
 static const char help[] =
-	"usage: refold html REPORT.json... -o PAGE.html\n\n"
-	"Writes one file for a browser, which needs nothing else: no network, no other file. It shows how far to trust\n"
-	"the reports, what differs between their policies, where, when and by whom.\n\n"
+	"usage: refold html REPORT.json... -o PAGE.html\n"
+	"       refold html STORE.db | DIRECTORY | MERGED.json... [--pages DIR] -o PAGE.html\n\n"
+	"Writes one file for a browser, which needs nothing else: no network, no other file. Of reports it shows how\n"
+	"far to trust them, what differs between their policies, where, when and by whom; of a store, a directory of\n"
+	"reports or what 'refold merge' wrote, how counters spread over the traces, the worst and groups by label.\n\n"
 	"  -o, --output FILE  where to; \"-\": standard output\n"
+	"      --pages DIR    link traces to pages of their own in this directory, if they are there:\n"
+	"                     DIGEST.html, or the name of the trace with .html (redis.mmt.zst.html, redis.html)\n"
 	"  -h, --help         this text\n\n"
-	"Exit status: 0 done, 1 failed, 2 wrong usage, 3 a report is damaged.\n";
+	"Exit status: 0 done, 1 failed, 2 wrong usage, 3 not all could be read (of many: the page is of the rest).\n";
 
 struct arguments {
-	const char *output;
+	const char *output, *pages;
 	char **sources;
 	int nr;
 };
@@ -78,20 +84,55 @@ static int page_of_reports(const struct arguments *arguments)
 	return code;
 }
 
+static int page_of_fleet(const struct arguments *arguments)
+{
+	int code, written = RF_EXIT_FAILED;
+	struct rf_fleet fleet;
+	struct rf_error err;
+	json_t *page;
+
+	if (rf_fleet_init(&fleet))
+		return rf_command_errno("html", "cannot begin", ENOMEM);
+	code = rf_fleet_read_sources(&fleet, arguments->sources, arguments->nr);
+	page = code == RF_EXIT_FAILED ? NULL : rf_page_of_fleet(&fleet, arguments->pages, arguments->output, &err);
+	if (page)
+		written = write_page(arguments->output, page);
+	else if (code != RF_EXIT_FAILED)
+		written = rf_command_error("html", &err);
+	json_decref(page);
+	rf_fleet_free(&fleet);
+	return written == RF_EXIT_DONE ? code : written;
+}
+
+/* A directory or a file of many traces; else it is a report, or to be told as one that cannot be read. */
+static bool is_of_many(const char *path)
+{
+	struct stat status;
+
+	return (!stat(path, &status) && S_ISDIR(status.st_mode)) || rf_fleet_is_one(path);
+}
+
 static int write_html(const struct arguments *arguments)
 {
-	for (int i = 0; i < arguments->nr; i++)
+	bool many = false;
+
+	for (int i = 0; i < arguments->nr; i++) {
 		if (rf_command_not_input("html", arguments->output, arguments->sources[i]))
 			return RF_EXIT_USAGE;
+		many |= is_of_many(arguments->sources[i]);
+	}
+	if (arguments->pages && !many)
+		return rf_command_usage("html", "--pages is for a store, a directory or a merged file");
 	if (!rf_page_template.before_size)
 		return not_built();
-	return page_of_reports(arguments);
+	return many ? page_of_fleet(arguments) : page_of_reports(arguments);
 }
 
 int rf_cmd_html(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "output", required_argument, NULL, 'o' },
+		{ "pages", required_argument, NULL, 'p' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -104,6 +145,9 @@ int rf_cmd_html(int argc, char **argv)
 		case 'o':
 			arguments.output = optarg;
 			break;
+		case 'p':
+			arguments.pages = optarg;
+			break;
 		case 'h':
 			fputs(help, stdout);
 			return RF_EXIT_DONE;
@@ -112,7 +156,7 @@ int rf_cmd_html(int argc, char **argv)
 		}
 	}
 	if (optind == argc || !arguments.output)
-		return rf_command_usage("html", "needs reports, and -o PAGE.html");
+		return rf_command_usage("html", "needs reports or a store, and -o PAGE.html");
 	arguments.sources = argv + optind;
 	arguments.nr = argc - optind;
 	return write_html(&arguments);

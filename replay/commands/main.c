@@ -29,7 +29,7 @@ static const struct command commands[] = {
 	{ "sweep", rf_cmd_sweep, "replay many traces under many policies into a store" },
 	{ "summary", rf_cmd_summary, "tell what the reports of many traces say together" },
 	{ "merge", rf_cmd_merge, "join reports and stores of many traces" },
-	{ "html", rf_cmd_html, "make a page for a browser of reports" },
+	{ "html", rf_cmd_html, "make a page for a browser of reports, or of many traces" },
 	{ "export", rf_cmd_export, "write what reports and stores say for other programs" },
 	{ "cpus", rf_cmd_cpus, "list the CPUs that policies can be of" },
 	{ "patches", rf_cmd_patches, "list the patches that policies can be made with" },

@@ -67,6 +67,8 @@ void rf_fleet_free(struct rf_fleet *fleet);
 int rf_fleet_add(struct rf_fleet *fleet, const json_t *row, const json_t *warnings, struct rf_error *err);
 int rf_fleet_add_failure(struct rf_fleet *fleet, const char *name, const char *digest, const char *error);
 
+/* Is the file a document of rf_fleet_write() or a store? What cannot be read is none. */
+bool rf_fleet_is_one(const char *path);
 /* Report, document of rf_fleet_write() or store: join all that is in it. What could be joined before an error stays. */
 int rf_fleet_read(struct rf_fleet *fleet, const char *path, struct rf_error *err);
 

@@ -66,14 +66,19 @@ static bool ends_well(const struct text *text)
 	return text->size > 3 && !memcmp(text->bytes + text->size - 3, "\n}\n", 3);
 }
 
+static bool is_of_fleet(const struct text *text)
+{
+	static const char begin[] = "{\n  \"failures\": ";
+
+	return !strncmp(text->bytes, begin, min_u64(text->size, strlen(begin)));
+}
+
 /* The members that rows are made of, or NULL: the text is not as refold writes it. In reports no member is missing. */
 static json_t *canonical_parts(const struct text *text)
 {
 	static const char *const of_reports[] = { "schema", "traces", "warnings", NULL };
 	static const char *const of_fleets[] = { "failures", "schema", "traces", NULL };
-	static const char fleets_begin[] = "{\n  \"failures\": ";
-	const char *const *keys = !strncmp(text->bytes, fleets_begin, min_u64(text->size, strlen(fleets_begin))) ?
-				  of_fleets : of_reports;
+	const char *const *keys = is_of_fleet(text) ? of_fleets : of_reports;
 	json_t *parts = ends_well(text) ? json_object() : NULL, *value;
 	size_t from = 0;
 
@@ -141,6 +146,19 @@ static int add_parts(struct rf_fleet *fleet, const json_t *parts, struct rf_erro
 		rf_fleet_add_failure(fleet, rf_json_string(failure, "name"), rf_json_string(failure, "digest"),
 				     rf_json_string(failure, "error"));
 	return ret;
+}
+
+bool rf_fleet_is_one(const char *path)
+{
+	struct text text = { 0 };
+	struct rf_error err;
+	bool one;
+
+	if (map_file(path, &text, &err))
+		return false;
+	one = rf_store_is_one(text.bytes, text.size) || (text.size > 3 && is_of_fleet(&text));
+	munmap((void *)text.bytes, text.size);
+	return one;
 }
 
 int rf_fleet_read(struct rf_fleet *fleet, const char *path, struct rf_error *err)

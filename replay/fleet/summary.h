@@ -37,6 +37,8 @@ struct rf_summary_options {
 
 /* As JSON, of a sorted fleet; NULL with err, -EINVAL: an option names what is not there. */
 json_t *rf_summary_of(const struct rf_fleet *fleet, const struct rf_summary_options *options, struct rf_error *err);
+/* How each policy compares, of a summary's "all" or one of its groups: an array of sentences. */
+json_t *rf_summary_answers(const json_t *group, enum rf_rate rate);
 void rf_summary_write(const json_t *summary, const struct rf_summary_options *options, const struct rf_view *view,
 		      FILE *out);
 

@@ -80,9 +80,10 @@ static void add_change(struct rf_line *line, const struct rf_matter *matter, con
 		    json_is_true(json_object_get(change, "sure")) ? "" : ", not sure");
 }
 
-static void write_answers(const json_t *group, enum rf_rate rate, const struct rf_view *view, FILE *out)
+json_t *rf_summary_answers(const json_t *group, enum rf_rate rate)
 {
 	const json_t *policies = json_object_get(group, "policies"), *policy, *against, *change;
+	json_t *answers = json_array();
 	char text[RF_ANSWER_MAX * 2], name[300];
 	const struct rf_matter *matter;
 	size_t i, m;
@@ -106,8 +107,19 @@ static void write_answers(const json_t *group, enum rf_rate rate, const struct r
 		}
 		if (first)
 			rf_line_add(&line, "alike in what matters");
-		rf_answer_print(text, view, out);
+		json_array_append_new(answers, json_string(text));
 	}
+	return answers;
+}
+
+static void write_answers(const json_t *group, enum rf_rate rate, const struct rf_view *view, FILE *out)
+{
+	json_t *answers = rf_summary_answers(group, rate), *answer;
+	size_t i;
+
+	json_array_foreach(answers, i, answer)
+		rf_answer_print(json_string_value(answer), view, out);
+	json_decref(answers);
 }
 
 /* Of more policies than sentences are read of: the changes alone. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The page of "refold html": one HTML file that draws what reports say. Its program and its looks are
+ * The page of "refold html": one HTML file that draws what reports, or many traces, say. Its program and its looks are
  * made of web/ when Refold is built; what is put in here is data, which no browser takes for anything else.
  */
 #ifndef REFOLD_REPLAY_PAGE_PAGE_H
@@ -9,6 +9,8 @@
 #include <stdio.h>
 
 #include <jansson.h>
+
+#include "replay/fleet/fleet.h"
 
 /* Bytes of a whole page that a mail takes; what is too much for it is left out, and the page says so. */
 #define RF_PAGE_MAX 1500000
@@ -25,6 +27,12 @@ extern const struct rf_page_template rf_page_template;
 
 /* reports: of rf_report_load(), with the base names of their files. */
 json_t *rf_page_of_reports(json_t *const *reports, const char *const *names, size_t nr);
+
+/*
+ * Of a sorted fleet. pages: folder of pages of single traces to link to, NULL: none; output: where the page will be.
+ * NULL with err.
+ */
+json_t *rf_page_of_fleet(const struct rf_fleet *fleet, const char *pages, const char *output, struct rf_error *err);
 
 /* How much of a page the data are. */
 size_t rf_page_size(const json_t *data);

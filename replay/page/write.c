@@ -12,7 +12,7 @@
 #include "replay/report/answer.h"
 #include "replay/report/totals.h"
 
-#define DUMP_FLAGS (JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII)
+#define DUMP_FLAGS (JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(10))
 
 static int escaped(const char *text, size_t size, void *context)
 {

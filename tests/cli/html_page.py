@@ -128,6 +128,66 @@ class With(Html):
         self.assertEqual(len(shown["processes"]) + shown["left_out"]["processes"], 6_000)
         self.assertGreater(len(shown["processes"]), 1000)
 
+    # ---- many traces ----
+
+    def many(self):
+        """A store and a merged file of the samples."""
+        for name in ("gcc", "press"):
+            self.refold("replay", SAMPLES / f"{name}.mmt.zst", "-p", "linux-6.8,linux-7.3", "-o", f"{name}.json")
+        self.refold("merge", "gcc.json", "press.json", "-o", "merged.json")
+
+    def test_sources_of_many(self):
+        self.many()
+        self.refold("html", "merged.json", "-o", self.page)
+        whole = self.page.read_bytes()
+        data = self.data()
+        self.assertEqual(data["kind"], "fleet")
+        self.assertEqual(sorted(trace["name"] for trace in data["traces"]), ["gcc.mmt.zst", "press.mmt.zst"])
+        (self.directory / "reports").mkdir()
+        for name in ("gcc.json", "press.json"):
+            (self.directory / name).rename(self.directory / "reports" / name)
+        for source in (["reports"], ["reports/press.json", "merged.json"], ["merged.json", "reports"]):
+            self.refold("html", *source, "-o", self.page)
+            self.assertEqual(self.page.read_bytes(), whole, source)
+
+    def test_numbers_of_many(self):
+        self.many()
+        self.refold("html", "merged.json", "-o", self.page)
+        data, merged = self.data(), json.loads((self.directory / "merged.json").read_text())
+        for i, trace in enumerate(merged["traces"]):
+            for policy in trace["policies"]:
+                k = [one["name"] for one in data["policies"]].index(policy["name"])
+                for name, value in policy["totals"].items():
+                    numbers = data["values"][name][i] if name in data["values"] else [0, 0]
+                    self.assertEqual(numbers[k] + (numbers[0] if k else 0), value)
+        self.assertEqual(data["left_out"], {"counters": 0, "traces": 0})
+        self.assertIn("linux-7.3 against linux-6.8 on 2 traces: TLBI", data["summary"]["answers"][0])
+
+    def test_pages_that_are_there_are_linked(self):
+        self.many()
+        (self.directory / "to" / "pages").mkdir(parents=True)
+        (self.directory / "out").mkdir()
+        (self.directory / "to/pages/gcc.html").write_text("")
+        self.refold("html", "merged.json", "--pages", "to/pages", "-o", "out/fleet.html")
+        self.page = self.directory / "out/fleet.html"
+        data = self.data()
+        self.assertEqual(data["pages"], "../to/pages")
+        self.assertEqual({trace["name"]: trace.get("page") for trace in data["traces"]},
+                         {"gcc.mmt.zst": "gcc.html", "press.mmt.zst": None})
+        result = self.refold("html", "merged.json", "--pages", "none", "-o", self.page, code=1)
+        self.assertIn("--pages none: No such file", result.stderr)
+
+    def test_of_what_can_be_read(self):
+        self.many()
+        (self.directory / "cut.json").write_text("{")
+        result = self.refold("html", ".", "-o", "fleet.html", code=3)
+        self.assertIn("cut.json", result.stderr)
+        self.page = self.directory / "fleet.html"
+        self.assertEqual(len(self.data()["traces"]), 2)
+        os.mkdir(self.directory / "empty")
+        self.refold("html", "empty", "-o", "none.html", code=1)
+        self.assertFalse((self.directory / "none.html").exists())
+
     def test_what_cannot_be_read_is_told(self):
         whole = self.report.read_text()
         for text, code, reason in (
@@ -143,6 +203,8 @@ class With(Html):
     def test_wrong_usage(self):
         self.refold("html", self.report, code=2)
         self.refold("html", "-o", self.page, code=2)
+        result = self.refold("html", self.report, "--pages", ".", "-o", self.page, code=2)
+        self.assertIn("--pages is for", result.stderr)
         before = self.report.read_bytes()
         self.assertIn("is the input", self.refold("html", self.report, "-o", self.report, code=2).stderr)
         self.assertEqual(self.report.read_bytes(), before)

@@ -2,7 +2,7 @@
 """What refold html makes, in a browser: every chart is drawn, nothing is fetched, nobody's name becomes a script, and
 sorting, searching, the keyboard and the two looks work.
 
-    page.py REFOLD SAMPLES PICTURES
+    page.py REFOLD SAMPLES PICTURES [unittest arguments]
 
 Where a test fails, a picture of the page is left in the directory PICTURES.
 """
@@ -242,7 +242,90 @@ class Page(unittest.TestCase):
         self.assertGreater(len(printed["data"]), 50_000)
         self.assertEqual(self.browser.errors(), [])
 
+    # ---- many traces ----
+
+    def fleet(self, nr, nr_policies, *arguments):
+        merged = reports.many(self.report, nr, nr_policies)
+        return merged, self.page(reports.written(merged, self.scratch / "merged.json"), arguments=arguments)
+
+    @staticmethod
+    def tlbi(trace):
+        """Of each policy, in the order of their names."""
+        names = ["contpte-v3", "linux-6.8", "linux-6.12", "linux-7.3"]
+        return [next(policy["totals"]["tlbi"] for policy in trace["policies"] if policy["name"] == name)
+                for name in names]
+
+    def test_many_traces(self):
+        merged, page = self.fleet(40, 4)
+        self.is_sound(page)
+        self.assertEqual(self.js("return [...document.querySelectorAll('section')].map((one) => one.id)"),
+                         ["verdict", "spread", "worst", "traces", "counters"])
+        self.assertEqual(self.js("return document.querySelector('.warnings').innerText"),
+                         "20 traces: nothing was folded")
+        more = sorted(merged["traces"], key=lambda trace: (self.tlbi(trace)[0] - self.tlbi(trace)[3],
+                                                             -self.tlbi(trace)[3]))[:10]
+        worst = self.js("return [...document.querySelectorAll('#worst tbody tr')].map((row) => row.cells[0].innerText)")
+        self.assertEqual(sorted(worst), sorted(trace["name"] for trace in more))
+
+    def test_traces_in_groups(self):
+        page = self.fleet(40, 4)[1]
+        self.choose("by", "role")
+        self.is_sound(page)
+        shown = self.js("return document.querySelector('[data-chart^=\"How it spreads\"]').textContent")
+        for group in ("db", "web", "cache"):
+            self.assertIn(group, shown)
+        self.js("document.querySelectorAll('#spread .toggle button')[1].click()")
+        self.is_sound(page)
+        self.choose("counter", "pte_loads")
+        self.choose("per", "fault")
+        self.is_sound(page)
+        self.js("document.querySelectorAll('#spread .toggle button')[0].click()")
+        self.js("document.querySelectorAll('#spread .toggle button')[3].click()")    # log
+        self.is_sound(page)
+
+    def test_numbers_of_traces(self):
+        merged = self.fleet(40, 4)[0]
+        self.js("""const search = document.getElementById('search'); search.value = 'host7.mmt';
+                   search.dispatchEvent(new Event('input'))""")
+        (row,) = self.js("""return [...document.querySelectorAll('#traces tbody tr:not(.filler)')].map((row) =>
+            [...row.cells].map((cell) => cell.innerText))""")
+        trace = next(trace for trace in merged["traces"] if trace["name"] == "host7.mmt.zst")
+        seconds = trace["duration_ns"] / 1e9
+        self.assertEqual(row[0], "host7.mmt.zst")
+        self.assertEqual([text.replace(",", "") for text in row[6:10]],
+                         [f"{number / seconds:.0f}" for number in self.tlbi(trace)])
+
+    def test_traces_have_pages(self):
+        pages = self.scratch / "pages"
+        pages.mkdir(exist_ok=True)
+        (pages / "host3.html").write_text("<title>its page</title>")
+        self.fleet(12, 2, "--pages", pages)
+        self.assertEqual(self.js("return [...document.querySelectorAll('#worst a')].map((one) => one.innerText)"),
+                         ["host3.mmt.zst"])
+        self.js("document.querySelector('#worst a').click()")
+        self.assertEqual(self.browser.driver.title, "its page")
+
+    def test_a_thousand_traces(self):
+        page = self.fleet(1000, 20)[1]
+        self.is_sound(page)
+        rows = self.js("return Number(document.querySelector('#traces table').getAttribute('aria-rowcount'))")
+        self.assertEqual(rows, 1001)
+
     # ---- who means ill ----
+
+    def test_nobodys_label_is_a_script(self):
+        merged = reports.many(self.report, 12, 2)
+        for trace in merged["traces"]:
+            trace["name"], trace["kernel"] = reports.SCRIPT, reports.MARKUP
+            trace["labels"] = {reports.MARKUP: reports.SCRIPT}
+            trace["warnings"] = [reports.SCRIPT + reports.MARKUP]
+            for policy in trace["policies"]:
+                policy["name"] += reports.MARKUP
+        page = self.page(reports.written(merged, self.scratch / "merged.json"))
+        self.choose("by", "kernel")
+        self.is_sound(page)
+        self.assertIsNone(self.js("return window.injected ?? null"))
+        self.assertEqual(self.js("return document.querySelectorAll('img, iframe, object, link').length"), 0)
 
     def test_nobodys_name_is_a_script(self):
         page = self.page(reports.hostile(self.report))
@@ -270,4 +353,4 @@ if __name__ == "__main__":
     if REASON:
         print(f"SKIP: {REASON}")
         sys.exit(77)
-    unittest.main(argv=sys.argv[:1])
+    unittest.main(argv=sys.argv[:1] + sys.argv[4:])

@@ -67,6 +67,28 @@ def with_stacks(report):
     return report
 
 
+def many(report, nr, nr_policies):
+    """What refold merge makes of so many traces: the one of the report, with other numbers and labels."""
+    policies = report["traces"][0]["policies"]
+    traces = []
+    for i in range(nr):
+        cells = []
+        for k in range(nr_policies):
+            cell = copy.deepcopy(policies[k % len(policies)])
+            if k >= len(policies):
+                cell["name"] += f"+max_dvm_ops={k}"
+                cell["definition"] = f"{k:032x}"
+            # Some are alike, one is far from all others.
+            part = (i * 7919 % 97 + (k * i % 5 if k else 0) + (400 if i == 5 else 0)) / 100
+            cell["totals"] = {name: int(value * (1 + part)) for name, value in cell["totals"].items()}
+            cells.append(cell)
+        traces.append(dict(report["traces"][0], name=f"host{i}.mmt.zst", digest=f"{i * 2654435761 % 2**32:032x}",
+                           labels={"host": f"host{i}", "role": ("db", "web", "cache")[i % 3]}, policies=cells,
+                           warnings=["nothing was folded"] if i % 2 else []))
+    traces.sort(key=lambda trace: trace["digest"])
+    return {"failures": [], "schema": "refold-fleet/1", "traces": traces}
+
+
 def hostile(report):
     """Everything that a recorded program, or who gave the file its name, can choose the text of."""
     report = with_windows(with_stacks(report), 3)

@@ -72,6 +72,12 @@ export function digits(value) {
 		: value.toLocaleString('en-US', { maximumSignificantDigits: 4 });
 }
 
+// So many decimals that rates of one size have as many.
+export function rated(value) {
+	const size = Math.abs(value), places = size >= 1000 ? 0 : size >= 10 ? 1 : size >= 0.1 || !size ? 2 : 4;
+	return value.toLocaleString('en-US', { minimumFractionDigits: places, maximumFractionDigits: places });
+}
+
 export function brief(value) {
 	const magnitude = Math.abs(value);
 	if (magnitude < 10000) return digits(Number.isInteger(value) ? value : Number(value.toPrecision(3)));

@@ -6,6 +6,7 @@ import { bars } from './bars.js';
 import { batches } from './batches.js';
 import { choice, el } from './dom.js';
 import { fidelity } from './fidelity.js';
+import { FLEET_SECTIONS, fleetTools } from './fleet.js';
 import { causes, windows } from './heatmap.js';
 import { counterOptions, policyNames } from './report.js';
 import { table } from './table.js';
@@ -49,6 +50,12 @@ function reportParts(data, state) {
 			local: locals.get(make),
 		})),
 	);
+}
+
+function fleetParts(data, state) {
+	const sections = data.counters.length ? FLEET_SECTIONS : FLEET_SECTIONS.slice(0, 1);
+	const locals = new Map(sections.map((make) => [make, {}]));
+	return sections.map((make) => place(make, () => ({ data, ...state, local: locals.get(make) })));
 }
 
 function reportTools(data, state, redraw, rebuild) {
@@ -134,29 +141,44 @@ function contents(parts) {
 }
 
 function show(data) {
-	const state = { report: 0, baseline: 0, counter: 'tlbi' };
+	const state = {
+		report: 0,
+		baseline: 0,
+		counter: 'tlbi',
+		per: 'second',
+		policy: (data.policies?.length ?? 1) - 1,
+	};
 	let parts = [];
 	const redraw = () => parts.forEach((part) => part.draw());
 	const header = el('header'),
 		main = el('main', { id: 'main' }),
 		theme = themeButton(redraw);
 	const fill = () => {
-		const report = data.reports[state.report];
+		const many = data.kind === 'fleet',
+			report = many ? null : data.reports[state.report];
 		state.baseline = 0;
-		if (!report.totals[state.counter])
+		if (report && !report.totals[state.counter])
 			state.counter =
 				counterOptions(data, report).flatMap(({ options }) => options)[0]?.[0] ?? 'tlbi';
+		if (many && !data.counters.includes(state.counter)) state.counter = data.counters[0];
 		printers.clear();
-		parts = reportParts(data, state);
-		document.title = `${report.name} — Refold`;
+		parts = many ? fleetParts(data, state) : reportParts(data, state);
+		document.title = `${many ? 'Many traces' : report.name} — Refold`;
 		header.replaceChildren(
 			el('a', { class: 'skip', href: '#main' }, 'to the content'),
 			el(
 				'div',
 				{ class: 'bar' },
 				el('h1', {}, 'Refold'),
-				el('span', { class: 'of' }, data.reports.length > 1 ? '' : report.name),
-				...reportTools(data, state, redraw, fill).filter(Boolean),
+				el(
+					'span',
+					{ class: 'of' },
+					many ? 'many traces' : data.reports.length > 1 ? '' : report.name,
+				),
+				...(many
+					? fleetTools(data, state, redraw)
+					: reportTools(data, state, redraw, fill)
+				).filter(Boolean),
 				theme,
 			),
 			contents(parts),

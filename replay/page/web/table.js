@@ -88,9 +88,9 @@ function line(columns, row, number) {
 				'td',
 				{
 					class: column.text ? (column.wide ? 'name' : '') : 'number',
-					title: column.wide ? row.name : undefined,
+					title: column.wide ? cell : undefined,
 				},
-				String(shows),
+				column.element ? column.element(row) : String(shows),
 			);
 		}),
 	);

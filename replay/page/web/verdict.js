@@ -29,7 +29,7 @@ function facts(report) {
 }
 
 // "B against A: changes; trust: exact": the trust has a place of its own.
-function answer(sentence) {
+export function answer(sentence) {
 	const [, who, what] = sentence.replace(/; trust: [^;]*$/, '').match(/^(.*?): (.*)$/s) ?? [null, '', sentence];
 	return el(
 		'p',
