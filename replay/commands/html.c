@@ -54,8 +54,11 @@ static int write_page(const char *path, const json_t *page)
 	if (size > RF_PAGE_MAX)
 		fprintf(stderr, "refold: %s: is of %zu bytes, more than mails take: give fewer reports or policies\n",
 			path, size);
-	/* What could not be written is found, and told, when it is closed. */
-	rf_page_write(page, output.file);
+	/* What the file did not take is told when it is closed. */
+	if (rf_page_write(page, output.file) && !ferror(output.file)) {
+		rf_command_output_abandon(&output);
+		return rf_command_errno(path, "cannot write", ENOMEM);
+	}
 	return rf_command_output_close(&output);
 }
 

@@ -42,34 +42,26 @@ static int path_between(const char *file, const char *folder, char *path)
 	return used < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-/* The name of a trace's page in the folder, or NULL; to be freed. A name that several traces have is nobody's. */
-static char *page_of(const char *pages, const json_t *facts, const json_t *names)
+/* Is the page of a trace in the folder? A name that several traces have is nobody's. page: of NAME_MAX + 1 bytes. */
+static bool has_page(const char *pages, const json_t *facts, const json_t *names, char *page)
 {
 	static const char ending[] = ".mmt.zst";
-	const char *name = rf_json_string(facts, "name");
+	const char *name = rf_json_string(facts, "name"), *digest = rf_json_string(facts, "digest");
 	size_t length = strlen(name), cut = strlen(ending);
-	char *candidates[3] = { NULL }, *path, *found = NULL;
 	bool ends = length > cut && !strcmp(name + length - cut, ending);
+	const char *const candidates[] = { digest, name, ends ? name : NULL };
+	const int lengths[] = { (int)strlen(digest), (int)length, (int)(length - cut) };
+	bool named = rf_json_number(names, name) == 1;
+	char path[PATH_MAX];
 
-	if (asprintf(&candidates[0], "%s.html", rf_json_string(facts, "digest")) < 0)
-		return NULL;
-	if (rf_json_number(names, name) == 1 && !strchr(name, '/')) {
-		if (asprintf(&candidates[1], "%s.html", name) < 0)
-			candidates[1] = NULL;
-		if (ends && asprintf(&candidates[2], "%.*s.html", (int)(length - cut), name) < 0)
-			candidates[2] = NULL;
-	}
 	for (size_t i = 0; i < ARRAY_SIZE(candidates); i++) {
-		if (!found && candidates[i] && asprintf(&path, "%s/%s", pages, candidates[i]) >= 0) {
-			if (!access(path, R_OK)) {
-				found = candidates[i];
-				candidates[i] = NULL;
-			}
-			free(path);
-		}
-		free(candidates[i]);
+		if (!candidates[i] || strchr(candidates[i], '/') || (i && !named) || lengths[i] > NAME_MAX - 5)
+			continue;
+		snprintf(page, NAME_MAX + 1, "%.*s.html", lengths[i], candidates[i]);
+		if (snprintf(path, sizeof(path), "%s/%s", pages, page) < (int)sizeof(path) && !access(path, R_OK))
+			return true;
 	}
-	return found;
+	return false;
 }
 
 static json_t *count_names(const struct rf_fleet *fleet)
@@ -176,17 +168,15 @@ static json_t *traces_of(const struct filling *filling, size_t step, const json_
 	json_t *traces = json_array(), *row, *shown, *counter;
 	size_t nr = json_array_size(filling->policies), k;
 	const char *name;
-	char *page;
+	char page[NAME_MAX + 1];
 
 	json_array_foreach(counters, k, counter)
 		json_object_set_new(values, json_string_value(counter), json_array());
 	for (size_t i = 0; i < filling->fleet->nr; i += step) {
 		row = rf_fleet_row(filling->fleet, &filling->fleet->traces[i]);
 		shown = shown_facts(row);
-		page = filling->pages ? page_of(filling->pages, shown, filling->names) : NULL;
-		if (page)
+		if (filling->pages && has_page(filling->pages, shown, filling->names, page))
 			rf_json_set_string(shown, "page", page);
-		free(page);
 		json_array_append_new(traces, shown);
 		find_totals(row, filling->policies, filling->totals);
 		json_array_foreach(counters, k, counter) {
@@ -303,6 +293,8 @@ json_t *rf_page_of_fleet(const struct rf_fleet *fleet, const char *pages, const 
 	if (ret)
 		rf_error_set(err, ret, RF_NO_OFFSET, "--pages %.200s: %s", pages, strerror(-ret));
 	filling.totals = calloc(json_array_size(filling.policies) + 1, sizeof(*filling.totals));
+	if (summary && !ret && !filling.totals)
+		rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	if (!summary || ret || !filling.totals) {
 		json_decref(summary);
 		json_decref(page);
