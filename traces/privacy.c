@@ -15,7 +15,7 @@
 #include "traces/permutation.h"
 
 /* Purposes of permutations: a number of one kind tells nothing about the same number of another. */
-enum purpose { FOR_TASKS = 1, FOR_FRAMES, FOR_OBJECTS, FOR_LARGE_OBJECTS, FOR_COMMS };
+enum purpose { FOR_TASKS = 1, FOR_FRAMES, FOR_OBJECTS, FOR_LARGE_OBJECTS, FOR_COMMS, FOR_BUILDS };
 
 /* No task has a number from here on (PID_MAX_LIMIT), so that no pseudonym is the number of one that lives. */
 #define PIDS_BITS 22
@@ -51,7 +51,8 @@ struct rf_privacy {
 
 static const char *const words[RF_NR_PRIVATE] = {
 	[RF_PRIVATE_PID] = "pid", [RF_PRIVATE_COMM] = "comm", [RF_PRIVATE_ADDR] = "addr", [RF_PRIVATE_PFN] = "pfn",
-	[RF_PRIVATE_INODE] = "inode", [RF_PRIVATE_MARKS] = "marks",
+	[RF_PRIVATE_INODE] = "inode", [RF_PRIVATE_MARKS] = "marks", [RF_PRIVATE_BUILD] = "build",
+	[RF_PRIVATE_PATH] = "path",
 };
 
 struct rf_privacy *rf_privacy_create(u32 hidden, bool no_marks, struct rf_error *err)
@@ -252,6 +253,18 @@ static void hide_call_data(const struct rf_privacy *privacy, struct rf_privacy_s
 		hide_ioctl_data(privacy, word);
 }
 
+/* Equal ones stay equal, so that stacks in the same file do. */
+static void hide_build_id(const struct rf_privacy *privacy, u64 *size, u64 id[3])
+{
+	const u64 before[3] = { id[0], id[1], id[2] };
+
+	if (!hides(privacy, RF_PRIVATE_BUILD) || !*size)
+		return;
+	*size = sizeof(u64);
+	id[0] = keyed_hash(&privacy->key, FOR_BUILDS, before, sizeof(before));
+	id[1] = id[2] = 0;
+}
+
 /* Fields whose meaning depends on others. */
 static void hide_by_kind(const struct rf_privacy *privacy, struct rf_privacy_stream *stream, struct rf_record *record)
 {
@@ -273,6 +286,13 @@ static void hide_by_kind(const struct rf_privacy *privacy, struct rf_privacy_str
 		break;
 	case RF_CALL_DATA:
 		hide_call_data(privacy, stream, f[0], f + 2);
+		break;
+	case RF_MODULE:
+		hide_build_id(privacy, &f[1], f + 2);
+		break;
+	case RF_MODULE_PATH:
+		if (hides(privacy, RF_PRIVATE_PATH))
+			memset(f + 2, 0, 4 * sizeof(*f));
 		break;
 	}
 }
@@ -399,8 +419,8 @@ static void hide_command(const struct rf_privacy *privacy, json_t *header)
 /* What the keys say where all of it was kept. */
 static json_t *privacy_of(json_t *header)
 {
-	static const char *const keys[] = { "inode_numbers", "marks", "page_frames", "pids", "program_names",
-					    "user_addresses" };
+	static const char *const keys[] = { "build_ids", "inode_numbers", "marks", "page_frames", "pids",
+					    "program_names", "program_paths", "user_addresses" };
 	static const char *const dropped[] = { "arguments", "contents", "file_names" };
 	json_t *privacy = rf_header_get(header, RF_HEADER_PRIVACY);
 
@@ -426,6 +446,8 @@ void rf_privacy_header(const struct rf_privacy *privacy, json_t *header)
 		[RF_PRIVATE_PFN] = { "page_frames", "relabelled" },
 		[RF_PRIVATE_INODE] = { "inode_numbers", "pseudonymised" },
 		[RF_PRIVATE_MARKS] = { "marks", "windows" },
+		[RF_PRIVATE_BUILD] = { "build_ids", "pseudonymised" },
+		[RF_PRIVATE_PATH] = { "program_paths", "dropped" },
 	};
 	json_t *told = privacy_of(header), *filters = rf_header_get(header, RF_HEADER_FILTERS), *filter;
 	struct rf_privacy_stream none = { 0 };

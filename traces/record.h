@@ -105,6 +105,15 @@ struct rf_record {
 	X(TASK_FORK, 82, "task_fork", "pid/t parent_pid/t parent_tid/t")                           \
 	X(TASK_EXIT, 83, "task_exit", "pid/t")                                                     \
 	X(PROCESS, 84, "process", "pid/t")                    /* tid belongs to this process: read at attach */ \
+	/* a file with code that stacks are in, from 1; id: the first size bytes are its build id, 0: not known */ \
+	X(MODULE, 85, "module", "module/d size/d id0/x id1/x id2/x")                      \
+	/* its name, 32 characters from at on */                                          \
+	X(MODULE_PATH, 86, "module_path", "module/d at/d w0/w w1/w w2/w w3/w")            \
+	/* a stack, from 1: an instruction, and the stack that called it (0: none, or not known) */ \
+	X(STACK, 87, "stack", "stack/d caller/d module/d offset/x")                       \
+	/* the thread's call (kind of its entry record) that follows is made from this stack */ \
+	X(CALL_STACK, 88, "call_stack", "call/d stack/d")                                 \
+	X(NO_STACKS, 89, "no_stacks", "why/d calls/d")        /* so many had none: RF_NO_STACK_* */ \
 	/* --- snapshots: SNAP_BEGIN, then VMA/PTE/SWAP in address order, then SNAP_END --- */     \
 	X(SNAP_BEGIN, 96, "snap_begin", "pid/t why/d threads/d") /* why: RF_SNAP_*; time: before the first read */ \
 	X(SNAP_VMA, 97, "snap_vma", "addr/a len/x pgoff/d dev/x ino/i flags/x") /* the same */ \
@@ -137,6 +146,9 @@ struct rf_record {
 	/* records of this kind are not made any more, in streams of this source (enum rf_source): recording took */ \
 	/* too much, in thousandths of a CPU */                                            \
 	X(LEFT_OUT, 120, "left_out", "kind/d source/d cpu/d")
+
+/* Of RF_MODULE and what follows it: no part of what happened. */
+#define rf_is_of_stacks(kind) ((kind) >= RF_MODULE && (kind) <= RF_NO_STACKS)
 
 enum rf_record_kind {
 #define X(symbol, number, name, fields) RF_##symbol = number,
@@ -177,6 +189,20 @@ enum rf_rss_member { RF_RSS_FILE, RF_RSS_ANON, RF_RSS_SWAP, RF_RSS_SHMEM, RF_RSS
  * IOCTL: the first words of what its argument points at. PROCESS_MADVISE: a record for each iovec, pid's: address,
  * length.
  */
+
+/*
+ * STACK.module 0: the instruction is in no file that is known, and offset is 0. Else offset is the file's own address
+ * of it, as its symbols have it, or, of a caller, of the last byte of the instruction that calls.
+ */
+
+/* NO_STACKS.why */
+enum rf_no_stack {
+	RF_NO_STACK_RING,	/* no room in the kernel's buffer; calls of other processes are among them */
+	RF_NO_STACK_RATE,	/* too many at once */
+	RF_NO_STACK_KINDS,	/* too many different ones */
+	RF_NO_STACK_USER,	/* no registers that are known (32-bit programs), or in no known code */
+	RF_NR_NO_STACKS
+};
 
 /* GUP.flags */
 #define RF_GUP_WRITE		0x1

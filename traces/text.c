@@ -14,6 +14,11 @@
 const char *const rf_source_names[RF_NR_SOURCES] = { "task", "system", "perf", "snapshot", "compat" };
 const char *const rf_end_names[RF_NR_ENDS] = { "none", "command", "signal", "error", "assembled", "imported",
 						"processes", "time", "size", "disk", "memory", "cpu" };
+const char *const rf_no_stack_names[RF_NR_NO_STACKS] = {
+	[RF_NO_STACK_RING] = "the kernel's buffer was full (calls of others are among them)",
+	[RF_NO_STACK_RATE] = "too many at once", [RF_NO_STACK_KINDS] = "too many different stacks",
+	[RF_NO_STACK_USER] = "32-bit programs, or in no code that is known",
+};
 
 /* ---- one record ------------------------------------------------------------ */
 

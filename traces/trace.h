@@ -49,6 +49,8 @@ enum rf_end {
 /* Their words in text and reports. */
 extern const char *const rf_source_names[RF_NR_SOURCES];
 extern const char *const rf_end_names[RF_NR_ENDS];
+/* Why calls have no stack. */
+extern const char *const rf_no_stack_names[RF_NR_NO_STACKS];
 
 /* ---- writing ---------------------------------------------------------- */
 

@@ -12,10 +12,10 @@
 static const char help[] =
 	"usage: refold anonymize TRACE -o TRACE.mmt.zst\n\n"
 	"Writes a trace that replays to the same counts and holds no numbers of processes, page frames and inodes, no\n"
-	"names of programs and no marks but those that name windows. Addresses move by a multiple of 4 TiB,\n"
+	"names and build ids of programs and no marks but those that name windows. Addresses move by a multiple of 4 TiB,\n"
 	"which hides them from a search only.\n\n"
 	"  -o, --output FILE  the trace to write\n"
-	"      --keep LIST    what to leave as it is, of pid,comm,addr,pfn,inode,marks\n"
+	"      --keep LIST    what to leave as it is, of pid,comm,addr,pfn,inode,marks,build,path\n"
 	"      --hide LIST    what to hide, and nothing else; marks: those that name windows, too\n"
 	"  -h, --help         this text\n\n"
 	"The key is made anew each time and not stored. refold-trace(5) says what becomes of what.\n"
@@ -127,12 +127,12 @@ int rf_cmd_anonymize(int argc, char **argv)
 			break;
 		case OPTION_KEEP:
 			if (!rf_privacy_parse(optarg, &kept))
-				return rf_command_usage("anonymize", "--keep %s: not of pid,comm,addr,pfn,inode,marks",
+				return rf_command_usage("anonymize", "--keep %s: not of pid,comm,addr,pfn,inode,marks,build,path",
 							optarg);
 			break;
 		case OPTION_HIDE:
 			if (!rf_privacy_parse(optarg, &arguments.hidden))
-				return rf_command_usage("anonymize", "--hide %s: not of pid,comm,addr,pfn,inode,marks",
+				return rf_command_usage("anonymize", "--hide %s: not of pid,comm,addr,pfn,inode,marks,build,path",
 							optarg);
 			arguments.no_marks = arguments.hidden & BIT(RF_PRIVATE_MARKS);
 			break;

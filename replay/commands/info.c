@@ -27,6 +27,7 @@ struct stream_totals {
 
 struct totals {
 	u64 kinds[RF_RECORD_KIND_MAX];
+	u64 no_stacks[RF_NR_NO_STACKS];
 	struct stream_totals *streams;
 };
 
@@ -49,6 +50,8 @@ static int count_records(struct rf_reader *reader, struct totals *totals)
 				continue;
 			}
 			stream->records++;
+			if (records[i].kind == RF_NO_STACKS && records[i].f[0] < RF_NR_NO_STACKS)
+				totals->no_stacks[records[i].f[0]] += records[i].f[1];
 			totals->kinds[records[i].kind % RF_RECORD_KIND_MAX]++;
 		}
 	}
@@ -185,6 +188,10 @@ static void print_text(struct rf_reader *reader, const struct totals *totals)
 	for (u32 kind = 0; kind < RF_RECORD_KIND_MAX; kind++)
 		if (totals->kinds[kind] && table[kind].name)
 			printf("%-22s %14llu\n", table[kind].name, (unsigned long long)totals->kinds[kind]);
+	for (u32 why = 0; why < RF_NR_NO_STACKS; why++)
+		if (totals->no_stacks[why])
+			printf("calls without a stack: %llu: %s\n", (unsigned long long)totals->no_stacks[why],
+			       rf_no_stack_names[why]);
 }
 
 /* ---- the command ------------------------------------------------------------------ */

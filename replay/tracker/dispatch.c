@@ -78,6 +78,11 @@ static const struct {
 	[RF_TASK_FORK] = ALONE(on_task_fork),
 	[RF_TASK_EXIT] = IN_TASK(on_side_band_exit),
 	[RF_PROCESS] = IN_TASK(on_process),
+	[RF_MODULE] = UNUSED,		/* of stacks, which the tracker never sees: ground/stream.c */
+	[RF_MODULE_PATH] = UNUSED,	/* likewise */
+	[RF_STACK] = UNUSED,		/* likewise */
+	[RF_CALL_STACK] = UNUSED,	/* likewise */
+	[RF_NO_STACKS] = UNUSED,	/* likewise */
 	[RF_SNAP_BEGIN] = ALONE(on_snapshot),
 	[RF_SNAP_VMA] = ALONE(on_snapshot),
 	[RF_SNAP_PTE] = ALONE(on_snapshot),

@@ -60,6 +60,8 @@ static void learn_header(struct rf_tracker *tracker)
 	}
 	tracker->have_allocs = kinds_have(kinds, RF_PAGE_ALLOC);
 	tracker->have_flushes = kinds_have(kinds, RF_TLB_FLUSH);
+	for (u32 kind = RF_MODULE; kind <= RF_NO_STACKS; kind++)
+		tracker->have_stacks |= kinds_have(kinds, kind);
 	tracker->have_side_band = kinds_have(kinds, RF_MMAP2);
 	tracker->exits_late = capabilities.has[RF_EXIT_AFTER_MM] && kinds_have(kinds, RF_TASK_EXIT);
 	tracker->batches_rss = capabilities.has[RF_BATCHES_RSS] && kinds_have(kinds, RF_RSS_CHANGE);
@@ -160,7 +162,7 @@ s64 rf_tracker_run(struct rf_tracker *tracker, size_t max, struct rf_error *err)
 
 	while (done < max && !tracker->error && !world_out_of_memory(tracker->world) &&
 	       (record = take_record(tracker))) {
-		tracker->record++;
+		count_record(tracker);
 		tracker->kinds[record->kind % RF_RECORD_KIND_MAX]++;
 		prefetch_page(tracker);
 		dispatch(tracker, record);
@@ -229,6 +231,7 @@ void rf_tracker_destroy(struct rf_tracker *tracker)
 	free(tracker->cpus);
 	free(tracker->cpu_of_stream);
 	free(tracker->records);
+	free(tracker->passed_over);
 	free(tracker->ops);
 	free(tracker->causes);
 	rf_trust_free(&tracker->trust);

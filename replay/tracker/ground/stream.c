@@ -13,9 +13,43 @@
 #include "replay/tracker/ground/decoding.h"
 #include "replay/tracker/ground/tracking.h"
 
+/*
+ * What is told of stacks changes no page table: what comes after what is the same with and without. Records are
+ * numbered as if they had come.
+ */
+static size_t pass_over_stacks(struct rf_tracker *tracker, struct rf_record *records, size_t nr)
+{
+	size_t kept = 0;
+
+	if (!tracker->have_stacks)
+		return nr;
+	for (size_t i = 0; i < nr; i++) {
+		tracker->nr_merged++;
+		if (!rf_is_of_stacks(records[i].kind)) {
+			records[kept++] = records[i];
+			continue;
+		}
+		tracker->kinds[records[i].kind]++;
+		if (!array_grow(tracker->passed_over, tracker->passed_room, tracker->nr_passed + 1))
+			tracker->passed_over[tracker->nr_passed++] = tracker->nr_merged;
+	}
+	return kept;
+}
+
+void count_record(struct rf_tracker *tracker)
+{
+	tracker->record++;
+	while (tracker->at_passed < tracker->nr_passed && tracker->passed_over[tracker->at_passed] == tracker->record) {
+		tracker->record++;
+		tracker->at_passed++;
+	}
+	if (tracker->at_passed == tracker->nr_passed)
+		tracker->at_passed = tracker->nr_passed = 0;
+}
+
 static size_t read_more(struct rf_tracker *tracker)
 {
-	size_t got;
+	size_t read, got;
 
 	if (tracker->ended)
 		return 0;
@@ -28,7 +62,10 @@ static size_t read_more(struct rf_tracker *tracker)
 	}
 	if (array_grow(tracker->records, tracker->size, tracker->nr + DECODED_AT_ONCE))
 		return 0;	/* less look-ahead, no error */
-	got = decoding_next(tracker->decoding, tracker->records + tracker->nr);
+	do {
+		read = decoding_next(tracker->decoding, tracker->records + tracker->nr);
+		got = pass_over_stacks(tracker, tracker->records + tracker->nr, read);
+	} while (read && !got);
 	tracker->nr += got;
 	if (!got)
 		tracker->ended = true;

@@ -10,6 +10,8 @@
 /* Far enough for what a call says until it returns, among the records of all CPUs. */
 #define LOOK_AHEAD_CALL 32768
 
+/* The record in progress is the next. */
+void count_record(struct rf_tracker *tracker);
 /* All that were read are taken: reads more. How many; 0: there are no more. */
 size_t refill_records(struct rf_tracker *tracker);
 

@@ -38,7 +38,7 @@ struct rf_tracker {
 	u32 page_shift;
 	u64 address_limit;	/* user addresses are below */
 	u64 stack_top_max;
-	bool have_allocs, have_flushes, have_side_band;
+	bool have_allocs, have_flushes, have_side_band, have_stacks;
 	bool attached;		/* processes ran already: some may have ended before they were looked at */
 	bool exits_late;	/* RF_EXIT_AFTER_MM, and TASK_EXIT is recorded, which is the moment */
 	bool reuses_large;	/* RF_REUSES_LARGE_FOLIOS */
@@ -63,6 +63,9 @@ struct rf_tracker {
 	struct decoding *decoding;
 	struct rf_record *records;
 	size_t at, nr, size;
+	u64 nr_merged;		/* records read, if there are stacks */
+	u64 *passed_over;	/* numbers of those that were passed over, from at_passed on */
+	size_t at_passed, nr_passed, passed_room;
 	bool ended;
 	bool stopped;		/* by RF_STOP */
 	bool left_out;		/* by RF_LEFT_OUT: events are missing from now on */

@@ -224,6 +224,30 @@ static void marks_of_windows_stay(void **state)
 	rf_privacy_destroy(privacy);
 }
 
+/* Equal build ids stay equal, and names go. */
+static void files_with_code_have_no_name(void **state)
+{
+	const struct rf_record module = { .kind = RF_MODULE, .f = { 3, 20, 0x1111, 0x2222, 0x33 } };
+	const struct rf_record unknown = { .kind = RF_MODULE, .f = { 4 } };
+	const struct rf_record path = { .kind = RF_MODULE_PATH, .f = { 3, 32, 'a', 'b', 'c', 'd' } };
+	struct rf_privacy *privacy = hide(BIT(RF_PRIVATE_BUILD)), *names = hide(BIT(RF_PRIVATE_PATH));
+	struct rf_record hidden = applied(privacy, module), again = applied(privacy, module), other = module;
+
+	assert_memory_equal(hidden.f, again.f, sizeof(hidden.f));
+	assert_int_equal(hidden.f[0], 3);
+	assert_int_equal(hidden.f[1], 8);
+	assert_true(hidden.f[2] != 0x1111 && !hidden.f[3] && !hidden.f[4]);
+	other.f[4]++;
+	assert_int_not_equal(applied(privacy, other).f[2], hidden.f[2]);
+	assert_int_equal(applied(privacy, unknown).f[2], 0);
+	assert_int_equal(applied(privacy, path).f[5], 'd');
+	assert_int_equal(applied(names, module).f[2], 0x1111);
+	hidden = applied(names, path);
+	assert_true(hidden.f[0] == 3 && hidden.f[1] == 32 && !(hidden.f[2] | hidden.f[3] | hidden.f[4] | hidden.f[5]));
+	rf_privacy_destroy(privacy);
+	rf_privacy_destroy(names);
+}
+
 static bool ends_with(const char *name, const char *end)
 {
 	return strlen(name) >= strlen(end) && !strcmp(name + strlen(name) - strlen(end), end);
@@ -275,6 +299,7 @@ int main(void)
 		cmocka_unit_test(buffers_by_the_call),
 		cmocka_unit_test(by_the_call),
 		cmocka_unit_test(marks_of_windows_stay),
+		cmocka_unit_test(files_with_code_have_no_name),
 		cmocka_unit_test(classes_say_so),
 		cmocka_unit_test(lists_are_parsed),
 	};
