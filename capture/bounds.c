@@ -13,6 +13,8 @@
 #define DEFAULT_SHARE 8			/* of the memory */
 #define SYSTEM_PART 4			/* of the task instance's buffer */
 #define SIDE_PART 8
+#define CALLS_PART 1			/* a fifth of a second of 10,000 calls a second, by default */
+#define CALLS_LEAST (256 * KIB)		/* a sample of a call has more than 8 KiB */
 #define SIDE_LEAST (64 * KIB)
 #define SIDE_ENOUGH (512 * KIB)	/* the least, unless the total forbids: it hears the whole system */
 #define SIDE_MOST (64 * MIB)
@@ -30,11 +32,13 @@ void rf_buffers_for(struct rf_buffers *buffers, u64 asked, u64 side_least)
 	buffers->task = asked;
 	buffers->system = max_u64(asked / SYSTEM_PART, RF_LEAST_BUFFER);
 	buffers->side = max_u64(min_u64(round_down(asked / SIDE_PART), SIDE_MOST), side_least);
+	if (buffers->calls)
+		buffers->calls = max_u64(min_u64(round_down(asked / CALLS_PART), SIDE_MOST), CALLS_LEAST);
 }
 
 u64 rf_buffers_total(const struct rf_buffers *buffers)
 {
-	return (buffers->task + buffers->system + buffers->side) * buffers->cpus;
+	return (buffers->task + buffers->system + buffers->side + buffers->calls) * buffers->cpus;
 }
 
 static bool fits(struct rf_buffers *buffers, u64 asked, u64 side_least, u64 total)

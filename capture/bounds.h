@@ -23,6 +23,7 @@ struct rf_bounds {
 /* What the kernel's buffers of one CPU take, and how many CPUs have them. */
 struct rf_buffers {
 	u64 task, system, side;
+	u64 calls;		/* those of stacks; 0: none are taken */
 	u64 cpus;
 };
 

@@ -33,10 +33,10 @@ static void add_events(json_t *header, const struct rf_header_facts *facts)
 
 static json_t *privacy(void)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "arguments", "dropped",
-			 "contents", "dropped", "file_names", "dropped", "kernel_addresses", "pseudonymised",
-			 "inode_numbers", "kept", "marks", "kept", "page_frames", "kept", "pids", "kept",
-			 "program_names", "kept", "user_addresses", "kept");
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "arguments", "dropped",
+			 "build_ids", "kept", "contents", "dropped", "file_names", "dropped", "kernel_addresses",
+			 "pseudonymised", "inode_numbers", "kept", "marks", "kept", "page_frames", "kept", "pids",
+			 "kept", "program_names", "kept", "program_paths", "kept", "user_addresses", "kept");
 }
 
 /* What this kernel does and what it is set to. */

@@ -150,17 +150,17 @@ static const struct option_row rows[] = {
 	  .help = "begin a new trace, NAME.000001.mmt.zst and so on, after 60s, 10m, 100M,\n"
 		  "1G..." },
 	{ "keep", 0, "N|LIST", take_keep, .least = 1, .most = UINT32_MAX,
-	  .wrong = "neither a number of traces to keep nor of pid,comm,addr,pfn,inode,marks",
+	  .wrong = "neither a number of traces to keep nor of pid,comm,addr,pfn,inode,marks,build,path",
 	  .help = "N: keep the last N of them. LIST: with -p and -a, record as they are:\n"
-		  "pid,comm,addr,pfn,inode,marks or all; otherwise they are hidden, but\n"
-		  "for marks that name windows" },
+		  "pid,comm,addr,pfn,inode,marks,build,path or all; otherwise they are\n"
+		  "hidden, but for marks that name windows, and build ids with -g" },
 	{ "flight", 0, "TIME", take_time, TO(flight), .wrong = "not a time, as 90, 1.5s, 10m or 2h",
 	  .help = "as --rotate, but keep the last TIME only; what SIGUSR1 finds stays,\n"
 		  "each time; --trigger ends the recording" },
 	{ "trigger", 0, "COMMAND", take_text, TO(trigger),
 	  .help = "with --flight: end when this command of the shell has ended" },
 	{ "hide", 0, "LIST", take_private, TO(recording.hidden), GIVEN(chooses_hidden),
-	  .wrong = "not of pid,comm,addr,pfn,inode,marks",
+	  .wrong = "not of pid,comm,addr,pfn,inode,marks,build,path",
 	  .help = "hide these, and nothing else; also of a COMMAND" },
 	{ "min-free", 0, "SIZE", take_size, TO(recording.bounds.free_bytes), 1, RF_MOST_BYTES,
 	  .wrong = "not a size of at least 1",
@@ -193,6 +193,8 @@ static const struct option_row rows[] = {
 	  .help = "keep this in the trace, for refold info and reports" },
 	{ "metrics", 0, "FILE", take_text, TO(metrics),
 	  .help = "say how it goes in this file once a second, as OpenMetrics" },
+	{ "stacks", 'g', NULL, take_flag, TO(recording.stacks),
+	  .help = "record where calls that change mappings are made from: call stacks" },
 	{ "quiet", 'q', NULL, take_flag, TO(quiet), .help = "print errors only" },
 	/* These end it, see read_option(). */
 	{ "help", 'h', .help = "print this text" },
@@ -354,7 +356,7 @@ int rf_command_line_read(struct rf_command_line *line, int argc, char **argv)
 	/* A command is the user's own; what runs already may be others'. */
 	recording->no_marks = recording->hidden & BIT(RF_PRIVATE_MARKS);
 	if (!line->chooses_hidden && !recording->command)
-		recording->hidden = RF_PRIVATE_ALL;
+		recording->hidden = RF_PRIVATE_ALL & ~(recording->stacks ? BIT(RF_PRIVATE_BUILD) : 0u);
 	recording->hidden &= ~line->kept;
 	/* The last part that is whole, and the one in the making: together they have it at any moment. */
 	if (line->flight) {

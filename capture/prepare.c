@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <tracefs.h>
 #include <unistd.h>
 
 #include "capture/header.h"
+#include "capture/perf/calls.h"
 #include "capture/processes.h"
 #include "capture/tracefs/probes.h"
 
@@ -101,6 +103,20 @@ static int start_session(struct recording *rec, struct rf_error *err)
 	return ret;
 }
 
+static int open_calls(struct recording *rec, struct rf_error *err)
+{
+	char *text = tracefs_event_file_read(NULL, "raw_syscalls", "sys_enter", "id", NULL);
+	u64 event = text ? strtoull(text, NULL, 10) : 0;
+	struct rf_error why = { 0 };
+
+	free(text);
+	if (!event)
+		return rf_error_set(err, -ENOENT, RF_NO_OFFSET, "no stacks: this kernel has no event "
+				    "raw_syscalls:sys_enter");
+	rec->calls = rf_call_events_open(rec->kernel.isa, event, rec->buffers.calls, &why);
+	return rec->calls ? 0 : rf_error_set(err, why.code, RF_NO_OFFSET, "no stacks: %.200s", why.message);
+}
+
 static int create_writer(struct recording *rec, struct rf_error *err)
 {
 	const struct rf_recording_options *options = &rec->options;
@@ -162,6 +178,8 @@ static int start_threads(struct recording *rec, struct rf_error *err)
 						.learn = followed_threads,
 						.context = rec->session,
 						.cache = rec->cache,
+						.calls = rec->calls,
+						.command = rec->options.command ? rf_follow_pid(rec->follow) : 0,
 						.faults = rec->faults == RF_FAULTS_PERF,
 						.ring_bytes = rec->buffers.side,
 						.failed_fd = rec->ending.failed_fd };
@@ -172,6 +190,8 @@ static int start_threads(struct recording *rec, struct rf_error *err)
 	if (!rec->rings)
 		return err->code;
 	rec->perf = rf_perf_start(rec->writer, &perf_options, &why);
+	if (!rec->perf && rec->calls)
+		return rf_error_set(err, why.code, RF_NO_OFFSET, "no stacks: %.200s", why.message);
 	if (!rec->perf && perf_options.faults)
 		return rf_error_set(err, why.code, RF_NO_OFFSET, "no page faults: %.200s", why.message);
 	if (!rec->perf)
@@ -285,10 +305,14 @@ int rf_recording_prepare(struct recording *rec, struct rf_error *err)
 		bounds.buffer_total /= 2;
 		bounds.memory_bytes /= 2;
 	}
+	rec->buffers.calls = options->stacks;
 	ret = rf_buffers_choose(&rec->buffers, options->buffer_bytes,
 				rec->faults == RF_FAULTS_PERF ? RF_PERF_FAULTS_RING : 0, &bounds, err);
 	if (!ret)
 		ret = rf_ending_arm(&rec->ending, options->seconds, err);
+	/* Before the events of calls, so that a stack comes before its call. */
+	if (!ret && options->stacks)
+		ret = open_calls(rec, err);
 	if (!ret)
 		ret = start_session(rec, err);
 	if (!ret)

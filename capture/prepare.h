@@ -41,6 +41,7 @@ struct recording {
 	struct rf_output output;	/* until the writer has it */
 	bool on_disk;
 	struct rf_buffers buffers;	/* of a CPU */
+	struct rf_call_events *calls;	/* NULL: stacks are not wanted */
 	struct rf_watch watch;
 	struct rf_budget budget;
 	u64 dropped;			/* records that had no room in the file */

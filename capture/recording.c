@@ -206,6 +206,9 @@ static int finish(struct recording *rec, int ret, struct rf_error *err)
 		ret = keep_error(ret, rf_rings_stop(rec->rings, &rings, &later), &later, err);
 	if (rec->perf)
 		ret = keep_error(ret, rf_perf_stop(rec->perf, &side, &later), &later, err);
+	if (side.without_stack)
+		rf_recording_warn(rec, "%llu calls have no stack: \"refold info\" says why",
+				  (unsigned long long)side.without_stack);
 	/* As perf record does: who ends the recording ends what it started. But a full disk shall not end a service. */
 	if (rec->options.command && rec->follow && !ret && result->command_status == -1 && !rec->options.begins_again)
 		kill(rf_follow_pid(rec->follow), SIGTERM);
@@ -249,6 +252,7 @@ static void name_output(const char *output, struct rf_error *err)
 static void free_recording(struct recording *rec)
 {
 	rf_ending_close(&rec->ending);
+	rf_call_events_close(rec->calls);
 	if (rec->cache)
 		rf_page_cache_destroy(rec->cache);
 	rf_decoder_destroy(rec->decoder);

@@ -25,6 +25,7 @@ struct rf_recording_options {
 	bool whole_system;
 	u64 exit_snapshots;		/* of so many exits one is looked at; 0: none */
 	bool resnapshot;		/* after a loss, read again who may have been concerned */
+	bool stacks;			/* where calls are made from */
 	bool iovecs;			/* of COMMAND: calls wait to be read, by a seccomp filter that stays */
 	enum rf_fault_source faults;	/* where page faults are to be learnt from */
 	u64 buffer_bytes;		/* per CPU; 0: the default, which is less where there are many */

@@ -7,21 +7,17 @@
 #include "capture/perf/perf.h"
 
 #include <errno.h>
-#include <linux/perf_event.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "capture/perf/calls.h"
 #include "capture/perf/rounds.h"
 #include "capture/rights/rights.h"
 
@@ -33,8 +29,7 @@ struct side_ring {
 	int fd;
 	int faults_fd;			/* -1, or page faults, into the same ring */
 	struct rf_round_stream told;
-	struct perf_event_mmap_page *page;
-	const u8 *data;
+	struct rf_perf_ring ring;
 	u64 lost;			/* records, as far as is known */
 	u64 gap;			/* the most that were lost between two looks */
 	u64 records, bytes;		/* read */
@@ -47,7 +42,9 @@ struct rf_perf {
 	pthread_t thread;
 	int stop_fd, sync_fd, failed_fd;
 	sem_t synced;
+	struct rf_call_events *calls;	/* NULL, or whose stacks are taken; the caller's */
 	struct pollfd *polled;
+	size_t nr_polled;
 	u8 *record;			/* one that wraps around the ring's end, made whole */
 	int result;
 	struct rf_error error;
@@ -55,28 +52,10 @@ struct rf_perf {
 	struct side_ring rings[];
 };
 
-static int open_event(struct perf_event_attr *attr, int cpu, size_t ring_bytes)
-{
-	long fd;
-
-	attr->type = PERF_TYPE_SOFTWARE;
-	attr->size = sizeof(*attr);
-	attr->use_clockid = 1;
-	attr->clockid = CLOCK_MONOTONIC;
-	attr->watermark = 1;
-	attr->wakeup_watermark = (u32)(ring_bytes / 4);
-	attr->read_format = PERF_FORMAT_LOST;
-	fd = syscall(SYS_perf_event_open, attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
-	if (fd < 0 && errno == EINVAL) {
-		attr->read_format = 0;	/* before Linux 6.0 */
-		fd = syscall(SYS_perf_event_open, attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
-	}
-	return fd < 0 ? -errno : (int)fd;
-}
-
 static int open_side_band(int cpu, size_t ring_bytes)
 {
 	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
 		.config = PERF_COUNT_SW_DUMMY,
 		.sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME,
 		.mmap = 1,
@@ -88,25 +67,20 @@ static int open_side_band(int cpu, size_t ring_bytes)
 		.sample_id_all = 1,
 	};
 
-	return open_event(&attr, cpu, ring_bytes);
+	return rf_perf_open(&attr, cpu, ring_bytes);
 }
 
 /* Every page fault is a sample. */
 static int open_faults(int cpu, size_t ring_bytes)
 {
 	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
 		.config = PERF_COUNT_SW_PAGE_FAULTS,
 		.sample_period = 1,
 		.sample_type = RF_PERF_FAULT_SAMPLE,
 	};
 
-	return open_event(&attr, cpu, ring_bytes);
-}
-
-static int open_failed(int ret, struct rf_error *err)
-{
-	return rf_error_set(err, ret, RF_NO_OFFSET, "perf_event_open: %s%s", strerror(-ret),
-			    ret == -EACCES || ret == -EPERM ? ": CAP_PERFMON is missing, see also kernel.perf_event_paranoid" : "");
+	return rf_perf_open(&attr, cpu, ring_bytes);
 }
 
 int rf_perf_check(struct rf_error *err)
@@ -114,7 +88,7 @@ int rf_perf_check(struct rf_error *err)
 	int fd = open_side_band(0, RF_PERF_FAULTS_RING);
 
 	if (fd < 0)
-		return open_failed(fd, err);
+		return rf_perf_open_failed(fd, err);
 	close(fd);
 	return 0;
 }
@@ -125,46 +99,72 @@ static void add_to(u64 *value, u64 more)
 	__atomic_store_n(value, *value + more, __ATOMIC_RELAXED);
 }
 
+struct reading {
+	struct rf_perf *perf;
+	void *ring;
+};
+
+static int take_side(void *context, const struct perf_event_header *header)
+{
+	struct reading *reading = context;
+	struct side_ring *ring = reading->ring;
+
+	return rf_round_take(&reading->perf->rounds, &ring->told, header, &reading->perf->error);
+}
+
 static int read_ring(struct rf_perf *perf, size_t number)
 {
-	struct side_ring *ring = &perf->rings[number];
-	u64 head = __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE);
-	u64 tail = ring->page->data_tail, records = 0;
+	struct reading reading = { perf, &perf->rings[number] };
+	struct side_ring *ring = reading.ring;
+	u64 records, bytes;
+	int ret = rf_perf_ring_read(&ring->ring, perf->record, take_side, &reading, &records, &bytes);
+
+	add_to(&ring->records, records);
+	add_to(&ring->bytes, bytes);
+	return ret;
+}
+
+static int take_call(void *context, const struct perf_event_header *header)
+{
+	struct reading *reading = context;
+	struct rf_call_ring *ring = reading->ring;
+	struct { struct perf_event_header header; u64 id, lost; } told;
+
+	if (header->type == PERF_RECORD_LOST && header->size >= sizeof(told)) {
+		memcpy(&told, header, sizeof(told));
+		ring->told += told.lost;
+		return 0;
+	}
+	return rf_round_take_call(&reading->perf->rounds, ring->stream, reading->perf->calls->isa, header,
+				  &reading->perf->error);
+}
+
+/* Calls, and how many there was no room for. */
+static int read_calls(struct rf_perf *perf)
+{
 	int ret = 0;
 
-	while (tail < head && !ret) {
-		size_t at = tail & (perf->ring_bytes - 1);
-		const struct perf_event_header *header = (const void *)(ring->data + at);
+	for (size_t c = 0; perf->calls && c < perf->calls->nr && !ret; c++) {
+		struct rf_call_ring *ring = &perf->calls->rings[c];
+		struct reading reading = { perf, ring };
+		u64 records, bytes, lost;
 
-		if (at + header->size > perf->ring_bytes) {
-			size_t first = perf->ring_bytes - at;
-
-			memcpy(perf->record, header, first);
-			memcpy(perf->record + first, ring->data, header->size - first);
-			header = (const void *)perf->record;
+		if (ring->fd < 0)
+			continue;
+		ret = rf_perf_ring_read(&ring->ring, perf->record, take_call, &reading, &records, &bytes);
+		lost = max_u64(rf_perf_lost(ring->fd), ring->told);
+		if (lost > ring->lost) {
+			rf_stacks_missed(perf->rounds.stacks, RF_NO_STACK_RING, lost - ring->lost);
+			ring->lost = lost;
 		}
-		if (!header->size)
-			break;
-		ret = rf_round_take(&perf->rounds, &ring->told, header, &perf->error);
-		tail += header->size;
-		records++;
 	}
-	add_to(&ring->records, records);
-	add_to(&ring->bytes, tail - ring->page->data_tail);
-	__atomic_store_n(&ring->page->data_tail, tail, __ATOMIC_RELEASE);
 	return ret;
 }
 
 /* Records that this ring lost so far. Its events count them at once (Linux 6.0); the ring tells when it has room. */
 static u64 count_lost(struct side_ring *ring)
 {
-	const int fds[] = { ring->fd, ring->faults_fd };
-	u64 counts[2], lost = 0;	/* value, lost */
-
-	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
-		if (fds[i] >= 0 && read(fds[i], counts, sizeof(counts)) == sizeof(counts))
-			lost += counts[1];
-	return max_u64(lost, ring->told.lost);
+	return max_u64(rf_perf_lost(ring->fd) + rf_perf_lost(ring->faults_fd), ring->told.lost);
 }
 
 static void look_for_losses(struct rf_perf *perf)
@@ -212,6 +212,8 @@ static int do_round(struct rf_perf *perf)
 	for (size_t c = 0; c < perf->nr && !ret; c++)
 		if (perf->rings[c].fd >= 0)
 			ret = read_ring(perf, c);
+	if (!ret)
+		ret = read_calls(perf);
 	if (ret)
 		return ret;
 	rf_round_learn(&perf->rounds);
@@ -226,6 +228,11 @@ static int flush_streams(struct rf_perf *perf)
 	for (size_t c = 0; c < perf->nr && !ret; c++)
 		if (perf->rings[c].fd >= 0)
 			ret = rf_writer_flush(perf->rounds.writer, perf->rings[c].told.stream, &perf->error);
+	for (size_t c = 0; perf->calls && c < perf->calls->nr && !ret; c++)
+		if (perf->calls->rings[c].fd >= 0)
+			ret = rf_writer_flush(perf->rounds.writer, perf->calls->rings[c].stream, &perf->error);
+	if (perf->rounds.stacks && !ret)
+		ret = rf_stacks_flush(perf->rounds.stacks, &perf->error);
 	return ret;
 }
 
@@ -247,12 +254,12 @@ static void *side_thread(void *argument)
 
 	rf_rights_limit();
 	while (!perf->result) {
-		poll(fds, perf->nr + FIXED_FDS, ROUND_MS);
+		poll(fds, perf->nr_polled, ROUND_MS);
 		if (fds[STOP_FD].revents)
 			break;
-		for (size_t c = 0; c < perf->nr; c++)
-			if (fds[FIXED_FDS + c].revents & (POLLHUP | POLLERR))
-				fds[FIXED_FDS + c].fd = -1;	/* its CPU went offline: rounds go on all the same */
+		for (size_t i = FIXED_FDS; i < perf->nr_polled; i++)
+			if (fds[i].revents & (POLLHUP | POLLERR))
+				fds[i].fd = -1;	/* its CPU went offline: rounds go on all the same */
 		if (fds[SYNC_FD].revents && read(perf->sync_fd, &asked, sizeof(asked)) == sizeof(asked)) {
 			perf->result = drain(perf);
 			sem_post(&perf->synced);
@@ -268,6 +275,8 @@ static void *side_thread(void *argument)
 		perf->result = drain(perf);
 	if (!perf->result)
 		perf->result = write_last_losses(perf);
+	if (!perf->result && perf->rounds.stacks)
+		perf->result = rf_stacks_finish(perf->rounds.stacks, &perf->error);
 	sem_post(&perf->synced);	/* whoever asks now need not wait */
 	if (perf->result) {
 		u64 one = 1;
@@ -281,21 +290,17 @@ static void *side_thread(void *argument)
 static int open_ring(struct rf_perf *perf, size_t cpu, struct rf_error *err)
 {
 	struct rf_stream_info info = { .source = RF_SOURCE_PERF, .cpu = (u16)cpu };
-	size_t page_size = (size_t)1 << perf->rounds.page_shift;
 	struct side_ring *ring = &perf->rings[cpu];
-	void *memory;
+	int ret;
 
 	ring->fd = open_side_band((int)cpu, perf->ring_bytes);
 	if (ring->fd == -ENODEV || ring->fd == -EINVAL)
 		return 0;		/* the CPU is offline */
 	if (ring->fd < 0)
-		return open_failed(ring->fd, err);
-	memory = mmap(NULL, page_size + perf->ring_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, 0);
-	if (memory == MAP_FAILED)
-		return rf_error_set(err, -errno, RF_NO_OFFSET, "cannot map a perf ring: %s%s", strerror(errno),
-				    errno == EPERM ? ": see kernel.perf_event_mlock_kb, or CAP_IPC_LOCK" : "");
-	ring->page = memory;
-	ring->data = (const u8 *)memory + page_size;
+		return rf_perf_open_failed(ring->fd, err);
+	ret = rf_perf_ring_map(&ring->ring, ring->fd, perf->ring_bytes, err);
+	if (ret)
+		return ret;
 	ring->told.stream = rf_writer_add_stream(perf->rounds.writer, &info);
 	if (ring->told.stream < 0)
 		return rf_error_set(err, ring->told.stream, RF_NO_OFFSET, "cannot add a stream: %s",
@@ -304,7 +309,7 @@ static int open_ring(struct rf_perf *perf, size_t cpu, struct rf_error *err)
 		return 0;
 	ring->faults_fd = open_faults((int)cpu, perf->ring_bytes);
 	if (ring->faults_fd < 0)
-		return open_failed(ring->faults_fd, err);
+		return rf_perf_open_failed(ring->faults_fd, err);
 	if (ioctl(ring->faults_fd, PERF_EVENT_IOC_SET_OUTPUT, ring->fd))
 		return rf_error_set(err, -errno, RF_NO_OFFSET, "perf: page faults cannot share a ring: %s",
 				    strerror(errno));
@@ -314,8 +319,7 @@ static int open_ring(struct rf_perf *perf, size_t cpu, struct rf_error *err)
 static void free_perf(struct rf_perf *perf)
 {
 	for (size_t c = 0; c < perf->nr; c++) {
-		if (perf->rings[c].page)
-			munmap(perf->rings[c].page, ((size_t)1 << perf->rounds.page_shift) + perf->ring_bytes);
+		rf_perf_ring_unmap(&perf->rings[c].ring);
 		if (perf->rings[c].faults_fd >= 0)
 			close(perf->rings[c].faults_fd);
 		if (perf->rings[c].fd >= 0)
@@ -327,9 +331,47 @@ static void free_perf(struct rf_perf *perf)
 		close(perf->sync_fd);
 	sem_destroy(&perf->synced);
 	rf_rounds_free(&perf->rounds);
+	rf_stacks_destroy(perf->rounds.stacks);
 	free(perf->polled);
 	free(perf->record);
 	free(perf);
+}
+
+static int begin_calls(struct rf_perf *perf, const struct rf_perf_options *options, struct rf_error *err)
+{
+	perf->calls = options->calls;
+	perf->rounds.stacks = rf_stacks_create(perf->rounds.writer, err);
+	if (!perf->rounds.stacks)
+		return err->code;
+	if (options->command)
+		rf_spaces_emptied(rf_stacks_spaces(perf->rounds.stacks), options->command);
+	for (size_t i = 0; options->pids && i < options->pids->nr; i++)
+		rf_spaces_look(rf_stacks_spaces(perf->rounds.stacks), options->pids->pids[i]);
+	for (size_t c = 0; c < perf->calls->nr; c++) {
+		struct rf_stream_info info = { .source = RF_SOURCE_PERF, .cpu = (u16)c };
+		struct rf_call_ring *ring = &perf->calls->rings[c];
+
+		ring->stream = ring->fd >= 0 ? rf_writer_add_stream(perf->rounds.writer, &info) : 0;
+		if (ring->stream < 0)
+			return rf_error_set(err, ring->stream, RF_NO_OFFSET, "cannot add a stream: %s",
+					    strerror(-ring->stream));
+	}
+	return rf_call_events_enable(perf->calls, err);
+}
+
+static void poll_one(struct rf_perf *perf, int fd)
+{
+	perf->polled[perf->nr_polled++] = (struct pollfd){ .fd = fd, .events = POLLIN };
+}
+
+static void poll_all(struct rf_perf *perf)
+{
+	poll_one(perf, perf->stop_fd);
+	poll_one(perf, perf->sync_fd);
+	for (size_t c = 0; c < perf->nr; c++)
+		poll_one(perf, perf->rings[c].fd);
+	for (size_t c = 0; perf->calls && c < perf->calls->nr; c++)
+		poll_one(perf, perf->calls->rings[c].fd);
 }
 
 struct rf_perf *rf_perf_start(struct rf_writer *writer, const struct rf_perf_options *options, struct rf_error *err)
@@ -351,13 +393,13 @@ struct rf_perf *rf_perf_start(struct rf_writer *writer, const struct rf_perf_opt
 	perf->stop_fd = eventfd(0, EFD_CLOEXEC);
 	perf->sync_fd = eventfd(0, EFD_CLOEXEC);
 	sem_init(&perf->synced, 0, 0);
-	perf->record = malloc(65536);	/* perf_event_header.size is 16 bits */
+	perf->record = malloc(RF_PERF_RECORD_MAX);
 	perf->rounds.followed.learn = options->learn;
 	perf->rounds.followed.context = options->context;
 	for (size_t c = 0; c < cpus; c++)
 		perf->rings[c].fd = perf->rings[c].faults_fd = -1;
 	perf->nr = cpus;
-	perf->polled = calloc(cpus + FIXED_FDS, sizeof(*perf->polled));
+	perf->polled = calloc(2 * cpus + FIXED_FDS, sizeof(*perf->polled));
 	if (!perf->record || !perf->polled ||
 	    (!options->whole_system && rf_followed_start(&perf->rounds.followed, options->pids)))
 		ret = rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
@@ -365,11 +407,10 @@ struct rf_perf *rf_perf_start(struct rf_writer *writer, const struct rf_perf_opt
 		rf_followed_look_around(&perf->rounds.followed);
 	for (size_t c = 0; c < cpus && !ret; c++)
 		ret = open_ring(perf, c, err);
-	for (size_t c = 0; c < cpus && !ret; c++)
-		perf->polled[FIXED_FDS + c] = (struct pollfd){ .fd = perf->rings[c].fd, .events = POLLIN };
+	if (!ret && options->calls)
+		ret = begin_calls(perf, options, err);
 	if (!ret) {
-		perf->polled[STOP_FD] = (struct pollfd){ .fd = perf->stop_fd, .events = POLLIN };
-		perf->polled[SYNC_FD] = (struct pollfd){ .fd = perf->sync_fd, .events = POLLIN };
+		poll_all(perf);
 		ret = -pthread_create(&perf->thread, NULL, side_thread, perf);
 		if (ret)
 			rf_error_set(err, ret, RF_NO_OFFSET, "cannot start a thread: %s", strerror(-ret));
@@ -419,6 +460,8 @@ int rf_perf_stop(struct rf_perf *perf, struct rf_perf_losses *losses, struct rf_
 	if (write(perf->stop_fd, &one, sizeof(one)) == sizeof(one))
 		pthread_join(perf->thread, NULL);
 	rf_perf_so_far(perf, losses);
+	if (perf->rounds.stacks)
+		losses->without_stack = rf_stacks_nr_missed(perf->rounds.stacks);
 	ret = perf->result;
 	if (ret)
 		*err = perf->error;

@@ -2,7 +2,7 @@
 /*
  * The perf side-band: what tracepoints do not tell. Which file lies behind a
  * mapping, the mappings exec makes, names of programs, which thread belongs to
- * which process; and, where no tracing instance gives them, page faults.
+ * which process; and, where no tracing instance gives them, page faults. Beside it, where calls are made from.
  */
 #ifndef REFOLD_CAPTURE_PERF_PERF_H
 #define REFOLD_CAPTURE_PERF_PERF_H
@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "capture/snapshot/page_cache.h"
 #include "capture/follow/tasks.h"
+#include "capture/perf/calls.h"
 #include "capture/perf/followed.h"
 #include "traces/trace.h"
 
@@ -21,6 +22,8 @@ struct rf_perf_options {
 	rf_learn_followed *learn;	/* NULL, or to be asked who is followed, where births were lost */
 	const void *context;		/* of learn */
 	struct rf_page_cache *cache;	/* NULL, or where mapped files are noted */
+	pid_t command;			/* 0, or who is going to begin a program: what it is now is of no interest */
+	struct rf_call_events *calls;	/* NULL, or opened: whose stacks are taken; borrowed until rf_perf_stop() */
 	bool faults;			/* page faults too */
 	size_t ring_bytes;		/* of each CPU; a power of two of pages */
 	int failed_fd;			/* as rf_rings_start() */
@@ -39,6 +42,7 @@ void rf_perf_sync(struct rf_perf *perf);
 struct rf_perf_losses {
 	u64 records;	/* the kernel had no room for */
 	u64 gap_bytes;	/* the most that a ring was short of at once */
+	u64 without_stack;	/* calls; known in the end */
 };
 
 /* Until now; from any thread. */

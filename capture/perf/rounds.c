@@ -13,14 +13,18 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "capture/perf/calls.h"
 #include "capture/perf/perf.h"
 #include "capture/snapshot/devices.h"
+
+#define MOST_SAMPLE_BYTES (64u << 20)	/* that wait */
 
 struct rf_waiting {
 	struct rf_record record;
 	int stream;
 	pid_t pid, parent;
 	char *path;		/* of the mapped file, or NULL */
+	struct rf_stack_sample *sample;	/* of a call, or NULL */
 	bool is_fork;
 	bool fresh;		/* read in this round */
 	u64 number;		/* order of reading, to keep equal times stable */
@@ -87,6 +91,33 @@ int rf_round_take(struct rf_rounds *rounds, struct rf_round_stream *ring, const 
 	return 0;
 }
 
+int rf_round_take_call(struct rf_rounds *rounds, int stream, enum rf_isa isa, const struct perf_event_header *header,
+		       struct rf_error *err)
+{
+	struct rf_waiting one = { .stream = stream, .fresh = true, .number = rounds->taken,
+				  .record = { .kind = RF_CALL_STACK } };
+	enum rf_no_stack why = RF_NO_STACK_RATE;
+
+	if (!rf_call_event_task(header, &one.pid, &one.record.time) || rf_is_stranger(&rounds->followed, one.pid))
+		return 0;
+	if (rounds->sample_bytes < MOST_SAMPLE_BYTES)
+		one.sample = rf_call_event_sample(isa, header, &why);
+	if (!one.sample) {
+		rf_stacks_missed(rounds->stacks, why, 1);
+		return 0;
+	}
+	if (array_grow(rounds->waiting, rounds->room, rounds->nr + 1)) {
+		free(one.sample);
+		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	}
+	/* In a round it may have ended. */
+	rf_spaces_look(rf_stacks_spaces(rounds->stacks), one.pid);
+	rounds->sample_bytes += sizeof(*one.sample) + one.sample->size;
+	rounds->waiting[rounds->nr++] = one;
+	rounds->taken++;
+	return 0;
+}
+
 static int by_time(const void *a, const void *b)
 {
 	const struct rf_waiting *x = a, *y = b;
@@ -127,12 +158,54 @@ static bool concerns_recording(const struct rf_rounds *rounds, const struct rf_w
 	return one->is_fork && rounds->births_lost && !rf_is_stranger(&rounds->followed, one->pid);
 }
 
+/* Where code is, for the stacks of calls. */
+static void tell_stacks(struct rf_rounds *rounds, const struct rf_waiting *one)
+{
+	struct rf_spaces *spaces = rf_stacks_spaces(rounds->stacks);
+	const u64 *f = one->record.f;
+
+	switch (one->record.kind) {
+	case RF_MMAP2:
+		if (f[5] & RF_VM_EXEC)
+			rf_spaces_mapped(spaces, one->pid, f[0], f[1], f[2] << rounds->page_shift, f[3], f[4],
+					 one->path);
+		break;
+	case RF_COMM:
+		if (f[2])
+			rf_spaces_emptied(spaces, one->pid);
+		break;
+	case RF_TASK_FORK:
+		rf_spaces_forked(spaces, one->pid, one->parent);
+		break;
+	case RF_TASK_EXIT:
+		if (one->record.tid == (u32)one->pid)
+			rf_spaces_ended(spaces, one->pid);
+		break;
+	}
+}
+
+static int write_call(struct rf_rounds *rounds, struct rf_waiting *one, struct rf_error *err)
+{
+	int ret = 0;
+
+	rounds->sample_bytes -= sizeof(*one->sample) + one->sample->size;
+	if (concerns_recording(rounds, one))
+		ret = rf_stacks_take(rounds->stacks, one->stream, one->sample, err);
+	free(one->sample);
+	one->sample = NULL;
+	return ret;
+}
+
 /* What concerns the recording goes into the trace, and whatever was lost. */
 static int write_waiting(struct rf_rounds *rounds, struct rf_waiting *one, struct rf_error *err)
 {
 	int ret = 0;
 
+	if (one->sample)
+		return write_call(rounds, one, err);
 	if (concerns_recording(rounds, one)) {
+		if (rounds->stacks)
+			tell_stacks(rounds, one);
 		if (one->path)
 			rf_page_cache_note(rounds->cache, one->record.f[3], one->record.f[4], (pid_t)one->pid,
 					   one->path);
@@ -164,8 +237,10 @@ int rf_round_write(struct rf_rounds *rounds, struct rf_error *err)
 
 void rf_rounds_free(struct rf_rounds *rounds)
 {
-	for (size_t i = 0; i < rounds->nr; i++)
+	for (size_t i = 0; i < rounds->nr; i++) {
 		free(rounds->waiting[i].path);
+		free(rounds->waiting[i].sample);
+	}
 	rf_followed_free(&rounds->followed);
 	free(rounds->waiting);
 }

@@ -8,6 +8,8 @@
 #include "base/error.h"
 #include "capture/perf/followed.h"
 #include "capture/snapshot/page_cache.h"
+#include "capture/stacks/stacks.h"
+#include "traces/events/kernel.h"
 #include "traces/trace.h"
 
 struct perf_event_header;
@@ -24,6 +26,8 @@ struct rf_waiting;
 struct rf_rounds {
 	struct rf_writer *writer;
 	struct rf_page_cache *cache;	/* NULL, or where mapped files are noted */
+	struct rf_stacks *stacks;	/* NULL, or where calls go */
+	size_t sample_bytes;		/* of calls that wait */
 	u32 page_shift;
 	struct rf_followed followed;
 	struct rf_waiting *waiting;
@@ -37,6 +41,9 @@ void rf_round_begin(struct rf_rounds *rounds);
 /* A record of a ring, which waits from now on. Negative errno: no memory. */
 int rf_round_take(struct rf_rounds *rounds, struct rf_round_stream *ring, const struct perf_event_header *header,
 		  struct rf_error *err);
+/* A record of a ring of calls, likewise. */
+int rf_round_take_call(struct rf_rounds *rounds, int stream, enum rf_isa isa, const struct perf_event_header *header,
+		       struct rf_error *err);
 /* All rings have been read: learn who is followed. */
 void rf_round_learn(struct rf_rounds *rounds);
 /* End a round: what was read in an earlier one goes into the trace. Negative errno: of the writer. */

@@ -23,9 +23,11 @@ ROOMS = {
     'capture/rights': 'base',
     'capture/snapshot': 'traces base',
     'capture/follow': 'capture/snapshot capture/rights traces/events traces base',
-    'capture/perf': 'capture/follow capture/snapshot capture/rights traces base',
-    'capture/tracefs': 'capture/perf capture/follow capture/rights traces/events traces base',
-    'capture': 'capture/tracefs capture/perf capture/follow capture/snapshot capture/rights traces/events traces base',
+    'capture/stacks': 'capture/snapshot traces base',
+    'capture/perf': 'capture/follow capture/stacks capture/snapshot capture/rights traces/events traces base',
+    'capture/tracefs': 'capture/perf capture/stacks capture/follow capture/rights traces/events traces base',
+    'capture': 'capture/tracefs capture/perf capture/stacks capture/follow capture/snapshot capture/rights '
+               'traces/events traces base',
 
     'arch': 'base',
     'arch/contpte': 'arch base',
@@ -68,6 +70,11 @@ LIBRARIES = {
     'jansson.h': 'base traces traces/events traces/import engine/policy race replay/report replay/fleet '
                  'replay/library replay/page replay/commands',
     'sqlite3.h': 'replay/fleet',
+    'elfutils/libdw.h': 'capture/stacks',
+    'elfutils/libdwelf.h': 'capture/stacks',
+    'dwarf.h': 'capture/stacks',
+    'gelf.h': 'capture/stacks',
+    'elfutils/libdwfl.h': 'replay/symbols',
 }
 
 UNNEEDED = shutil.ignore_patterns('*.zst', 'node_modules')    # of copies

@@ -78,8 +78,8 @@ class Scene:
         yield 'info_json', Command(['info', trace, '-j'])
         yield 'dump', Command(['dump', trace])
         yield 'assemble', Command(['assemble', self.text, '-o', output], output)
-        yield 'anonymize', Command(['anonymize', trace, '-o', made, '--keep', 'pid,comm,addr,pfn,inode,marks'], made,
-                                   self.records)
+        kept = 'pid,comm,addr,pfn,inode,marks,build,path'
+        yield 'anonymize', Command(['anonymize', trace, '-o', made, '--keep', kept], made, self.records)
         yield 'anonymize_all', Command(['anonymize', trace, '-o', made], made, self.records)
         yield 'diff', Command(['diff', self.report, '--policies', POLICIES])
         yield 'diff_reports', Command(['diff', '-j', self.report, self.second])

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The event is that of all system calls, with a filter in the kernel on the numbers of those that change mappings. A
+ * sample has the registers that unwinding begins with and a copy of the top of the stack, which is not kept.
+ */
+#include "capture/perf/calls.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "traces/events/calls.h"
+
+#define STACK_BYTES 8192
+#define SAMPLE_TYPE (PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_RAW | PERF_SAMPLE_REGS_USER | \
+		     PERF_SAMPLE_STACK_USER)
+#define RAW_ID 8	/* struct syscall_trace_enter: behind the common fields the call's number, and its arguments */
+
+static const char *const names[] = {
+	"mmap", "munmap", "mprotect", "pkey_mprotect", "mremap", "madvise", "process_madvise", "brk", "mlock", "mlock2",
+	"munlock", "mlockall", "munlockall", "mbind", "msync", "shmat", "shmdt", "remap_file_pages", "clone", "clone3",
+	"fork", "vfork", "execve", "execveat",
+};
+
+static bool make_filter(enum rf_isa isa, char *filter, size_t size)
+{
+	enum rf_numbering numbering;
+	struct rf_line line;
+	bool first = true;
+
+	if (!rf_calls_native(isa, &numbering))
+		return false;
+	rf_line_begin(&line, filter, size);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		u64 number = rf_call_number(numbering, names[i]);
+
+		if (!number)
+			continue;
+		rf_line_add(&line, "%sid == %llu", first ? "" : " || ", (unsigned long long)number);
+		first = false;
+	}
+	return true;
+}
+
+static int open_ring(struct rf_call_ring *ring, int cpu, u64 event, const char *filter, size_t ring_bytes,
+		     struct rf_error *err)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_TRACEPOINT,
+		.config = event,
+		.sample_period = 1,
+		.sample_type = SAMPLE_TYPE,
+		.sample_regs_user = RF_STACK_MASK,
+		.sample_stack_user = STACK_BYTES,
+		.disabled = 1,
+	};
+
+	ring->fd = rf_perf_open(&attr, cpu, ring_bytes);
+	if (ring->fd == -ENODEV) {
+		ring->fd = -1;		/* the CPU is offline */
+		return 0;
+	}
+	if (ring->fd < 0)
+		return rf_perf_open_failed(ring->fd, err);
+	if (ioctl(ring->fd, PERF_EVENT_IOC_SET_FILTER, filter))
+		return rf_error_set(err, -errno, RF_NO_OFFSET, "perf takes no filter for system calls: %s",
+				    strerror(errno));
+	return rf_perf_ring_map(&ring->ring, ring->fd, ring_bytes, err);
+}
+
+struct rf_call_events *rf_call_events_open(enum rf_isa isa, u64 event, size_t ring_bytes, struct rf_error *err)
+{
+	size_t cpus = (size_t)sysconf(_SC_NPROCESSORS_CONF);
+	struct rf_call_events *events = calloc(1, sizeof(*events) + cpus * sizeof(events->rings[0]));
+	char filter[1024];
+	int ret = 0;
+
+	if (!events) {
+		rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+		return NULL;
+	}
+	events->isa = isa;
+	events->nr = cpus;
+	for (size_t c = 0; c < cpus; c++)
+		events->rings[c].fd = -1;
+	if (!make_filter(isa, filter, sizeof(filter)))
+		ret = rf_error_set(err, -EOPNOTSUPP, RF_NO_OFFSET, "the calls of this architecture are not known");
+	for (size_t c = 0; c < cpus && !ret; c++)
+		ret = open_ring(&events->rings[c], (int)c, event, filter, ring_bytes, err);
+	if (!ret)
+		return events;
+	rf_call_events_close(events);
+	return NULL;
+}
+
+int rf_call_events_enable(struct rf_call_events *events, struct rf_error *err)
+{
+	for (size_t c = 0; c < events->nr; c++)
+		if (events->rings[c].fd >= 0 && ioctl(events->rings[c].fd, PERF_EVENT_IOC_ENABLE, 0))
+			return rf_error_set(err, -errno, RF_NO_OFFSET, "cannot enable a perf event: %s",
+					    strerror(errno));
+	return 0;
+}
+
+void rf_call_events_close(struct rf_call_events *events)
+{
+	for (size_t c = 0; events && c < events->nr; c++) {
+		rf_perf_ring_unmap(&events->rings[c].ring);
+		if (events->rings[c].fd >= 0)
+			close(events->rings[c].fd);
+	}
+	free(events);
+}
+
+/* ---- samples --------------------------------------------------------------------- */
+
+struct sample_head {
+	struct perf_event_header header;
+	u32 pid, tid;
+	u64 time;
+};
+
+bool rf_call_event_task(const struct perf_event_header *header, pid_t *pid, u64 *time)
+{
+	struct sample_head head;
+
+	if (header->type != PERF_RECORD_SAMPLE || header->size < sizeof(head))
+		return false;
+	memcpy(&head, header, sizeof(head));
+	*pid = (pid_t)head.pid;
+	*time = head.time;
+	return true;
+}
+
+struct bytes {
+	const u8 *next;
+	size_t left;
+};
+
+static bool take(struct bytes *bytes, void *to, size_t size)
+{
+	if (bytes->left < size)
+		return false;
+	if (to)
+		memcpy(to, bytes->next, size);
+	bytes->next += size;
+	bytes->left -= size;
+	return true;
+}
+
+/* Which of the calls. What was recorded of it is what its event tells; here only its kind is wanted. */
+static bool take_call(enum rf_isa isa, struct bytes *bytes, u8 *kind)
+{
+	static const u64 no_arguments[6];
+	struct rf_record record = { 0 };
+	enum rf_numbering numbering;
+	u8 raw[RAW_ID + sizeof(u64)];
+	u64 number;
+	size_t row;
+	u32 size;
+
+	if (!take(bytes, &size, sizeof(size)) || size < sizeof(raw) || !take(bytes, raw, sizeof(raw)) ||
+	    !take(bytes, NULL, size - sizeof(raw)))
+		return false;
+	memcpy(&number, raw + RAW_ID, sizeof(number));
+	if (!rf_calls_native(isa, &numbering) || !rf_call_entry(numbering, number, no_arguments, &record, &row))
+		return false;
+	*kind = record.kind;
+	return true;
+}
+
+static bool take_registers(struct bytes *bytes, u64 registers[RF_STACK_REGISTERS])
+{
+	static const u8 order[] = RF_STACK_ORDER;
+	u64 abi;
+
+	if (!take(bytes, &abi, sizeof(abi)) || abi != PERF_SAMPLE_REGS_ABI_64)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++)
+		if (!take(bytes, &registers[order[i]], sizeof(u64)))
+			return false;
+	return true;
+}
+
+struct rf_stack_sample *rf_call_event_sample(enum rf_isa isa, const struct perf_event_header *header,
+					     enum rf_no_stack *why)
+{
+	struct bytes bytes = { (const u8 *)header + sizeof(struct sample_head),
+			       header->size - sizeof(struct sample_head) };
+	u64 registers[RF_STACK_REGISTERS] = { 0 }, size = 0, used = 0;
+	struct rf_stack_sample *sample;
+	struct sample_head head;
+	const u8 *stack;
+	u8 call;
+
+	memcpy(&head, header, sizeof(head));
+	*why = RF_NO_STACK_USER;
+	if (!take_call(isa, &bytes, &call) || !take_registers(&bytes, registers))
+		return NULL;
+	if (!take(&bytes, &size, sizeof(size)))
+		return NULL;
+	stack = bytes.next;
+	if (size && (!take(&bytes, NULL, size) || !take(&bytes, &used, sizeof(used)) || used > size))
+		return NULL;
+	*why = RF_NO_STACK_RATE;
+	sample = malloc(sizeof(*sample) + used);
+	if (!sample)
+		return NULL;
+	*sample = (struct rf_stack_sample){ .time = head.time, .pid = head.pid, .tid = head.tid, .call = call,
+					    .size = (u32)used };
+	memcpy(sample->registers, registers, sizeof(registers));
+	memcpy(sample->bytes, stack, used);
+	return sample;
+}

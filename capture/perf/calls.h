@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls that change mappings, as perf samples them when they begin: whose they are, and registers and stack. Rings of
+ * their own, so that nothing else has less room for them.
+ */
+#ifndef REFOLD_CAPTURE_PERF_CALLS_H
+#define REFOLD_CAPTURE_PERF_CALLS_H
+
+#include "capture/perf/rings.h"
+#include "capture/stacks/stacks.h"
+#include "traces/events/kernel.h"
+
+struct rf_call_ring {
+	int fd;				/* -1: the CPU is offline */
+	struct rf_perf_ring ring;
+	int stream;			/* of the trace */
+	u64 told;			/* losses that the ring has told of */
+	u64 lost;			/* as far as is known */
+};
+
+struct rf_call_events {
+	enum rf_isa isa;
+	size_t nr;
+	struct rf_call_ring rings[];	/* by CPU */
+};
+
+/*
+ * event: the number of raw_syscalls:sys_enter. To be opened before any tracing instance asks for calls: who asks first
+ * is told first, and a stack comes before its call. Nothing is sampled yet. NULL: err tells why.
+ */
+struct rf_call_events *rf_call_events_open(enum rf_isa isa, u64 event, size_t ring_bytes, struct rf_error *err);
+int rf_call_events_enable(struct rf_call_events *events, struct rf_error *err);
+void rf_call_events_close(struct rf_call_events *events);
+
+/* Whose sample it is and when it was; false: it is no sample. */
+bool rf_call_event_task(const struct perf_event_header *header, pid_t *pid, u64 *time);
+/*
+ * The sample of a call, to be freed. NULL: it has none of the registers that we know (*why RF_NO_STACK_USER), or there
+ * is no memory. Exposed for the tests.
+ */
+struct rf_stack_sample *rf_call_event_sample(enum rf_isa isa, const struct perf_event_header *header,
+					     enum rf_no_stack *why);
+
+#endif
