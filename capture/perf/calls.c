@@ -6,16 +6,13 @@
 #include "capture/perf/calls.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "base/text.h"
 #include "traces/events/calls.h"
 
-#define STACK_BYTES 8192
 #define SAMPLE_TYPE (PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_RAW | PERF_SAMPLE_REGS_USER | \
 		     PERF_SAMPLE_STACK_USER)
 #define RAW_ID 8	/* struct syscall_trace_enter: behind the common fields the call's number, and its arguments */
@@ -26,26 +23,6 @@ static const char *const names[] = {
 	"fork", "vfork", "execve", "execveat",
 };
 
-static bool make_filter(enum rf_isa isa, char *filter, size_t size)
-{
-	enum rf_numbering numbering;
-	struct rf_line line;
-	bool first = true;
-
-	if (!rf_calls_native(isa, &numbering))
-		return false;
-	rf_line_begin(&line, filter, size);
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		u64 number = rf_call_number(numbering, names[i]);
-
-		if (!number)
-			continue;
-		rf_line_add(&line, "%sid == %llu", first ? "" : " || ", (unsigned long long)number);
-		first = false;
-	}
-	return true;
-}
-
 static int open_ring(struct rf_call_ring *ring, int cpu, u64 event, const char *filter, size_t ring_bytes,
 		     struct rf_error *err)
 {
@@ -55,7 +32,7 @@ static int open_ring(struct rf_call_ring *ring, int cpu, u64 event, const char *
 		.sample_period = 1,
 		.sample_type = SAMPLE_TYPE,
 		.sample_regs_user = RF_STACK_MASK,
-		.sample_stack_user = STACK_BYTES,
+		.sample_stack_user = RF_STACK_BYTES_MAX,
 		.disabled = 1,
 	};
 
@@ -76,7 +53,7 @@ struct rf_call_events *rf_call_events_open(enum rf_isa isa, u64 event, size_t ri
 {
 	size_t cpus = (size_t)sysconf(_SC_NPROCESSORS_CONF);
 	struct rf_call_events *events = calloc(1, sizeof(*events) + cpus * sizeof(events->rings[0]));
-	char filter[1024];
+	char filter[RF_CALL_FILTER_MAX];
 	int ret = 0;
 
 	if (!events) {
@@ -87,7 +64,7 @@ struct rf_call_events *rf_call_events_open(enum rf_isa isa, u64 event, size_t ri
 	events->nr = cpus;
 	for (size_t c = 0; c < cpus; c++)
 		events->rings[c].fd = -1;
-	if (!make_filter(isa, filter, sizeof(filter)))
+	if (!rf_calls_filter_of(isa, names, ARRAY_SIZE(names), filter))
 		ret = rf_error_set(err, -EOPNOTSUPP, RF_NO_OFFSET, "the calls of this architecture are not known");
 	for (size_t c = 0; c < cpus && !ret; c++)
 		ret = open_ring(&events->rings[c], (int)c, event, filter, ring_bytes, err);
@@ -186,33 +163,22 @@ static bool take_registers(struct bytes *bytes, u64 registers[RF_STACK_REGISTERS
 	return true;
 }
 
-struct rf_stack_sample *rf_call_event_sample(enum rf_isa isa, const struct perf_event_header *header,
-					     enum rf_no_stack *why)
+bool rf_call_event_sample(enum rf_isa isa, const struct perf_event_header *header, struct rf_stack_sample *sample)
 {
 	struct bytes bytes = { (const u8 *)header + sizeof(struct sample_head),
 			       header->size - sizeof(struct sample_head) };
-	u64 registers[RF_STACK_REGISTERS] = { 0 }, size = 0, used = 0;
-	struct rf_stack_sample *sample;
+	u64 size = 0, used = 0;
 	struct sample_head head;
-	const u8 *stack;
-	u8 call;
 
 	memcpy(&head, header, sizeof(head));
-	*why = RF_NO_STACK_USER;
-	if (!take_call(isa, &bytes, &call) || !take_registers(&bytes, registers))
-		return NULL;
-	if (!take(&bytes, &size, sizeof(size)))
-		return NULL;
-	stack = bytes.next;
-	if (size && (!take(&bytes, NULL, size) || !take(&bytes, &used, sizeof(used)) || used > size))
-		return NULL;
-	*why = RF_NO_STACK_RATE;
-	sample = malloc(sizeof(*sample) + used);
-	if (!sample)
-		return NULL;
-	*sample = (struct rf_stack_sample){ .time = head.time, .pid = head.pid, .tid = head.tid, .call = call,
-					    .size = (u32)used };
-	memcpy(sample->registers, registers, sizeof(registers));
-	memcpy(sample->bytes, stack, used);
-	return sample;
+	*sample = (struct rf_stack_sample){ .time = head.time, .pid = head.pid, .tid = head.tid };
+	if (!take_call(isa, &bytes, &sample->call) || !take_registers(&bytes, sample->registers) ||
+	    !take(&bytes, &size, sizeof(size)))
+		return false;
+	sample->bytes = bytes.next;
+	if (size && (!take(&bytes, NULL, size) || !take(&bytes, &used, sizeof(used)) || used > size ||
+		     used > RF_STACK_BYTES_MAX))
+		return false;
+	sample->size = (u32)used;
+	return true;
 }

@@ -14,6 +14,7 @@ struct rf_call_ring {
 	int fd;				/* -1: the CPU is offline */
 	struct rf_perf_ring ring;
 	int stream;			/* of the trace */
+	u64 head;			/* until where the ring is read in this round */
 	u64 told;			/* losses that the ring has told of */
 	u64 lost;			/* as far as is known */
 };
@@ -34,11 +35,7 @@ void rf_call_events_close(struct rf_call_events *events);
 
 /* Whose sample it is and when it was; false: it is no sample. */
 bool rf_call_event_task(const struct perf_event_header *header, pid_t *pid, u64 *time);
-/*
- * The sample of a call, to be freed. NULL: it has none of the registers that we know (*why RF_NO_STACK_USER), or there
- * is no memory. Exposed for the tests.
- */
-struct rf_stack_sample *rf_call_event_sample(enum rf_isa isa, const struct perf_event_header *header,
-					     enum rf_no_stack *why);
+/* The sample of a call, whose stack stays where it is. False: no registers that we know. Exposed for the tests. */
+bool rf_call_event_sample(enum rf_isa isa, const struct perf_event_header *header, struct rf_stack_sample *sample);
 
 #endif

@@ -117,7 +117,8 @@ static int read_ring(struct rf_perf *perf, size_t number)
 	struct reading reading = { perf, &perf->rings[number] };
 	struct side_ring *ring = reading.ring;
 	u64 records, bytes;
-	int ret = rf_perf_ring_read(&ring->ring, perf->record, take_side, &reading, &records, &bytes);
+	int ret = rf_perf_ring_read(&ring->ring, rf_perf_ring_head(&ring->ring), perf->record, take_side, &reading,
+				    &records, &bytes);
 
 	add_to(&ring->records, records);
 	add_to(&ring->bytes, bytes);
@@ -151,7 +152,7 @@ static int read_calls(struct rf_perf *perf)
 
 		if (ring->fd < 0)
 			continue;
-		ret = rf_perf_ring_read(&ring->ring, perf->record, take_call, &reading, &records, &bytes);
+		ret = rf_perf_ring_read(&ring->ring, ring->head, perf->record, take_call, &reading, &records, &bytes);
 		lost = max_u64(rf_perf_lost(ring->fd), ring->told);
 		if (lost > ring->lost) {
 			rf_stacks_missed(perf->rounds.stacks, RF_NO_STACK_RING, lost - ring->lost);
@@ -209,6 +210,10 @@ static int do_round(struct rf_perf *perf)
 	int ret = 0;
 
 	rf_round_begin(&perf->rounds);
+	/* What was mapped before these calls is in the other rings by now. */
+	for (size_t c = 0; perf->calls && c < perf->calls->nr; c++)
+		if (perf->calls->rings[c].fd >= 0)
+			perf->calls->rings[c].head = rf_perf_ring_head(&perf->calls->rings[c].ring);
 	for (size_t c = 0; c < perf->nr && !ret; c++)
 		if (perf->rings[c].fd >= 0)
 			ret = read_ring(perf, c);

@@ -54,10 +54,14 @@ void rf_perf_ring_unmap(struct rf_perf_ring *ring)
 	ring->page = NULL;
 }
 
-int rf_perf_ring_read(struct rf_perf_ring *ring, u8 *whole, rf_perf_take *take, void *context, u64 *records,
+u64 rf_perf_ring_head(const struct rf_perf_ring *ring)
+{
+	return __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE);
+}
+
+int rf_perf_ring_read(struct rf_perf_ring *ring, u64 head, u8 *whole, rf_perf_take *take, void *context, u64 *records,
 		      u64 *bytes)
 {
-	u64 head = __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE);
 	u64 tail = ring->page->data_tail, begin = tail;
 	int ret = 0;
 

@@ -24,11 +24,13 @@ void rf_perf_ring_unmap(struct rf_perf_ring *ring);
 
 typedef int rf_perf_take(void *context, const struct perf_event_header *header);
 
+/* Where what is there now ends. */
+u64 rf_perf_ring_head(const struct rf_perf_ring *ring);
 /*
- * All records that are there, which are gone then. whole: RF_PERF_RECORD_MAX bytes, for one that wraps around the
+ * All records until head, which are gone then. whole: RF_PERF_RECORD_MAX bytes, for one that wraps around the
  * ring's end. Ends at the first that take() returns not 0 for, with that. *records, *bytes: how many there were.
  */
-int rf_perf_ring_read(struct rf_perf_ring *ring, u8 *whole, rf_perf_take *take, void *context, u64 *records,
+int rf_perf_ring_read(struct rf_perf_ring *ring, u64 head, u8 *whole, rf_perf_take *take, void *context, u64 *records,
 		      u64 *bytes);
 
 /* Records that an event lost, as far as it says itself (Linux 6.0). */

@@ -17,14 +17,15 @@
 #include "capture/perf/perf.h"
 #include "capture/snapshot/devices.h"
 
-#define MOST_SAMPLE_BYTES (64u << 20)	/* that wait */
+#define MOST_SAMPLES 8192u	/* that wait: 64 MiB */
 
 struct rf_waiting {
 	struct rf_record record;
 	int stream;
 	pid_t pid, parent;
 	char *path;		/* of the mapped file, or NULL */
-	struct rf_stack_sample *sample;	/* of a call, or NULL */
+	struct rf_found_stack stack;	/* of a call */
+	struct rf_kept_sample *sample;	/* NULL, or of what it has to be found yet */
 	bool is_fork;
 	bool fresh;		/* read in this round */
 	u64 number;		/* order of reading, to keep equal times stable */
@@ -63,6 +64,24 @@ static bool is_of_stranger(struct rf_rounds *rounds, struct rf_round_stream *rin
 	return true;
 }
 
+static bool changes_code(const struct rf_waiting *one)
+{
+	const struct rf_record *record = &one->record;
+
+	switch (record->kind) {
+	case RF_MMAP2:
+		return record->f[5] & RF_VM_EXEC;
+	case RF_COMM:
+		return record->f[2];
+	case RF_TASK_FORK:
+		return one->pid != one->parent;
+	case RF_TASK_EXIT:
+		return record->tid == (u32)one->pid;
+	default:
+		return false;
+	}
+}
+
 int rf_round_take(struct rf_rounds *rounds, struct rf_round_stream *ring, const struct perf_event_header *header,
 		  struct rf_error *err)
 {
@@ -83,6 +102,8 @@ int rf_round_take(struct rf_rounds *rounds, struct rf_round_stream *ring, const 
 	if (!one.record.time)
 		one.record.time = ring->last_time;
 	ring->last_time = one.record.time;
+	if (rounds->stacks && changes_code(&one))
+		rf_spaces_expect(rf_stacks_spaces(rounds->stacks), one.pid);
 	one.is_fork = header->type == PERF_RECORD_FORK;
 	/* Without memory for the name, the file's page frames are unknown: no reason to stop. */
 	one.path = path && rounds->cache ? strdup(path) : NULL;
@@ -91,28 +112,58 @@ int rf_round_take(struct rf_rounds *rounds, struct rf_round_stream *ring, const 
 	return 0;
 }
 
+/* Memory for samples is kept: to give back and get some pages for each costs more than all the rest. NULL: no more. */
+static struct rf_kept_sample *get_sample(struct rf_rounds *rounds)
+{
+	if (rounds->nr_samples >= MOST_SAMPLES)
+		return NULL;
+	return rounds->nr_spare ? rounds->spare[--rounds->nr_spare] : malloc(sizeof(*rounds->spare[0]));
+}
+
+static void put_sample(struct rf_rounds *rounds, struct rf_kept_sample *kept)
+{
+	if (array_grow(rounds->spare, rounds->spare_room, rounds->nr_spare + 1))
+		free(kept);
+	else
+		rounds->spare[rounds->nr_spare++] = kept;
+}
+
+/* Until what happened to its process's code before the call has been told, in order. */
+static void keep_sample(struct rf_rounds *rounds, struct rf_waiting *one, const struct rf_stack_sample *sample)
+{
+	one->sample = get_sample(rounds);
+	if (!one->sample) {
+		one->stack.why = RF_NO_STACK_RATE;
+		return;
+	}
+	rounds->nr_samples++;
+	one->sample->sample = *sample;
+	memcpy(one->sample->bytes, sample->bytes, sample->size);
+	one->sample->sample.bytes = one->sample->bytes;
+}
+
 int rf_round_take_call(struct rf_rounds *rounds, int stream, enum rf_isa isa, const struct perf_event_header *header,
 		       struct rf_error *err)
 {
 	struct rf_waiting one = { .stream = stream, .fresh = true, .number = rounds->taken,
-				  .record = { .kind = RF_CALL_STACK } };
-	enum rf_no_stack why = RF_NO_STACK_RATE;
+				  .record = { .kind = RF_CALL_STACK }, .stack = { .why = RF_NO_STACK_USER } };
+	struct rf_spaces *spaces = rf_stacks_spaces(rounds->stacks);
+	struct rf_stack_sample sample;
 
 	if (!rf_call_event_task(header, &one.pid, &one.record.time) || rf_is_stranger(&rounds->followed, one.pid))
 		return 0;
-	if (rounds->sample_bytes < MOST_SAMPLE_BYTES)
-		one.sample = rf_call_event_sample(isa, header, &why);
-	if (!one.sample) {
-		rf_stacks_missed(rounds->stacks, why, 1);
-		return 0;
-	}
-	if (array_grow(rounds->waiting, rounds->room, rounds->nr + 1)) {
-		free(one.sample);
+	if (array_grow(rounds->waiting, rounds->room, rounds->nr + 1))
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	if (rf_call_event_sample(isa, header, &sample)) {
+		one.record.tid = sample.tid;
+		one.record.f[0] = sample.call;
+		/* In a round it may have ended. */
+		rf_spaces_look(spaces, one.pid);
+		if (rf_spaces_is_settled(spaces, one.pid))
+			one.stack = rf_stacks_find(rounds->stacks, &sample);
+		else
+			keep_sample(rounds, &one, &sample);
 	}
-	/* In a round it may have ended. */
-	rf_spaces_look(rf_stacks_spaces(rounds->stacks), one.pid);
-	rounds->sample_bytes += sizeof(*one.sample) + one.sample->size;
 	rounds->waiting[rounds->nr++] = one;
 	rounds->taken++;
 	return 0;
@@ -166,34 +217,32 @@ static void tell_stacks(struct rf_rounds *rounds, const struct rf_waiting *one)
 
 	switch (one->record.kind) {
 	case RF_MMAP2:
-		if (f[5] & RF_VM_EXEC)
-			rf_spaces_mapped(spaces, one->pid, f[0], f[1], f[2] << rounds->page_shift, f[3], f[4],
-					 one->path);
+		rf_spaces_mapped(spaces, one->pid, f[0], f[1], f[2] << rounds->page_shift, f[3], f[4], one->path);
 		break;
 	case RF_COMM:
-		if (f[2])
-			rf_spaces_emptied(spaces, one->pid);
+		rf_spaces_emptied(spaces, one->pid);
 		break;
 	case RF_TASK_FORK:
 		rf_spaces_forked(spaces, one->pid, one->parent);
 		break;
 	case RF_TASK_EXIT:
-		if (one->record.tid == (u32)one->pid)
-			rf_spaces_ended(spaces, one->pid);
+		rf_spaces_ended(spaces, one->pid);
 		break;
 	}
 }
 
 static int write_call(struct rf_rounds *rounds, struct rf_waiting *one, struct rf_error *err)
 {
-	int ret = 0;
+	bool ours = concerns_recording(rounds, one);
 
-	rounds->sample_bytes -= sizeof(*one->sample) + one->sample->size;
-	if (concerns_recording(rounds, one))
-		ret = rf_stacks_take(rounds->stacks, one->stream, one->sample, err);
-	free(one->sample);
-	one->sample = NULL;
-	return ret;
+	if (one->sample) {
+		if (ours)
+			one->stack = rf_stacks_find(rounds->stacks, &one->sample->sample);
+		put_sample(rounds, one->sample);
+		one->sample = NULL;
+		rounds->nr_samples--;
+	}
+	return ours ? rf_stacks_write(rounds->stacks, one->stream, &one->record, one->stack, err) : 0;
 }
 
 /* What concerns the recording goes into the trace, and whatever was lost. */
@@ -201,11 +250,14 @@ static int write_waiting(struct rf_rounds *rounds, struct rf_waiting *one, struc
 {
 	int ret = 0;
 
-	if (one->sample)
+	if (one->record.kind == RF_CALL_STACK)
 		return write_call(rounds, one, err);
-	if (concerns_recording(rounds, one)) {
-		if (rounds->stacks)
+	if (rounds->stacks && changes_code(one)) {
+		if (concerns_recording(rounds, one))
 			tell_stacks(rounds, one);
+		rf_spaces_told(rf_stacks_spaces(rounds->stacks), one->pid);
+	}
+	if (concerns_recording(rounds, one)) {
 		if (one->path)
 			rf_page_cache_note(rounds->cache, one->record.f[3], one->record.f[4], (pid_t)one->pid,
 					   one->path);
@@ -241,6 +293,9 @@ void rf_rounds_free(struct rf_rounds *rounds)
 		free(rounds->waiting[i].path);
 		free(rounds->waiting[i].sample);
 	}
+	for (size_t i = 0; i < rounds->nr_spare; i++)
+		free(rounds->spare[i]);
 	rf_followed_free(&rounds->followed);
+	free(rounds->spare);
 	free(rounds->waiting);
 }

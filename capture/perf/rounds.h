@@ -23,11 +23,19 @@ struct rf_round_stream {
 
 struct rf_waiting;
 
+/* A sample of a call, with its own copy of the stack. */
+struct rf_kept_sample {
+	struct rf_stack_sample sample;
+	u8 bytes[RF_STACK_BYTES_MAX];
+};
+
 struct rf_rounds {
 	struct rf_writer *writer;
 	struct rf_page_cache *cache;	/* NULL, or where mapped files are noted */
 	struct rf_stacks *stacks;	/* NULL, or where calls go */
-	size_t sample_bytes;		/* of calls that wait */
+	struct rf_kept_sample **spare;	/* that nothing is in */
+	size_t nr_spare, spare_room;
+	size_t nr_samples;		/* that wait */
 	u32 page_shift;
 	struct rf_followed followed;
 	struct rf_waiting *waiting;

@@ -18,6 +18,7 @@
 #define MOST_TEXT (64u << 20)
 
 struct rf_space {
+	u32 expected;		/* times that something is to be told of it */
 	bool known;		/* what was mapped before the side-band told is in it, or nothing was */
 	struct rf_code *list;	/* by address */
 	size_t nr, room;
@@ -143,7 +144,7 @@ void rf_spaces_ended(struct rf_spaces *spaces, pid_t pid)
 	if (!space)
 		return;
 	free(space->list);
-	*space = (struct rf_space){ 0 };
+	*space = (struct rf_space){ .expected = space->expected };
 }
 
 static char *read_text(pid_t pid)
@@ -188,6 +189,29 @@ void rf_spaces_look(struct rf_spaces *spaces, pid_t pid)
 
 	if (space && !space->known)
 		look_at(spaces, space, pid);
+}
+
+void rf_spaces_expect(struct rf_spaces *spaces, pid_t pid)
+{
+	struct rf_space *space = space_of(spaces, pid);
+
+	if (space)
+		space->expected++;
+}
+
+void rf_spaces_told(struct rf_spaces *spaces, pid_t pid)
+{
+	struct rf_space *space = space_of(spaces, pid);
+
+	if (space && space->expected)
+		space->expected--;
+}
+
+bool rf_spaces_is_settled(struct rf_spaces *spaces, pid_t pid)
+{
+	const struct rf_space *space = space_table_find(&spaces->table, (u64)pid);
+
+	return space && space->known && !space->expected;
 }
 
 bool rf_spaces_is_empty(struct rf_spaces *spaces, pid_t pid)

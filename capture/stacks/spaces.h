@@ -32,6 +32,13 @@ void rf_spaces_emptied(struct rf_spaces *spaces, pid_t pid);
 void rf_spaces_ended(struct rf_spaces *spaces, pid_t pid);
 /* Who ran before: read what it has, unless that is known. While it lives. */
 void rf_spaces_look(struct rf_spaces *spaces, pid_t pid);
+/*
+ * Something will be told of its code, by one of the functions above, or not at all; it has been, or will not be.
+ * Between, what is known is not what is.
+ */
+void rf_spaces_expect(struct rf_spaces *spaces, pid_t pid);
+void rf_spaces_told(struct rf_spaces *spaces, pid_t pid);
+bool rf_spaces_is_settled(struct rf_spaces *spaces, pid_t pid);
 /* Nothing is mapped: it has not begun its first program yet. */
 bool rf_spaces_is_empty(struct rf_spaces *spaces, pid_t pid);
 /* NULL: no code is known there. Good until the next of the functions above. */

@@ -174,38 +174,48 @@ static int write_stack(struct rf_stacks *stacks, u32 number, struct rf_error *er
 	return ret;
 }
 
+/* CPUs are a little apart in time. */
 static bool is_too_often(struct rf_stacks *stacks, u64 time)
 {
-	if (time / SECOND != stacks->second) {
+	if (time / SECOND > stacks->second) {
 		stacks->second = time / SECOND;
 		stacks->in_second = 0;
 	}
 	return stacks->in_second++ >= MOST_A_SECOND;
 }
 
-int rf_stacks_take(struct rf_stacks *stacks, int stream, const struct rf_stack_sample *sample, struct rf_error *err)
+struct rf_found_stack rf_stacks_find(struct rf_stacks *stacks, const struct rf_stack_sample *sample)
 {
-	struct rf_record record = { .time = sample->time, .tid = sample->tid, .kind = RF_CALL_STACK,
-				    .f = { sample->call } };
+	struct rf_found_stack found = { .why = RF_NR_NO_STACKS };
 	struct rf_frame frames[RF_STACK_FRAMES_MAX];
 	size_t nr;
-	int ret;
 
 	/* COMMAND, while it is still our own program. */
 	if (rf_spaces_is_empty(&stacks->spaces, (pid_t)sample->pid))
-		return 0;
-	if (is_too_often(stacks, sample->time)) {
-		rf_stacks_missed(stacks, RF_NO_STACK_RATE, 1);
-		return 0;
-	}
+		return found;
+	found.why = RF_NO_STACK_RATE;
+	if (is_too_often(stacks, sample->time))
+		return found;
 	nr = rf_unwind(&stacks->spaces, sample, frames);
-	record.f[1] = find_stack(stacks, frames, nr);
-	if (!record.f[1]) {
-		rf_stacks_missed(stacks, nr ? RF_NO_STACK_KINDS : RF_NO_STACK_USER, 1);
+	found.number = find_stack(stacks, frames, nr);
+	found.why = nr ? RF_NO_STACK_KINDS : RF_NO_STACK_USER;
+	return found;
+}
+
+int rf_stacks_write(struct rf_stacks *stacks, int stream, const struct rf_record *call, struct rf_found_stack found,
+		    struct rf_error *err)
+{
+	struct rf_record record = *call;
+	int ret;
+
+	if (!found.number) {
+		if (found.why < RF_NR_NO_STACKS)
+			rf_stacks_missed(stacks, found.why, 1);
 		return 0;
 	}
-	stacks->time = max_u64(stacks->time, sample->time);
-	ret = write_stack(stacks, (u32)record.f[1], err);
+	record.f[1] = found.number;
+	stacks->time = max_u64(stacks->time, record.time);
+	ret = write_stack(stacks, found.number, err);
 	return ret ? ret : rf_writer_append(stacks->writer, stream, &record, 1, err);
 }
 

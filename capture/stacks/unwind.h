@@ -8,6 +8,8 @@
 
 #define RF_STACK_FRAMES_MAX 96
 
+#define RF_STACK_BYTES_MAX 8192		/* that are copied */
+
 /* One call, as the kernel sampled it. */
 struct rf_stack_sample {
 	u64 time;
@@ -15,7 +17,7 @@ struct rf_stack_sample {
 	u8 call;			/* kind of its entry record */
 	u64 registers[RF_STACK_REGISTERS];
 	u32 size;			/* of the stack's copy, from the stack pointer on */
-	u8 bytes[];
+	const u8 *bytes;		/* borrowed */
 };
 
 struct rf_frame {

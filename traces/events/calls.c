@@ -267,3 +267,24 @@ void rf_calls_filter(enum rf_isa isa, bool native, char filter[RF_CALL_FILTER_MA
 	if (isa == RF_ISA_X86)
 		rf_line_add(&line, "%sid >= %u", nr ? " || " : "", X32_BIT);
 }
+
+bool rf_calls_filter_of(enum rf_isa isa, const char *const *names, size_t nr_names, char filter[RF_CALL_FILTER_MAX])
+{
+	enum rf_numbering numbering;
+	u16 numbers[NR_NUMBERS];
+	struct rf_line line;
+	size_t nr = 0;
+
+	if (!rf_calls_native(isa, &numbering))
+		return false;
+	for (u16 number = 1; number < NR_NUMBERS; number++)
+		for (size_t i = 0; i < nr_names; i++)
+			if (rf_call_number(numbering, names[i]) == number) {
+				numbers[nr++] = number;
+				break;
+			}
+	rf_line_begin(&line, filter, RF_CALL_FILTER_MAX);
+	if (nr)
+		add_tree(&line, numbers, nr);
+	return nr;
+}

@@ -39,5 +39,7 @@ bool rf_call_return(enum rf_numbering numbering, u64 number, u64 result, struct 
 
 /* The kernel's filter on raw_syscalls events: calls of 32-bit tasks, and, with native, of the kernel's own as well. */
 void rf_calls_filter(enum rf_isa isa, bool native, char filter[RF_CALL_FILTER_MAX]);
+/* Of the kernel's own tasks, calls of these names. False: the numbers are not known. */
+bool rf_calls_filter_of(enum rf_isa isa, const char *const *names, size_t nr_names, char filter[RF_CALL_FILTER_MAX]);
 
 #endif

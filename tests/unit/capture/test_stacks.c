@@ -71,31 +71,27 @@ static void test_samples(void **state)
 {
 	struct built call = sample(number_of("madvise"), PERF_SAMPLE_REGS_ABI_64), other = sample(0, 2);
 	struct built compat = sample(number_of("munmap"), PERF_SAMPLE_REGS_ABI_32);
-	struct rf_stack_sample *taken;
-	enum rf_no_stack why;
+	struct rf_stack_sample taken;
 	u64 time, second;
 	pid_t pid;
 
 	assert_true(rf_call_event_task(&call.header, &pid, &time));
 	assert_int_equal(pid, 7);
 	assert_int_equal(time, 123456);
-	taken = rf_call_event_sample(RF_ISA_X86, &call.header, &why);
-	assert_non_null(taken);
-	assert_int_equal(taken->tid, 8);
-	assert_int_equal(taken->call, RF_SYS_MADVISE);
-	assert_int_equal(taken->registers[RF_STACK_PC], 0x1000 + RF_STACK_PC);
-	assert_int_equal(taken->registers[RF_STACK_SP], 0x1000 + RF_STACK_SP);
-	assert_int_equal(taken->registers[RF_STACK_FP], 0x1000 + RF_STACK_FP);
-	assert_int_equal(taken->size, 16);
-	memcpy(&second, taken->bytes + 8, 8);
+	assert_true(rf_call_event_sample(RF_ISA_X86, &call.header, &taken));
+	assert_int_equal(taken.tid, 8);
+	assert_int_equal(taken.call, RF_SYS_MADVISE);
+	assert_int_equal(taken.registers[RF_STACK_PC], 0x1000 + RF_STACK_PC);
+	assert_int_equal(taken.registers[RF_STACK_SP], 0x1000 + RF_STACK_SP);
+	assert_int_equal(taken.registers[RF_STACK_FP], 0x1000 + RF_STACK_FP);
+	assert_int_equal(taken.size, 16);
+	memcpy(&second, taken.bytes + 8, 8);
 	assert_int_equal(second, 0x2001);
-	free(taken);
 	/* A 32-bit task, no call that is recorded, and what is cut anywhere. */
-	assert_null(rf_call_event_sample(RF_ISA_X86, &compat.header, &why));
-	assert_int_equal(why, RF_NO_STACK_USER);
-	assert_null(rf_call_event_sample(RF_ISA_X86, &other.header, &why));
+	assert_false(rf_call_event_sample(RF_ISA_X86, &compat.header, &taken));
+	assert_false(rf_call_event_sample(RF_ISA_X86, &other.header, &taken));
 	for (call.header.size = 24; call.header.size < call.used; call.header.size++)
-		assert_null(rf_call_event_sample(RF_ISA_X86, &call.header, &why));
+		assert_false(rf_call_event_sample(RF_ISA_X86, &call.header, &taken));
 }
 
 /* ---- code of processes ------------------------------------------------------------ */
@@ -133,7 +129,13 @@ static void test_spaces(void **state)
 	rf_spaces_emptied(&spaces, child);
 	assert_null(rf_spaces_find(&spaces, child, 0x14000));
 	expect_code(&spaces, parent, 0x10000, 0x10000, 0x5000);
+	assert_true(rf_spaces_is_settled(&spaces, parent));
+	rf_spaces_expect(&spaces, parent);
+	assert_false(rf_spaces_is_settled(&spaces, parent));
+	rf_spaces_told(&spaces, parent);
+	assert_true(rf_spaces_is_settled(&spaces, parent));
 	rf_spaces_ended(&spaces, parent);
+	assert_false(rf_spaces_is_settled(&spaces, parent));
 	assert_null(rf_spaces_find(&spaces, parent, 0x10000));
 	rf_spaces_free(&spaces);
 }
@@ -143,14 +145,15 @@ static void test_spaces(void **state)
 #define COPIED 4096
 
 struct own {
-	struct rf_stack_sample *sample;
+	struct rf_stack_sample sample;
+	u8 copy[COPIED];
 	u64 returns[3];		/* to whom the innermost functions return */
 };
 
 /* As if a call were made here. */
 static __attribute__((noinline)) void innermost(struct own *own)
 {
-	struct rf_stack_sample *sample = own->sample;
+	struct rf_stack_sample *sample = &own->sample;
 	u64 *registers = sample->registers;
 
 	own->returns[0] = (u64)(uintptr_t)__builtin_return_address(0);
@@ -161,7 +164,8 @@ static __attribute__((noinline)) void innermost(struct own *own)
 	registers[RF_STACK_PC] = 0;
 #endif
 	sample->size = COPIED;
-	memcpy(sample->bytes, (const void *)(uintptr_t)registers[RF_STACK_SP], COPIED);
+	sample->bytes = own->copy;
+	memcpy(own->copy, (const void *)(uintptr_t)registers[RF_STACK_SP], COPIED);
 }
 
 static __attribute__((noinline)) void middle(struct own *own)
@@ -180,14 +184,13 @@ static __attribute__((noinline)) void outermost(struct own *own)
 	__asm__ volatile("" : : "r"(&room) : "memory");
 }
 
-static struct own take_own(void)
+static __attribute__((noinline)) void take_own(struct own *own)
 {
-	struct own own = { .sample = calloc(1, sizeof(*own.sample) + COPIED) };
-
-	own.sample->pid = own.sample->tid = (u32)getpid();
-	own.sample->call = RF_SYS_MUNMAP;
-	outermost(&own);
-	return own;
+	memset(own, 0, sizeof(*own));
+	own->sample.pid = own->sample.tid = (u32)getpid();
+	own->sample.call = RF_SYS_MUNMAP;
+	outermost(own);
+	__asm__ volatile("" ::: "memory");
 }
 
 /* Places in a file are as far from one another as in memory. Code is found by /proc/self/maps. */
@@ -195,27 +198,33 @@ static void test_unwind(void **state)
 {
 	struct rf_frame frames[RF_STACK_FRAMES_MAX];
 	struct rf_spaces spaces = { 0 };
-	struct own own = take_own();
+	struct own own;
 	size_t nr;
 
-	if (!own.sample->registers[RF_STACK_PC]) {
-		free(own.sample);
+	take_own(&own);
+	if (!own.sample.registers[RF_STACK_PC])
 		skip();
-	}
 	rf_spaces_look(&spaces, getpid());
-	nr = rf_unwind(&spaces, own.sample, frames);
+	nr = rf_unwind(&spaces, &own.sample, frames);
 	assert_true(nr >= 5);		/* and at least what called take_own() */
 	for (size_t i = 0; i < 4; i++)
 		assert_true(frames[i].module && frames[i].module == frames[0].module);
 	for (size_t i = 0; i < 2; i++)
 		assert_int_equal(frames[i + 2].offset - frames[i + 1].offset, own.returns[i + 1] - own.returns[i]);
 	/* No more of the stack than this was copied: what returns from beyond it is not known. */
-	own.sample->size = 16;
-	assert_true(rf_unwind(&spaces, own.sample, frames) < 4);
-	own.sample->registers[RF_STACK_PC] = 8;
-	assert_int_equal(rf_unwind(&spaces, own.sample, frames), 0);
+	own.sample.size = 16;
+	assert_true(rf_unwind(&spaces, &own.sample, frames) < 4);
+	own.sample.registers[RF_STACK_PC] = 8;
+	assert_int_equal(rf_unwind(&spaces, &own.sample, frames), 0);
 	rf_spaces_free(&spaces);
-	free(own.sample);
+}
+
+static void take(struct rf_stacks *stacks, const struct rf_stack_sample *sample)
+{
+	const struct rf_record call = { .time = sample->time, .kind = RF_CALL_STACK, .f = { sample->call } };
+	struct rf_error err;
+
+	assert_int_equal(rf_stacks_write(stacks, 1, &call, rf_stacks_find(stacks, sample), &err), 0);
 }
 
 /* A stack is defined once, callers before what they call; each call names it. */
@@ -224,19 +233,20 @@ static void test_records(void **state)
 	struct rf_writer *writer = kept_create();
 	struct rf_error err = { 0 };
 	struct rf_stacks *stacks = rf_stacks_create(writer, &err);
-	struct own own = take_own();
 	u64 highest = 0, last = 0;
+	struct own own;
 
-	if (!own.sample->registers[RF_STACK_PC])
+	take_own(&own);
+	if (!own.sample.registers[RF_STACK_PC])
 		skip();
 	assert_non_null(stacks);
 	rf_spaces_look(rf_stacks_spaces(stacks), getpid());
 	for (u64 i = 0; i < 3; i++) {
-		own.sample->time = i;
-		assert_int_equal(rf_stacks_take(stacks, 1, own.sample, &err), 0);
+		own.sample.time = i;
+		take(stacks, &own.sample);
 	}
-	own.sample->registers[RF_STACK_PC] = 8;
-	assert_int_equal(rf_stacks_take(stacks, 1, own.sample, &err), 0);
+	own.sample.registers[RF_STACK_PC] = 8;
+	take(stacks, &own.sample);
 	rf_stacks_missed(stacks, RF_NO_STACK_RING, 5);
 	assert_int_equal(rf_stacks_nr_missed(stacks), 6);
 	assert_int_equal(rf_stacks_finish(stacks, &err), 0);
@@ -257,7 +267,6 @@ static void test_records(void **state)
 	assert_true(highest >= 5 && last == highest);
 	rf_stacks_destroy(stacks);
 	kept_destroy(writer);
-	free(own.sample);
 }
 
 int main(void)
