@@ -176,6 +176,8 @@ static int start_parts(struct rf_results *results, const struct rf_run_options *
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	if (run->by && run->by->nr)
 		rf_attribution_start(&results->attribution, run->by, page_shift_of(run));
+	if (run->by && rf_by_has(run->by, RF_BY_stack) && rf_stack_list_read(&results->attribution.stacks, reader))
+		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	return 0;
 }
 
@@ -235,6 +237,8 @@ int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const str
 		rf_tracker_take_trust(tracker, &results->trust);
 	if (!ret && ring->attribution)
 		rf_attribution_name_files(ring->attribution, tracker);
+	if (!ret && ring->attribution && rf_attribution_name_stacks(ring->attribution, run->symbols))
+		ret = rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	if (!ret && (collect_windows(results, ring) ||
 		     collect_intervals(results, ring, reader) ||
 		     collect_accounts(results, ring, run->processes)))

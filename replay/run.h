@@ -52,6 +52,7 @@ struct rf_run_options {
 	const struct rf_window_patterns *patterns;	/* NULL: no windows */
 	bool processes;					/* count each process, too */
 	const struct rf_by_list *by;			/* NULL, or what counts are attributed by */
+	const char *symbols;				/* NULL, or a directory with files that name functions */
 	/*
 	 * Who watches, or NULL: blocks of operations before machines have them, in the tracker's thread; each operation
 	 * after a machine has done it, in that policy's thread.

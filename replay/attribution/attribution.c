@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
@@ -25,6 +26,7 @@ void rf_attribution_start(struct rf_attribution *attribution, const struct rf_by
 void rf_attribution_free(struct rf_attribution *attribution)
 {
 	rf_areas_free(&attribution->areas);
+	rf_stack_list_free(&attribution->stacks);
 	free(attribution->groups);
 	group_table_free(&attribution->by_key);
 	free(attribution->pending);
@@ -40,7 +42,7 @@ struct wanted {
 static bool is_group(const struct rf_group *a, const struct rf_group *b)
 {
 	return a->mm == b->mm && a->area == b->area && a->thread == b->thread && a->call == b->call &&
-	       a->size == b->size && a->row == b->row;
+	       a->stack == b->stack && a->size == b->size && a->row == b->row;
 }
 
 static bool is_same(const void *context, u32 number)
@@ -55,6 +57,7 @@ static u64 key_of(const struct rf_group *group)
 	u64 key = (u64)group->mm << 32 | group->area;
 
 	key = key * 0x9e3779b97f4a7c15ull + ((u64)group->thread << 32 | group->call);
+	key = key * 0x9e3779b97f4a7c15ull + group->stack;
 	return key * 0x9e3779b97f4a7c15ull + ((u64)group->size << 8 | group->row);
 }
 
@@ -92,6 +95,20 @@ static bool by_brk(const struct rf_cause *cause)
 	       ((told->kind == RF_SNAP_VMA || told->kind == RF_MMAP2) && RF_VMA_NAME(told->f[5]) == RF_VMA_HEAP);
 }
 
+/* Numbers of stacks, above those of what is no call or has none. */
+enum { NO_STACK = 255, FIRST_STACK };
+
+static u32 stack_of(struct rf_attribution *attribution, const struct rf_op *op, const struct rf_cause *cause)
+{
+	const struct rf_told *began = cause->began.number ? &cause->began : &cause->told;
+	u32 call = rf_call_of(op, cause), stack;
+
+	if (!rf_call_did(call, &began->record))
+		return call >> 8 ? NO_STACK : 1 + call;
+	stack = rf_stack_of_call(&attribution->stacks, began);
+	return stack ? FIRST_STACK + stack : began->record.kind == RF_SYS_EXIT ? 1 + call : NO_STACK;
+}
+
 static void note(struct rf_attribution *attribution, const struct rf_op *op, const struct rf_cause *cause, u32 *number)
 {
 	const struct rf_by_list *by = &attribution->by;
@@ -103,6 +120,8 @@ static void note(struct rf_attribution *attribution, const struct rf_op *op, con
 		group.thread = cause->began.number ? cause->began.thread : cause->told.thread;
 	if (rf_by_has(by, RF_BY_call))
 		group.call = rf_call_of(op, cause);
+	if (rf_by_has(by, RF_BY_stack))
+		group.stack = stack_of(attribution, op, cause);
 	if (rf_by_has(by, RF_BY_size))
 		group.size = size_class(rf_call_bytes(op, cause, attribution->page_shift));
 	if (rf_by_has(by, RF_BY_site))
@@ -185,6 +204,39 @@ static void put_thread(struct rf_line *line, const struct rf_processes *processe
 		rf_line_add(line, "%s (%" PRIu32 ")", thread->name[0] ? thread->name : "?", thread->tid);
 }
 
+int rf_attribution_name_stacks(struct rf_attribution *attribution, const char *directory)
+{
+	bool *wanted = calloc(attribution->stacks.nr_stacks + 1, sizeof(*wanted));
+	int ret = wanted ? 0 : -ENOMEM;
+
+	for (u32 i = 0; i < attribution->nr && !ret; i++)
+		if (attribution->groups[i].stack > FIRST_STACK)
+			wanted[attribution->groups[i].stack - FIRST_STACK] = true;
+	if (!ret)
+		ret = rf_stack_list_name(&attribution->stacks, wanted, directory);
+	free(wanted);
+	return ret;
+}
+
+u32 rf_attribution_stack(const struct rf_attribution *attribution, u32 group)
+{
+	u32 stack = attribution->groups[group].stack;
+
+	return stack > FIRST_STACK ? attribution->stacks.stacks[stack - FIRST_STACK].same : 0;
+}
+
+static void put_stack(struct rf_line *line, const struct rf_attribution *attribution, u32 number)
+{
+	u32 stack = attribution->groups[number].stack;
+	char text[RF_STACK_TEXT] = "no stack";
+
+	if (stack > FIRST_STACK)
+		rf_stack_text(&attribution->stacks, stack - FIRST_STACK, text, sizeof(text));
+	else if (stack < NO_STACK)
+		rf_call_text(stack - 1, text, sizeof(text));
+	rf_line_add(line, "%s", text);
+}
+
 static void put_size(struct rf_line *line, u8 class)
 {
 	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
@@ -229,6 +281,9 @@ void rf_attribution_text(const struct rf_attribution *attribution, const struct 
 	case RF_BY_call:
 		rf_call_text(group->call, length, sizeof(length));
 		rf_line_add(&line, "%s", length);
+		break;
+	case RF_BY_stack:
+		put_stack(&line, attribution, number);
 		break;
 	case RF_BY_size:
 		put_size(&line, group->size);

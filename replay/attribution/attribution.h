@@ -10,6 +10,7 @@
 #include "engine/stats.h"
 #include "replay/attribution/areas.h"
 #include "replay/attribution/keys.h"
+#include "replay/attribution/stacks.h"
 #include "replay/tracker/ground/options.h"
 #include "replay/tracker/tracker.h"
 
@@ -18,6 +19,7 @@ struct rf_group {
 	u32 area;		/* in areas.list, + 1; these and what follows are 0 where nobody asks */
 	u32 thread;
 	u32 call;
+	u32 stack;		/* see stack_of() */
 	u8 size;		/* log2, + 1; 0: of no length */
 	u8 row;			/* enum rf_row, + 1: of the operation as it was recorded */
 	u64 bytes;		/* of all its operations */
@@ -29,6 +31,7 @@ struct rf_attribution {
 	struct rf_by_list by;
 	u32 page_shift;
 	struct rf_areas areas;
+	struct rf_stack_list stacks;
 	struct rf_group *groups;	/* [RF_OWNER_MACHINE]: none, what machines do by themselves */
 	u32 nr, last;
 	size_t room;
@@ -47,6 +50,11 @@ int rf_attribution_note(struct rf_attribution *attribution, const struct rf_op *
 			size_t nr);
 /* Before the tracker goes: which files those numbers were. */
 void rf_attribution_name_files(struct rf_attribution *attribution, const struct rf_tracker *tracker);
+
+/* And which functions those stacks are of; directory: NULL, or where else files with symbols are. -ENOMEM or 0. */
+int rf_attribution_name_stacks(struct rf_attribution *attribution, const char *directory);
+/* The stack of a group, to be told by attribution->stacks: of those with the same functions the same; 0: none. */
+u32 rf_attribution_stack(const struct rf_attribution *attribution, u32 group);
 
 /* What this key is of a group, in a row of the report (enum rf_row) if that is asked. */
 void rf_attribution_text(const struct rf_attribution *attribution, const struct rf_processes *processes, enum rf_by key,

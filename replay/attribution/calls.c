@@ -154,6 +154,11 @@ u32 rf_call_of(const struct rf_op *op, const struct rf_cause *cause)
 	return is_call(began->kind) ? number_of(began) : alone(op, began);
 }
 
+bool rf_call_did(u32 call, const struct rf_record *began)
+{
+	return is_call(began->kind) && call == number_of(began);
+}
+
 static const char *advice_name(u8 advice)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(advices); i++)

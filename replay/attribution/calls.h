@@ -7,6 +7,8 @@
 
 /* A number for each thing there is. */
 u32 rf_call_of(const struct rf_op *op, const struct rf_cause *cause);
+/* Whether that is what the system call which began did: what befell it on the way is not. */
+bool rf_call_did(u32 call, const struct rf_record *began);
 void rf_call_text(u32 call, char *text, size_t size);
 
 /* The bytes that an operation is about; 0: the whole address space, or none. */

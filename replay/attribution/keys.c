@@ -21,7 +21,7 @@ bool rf_by_has(const struct rf_by_list *by, enum rf_by key)
 
 static int wrong_key(const char *word, int length, struct rf_error *err)
 {
-	char list[128] = "", mistyped[32];
+	char list[160] = "", mistyped[32];
 	struct rf_line line;
 
 	snprintf(mistyped, sizeof(mistyped), "%.*s", length, word);

@@ -13,6 +13,8 @@
 	X(thread, "The thread that did it, not always one of the process whose page table it was.") \
 	X(process, "The process whose page table it was.") \
 	X(call, "What the operation was part of: a system call, a fault, an exit, reclaim...") \
+	X(stack, "Where the call was made from, as refold-capture -g told: its innermost functions; \"no stack\", or what it was " \
+		 "that is no call.") \
 	X(size, "The length that the call named, or else the operation's: from this power of two up to the next.") \
 	X(site, "The place in core mm where it was counted: the names of \"operations\".")
 

@@ -24,6 +24,7 @@ static struct rf_session session_of(const struct rf_replay_arguments *arguments)
 		.policies = arguments->policies, .nr_policies = (size_t)arguments->nr_policies, .top = arguments->top,
 		.run = {
 			.patterns = &arguments->patterns, .processes = arguments->processes, .by = &arguments->by,
+			.symbols = arguments->symbols,
 			.interval = arguments->interval, .stop_at = arguments->stop_at,
 		},
 	};
@@ -49,6 +50,21 @@ static int check_traces(const struct rf_replay_arguments *arguments, u64 *record
 	return RF_EXIT_DONE;
 }
 
+/* Without stacks, or without what names them, there is a report all the same. */
+static void tell_of_stacks(const char *path, const struct rf_session *session)
+{
+	const struct rf_stack_list *stacks = &session->results.attribution.stacks;
+
+	if (!session->run.by || !rf_by_has(session->run.by, RF_BY_stack) || (stacks->nr_calls && !stacks->unnamed))
+		return;
+	rf_progress_end(session->run.progress_context);
+	if (!stacks->nr_calls)
+		fprintf(stderr, "refold: %s: has no stacks: refold-capture -g records them\n", path);
+	else
+		fprintf(stderr, "refold: %s: of %u places in stacks %u have no symbol; --symbols DIR says where files "
+			"with symbols are\n", path, stacks->functions, stacks->unnamed);
+}
+
 /* Replay one trace; an exit code. */
 static int replay_trace(const char *path, struct rf_session *session)
 {
@@ -62,6 +78,8 @@ static int replay_trace(const char *path, struct rf_session *session)
 		fprintf(stderr, "refold: %s: none of its %llu marks begins a window\n", path,
 			(unsigned long long)results->kinds[RF_MARKER]);
 	}
+	if (!ret || (ret == -EBADMSG && rf_session_last_was_read(session)))
+		tell_of_stacks(path, session);
 	if (!ret)
 		return RF_EXIT_DONE;
 	rf_progress_end(session->run.progress_context);
@@ -135,6 +153,10 @@ static int write_report(const struct rf_replay_arguments *arguments, struct rf_c
 	if (output->file) {
 		rf_json_write(report, output->file);
 		code = rf_command_output_close(output);
+	}
+	if (arguments->folded && !to_standard_output) {
+		rf_report_write_folded(report, arguments->folded, arguments->folded_policy, stdout);
+		return code;
 	}
 	if (arguments->json && !to_standard_output)
 		rf_json_write(report, stdout);

@@ -34,10 +34,14 @@ static const char help[] =
 	"      --operations FILE   write what core mm did, operation by operation, and the records that told of it\n"
 	"      --only LIST         of these some: mm=N,addr=FROM-TO,op=NAME,row=NAME\n"
 	"      --processes         count each process, too: in the report, in the table, in each window of the report\n"
-	"      --by KEY[,KEY...]   whose counts they are: the dearest rows by vma, mapping, thread, process, call, size,\n"
-	"                          site, or several at once, as vma,call; in the report and below the table (csv, tsv:\n"
+	"      --by KEY[,KEY...]   whose counts they are: the dearest rows by vma, mapping, thread, process, call, stack,\n"
+	"                          size, site, or several at once, as vma,call; in the report and below the table (csv, tsv:\n"
 	"                          instead of it)\n"
 	"      --top N             so many of these rows a policy (default: 10)\n"
+	"      --folded COUNTER:POLICY\n"
+	"                          instead of the table, call stacks and this counter of this policy, a line each, for\n"
+	"                          flamegraph.pl and speedscope; by stack, if --by does not say more\n"
+	"      --symbols DIR       where files with the symbols of recorded programs are, too\n"
 	"      --interval TIME     what is counted from one such time to the next, as 100ms: series in the report and\n"
 	"                          lines below the table (csv, tsv: instead of it); with --processes of each of them\n"
 	"      --readers           add a table of who read entries: each place in core mm, its calls and loads\n"
@@ -84,6 +88,8 @@ enum {
 	OPTION_BY,
 	OPTION_INTERVAL,
 	OPTION_TOP,
+	OPTION_FOLDED,
+	OPTION_SYMBOLS,
 	OPTION_READERS,
 	OPTION_CHECK_BACKEND,
 	OPTION_ISOLATE,
@@ -115,6 +121,8 @@ static const struct option options[] = {
 	{ "interval", required_argument, NULL, OPTION_INTERVAL },
 	{ "by", required_argument, NULL, OPTION_BY },
 	{ "top", required_argument, NULL, OPTION_TOP },
+	{ "folded", required_argument, NULL, OPTION_FOLDED },
+	{ "symbols", required_argument, NULL, OPTION_SYMBOLS },
 	{ "readers", no_argument, NULL, OPTION_READERS },
 	{ "check-backend", no_argument, NULL, OPTION_CHECK_BACKEND },
 	{ "isolate", no_argument, NULL, OPTION_ISOLATE },
@@ -153,6 +161,28 @@ static int take_interval(struct rf_replay_arguments *arguments)
 	return 0;
 }
 
+/* COUNTER:POLICY. Whether there is such a policy is known when all are. */
+static int take_folded(struct rf_replay_arguments *arguments, char *text)
+{
+	static const char *const counters[] = {
+		"bytes", "operations",
+#define X(name, meaning) #name,
+		ARCH_COUNTERS(X)
+#undef X
+	};
+	char *colon = strchr(text, ':');
+
+	if (!colon)
+		return rf_command_usage("replay", "--folded needs COUNTER:POLICY, as tlbi:linux-7.3, not '%s'", text);
+	*colon = '\0';
+	arguments->folded = text;
+	arguments->folded_policy = colon + 1;
+	for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
+		if (!strcmp(counters[i], text))
+			return 0;
+	return rf_command_usage("replay", "--folded: '%s' is no counter of refold-report(5)", text);
+}
+
 /* Whose counts. 0, or an exit code. */
 static int take_attribution_option(struct rf_replay_arguments *arguments, int option)
 {
@@ -161,6 +191,12 @@ static int take_attribution_option(struct rf_replay_arguments *arguments, int op
 	if (option == OPTION_BY)
 		return rf_by_parse(&arguments->by, optarg, &err) ? rf_command_usage("replay", "--by: %s", err.message) :
 								   0;
+	if (option == OPTION_FOLDED)
+		return take_folded(arguments, optarg);
+	if (option == OPTION_SYMBOLS) {
+		arguments->symbols = optarg;
+		return 0;
+	}
 	return rf_parse_number(optarg, 1, TOP_MAX, &arguments->top) ? 0 :
 	       rf_command_usage("replay", "--top needs a number from 1 to %u, not '%s'", TOP_MAX, optarg);
 }
@@ -204,6 +240,8 @@ static int take_option(struct rf_replay_arguments *arguments, int option)
 		return take_interval(arguments);
 	case OPTION_BY:
 	case OPTION_TOP:
+	case OPTION_FOLDED:
+	case OPTION_SYMBOLS:
 		return take_attribution_option(arguments, option);
 	case OPTION_READERS:
 		arguments->readers = true;
@@ -234,15 +272,28 @@ static int take_option(struct rf_replay_arguments *arguments, int option)
 	return 0;
 }
 
-static int check_baseline(const struct rf_replay_arguments *arguments)
+static int check_policy(const struct rf_replay_arguments *arguments, const char *option, const char *name)
 {
-	const char *name = arguments->view.baseline;
 	int i;
 
 	for (i = 0; name && i < arguments->nr_policies; i++)
 		if (!strcmp(arguments->policies[i].name, name))
 			name = NULL;
-	return name ? rf_command_usage("replay", "--baseline %s is none of the policies; add it to -p", name) : 0;
+	return name ? rf_command_usage("replay", "%s %s is none of the policies; add it to -p", option, name) : 0;
+}
+
+/* By stack, if nothing else is asked for; and all rows, as the lines are for programs. */
+static int check_folded(struct rf_replay_arguments *arguments)
+{
+	if (!arguments->by.nr)
+		arguments->by = (struct rf_by_list){ .keys = { RF_BY_stack }, .nr = 1 };
+	if (!rf_by_has(&arguments->by, RF_BY_stack))
+		return rf_command_usage("replay", "--folded is of stacks: add stack to --by");
+	if (arguments->json || arguments->view.format != RF_FORMAT_table)
+		return rf_command_usage("replay", "--folded is a format of its own: not with -j or --format");
+	if (!arguments->top)
+		arguments->top = UINT64_MAX;
+	return 0;
 }
 
 int rf_replay_parse_arguments(int argc, char **argv, struct rf_replay_arguments *arguments)
@@ -262,6 +313,10 @@ int rf_replay_parse_arguments(int argc, char **argv, struct rf_replay_arguments 
 		return rf_command_usage("replay", "no trace named");
 	if (arguments->filtered && !arguments->operations)
 		return rf_command_usage("replay", "--only says which operations --operations FILE gets; name that, too");
+	if (arguments->folded && (ret = check_folded(arguments)))
+		return ret;
+	if (arguments->symbols && !rf_by_has(&arguments->by, RF_BY_stack))
+		return rf_command_usage("replay", "--symbols is for --by stack; name that, too");
 	if (arguments->top && !arguments->by.nr)
 		return rf_command_usage("replay", "--top says how many rows --by gets; name that, too");
 	if (arguments->interval && arguments->by.nr && rf_view_is_raw(&arguments->view))
@@ -269,5 +324,7 @@ int rf_replay_parse_arguments(int argc, char **argv, struct rf_replay_arguments 
 	if (!arguments->top)
 		arguments->top = TOP_DEFAULT;
 	ret = arguments->nr_policies ? 0 : add_policies(arguments, DEFAULT_POLICIES);
-	return ret ? ret : check_baseline(arguments);
+	if (!ret)
+		ret = check_policy(arguments, "--baseline", arguments->view.baseline);
+	return ret ? ret : check_policy(arguments, "--folded", arguments->folded_policy);
 }

@@ -25,6 +25,9 @@ struct rf_replay_arguments {
 	struct rf_window_patterns patterns;
 	struct rf_by_list by;
 	u64 top;
+	char *folded;			/* NULL, or a counter */
+	const char *folded_policy;
+	const char *symbols;
 	u64 interval;			/* ns, 0: none */
 	struct rf_view view;
 	bool json, quiet, limited, filtered, readers, windows, processes, check_backend, isolate,

@@ -3,6 +3,7 @@
  * Attributed counts, for the report: of each policy the groups that cost most, and what all others come to. Groups that
  * read the same are one: a mapping that comes and goes at one place is one row. Rows and the rest add up to the totals.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,7 @@
 #include "engine/stats.h"
 #include "replay/report/json.h"
 
-#define KEY_BYTES 160
+#define KEY_BYTES RF_STACK_TEXT
 
 /* ---- which groups read the same ------------------------------------------------ */
 
@@ -42,6 +43,9 @@ static char *text_of_group(const struct rf_results *results, u32 group)
 			continue;
 		rf_attribution_text(attribution, &results->processes, attribution->by.keys[i], group, 0, key,
 				    sizeof(key));
+		/* What is shown of a stack is not all of it. */
+		if (attribution->by.keys[i] == RF_BY_stack && rf_attribution_stack(attribution, group))
+			snprintf(key, sizeof(key), "%010u", rf_attribution_stack(attribution, group));
 		strcat(text, key);
 		strcat(text, "\n");
 	}
@@ -181,6 +185,18 @@ static void take_shares(struct shares *shares, const struct texts *texts, const 
 	share_table_free(&shares->places);
 }
 
+static void add_frames(json_t *object, const struct rf_attribution *attribution, u32 group)
+{
+	u32 stack = rf_attribution_stack(attribution, group);
+	json_t *frames = stack ? json_array() : NULL;
+	const char *name;
+
+	while ((name = rf_stack_next(&attribution->stacks, &stack)))
+		json_array_append_new(frames, json_string(name));
+	if (frames)
+		json_object_set_new(object, "frames", frames);
+}
+
 static json_t *share_object(const struct rf_results *results, const struct share *share, bool keys)
 {
 	const struct rf_attribution *attribution = &results->attribution;
@@ -193,6 +209,8 @@ static json_t *share_object(const struct rf_results *results, const struct share
 		rf_attribution_text(attribution, &results->processes, key, share->group, share->row, text,
 				    sizeof(text));
 		rf_json_set_string(object, rf_by_names[key], text);
+		if (key == RF_BY_stack)
+			add_frames(object, attribution, share->group);
 	}
 	rf_json_set_count(object, "bytes", share->bytes);
 	json_object_set_new(object, "totals", row_object(&share->counters, share->operations));

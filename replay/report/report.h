@@ -72,6 +72,8 @@ void rf_table_write_processes(const json_t *report, FILE *out);
 /* From interval to interval: a line for each in which anything was counted; for programs, for each. */
 void rf_table_write_intervals(const json_t *report, const struct rf_view *view, FILE *out);
 /* Whose counts they are: the dearest rows of each policy. In every format. */
+/* The same as folded stacks, weighted by this counter ("bytes", or of a row) of this policy. */
+void rf_report_write_folded(const json_t *report, const char *counter, const char *policy_name, FILE *out);
 void rf_table_write_attribution(const json_t *report, const struct rf_view *view, FILE *out);
 
 /* {"KNOB": {"a": value, "b": value}...}, null where one side has no such knob: those in which two policies differ. */

@@ -23,7 +23,7 @@ import json_schema
 REFOLD = pathlib.Path(sys.argv.pop(1)).resolve()
 SCHEMA = json.loads(pathlib.Path(sys.argv.pop(1)).read_text())
 SAMPLES = sorted(pathlib.Path(sys.argv.pop(1)).glob("*.mmt.zst"))
-KEYS = ["vma", "mapping", "thread", "process", "call", "size", "site"]
+KEYS = ["vma", "mapping", "thread", "process", "call", "stack", "size", "site"]
 POLICIES = "linux-6.8,linux-7.3,linux-7.3+granule=16k,linux-7.3+khuge_cont=1,x86-6.18,"
 POLICIES += "linux-7.3+anon_folios=2m+khugepaged=1"
 ALL = "1000000"
@@ -59,6 +59,35 @@ frame stream=0
 end command
 """
 
+# The same, and where its calls are made from: mmap() and madvise() from two places of a file, mmap() through code of no
+# file. Of munmap() there are stacks that are not its own: of another kind of call, and too long before. What is wrong
+# of the rest: stacks that call themselves or have no number, a file that ends a line and a frame, and numbers of files
+# and stacks that nobody has defined.
+STACKS = SMALL.replace("stream 1", """\
+stream 1 source=snapshot cpu=0
+stream 2 source=perf cpu=0
+stream 3 source=perf cpu=0
+frame stream=2
+3000 tid=0 module module=1 size=20 id0=0x1 id1=0x2 id2=0x3
+3000 tid=0 module_path module=1 at=0 w0="/opt/a;b" w1="/serv\\x0aer"
+3000 tid=0 module module=2 size=8 id0=0xefbeadde
+3000 tid=0 stack stack=1 caller=0 module=1 offset=0x10
+3000 tid=0 stack stack=2 caller=1 module=2 offset=0x20
+3000 tid=0 stack stack=3 caller=2 module=1 offset=0x30
+3000 tid=0 stack stack=4 caller=2 module=0 offset=0x0
+3000 tid=0 stack stack=5 caller=5 module=1 offset=0x30
+3000 tid=0 stack stack=0 caller=0 module=1 offset=0x30
+3000 tid=0 stack stack=18446744073709551615 caller=0 module=1 offset=0x30
+3000 tid=0 module module=18446744073709551615 size=99 id0=0x1
+3000 tid=0 module_path module=1 at=18446744073709551615 w0="x"
+3000 tid=0 no_stacks why=9 calls=1
+frame stream=3
+1990 tid=101 call_stack call=16 stack=4
+3990 tid=101 call_stack call=20 stack=3
+5980 tid=101 call_stack call=17 stack=77
+5990 tid=101 call_stack call=20 stack=3
+XXXX stream 1""").replace("XXXX stream 1 source=snapshot cpu=0\n", "")
+
 
 def refold(*arguments, **options):
     options = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL} | options
@@ -77,6 +106,9 @@ class Attribution(unittest.TestCase):
         cls.directory = pathlib.Path(tempfile.mkdtemp(prefix="refold-by-"))
         cls.small = cls.directory / "small.mmt.zst"
         done = refold("assemble", "-", "-o", cls.small, input=SMALL, stdin=None)
+        assert done.returncode == 0, done.stderr
+        cls.stacks = cls.directory / "stacks.mmt.zst"
+        done = refold("assemble", "-", "-o", cls.stacks, input=STACKS, stdin=None)
         assert done.returncode == 0, done.stderr
 
     @classmethod
@@ -191,6 +223,64 @@ class Attribution(unittest.TestCase):
         sizes = {row["call"]: row["bytes"] for row in self.rows("call")}
         self.assertEqual(sizes, {"mmap": 1 << 20, "fault": 2 << 12, "madvise(DONTNEED)": 2 << 12, "munmap": 1 << 20})
 
+    def test_stacks(self):
+        """By hand: no symbols, so functions are places in files."""
+        top, middle, inner = "serv?er+0x10", "deadbeef+0x20", "serv?er+0x30"
+        self.assertEqual({row["stack"]: (row["totals"]["operations"], row.get("frames"))
+                          for row in self.rows("stack", self.stacks)},
+                         {f"code of no file < {middle} < {top}": (1, ["code of no file", middle, top]),
+                          f"{inner} < {middle} < {top}": (1, [inner, middle, top]),
+                          "fault": (2, None), "no stack": (1, None)})
+        report = self.report(self.stacks, "-p", POLICIES, "--by", "stack,call", "--top", "2")
+        self.check_sums(report, ["stack", "call"], 2)
+        self.assertEqual(json_schema.check(report, SCHEMA), [])
+
+    def test_stacks_change_nothing_else(self):
+        """As if they had not been recorded: the report, and the numbers of records that operations are told with."""
+        def replayed(trace):
+            report = self.report(trace, "-p", POLICIES, "--by", "vma,call", "--operations",
+                                 self.directory / "operations")
+            for part in [report["trace"], *report["traces"]]:
+                for name in ("records", "records_by_kind", "bytes", "name", "digest"):
+                    part.pop(name, None)
+            del report["attribution"][0]["trace"]
+            return report
+
+        self.assertEqual(replayed(self.stacks), replayed(self.small))
+        lines = refold("dump", "--sorted", self.stacks).stdout.splitlines()
+        told = (self.directory / "operations").read_text()
+        replayed(self.stacks)
+        self.assertNotEqual(told, (self.directory / "operations").read_text())
+        records = [line for line in lines if line[0].isdigit()]
+        munmap = next(i for i, line in enumerate(records, 1) if " munmap " in line)
+        self.assertIn(f"\tin {munmap}: ", (self.directory / "operations").read_text())
+
+    def test_folded(self):
+        """By hand, too: functions from the outermost on, other keys before them, and all lines together the total."""
+        done = refold("replay", "-q", self.stacks, "-p", "linux-6.8,linux-7.3", "--folded", "bytes:linux-7.3")
+        self.assertEqual((done.returncode, sorted(done.stdout.splitlines())),
+                         (0, ["fault 8192", "no stack 1048576", "serv?er+0x10;deadbeef+0x20;code of no file 1048576",
+                              "serv?er+0x10;deadbeef+0x20;serv?er+0x30 8192"]), done.stderr)
+        for keys in ("stack", "process,stack", "thread,stack,call"):
+            for counter in ("tlbi", "pte_loads", "operations", "faults"):
+                done = refold("replay", "-q", self.stacks, "-p", "linux-7.3", "--folded", f"{counter}:linux-7.3",
+                              "--by", keys)
+                total = self.report(self.stacks, "-p", "linux-7.3")["policies"][0]["totals"][counter]
+                self.assertEqual(sum(int(line.rsplit(" ", 1)[1]) for line in done.stdout.splitlines()), total, keys)
+        self.assertIn("worker (101);serv?er+0x10;deadbeef+0x20;serv?er+0x30;madvise(DONTNEED) ",
+                      refold("replay", "-q", self.stacks, "-p", "linux-7.3", "--folded", "tlbi:linux-7.3", "--by",
+                             "thread,stack,call").stdout)
+
+    def test_without_stacks(self):
+        done = refold("replay", "-q", self.small, "-p", "linux-7.3", "--folded", "tlbi:linux-7.3")
+        self.assertEqual((done.returncode, done.stderr),
+                         (0, f"refold: {self.small}: has no stacks: refold-capture -g records them\n"))
+        self.assertRegex(done.stdout, r"^no stack \d+\n")
+        done = refold("replay", "-q", self.stacks, "-p", "linux-7.3", "--by", "stack")
+        self.assertEqual((done.returncode, done.stderr),
+                         (0, f"refold: {self.stacks}: of 4 places in stacks 4 have no symbol; --symbols DIR says where "
+                             "files with symbols are\n"))
+
     def test_table(self):
         lines = refold("replay", self.small, "-p", "linux-7.3", "--by", "vma,call", "--top", "2").stdout.splitlines()
         at = lines.index("linux-7.3 by vma, call")
@@ -214,11 +304,18 @@ class Attribution(unittest.TestCase):
     # ---- wrong ----
 
     def test_wrong(self):
-        for options, said in ((["--by", "vmas"], "'vmas' is none of vma, mapping, thread, process, call, size, site"),
+        for options, said in ((["--by", "vmas"], "'vmas' is none of vma, mapping, thread, process, call, stack, size, "
+                               "site"),
                               (["--by", ""], "'' is none of"), (["--by", "vma,"], "'' is none of"),
                               (["--by", "vma,call,vma"], "'vma' comes twice"),
                               (["--by", "vma", "--top", "0"], "--top needs a number from 1"),
                               (["--by", "vma", "--top", "some"], "not 'some'"),
+                              (["--folded", "tlbi"], "--folded needs COUNTER:POLICY"),
+                              (["--folded", "tlb:linux-7.3"], "'tlb' is no counter"),
+                              (["--folded", "tlbi:linux-1.0"], "--folded linux-1.0 is none of the policies"),
+                              (["--folded", "tlbi:linux-7.3", "--by", "vma"], "add stack to --by"),
+                              (["--folded", "tlbi:linux-7.3", "-j"], "not with -j"),
+                              (["--symbols", "/tmp"], "--symbols is for --by stack"),
                               (["--top", "5"], "--top says how many rows --by gets")):
             done = refold("replay", self.small, *options)
             self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (2, "", 1), done.stderr)

@@ -45,8 +45,11 @@ ROOMS = {
     'replay/tracker/effects': 'replay/tracker/ground replay/world engine traces base',
     'replay/tracker/stories': 'replay/tracker/effects replay/tracker/ground replay/world engine traces base',
     'replay/tracker': 'replay/tracker/stories replay/tracker/effects replay/tracker/ground replay/world traces base',
-    'replay/attribution': 'replay/tracker replay/tracker/stories replay/tracker/ground engine traces base',
-    'replay': 'replay/attribution replay/tracker replay/tracker/ground engine/policy engine arch traces base',
+    'replay/symbols': 'base',
+    'replay/attribution': 'replay/symbols replay/tracker replay/tracker/stories replay/tracker/ground engine traces '
+                          'base',
+    'replay': 'replay/attribution replay/symbols replay/tracker replay/tracker/ground engine/policy engine arch traces '
+              'base',
     'replay/report': 'replay replay/attribution engine/policy engine arch/loaded arch traces base',
     'replay/fleet': 'replay/report replay traces base',
     'replay/export': 'replay replay/attribution traces base',
@@ -71,7 +74,7 @@ LIBRARIES = {
                  'replay/library replay/page replay/commands',
     'sqlite3.h': 'replay/fleet',
     'elfutils/libdw.h': 'capture/stacks',
-    'elfutils/libdwelf.h': 'capture/stacks',
+    'elfutils/libdwelf.h': 'capture/stacks replay/symbols',
     'dwarf.h': 'capture/stacks',
     'gelf.h': 'capture/stacks',
     'elfutils/libdwfl.h': 'replay/symbols',
