@@ -105,6 +105,26 @@ def gcc(bench):
                         'the compiler makes no such call')
 
 
+def jvm(bench):
+    """A virtual machine that maps its own heaps and code: what costs most lies in memory that strace saw it map."""
+    java, source = machine.need_program('java'), os.path.join(bench.programs.scripts, '..', 'sources', 'Main.java')
+    seen = traced(bench, 'mmap,munmap,mprotect,madvise', java, '-Xmx64m', '-Xshare:off', source)
+    mapped = [(pid, result, result + int(arguments[1])) for pid, name, arguments, result in seen if name == 'mmap']
+    all_rows = rows(bench, 'vma,call')
+    mapping, start, end, command, pid = vma(all_rows[0]['vma'])
+    machine.require(mapping in ('anon', 'heap'), f'a top row of {mapping}')
+    machine.require(mapping == 'heap' or any(begin <= start and end <= limit for _, begin, limit in mapped) or
+                    any(start <= begin < end for _, begin, _ in mapped), 'strace saw nothing mapped there')
+    # Each madvise() is there that strace saw, in the mapping that it was in.
+    given_back = [int(arguments[0], 16) for _, name, arguments, _ in seen
+                  if name == 'madvise' and arguments[2] == 'MADV_DONTNEED']
+    told = [row for row in all_rows if row['call'] == 'madvise(DONTNEED)']
+    machine.require(sum(row['totals']['operations'] for row in told) == len(given_back),
+                    f'strace saw {len(given_back)} calls')
+    machine.require(command == 'java', f'a top row of {command}')
+    machine.require(pid in {by for by, *_ in seen}, f'{pid} is none of the threads that strace saw')
+
+
 def redis(bench):
     """A server that forks to save: what is written afterwards is copied, in its anonymous memory, by faults."""
     machine.need_program('redis-server', 'redis-check-rdb')
@@ -119,4 +139,4 @@ def redis(bench):
 
 
 if __name__ == '__main__':
-    recorder.main((jemalloc, gcc, redis))
+    recorder.main((jemalloc, gcc, jvm, redis))
