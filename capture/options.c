@@ -11,7 +11,6 @@
 #include "capture/values.h"
 #include "traces/privacy.h"
 
-#define DEFAULT_LEVEL 6
 #define HELP_COLUMN 23		/* where the words of an option begin in the help */
 
 struct option_row {
@@ -172,7 +171,7 @@ static const struct option_row rows[] = {
 	  .help = "leave out the costliest events that can be done without, then stop,\n"
 		  "before the recorder takes more of a CPU" },
 	{ "level", 0, "N", take_number, TO(recording.level), 1, 19, .wrong = "not a zstd level between 1 and 19",
-	  .help = "zstd level of the trace, 1 to 19 (default 6)" },
+	  .help = "zstd level of the trace, 1 to 19 (default 3)" },
 	{ "max-loss", 0, "N", take_number, TO(max_loss), 0, ~0ull, GIVEN(limits_loss), .wrong = "not a number",
 	  .help = "exit with 4 if more than N events were lost" },
 	{ "fault-source", 0, "X", take_fault_source, TO(recording.faults), .wrong = "not tracepoint, kprobe or perf",
@@ -340,7 +339,7 @@ int rf_command_line_read(struct rf_command_line *line, int argc, char **argv)
 	const char *wrong;
 	int code;
 
-	*line = (struct rf_command_line){ .recording = { .level = DEFAULT_LEVEL } };
+	*line = (struct rf_command_line){ .recording = { .level = RF_WRITER_LEVEL } };
 	code = read_options(line, argc, argv);
 	if (code >= 0)
 		return code;

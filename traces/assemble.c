@@ -13,8 +13,6 @@
 #include "base/text.h"
 #include "traces/trace.h"
 
-#define DEFAULT_LEVEL 3
-
 struct assembly {
 	const char *path;
 	struct rf_writer *writer;	/* created by the first line that needs it */
@@ -115,7 +113,7 @@ static int create(struct assembly *assembly, const char *header)
 {
 	json_t *root = json_loads(header, 0, NULL);
 	json_t *level = rf_header_get(root, RF_HEADER_ZSTD_LEVEL);
-	int zstd_level = level ? json_integer_value(level) : DEFAULT_LEVEL;
+	int zstd_level = level ? json_integer_value(level) : RF_WRITER_LEVEL;
 
 	json_decref(root);
 	if (assembly->writer)

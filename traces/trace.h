@@ -56,6 +56,9 @@ extern const char *const rf_no_stack_names[RF_NR_NO_STACKS];
 
 struct rf_writer;
 
+/* Unless another zstd level is asked for: with 6, recordings are 2 to 4 % smaller, and writing takes 10 % longer. */
+#define RF_WRITER_LEVEL 3
+
 /*
  * Begin path, which is there when it is closed, and write the header. header_json: the canonical JSON text of the
  * header without "format", which the writer adds. level: zstd level.

@@ -25,8 +25,6 @@
 #include "traces/header.h"
 #include "traces/import/importing.h"
 
-#define ZSTD_LEVEL 3
-
 void import_warn(struct importing *importing, const char *format, ...)
 {
 	struct rf_import_result *result = importing->result;
@@ -179,7 +177,7 @@ static int create_output(struct importing *importing, struct rf_error *err)
 	header = import_header(importing);
 	if (!header)
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
-	importing->writer = rf_writer_begin(importing->output, header, ZSTD_LEVEL, err);
+	importing->writer = rf_writer_begin(importing->output, header, RF_WRITER_LEVEL, err);
 	free(header);
 	if (!importing->writer)
 		return output_error(importing, err);
