@@ -16,7 +16,7 @@
  *
  * Nothing here prints, ends the program, changes signals, limits or the locale, or keeps anything outside of what it
  * returns. Different replays, reports and tables may be used in different threads at the same time; one of them by one
- * thread at a time. A replay starts a thread for each policy and waits for them.
+ * thread at a time. A replay starts threads, one for each policy and one that decodes, and waits for them.
  *
  * The exception is a policy whose page-table code is loaded (FILE.so, kernel=TREE): it runs that code in this process,
  * and building a tree runs a compiler, which tells its errors on standard error.
