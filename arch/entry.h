@@ -55,18 +55,27 @@ static inline void arch_flush_ptes(struct arch_mm *mm, u64 addr, unsigned int nr
 	mm->ops->flush_tlb_range(mm, &flush);
 }
 
+/* What the entries know of accesses, beside what pte knows. No branch: compilers do several entries at once. */
+static inline pte_t arch_merge_access_dirty(pte_t pte, const pte_t *ptep, unsigned int nr)
+{
+	u64 any = 0, hw_dirty = 0;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		any |= ptep[i].val;
+		/* pte_hw_dirty() */
+		hw_dirty |= ptep[i].val & (~ptep[i].val & PTE_RDONLY) / (PTE_RDONLY / PTE_WRITE);
+	}
+	if (any & PTE_DIRTY || hw_dirty)
+		pte = pte_mkdirty(pte);
+	return any & PTE_AF ? pte_mkyoung(pte) : pte;
+}
+
 /* xchg to none of nr entries: the first one, with A/D of all. */
 static inline pte_t arch_take_ptes(pte_t *ptep, unsigned int nr)
 {
-	pte_t pte = ptep[0];
-	unsigned int i;
+	pte_t pte = arch_merge_access_dirty(ptep[0], ptep + 1, nr - 1);
 
-	for (i = 1; i < nr; i++) {
-		if (pte_dirty(ptep[i]))
-			pte = pte_mkdirty(pte);
-		if (pte_young(ptep[i]))
-			pte = pte_mkyoung(pte);
-	}
 	memset(ptep, 0, nr * sizeof(*ptep));
 	return pte;
 }

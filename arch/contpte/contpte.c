@@ -17,7 +17,7 @@ static unsigned int gather(const pte_t *block, unsigned int n, bool early, pte_t
 	unsigned int loads, i;
 
 	if (!early) {
-		*pte = contpte_merge_access_dirty(*pte, block, n);
+		*pte = arch_merge_access_dirty(*pte, block, n);
 		return n;
 	}
 	for (i = 0; i < n && !pte_dirty(block[i]) && !pte_young(block[i]); i++)
@@ -185,10 +185,10 @@ pte_t contpte_clear_exiting(struct arch_mm *mm, u64 addr, pte_t *ptep)
 		mm->counters->pte_lines += dealt_with ? 0 : arch_lines(mm, 0, cont_size(mm) - 1) - 1;
 	}
 	if (!dealt_with) {
-		merged = contpte_merge_access_dirty(merged, block, n);
+		merged = arch_merge_access_dirty(merged, block, n);
 		mm->counters->pte_loads += n;
 		for (i = 0; i < n && mm->knobs->exit_spread_stored; i++) {
-			block[i] = contpte_merge_access_dirty(block[i], &merged, 1);
+			block[i] = arch_merge_access_dirty(block[i], &merged, 1);
 			mm->counters->pte_stores++;
 		}
 	}

@@ -42,8 +42,6 @@ bool contpte_splits_refault(const struct arch_knobs *knobs);
 
 /* ---- convert.c: blocks that fold and unfold ---- */
 
-/* A/D as a value of bits, from which pte_mkdirty()/pte_mkyoung() can be applied to a template. */
-pte_t contpte_merge_access_dirty(pte_t pte, const pte_t *ptep, unsigned int nr);
 /* Lines of a scan that took so many loads from the start of the block, and of the entry at addr itself. */
 u64 contpte_scan_lines(const struct arch_mm *mm, u64 addr, unsigned int loads);
 void contpte_unfold(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte);

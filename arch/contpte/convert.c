@@ -6,19 +6,6 @@
 #include "arch/contpte/contpte.h"
 #include "base/array.h"
 
-pte_t contpte_merge_access_dirty(pte_t pte, const pte_t *ptep, unsigned int nr)
-{
-	unsigned int i;
-
-	for (i = 0; i < nr; i++) {
-		if (pte_dirty(ptep[i]))
-			pte = pte_mkdirty(pte);
-		if (pte_young(ptep[i]))
-			pte = pte_mkyoung(pte);
-	}
-	return pte;
-}
-
 /* The flush of a conversion; or its part in one of adjacent blocks, issued by the next one or the operation's end. */
 static void flush_block(struct arch_mm *mm, u64 addr)
 {
@@ -51,7 +38,7 @@ static void contpte_convert(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte
 
 	ptep -= index;
 	addr = ALIGN_DOWN(addr, cont_size(mm));
-	pte = contpte_merge_access_dirty(pte, ptep, n);
+	pte = arch_merge_access_dirty(pte, ptep, n);
 	/* Gone while the flush goes on: what it has flushed cannot be cached again before the new entries are there. */
 	for (i = 0; i < n; i++)
 		ptep[i].val &= ~PTE_HW_MASK;
@@ -92,7 +79,7 @@ static void split_block(struct arch_mm *mm, u64 addr, pte_t *ptep, pte_t pte)
 	u64 value;
 
 	ptep -= cont_index(mm, addr);
-	pte = contpte_merge_access_dirty(pte, ptep, n);
+	pte = arch_merge_access_dirty(pte, ptep, n);
 	value = pte.val & PTE_HW_MASK & ~PTE_PFN_MASK;
 	for (i = 0; i < n; i++)
 		ptep[i].val = (ptep[i].val & (~PTE_HW_MASK | PTE_PFN_MASK)) | value | PTE_REFAULT;
