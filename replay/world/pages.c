@@ -5,7 +5,7 @@
 /* Page frames are kept in chunks, and found by region: their table is small enough to stay near. */
 #define CHUNK_PAGES 32
 #define CHUNKS_A_SLAB 32
-#define REGION_CHUNKS 16
+#define REGION_CHUNKS 64
 #define REGION_PAGES (CHUNK_PAGES * REGION_CHUNKS)
 #define REGIONS_A_SLAB 16
 
