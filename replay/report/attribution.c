@@ -101,7 +101,7 @@ struct share {
 /* Dearest first: invalidations, of those with the same number unfolds, and so on. */
 static int by_cost(const void *a, const void *b)
 {
-	const struct share *left = a, *right = b;
+	const struct share *left = *(const struct share *const *)a, *right = *(const struct share *const *)b;
 	const u64 costs[][2] = {
 		{ left->counters.tlbi, right->counters.tlbi }, { left->counters.unfold, right->counters.unfold },
 		{ left->counters.dsb, right->counters.dsb }, { left->counters.faults, right->counters.faults },
@@ -136,6 +136,7 @@ DEFINE_TABLE(share_table, u64, u32);	/* place + 1 */
 
 struct shares {
 	struct share *list;
+	struct share **dearest;	/* all of them, in that order */
 	u32 nr;
 	size_t room;
 	struct share_table places;
@@ -180,9 +181,15 @@ static void take_shares(struct shares *shares, const struct texts *texts, const 
 			.class = texts->classes[i], .group = i, .bytes = attribution->groups[i].bytes,
 			.row = sites ? attribution->groups[i].row - 1u : RF_NR_ROWS,
 		});
-	if (shares->nr)
-		qsort(shares->list, shares->nr, sizeof(*shares->list), by_cost);
 	share_table_free(&shares->places);
+	shares->dearest = calloc(shares->nr + 1ul, sizeof(*shares->dearest));
+	if (!shares->dearest) {
+		shares->nr = 0;
+		return;
+	}
+	for (u32 i = 0; i < shares->nr; i++)
+		shares->dearest[i] = &shares->list[i];
+	qsort(shares->dearest, shares->nr, sizeof(*shares->dearest), by_cost);
 }
 
 static void add_frames(json_t *object, const struct rf_attribution *attribution, u32 group)
@@ -228,10 +235,11 @@ static json_t *policy_shares(const struct texts *texts, size_t policy, u64 top)
 	take_shares(&shares, texts, &results->shares[policy]);
 	for (u32 i = 0; i < shares.nr; i++) {
 		if (i < top)
-			json_array_append_new(rows, share_object(results, &shares.list[i], true));
+			json_array_append_new(rows, share_object(results, shares.dearest[i], true));
 		else
-			add_share(&others, &shares.list[i]);
+			add_share(&others, shares.dearest[i]);
 	}
+	free(shares.dearest);
 	free(shares.list);
 	if (shares.failed) {
 		json_decref(object);

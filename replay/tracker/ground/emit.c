@@ -37,7 +37,12 @@ void cause_begins(struct rf_tracker *tracker, const struct rf_record *record)
 	struct task *task = task_find(tracker, record->tid);
 	struct rf_cause *cause = &tracker->cause;
 
-	*cause = (struct rf_cause){ .told = { .number = tracker->record, .record = *record } };
+	cause->told.number = tracker->record;
+	cause->told.record = *record;
+	cause->told.thread = 0;
+	cause->last = 0;
+	if (cause->began.number)
+		cause->began = (struct rf_told){ 0 };
 	if (!task)
 		return;
 	cause->told.thread = thread_of(tracker, task);
