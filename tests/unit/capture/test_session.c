@@ -37,7 +37,7 @@ static const struct rf_kernel kernel = { "6.18", "x86_64", RF_ISA_X86, 12, 34, 4
 
 static void make_directory(const char *path)
 {
-	char copy[512];
+	char copy[1024];
 
 	snprintf(copy, sizeof(copy), "%s", path);
 	for (char *slash = copy + 1; (slash = strchr(slash, '/')); slash++) {
