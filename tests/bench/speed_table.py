@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """One table of how fast traces are replayed: against a bare walk over the same events as ring-buffer pages, against
 trace-cmd's reports of the same events, several policies against one, what starting costs and what a trace of a machine
-that did little. Each is the median of RUNS runs, taken in turns with what it is compared with, because machines are
-not as fast at one minute as at another; where a ratio is meant, it is one of CPU time, which others on the machine
-disturb least. The load is a storm of compiles and small processes, without snapshots.
+that did little; and what machines do of much memory in whole blocks. Each is the median of RUNS runs, taken in turns
+with what it is compared with, because machines are not as fast at one minute as at another; where a ratio is meant, it
+is one of CPU time, which others on the machine disturb least. The load is a storm of compiles and small processes,
+without snapshots.
 
     speed_table.py BUILD_ROOT SOURCE_ROOT [TRACE]        TRACE: instead of the storm
 """
@@ -86,10 +87,18 @@ class Table:
             row('bare kbuffer walk of the same events, one CPU', f'{statistics.median(walks) / 1e6:.1f} M/s')
             row('  of a bare kbuffer walk, one CPU', self.of_walk(records, walks, singles, 'cpu'))
             row('  of a bare kbuffer walk, all CPUs', self.of_walk(records, walks, doubles, 'seconds'))
-        one, four, every = in_turns(*(self.replay(self.trace, policies) for policies in (ONE, FOUR, 'all')))
-        nr = self.programs.run(self.programs.refold, 'policies').stdout.count('\n')
+        self.several()
+
+    def several(self):
+        """More policies, and more to tell of one."""
+        names = [line.split()[0] for line in self.programs.run(self.programs.refold, 'policies').stdout.splitlines()]
+        one, four, sixteen, many, shared = in_turns(
+            self.replay(self.trace, ONE), self.replay(self.trace, FOUR), self.replay(self.trace, ','.join(names[:16])),
+            self.replay(self.trace, ','.join(names[:27])), [*self.replay(self.trace, ONE), '--by', 'vma,call'])
         row('CPU time of 4 policies, of one', f'{ratio(four, one):.2f}x')
-        row(f'CPU time of all {nr} policies, of one', f'{ratio(every, one):.2f}x', f'{median(every, "mib"):.0f} MiB')
+        row('CPU time of 16 policies, of one', f'{ratio(sixteen, one):.2f}x')
+        row('CPU time of 27 policies, of one', f'{ratio(many, one):.2f}x', f'{median(many, "mib"):.0f} MiB')
+        row('CPU time of one with --by vma,call', f'{ratio(shared, one):.2f}x', f'{median(shared, "mib"):.0f} MiB')
 
     @staticmethod
     def of_walk(records, walks, runs, what):
@@ -101,6 +110,11 @@ class Table:
         row('replay of a small trace (samples/python)', f'{median(replayed, "cpu") * 1e3:.0f} ms CPU',
             f'{median(replayed, "mib"):.0f} MiB')
         row('info of the storm', f'{median(told, "cpu") * 1e3:.0f} ms CPU')
+
+    def blocks(self):
+        said = self.programs.run(os.path.join(self.build_root, 'tests', 'bench', 'machine_speed')).stdout
+        for name, speeds in re.findall(r'(\S+) +10 GiB of 64K folios, M entries/s: (.*)', said):
+            row(f'10 GiB in whole blocks, {name}, M entries/s', re.sub(' +', ' ', speeds))
 
     def trace_cmd(self):
         """The same events as trace-cmd records and reports them, and imported."""
@@ -131,6 +145,7 @@ def main():
         table = Table(programs, build_root, directory, trace)
         table.storm()
         table.small()
+        table.blocks()
         table.trace_cmd()
 
 
