@@ -39,7 +39,7 @@ size_t rf_page_size(const json_t *data);
 /* The template with them. 0, or -EIO. */
 int rf_page_write(const json_t *data, FILE *out);
 
-/* pages of both kinds: versions, what counters mean and which matter. */
+/* pages of both kinds: versions, what counters and reasons mean, which counters matter. */
 json_t *rf_page_begin(const char *kind);
 
 #endif

@@ -11,6 +11,7 @@
 #include "replay/page/page.h"
 #include "replay/report/answer.h"
 #include "replay/report/totals.h"
+#include "replay/run.h"
 
 #define DUMP_FLAGS (JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(10))
 
@@ -83,6 +84,16 @@ static json_t *meanings_object(void)
 	return meanings;
 }
 
+static json_t *reasons_object(void)
+{
+	json_t *reasons = json_object();
+
+#define X(name, effect, meaning) rf_json_set_string(reasons, #name, meaning);
+	RF_REASONS(X)
+#undef X
+	return reasons;
+}
+
 json_t *rf_page_begin(const char *kind)
 {
 	json_t *page = json_object();
@@ -91,5 +102,6 @@ json_t *rf_page_begin(const char *kind)
 	rf_json_set_string(page, "version", REFOLD_VERSION);
 	json_object_set_new(page, "matters", matters_array());
 	json_object_set_new(page, "meanings", meanings_object());
+	json_object_set_new(page, "reasons", reasons_object());
 	return page;
 }

@@ -123,6 +123,17 @@ class Page(unittest.TestCase):
         self.assertIn("exact", first)
         self.assertIn("56,751 records", first)
 
+    def test_marks_and_doubts_have_their_meaning(self):
+        report = dict(self.report, trust=dict(
+            self.report["trust"], word="doubtful", doubts={"shared_loss": 2}, reasons={"loss": 1},
+            marked=[{"trace": "t", "mm": 1, "pid": 7, "command": "sh", "since_ns": 5, "reasons": [
+                {"reason": "loss", "record": 1, "since_ns": 5, "times": 1}]}]))
+        page = self.page(report)
+        shown = self.js("return document.getElementById('fidelity').innerText")
+        self.assertIn("Events of the whole system were lost: of the page cache, of reclaim, of migration. (2 times)", shown)
+        self.assertIn("Events were lost that may have been about it. (1 of them)", shown)
+        self.is_sound(page)
+
     def test_numbers_are_those_of_the_report(self):
         self.page(self.report)
         totals = [policy["totals"]["pte_loads"] for policy in self.report["policies"]]

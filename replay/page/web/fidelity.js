@@ -49,12 +49,30 @@ function checks(fidelity, trace) {
 	]);
 }
 
-function marks(trust) {
-	const doubts = counted(trust.doubts),
+// Reasons of the trust, in sentences.
+function reasons(data, counts, of) {
+	return el(
+		'ul',
+		{},
+		Object.entries(counts).map(([reason, number]) =>
+			el(
+				'li',
+				{},
+				`${data.reasons[reason] ?? reason.replaceAll('_', ' ')} (${digits(number)}${of})`,
+			),
+		),
+	);
+}
+
+function marks(data, trust) {
+	const doubts = trust.doubts ?? {},
 		marked = trust.marked ?? [],
 		hidden = trust.hidden ?? [];
 	return [
-		doubts && el('p', {}, `Doubts: ${doubts}.`),
+		Object.keys(doubts).length > 0 && el('h3', {}, 'Doubts, which may concern any process'),
+		Object.keys(doubts).length > 0 && reasons(data, doubts, ' times'),
+		marked.length > 0 && el('h3', {}, 'Why address spaces are marked'),
+		marked.length > 0 && reasons(data, trust.reasons ?? {}, ' of them'),
 		marked.length > 0 &&
 			el(
 				'details',
@@ -174,7 +192,7 @@ export function fidelity({ data, report }) {
 				{ class: 'cell' },
 				el('h3', {}, 'What could be checked'),
 				checks(report.fidelity ?? {}, report.trace ?? {}),
-				...marks(report.trust ?? {}),
+				...marks(data, report.trust ?? {}),
 			),
 			el('div', { class: 'cell' }, el('h3', {}, 'What is taken for granted'), assumptions(report)),
 		),

@@ -215,7 +215,7 @@ function worst(context) {
 		'kernel',
 		'labels',
 	];
-		return section(
+	return section(
 		'worst',
 		`The ten worst: ${unit(data, context)}`,
 		`Where ${policyName(data, policy)} costs most more than ${policyName(data, baseline)}.` +
