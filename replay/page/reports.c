@@ -229,7 +229,7 @@ static json_t *shown_counters(const json_t *totals)
 	return shown;
 }
 
-/* Rows have keys beside what was counted: strings, or the frames of a stack. */
+/* Rows have keys beside what was counted: strings, and the frames of a stack. */
 static json_t *shown_row(const json_t *row)
 {
 	json_t *shown = json_copy((json_t *)row);

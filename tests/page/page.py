@@ -165,7 +165,8 @@ class Page(unittest.TestCase):
             self.assertTrue(any(name in frame for frame in frames), frames)
         widths = self.js("""return Object.fromEntries([...document.querySelectorAll('.flames .frame')].map((frame) =>
             [frame.getAttribute('name'), frame.querySelector('rect').getBoundingClientRect().width]))""")
-        # all is 30 + 20 + 10 + 7, serve 30 + 20
+        # all is 30 + 20 + 10 + 7, main 60 of it, serve 30 + 20
+        self.assertAlmostEqual(widths["main"] / widths["all"], 60 / 67, delta=0.01)
         self.assertAlmostEqual(widths["serve"] / widths["all"], 50 / 67, delta=0.01)
 
     # ---- what it does ----

@@ -61,7 +61,8 @@ def with_stacks(report):
     report = copy.deepcopy(report)
     report["attribution"] = [{"trace": report["traces"][0]["name"], "by": ["stack"], "policies": [{
         "name": policy["name"],
-        "rows": [{"stack": stack, "bytes": 4096 * (i + 1), "totals": {"tlbi": 30 - 10 * i, "faults": i}}
+        "rows": [{"stack": stack[-1], "frames": stack[::-1], "bytes": 4096 * (i + 1),
+                  "totals": {"tlbi": 30 - 10 * i, "faults": i}}
                  for i, stack in enumerate(STACKS)],
         "rest": {"rows": 4, "bytes": 0, "totals": {"tlbi": 7, "faults": 0}}} for policy in report["policies"]]}]
     return report
@@ -102,7 +103,7 @@ def hostile(report):
     for policy in report["policies"] + [one for part in report["attribution"] for one in part["policies"]]:
         policy["name"] += MARKUP
     for policy in report["attribution"][0]["policies"]:
-        policy["rows"][0]["stack"] = [SCRIPT, MARKUP]
+        policy["rows"][0] |= {"stack": SCRIPT, "frames": [SCRIPT, MARKUP]}
     report["trust"]["word"] = "marked"
     report["trust"]["marked"] = [{"trace": SCRIPT, "mm": 1, "pid": 1, "command": MARKUP, "since_ns": 0,
                                   "reasons": [{"reason": "loss", "record": 1, "since_ns": 0, "times": 1}]}]

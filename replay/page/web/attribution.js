@@ -8,13 +8,13 @@ import { policyNames, word } from './report.js';
 
 const numberOf = (row, counter) => (counter === 'bytes' ? (row.bytes ?? 0) : (row.totals?.[counter] ?? 0));
 
-// Frames from the outermost in: a list, or a text with ; between them as folded stacks have it.
-function frames(stack) {
-	return (Array.isArray(stack) ? stack : String(stack).split(';')).map(String);
+// The functions of a stack, from the outermost in; what is no stack has a name.
+function frames(row) {
+	return row.frames?.length ? [...row.frames].reverse().map(String) : [String(row.stack)];
 }
 
 function rowName(row, by) {
-	return by.map((key) => (key === 'stack' ? frames(row.stack).at(-1) : row[key])).join(', ');
+	return by.map((key) => row[key]).join(', ');
 }
 
 // ---- bars ----
@@ -66,7 +66,7 @@ function tree(policy, by, counter) {
 	};
 	for (const row of policy.rows)
 		add(
-			[...by.filter((key) => key !== 'stack').map((key) => String(row[key])), ...frames(row.stack)],
+			by.flatMap((key) => (key === 'stack' ? frames(row) : [String(row[key])])),
 			numberOf(row, counter),
 		);
 	if (numberOf(policy.rest, counter))
@@ -97,7 +97,7 @@ function flames(context, policy, by, counter) {
 		const chart = flamegraph()
 			.width(host.clientWidth || 1000)
 			.cellHeight(19)
-			.minFrameSize(1)
+			.minFrameSize(2)
 			.inverted(true)
 			.transitionDuration(0)
 			.sort(true)
