@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * The event is that of all system calls, with a filter in the kernel on the numbers of those that change mappings. A
- * sample has the registers that unwinding begins with and a copy of the top of the stack, which is not kept.
+ * sample has the registers that unwinding begins with and a copy of the top of the stack, which is not kept. As that
+ * costs whoever calls some microseconds, and the ring room, the event is that of the tasks recorded where it can be.
  */
 #include "capture/perf/calls.h"
 
@@ -23,37 +24,42 @@ static const char *const names[] = {
 	"fork", "vfork", "execve", "execveat",
 };
 
-static int open_ring(struct rf_call_ring *ring, int cpu, u64 event, const char *filter, size_t ring_bytes,
-		     struct rf_error *err)
+static struct perf_event_attr attributes(u64 event)
 {
-	struct perf_event_attr attr = {
+	return (struct perf_event_attr){
 		.type = PERF_TYPE_TRACEPOINT,
 		.config = event,
 		.sample_period = 1,
 		.sample_type = SAMPLE_TYPE,
 		.sample_regs_user = RF_STACK_MASK,
 		.sample_stack_user = RF_STACK_BYTES_MAX,
-		.disabled = 1,
 	};
+}
 
-	ring->fd = rf_perf_open(&attr, cpu, ring_bytes);
+/* Everybody's event, which is there first, and the ring for its samples or for those of others on this CPU. */
+static int open_ring(struct rf_call_events *events, int cpu, struct rf_error *err)
+{
+	struct perf_event_attr attr = attributes(events->event);
+	struct rf_call_ring *ring = &events->rings[cpu];
+
+	attr.disabled = 1;
+	ring->fd = rf_perf_open(&attr, -1, cpu, events->ring_bytes);
 	if (ring->fd == -ENODEV) {
 		ring->fd = -1;		/* the CPU is offline */
 		return 0;
 	}
 	if (ring->fd < 0)
 		return rf_perf_open_failed(ring->fd, err);
-	if (ioctl(ring->fd, PERF_EVENT_IOC_SET_FILTER, filter))
+	if (ioctl(ring->fd, PERF_EVENT_IOC_SET_FILTER, events->filter))
 		return rf_error_set(err, -errno, RF_NO_OFFSET, "perf takes no filter for system calls: %s",
 				    strerror(errno));
-	return rf_perf_ring_map(&ring->ring, ring->fd, ring_bytes, err);
+	return rf_perf_ring_map(&ring->ring, ring->fd, events->ring_bytes, err);
 }
 
 struct rf_call_events *rf_call_events_open(enum rf_isa isa, u64 event, size_t ring_bytes, struct rf_error *err)
 {
 	size_t cpus = (size_t)sysconf(_SC_NPROCESSORS_CONF);
 	struct rf_call_events *events = calloc(1, sizeof(*events) + cpus * sizeof(events->rings[0]));
-	char filter[RF_CALL_FILTER_MAX];
 	int ret = 0;
 
 	if (!events) {
@@ -61,17 +67,75 @@ struct rf_call_events *rf_call_events_open(enum rf_isa isa, u64 event, size_t ri
 		return NULL;
 	}
 	events->isa = isa;
+	events->event = event;
+	events->ring_bytes = ring_bytes;
 	events->nr = cpus;
 	for (size_t c = 0; c < cpus; c++)
 		events->rings[c].fd = -1;
-	if (!rf_calls_filter_of(isa, names, ARRAY_SIZE(names), filter))
+	if (!rf_calls_filter_of(isa, names, ARRAY_SIZE(names), events->filter))
 		ret = rf_error_set(err, -EOPNOTSUPP, RF_NO_OFFSET, "the calls of this architecture are not known");
 	for (size_t c = 0; c < cpus && !ret; c++)
-		ret = open_ring(&events->rings[c], (int)c, event, filter, ring_bytes, err);
+		ret = open_ring(events, (int)c, err);
 	if (!ret)
 		return events;
 	rf_call_events_close(events);
 	return NULL;
+}
+
+/* A thread that has ended meanwhile needs none. */
+static bool follow_thread(struct rf_call_events *events, pid_t tid)
+{
+	struct perf_event_attr attr = attributes(events->event);
+
+	attr.inherit = 1;
+	attr.disabled = 1;
+	for (size_t c = 0; c < events->nr; c++) {
+		int fd;
+
+		if (events->rings[c].fd < 0)
+			continue;
+		if (events->nr_of_tasks == RF_CALL_EVENTS_OF_TASKS)
+			return false;
+		fd = rf_perf_open(&attr, tid, (int)c, events->ring_bytes);
+		if (fd == -ESRCH)
+			return true;
+		if (fd < 0)
+			return false;
+		events->of_tasks[events->nr_of_tasks++] = fd;
+		if (ioctl(fd, PERF_EVENT_IOC_SET_FILTER, events->filter) ||
+		    ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, events->rings[c].fd) ||
+		    ioctl(fd, PERF_EVENT_IOC_ENABLE, 0))
+			return false;
+	}
+	return true;
+}
+
+static void forget_tasks(struct rf_call_events *events)
+{
+	while (events->nr_of_tasks)
+		close(events->of_tasks[--events->nr_of_tasks]);
+}
+
+bool rf_call_events_follow(struct rf_call_events *events, const struct rf_pid_list *pids)
+{
+	struct rf_pid_list tids = { 0 };
+	size_t done = 0;
+	bool can = true;
+
+	/* Threads begun before their parent had its events are in the next listing. */
+	for (int round = 0; can && round < 2; round++) {
+		for (size_t i = 0; can && i < pids->nr; i++) {
+			int added = rf_threads_of(pids->pids[i], &tids);
+
+			can = added >= 0 || added == -ESRCH;
+		}
+		for (; can && done < tids.nr; done++)
+			can = follow_thread(events, tids.pids[done]);
+	}
+	rf_pid_list_free(&tids);
+	if (!can)
+		forget_tasks(events);
+	return can;
 }
 
 int rf_call_events_enable(struct rf_call_events *events, struct rf_error *err)
@@ -85,7 +149,10 @@ int rf_call_events_enable(struct rf_call_events *events, struct rf_error *err)
 
 void rf_call_events_close(struct rf_call_events *events)
 {
-	for (size_t c = 0; events && c < events->nr; c++) {
+	if (!events)
+		return;
+	forget_tasks(events);
+	for (size_t c = 0; c < events->nr; c++) {
 		rf_perf_ring_unmap(&events->rings[c].ring);
 		if (events->rings[c].fd >= 0)
 			close(events->rings[c].fd);

@@ -6,8 +6,10 @@
 #ifndef REFOLD_CAPTURE_PERF_CALLS_H
 #define REFOLD_CAPTURE_PERF_CALLS_H
 
+#include "capture/follow/tasks.h"
 #include "capture/perf/rings.h"
 #include "capture/stacks/stacks.h"
+#include "traces/events/calls.h"
 #include "traces/events/kernel.h"
 
 struct rf_call_ring {
@@ -19,8 +21,16 @@ struct rf_call_ring {
 	u64 lost;			/* as far as is known */
 };
 
+/* More than that are not worth their file descriptors: then everybody is sampled, and strangers are passed over. */
+#define RF_CALL_EVENTS_OF_TASKS 512
+
 struct rf_call_events {
 	enum rf_isa isa;
+	u64 event;
+	char filter[RF_CALL_FILTER_MAX];
+	size_t ring_bytes;
+	int of_tasks[RF_CALL_EVENTS_OF_TASKS];	/* a thread's on a CPU, and of all that it begins */
+	size_t nr_of_tasks;
 	size_t nr;
 	struct rf_call_ring rings[];	/* by CPU */
 };
@@ -30,6 +40,9 @@ struct rf_call_events {
  * is told first, and a stack comes before its call. Nothing is sampled yet. NULL: err tells why.
  */
 struct rf_call_events *rf_call_events_open(enum rf_isa isa, u64 event, size_t ring_bytes, struct rf_error *err);
+/* Samples these processes, and all that they begin, from now on. False: they are too many, and nobody is sampled. */
+bool rf_call_events_follow(struct rf_call_events *events, const struct rf_pid_list *pids);
+/* Samples everybody from now on. */
 int rf_call_events_enable(struct rf_call_events *events, struct rf_error *err);
 void rf_call_events_close(struct rf_call_events *events);
 

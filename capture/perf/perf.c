@@ -67,7 +67,7 @@ static int open_side_band(int cpu, size_t ring_bytes)
 		.sample_id_all = 1,
 	};
 
-	return rf_perf_open(&attr, cpu, ring_bytes);
+	return rf_perf_open(&attr, -1, cpu, ring_bytes);
 }
 
 /* Every page fault is a sample. */
@@ -80,7 +80,7 @@ static int open_faults(int cpu, size_t ring_bytes)
 		.sample_type = RF_PERF_FAULT_SAMPLE,
 	};
 
-	return rf_perf_open(&attr, cpu, ring_bytes);
+	return rf_perf_open(&attr, -1, cpu, ring_bytes);
 }
 
 int rf_perf_check(struct rf_error *err)
@@ -361,6 +361,8 @@ static int begin_calls(struct rf_perf *perf, const struct rf_perf_options *optio
 			return rf_error_set(err, ring->stream, RF_NO_OFFSET, "cannot add a stream: %s",
 					    strerror(-ring->stream));
 	}
+	if (!options->whole_system && rf_call_events_follow(perf->calls, options->pids))
+		return 0;
 	return rf_call_events_enable(perf->calls, err);
 }
 

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-int rf_perf_open(struct perf_event_attr *attr, int cpu, size_t ring_bytes)
+int rf_perf_open(struct perf_event_attr *attr, pid_t task, int cpu, size_t ring_bytes)
 {
 	long fd;
 
@@ -19,10 +19,10 @@ int rf_perf_open(struct perf_event_attr *attr, int cpu, size_t ring_bytes)
 	attr->watermark = 1;
 	attr->wakeup_watermark = (u32)(ring_bytes / 4);
 	attr->read_format = PERF_FORMAT_LOST;
-	fd = syscall(SYS_perf_event_open, attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+	fd = syscall(SYS_perf_event_open, attr, task, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 	if (fd < 0 && errno == EINVAL) {
 		attr->read_format = 0;	/* before Linux 6.0 */
-		fd = syscall(SYS_perf_event_open, attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+		fd = syscall(SYS_perf_event_open, attr, task, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 	}
 	return fd < 0 ? -errno : (int)fd;
 }

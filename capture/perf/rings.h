@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* A perf event of one CPU on the clock of the tracepoints, and the ring that it writes to. */
+/* A perf event on one CPU, on the clock of the tracepoints, and the ring that it writes to. */
 #ifndef REFOLD_CAPTURE_PERF_RINGS_H
 #define REFOLD_CAPTURE_PERF_RINGS_H
 
 #include <linux/perf_event.h>
+#include <sys/types.h>
 
 #include "base/error.h"
 
@@ -15,8 +16,8 @@ struct rf_perf_ring {
 	size_t bytes;			/* a power of two */
 };
 
-/* The fd, or a negative errno. ring_bytes: of the ring that it is for. */
-int rf_perf_open(struct perf_event_attr *attr, int cpu, size_t ring_bytes);
+/* The fd, or a negative errno. task: whose event it is, -1: everybody's. ring_bytes: of the ring that it is for. */
+int rf_perf_open(struct perf_event_attr *attr, pid_t task, int cpu, size_t ring_bytes);
 int rf_perf_open_failed(int ret, struct rf_error *err);
 
 int rf_perf_ring_map(struct rf_perf_ring *ring, int fd, size_t bytes, struct rf_error *err);

@@ -183,6 +183,21 @@ def stripped(bench):
     check_program(of_calls(rows(bench, 'stack', '--symbols', right)[0])[0], ROUNDS)
 
 
+def strangers(bench):
+    """Others change mappings without pause, more than the rings hold: nobody's stack is missing for them."""
+    loop = 'import mmap\nwhile True: mmap.mmap(-1, 1 << 16).close()'
+    others = [bench.programs.start(sys.executable, '-c', loop) for _ in range(2 * os.cpu_count())]
+    try:
+        program = os.path.join(bench.programs.workloads, 'call_sites')
+        bench.programs.record(bench.trace, program, str(ROUNDS), options=('-g', '-b', '1M'))
+    finally:
+        for other in others:
+            other.kill()
+    told = Told(bench)
+    found = sum(kind == KINDS['madvise'] for calls in told.calls.values() for kind, _ in calls)
+    machine.require(found == ROUNDS and not told.missing, f'{found} stacks of {ROUNDS}; {told.missing} calls have none')
+
+
 def private(bench):
     """Attached: nobody else's calls, no names of files and no addresses, but symbols by build id."""
     program = os.path.join(bench.programs.workloads, 'call_sites')
@@ -259,4 +274,4 @@ def redis(bench):
 
 
 if __name__ == '__main__':
-    recorder.main((sites, stripped, private, jemalloc, gcc, redis))
+    recorder.main((sites, stripped, strangers, private, jemalloc, gcc, redis))
