@@ -17,6 +17,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "capture/kernel.h"
+#include "capture/perf/calls.h"
 #include "capture/perf/perf.h"
 #include "capture/rights/rights.h"
 #include "capture/snapshot/compat.h"
@@ -186,6 +187,22 @@ static void check_perf(struct diagnosis *diagnosis)
 		    err.message);
 	else
 		add(diagnosis, GOOD, "perf side-band", "mmap, comm and task records");
+}
+
+/* Before a ring of the least that a recording has. */
+static void check_stacks(struct diagnosis *diagnosis)
+{
+	u64 event = rf_kernel_call_event();
+	struct rf_error err = { .message = "there is no event raw_syscalls:sys_enter" };
+	struct rf_call_events *events = event ? rf_call_events_open(diagnosis->kernel.isa, event, 256u << 10, &err) :
+						NULL;
+
+	if (events && RF_STACKS_KNOWN)
+		add(diagnosis, GOOD, "call stacks", "to be had, by -g");
+	else
+		add(diagnosis, LESS, "call stacks", "none, -g is refused: %.180s", events ?
+		    "the registers of this architecture are not known" : err.message);
+	rf_call_events_close(events);
 }
 
 /* Each capability that refold-capture(1) lists and that is not there. */
@@ -427,6 +444,7 @@ int rf_doctor(FILE *out, bool json)
 	check_tracefs(&diagnosis);
 	check_events(&diagnosis);
 	check_perf(&diagnosis);
+	check_stacks(&diagnosis);
 	check_snapshots(&diagnosis);
 	check_settings(&diagnosis);
 	check_file_systems(&diagnosis);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/utsname.h>
+#include <tracefs.h>
 #include <unistd.h>
 
 #include "base/array.h"
@@ -199,6 +200,15 @@ json_t *rf_kernel_thp_settings(void)
 	if (dir)
 		closedir(dir);
 	return object;
+}
+
+u64 rf_kernel_call_event(void)
+{
+	char *text = tracefs_event_file_read(NULL, "raw_syscalls", "sys_enter", "id", NULL);
+	u64 event = text ? strtoull(text, NULL, 10) : 0;
+
+	free(text);
+	return event;
 }
 
 u64 rf_kernel_fault_around_bytes(void)

@@ -15,6 +15,8 @@ bool rf_btf_has_name(const char *path, const char *name);
 
 /* The settings of /sys/kernel/mm/transparent_hugepage as a JSON object: file -> chosen word or number. */
 json_t *rf_kernel_thp_settings(void);
+/* The number of the event raw_syscalls:sys_enter; 0: there is none. */
+u64 rf_kernel_call_event(void);
 /* fault_around_bytes of debugfs, or 0 where debugfs is not mounted. */
 u64 rf_kernel_fault_around_bytes(void);
 /* "MAJOR:MINOR" -> bytes that are read ahead at most, of each device that has files mounted and tells. */

@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <tracefs.h>
 #include <unistd.h>
 
 #include "capture/header.h"
+#include "capture/kernel.h"
 #include "capture/perf/calls.h"
 #include "capture/processes.h"
 #include "capture/tracefs/probes.h"
@@ -105,11 +105,9 @@ static int start_session(struct recording *rec, struct rf_error *err)
 
 static int open_calls(struct recording *rec, struct rf_error *err)
 {
-	char *text = tracefs_event_file_read(NULL, "raw_syscalls", "sys_enter", "id", NULL);
-	u64 event = text ? strtoull(text, NULL, 10) : 0;
+	u64 event = rf_kernel_call_event();
 	struct rf_error why = { 0 };
 
-	free(text);
 	if (!event)
 		return rf_error_set(err, -ENOENT, RF_NO_OFFSET, "no stacks: this kernel has no event "
 				    "raw_syscalls:sys_enter");
