@@ -229,6 +229,9 @@ static bool keep_counters(json_t *page, const json_t *counters, const json_t *va
 	return fits;
 }
 
+/* Of the members that keep_counters() adds, without what is in them. */
+#define NAMES_OF_MEMBERS 64
+
 static void fill_page(json_t *page, const struct filling *filling, size_t most)
 {
 	json_t *counters = counters_of(filling->fleet), *values, *traces, *left;
@@ -245,7 +248,8 @@ static void fill_page(json_t *page, const struct filling *filling, size_t most)
 		json_object_del(page, "values");
 		json_object_del(page, "counters");
 		size = rf_page_size(page);
-		fits = size < most && keep_counters(page, counters, values, most - size);
+		fits = size + NAMES_OF_MEMBERS < most &&
+		       keep_counters(page, counters, values, most - size - NAMES_OF_MEMBERS);
 		json_decref(values);
 		step *= 2;
 	} while (!fits && step < filling->fleet->nr);
