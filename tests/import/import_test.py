@@ -67,7 +67,8 @@ CLONE_VM, CLONE_VFORK, CLONE_THREAD, SIGCHLD = 0x100, 0x4000, 0x10000, 17
 
 
 def refold(*arguments, **options):
-    return subprocess.run([REFOLD, *map(str, arguments)], capture_output=True, text=True, timeout=60, **options)
+    # Of a wall; what libtracecmd may take is counted in time of a CPU, of which a busy machine gives little.
+    return subprocess.run([REFOLD, *map(str, arguments)], capture_output=True, text=True, timeout=240, **options)
 
 
 class Import(unittest.TestCase):

@@ -14,6 +14,7 @@
 #include "traces/events/calls.h"
 #include "traces/events/entries.h"
 #include "traces/events/print_fmt.h"
+#include "traces/frame.h"
 #include "traces/permutation.h"
 
 #define MAX_EVENT_IDS 65536
@@ -262,21 +263,20 @@ struct rf_capabilities rf_decoder_capabilities(const struct rf_decoder *decoder)
 	return capabilities;
 }
 
+/* Every machine that is recorded is little-endian; who imports its events need not be. */
 static u64 load_raw(const u8 *data, const struct load *load)
 {
-	u64 v8;
 	u32 v4;
 	u16 v2;
 
 	switch (load->size) {
 	case 8:
-		memcpy(&v8, data + load->offset, 8);
-		return v8;
+		return load_u64(data + load->offset);
 	case 4:
-		memcpy(&v4, data + load->offset, 4);
+		v4 = load_u32(data + load->offset);
 		return load->is_signed ? (u64)(s64)(s32)v4 : v4;
 	case 2:
-		memcpy(&v2, data + load->offset, 2);
+		v2 = load_u16(data + load->offset);
 		return load->is_signed ? (u64)(s64)(s16)v2 : v2;
 	default:
 		return load->is_signed ? (u64)(s64)(s8)data[load->offset] : data[load->offset];
@@ -336,18 +336,14 @@ static struct span find_text(const u8 *data, u32 size, const struct load *load)
 {
 	struct span text = { load->offset, size };
 	const u8 *nul;
-	u64 count;
-	u16 place[2];	/* offset, size */
 
 	if (load->dynamic) {
-		memcpy(place, data + load->offset, sizeof(place));
-		text.begin = min_u64(place[0], size);
-		text.end = min_u64(text.begin + place[1], size);
+		/* Offset and size. */
+		text.begin = min_u64(load_u16(data + load->offset), size);
+		text.end = min_u64(text.begin + load_u16(data + load->offset + 2), size);
 	}
-	if (load->count) {
-		memcpy(&count, data + load->count, sizeof(count));
-		text.end = min_u64(text.end, text.begin + min_u64(count, size));
-	}
+	if (load->count)
+		text.end = min_u64(text.end, text.begin + min_u64(load_u64(data + load->count), size));
 	nul = memchr(data + text.begin, 0, text.end - text.begin);
 	if (nul)
 		text.end = (u64)(nul - data);
@@ -465,7 +461,8 @@ static size_t decode_call(const struct rf_decoder *decoder, const struct layout 
 	if (raw.returns)
 		raw.result = load_raw(data, value);
 	else if (size >= value->offset + sizeof(raw.arguments))
-		memcpy(raw.arguments, data + value->offset, sizeof(raw.arguments));
+		for (size_t i = 0; i < ARRAY_SIZE(raw.arguments); i++)
+			raw.arguments[i] = load_u64(data + value->offset + i * sizeof(u64));
 	records[1] = records[0];
 	if (rf_calls_native(kernel->isa, &numbering) && take_call(&raw, numbering, &records[nr], &row) &&
 	    decoder->by_number[row])
@@ -482,20 +479,18 @@ size_t rf_decode(const struct rf_decoder *decoder, const void *data, u32 size, u
 	const struct layout *layout;
 	const u8 *bytes = data;
 	u16 id;
-	u32 pid;
 
 	if (size < 8 || !max)
 		return 0;
-	memcpy(&id, bytes + decoder->type_offset, sizeof(id));
+	id = load_u16(bytes + decoder->type_offset);
 	if (!decoder->by_id[id])
 		return 0;
 	layout = &decoder->layouts[decoder->by_id[id] - 1];
 	if (size < layout->end)
 		return 0;
-	memcpy(&pid, bytes + decoder->pid_offset, sizeof(pid));
 	memset(records, 0, sizeof(*records));
 	records->time = time;
-	records->tid = pid;
+	records->tid = load_u32(bytes + decoder->pid_offset);
 	records->kind = layout->kind;
 	if (layout->kind == RF_BY_NUMBER)
 		return max < 2 ? 0 : decode_call(decoder, layout, bytes, size, records, max);

@@ -30,11 +30,7 @@ struct import_member *import_member(struct importing *importing, u32 tid)
 
 static u32 load_pid(const u8 *data, u32 size, u32 offset)
 {
-	u32 pid = 0;
-
-	if (offset + sizeof(pid) <= size)
-		memcpy(&pid, data + offset, sizeof(pid));
-	return pid;
+	return offset + sizeof(u32) <= size ? load_u32(data + offset) : 0;
 }
 
 void import_find_exec(struct importing *importing)
@@ -53,11 +49,9 @@ void import_find_exec(struct importing *importing)
 void import_look(struct importing *importing, const void *data, u32 size)
 {
 	struct import_member *leader;
-	u16 id;
 	u32 pid;
 
-	memcpy(&id, data, sizeof(id));
-	if (!importing->exec_id || id != importing->exec_id)
+	if (!importing->exec_id || load_u16(data) != importing->exec_id)
 		return;
 	pid = load_pid(data, size, importing->exec_pid);
 	leader = pid == load_pid(data, size, importing->exec_old_pid) ? import_member(importing, pid) : NULL;
@@ -114,18 +108,20 @@ void import_family(struct importing *importing, struct rf_record *record)
 bool import_exec_name(const struct importing *importing, const void *data, u32 size, struct rf_record *record)
 {
 	const char *bytes = data, *name, *slash;
-	u16 place[2];
+	u8 text[TASK_COMM_LEN] = { 0 };
+	u32 offset, length;
 
-	if (!importing->exec_filename || importing->exec_filename + sizeof(place) > size)
+	if (!importing->exec_filename || importing->exec_filename + 4 > size)
 		return false;
-	memcpy(place, bytes + importing->exec_filename, sizeof(place));
-	if (!place[1] || (u32)place[0] + place[1] > size || bytes[place[0] + place[1] - 1])
+	offset = load_u16((const u8 *)data + importing->exec_filename);
+	length = load_u16((const u8 *)data + importing->exec_filename + 2);
+	if (!length || offset + length > size || bytes[offset + length - 1])
 		return false;
-	name = bytes + place[0];
+	name = bytes + offset;
 	slash = strrchr(name, '/');
 	name = slash ? slash + 1 : name;
-	*record = (struct rf_record){ .kind = RF_COMM, .f = { 0, 0, 1 } };
-	memcpy(record->f, name, strnlen(name, TASK_COMM_LEN - 1));
+	memcpy(text, name, strnlen(name, TASK_COMM_LEN - 1));
+	*record = (struct rf_record){ .kind = RF_COMM, .f = { load_u64(text), load_u64(text + 8), 1 } };
 	return true;
 }
 

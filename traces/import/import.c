@@ -91,10 +91,8 @@ static int run_pass(struct pass *pass)
 static int count_event(struct pass *pass, const struct tep_record *record)
 {
 	struct importing *importing = pass->importing;
-	u16 id;
 
-	memcpy(&id, record->data, sizeof(id));
-	importing->counts[id]++;
+	importing->counts[load_u16(record->data)]++;
 	if (!importing->result->events++)
 		importing->first_time = record->ts;
 	importing->nr_cpus = (u32)max_u64(importing->nr_cpus, (u64)record->cpu + 1);
@@ -275,11 +273,11 @@ struct outcome {
 	int ret;
 };
 
-/* Of a CPU, so that a busy machine does not matter: some fifty times what an import of that many bytes takes. */
+/* Of a CPU, so that a busy machine does not matter: fifty times what an import of that many bytes takes, or more. */
 static void limit_time(const char *input)
 {
 	struct stat file;
-	rlim_t seconds = 5;
+	rlim_t seconds = 2;
 
 	if (!stat(input, &file) && file.st_size > 0)
 		seconds += (rlim_t)file.st_size >> 20;

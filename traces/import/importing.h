@@ -7,6 +7,7 @@
 
 #include "base/table.h"
 #include "traces/events/decode.h"
+#include "traces/frame.h"
 #include "traces/import/import.h"
 #include "traces/import/trace_dat.h"
 #include "traces/trace.h"

@@ -113,9 +113,8 @@ bool import_has_numbers(const struct importing *importing)
 
 bool import_by_number(const struct importing *importing, const void *data)
 {
-	u16 id;
+	u16 id = load_u16(data);
 
-	memcpy(&id, data, sizeof(id));
 	for (size_t i = 0; i < rf_nr_events; i++)
 		if (rf_events[i].kind == RF_BY_NUMBER && importing->rows[i].used && importing->rows[i].format->id == id)
 			return true;

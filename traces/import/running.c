@@ -140,10 +140,10 @@ static int add_snapshot(struct importing *importing, int stream, const struct im
 			struct rf_error *err)
 {
 	const u64 *rss = process->rss;
-	u64 name[RF_RECORD_FIELDS] = { 0 };
+	const u8 *text = (const u8 *)process->name;
+	const u64 name[RF_RECORD_FIELDS] = { load_u64(text), load_u64(text + 8) };
 	int ret = 0;
 
-	memcpy(name, process->name, sizeof(process->name));
 	if (process->name[0])
 		ret = add(importing, stream, RF_COMM, process->pid, name, err);
 	if (!ret)
