@@ -118,7 +118,7 @@ class Page(unittest.TestCase):
 
     def test_the_verdict_comes_first_and_is_the_terminals(self):
         self.page(self.report)
-        first = self.js("return document.querySelector('main section').innerText")
+        first = self.js("return document.querySelector('main section').innerText").replace("\u00a0", " ")
         self.assertIn("TLBI +3.4 %", first)
         self.assertIn("exact", first)
         self.assertIn("56,751 records", first)

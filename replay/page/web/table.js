@@ -6,7 +6,7 @@ import { parts, policyNames, value, word } from './report.js';
 
 const ROW = 26,
 	SPARE = 8,
-	PRINTED = 300;
+	PRINTED = 100;
 const KINDS = { total: 'total', cause: 'cause', window: 'phase', process: 'process' };
 
 function allRows(data, report) {

@@ -28,6 +28,14 @@ function facts(report) {
 	];
 }
 
+// Numbers stay with their words and signs.
+function bound(text) {
+	return text
+		.replaceAll(/ -(?=\d)/g, ' −')
+		.replaceAll(' -> ', '\u00a0→\u00a0')
+		.replaceAll(/ (?=[%+−]|\d)/g, '\u00a0');
+}
+
 // "B against A: changes; trust: exact": the trust has a place of its own.
 export function answer(sentence) {
 	const [, who, what] = sentence.replace(/; trust: [^;]*$/, '').match(/^(.*?): (.*)$/s) ?? [null, '', sentence];
@@ -36,7 +44,7 @@ export function answer(sentence) {
 		{ class: 'answer' },
 		who && el('span', { class: 'who' }, who),
 		' ',
-		el('span', { class: 'what' }, what.replaceAll(/(\s)-(?=\d)/g, '$1−').replaceAll('->', '→')),
+		el('span', { class: 'what' }, bound(what)),
 	);
 }
 
