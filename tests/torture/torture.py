@@ -42,6 +42,7 @@ class Scene:
         self.run('replay', '-q', self.trace, '-p', POLICIES, '-o', self.report)
         self.run('replay', '-q', self.other, '-p', POLICIES, '-o', self.second)
         self.has_store = self.tries('replay', '-q', self.trace, '-p', POLICIES, '-o', self.store)
+        self.has_page = self.tries('html', self.report, '-o', scratch / 'page.html')
         self.dat = golden.parent / 'fuzz' / 'corpus' / 'import' / 'version_7_packed'
         self.has_import = self.tries('import', self.dat, '-o', scratch / 'imported.mmt.zst')
 
@@ -90,6 +91,8 @@ class Scene:
         yield 'export', Command(['export', self.report, self.second, '--csv', '-o', output], output, partly=(3,))
         yield 'json_lines', Command(['export', self.report, '--json-lines'], partly=(3,))
         yield 'perfetto', Command(['export', '-q', '--perfetto', trace, '-o', output, '-p', POLICIES], output)
+        if self.has_page:
+            yield 'html', Command(['html', self.report, self.second, '-o', output], output)
         yield 'policies', Command(['policies'])
         yield 'policies_json', Command(['policies', '-j'])
         yield 'policies_between', Command(['policies', '--patches', 'linux-6.9..linux-7.3'])
@@ -106,6 +109,8 @@ class Scene:
                                           partly=(3,))
             yield 'summary_of_store', Command(['summary', '-j', self.store], partly=(3,))
             yield 'export_store', Command(['export', self.store, '--csv'], partly=(3,))
+            if self.has_page:
+                yield 'html_of_store', Command(['html', self.store, self.second, '-o', output], output, partly=(3,))
         if self.has_import:
             # libtracecmd does not tell why it could not read.
             yield 'import', Command(['import', self.dat, '-o', output], output, partly=(3,))
