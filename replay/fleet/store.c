@@ -195,7 +195,9 @@ struct rf_store *rf_store_open(const char *path, struct rf_error *err)
 		return NULL;
 	}
 	result = sqlite3_open_v2(path, &store->database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
-	sqlite3_busy_timeout(store->database, WAIT_MS);
+	/* Without memory there is not even one that is closed. */
+	if (store->database)
+		sqlite3_busy_timeout(store->database, WAIT_MS);
 	ret = result == SQLITE_OK ? store_check(store->database, err) : store_error(store->database, result, err);
 	if (ret >= 0 && set_modes(store->database, err))
 		ret = err->code;

@@ -125,7 +125,10 @@ static int open_to_read(const char *path, sqlite3 **database)
 	if ((result & 0xff) != SQLITE_CANTOPEN && (result & 0xff) != SQLITE_READONLY)
 		return result;
 	sqlite3_close(*database);
+	*database = NULL;
 	address = sqlite3_mprintf("file:%s?immutable=1", path);
+	if (!address)
+		return SQLITE_NOMEM;
 	result = sqlite3_open_v2(address, database, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
 	sqlite3_free(address);
 	return result;
