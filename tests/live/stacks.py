@@ -259,6 +259,18 @@ def gcc(bench):
                         call == 'execve' or '+0x' in row['frames'][0], f'{call} by {row["frames"][:3]}')
 
 
+def jvm(bench):
+    """A virtual machine, whose calls are made by its library, called by code that it makes: as far as strace gets."""
+    source = os.path.join(bench.programs.scripts, '..', 'sources', 'Main.java')
+    command = (machine.need_program('java'), '-Xmx64m', '-Xshare:off', source)
+    compare(bench, 'munmap,mprotect,madvise', *command, least=100)
+    bench.programs.record(bench.trace, *command, options=('-g',))
+    top = of_calls(rows(bench, 'stack')[0])[0]['frames']
+    # What it asks of the system goes through its class os; libjvm.so may come without symbols.
+    machine.require(is_function(top[0], 'mmap', 'munmap', 'mprotect', 'madvise') and
+                    top[1].startswith(('os::', 'libjvm.so+0x')), f'top row: {top}')
+
+
 def redis(bench):
     """A server that forks to save: by its own names, as it exports them."""
     machine.need_program('redis-server', 'redis-check-rdb')
@@ -274,4 +286,4 @@ def redis(bench):
 
 
 if __name__ == '__main__':
-    recorder.main((sites, stripped, strangers, private, jemalloc, gcc, redis))
+    recorder.main((sites, stripped, strangers, private, jemalloc, gcc, jvm, redis))
