@@ -183,6 +183,9 @@ def obeys(refold, path, option, value, says):
 def main():
     refold, directories = sys.argv[1], [pathlib.Path(name) for name in sys.argv[2:]]
     good = True
+    # First: what a child is said to have taken is not less than what this process had.
+    for path in sorted((pathlib.Path(__file__).parents[2] / 'traces' / 'samples').glob('*.mmt.zst')):
+        good &= policy_memory(refold, path)
     with tempfile.TemporaryDirectory(prefix='refold-limits-') as scratch:
         for name, generate in SHAPES.items():
             path = pathlib.Path(scratch, f'{name}.mmt.zst')
@@ -192,8 +195,6 @@ def main():
                       'out of memory')
         good &= obeys(refold, pathlib.Path(scratch, 'protections_of_what_is_far_apart.mmt.zst'), '--max-time', '0.1',
                       'longer than it may')
-    for path in sorted((pathlib.Path(__file__).parents[2] / 'traces' / 'samples').glob('*.mmt.zst')):
-        good &= policy_memory(refold, path)
     for directory in directories:
         if not directory.is_dir():
             print(f'{directory.name}: not here, so not tried')
