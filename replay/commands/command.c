@@ -51,7 +51,7 @@ int rf_command_usage(const char *command, const char *format, ...)
 	return RF_EXIT_USAGE;
 }
 
-int rf_command_bad_option(const char *command, char **argv)
+static int bad_option(const char *command, char **argv)
 {
 	return rf_command_usage(command, "%s: unknown option, or its value is missing", argv[optind - 1]);
 }
@@ -70,7 +70,7 @@ int rf_command_option(const struct rf_command_line *line, int argc, char **argv,
 	if (option == 'h')
 		fputs(line->help, stdout);
 	else
-		*code = rf_command_bad_option(line->command, argv);
+		*code = bad_option(line->command, argv);
 	return -1;
 }
 

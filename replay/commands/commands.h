@@ -55,8 +55,6 @@ void rf_command_policy_notes(const char *command, const struct rf_policy *policy
 #define RF_INTERVAL_WRONG "--interval needs a time of a millisecond or more, as 100ms, 2s or 1m, not '%s'"
 /* The value of --format, of rf_view_format(). */
 #define RF_FORMAT_WRONG "--format is table, markdown, csv, tsv or json, not '%s'"
-/* The same of the option that getopt_long() did not take. */
-int rf_command_bad_option(const char *command, char **argv);
 
 /* The options of a command. Its table has a row of help, and letters an h. */
 struct rf_command_line {

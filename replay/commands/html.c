@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* refold html: a page to look at, to print and to mail, of reports or of many traces. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -139,11 +138,11 @@ int rf_cmd_html(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
+	static const struct rf_command_line line = { "html", help, "o:h", options };
 	struct arguments arguments = { 0 };
-	int option;
+	int option, code;
 
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
+	while ((option = rf_command_option(&line, argc, argv, &code)) > 0) {
 		switch (option) {
 		case 'o':
 			arguments.output = optarg;
@@ -151,13 +150,10 @@ int rf_cmd_html(int argc, char **argv)
 		case 'p':
 			arguments.pages = optarg;
 			break;
-		case 'h':
-			fputs(help, stdout);
-			return RF_EXIT_DONE;
-		default:
-			return rf_command_bad_option("html", argv);
 		}
 	}
+	if (option < 0)
+		return code;
 	if (optind == argc || !arguments.output)
 		return rf_command_usage("html", "needs reports or a store, and -o PAGE.html");
 	arguments.sources = argv + optind;
