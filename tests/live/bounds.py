@@ -87,12 +87,12 @@ def max_size(bench):
 def max_size_storm(bench):
     """The same of two CPUs that do nothing but fault and unmap: what has no room is told."""
     storms = os.path.join(bench.programs.workloads, 'storms')
-    bench.programs.run(bench.programs.capture, '-q', '--max-size', '256K', '-o', bench.trace, '--', storms, 'mmap', '5',
+    bench.programs.run(bench.programs.capture, '-q', '--max-size', '1M', '-o', bench.trace, '--', storms, 'mmap', '5',
                        bench.directory)
     size = os.path.getsize(bench.trace)
     report = bench.ended('size', [''], '')
     print(f'{size} bytes, {report["trace"]["lost_events"]} lost')
-    machine.require(size <= 256 << 10, f'{size} bytes')
+    machine.require(size <= 1 << 20, f'{size} bytes')
 
 
 def min_free(bench):
