@@ -77,6 +77,7 @@ class Races:
     def recorder(self, scratch):
         command = ['--', 'sh', '-c', LOAD]
         self.record('recording of a command', *command, ask=True)
+        self.record('recording of stacks', '-g', *command)
         self.record('recording that loses', '-b', '64K', '--resnapshot', '--iovecs', *command)
         self.record('recording of all processes', '-a', '-t', '3', '--exit-snapshots', 'all', '--metrics',
                     scratch / 'metrics')
