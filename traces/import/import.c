@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -43,6 +44,7 @@ struct pass {
 	struct importing *importing;
 	struct rf_error *err;
 	int (*event)(struct pass *pass, const struct tep_record *record);
+	u64 events;
 	int ret;
 };
 
@@ -54,6 +56,7 @@ static int on_record(struct tracecmd_input *input, struct tep_record *record, in
 	(void)cpu;
 	if (record->cpu < 0 || record->cpu > UINT16_MAX || record->size < 8)
 		return 0;
+	pass->events++;
 	pass->ret = pass->event(pass, record);
 	return pass->ret;
 }
@@ -204,13 +207,24 @@ static int count_events(struct importing *importing, struct rf_error *err)
 	return 0;
 }
 
+/* libtracecmd takes what it cannot read for the end of a CPU's events; but hardly each time at the same place. */
+static int count_again(struct pass *pass, int code)
+{
+	u64 before = pass->importing->result->events;
+
+	if (pass->events == before)
+		return 0;
+	return rf_error_set(pass->err, code, RF_NO_OFFSET, "%" PRIu64 " events were read of it at first, and %" PRIu64
+			    " now: it changes, or its disk fails", before, pass->events);
+}
+
 /* Second pass: who was there before. */
 static int meet_events(struct importing *importing, struct rf_error *err)
 {
 	struct pass pass = { .importing = importing, .err = err, .event = meet_event };
 	int ret = run_pass(&pass);
 
-	return ret == -EBADMSG ? 0 : ret;
+	return ret && ret != -EBADMSG ? ret : count_again(&pass, -EIO);
 }
 
 static int convert_events(struct importing *importing, struct rf_error *err)
@@ -223,6 +237,8 @@ static int convert_events(struct importing *importing, struct rf_error *err)
 
 	if (!ret)
 		ret = run_pass(&pass);
+	if (!ret)
+		ret = count_again(&pass, -EBADMSG);
 	if (ret && ret != -EBADMSG) {
 		rf_writer_abandon(importing->writer);
 		importing->result->wrote = false;
