@@ -3,6 +3,7 @@
  * Cut, flipped, foreign and unwritable files: whatever happens to a trace, a
  * reader delivers true records or says what is missing, and never lies.
  */
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -39,7 +40,7 @@ static int make_sample(void **state)
 	sample->lists = write_random(sample->path, 99, STREAMS, RECORDS, FRAME_RECORDS);
 	sample->data = read_file(sample->path, &sample->size);
 	memcpy(&offset, sample->data + sample->size - 16, sizeof(offset));
-	sample->index_offset = offset;
+	sample->index_offset = le64toh(offset);
 	*state = sample;
 	return 0;
 }
