@@ -56,10 +56,16 @@ class Bench:
         return os.path.getsize(self.trace) if os.path.exists(self.trace) else 0
 
     def wait_frames(self):
-        """Until the recorder has written what was not there yet, twice: whatever it does at its start is over."""
+        """Until the recorder has written what was not there yet, twice: whatever it does at its start is over. A file
+        that comes and goes gives it something where all else is still."""
+        def is_more_than(size):
+            machine.write(self.path('comes and goes'), 'x')
+            return self.trace_size() > size
+
         for _ in range(2):
             size = self.trace_size()
-            machine.wait_for(lambda: self.trace_size() > size, 'more in the trace')
+            machine.wait_for(lambda size=size: is_more_than(size), 'more in the trace')
+        os.remove(self.path('comes and goes'))
 
     @contextlib.contextmanager
     def recorded_spin(self, *options):
