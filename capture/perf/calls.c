@@ -101,7 +101,7 @@ static bool follow_thread(struct rf_call_events *events, pid_t tid)
 			return true;
 		if (fd < 0)
 			return false;
-		events->of_tasks[events->nr_of_tasks++] = fd;
+		events->of_tasks[events->nr_of_tasks++] = (struct rf_call_event_of_task){ fd, (u32)c };
 		if (ioctl(fd, PERF_EVENT_IOC_SET_FILTER, events->filter) ||
 		    ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, events->rings[c].fd) ||
 		    ioctl(fd, PERF_EVENT_IOC_ENABLE, 0))
@@ -113,7 +113,7 @@ static bool follow_thread(struct rf_call_events *events, pid_t tid)
 static void forget_tasks(struct rf_call_events *events)
 {
 	while (events->nr_of_tasks)
-		close(events->of_tasks[--events->nr_of_tasks]);
+		close(events->of_tasks[--events->nr_of_tasks].fd);
 }
 
 bool rf_call_events_follow(struct rf_call_events *events, const struct rf_pid_list *pids)
@@ -122,7 +122,10 @@ bool rf_call_events_follow(struct rf_call_events *events, const struct rf_pid_li
 	size_t done = 0;
 	bool can = true;
 
-	/* Threads begun before their parent had its events are in the next listing. */
+	/*
+	 * Threads begun before their parent had its events are in the next listing. One that has inherited them
+	 * already is sampled twice, which says the same twice.
+	 */
 	for (int round = 0; can && round < 2; round++) {
 		for (size_t i = 0; can && i < pids->nr; i++) {
 			int added = rf_threads_of(pids->pids[i], &tids);
@@ -145,6 +148,14 @@ int rf_call_events_enable(struct rf_call_events *events, struct rf_error *err)
 			return rf_error_set(err, -errno, RF_NO_OFFSET, "cannot enable a perf event: %s",
 					    strerror(errno));
 	return 0;
+}
+
+void rf_call_events_count_lost(struct rf_call_events *events)
+{
+	for (size_t c = 0; c < events->nr; c++)
+		events->rings[c].counted = rf_perf_lost(events->rings[c].fd);
+	for (size_t i = 0; i < events->nr_of_tasks; i++)
+		events->rings[events->of_tasks[i].cpu].counted += rf_perf_lost(events->of_tasks[i].fd);
 }
 
 void rf_call_events_close(struct rf_call_events *events)

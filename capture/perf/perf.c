@@ -145,6 +145,8 @@ static int read_calls(struct rf_perf *perf)
 {
 	int ret = 0;
 
+	if (perf->calls)
+		rf_call_events_count_lost(perf->calls);
 	for (size_t c = 0; perf->calls && c < perf->calls->nr && !ret; c++) {
 		struct rf_call_ring *ring = &perf->calls->rings[c];
 		struct reading reading = { perf, ring };
@@ -153,7 +155,7 @@ static int read_calls(struct rf_perf *perf)
 		if (ring->fd < 0)
 			continue;
 		ret = rf_perf_ring_read(&ring->ring, ring->head, perf->record, take_call, &reading, &records, &bytes);
-		lost = max_u64(rf_perf_lost(ring->fd), ring->told);
+		lost = max_u64(ring->counted, ring->told);
 		if (lost > ring->lost) {
 			rf_stacks_missed(perf->rounds.stacks, RF_NO_STACK_RING, lost - ring->lost);
 			ring->lost = lost;

@@ -16,6 +16,7 @@
 
 #define MOST_RANGES 65536	/* of a process */
 #define MOST_TEXT (64u << 20)
+#define OFFSET_UNIT 4096	/* of offsets in files; larger pages are multiples */
 
 struct rf_space {
 	u32 expected;		/* times that something is to be told of it */
@@ -175,10 +176,10 @@ static void look_at(struct rf_spaces *spaces, struct rf_space *space, pid_t pid)
 	char *text = read_text(pid);
 
 	space->known = true;
-	if (text && !rf_maps_parse(&maps, text, 4096))
+	if (text && !rf_maps_parse(&maps, text, OFFSET_UNIT))
 		for (size_t i = 0; i < maps.nr; i++)
 			if (maps.vmas[i].flags & RF_VM_EXEC)
-				map(spaces, space, pid, &maps.vmas[i], 4096);
+				map(spaces, space, pid, &maps.vmas[i], OFFSET_UNIT);
 	rf_maps_free(&maps);
 	free(text);
 }

@@ -120,7 +120,10 @@ static int by_thread(const void *a, const void *b)
 
 	if (x->tid != y->tid)
 		return x->tid < y->tid ? -1 : 1;
-	return x->time < y->time ? -1 : x->time > y->time;
+	if (x->time != y->time)
+		return x->time < y->time ? -1 : 1;
+	/* The same order with any qsort(). */
+	return x->call != y->call ? (x->call < y->call ? -1 : 1) : x->stack < y->stack ? -1 : x->stack > y->stack;
 }
 
 int rf_stack_list_read(struct rf_stack_list *list, struct rf_reader *reader)

@@ -10,6 +10,7 @@ import functools
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -198,6 +199,27 @@ def strangers(bench):
     machine.require(found == ROUNDS and not told.missing, f'{found} stacks of {ROUNDS}; {told.missing} calls have none')
 
 
+def counted(bench):
+    """What the rings have no room for while the recorder is away has no stack, and each of these calls is counted,
+    though nothing comes after them."""
+    program = os.path.join(bench.programs.workloads, 'call_sites')
+    rounds = 2000
+    calls = rounds + rounds // 4 * 2 + 2    # madvise(), of every fourth two mprotect(); mmap() and munmap()
+    process = subprocess.Popen([program, str(rounds)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    recording = bench.start_recording('-g', '-b', '1M', '--exit-snapshots', 'none', '--keep', 'pid', '-p',
+                                      str(process.pid))
+    bench.wait_frames()
+    recording.send_signal(signal.SIGSTOP)
+    process.communicate('again\n')
+    recording.send_signal(signal.SIGCONT)
+    bench.wait_end(recording, 0)
+    told = Told(bench)
+    found = len(told.calls[process.pid])
+    print(f'{calls} calls, {found} stacks, {told.missing} calls have none')
+    machine.require(0 < found < calls and found + told.missing == calls, 'calls are not in the sum')
+
+
 def private(bench):
     """Attached: nobody else's calls, no names of files and no addresses, but symbols by build id."""
     program = os.path.join(bench.programs.workloads, 'call_sites')
@@ -286,4 +308,4 @@ def redis(bench):
 
 
 if __name__ == '__main__':
-    recorder.main((sites, stripped, strangers, private, jemalloc, gcc, jvm, redis))
+    recorder.main((sites, stripped, strangers, counted, private, jemalloc, gcc, jvm, redis))

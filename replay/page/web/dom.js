@@ -29,6 +29,34 @@ export function choice(label, options, value, changed) {
 	return el('label', { class: 'choice' }, el('span', {}, label), select);
 }
 
+export function searchBox(value, placeholder, changed) {
+	return el(
+		'label',
+		{ class: 'choice' },
+		el('span', {}, 'search'),
+		el('input', {
+			type: 'search',
+			id: 'search',
+			value,
+			placeholder,
+			input: (event) => changed(event.target.value),
+		}),
+	);
+}
+
+// The first row of a table that does not sort. isNumber: of which columns.
+export function head(names, isNumber = () => false) {
+	return el(
+		'thead',
+		{},
+		el(
+			'tr',
+			{},
+			names.map((name, i) => el('th', { scope: 'col', class: isNumber(i) && 'number' }, name)),
+		),
+	);
+}
+
 // A switch of few words: one of them is pressed.
 export function toggle(label, options, value, changed) {
 	return el(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // How good the replay is, and what it takes for granted.
-import { digits, el, section, seconds } from './dom.js';
+import { digits, el, head, section, seconds } from './dom.js';
 import { policyNames } from './report.js';
 
 const share = (part, all) =>
@@ -146,17 +146,7 @@ function exposure(report) {
 			el(
 				'table',
 				{ class: 'plain' },
-				el(
-					'thead',
-					{},
-					el(
-						'tr',
-						{},
-						['knob', against, policy, 'what it met here'].map((head) =>
-							el('th', { scope: 'col' }, head),
-						),
-					),
-				),
+				head(['knob', against, policy, 'what it met here']),
 				el(
 					'tbody',
 					{},

@@ -1,49 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Many traces: what they say together, how each counter spreads over them, the worst, and all of them as a table.
-import { change, choice, digits, el, rated, section, seconds } from './dom.js';
+import { change, choice, digits, el, head, rated, searchBox, section, seconds } from './dom.js';
 import { cost, word } from './report.js';
 import { spread } from './spread.js';
 import { Table } from './table.js';
+import { labelOf, policyName, rate, RATES, unit } from './traces.js';
 import { answer, trustBadge } from './verdict.js';
 
 const WORST = 10,
 	ANSWERS = 3;
-const RATES = {
-	second: ['a second', (trace) => trace.duration_ns / 1e9],
-	fault: ['a fault', (trace) => trace.faults],
-	process: ['a process', (trace) => trace.address_spaces],
-};
-
-// ---- numbers ----
-
-// Of one trace under one policy; null: not known. The first policy's number is there, of others the distance from it.
-function counted(data, counter, trace, policy) {
-	const numbers = data.values[counter]?.[trace];
-	if (!numbers || numbers[policy] === null) return null;
-	return policy ? (numbers[0] ?? 0) + numbers[policy] : numbers[0];
-}
-
-export function rate(data, { counter, per }, trace, policy) {
-	const number = counted(data, counter, trace, policy),
-		divisor = RATES[per][1](data.traces[trace]);
-	return number === null || !divisor ? null : number / divisor;
-}
-
-export function unit(data, { counter, per }) {
-	return `${word(data, counter)} ${RATES[per][0]}`;
-}
-
-// A label's value, or that of a fact that groups traces as well.
-export function labelOf(trace, label) {
-	if (['kernel', 'arch', 'cpus', 'trust'].includes(label)) return String(trace[label] ?? '');
-	return String(trace.labels?.[label] ?? '');
-}
-
-export function policyName(data, policy) {
-	const { name, definition } = data.policies[policy];
-	const twice = data.policies.some((other, i) => i !== policy && other.name === name);
-	return twice ? `${name} (${String(definition).slice(0, 8)})` : String(name);
-}
 
 // ---- what all say together ----
 
@@ -226,24 +191,7 @@ function worst(context) {
 			el(
 				'table',
 				{ class: 'plain wide' },
-				el(
-					'thead',
-					{},
-					el(
-						'tr',
-						{},
-						heads.map((head, i) =>
-							el(
-								'th',
-								{
-									scope: 'col',
-									class: i > 0 && i < 4 ? 'number' : '',
-								},
-								head,
-							),
-						),
-					),
-				),
+				head(heads, (i) => i > 0 && i < 4),
 				el(
 					'tbody',
 					{},
@@ -337,21 +285,10 @@ function traceTable(context) {
 		el(
 			'div',
 			{ class: 'tools' },
-			el(
-				'label',
-				{ class: 'choice' },
-				el('span', {}, 'search'),
-				el('input', {
-					type: 'search',
-					id: 'search',
-					value: local.search ?? '',
-					placeholder: 'name, kernel, label',
-					input: (event) => {
-						local.search = event.target.value;
-						refresh();
-					},
-				}),
-			),
+			searchBox(local.search ?? '', 'name, kernel, label', (text) => {
+				local.search = text;
+				refresh();
+			}),
 			count,
 		),
 		shown.element,

@@ -2,8 +2,8 @@
 // How a counter spreads over traces: a box for each policy, and the traces as dots where they are few; in groups of
 // traces with one label.
 import * as Plot from '@observablehq/plot';
-import { brief, choice, digits, el, figure, section, shortened, toggle, widest } from './dom.js';
-import { labelOf, policyName, rate, unit } from './fleet.js';
+import { brief, choice, digits, el, figure, head, section, shortened, toggle, widest } from './dom.js';
+import { labelOf, policyName, rate, unit } from './traces.js';
 
 const FEW = 60,
 	MOST_GROUPS = 12,
@@ -134,22 +134,7 @@ function medians(context, all, groups, shows) {
 			el(
 				'table',
 				{ class: 'plain' },
-				el(
-					'thead',
-					{},
-					el(
-						'tr',
-						{},
-						['policy', ...groups.map((name) => name || 'all traces')].map(
-							(head, i) =>
-								el(
-									'th',
-									{ scope: 'col', class: i ? 'number' : '' },
-									head,
-								),
-						),
-					),
-				),
+				head(['policy', ...groups.map((name) => name || 'all traces')], (i) => i > 0),
 				el(
 					'tbody',
 					{},

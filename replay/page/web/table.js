@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Everything that was counted, as one table to sort and to search. Only rows in sight are in the document, so that
 // tens of thousands scroll; a printed page has the first ones.
-import { change, choice, digits, el, section } from './dom.js';
+import { change, choice, digits, el, searchBox, section } from './dom.js';
 import { parts, policyNames, value, word } from './report.js';
 
 const ROW = 26,
@@ -233,18 +233,7 @@ export function table(context) {
 		el(
 			'div',
 			{ class: 'tools' },
-			el(
-				'label',
-				{ class: 'choice' },
-				el('span', {}, 'search'),
-				el('input', {
-					type: 'search',
-					id: 'search',
-					value: local.filter.search,
-					placeholder: 'words, as fork tlbi',
-					input: (event) => set('search')(event.target.value),
-				}),
-			),
+			searchBox(local.filter.search, 'words, as fork tlbi', set('search')),
 			choice(
 				'of',
 				[['', 'everything'], ...kinds.map((kind) => [kind, kind])],
