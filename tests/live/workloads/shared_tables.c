@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
  * A GiB of hugetlb that a child inherits, with four huge pages: it reads them, makes the GiB read-only, reads them once
- * more. Each step is between marks in a trace_marker.
+ * more. Each step is between marks in a trace_marker. All on one CPU: whom mprotect() interrupts depends on where the
+ * child has run before.
  *
  *	shared_tables TRACE_MARKER
  */
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -35,9 +37,12 @@ int main(int argc, char **argv)
 	char *area = mmap((void *)(1ul << 42), GIB, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB |
 			  MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 	int marks = argc == 2 ? open(argv[1], O_WRONLY) : -1, status;
+	cpu_set_t here;
 	pid_t child;
 
-	if (area == MAP_FAILED || marks < 0) {
+	CPU_ZERO(&here);
+	CPU_SET(sched_getcpu(), &here);
+	if (area == MAP_FAILED || marks < 0 || sched_setaffinity(0, sizeof(here), &here)) {
 		perror(argv[0]);
 		return 1;
 	}
