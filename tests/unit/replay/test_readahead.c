@@ -235,6 +235,24 @@ static void the_file_ends_with_the_folio(void **context)
 		      BOTH_WINDOWS, 0);
 }
 
+/* No window has told yet what this kernel does. Page 14 has the mark: if folios are mapped whole, 16 is the other. */
+static void the_release_tells_of_the_folio(void **context)
+{
+	static const char *const header[] = { "\"capabilities\":{\"maps_whole_folios\":true}",
+					      "\"capabilities\":{\"maps_whole_folios\":false}" };
+	static const char *const pages[] = { "0 1 2 3 4 5 6 7 8 9 10 11 12 13 15 16",
+					     "0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15" };
+
+	(void)context;
+	for (size_t i = 0; i < 2; i++) {
+		const struct result *r = track_with(header[i], ATTACHED "frame stream=0\n" MAPPED TOUCHED("16")
+						    MMAP2 LAYOUT SEVENTEEN("5", "0x7") MARK("5", "14", "0x700e"));
+
+		assert_string_equal(mapped(r), pages[i]);
+		assert_int_equal(r->fidelity.inferred.fault_around_ambiguous, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -244,6 +262,7 @@ int main(void)
 		cmocka_unit_test(nobody_used_it),
 		cmocka_unit_test(a_folio_reaches_beyond),
 		cmocka_unit_test(the_file_ends_with_the_folio),
+		cmocka_unit_test(the_release_tells_of_the_folio),
 		cmocka_unit_test(it_was_on_another_page),
 		cmocka_unit_test(a_fault_takes_it_away),
 		cmocka_unit_test(the_first_page_was_read),
