@@ -58,7 +58,7 @@ void replay_file(const char *path)
 {
 	static struct rf_policy policies[2];
 	static int nr;
-	struct rf_run_options run = { .processes = true, .stop_at = rf_monotonic() + 20 * RF_NS_PER_SECOND };
+	struct rf_run_options run = { .processes = true, .stop_at = rf_monotonic() + 5 * RF_NS_PER_SECOND };
 	struct rf_window_patterns patterns;
 	struct rf_results results;
 	struct rf_reader *reader;
