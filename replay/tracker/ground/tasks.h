@@ -139,6 +139,7 @@ struct task {
 	struct task_read read;
 	struct tracked_mm *child;	/* fork in progress */
 	u64 fork_at;		/* number of the record that ends dup_mmap(), 0: not known */
+	bool fork_fails;	/* after it */
 	u32 exec_from;		/* the thread of the group that is in exec and will take this tid */
 	u64 exec_at;		/* number of the first record about the new address space of an exec, 0: not known */
 	u64 orphans;		/* faults without a known mm */

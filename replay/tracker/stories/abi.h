@@ -6,6 +6,8 @@
 #ifndef REFOLD_REPLAY_TRACKER_STORIES_ABI_H
 #define REFOLD_REPLAY_TRACKER_STORIES_ABI_H
 
+#include "base/types.h"
+
 #define PROT_READ		0x1
 #define PROT_WRITE		0x2
 #define PROT_EXEC		0x4
@@ -72,5 +74,11 @@
 /* TLB_FLUSH.reason: <linux/mm_types.h> enum tlb_flush_reason. */
 enum { RF_TLB_ON_SWITCH, RF_TLB_REMOTE, RF_TLB_LOCAL, RF_TLB_LOCAL_MM, RF_TLB_REMOTE_SEND };
 #define RF_TLB_ALL	(~0ull)		/* TLB_FLUSH.pages: TLB_FLUSH_ALL */
+
+/* What a call returned is an error: addresses are no errors, however high. */
+static inline bool failed(s64 ret)
+{
+	return ret < 0 && ret > -4096;
+}
 
 #endif

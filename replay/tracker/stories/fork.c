@@ -20,29 +20,54 @@
 #include "replay/tracker/stories/rss.h"
 
 /*
- * dup_mmap() ends with the last RSS change of the child inside the parent's clone: what other threads of the parent do
- * after it is not copied. NEWTASK comes later, so look ahead.
+ * dup_mmap() ends with the last RSS change of the child inside the parent's clone that adds: what other threads of the
+ * parent do after it is not copied. NEWTASK comes later, so look ahead. A fork can fail behind dup_mmap(), too (a limit
+ * on processes, a signal): then the copy is unmapped again, but the parent's entries stay write-protected.
  */
 void find_fork_point(struct rf_tracker *tracker, struct task *task)
 {
-	u64 flags = task->call.args[0];
+	u64 flags = task->call.args[0], found = 0;
 	const struct rf_record *record;
-	u32 tid = task->tid;
-	u64 found = 0;
+	s64 last[RF_RSS_MEMBERS] = { 0 };
+	bool falls = false;
 
 	task->fork_at = 0;
+	task->fork_fails = false;
 	if (!task->mm || !task->mm->known || (flags != RF_CLONE_UNKNOWN && flags & CLONE_VM))
 		return;
 	for (size_t i = 0; (record = look_ahead(tracker, i)); i++) {
-		if (record->tid != tid)
+		if (record->tid != task->tid)
 			continue;
-		if (record->kind == RF_RSS_STAT && !record->f[1] && !mm_by_id(tracker, (u32)record->f[0]))
-			found = tracker->record + 1 + i;
-		else if (record->kind == RF_NEWTASK && !(record->f[1] & CLONE_VM))
-			task->fork_at = found;
-		if (record->kind == RF_NEWTASK || record->kind == RF_SYS_RET)
+		if (record->kind == RF_RSS_STAT && record->f[2] < RF_RSS_MEMBERS && !record->f[1] &&
+		    !mm_by_id(tracker, (u32)record->f[0])) {
+			falls |= (s64)record->f[3] < last[record->f[2]];
+			last[record->f[2]] = (s64)record->f[3];
+			if (!falls)
+				found = tracker->record + 1 + i;
+		}
+		if (record->kind == RF_NEWTASK || record->kind == RF_SYS_RET) {
+			task->fork_fails = record->kind == RF_SYS_RET && falls && failed((s64)record->f[1]);
+			if (task->fork_fails || (record->kind == RF_NEWTASK && !(record->f[1] & CLONE_VM)))
+				task->fork_at = found;
 			break;
+		}
 	}
+}
+
+bool fork_failed(const struct rf_tracker *tracker, const struct task *task)
+{
+	return task->fork_fails && tracker->record > task->fork_at;
+}
+
+/*
+ * The copy is whole, and will be unmapped. If it is not what the parent has, dup_mmap() itself has failed: which
+ * entries it came to is not told.
+ */
+static void fork_in_vain(struct rf_tracker *tracker, struct task *task)
+{
+	check_rss(tracker, task->child);
+	if (task->child->marked && !task->mm->marked)
+		mark_mm(tracker, task->mm, RF_REASON_fork_point);
 }
 
 void fork_mm(struct rf_tracker *tracker, struct task *task)
@@ -63,6 +88,8 @@ void fork_mm(struct rf_tracker *tracker, struct task *task)
 	child->found = parent->found;
 	if (parent->marked)
 		mark_mm(tracker, child, RF_REASON_forked);
+	if (task->fork_fails)
+		fork_in_vain(tracker, task);
 }
 
 void drop_child(struct rf_tracker *tracker, struct task *task)

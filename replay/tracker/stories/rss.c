@@ -52,7 +52,7 @@ static struct tracked_mm *rss_mm(struct rf_tracker *tracker, struct task *task, 
 		mm_bind(tracker, task->exec.mm, mm_id);
 		return task->exec.mm;
 	}
-	if (forks(task) && !task->child) {
+	if (forks(task) && !task->child && !fork_failed(tracker, task)) {
 		task->child = mm_new(tracker);
 		if (task->child)
 			mm_bind(tracker, task->child, mm_id);
@@ -210,6 +210,8 @@ void on_rss_stat(struct rf_tracker *tracker, struct task *task, struct rf_record
 	if (mm == task->child) {
 		if (tracker->record == task->fork_at)
 			fork_mm(tracker, task);
+		else if (fork_failed(tracker, task))
+			drop_child(tracker, task);
 		return;
 	}
 	if (mm == task->exec.mm && !curr) {

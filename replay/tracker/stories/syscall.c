@@ -18,11 +18,6 @@
 #include "replay/tracker/stories/handlers.h"
 #include "replay/tracker/stories/hidden.h"
 
-static bool failed(s64 ret)
-{
-	return ret < 0 && ret > -4096;
-}
-
 /* ---- entry ----------------------------------------------------------------------------------- */
 
 static void madvise_entry(struct rf_tracker *tracker, struct task *task)

@@ -2,6 +2,7 @@
 /* The tracker, one rule at a time: a few records, the operations they must become, and what fidelity must say. */
 #include "tests/unit/replay/tracking_text.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -122,6 +123,62 @@ static void fork_ends_at_its_last_rss_change(void **context)
 		  "fault_reuse 0 @1 nr=1\n");
 	assert_int_equal(r->fidelity.inferred.fork_point, 0);
 	assert_int_equal(r->fidelity.fault_checks_bad, 0);
+}
+
+/* A limit on processes, say: the copy was whole and is unmapped, the parent's entry was write-protected. A second one. */
+static void a_fork_that_fails_protects(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n"
+		"10 tid=100 fault addr=0x400000001000 flags=0x2\n"
+		"11 tid=100 page_alloc pfn=0x1000 order=0 gfp=0x3\n"
+		"12 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=1\n"
+		"20 tid=100 clone flags=0x11\n"
+		"21 tid=100 rss_stat mm_id=10 curr=0 member=1 pages=1\n"
+		"22 tid=100 rss_stat mm_id=10 curr=0 member=1 pages=0\n"
+		"23 tid=100 sys_ret call=26 ret=-11\n"
+		"30 tid=100 fault addr=0x400000001000 flags=0x3\n"
+		"40 tid=100 clone flags=0xffffffffffffffff\n"
+		"41 tid=100 rss_stat mm_id=10 curr=0 member=1 pages=1\n"
+		"42 tid=100 rss_stat mm_id=10 curr=0 member=1 pages=0\n"
+		"43 tid=100 sys_ret call=26 ret=-17\n"
+		"50 tid=100 fault addr=0x400000001000 flags=0x3\n");
+
+	(void)context;
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "fork 0 child=1\n"
+		  "mm_exit 1\n"
+		  "fault_reuse 0 @1 nr=1\n"
+		  "fork 0 child=2\n"
+		  "mm_exit 2\n"
+		  "fault_reuse 0 @1 nr=1\n");
+	assert_int_equal(r->fidelity.fault_checks_bad + r->fidelity.inexact_mms, 0);
+}
+
+/* Of two pages one was copied: which the parent has to fault on is not known. Before dup_mmap() nothing is copied. */
+static void a_fork_that_copies_in_part_marks(void **context)
+{
+	static const char before[] = ATTACHED "frame stream=0\n"
+		"10 tid=100 fault addr=0x400000001000 flags=0x2\n"
+		"11 tid=100 page_alloc pfn=0x1000 order=0 gfp=0x3\n"
+		"12 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=1\n"
+		"13 tid=100 fault addr=0x400000002000 flags=0x2\n"
+		"14 tid=100 page_alloc pfn=0x1001 order=0 gfp=0x3\n"
+		"15 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=2\n"
+		"20 tid=100 clone flags=0x11\n";
+	char records[1024];
+	struct result *r;
+
+	(void)context;
+	snprintf(records, sizeof(records), "%s%s", before,
+		 "21 tid=100 rss_stat mm_id=10 curr=0 member=1 pages=1\n"
+		 "22 tid=100 rss_stat mm_id=10 curr=0 member=1 pages=0\n"
+		 "23 tid=100 sys_ret call=26 ret=-12\n");
+	r = track(records);
+	assert_int_equal(r->fidelity.inexact_mms, 2);
+	snprintf(records, sizeof(records), "%s%s", before, "23 tid=100 sys_ret call=26 ret=-11\n");
+	r = track(records);
+	assert_int_equal(r->fidelity.inexact_mms, 0);
+	assert_null(strstr(r->ops, "fork"));
 }
 
 /* The range goes at the first RSS change, so a page mapped by another thread before the call returns stays. */
@@ -458,6 +515,8 @@ int main(void)
 		cmocka_unit_test(a_wrong_fault_is_counted),
 		cmocka_unit_test(faults_without_error_code),
 		cmocka_unit_test(fork_ends_at_its_last_rss_change),
+		cmocka_unit_test(a_fork_that_fails_protects),
+		cmocka_unit_test(a_fork_that_copies_in_part_marks),
 		cmocka_unit_test(unmapping_is_in_time),
 		cmocka_unit_test(a_gather_is_nested_in_another),
 		cmocka_unit_test(mprotect_keeps_what_is_exclusive),
