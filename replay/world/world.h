@@ -144,6 +144,7 @@ struct world_page {
 	u64 order : 6;		/* of its folio */
 	u64 readahead : 1;	/* may bear PG_readahead: fault-around leaves it out */
 	u64 indexed : 1;	/* its further mappings are */
+	u64 leaves : 1;		/* reclaim took it out of the page cache, and will free it */
 	u32 mm;			/* number + 1 */
 	u32 next;		/* further mappings */
 	u32 slot;		/* the swap slot it is cached for, 0: none */

@@ -143,6 +143,25 @@ static bool others_owe_flush(struct rf_tracker *tracker, u32 tid)
 	return owner && owner->tid != tid && owner->mm && (owner->call.kind || fault_is_open(&owner->fault));
 }
 
+/*
+ * Nor does a folio that it has not reclaimed itself: amid its reclaim an interrupt frees what RCU has kept, most often
+ * nodes of page caches that went before.
+ */
+static bool is_not_reclaimed(struct rf_tracker *tracker, u32 tid, u64 pfn, u32 order)
+{
+	bool known = false;
+
+	for (u64 i = 0; i < BIT_ULL(order); i++) {
+		struct world_page *page = world_page_find(tracker->world, pfn + i);
+
+		if (!page)
+			continue;
+		known |= page->leaves || page->mm || page->slot;
+		page->leaves = false;
+	}
+	return tracker->nr_flush_mms && tracker->flush_tid == tid && !known;
+}
+
 void on_page_free(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
 	u64 pfn = record.f[0];
@@ -151,7 +170,8 @@ void on_page_free(struct rf_tracker *tracker, struct task *task, struct rf_recor
 
 	if (pfn >= WORLD_INVENTED_PFN || drop_alloc(task, pfn))
 		return;
-	others = tracker->nr_migrations || others_owe_flush(tracker, record.tid);
+	others = tracker->nr_migrations || others_owe_flush(tracker, record.tid) ||
+		 is_not_reclaimed(tracker, record.tid, pfn, order);
 	/*
 	 * shrink_folio_list(): no page is freed that a TLB may still map. What only its freeing tells to have been
 	 * unmapped was in the same batch. Amid a migration somebody else's page is freed, by an interrupt.

@@ -107,8 +107,8 @@ void on_cache_delete(struct rf_tracker *tracker, struct task *task, struct rf_re
 {
 	u32 file = record_file(tracker, &record), order = (u32)min_u64(record.f[4], WORLD_ORDER_MAX);
 	u64 index = record.f[2], pfn = record.f[3], cached;
-
 	u16 op_flags = when_unmapped(task = task_find(tracker, record.tid));
+	struct world_page *page;
 
 	if (task)
 		task->unmapping = false;
@@ -124,6 +124,8 @@ void on_cache_delete(struct rf_tracker *tracker, struct task *task, struct rf_re
 		}
 		unmap_cache_page(tracker, pfn + i, op_flags);
 	}
+	if (tracker->nr_flush_mms && tracker->flush_tid == record.tid && (page = world_page(tracker->world, pfn)))
+		page->leaves = true;
 }
 
 /* ---- tmpfs ----------------------------------------------------------------------------------- */

@@ -222,6 +222,39 @@ static void entries_that_come_back_tell_of_a_huge_split(void **context)
 	assert_int_equal(r->fidelity.inferred.folio_split, 1);
 }
 
+/* RCU frees a page of the kernel's (0x9000) amid the reclaim of two of a file: they are flushed at once all the same. */
+static void an_interrupt_frees_too(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n"
+		"10 tid=100 mmap addr=0 len=0x2000 prot=0x1 flags=0x2 fd=3 offset=0\n"
+		"12 tid=100 sys_ret call=16 ret=0x400002000000\n"
+		"13 tid=100 fault addr=0x400002000000 flags=0x0\n"
+		"14 tid=100 rss_stat mm_id=9 curr=1 member=0 pages=2\n"
+		"15 tid=100 map_pages dev=0x100 ino=5 index=0 last=15\n"
+		"20 tid=100 madvise addr=0x400002000000 len=0x2000 advice=21\n"
+		"21 tid=100 rss_stat mm_id=9 curr=1 member=0 pages=1\n"
+		"22 tid=100 cache_delete dev=0x100 ino=5 index=0 pfn=0x7000 order=0\n"
+		"23 tid=100 rss_stat mm_id=9 curr=1 member=0 pages=0\n"
+		"24 tid=100 page_free pfn=0x9000 order=0\n"
+		"25 tid=100 cache_delete dev=0x100 ino=5 index=1 pfn=0x7001 order=0\n"
+		"26 tid=100 page_free pfn=0x7000 order=0\n"
+		"27 tid=100 page_free pfn=0x7001 order=0\n"
+		"30 tid=100 sys_ret call=20 ret=0\n"
+		"frame stream=3\n"
+		"11 tid=100 mmap2 addr=0x400002000000 len=0x2000 pgoff=0 dev=0x100 ino=5 flags=0x1\n"
+		"frame stream=2\n"
+		"5 tid=7 cache_add dev=0x100 ino=5 index=0 pfn=0x7000 order=0\n"
+		"6 tid=7 cache_add dev=0x100 ino=5 index=1 pfn=0x7001 order=0\n");
+	(void)context;
+	expect(r, "map 0 @8192-8194\n"
+		  "fault_file 0 @8192 nr=1 pfn=7000\n"
+		  "fault_file 0 @8193 nr=1 pfn=7001\n"
+		  "madv_pageout 0 @8192-8194\n"
+		  "unmap_file 0 @8192 nr=1 pfn=7000\n"
+		  "unmap_file 0 @8193 nr=1 pfn=7001\n"
+		  "reclaim_flush 0\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -235,6 +268,7 @@ int main(void)
 		cmocka_unit_test(other_advice_takes_its_lock_again_too),
 		cmocka_unit_test(migration_by_others_is_no_split),
 		cmocka_unit_test(entries_that_come_back_tell_of_a_huge_split),
+		cmocka_unit_test(an_interrupt_frees_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
