@@ -222,7 +222,7 @@ static void entries_that_come_back_tell_of_a_huge_split(void **context)
 	assert_int_equal(r->fidelity.inferred.folio_split, 1);
 }
 
-/* RCU frees a page of the kernel's (0x9000) amid the reclaim of two of a file: they are flushed at once all the same. */
+/* RCU frees a page of the kernel's (0x9000) amid the reclaim of two of a file: one flush is for both. */
 static void an_interrupt_frees_too(void **context)
 {
 	struct result *r = track(ATTACHED "frame stream=0\n"

@@ -125,7 +125,7 @@ static void fork_ends_at_its_last_rss_change(void **context)
 	assert_int_equal(r->fidelity.fault_checks_bad, 0);
 }
 
-/* A limit on processes, say: the copy was whole and is unmapped, the parent's entry was write-protected. A second one. */
+/* A limit on processes, say: the copy was whole and is unmapped, the parent's entry is write-protected. Twice. */
 static void a_fork_that_fails_protects(void **context)
 {
 	struct result *r = track(ATTACHED "frame stream=0\n"
