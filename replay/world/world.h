@@ -157,6 +157,8 @@ struct world_slot {
 	u32 next_free;
 };
 
+#define WORLD_MINOR_BITS 20	/* of a device number, as MKDEV() makes it */
+
 struct world_file {
 	u64 dev, ino;
 	u64 layout_time;	/* when its layout was taken, ~0: never */

@@ -25,7 +25,7 @@ int readahead_start(struct rf_tracker *tracker)
 		u64 pages = (u64)json_integer_value(bytes) >> tracker->page_shift;
 
 		if (pages && pages <= UINT32_MAX && sscanf(device, "%u:%u", &major, &minor) == 2 &&
-		    device_table_set(&tracker->readahead_windows, (u64)major << 20 | minor, (u32)pages))
+		    device_table_set(&tracker->readahead_windows, (u64)major << WORLD_MINOR_BITS | minor, (u32)pages))
 			return -ENOMEM;
 	}
 	return 0;

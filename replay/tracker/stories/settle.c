@@ -90,18 +90,26 @@ static void settle_special(struct rf_tracker *tracker, struct task *task, struct
 	op->flags = RF_OP_FIRST | RF_OP_INFERRED;
 }
 
+/*
+ * A file that is not like /dev/zero. Those of a disk are none, whose file system has a device with a major number: what
+ * lies behind their end is SIGBUS, and is told no more than a zero page is.
+ */
+static bool has_content(const struct world_file *file)
+{
+	return file->cached || file->provisional || file->dev >> WORLD_MINOR_BITS;
+}
+
 /* do_anonymous_page(): no file, or one like /dev/zero. */
 static bool reads_as_zero(const struct rf_tracker *tracker, const struct world_vma *vma)
 {
 	const struct world_file *file = file_get(tracker->world, vma->file);
-
 	bool missing = vma->attributes & RF_ATTRIBUTES_UFFD ? vma->attributes & RF_ATTRIBUTE_UFFD_MISSING
 							  : vma->flags & RF_VM_UFFD;
 
 	/* Where a userfaultfd waits for missing pages, a fault is somebody else's to resolve. */
 	if (vma->flags & (RF_VM_SHARED | RF_VM_HUGETLB) || missing || tracker->no_zero_page)
 		return false;
-	return vma->flags & (RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC) && !(file && (file->cached || file->provisional));
+	return vma->flags & (RF_VM_READ | RF_VM_WRITE | RF_VM_EXEC) && !(file && has_content(file));
 }
 
 static void settle_missing(struct rf_tracker *tracker, struct task *task, struct world_vma *vma, world_pte pte)

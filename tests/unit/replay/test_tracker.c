@@ -181,6 +181,30 @@ static void a_fork_that_copies_in_part_marks(void **context)
 	assert_null(strstr(r->ops, "fork"));
 }
 
+/* A fault behind the end of a file of a disk is SIGBUS; /dev/zero, on a file system of no disk, reads as zeroes. */
+static void a_fault_behind_the_end_of_a_file_maps_nothing(void **context)
+{
+	static const char *const devices[] = { "0xfe00000", "0x6" };
+	static const char *const said[] = {
+		"map 0 @8192-8194\nfault_none 0 @8192\n",
+		"map 0 @8192-8194\nfault_zero 0 @8192 nr=1\n",
+	};
+	char records[1024];
+
+	(void)context;
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(records, sizeof(records), ATTACHED "frame stream=0\n"
+			 "10 tid=100 mmap addr=0 len=0x2000 prot=0x3 flags=0x2 fd=3 offset=0\n"
+			 "12 tid=100 sys_ret call=16 ret=0x400002000000\n"
+			 "13 tid=100 fault addr=0x400002000000 flags=0x0\n"
+			 "20 tid=100 madvise addr=0x400000000000 len=0x1000 advice=0\n"
+			 "frame stream=3\n"
+			 "11 tid=100 mmap2 addr=0x400002000000 len=0x2000 pgoff=0 dev=%s ino=5 flags=0x3\n",
+			 devices[i]);
+		expect(track(records), said[i]);
+	}
+}
+
 /* The range goes at the first RSS change, so a page mapped by another thread before the call returns stays. */
 static void unmapping_is_in_time(void **context)
 {
@@ -517,6 +541,7 @@ int main(void)
 		cmocka_unit_test(fork_ends_at_its_last_rss_change),
 		cmocka_unit_test(a_fork_that_fails_protects),
 		cmocka_unit_test(a_fork_that_copies_in_part_marks),
+		cmocka_unit_test(a_fault_behind_the_end_of_a_file_maps_nothing),
 		cmocka_unit_test(unmapping_is_in_time),
 		cmocka_unit_test(a_gather_is_nested_in_another),
 		cmocka_unit_test(mprotect_keeps_what_is_exclusive),
