@@ -92,8 +92,9 @@ static const char *value_name(const char *values, unsigned int index, size_t *le
 {
 	while (index--) {
 		values = strchr(values, '|');
-		if (!values++)
+		if (!values)
 			return NULL;
+		values++;
 	}
 	*length = strcspn(values, "|");
 	return values;
