@@ -77,7 +77,7 @@ void op_load(struct mm *mm, const struct rf_op *op)
 		load_ptes(mm, vma, addr, (pte_t){ 0 }, op->nr);
 		return;
 	}
-	if (op->kind != RF_OP_FAULT_FILE)
+	if (op->kind != RF_OP_FAULT_FILE && (op->kind != RF_OP_FAULT_ZERO || op->order))
 		vma_anon_prepare(mm, vma);
 	if (load_pmd(mm, vma, op))
 		return;

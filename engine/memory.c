@@ -118,7 +118,7 @@ static void new_folio(struct mm *mm, u32 zeroed, u32 copied)
 /* ---- anonymous memory ------------------------------------------------------------ */
 
 /* do_huge_pmd_anonymous_page() */
-static bool fault_anon_pmd(struct mm *mm, const struct vm_area *vma, u64 addr, u64 pfn, u64 facts)
+static bool fault_anon_pmd(struct mm *mm, struct vm_area *vma, u64 addr, u64 pfn, u64 facts)
 {
 	u64 start = ALIGN_DOWN(addr, pmd_size(mm));
 	pmd_t *pmd;
@@ -129,6 +129,7 @@ static bool fault_anon_pmd(struct mm *mm, const struct vm_area *vma, u64 addr, u
 	pmd = pmd_alloc(mm, start);
 	if (!pmd || !pmd_none(*pmd))
 		return false;
+	vma_anon_prepare(mm, vma);			/* of the huge zero page, too: fork copies it */
 	mm->arch.counters->tables_allocated++;		/* pgtable_trans_huge_deposit() */
 	entry = mk_pte(vma, pfn, mm->arch.geometry->table_shift, facts);
 	if (!(facts & PTE_SPECIAL))

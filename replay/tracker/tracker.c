@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The life of a tracker, and its run loop: records in merged time order, each to its handler. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,13 +29,29 @@ static bool kinds_have(const u64 kinds[2], u32 kind)
 	return kinds[kind / 64] >> kind % 64 & 1;
 }
 
+/* thp_vma_allowable_orders(): from 6.8 on the PMD's size has its own setting, which may be to inherit the old one. */
+static void learn_thp(struct rf_tracker *tracker)
+{
+	const json_t *settings = rf_reader_header_value(tracker->reader, RF_HEADER_THP);
+	const char *enabled, *zero = json_string_value(json_object_get(settings, "use_zero_page"));
+	char key[32];
+
+	snprintf(key, sizeof(key), "hugepages-%llukB", BIT_ULL(tracker->page_shift + tracker->pmd_order) / 1024);
+	enabled = json_string_value(json_object_get(settings, key));
+	if (!enabled || !strcmp(enabled, "inherit"))
+		enabled = json_string_value(json_object_get(settings, "enabled"));
+	if (!enabled || (zero && !strcmp(zero, "0")))
+		return;
+	tracker->thp_always = !strcmp(enabled, "always");
+	tracker->thp_madvise = !strcmp(enabled, "madvise");
+}
+
 static void learn_header(struct rf_tracker *tracker)
 {
 	struct rf_reader *reader = tracker->reader;
 	const char *mode = rf_reader_header_string(reader, RF_HEADER_MODE, "");
 	struct rf_capabilities capabilities = rf_reader_capabilities(reader);
 	u64 page_size = rf_reader_header_u64(reader, RF_HEADER_PAGE_SIZE, 4096), kinds[2] = { 0, 0 };
-	const char *thp = json_string_value(json_object_get(rf_reader_header_value(reader, RF_HEADER_THP), "enabled"));
 
 	tracker->attached = !strcmp(mode, "pid") || !strcmp(mode, "system");
 	tracker->reuses_large = capabilities.has[RF_REUSES_LARGE_FOLIOS];
@@ -68,8 +85,7 @@ static void learn_header(struct rf_tracker *tracker)
 	tracker->rss_untold = capabilities.has[RF_BATCHES_RSS] && !tracker->batches_rss;
 	tracker->fault_around = max_u64(rf_reader_header_u64(reader, RF_HEADER_FAULT_AROUND_BYTES, 65536) /
 					page_size, 1);
-	tracker->thp_always = thp && !strcmp(thp, "always");
-	tracker->thp_madvise = thp && !strcmp(thp, "madvise");
+	learn_thp(tracker);
 }
 
 static int tracker_init(struct rf_tracker *tracker, struct rf_error *err)
@@ -97,6 +113,7 @@ static int tracker_init(struct rf_tracker *tracker, struct rf_error *err)
 		ret = page_cache_start(tracker, err);
 	if (ret)
 		return ret;
+	kernel_page(tracker, RF_KERNEL_PAGE_ZERO, 0, &tracker->world->zero_pfn);
 	hidden_start(tracker);
 	tracker->decoding = decoding_start(tracker->reader, &tracker->compat, tracker->options.one_thread, err);
 	return tracker->decoding ? 0 : -ENOMEM;

@@ -267,6 +267,7 @@ static void world_vma_split(struct world *world, struct world_mm *mm, u64 addr)
 
 	if (!vma || vma->start >= addr)
 		return;
+	world_split_at(world, mm, addr >> world->page_shift);
 	upper = vma_copy(world, vma);
 	if (!upper)
 		return;

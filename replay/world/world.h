@@ -198,6 +198,13 @@ typedef void (*world_visit)(void *context, u64 vpn, world_pte pte);
 void world_walk(struct world_mm *mm, u64 start, u64 end, world_visit visit, void *context);
 /* The same in address order. */
 void world_walk_sorted(struct world *world, struct world_mm *mm, u64 start, u64 end, world_visit visit, void *context);
+/* ---- zero.c: the huge zero page ---- */
+
+/* __split_huge_zero_page_pmd(), if vpn is mapped by a huge zero page. */
+void world_split_huge_zero(struct world *world, struct world_mm *mm, u64 vpn);
+/* vma_adjust_trans_huge(): the same on both sides of a boundary that is none of a PMD. */
+void world_split_at(struct world *world, struct world_mm *mm, u64 vpn);
+
 /* Clear [start, end); returns how many present entries went. */
 u64 world_zap(struct world *world, struct world_mm *mm, u64 start, u64 end);
 /* move_page_tables(): [start, end) to dst; the ranges do not overlap. */
@@ -318,6 +325,7 @@ DEFINE_TABLE(block_table, u64, struct cache_block *);
 
 struct world {
 	u32 page_shift;
+	u64 zero_pfn;		/* of the small zero page */
 	size_t mm_size;
 	bool out_of_memory;
 	/* Address spaces by number. */

@@ -59,6 +59,8 @@ void set_anon(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vm
 	if (vma->flags & RF_VM_WRITE)
 		flags |= WORLD_WRITE;
 	folio_set(tracker->world, pfn, order);
+	if (order < tracker->pmd_order)
+		world_split_huge_zero(tracker->world, &mm->world, vpn);
 	for (u64 i = 0; i < nr; i++)
 		world_set(tracker->world, &mm->world, base + i, world_mkpte(WORLD_ANON, pfn + i, flags));
 	world_vma_anon_prepare(tracker->world, &mm->world, vma);
@@ -78,6 +80,7 @@ void copy_page(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_v
 	struct rf_op *op;
 
 	folio_set(tracker->world, pfn, 0);
+	world_split_huge_zero(tracker->world, &mm->world, vpn);
 	world_set(tracker->world, &mm->world, vpn, world_mkpte(WORLD_ANON, pfn, flags));
 	world_vma_anon_prepare(tracker->world, &mm->world, vma);
 	note_recent(tracker, mm, vpn, 1);
@@ -110,6 +113,7 @@ void set_zero(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vm
 		nr = BIT_ULL(tracker->pmd_order);
 		base = ALIGN_DOWN(vpn, nr);
 		kernel_page(tracker, RF_KERNEL_PAGE_HUGE_ZERO, 0, &pfn);
+		world_vma_anon_prepare(tracker->world, &mm->world, vma);	/* so fork copies it; a small one not */
 	}
 	for (u64 i = 0; i < nr; i++)
 		world_set(tracker->world, &mm->world, base + i, world_mkpte(WORLD_ZERO, nr > 1 ? pfn + i : pfn, 0));

@@ -144,5 +144,7 @@ void zap_range(struct rf_tracker *tracker, struct task *task, u64 start, u64 end
 	op->end = end;
 	op->why = why;
 	op->flags = nested_gather(task->mm, task);
+	world_split_at(tracker->world, &task->mm->world, vpn_of(tracker, start));
+	world_split_at(tracker->world, &task->mm->world, vpn_of(tracker, end));
 	world_zap(tracker->world, &task->mm->world, vpn_of(tracker, start), vpn_of(tracker, end));
 }

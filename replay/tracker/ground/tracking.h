@@ -51,7 +51,7 @@ struct rf_tracker {
 	bool rss_untold;	/* RF_BATCHES_RSS, and nothing does */
 	u64 fault_around;	/* fault_around_bytes, in pages */
 	bool maps_beyond;	/* a fault-around was seen to map a folio whole, beyond its window */
-	bool thp_always, thp_madvise;	/* 2M pages at fault */
+	bool thp_always, thp_madvise;	/* the huge zero page at a fault that reads */
 	u32 pmd_order;
 	bool one_cpu;		/* the machine has no more */
 	u64 time;

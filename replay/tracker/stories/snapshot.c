@@ -191,7 +191,7 @@ static void load_ptes(struct rf_tracker *tracker, struct tracked_mm *mm, const s
 		load_huge_pages(tracker, mm, vma, record);
 		return;
 	}
-	if (vma && kind == WORLD_ANON)
+	if (vma && (kind == WORLD_ANON || (kind == WORLD_ZERO && flags & RF_PTE_PMD)))
 		world_vma_anon_prepare(tracker->world, &mm->world, vma);
 	if (vma && kind == WORLD_SHMEM)
 		vma->flags |= RF_VM_SHMEM;

@@ -439,6 +439,25 @@ static void test_hugetlb(void **state)
 	assert_int_equal(new.tlbi_walk, 0);
 }
 
+/* fork copies a huge zero page, whose fault has made an anon_vma; small ones, which have none, are faulted in again. */
+static void test_fork_huge_zero(void **state)
+{
+	static const unsigned int orders[] = { 9, 0 };
+	static const u64 tables[] = { 3, 0 };		/* of the PUD, of the PMD, and the one deposited for a split */
+
+	for (int i = 0; i < 2; i++) {
+		struct rf_machine *machine = machine_of("linux-7.3", "");
+
+		run(machine, .kind = RF_OP_MM_NEW);
+		map_anon(machine, 0, BASE, M(2));
+		run(machine, .kind = RF_OP_FAULT_ZERO, .addr = BASE, .nr = 1u << orders[i], .pfn = PFN,
+		    .order = orders[i]);
+		run(machine, .kind = RF_OP_FORK, .mm2 = 1);
+		assert_int_equal(rf_machine_stats(machine)->rows[RF_ROW_fork].tables_allocated, tables[i]);
+		rf_machine_destroy(machine);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -449,7 +468,7 @@ int main(void)
 		cmocka_unit_test(test_fault_around), cmocka_unit_test(test_prefault_old),
 		cmocka_unit_test(test_migrate_defer), cmocka_unit_test(test_unmap_flush),
 		cmocka_unit_test(test_batch_swap), cmocka_unit_test(test_batch_collapse),
-		cmocka_unit_test(test_hugetlb),
+		cmocka_unit_test(test_hugetlb), cmocka_unit_test(test_fork_huge_zero),
 	};
 
 	return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);

@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/unit/replay/tracking_text.h"
 
@@ -217,6 +218,49 @@ static void between_two_the_lower_one_gets_it(void **context)
 		  "fault_zero 0 @67072 nr=512 pfn=9000 order=9\n");
 }
 
+/*
+ * The PMD's own setting is what counts. Reading 4 MiB maps two huge zero pages. They have an anon_vma, so fork copies
+ * them. The child unmaps the first page: small ones are left of that PMD, as the snapshot at its exit has them.
+ */
+#define HUGE_ZEROES                                                                                                 \
+	ATTACHED "3 tid=0 kernel_page what=0 index=0 pfn=0x8000\n3 tid=0 kernel_page what=1 index=0 pfn=0x9000\n"    \
+	"frame stream=0\n"                                                                                         \
+	MAP("10", "0x400010200000", "0x400000")                                                                     \
+	"20 tid=100 fault addr=0x400010200000 flags=0x0\n"                                                         \
+	"21 tid=100 fault addr=0x400010400000 flags=0x0\n"                                                         \
+	"30 tid=100 clone flags=0x11\n"                                                                            \
+	"31 tid=100 newtask child=200 flags=0x0\n"                                                                 \
+	"32 tid=100 sys_ret call=26 ret=200\n"                                                                     \
+	"40 tid=200 munmap addr=0x400010200000 len=0x1000\n"                                                       \
+	"41 tid=200 sys_ret call=17 ret=0\n"                                                                       \
+	"frame stream=4\n"                                                                                         \
+	"50 tid=200 snap_begin pid=200 why=1 threads=1\n"
+
+static void the_rest_of_a_huge_zero_page_is_small(void **context)
+{
+	static char records[65536] = HUGE_ZEROES;
+	size_t n = strlen(records);
+	struct result *r;
+
+	(void)context;
+	for (unsigned int page = 1; page < 512; page++)
+		n += (size_t)snprintf(records + n, sizeof(records) - n,
+				      "50 tid=200 snap_pte addr=0x%lx nr=1 pfn=0x8000 order=0 flags=0x20\n",
+				      0x400010200000 + page * 4096ul);
+	snprintf(records + n, sizeof(records) - n,
+		 "50 tid=200 snap_pte addr=0x400010400000 nr=512 pfn=0x9000 order=9 flags=0x60\n"
+		 "50 tid=200 snap_end pid=200 complete=1 stopped=1\n");
+	r = track_with("\"thp\":{\"enabled\":\"never\",\"hugepages-2048kB\":\"always\"}", records);
+	expect(r, "map 0 @66048-67072\n"
+		  "fault_zero 0 @66048 nr=512 pfn=9000 order=9\n"
+		  "fault_zero 0 @66560 nr=512 pfn=9000 order=9\n"
+		  "fork 0 child=1\n"
+		  "munmap 1 @66048-66049\n");
+	assert_int_equal(r->fidelity.ptes, 1023);
+	assert_int_equal(r->fidelity.pfn, 1023);
+	assert_int_equal(r->fidelity.extra, 0);
+}
+
 /* ---- who populates locked memory ------------------------------------------------------------- */
 
 #define POPULATED(first, pages) first " tid=100 page_alloc pfn=0x2000 order=0 gfp=0x3\n" first                      \
@@ -292,6 +336,7 @@ int main(void)
 		cmocka_unit_test(masks_are_compared_by_content),
 		cmocka_unit_test(unread_neighbours_mark),
 		cmocka_unit_test(what_was_not_read_marks),
+		cmocka_unit_test(the_rest_of_a_huge_zero_page_is_small),
 		cmocka_unit_test(between_two_the_lower_one_gets_it),
 		cmocka_unit_test(mprotect_populates_what_is_locked),
 		cmocka_unit_test(mremap_populates_what_it_adds),
