@@ -282,8 +282,10 @@ struct arch_flush {
  * Hooks take ranges: addr is the virtual address of *ptep, nr entries follow
  * inside one page table. All are called as if under the page-table lock but for
  * ptep_get_lockless. A hook counts its own loads, stores, atomics, lines and
- * flushes; callers never touch entries behind its back. No hook may be NULL
- * unless it says so.
+ * flushes; callers never touch entries behind its back. What it does and counts
+ * depends on the entries, on *mm and on addr modulo 16 pages, or a block if that
+ * is larger, and on nothing else: folios that are alike are not all shown to it
+ * (engine/repeat.h). No hook may be NULL unless it says so.
  */
 struct arch_ops {
 	const char *name;

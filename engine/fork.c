@@ -9,10 +9,12 @@
 #include "engine/operations.h"
 #include "engine/pgtable.h"
 #include "engine/readers.h"
+#include "engine/repeat.h"
 
 struct copy_state {
 	struct mm *parent, *child;
 	const struct vm_area *vma;	/* the parent's */
+	struct repeat repeat;
 };
 
 /* folio_try_dup_anon_rmap_ptes(): none of these pages is exclusive any more. */
@@ -101,6 +103,9 @@ static void copy_pte_range(struct copy_state *copy, pmd_t *src_pmd, pmd_t *dst_p
 		u32 max_nr = (end - addr) >> shift;
 		pte_t pte;
 
+		nr = repeat_folios(&copy->repeat, addr, src, dst, max_nr);
+		if (nr)
+			continue;
 		nr = skip_none_ptes(parent, src, max_nr, RF_SITE_fork);
 		if (nr)
 			continue;
@@ -144,6 +149,7 @@ static void copy_page_range(struct copy_state *copy)
 	u64 addr = copy->vma->start, end = copy->vma->end;
 	pmd_t *src_pmd, *dst_pmd;
 
+	repeat_begin(&copy->repeat, copy->parent, copy->child, NULL);
 	while ((src_pmd = pmd_next(copy->parent, &addr, end))) {
 		u64 next = pmd_addr_end(copy->parent, addr, end);
 
@@ -162,12 +168,14 @@ static void copy_page_range(struct copy_state *copy)
 void op_fork(struct mm *child, const struct rf_op *op)
 {
 	struct mm *parent = machine_mm(child->machine, op->mm);
-	struct copy_state copy = { .parent = parent, .child = child };
+	struct copy_state copy;
 	int err = parent ? vmas_duplicate(child, parent) : 0;
 
 	mm_error(child, err);
 	if (err || !parent)
 		return;
+	copy.parent = parent;
+	copy.child = child;
 	for (copy.vma = vma_tree_first(&parent->vmas); copy.vma; copy.vma = vma_next(copy.vma)) {
 		if ((copy.vma->flags & (RF_VM_DONTCOPY | RF_VM_WIPEONFORK)) || !vma_needs_copy(copy.vma))
 			continue;

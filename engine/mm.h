@@ -123,6 +123,8 @@ struct rf_machine {
 	struct coalescing *coalescing;	/* of policies that ask what hardware could coalesce; or NULL */
 	struct huge_pmd **huge_pmds;	/* of hugetlb, that can be shared: buckets (huge_pages.c); NULL: never any */
 	struct rescale *rescale;	/* of recordings with smaller pages; NULL: ours */
+	bool steps_only;		/* nothing is repeated (repeat.h): tests hold what is against this */
+	u64 folios_repeated;
 	int error;
 };
 

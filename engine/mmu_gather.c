@@ -303,3 +303,58 @@ u32 tlb_reserve_space(struct mmu_gather *tlb, u32 nr)
 	tlb->active = active;
 	return space;
 }
+
+/* ---- steps over folios that are alike --------------------------------------------- */
+
+/*
+ * Steps that take so many slots look for no other batch: one slot may be kept free. Before 6.9, when there is one for
+ * each page, that is room for the run, too.
+ */
+static bool has_room(const struct mmu_gather *tlb, u32 slots)
+{
+	return batch_max(tlb, tlb->active) - tlb->nr >= slots + 2;
+}
+
+bool tlb_has_room(const struct mmu_gather *tlb, u32 nr)
+{
+	return !tlb->nr || has_room(tlb, nr);
+}
+
+bool tlb_step_between(const struct mmu_gather *before, const struct mmu_gather *after, u64 addr,
+		      struct gather_step *step)
+{
+	*step = (struct gather_step){
+		.slots = after->nr - before->nr,
+		.noted = after->cleared_ptes && (after->fullmm || after->end != before->end),
+		.end = after->fullmm ? 0 : after->end - addr,
+		.delayed_rmap = after->delayed_rmap,
+		.appended = after->active < after->batch_count,
+	};
+	if (after->active != before->active || after->batch_count != before->batch_count || after->nr < before->nr ||
+	    after->nr_tables != before->nr_tables || after->delayed_rmap != before->delayed_rmap)
+		return false;
+	/* Ranges of their own, which a hull does not tell. */
+	if (after->mm->arch.knobs->gather_sets)
+		return false;
+	return !step->slots || has_room(before, step->slots);
+}
+
+u32 tlb_steps_fit(const struct mmu_gather *tlb, const struct gather_step *step)
+{
+	if (!step->slots)
+		return UINT32_MAX;
+	/* tlb_get_guaranteed_space() asks for a batch in any case. */
+	if (mm_knobs(tlb->mm)->gather == GATHER_GUARANTEED &&
+	    (tlb->delayed_rmap != step->delayed_rmap || (tlb->active < tlb->batch_count) != step->appended))
+		return 0;
+	if (!has_room(tlb, step->slots))
+		return 0;
+	return (batch_max(tlb, tlb->active) - tlb->nr - 2) / step->slots;
+}
+
+void tlb_step_again(struct mmu_gather *tlb, const struct gather_step *step, u64 addr, u64 size, u32 folios)
+{
+	tlb->nr += step->slots * folios;
+	if (step->noted)
+		tlb_flush_pte_range(tlb, addr, size * (folios - 1) + step->end);
+}

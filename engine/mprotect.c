@@ -11,6 +11,7 @@
 #include "engine/operations.h"
 #include "engine/pgtable.h"
 #include "engine/readers.h"
+#include "engine/repeat.h"
 #include "engine/tlb.h"
 
 /*
@@ -125,9 +126,10 @@ static void change_nonpresent_pte(struct mmu_gather *tlb, u64 addr, pte_t *ptep,
 		tlb_flush_pte_range(tlb, addr, page_size(mm));
 }
 
-static void change_pte_range(struct mmu_gather *tlb, const struct vm_area *vma, pmd_t *pmd, u64 addr, u64 end,
+static void change_pte_range(struct repeat *repeat, const struct vm_area *vma, pmd_t *pmd, u64 addr, u64 end,
 			     enum change_protection how)
 {
+	struct mmu_gather *tlb = repeat->tlb;
 	struct mm *mm = tlb->mm;
 	unsigned int shift = mm->arch.geometry->page_shift;
 	pte_t *ptep = pte_offset(mm, pmd, addr);
@@ -139,6 +141,9 @@ static void change_pte_range(struct mmu_gather *tlb, const struct vm_area *vma, 
 		struct pte_batch seen = { 0 };
 		pte_t pte;
 
+		nr = repeat_folios(repeat, addr, ptep, NULL, max_nr);
+		if (nr)
+			continue;
 		nr = skip_none_ptes(mm, ptep, max_nr, RF_SITE_mprotect);
 		if (nr)
 			continue;
@@ -182,9 +187,11 @@ static void change_huge_pmd(struct mmu_gather *tlb, const struct vm_area *vma, p
 void change_protection(struct mmu_gather *tlb, const struct vm_area *vma, u64 addr, u64 end, enum change_protection how)
 {
 	struct mm *mm = tlb->mm;
+	struct repeat repeat;
 	u64 start = addr;
 	pmd_t *pmd;
 
+	repeat_begin(&repeat, mm, NULL, tlb);
 	while ((pmd = pmd_next(mm, &addr, end))) {
 		u64 next = pmd_addr_end(mm, addr, end);
 
@@ -198,7 +205,7 @@ void change_protection(struct mmu_gather *tlb, const struct vm_area *vma, u64 ad
 				return;
 		}
 		if (pmd_table(*pmd))
-			change_pte_range(tlb, vma, pmd, addr, next, how);
+			change_pte_range(&repeat, vma, pmd, addr, next, how);
 		addr = next;
 	}
 	if (!flushes_range(mm)) {

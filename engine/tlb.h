@@ -18,6 +18,14 @@ struct mmu_gather {
 	u32 nr_sets;			/* knob gather_sets: ranges of entries, in struct rf_machine; 0: not told */
 };
 
+/* What the steps over a folio did to a gather. */
+struct gather_step {
+	u32 slots;			/* for its pages */
+	bool noted;			/* entries, */
+	u64 end;			/* the last of which ends so far from the beginning of the folio */
+	bool delayed_rmap, appended;	/* of the gather then */
+};
+
 void tlb_gather_mmu(struct mmu_gather *tlb, struct mm *mm);
 void tlb_gather_mmu_fullmm(struct mmu_gather *tlb, struct mm *mm);
 void tlb_finish_mmu(struct mmu_gather *tlb);
@@ -37,6 +45,18 @@ bool tlb_remove_folio_pages(struct mmu_gather *tlb, u32 nr);
 u32 tlb_get_guaranteed_space(struct mmu_gather *tlb);
 /* v4 */
 u32 tlb_reserve_space(struct mmu_gather *tlb, u32 nr);
+
+/* ---- steps over folios that are alike (repeat.h) ------------------------------------- */
+
+/* Is there room for nr pages, or are none ever queued? */
+bool tlb_has_room(const struct mmu_gather *tlb, u32 nr);
+/* The steps over a folio at addr; false: they did more than to note entries and to queue pages where there was room. */
+bool tlb_step_between(const struct mmu_gather *before, const struct mmu_gather *after, u64 addr,
+		      struct gather_step *step);
+/* How often the same steps do no more than that. */
+u32 tlb_steps_fit(const struct mmu_gather *tlb, const struct gather_step *step);
+/* As many folios as that from addr on. */
+void tlb_step_again(struct mmu_gather *tlb, const struct gather_step *step, u64 addr, u64 size, u32 folios);
 
 /* ---- without a gather (tlb.c) ------------------------------------------------------ */
 

@@ -12,6 +12,7 @@
 #include "engine/operations.h"
 #include "engine/pgtable.h"
 #include "engine/readers.h"
+#include "engine/repeat.h"
 #include "engine/tlb.h"
 
 /* Which entries a zap spares. */
@@ -24,6 +25,7 @@ struct zap_state {
 	struct mmu_gather *tlb;
 	const struct vm_area *vma;
 	const struct zap_details *details;
+	struct repeat *repeat;
 	bool force_flush, force_break;
 	bool any_skipped;
 };
@@ -69,6 +71,7 @@ static void zap_folio_ptes(struct zap_state *zap, u64 addr, pte_t *ptep, pte_t p
 	if (!anon && pte_dirty(pte)) {
 		tlb->delayed_rmap = true;
 		zap->force_flush = true;
+		repeat_forget(zap->repeat);
 	}
 	tlb_flush_pte_range(tlb, addr, (u64)nr << mm->arch.geometry->page_shift);
 	if (tlb_remove_folio_pages(tlb, nr)) {
@@ -90,6 +93,7 @@ static u32 zap_present_ptes(struct zap_state *zap, u64 addr, pte_t *ptep, pte_t 
 	}
 	if ((pte.val & PTE_ANON) && zap->details && zap->details->keep_anon) {
 		zap->any_skipped = true;
+		repeat_forget(zap->repeat);
 		return 1;
 	}
 	nr = zap_batch(zap, addr, ptep, pte, max_nr);
@@ -123,10 +127,11 @@ static u32 zap_nonpresent_ptes(struct zap_state *zap, u64 addr, pte_t *ptep, pte
 	return nr;
 }
 
-static void zap_pte_range(struct mmu_gather *tlb, const struct vm_area *vma, pmd_t *pmd, u64 addr, u64 end,
+static void zap_pte_range(struct repeat *repeat, const struct vm_area *vma, pmd_t *pmd, u64 addr, u64 end,
 			 const struct zap_details *details)
 {
-	struct zap_state zap = { .tlb = tlb, .vma = vma, .details = details };
+	struct mmu_gather *tlb = repeat->tlb;
+	struct zap_state zap = { .tlb = tlb, .vma = vma, .details = details, .repeat = repeat };
 	/* reclaim_pt_is_enabled() */
 	bool reclaim_table = details && details->reclaim_pt && end - addr == pmd_size(tlb->mm);
 	u64 start = addr;
@@ -143,6 +148,9 @@ retry:
 		u32 max_nr = (end - addr) >> shift;
 		pte_t pte;
 
+		nr = repeat_folios(repeat, addr, ptep, NULL, max_nr);
+		if (nr)
+			continue;
 		nr = skip_none_ptes(mm, ptep, max_nr, RF_SITE_zap);
 		if (nr)
 			continue;
@@ -192,8 +200,10 @@ static void unmap_page_range(struct mmu_gather *tlb, const struct vm_area *vma, 
 			     const struct zap_details *details)
 {
 	struct mm *mm = tlb->mm;
+	struct repeat repeat;
 	pmd_t *pmd;
 
+	repeat_begin(&repeat, mm, NULL, tlb);
 	if (vma->flags & RF_VM_HUGETLB)
 		unmap_huge_pages(tlb, addr, end);
 	while ((pmd = pmd_next(mm, &addr, end))) {
@@ -212,7 +222,7 @@ static void unmap_page_range(struct mmu_gather *tlb, const struct vm_area *vma, 
 				continue;
 			}
 		}
-		zap_pte_range(tlb, vma, pmd, addr, next, details);
+		zap_pte_range(&repeat, vma, pmd, addr, next, details);
 		addr = next;
 	}
 	tlb_end_vma(tlb, vma);
