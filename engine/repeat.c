@@ -2,6 +2,7 @@
 /* What was done to one folio is done to those that follow and are alike: see repeat.h. */
 #include <string.h>
 
+#include "base/pair.h"
 #include "engine/repeat.h"
 
 /* Fewer that are alike are not worth the watching, which costs as much as the steps over some of them. */
@@ -30,9 +31,6 @@ void repeat_begin(struct repeat *repeat, struct mm *mm, struct mm *child, struct
 
 /* ---- entries, 16 at a time ------------------------------------------------------------------------- */
 
-/* Two of them: every compiler and every machine has instructions for that, or does one after the other. */
-typedef u64 pair __attribute__((vector_size(16), aligned(8), may_alias));
-
 /* Do they hold the same but for pfns, which are further on by distance? */
 static inline bool alike(const pte_t *ptes, const pte_t *as, u64 distance, u32 nr)
 {
@@ -44,7 +42,7 @@ static inline bool alike(const pte_t *ptes, const pte_t *as, u64 distance, u32 n
 		differ |= ((a[0] - b[0]) ^ further) | ((a[1] - b[1]) ^ further) | ((a[2] - b[2]) ^ further) |
 			  ((a[3] - b[3]) ^ further) | ((a[4] - b[4]) ^ further) | ((a[5] - b[5]) ^ further) |
 			  ((a[6] - b[6]) ^ further) | ((a[7] - b[7]) ^ further);
-	return !(differ[0] | differ[1]);
+	return pair_is_zero(differ);
 }
 
 static inline void write_like(pte_t *ptes, const pte_t *as, u64 distance, u32 nr)
@@ -214,6 +212,13 @@ static bool know(struct repeat *repeat)
 
 /* ---- repeating ------------------------------------------------------------------------------------- */
 
+/* What is left to wait for is memory. */
+static inline void fetch_ahead(const pte_t *ptep)
+{
+	__builtin_prefetch(ptep + 64, 1);
+	__builtin_prefetch(ptep + 72, 1);
+}
+
 /* To at most max folios; to how many. */
 static u32 write_folios(const struct repeat *repeat, pte_t *ptep, pte_t *copy, u32 max)
 {
@@ -222,6 +227,9 @@ static u32 write_folios(const struct repeat *repeat, pte_t *ptep, pte_t *copy, u
 	u64 distance;
 
 	for (i = 0; i < max; i++, ptep += nr) {
+		fetch_ahead(ptep);
+		if (copy)
+			fetch_ahead(copy);
 		if (!folio_distance(*ptep, repeat->before[0], nr, &distance) ||
 		    !alike(ptep, repeat->before, distance, nr))
 			break;

@@ -24,6 +24,7 @@
 
 /* How many entries compact tables have room for. Those of the largest pages have 8192 in all. */
 static const u16 rooms[] = { 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024 };
+#define MOST_COMPACT 1024
 
 /* Entries follow the places, in order of these. */
 struct compact_table {
@@ -199,34 +200,43 @@ static void compact_free(struct table_pool *pool, struct compact_table *compact)
 	pool->free_compact[size] = compact;
 }
 
-/* How many entries there are; more than most: too many, or a plain table below. */
-static u32 count_entries(const u64 *table, u32 nr_entries, u32 most, bool directory)
+/*
+ * Where there are entries, and in how many places; more than most: too many, or a plain table below. Most tables are
+ * nearly empty, or are soon known to be full.
+ */
+static u32 find_entries(const u64 *table, u32 nr_entries, u32 most, bool directory, u16 *places)
 {
-	u32 nr = 0, i;
+	u32 nr = 0, i, j;
 
-	for (i = table_skip_none(table, nr_entries); i < nr_entries && nr <= most;
-	     i += 1 + table_skip_none(table + i + 1, nr_entries - i - 1)) {
-		nr++;
-		if (directory && !(table[i] & (TABLE_COMPACT | BIT_ULL(63))))
-			return most + 1;
+	for (i = 0; i < nr_entries; i += TABLE_STRIDE) {
+		if (table_stride_is_none(table + i))
+			continue;
+		for (j = i; j < i + TABLE_STRIDE; j++) {
+			places[nr] = (u16)j;
+			nr += table[j] != 0;
+			if (directory && table[j] && !(table[j] & (TABLE_COMPACT | BIT_ULL(63))))
+				return most + 1;
+		}
+		if (nr > most)
+			return nr;
 	}
 	return nr;
 }
 
 bool table_compact(struct table_pool *pool, u64 *slot, bool directory)
 {
+	u16 places[MOST_COMPACT + TABLE_STRIDE + 1];	/* one is written past the last */
 	u64 *table = (u64 *)(uintptr_t)*slot, *entries;
-	u32 most = pool->nr_entries / SPARSE, nr = count_entries(table, pool->nr_entries, most, directory), i, done;
+	u32 most = pool->nr_entries / SPARSE, nr = find_entries(table, pool->nr_entries, most, directory, places);
 	struct compact_table *compact = nr <= most ? compact_alloc(pool, nr) : NULL;
 
 	if (!compact)
 		return false;
 	entries = compact_entries(compact);
-	for (i = 0, done = 0; done < nr; i++) {
-		i += table_skip_none(table + i, pool->nr_entries - i);
-		compact->places[done] = (u16)i;
-		entries[done++] = table[i];
-		table[i] = 0;
+	memcpy(compact->places, places, nr * sizeof(*places));
+	for (u32 i = 0; i < nr; i++) {
+		entries[i] = table[places[i]];
+		table[places[i]] = 0;
 	}
 	table_free(pool, table);
 	*slot = (u64)(uintptr_t)compact | TABLE_COMPACT;

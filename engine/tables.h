@@ -6,7 +6,7 @@
 #ifndef REFOLD_ENGINE_TABLES_H
 #define REFOLD_ENGINE_TABLES_H
 
-#include "base/types.h"
+#include "base/pair.h"
 
 struct mm;
 struct table_pool;
@@ -17,20 +17,26 @@ void *table_alloc(struct table_pool *pool);
 /* The table must be all zero again. */
 void table_free(struct table_pool *pool, void *table);
 
+/* Entries that are looked at together: two cache lines. */
+#define TABLE_STRIDE 16
+
+static inline bool table_stride_is_none(const u64 *entries)
+{
+	const pair *p = (const pair *)entries;
+
+	return pair_is_zero(p[0] | p[1] | p[2] | p[3] | p[4] | p[5] | p[6] | p[7]);
+}
+
 /* How many entries from here on are none, of at most nr. */
 static inline u32 table_skip_none(const u64 *entries, u32 nr)
 {
 	u32 i = 0;
 
-	/* Most are alone, or in long runs: a cache line at a time. */
+	/* Most are alone, or in long runs. */
 	if (nr && entries[0])
 		return 0;
-	for (; i + 8 <= nr; i += 8) {
-		const u64 *line = entries + i;
-
-		if (line[0] | line[1] | line[2] | line[3] | line[4] | line[5] | line[6] | line[7])
-			break;
-	}
+	while (i + TABLE_STRIDE <= nr && table_stride_is_none(entries + i))
+		i += TABLE_STRIDE;
 	while (i < nr && !entries[i])
 		i++;
 	return i;
