@@ -13,7 +13,7 @@
 #include "machine_script.h"
 
 #define NR_MMS 3
-#define ROUNDS 8
+#define ROUNDS 6
 #define AREA_FOLIOS 160u
 #define NR_AREAS 3
 
@@ -224,10 +224,29 @@ static void round_of_life(struct pair *p)
 		do_big(p, .kind = RF_OP_MM_EXIT, .mm = 1, .why = RF_WHY_PROCESS_EXIT);
 	}
 	for (u32 area = 0; area < NR_AREAS; area++)
-		if (one_in(2))
-			do_big(p, .kind = one_in(2) ? RF_OP_MUNMAP : RF_OP_ZAP, .mm = 0, .addr = area_start(p, area),
+		if (!one_in(4))
+			do_big(p, .kind = area == 1 ? RF_OP_ZAP : RF_OP_MUNMAP, .mm = 0, .addr = area_start(p, area),
 			       .end = area_end(p, area), .why = RF_WHY_OTHER);
 	do_big(p, .kind = RF_OP_MM_EXIT, .mm = 0, .why = RF_WHY_EXEC);
+}
+
+/* All are alike, so that each kind of walk has something to repeat, whatever the seed. */
+static void undisturbed(struct pair *p)
+{
+	const u64 start = area_start(p, 0), end = area_end(p, 0), size = p->page << p->order;
+	const u64 half = start + AREA_FOLIOS / 2 * size, rest = half + AREA_FOLIOS / 4 * size;
+
+	do_both(p, .kind = RF_OP_MM_NEW, .mm = 0);
+	do_both(p, .kind = RF_OP_MAP, .mm = 0, .addr = start, .end = end, .vm_flags = RW, .pgoff = start / p->page);
+	for (u64 addr = start; addr < end; addr += size)
+		do_both(p, .kind = RF_OP_FAULT_ANON, .mm = 0, .addr = addr, .order = p->order, .flags = RF_OP_WRITE,
+			.pfn = addr / p->page);
+	do_big(p, .kind = RF_OP_FORK, .mm = 0, .mm2 = 1);
+	do_big(p, .kind = RF_OP_MM_EXIT, .mm = 1, .why = RF_WHY_PROCESS_EXIT);
+	protect(p, 0, 0, RF_VM_READ);
+	do_big(p, .kind = RF_OP_ZAP, .mm = 0, .why = RF_WHY_DONTNEED, .addr = start, .end = half);
+	do_big(p, .kind = RF_OP_MUNMAP, .mm = 0, .why = RF_WHY_MUNMAP, .addr = half, .end = rest);
+	do_big(p, .kind = RF_OP_MM_EXIT, .mm = 0, .why = RF_WHY_PROCESS_EXIT);
 }
 
 /* More than a gather has room for: 10,000 slots. */
@@ -277,6 +296,7 @@ static void run_pair(const char *policy, const char *knobs, enum expected expect
 	static const u8 walks[] = { RF_OP_FORK, RF_OP_MPROTECT, RF_OP_MUNMAP, RF_OP_ZAP, RF_OP_MM_EXIT };
 	struct pair p = make_pair(policy, knobs);
 
+	undisturbed(&p);
 	for (u32 i = 0; i < ROUNDS; i++)
 		round_of_life(&p);
 	for (u32 i = 0; i < ARRAY_SIZE(walks); i++) {
