@@ -123,6 +123,13 @@ static bool needs_known_entries(u8 rule)
 	return rule == RF_RULE_MIGRATION_PFN || rule == RF_RULE_PTE_PFN || rule == RF_RULE_PTE_FLAGS;
 }
 
+/* Offsets in an event, and where it has to end, are 16 bits here. */
+static bool fits(const struct tep_format_field *field)
+{
+	return field->offset >= 0 && field->size >= 0 &&
+	       (u64)field->offset + max_u64((u64)field->size, 8) <= UINT16_MAX;
+}
+
 static int not_there(const char *field, struct rf_error *err)
 {
 	return rf_error_set(err, -ENOENT, RF_NO_OFFSET, "field \"%s\" is not there", field);
@@ -134,7 +141,7 @@ static int learn_text(struct tep_event *event, const char *source, struct load *
 	const struct tep_format_field *field = find_field(event, source), *count;
 	const char *slash = strchr(source, '/');
 
-	if (!field)
+	if (!field || !fits(field))
 		return not_there(source, err);
 	load->offset = (u16)field->offset;
 	load->dynamic = field->flags & TEP_FIELD_IS_DYNAMIC;
@@ -142,7 +149,7 @@ static int learn_text(struct tep_event *event, const char *source, struct load *
 	if (!slash)
 		return 0;
 	count = tep_find_field(event, slash + 1);
-	if (!count || count->size != 8)
+	if (!count || count->size != 8 || !fits(count))
 		return not_there(slash + 1, err);
 	load->count = (u16)count->offset;
 	return 0;
@@ -174,7 +181,7 @@ static int learn_field(struct rf_decoder *decoder, struct tep_event *event, cons
 		load->rule = RF_RULE_VALUE;
 		return 0;
 	}
-	if (!field || field->size < 1 || (field->size > 8 && wanted->rule != RF_RULE_CALL_ARGUMENTS))
+	if (!field || field->size < 1 || (field->size > 8 && wanted->rule != RF_RULE_CALL_ARGUMENTS) || !fits(field))
 		return not_there(wanted->source, err);
 	load->offset = (u16)field->offset;
 	load->size = (u8)field->size;
@@ -184,29 +191,36 @@ static int learn_field(struct rf_decoder *decoder, struct tep_event *event, cons
 	return 0;
 }
 
-static void learn_common(struct rf_decoder *decoder, struct tep_event *event)
+/* Both are in the eight bytes that every event has. */
+static bool learn_common(struct rf_decoder *decoder, struct tep_event *event)
 {
 	struct tep_format_field *type = tep_find_common_field(event, "common_type");
 	struct tep_format_field *pid = tep_find_common_field(event, "common_pid");
+	int type_offset = type ? type->offset : 0, pid_offset = pid ? pid->offset : 4;
 
-	decoder->type_offset = type ? (u16)type->offset : 0;
-	decoder->pid_offset = pid ? (u16)pid->offset : 4;
+	if (type_offset < 0 || type_offset > 6 || pid_offset < 0 || pid_offset > 4)
+		return false;
+	decoder->type_offset = (u16)type_offset;
+	decoder->pid_offset = (u16)pid_offset;
+	return true;
 }
 
 int rf_decoder_learn(struct rf_decoder *decoder, size_t number, const char *format, struct rf_error *err)
 {
 	const struct rf_event *event = &rf_events[number];
+	const char *fields_end = strstr(format, "\nprint fmt:");
 	struct layout layout = { .kind = event->kind };
 	struct tep_event *known = NULL;
 	int ret;
 
 	/*
-	 * A print fmt that cannot be parsed does not matter: the fields are known by then. A probe may have any name.
+	 * Without its print fmt, which says nothing about fields, and which libtraceevent's parser finds much harder to
+	 * take, or to give back, where a file is damaged. A probe may have any name.
 	 */
-	tep_parse_format(decoder->tep, &known, format, strlen(format), event->system);
-	if (!known || known->id <= 0 || known->id >= MAX_EVENT_IDS)
+	tep_parse_format(decoder->tep, &known, format, fields_end ? (size_t)(fields_end - format) : strlen(format),
+			 event->system);
+	if (!known || known->id <= 0 || known->id >= MAX_EVENT_IDS || !learn_common(decoder, known))
 		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "its format cannot be read");
-	learn_common(decoder, known);
 	layout.end = (u16)(decoder->pid_offset + 4);
 	for (int i = 0; i < RF_RECORD_FIELDS && event->fields[i].rule != RF_RULE_NONE; i++) {
 		ret = learn_field(decoder, known, &event->fields[i], &layout, err);
@@ -473,28 +487,45 @@ static size_t decode_call(const struct rf_decoder *decoder, const struct layout 
 	return nr;
 }
 
+/* NULL: the event becomes no record. */
+static const struct layout *begin_record(const struct rf_decoder *decoder, const u8 *bytes, u32 size, u64 time,
+					 struct rf_record *record)
+{
+	const struct layout *layout;
+	u8 row;
+
+	if (size < 8)
+		return NULL;
+	row = decoder->by_id[load_u16(bytes + decoder->type_offset)];
+	if (!row)
+		return NULL;
+	layout = &decoder->layouts[row - 1];
+	if (size < layout->end)
+		return NULL;
+	*record = (struct rf_record){ .time = time, .tid = load_u32(bytes + decoder->pid_offset),
+				      .kind = layout->kind };
+	return layout;
+}
+
+size_t rf_decode_head(const struct rf_decoder *decoder, const void *data, u32 size, u64 time, struct rf_record *record)
+{
+	return begin_record(decoder, data, size, time, record) != NULL;
+}
+
 size_t rf_decode(const struct rf_decoder *decoder, const void *data, u32 size, u64 time, struct rf_record *records,
 		 size_t max)
 {
-	const struct layout *layout;
+	const struct layout *layout = max ? begin_record(decoder, data, size, time, records) : NULL;
 	const u8 *bytes = data;
-	u16 id;
 
-	if (size < 8 || !max)
+	if (!layout)
 		return 0;
-	id = load_u16(bytes + decoder->type_offset);
-	if (!decoder->by_id[id])
-		return 0;
-	layout = &decoder->layouts[decoder->by_id[id] - 1];
-	if (size < layout->end)
-		return 0;
-	memset(records, 0, sizeof(*records));
-	records->time = time;
-	records->tid = load_u32(bytes + decoder->pid_offset);
-	records->kind = layout->kind;
 	if (layout->kind == RF_BY_NUMBER)
 		return max < 2 ? 0 : decode_call(decoder, layout, bytes, size, records, max);
-	for (int i = 0; i < layout->nr; i++)
-		records->f[i] = apply(decoder, bytes, size, &layout->loads[i]);
+	for (int i = 0; i < layout->nr; i++) {
+		const struct load *load = &layout->loads[i];
+
+		records->f[i] = load->rule == RF_RULE_LOAD ? load_raw(bytes, load) : apply(decoder, bytes, size, load);
+	}
 	return layout->kind == RF_MARKER ? decode_rest(layout, bytes, size, records, max) : 1;
 }

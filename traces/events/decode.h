@@ -50,5 +50,7 @@ struct rf_capabilities rf_decoder_capabilities(const struct rf_decoder *decoder)
  */
 size_t rf_decode(const struct rf_decoder *decoder, const void *data, u32 size, u64 time, struct rf_record *records,
 		 size_t max);
+/* The same without what the record's fields are: 0 or 1; kind RF_BY_NUMBER: it may be none, or two. */
+size_t rf_decode_head(const struct rf_decoder *decoder, const void *data, u32 size, u64 time, struct rf_record *record);
 
 #endif
