@@ -42,8 +42,8 @@ static int import(const struct rf_import_options *options)
 
 static int import(const struct rf_import_options *options)
 {
-	fprintf(stderr, "refold: %s: this refold was built without libtracecmd and cannot import; "
-		"install libtracecmd-dev and build it again\n", options->input);
+	fprintf(stderr, "refold: %s: this refold was built without libtraceevent and cannot import; "
+		"install libtraceevent-dev and build it again\n", options->input);
 	return RF_EXIT_FAILED;
 }
 

@@ -81,6 +81,7 @@ class Buffer:
     def __init__(self, name="", clock="mono", cpus=2, page_size=4096):
         self.name, self.clock, self.page_size = name, clock, page_size
         self.events = [[] for _ in range(cpus)]
+        self.raw = [b"" for _ in range(cpus)]       # pages behind those of the events, as they are
 
     def add(self, cpu, time, event, tid, /, **values):
         self.events[cpu].append((time, event.pack(tid, values)))
@@ -119,7 +120,7 @@ class Buffer:
             else:
                 body += struct.pack("<II", delta << 5, len(data) + 4) + data
         close()
-        return b"".join(pages)
+        return b"".join(pages) + self.raw[cpu]
 
 
 class TraceDat:
@@ -131,6 +132,8 @@ class TraceDat:
         self.by_name = {event.name: event for event in events}
         self.endian, self.long_size = 0, 8
         self.tsc2nsec = tsc2nsec        # (mult, shift, offset)
+        self.names = {}                 # of tasks, by number
+        self.more_options = []          # (number, bytes)
 
     def add(self, cpu, time, name, tid, /, **values):
         self.buffers[0].add(cpu, time, self.by_name[name], tid, **values)
@@ -146,6 +149,11 @@ class TraceDat:
         yield 9, b"3.1.6 test\0"
         if self.tsc2nsec:
             yield 14, struct.pack("<IIQ", *self.tsc2nsec)
+        yield from self.more_options
+
+    def saved_names(self):
+        text = "".join(f"{tid} {name}\n" for tid, name in self.names.items()).encode()
+        return struct.pack("<Q", len(text)) + text
 
     def header_info(self):
         return b"".join(name + b"\0" + struct.pack("<Q", len(text)) + text.encode()
@@ -181,16 +189,30 @@ class TraceDat:
     # ---- files ----
 
     def version_6(self):
-        """One buffer only."""
-        file = self.magic(b"6") + self.header_info() + self.ftrace() + self.systems()
-        file += struct.pack("<IIQ", 0, 0, 0) + struct.pack("<I", self.cpus) + b"options  \0"
+        """The options say where the table of each further buffer is, behind that of the first."""
+        start = self.magic(b"6") + self.header_info() + self.ftrace() + self.systems()
+        start += struct.pack("<II", 0, 0) + self.saved_names() + struct.pack("<I", self.cpus) + b"options  \0"
         for number, data in self.options():
-            file += struct.pack("<HI", number, len(data)) + data
-        file += struct.pack("<H", 0) + b"flyrecord\0"
-        table = len(file)
-        file += bytes(16 * self.cpus)
-        places, file = self.place(file, [self.buffers[0].pages(cpu) for cpu in range(self.cpus)])
-        return file[:table] + b"".join(struct.pack("<QQ", *place) for place in places) + file[table + 16 * self.cpus:]
+            start += struct.pack("<HI", number, len(data)) + data
+        table = b"flyrecord\0" + bytes(16 * self.cpus)
+        names = [buffer.name.encode() + b"\0" for buffer in self.buffers[1:]]
+        first = len(start) + sum(6 + 8 + len(name) for name in names) + 2
+        for nr, name in enumerate(names, 1):
+            start += struct.pack("<HIQ", 3, 8 + len(name), first + nr * len(table)) + name
+        file = start + struct.pack("<H", 0) + len(self.buffers) * table
+        for nr, buffer in enumerate(self.buffers):
+            places, file = self.place(file, [buffer.pages(cpu) for cpu in range(self.cpus)])
+            at = first + nr * len(table) + 10
+            file = file[:at] + b"".join(struct.pack("<QQ", *place) for place in places) + file[at + 16 * self.cpus:]
+        return file
+
+    @staticmethod
+    def chunks(pages, compress, size):
+        """Pages as trace-cmd packs them: how many chunks, then each with its sizes."""
+        parts = [pages[at:at + size] for at in range(0, len(pages), size)]
+        packed = [(compress(part), part) for part in parts]
+        return struct.pack("<I", len(parts)) + b"".join(
+            struct.pack("<II", len(data), len(part)) + data for data, part in packed)
 
     @staticmethod
     def section(number, data, compress=None):
@@ -199,21 +221,25 @@ class TraceDat:
             data = struct.pack("<II", len(packed), len(data)) + packed
         return struct.pack("<HHIQ", number, 1 if compress else 0, 0, len(data)) + data
 
-    def version_7(self, compress=None):
-        """compress: a function that packs a section; the events themselves are never packed."""
+    def version_7(self, compress=None, chunk=0):
+        """compress: a function that packs a section; the events, too, so many bytes at a time, if chunk says so."""
         file = self.magic(b"7") + (b"zstd\0" if compress else b"none\0") + b"1\0"
         first_options = len(file)
         file += bytes(8)
         options = list(self.options())
         parts = ((16, self.header_info()), (17, self.ftrace()), (18, self.systems()), (20, struct.pack("<I", 0)),
-                 (21, struct.pack("<Q", 0)))
+                 (21, self.saved_names()))
         for number, data in parts:
             options.append((number, struct.pack("<Q", len(file))))
             file += self.section(number, data, compress)
         for buffer in self.buffers:
             start = len(file)
-            places, file = self.place(file + bytes(16), [buffer.pages(cpu) for cpu in range(self.cpus)])
-            file = file[:start] + struct.pack("<HHIQ", 3, 0, 0, len(file) - start - 16) + file[start + 16:]
+            pages = [buffer.pages(cpu) for cpu in range(self.cpus)]
+            if chunk:
+                pages = [data and self.chunks(data, compress, chunk) for data in pages]
+            places, file = self.place(file + bytes(16), pages)
+            file = (file[:start] + struct.pack("<HHIQ", 3, 1 if chunk else 0, 0, len(file) - start - 16) +
+                    file[start + 16:])
             options.append((3, struct.pack("<Q", start) + buffer.name.encode() + b"\0" + buffer.clock.encode() + b"\0" +
                             struct.pack("<II", buffer.page_size, self.cpus) +
                             b"".join(struct.pack("<IQQ", cpu, *place) for cpu, place in enumerate(places))))

@@ -112,8 +112,7 @@ class Scene:
             if self.has_page:
                 yield 'html_of_store', Command(['html', self.store, self.second, '-o', output], output, partly=(3,))
         if self.has_import:
-            # libtracecmd does not tell why it could not read.
-            yield 'import', Command(['import', self.dat, '-o', output], output, partly=(3,))
+            yield 'import', Command(['import', self.dat, '-o', output], output)
 
 
 def remove(path):

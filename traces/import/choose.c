@@ -153,6 +153,8 @@ static void learn_row(struct importing *importing, size_t i)
 			 why.message);
 	else
 		row->used = true;
+	if (row->used && rf_events[i].kind == RF_BY_NUMBER)
+		importing->has_numbers = importing->by_number[row->format->id] = true;
 }
 
 static bool is_replaced(const struct importing *importing, size_t number)

@@ -59,7 +59,7 @@ char *import_header(const struct importing *importing)
 	add_events(header, importing);
 	rf_header_set_string(header, RF_HEADER_CALLS, rf_decoder_has_calls_by_number(importing->decoder) ?
 						      "raw_syscalls" : "syscalls");
-	rf_header_set_truth(header, RF_HEADER_COMPAT_CALLS, importing->kernel.compat && import_has_numbers(importing));
+	rf_header_set_truth(header, RF_HEADER_COMPAT_CALLS, importing->kernel.compat && importing->has_numbers);
 	rf_header_set_string(header, RF_HEADER_CLOCK, dat->clock[0] ? dat->clock : "unknown");
 	rf_header_set_integer(header, RF_HEADER_CPUS, importing->nr_cpus);
 	rf_header_set_string(header, RF_HEADER_FAULTS, fault_source(importing));

@@ -5,6 +5,7 @@
  * pointer. Then an address space that was filled tells a fork; a child that begins
  * a program under a number of its own was no thread. And what programs are called.
  */
+#include <errno.h>
 #include <linux/sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,18 +15,25 @@
 
 #define TASK_COMM_LEN 16
 
-struct import_member *import_member(struct importing *importing, u32 tid)
+struct import_member *import_find_member(struct importing *importing, u32 tid)
 {
 	u32 number = import_tids_find(&importing->tids, tid);
 
-	if (number)
-		return &importing->members[number - 1];
-	if (!tid || array_grow(importing->members, importing->members_room, importing->nr_members + 1) ||
-	    import_tids_add(&importing->tids, tid, (u32)importing->nr_members + 1))
-		return NULL;
-	importing->members[importing->nr_members] =
-		(struct import_member){ .tid = tid, .program = 2 * (u32)importing->nr_members };
-	return &importing->members[importing->nr_members++];
+	if (!number) {
+		if (!tid)
+			return NULL;
+		if (array_grow(importing->members, importing->members_room, importing->nr_members + 1) ||
+		    import_tids_add(&importing->tids, tid, (u32)importing->nr_members + 1)) {
+			importing->out_of_memory = true;
+			return NULL;
+		}
+		importing->members[importing->nr_members] =
+			(struct import_member){ .tid = tid, .program = 2 * (u32)importing->nr_members };
+		number = (u32)++importing->nr_members;
+	}
+	importing->last_tid = tid;
+	importing->last_member = number;
+	return &importing->members[number - 1];
 }
 
 static u32 load_pid(const u8 *data, u32 size, u32 offset)
@@ -46,17 +54,44 @@ void import_find_exec(struct importing *importing)
 		importing->exec_filename = 0;
 }
 
-void import_look(struct importing *importing, const void *data, u32 size)
+int import_look(struct importing *importing, const struct rf_dat_event *event, struct rf_error *err)
 {
-	struct import_member *leader;
+	struct import_leader *leader;
 	u32 pid;
 
-	if (!importing->exec_id || load_u16(data) != importing->exec_id)
-		return;
-	pid = load_pid(data, size, importing->exec_pid);
-	leader = pid == load_pid(data, size, importing->exec_old_pid) ? import_member(importing, pid) : NULL;
-	if (leader)
-		leader->leader = true;
+	if (!importing->exec_id || load_u16(event->data) != importing->exec_id)
+		return 0;
+	pid = load_pid(event->data, event->size, importing->exec_pid);
+	if (pid != load_pid(event->data, event->size, importing->exec_old_pid))
+		return 0;
+	if (array_grow(importing->leaders, importing->leaders_room, importing->nr_leaders + 1))
+		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	leader = &importing->leaders[importing->nr_leaders];
+	*leader = (struct import_leader){ .time = event->time, .order = importing->nr_leaders++, .tid = pid };
+	return 0;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct import_leader *left = a, *right = b;
+
+	if (left->time != right->time)
+		return left->time < right->time ? -1 : 1;
+	return left->order < right->order ? -1 : 1;
+}
+
+/* In the order in which they became it, which is that of members. */
+void import_note_leaders(struct importing *importing)
+{
+	struct import_member *member;
+
+	if (importing->nr_leaders)
+		qsort(importing->leaders, importing->nr_leaders, sizeof(*importing->leaders), by_time);
+	for (size_t i = 0; i < importing->nr_leaders; i++) {
+		member = import_member(importing, importing->leaders[i].tid);
+		if (member)
+			member->leader = true;
+	}
 }
 
 static u64 clone_flags(struct importing *importing, const struct import_member *parent, u32 child)
@@ -129,5 +164,6 @@ void import_family_free(struct importing *importing)
 {
 	import_tids_free(&importing->tids);
 	free(importing->members);
+	free(importing->leaders);
 	free(importing->programs);
 }

@@ -1,27 +1,17 @@
 // SPDX-License-Identifier: MIT
 /*
  * The import itself: passes over the events, the last of which writes; those before
- * see which events there are, and which processes. libtracecmd prints what it thinks
- * of a file, and crashes on one that is damaged in the wrong place, or never ends; so
- * it works in a process of its own, whose end we survive, whose time is limited and
- * whose standard error nobody reads.
+ * see which events there are, and which processes.
  */
 #include "traces/import/import.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <trace-cmd.h>
-#include <unistd.h>
 
 #include "traces/header.h"
 #include "traces/import/importing.h"
@@ -38,94 +28,78 @@ void import_warn(struct importing *importing, const char *format, ...)
 	va_end(args);
 }
 
-/* ---- libtracecmd ------------------------------------------------------------------ */
+/* ---- passes ------------------------------------------------------------------------ */
 
 struct pass {
 	struct importing *importing;
 	struct rf_error *err;
-	int (*event)(struct pass *pass, const struct tep_record *record);
+	int (*event)(struct pass *pass, const struct rf_dat_event *event);
+	bool in_order;
 	u64 events;
-	int ret;
+	int ret;		/* what event() ended the pass with */
 };
 
-static int on_record(struct tracecmd_input *input, struct tep_record *record, int cpu, void *context)
-{
-	struct pass *pass = context;
-
-	(void)input;
-	(void)cpu;
-	if (record->cpu < 0 || record->cpu > UINT16_MAX || record->size < 8)
-		return 0;
-	pass->events++;
-	pass->ret = pass->event(pass, record);
-	return pass->ret;
-}
-
-/* Every buffer's events, in the order of time. */
+/* Every buffer's events. */
 static int run_pass(struct pass *pass)
 {
-	struct tracecmd_input *input = tracecmd_open(pass->importing->options->input, TRACECMD_FL_LOAD_NO_PLUGINS);
-	int nr = input ? tracecmd_buffer_instances(input) : 0, nr_handles = 0, ret = 0;
-	struct tracecmd_input **handles = calloc((size_t)nr + 1, sizeof(*handles));
+	struct rf_dat_events *events = pass->importing->events;
+	const struct rf_dat_event *event;
+	struct rf_error why = { 0 };
 
-	if (!input || !handles) {
-		free(handles);
-		return rf_error_set(pass->err, -EBADMSG, RF_NO_OFFSET, "libtracecmd cannot open it: it is cut off, "
-				    "damaged, or compressed in a way libtracecmd was built without");
+	rf_dat_events_begin(events, pass->in_order);
+	while (!pass->ret && (event = rf_dat_events_next(events, &why))) {
+		pass->events++;
+		pass->ret = pass->event(pass, event);
 	}
-	pass->importing->tep = tracecmd_get_tep(input);
-	handles[nr_handles++] = input;
-	for (int i = 0; i < nr; i++) {
-		handles[nr_handles] = tracecmd_buffer_instance_handle(input, i);
-		nr_handles += handles[nr_handles] != NULL;
-	}
-	if (nr_handles < nr + 1)
-		ret = rf_error_set(pass->err, -EBADMSG, RF_NO_OFFSET, "%d of its %d buffers cannot be read",
-				   nr + 1 - nr_handles, nr + 1);
-	if (tracecmd_iterate_events_multi(handles, nr_handles, on_record, pass) && !pass->ret && !ret)
-		ret = rf_error_set(pass->err, -EBADMSG, RF_NO_OFFSET, "libtracecmd cannot read all of its events");
-	pass->importing->tep = NULL;
-	while (nr_handles)
-		tracecmd_close(handles[--nr_handles]);
-	free(handles);
-	return pass->ret ? pass->ret : ret;
+	if (pass->importing->out_of_memory)
+		rf_error_set(&why, -ENOMEM, RF_NO_OFFSET, "out of memory");
+	if (why.code)
+		*pass->err = why;
+	return pass->ret ? pass->ret : why.code;
 }
 
-static int count_event(struct pass *pass, const struct tep_record *record)
+static int count_event(struct pass *pass, const struct rf_dat_event *event)
 {
 	struct importing *importing = pass->importing;
 
-	importing->counts[load_u16(record->data)]++;
-	if (!importing->result->events++)
-		importing->first_time = record->ts;
-	importing->nr_cpus = (u32)max_u64(importing->nr_cpus, (u64)record->cpu + 1);
-	import_look(importing, record->data, (u32)record->size);
-	return 0;
+	importing->counts[load_u16(event->data)]++;
+	importing->result->events++;
+	importing->nr_cpus = (u32)max_u64(importing->nr_cpus, (u64)event->cpu + 1);
+	return import_look(importing, event, pass->err);
 }
 
-static int meet_event(struct pass *pass, const struct tep_record *record)
+/* Records that tell of who was there before, or of programs, by more than that they are there. */
+static bool tells_more(u8 kind)
+{
+	return kind == RF_FAULT || kind == RF_PAGE_ALLOC || kind == RF_RSS_STAT || kind == RF_NEWTASK ||
+	       kind == RF_BY_NUMBER;
+}
+
+static int meet_event(struct pass *pass, const struct rf_dat_event *event)
 {
 	struct importing *importing = pass->importing;
 	struct rf_record records[RF_DECODE_MAX];
+	size_t nr = rf_decode_head(importing->decoder, event->data, event->size, event->time, records);
 
-	if (rf_decode(importing->decoder, record->data, (u32)record->size, record->ts, records, RF_DECODE_MAX)) {
-		import_learn_program(importing, &records[0], import_by_number(importing, record->data));
+	if (pass->events == 1)
+		importing->first_time = event->time;
+	if (nr && tells_more(records[0].kind))
+		nr = rf_decode(importing->decoder, event->data, event->size, event->time, records, RF_DECODE_MAX);
+	if (nr) {
+		import_learn_program(importing, &records[0], importing->by_number[load_u16(event->data)]);
 		import_meet(importing, &records[0]);
 	}
 	return 0;
 }
 
-static int convert_event(struct pass *pass, const struct tep_record *record)
+static int convert_event(struct pass *pass, const struct rf_dat_event *event)
 {
 	int ret = 0;
 
-	/* Negative: it is not known how many. */
-	if (record->missed_events)
-		ret = import_lost(pass->importing, (u32)record->cpu, record->ts,
-				  record->missed_events > 0 ? (u64)record->missed_events : 1, pass->err);
+	if (event->lost)
+		ret = import_lost(pass->importing, event->cpu, event->time, event->lost, pass->err);
 	if (!ret)
-		ret = import_event(pass->importing, (u32)record->cpu, record->ts, record->data, (u32)record->size,
-				   pass->err);
+		ret = import_event(pass->importing, event->cpu, event->time, event->data, event->size, pass->err);
 	return ret;
 }
 
@@ -167,19 +141,17 @@ static int output_error(struct importing *importing, const struct rf_error *err)
 
 static int create_output(struct importing *importing, struct rf_error *err)
 {
+	int ret = import_streams(importing, err);
 	char *header;
 
-	for (size_t i = 0; i < ARRAY_SIZE(importing->streams); i++) {
-		importing->streams[i] = malloc(importing->nr_cpus * sizeof(int));
-		if (!importing->streams[i])
-			return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
-		memset(importing->streams[i], -1, importing->nr_cpus * sizeof(int));
-	}
+	if (ret)
+		return ret;
 	header = import_header(importing);
 	if (!header)
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	importing->writer = rf_writer_begin(importing->output, header, RF_WRITER_LEVEL, err);
 	free(header);
+	*importing->output = (struct rf_output){ .fd = -1 };	/* the writer has it, or it is gone */
 	if (!importing->writer)
 		return output_error(importing, err);
 	importing->result->wrote = true;
@@ -194,12 +166,14 @@ static int count_events(struct importing *importing, struct rf_error *err)
 
 	importing->rows = calloc(rf_nr_events, sizeof(*importing->rows));
 	importing->counts = calloc(EVENT_IDS, sizeof(*importing->counts));
-	if (!importing->rows || !importing->counts)
+	importing->events = rf_dat_events_open(&importing->dat, err);
+	if (!importing->rows || !importing->counts || !importing->events)
 		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	import_find_exec(importing);
 	ret = run_pass(&pass);
 	if (ret && (ret != -EBADMSG || !importing->result->events))
 		return ret;
+	import_note_leaders(importing);
 	if (!importing->result->events)
 		return rf_error_set(err, -EPROTO, RF_NO_OFFSET, "it holds no events");
 	if (importing->dat.mixed_clocks)
@@ -207,7 +181,7 @@ static int count_events(struct importing *importing, struct rf_error *err)
 	return 0;
 }
 
-/* libtracecmd takes what it cannot read for the end of a CPU's events; but hardly each time at the same place. */
+/* What was learnt of other events than these is of no use. */
 static int count_again(struct pass *pass, int code)
 {
 	u64 before = pass->importing->result->events;
@@ -221,7 +195,7 @@ static int count_again(struct pass *pass, int code)
 /* Second pass: who was there before. */
 static int meet_events(struct importing *importing, struct rf_error *err)
 {
-	struct pass pass = { .importing = importing, .err = err, .event = meet_event };
+	struct pass pass = { .importing = importing, .err = err, .event = meet_event, .in_order = true };
 	int ret = run_pass(&pass);
 
 	return ret && ret != -EBADMSG ? ret : count_again(&pass, -EIO);
@@ -229,20 +203,25 @@ static int meet_events(struct importing *importing, struct rf_error *err)
 
 static int convert_events(struct importing *importing, struct rf_error *err)
 {
-	struct pass pass = { .importing = importing, .err = err, .event = convert_event };
+	struct pass pass = { .importing = importing, .err = err, .event = convert_event, .in_order = true };
+	struct rf_error why = { 0 };
 	int ret, closed;
 
 	import_programs_again(importing);
-	ret = import_running(importing, err);
-
-	if (!ret)
-		ret = run_pass(&pass);
+	pass.ret = import_running(importing, err);
+	ret = pass.ret ? pass.ret : run_pass(&pass);
+	if (!pass.ret)
+		pass.ret = import_flush(importing, &why);
+	if (pass.ret && why.code) {
+		*err = why;
+		ret = pass.ret;
+	}
 	if (!ret)
 		ret = count_again(&pass, -EBADMSG);
 	if (ret && ret != -EBADMSG) {
 		rf_writer_abandon(importing->writer);
 		importing->result->wrote = false;
-		return output_error(importing, err);
+		return pass.ret ? output_error(importing, err) : ret;
 	}
 	/* Without a reason to have ended, a trace is incomplete. */
 	closed = rf_writer_close(importing->writer, ret ? RF_END_NONE : RF_END_IMPORTED, ret ? NULL : err);
@@ -271,101 +250,34 @@ static int convert(struct importing *importing, struct rf_error *err)
 static void free_importing(struct importing *importing)
 {
 	rf_decoder_destroy(importing->decoder);
+	rf_dat_events_close(importing->events);
 	rf_dat_free(&importing->dat);
-	for (size_t i = 0; i < ARRAY_SIZE(importing->streams); i++)
-		free(importing->streams[i]);
+	import_streams_free(importing);
 	import_family_free(importing);
 	free(importing->processes);
 	free(importing->rows);
 	free(importing->counts);
 }
 
-/* ---- the process that reads ------------------------------------------------------------- */
-
-/* Lives in memory that both processes share. */
-struct outcome {
-	struct rf_import_result result;
-	struct rf_error err;
-	int ret;
-};
-
-/* Of a CPU, so that a busy machine does not matter: fifty times what an import of that many bytes takes, or more. */
-static void limit_time(const char *input)
-{
-	struct stat file;
-	rlim_t seconds = 2;
-
-	if (!stat(input, &file) && file.st_size > 0)
-		seconds += (rlim_t)file.st_size >> 20;
-	setrlimit(RLIMIT_CPU, &(struct rlimit){ seconds, seconds + 1 });
-}
-
-static void read_in_child(const struct rf_import_options *options, struct rf_output *output, struct outcome *outcome)
-{
-	struct importing importing = { .options = options, .result = &outcome->result, .output = output };
-	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-
-	if (null >= 0)
-		dup2(null, STDERR_FILENO);
-	/* A crash is expected here, and told; nobody wants its memory. */
-	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
-	limit_time(options->input);
-	/* Whoever reads what we write may stop: an error, not an end. */
-	signal(SIGPIPE, SIG_IGN);
-	tracecmd_set_loglevel(TEP_LOG_NONE);
-	outcome->ret = convert(&importing, &outcome->err);
-	free_importing(&importing);
-	_exit(0);
-}
-
-/* What the child ended with; how much it wrote if it crashed, nobody but us can put in its place. */
-static int take_outcome(const struct outcome *outcome, int status, struct rf_output *output,
-			struct rf_import_result *result, struct rf_error *err)
-{
-	bool crashed = !WIFEXITED(status) || WEXITSTATUS(status);
-
-	*result = outcome->result;
-	*err = outcome->err;
-	if (!crashed)
-		return outcome->ret;
-	if (result->wrote && rf_output_finish(output, err))
-		return err->code;
-	return rf_error_set(err, -EBADMSG, RF_NO_OFFSET, "it is damaged: libtracecmd %s",
-			    WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU ? "does not come to an end of it"
-									       : "crashed on it");
-}
+/* ---- all of it ---------------------------------------------------------------------------- */
 
 int rf_import(const struct rf_import_options *options, struct rf_import_result *result, struct rf_error *err)
 {
-	struct outcome *outcome =
-		mmap(NULL, sizeof(*outcome), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct rf_output output;
+	struct importing importing = { .options = options, .result = result, .output = &output };
 	struct stat written;
-	int status = 0, ret;
-	pid_t child, ended = -1;
+	int ret;
 
 	memset(result, 0, sizeof(*result));
-	if (outcome == MAP_FAILED)
-		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	ret = rf_output_begin(&output, options->output, RF_OUTPUT_WHOLE, err);
 	if (ret) {
-		munmap(outcome, sizeof(*outcome));
 		result->output_failed = true;
 		return ret;
 	}
-	child = fork();
-	if (!child)
-		read_in_child(options, &output, outcome);
-	while (child > 0 && (ended = waitpid(child, &status, 0)) < 0 && errno == EINTR)
-		;
-	if (child < 0 || ended != child)
-		ret = rf_error_set(err, -errno, RF_NO_OFFSET, "cannot start a process to read it: %s", strerror(errno));
-	else
-		ret = take_outcome(outcome, status, &output, result, err);
-	/* Where the child has finished it, this is but our copy of it. */
+	ret = convert(&importing, err);
+	free_importing(&importing);
 	rf_output_abandon(&output);
 	if (result->wrote && !stat(options->output, &written) && S_ISREG(written.st_mode))
 		result->bytes = (u64)written.st_size;
-	munmap(outcome, sizeof(*outcome));
 	return ret;
 }

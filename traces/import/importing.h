@@ -46,6 +46,21 @@ struct import_member {
 
 DEFINE_TABLE(import_tids, u32, u32);	/* a thread's place among the members + 1 */
 
+/* Records of a stream on their way to the writer, which is asked less often so. */
+struct import_stream {
+	int number;		/* the writer's; -1: none yet */
+	u32 nr;
+	u32 framed;		/* records in its frame, with those */
+	struct rf_record records[16];
+};
+
+/* A process of his own, and when he was found to be one. */
+struct import_leader {
+	u64 time;
+	size_t order;
+	u32 tid;
+};
+
 /* An address space that was there before the recording. */
 struct import_process {
 	u32 mm_id;
@@ -61,26 +76,33 @@ struct importing {
 	const struct rf_import_options *options;
 	struct rf_import_result *result;
 	struct rf_dat dat;
+	struct rf_dat_events *events;
 	struct rf_kernel kernel;
 	struct rf_decoder *decoder;
 	struct import_row *rows;		/* one per rf_events[] */
 	const struct rf_dat_format *faults;	/* the probe that tells page faults, or NULL */
 	u64 *counts;				/* events in the file by id */
+	bool by_number[EVENT_IDS];		/* events of raw_syscalls, if they are used */
+	bool has_numbers;			/* there are any */
 	u32 nr_cpus;
 	struct rf_output *output;		/* until the writer has it */
 	struct rf_writer *writer;
-	int *streams[RF_INSTANCES + 1];		/* by CPU; -1: none yet; the last: RF_SOURCE_COMPAT */
+	struct import_stream **streams[RF_INSTANCES + 1];	/* by CPU; NULL: none yet; the last: RF_SOURCE_COMPAT */
+	s8 instances[RF_RECORD_KIND_MAX];	/* of records of a kind, where nothing else decides */
 	struct import_member *members;		/* as they were met */
 	size_t nr_members, members_room;
+	struct import_leader *leaders;		/* those whom the first pass finds */
+	size_t nr_leaders, leaders_room;
 	struct import_tids tids;
+	u32 last_tid, last_member;		/* who was asked for last, and his place + 1 */
 	struct import_process *processes;
 	size_t nr_processes, processes_room;
 	struct import_program *programs;	/* one for each exec, in order */
 	size_t nr_programs, programs_room, execs;
+	bool out_of_memory;			/* something was not noted: told when the pass ends */
 	u64 first_time;
 	u32 exec_pid, exec_old_pid, exec_filename;	/* where sched_process_exec has these, 0: nowhere */
 	u16 exec_id;
-	struct tep_handle *tep;			/* during a pass: what libtracecmd knows of the file */
 };
 
 __attribute__((format(printf, 2, 3))) void import_warn(struct importing *importing, const char *format, ...);
@@ -96,13 +118,19 @@ char *import_header(const struct importing *importing);
  * is known which is an exec, because who is a process of his own shows only later; the last completes the records.
  */
 void import_find_exec(struct importing *importing);
-void import_look(struct importing *importing, const void *data, u32 size);
+int import_look(struct importing *importing, const struct rf_dat_event *event, struct rf_error *err);
+void import_note_leaders(struct importing *importing);
 void import_family(struct importing *importing, struct rf_record *record);
 void import_family_free(struct importing *importing);
 /* A COMM record's fields from the event of an exec; false: the event does not tell. */
 bool import_exec_name(const struct importing *importing, const void *data, u32 size, struct rf_record *record);
-/* What is known of a thread; NULL: none, or out of memory. Valid until the next call. */
-struct import_member *import_member(struct importing *importing, u32 tid);
+struct import_member *import_find_member(struct importing *importing, u32 tid);
+/* What is known of a thread; NULL: none, or out_of_memory. Valid until the next call. Most often it is the last one. */
+static inline struct import_member *import_member(struct importing *importing, u32 tid)
+{
+	return tid == importing->last_tid && importing->last_member ? &importing->members[importing->last_member - 1] :
+								      import_find_member(importing, tid);
+}
 
 /*
  * programs.c: which programs are 32-bit ones, whose calls have numbers of their own. The second pass learns it, and the
@@ -110,19 +138,24 @@ struct import_member *import_member(struct importing *importing, u32 tid);
  */
 void import_learn_program(struct importing *importing, const struct rf_record *record, bool by_number);
 void import_programs_again(struct importing *importing);
+/* Its thread, or its child, runs another program from now on: import_run_program() notes that. */
+static inline bool import_begins_program(const struct rf_record *record)
+{
+	return record->kind == RF_EXEC || record->kind == RF_NEWTASK;
+}
 void import_run_program(struct importing *importing, const struct rf_record *record);
 bool import_is_compat(const struct importing *importing, u32 tid);
 u64 import_compat_abi(const struct importing *importing);
-/* The event is one of raw_syscalls. */
-bool import_by_number(const struct importing *importing, const void *data);
-bool import_has_numbers(const struct importing *importing);
 
 /* running.c: processes that ran before the recording. The second pass meets them; the trace begins with them. */
 void import_meet(struct importing *importing, const struct rf_record *record);
 int import_running(struct importing *importing, struct rf_error *err);
 
-/* convert.c: one event of the file; missed: events lost before it on its CPU. */
+/* convert.c: one event of the file, or how many were lost; and at the end, what is still on its way. */
+int import_streams(struct importing *importing, struct rf_error *err);
+void import_streams_free(struct importing *importing);
 int import_event(struct importing *importing, u32 cpu, u64 time, const void *data, u32 size, struct rf_error *err);
 int import_lost(struct importing *importing, u32 cpu, u64 time, u64 events, struct rf_error *err);
+int import_flush(struct importing *importing, struct rf_error *err);
 
 #endif

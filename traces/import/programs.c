@@ -54,12 +54,17 @@ void import_learn_program(struct importing *importing, const struct rf_record *r
 	if (!member)
 		return;
 	if (record->kind == RF_EXEC) {
-		if (array_grow(importing->programs, importing->programs_room, importing->nr_programs + 1))
+		if (array_grow(importing->programs, importing->programs_room, importing->nr_programs + 1)) {
+			importing->out_of_memory = true;
 			return;
+		}
 		importing->programs[importing->nr_programs++] = (struct import_program){ false };
 	}
-	import_run_program(importing, record);
-	program = program_of(importing, import_member(importing, record->tid));
+	if (import_begins_program(record)) {
+		import_run_program(importing, record);
+		member = import_member(importing, record->tid);
+	}
+	program = program_of(importing, member);
 	/* What exec does in the kernel is of the next program already. */
 	if (record->kind == RF_FAULT && !(record->f[1] & RF_FAULT_KERNEL)) {
 		program->low |= record->f[0] < COMPAT_END;
@@ -78,7 +83,7 @@ static void warn_of_unknown_calls(struct importing *importing)
 		nr += is_compat(&importing->programs[i]);
 	for (size_t i = 0; i < importing->nr_members; i++)
 		nr += is_compat(&importing->members[i].first);
-	if (nr && importing->kernel.compat && !import_has_numbers(importing))
+	if (nr && importing->kernel.compat && !importing->has_numbers)
 		import_warn(importing, "32-bit programs: %u: their system calls were not recorded (raw_syscalls has them); "
 			    "their address spaces are marked inexact", nr);
 }
@@ -101,22 +106,4 @@ bool import_is_compat(const struct importing *importing, u32 tid)
 u64 import_compat_abi(const struct importing *importing)
 {
 	return importing->kernel.isa == RF_ISA_ARM64 ? RF_ABI_ARM : RF_ABI_I386;
-}
-
-bool import_has_numbers(const struct importing *importing)
-{
-	for (size_t i = 0; i < rf_nr_events; i++)
-		if (rf_events[i].kind == RF_BY_NUMBER && importing->rows[i].used)
-			return true;
-	return false;
-}
-
-bool import_by_number(const struct importing *importing, const void *data)
-{
-	u16 id = load_u16(data);
-
-	for (size_t i = 0; i < rf_nr_events; i++)
-		if (rf_events[i].kind == RF_BY_NUMBER && importing->rows[i].used && importing->rows[i].format->id == id)
-			return true;
-	return false;
 }

@@ -22,8 +22,10 @@ static struct import_process *process_by_mm(struct importing *importing, u32 mm_
 	for (size_t i = 0; i < importing->nr_processes; i++)
 		if (importing->processes[i].mm_id == mm_id)
 			return &importing->processes[i];
-	if (array_grow(importing->processes, importing->processes_room, importing->nr_processes + 1))
+	if (array_grow(importing->processes, importing->processes_room, importing->nr_processes + 1)) {
+		importing->out_of_memory = true;
 		return NULL;
+	}
 	process = &importing->processes[importing->nr_processes++];
 	*process = (struct import_process){ .mm_id = mm_id };
 	return process;
@@ -40,10 +42,8 @@ static struct import_process *process_of(struct importing *importing, struct imp
 		return NULL;
 	task->process = (u32)(process - importing->processes) + 1;
 	if (!process->threads++ || task->tid < process->pid) {
-		const char *name = tep_data_comm_from_pid(importing->tep, (int)task->tid);
-
 		process->pid = task->tid;
-		snprintf(process->name, sizeof(process->name), "%s", name && strcmp(name, "<...>") ? name : "");
+		snprintf(process->name, sizeof(process->name), "%s", rf_dat_name(&importing->dat, task->tid));
 	}
 	process->left_out |= task->leader;
 	return process;

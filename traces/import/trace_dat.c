@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The facts of a trace.dat. Version 6 is one long sequence; version 7 has sections
- * anywhere in the file, found through options, each compressed or not. Nothing the
- * file says about sizes is believed before it has been compared with the file's.
+ * How a trace.dat is laid out. Version 6 is one long sequence; version 7 has sections
+ * anywhere in the file, found through options, each compressed or not.
  */
 #include "traces/import/trace_dat.h"
 
@@ -11,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
@@ -19,363 +17,232 @@
 
 #include "base/array.h"
 #include "traces/foreign.h"
+#include "traces/import/facts.h"
 
 /* Hostile files must not ask for absurd memory. */
 #define SECTION_MAX (256u << 20)
-#define FORMATS_MAX 65536
-
-enum option {
-	OPTION_DONE = 0,
-	OPTION_BUFFER = 3,
-	OPTION_CLOCK = 4,
-	OPTION_UNAME = 5,
-	OPTION_CPUCOUNT = 8,
-	OPTION_VERSION = 9,
-	OPTION_TSC2NSEC = 14,
-	OPTION_FTRACE_EVENTS = 17,
-	OPTION_EVENT_FORMATS = 18,
-};
-
-#define SECTION_COMPRESSED 1
-
-/* A piece of the file, or of a section unpacked. Reading past its end makes it bad, and gives zeros. */
-struct piece {
-	const u8 *data;
-	u64 size, at;
-	u64 offset;		/* of data[0] in the file, for messages */
-	bool bad;
-};
-
-struct reading {
-	struct rf_dat *dat;
-	struct piece file;
-	bool compressed;	/* sections may be */
-	u64 options;		/* where the first options are, version 7 */
-	bool clock_known;	/* from a buffer */
-	struct rf_error *err;
-};
-
-static int damaged(struct reading *reading, const struct piece *piece, const char *what)
-{
-	return rf_error_set(reading->err, -EBADMSG, piece->offset + piece->at, "%s", what);
-}
-
-static const u8 *take(struct piece *piece, u64 bytes)
-{
-	const u8 *data = piece->data + piece->at;
-
-	if (piece->bad || bytes > piece->size - piece->at) {
-		piece->bad = true;
-		return NULL;
-	}
-	piece->at += bytes;
-	return data;
-}
-
-static u64 take_number(struct piece *piece, u32 bytes)
-{
-	const u8 *data = take(piece, bytes);
-	u64 value = 0;
-
-	for (u32 i = 0; data && i < bytes; i++)
-		value |= (u64)data[i] << 8 * i;
-	return value;
-}
-
-/* A string with its NUL; "" where there is none. */
-static const char *take_string(struct piece *piece)
-{
-	const u8 *start = piece->data + piece->at;
-	const u8 *end = piece->bad ? NULL : memchr(start, 0, piece->size - piece->at);
-
-	if (!end) {
-		piece->bad = true;
-		return "";
-	}
-	piece->at += (u64)(end - start) + 1;
-	return (const char *)start;
-}
-
-static char *copy_text(const u8 *data, u64 size)
-{
-	char *text = data ? malloc(size + 1) : NULL;
-
-	if (text) {
-		memcpy(text, data, size);
-		text[size] = '\0';
-	}
-	return text;
-}
-
-static void copy_word(char *to, size_t room, const char *from, size_t length)
-{
-	snprintf(to, room, "%.*s", (int)min_u64(length, room - 1), from);
-}
-
-/* ---- formats ------------------------------------------------------------------ */
-
-static int add_format(struct reading *reading, const char *system, char *text)
-{
-	struct rf_dat *dat = reading->dat;
-	const char *name = text && !strncmp(text, "name: ", 6) ? text + 6 : "";
-	const char *id = text ? strstr(text, "\nID: ") : NULL;
-	struct rf_dat_format *format;
-
-	if (array_grow(dat->formats, dat->formats_room, dat->nr_formats + 1)) {
-		free(text);
-		return rf_error_set(reading->err, -ENOMEM, RF_NO_OFFSET, "out of memory");
-	}
-	format = &dat->formats[dat->nr_formats++];
-	format->system = strdup(system);
-	format->name = strndup(name, strcspn(name, "\n"));
-	format->text = text;
-	format->id = id ? (u16)strtoul(id + 5, NULL, 10) : 0;
-	if (!format->system || !format->name || !text)
-		return rf_error_set(reading->err, -ENOMEM, RF_NO_OFFSET, "out of memory");
-	return 0;
-}
-
-static int read_formats(struct reading *reading, struct piece *piece, const char *system)
-{
-	u64 nr = take_number(piece, 4);
-	int ret = 0;
-
-	for (u64 i = 0; i < nr && !ret; i++) {
-		u64 size = take_number(piece, 8);
-		const u8 *data = take(piece, size);
-
-		if (!data || reading->dat->nr_formats == FORMATS_MAX)
-			return damaged(reading, piece, "the formats of its events are cut off or damaged");
-		ret = add_format(reading, system, copy_text(data, size));
-	}
-	return piece->bad ? damaged(reading, piece, "the formats of its events are cut off or damaged") : ret;
-}
-
-static int read_systems(struct reading *reading, struct piece *piece)
-{
-	u64 nr = take_number(piece, 4);
-	int ret = 0;
-
-	for (u64 i = 0; i < nr && !ret && !piece->bad; i++) {
-		const char *system = take_string(piece);
-
-		ret = read_formats(reading, piece, system);
-	}
-	return ret;
-}
-
-/* ---- options ------------------------------------------------------------------- */
-
-/* "Linux HOST RELEASE MACHINE" */
-static void read_uname(struct rf_dat *dat, char *line)
-{
-	char *words[4] = { NULL }, *rest = NULL;
-	size_t nr = 0;
-
-	for (char *word = strtok_r(line, " \n", &rest); word && nr < 4; word = strtok_r(NULL, " \n", &rest))
-		words[nr++] = word;
-	if (nr < 4)
-		return;
-	copy_word(dat->release, sizeof(dat->release), words[2], strlen(words[2]));
-	copy_word(dat->machine, sizeof(dat->machine), words[3], strlen(words[3]));
-}
-
-/* "[local] global counter ..." */
-static void read_clock(struct rf_dat *dat, const char *line)
-{
-	const char *open = strchr(line, '['), *close = open ? strchr(open, ']') : NULL;
-
-	if (close)
-		copy_word(dat->clock, sizeof(dat->clock), open + 1, (size_t)(close - open) - 1);
-}
-
-/* Where the events of a CPU are. libtracecmd crashes on a file that ends before them. */
-static int read_place(struct reading *reading, struct piece *piece, bool packed, u64 *bytes)
-{
-	u64 offset = take_number(piece, 8), size = take_number(piece, 8), file = reading->file.size;
-
-	*bytes += size;
-	if (packed || piece->bad || (offset <= file && size <= file - offset))
-		return 0;
-	return rf_error_set(reading->err, -EBADMSG, file, "it is cut off: its events go on to byte %llu",
-			    (unsigned long long)(offset + size));
-}
-
-/* A buffer's own clock is the one its events have, if it has any. */
-static int read_buffer(struct reading *reading, struct piece piece)
-{
-	struct piece section = reading->file;
-	struct rf_dat *dat = reading->dat;
-	const char *clock;
-	u64 cpus, bytes = 0, packed;
-	int ret = 0;
-
-	section.at = min_u64(take_number(&piece, 8), section.size);
-	take_number(&section, 2);
-	packed = take_number(&section, 2) & SECTION_COMPRESSED;
-	take_string(&piece);
-	clock = take_string(&piece);
-	take_number(&piece, 4);
-	cpus = take_number(&piece, 4);
-	for (u64 i = 0; i < cpus && !piece.bad && !ret; i++) {
-		take_number(&piece, 4);
-		ret = read_place(reading, &piece, packed, &bytes);
-	}
-	if (ret || piece.bad || !bytes || !*clock)
-		return ret;
-	dat->mixed_clocks |= reading->clock_known && strcmp(dat->clock, clock);
-	reading->clock_known = true;
-	copy_word(dat->clock, sizeof(dat->clock), clock, strlen(clock));
-	return 0;
-}
-
-static void read_option(struct rf_dat *dat, u64 option, struct piece piece)
-{
-	char line[256];
-
-	copy_word(line, sizeof(line), (const char *)piece.data, strnlen((const char *)piece.data, piece.size));
-	switch (option) {
-	case OPTION_CLOCK:
-		read_clock(dat, line);
-		break;
-	case OPTION_TSC2NSEC:
-		dat->converts_clock = true;
-		break;
-	case OPTION_UNAME:
-		read_uname(dat, line);
-		break;
-	case OPTION_CPUCOUNT:
-		dat->cpus = (u32)take_number(&piece, 4);
-		break;
-	case OPTION_VERSION:
-		copy_word(dat->tool, sizeof(dat->tool), line, strcspn(line, "\n"));
-		break;
-	}
-}
+#define SECTION_HEADER_BYTES 16
 
 /* ---- version 6 --------------------------------------------------------------------- */
 
 static void skip(struct piece *file, u32 width)
 {
-	u64 size = take_number(file, width);
+	piece_skip(file, piece_number(file, width));
+}
 
-	take(file, size);
+/* The table of where each CPU's events are. */
+static int read_places(struct reading *reading, struct piece *piece, u32 buffer)
+{
+	int ret = 0;
+
+	for (u32 i = 0; i < reading->dat->cpus && !ret; i++) {
+		struct rf_dat_place place = { .page_size = reading->dat->page_size, .buffer = buffer, .cpu = (u16)i };
+
+		ret = facts_place(reading, piece, &place);
+		if (!ret && (piece->bad || i > UINT16_MAX))
+			ret = facts_damaged(reading, piece, "it is cut off before its events");
+	}
+	return ret;
+}
+
+struct buffers_6 {
+	u64 *offsets;
+	size_t nr, room;
+};
+
+static int note_buffer(struct reading *reading, struct buffers_6 *buffers, struct piece piece)
+{
+	u64 offset = piece_number(&piece, 8);
+
+	/* The one without a name is what follows the options. */
+	if (!*piece_string(&piece))
+		return 0;
+	if (array_grow(buffers->offsets, buffers->room, buffers->nr + 1))
+		return facts_out_of_memory(reading);
+	buffers->offsets[buffers->nr++] = offset;
+	return 0;
+}
+
+static int read_buffers(struct reading *reading, const struct buffers_6 *buffers)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < buffers->nr && !ret; i++) {
+		struct piece piece = reading->file;
+
+		reading->window.held = 0;
+		piece.at = min_u64(buffers->offsets[i], piece.size);
+		if (!strncmp(piece_string(&piece), "flyrecord", 9))
+			ret = read_places(reading, &piece, (u32)i + 1);
+		else
+			ret = facts_damaged(reading, &piece, "a buffer is cut off");
+	}
+	return ret;
+}
+
+static int read_options_6(struct reading *reading, struct buffers_6 *buffers)
+{
+	struct piece *file = &reading->file;
+	u64 option;
+	int ret = 0;
+
+	while (!ret && (option = piece_number(file, 2)) != OPTION_DONE) {
+		struct piece piece = { .size = piece_number(file, 4), .offset = file->offset + file->at };
+
+		piece.data = piece_take(file, piece.size);
+		if (piece.data && option == OPTION_BUFFER)
+			ret = note_buffer(reading, buffers, piece);
+		else if (piece.data)
+			facts_option(reading->dat, option, piece);
+	}
+	return ret;
+}
+
+static int read_events_6(struct reading *reading, struct buffers_6 *buffers)
+{
+	struct piece *file = &reading->file;
+	int ret = 0;
+
+	if (strncmp(piece_string(file), "options", 7))
+		return file->bad ? facts_damaged(reading, file, "it is cut off before its events") : 0;
+	ret = read_options_6(reading, buffers);
+	if (!ret && strcmp(piece_string(file), "flyrecord"))
+		return file->bad ? facts_damaged(reading, file, "it is cut off before its events") : 0;
+	if (!ret)
+		ret = read_places(reading, file, 0);
+	return ret ? ret : read_buffers(reading, buffers);
 }
 
 static int read_version_6(struct reading *reading)
 {
+	struct buffers_6 buffers = { NULL, 0, 0 };
 	struct piece *file = &reading->file;
-	u64 option, bytes = 0;
 	int ret;
 
 	for (int header = 0; header < 2; header++) {
-		take_string(file);
+		piece_string(file);
 		skip(file, 8);
 	}
-	ret = read_formats(reading, file, "ftrace");
+	ret = facts_formats(reading, file, "ftrace");
 	if (!ret)
-		ret = read_systems(reading, file);
+		ret = facts_systems(reading, file);
 	if (ret)
 		return ret;
 	skip(file, 4);		/* kernel symbols */
 	skip(file, 4);		/* texts of trace_printk() */
-	skip(file, 8);		/* names of tasks */
-	reading->dat->cpus = (u32)take_number(file, 4);
-	if (strncmp(take_string(file), "options", 7))
-		return file->bad ? damaged(reading, file, "it is cut off before its events") : 0;
-	while ((option = take_number(file, 2)) != OPTION_DONE) {
-		struct piece piece = { .size = take_number(file, 4), .offset = file->offset + file->at };
-
-		piece.data = take(file, piece.size);
-		if (piece.data)
-			read_option(reading->dat, option, piece);
-	}
-	if (strcmp(take_string(file), "flyrecord"))
-		return file->bad ? damaged(reading, file, "it is cut off before its events") : 0;
-	for (u32 i = 0; i < reading->dat->cpus && !ret; i++)
-		ret = file->bad ? damaged(reading, file, "it is cut off before its events")
-				: read_place(reading, file, false, &bytes);
+	ret = facts_names(reading, file);
+	if (ret)
+		return ret;
+	reading->dat->cpus = (u32)piece_number(file, 4);
+	ret = read_events_6(reading, &buffers);
+	free(buffers.offsets);
 	return ret;
 }
 
 /* ---- version 7 --------------------------------------------------------------------- */
 
-static int unpack(struct reading *reading, struct piece *section, u8 **unpacked)
+static int unpack(struct reading *reading, struct piece *section, u8 **bytes)
 {
-	u64 packed_size = take_number(section, 4), size = take_number(section, 4);
-	const u8 *packed = take(section, packed_size);
+	u64 packed_size = piece_number(section, 4), size = piece_number(section, 4);
+	const u8 *packed = piece_take(section, packed_size);
+	u8 *unpacked;
 	size_t got;
 
 	if (!packed || size > SECTION_MAX)
-		return damaged(reading, section, "a compressed section is cut off or damaged");
-	*unpacked = malloc(size + 1);
-	if (!*unpacked)
-		return rf_error_set(reading->err, -ENOMEM, RF_NO_OFFSET, "out of memory");
-	got = ZSTD_decompress(*unpacked, size, packed, packed_size);
+		return facts_damaged(reading, section, "a compressed section is cut off or damaged");
+	unpacked = malloc(size + 1);
+	if (!unpacked)
+		return facts_out_of_memory(reading);
+	got = ZSTD_decompress(unpacked, size, packed, packed_size);
+	free(*bytes);
+	*bytes = unpacked;
 	if (ZSTD_getErrorCode(got) == ZSTD_error_memory_allocation)
-		return rf_error_set(reading->err, -ENOMEM, RF_NO_OFFSET, "out of memory");
+		return facts_out_of_memory(reading);
 	if (ZSTD_isError(got) || got != size)
-		return damaged(reading, section, "a compressed section cannot be unpacked");
-	*section = (struct piece){ .data = *unpacked, .size = size, .offset = section->offset };
+		return facts_damaged(reading, section, "a compressed section cannot be unpacked");
+	*section = (struct piece){ .data = unpacked, .size = size, .offset = section->offset };
 	return 0;
 }
 
-/* The section at an offset, unpacked if need be: then "unpacked" is to be freed. */
-static int open_section(struct reading *reading, u64 offset, struct piece *section, u8 **unpacked)
+/* The section at an offset, unpacked if need be; its bytes are to be freed. */
+static int open_section(struct reading *reading, u64 offset, struct piece *section, u8 **bytes)
 {
-	struct piece header = reading->file;
-	u64 flags, size;
+	u8 raw[SECTION_HEADER_BYTES] = { 0 };
+	struct piece header = { .data = raw, .size = sizeof(raw), .offset = min_u64(offset, reading->file.size) };
+	u64 flags, size, left = reading->file.size - header.offset;
+	int *failed = &reading->window.error;
 
-	header.at = min_u64(offset, header.size);
-	take_number(&header, 2);
-	flags = take_number(&header, 2);
-	take_number(&header, 4);
-	size = take_number(&header, 8);
-	*section = (struct piece){ .size = size, .offset = header.at };
-	section->data = take(&header, size);
-	if (!section->data)
-		return damaged(reading, &header, "a section is cut off or damaged");
+	*failed = left < sizeof(raw) ? -EBADMSG : piece_read(reading->dat->fd, offset, raw, sizeof(raw));
+	piece_number(&header, 2);
+	flags = piece_number(&header, 2);
+	piece_number(&header, 4);
+	size = piece_number(&header, 8);
+	*section = (struct piece){ .size = size, .offset = header.offset + header.at };
+	reading->sections += size;
+	/* Each is there once, so that together they are not longer than the file. */
+	if (*failed || size > left - sizeof(raw) || reading->sections > reading->file.size)
+		return facts_damaged(reading, &header, "a section is cut off or damaged");
+	*bytes = malloc(size + 1);
+	if (!*bytes)
+		return facts_out_of_memory(reading);
+	section->data = *bytes;
+	*failed = piece_read(reading->dat->fd, section->offset, *bytes, size);
+	if (*failed)
+		return facts_damaged(reading, &header, "a section is cut off or damaged");
 	if (!(flags & SECTION_COMPRESSED))
 		return 0;
 	if (!reading->compressed)
-		return damaged(reading, &header, "a section is compressed, the file is not");
-	return unpack(reading, section, unpacked);
+		return facts_damaged(reading, &header, "a section is compressed, the file is not");
+	return unpack(reading, section, bytes);
 }
 
 static int read_section(struct reading *reading, u64 option, u64 offset)
 {
 	struct piece section;
-	u8 *unpacked = NULL;
-	int ret = open_section(reading, offset, &section, &unpacked);
+	u8 *bytes = NULL;
+	struct rf_dat *dat = reading->dat;
+	int ret = open_section(reading, offset, &section, &bytes);
 
-	if (!ret)
-		ret = option == OPTION_EVENT_FORMATS ? read_systems(reading, &section) :
-						       read_formats(reading, &section, "ftrace");
-	free(unpacked);
-	return ret;
+	if (!ret && array_grow(dat->sections, dat->sections_room, dat->nr_sections + 1))
+		ret = facts_out_of_memory(reading);
+	if (ret) {
+		free(bytes);
+		return ret;
+	}
+	dat->sections[dat->nr_sections++] = bytes;
+	reading->section = (char *)bytes;
+	if (option == OPTION_NAMES)
+		return facts_names(reading, &section);
+	return option == OPTION_EVENT_FORMATS ? facts_systems(reading, &section) :
+						facts_formats(reading, &section, "ftrace");
+}
+
+static bool has_section(u64 option)
+{
+	return option == OPTION_EVENT_FORMATS || option == OPTION_FTRACE_EVENTS || option == OPTION_NAMES;
 }
 
 /* One section of options; next: where the next is, 0: nowhere. */
 static int read_options(struct reading *reading, struct piece *section, u64 *next)
 {
 	for (;;) {
-		u64 option = take_number(section, 2), size = take_number(section, 4);
+		u64 option = piece_number(section, 2), size = piece_number(section, 4);
 		struct piece piece = { .size = size, .offset = section->offset + section->at };
 		int ret = 0;
 
-		piece.data = take(section, size);
+		piece.data = piece_take(section, size);
 		if (!piece.data)
-			return damaged(reading, section, "its options are cut off or damaged");
+			return facts_damaged(reading, section, "its options are cut off or damaged");
 		if (option == OPTION_DONE) {
-			*next = take_number(&piece, 8);
+			*next = piece_number(&piece, 8);
 			return 0;
 		}
-		if (option == OPTION_EVENT_FORMATS || option == OPTION_FTRACE_EVENTS)
-			ret = read_section(reading, option, take_number(&piece, 8));
+		if (has_section(option))
+			ret = read_section(reading, option, piece_number(&piece, 8));
 		else if (option == OPTION_BUFFER)
-			ret = read_buffer(reading, piece);
+			ret = facts_buffer(reading, piece);
 		else
-			read_option(reading->dat, option, piece);
+			facts_option(reading->dat, option, piece);
 		if (ret)
 			return ret;
 	}
@@ -389,13 +256,13 @@ static int read_version_7(struct reading *reading)
 	/* Options may follow options; a circle of them is damage. */
 	for (int round = 0; offset && !ret; round++) {
 		struct piece section;
-		u8 *unpacked = NULL;
+		u8 *bytes = NULL;
 
-		ret = open_section(reading, offset, &section, &unpacked);
+		ret = open_section(reading, offset, &section, &bytes);
 		if (!ret)
 			ret = round < 256 ? read_options(reading, &section, &offset) :
-					    damaged(reading, &section, "its options have no end");
-		free(unpacked);
+					    facts_damaged(reading, &section, "its options have no end");
+		free(bytes);
 	}
 	return ret;
 }
@@ -404,8 +271,17 @@ static int read_version_7(struct reading *reading)
 
 static int not_a_trace_dat(struct reading *reading)
 {
-	const char *what = rf_foreign_file(reading->file.data, min_u64(reading->file.size, RF_FOREIGN_BYTES));
+	struct piece start = reading->file;
+	u64 size = min_u64(start.size, RF_FOREIGN_BYTES);
+	const char *what;
+	const u8 *bytes;
 
+	start.at = 0;
+	start.bad = false;
+	bytes = piece_take(&start, size);
+	if (!bytes)
+		return facts_damaged(reading, &start, "it ends within its first header");
+	what = rf_foreign_file(bytes, size);
 	return rf_error_set(reading->err, -EPROTO, RF_NO_OFFSET, "not a trace.dat of trace-cmd%s%s",
 			    what ? ", but " : "", what ? what : "");
 }
@@ -414,17 +290,17 @@ static int read_file(struct reading *reading)
 {
 	struct piece *file = &reading->file;
 	struct rf_dat *dat = reading->dat;
-	const u8 *magic = take(file, 10);
+	const u8 *magic = piece_take(file, 10);
 	u64 big_endian, long_size;
 
 	if (!magic || memcmp(magic, "\x17\x08\x44tracing", 10))
 		return not_a_trace_dat(reading);
-	dat->version = (u32)strtoul(take_string(file), NULL, 10);
-	big_endian = take_number(file, 1);
-	long_size = take_number(file, 1);
-	dat->page_size = (u32)take_number(file, 4);
+	dat->version = (u32)strtoul(piece_string(file), NULL, 10);
+	big_endian = piece_number(file, 1);
+	long_size = piece_number(file, 1);
+	dat->page_size = (u32)piece_number(file, 4);
 	if (file->bad)
-		return damaged(reading, file, "it ends within its first header");
+		return facts_damaged(reading, file, "it ends within its first header");
 	if (dat->version != 6 && dat->version != 7)
 		return rf_error_set(reading->err, -EPROTO, RF_NO_OFFSET,
 				    "a trace.dat of version %u; versions 6 and 7 can be read", dat->version);
@@ -433,42 +309,40 @@ static int read_file(struct reading *reading)
 				    "recorded on a %s machine; only 64-bit little-endian ones can be replayed",
 				    big_endian ? "big-endian" : "32-bit");
 	if (dat->page_size < 4096 || dat->page_size > 65536 || dat->page_size & (dat->page_size - 1))
-		return damaged(reading, file, "its page size is none");
+		return facts_damaged(reading, file, "its page size is none");
 	if (dat->version == 6)
 		return read_version_6(reading);
-	reading->compressed = strcmp(take_string(file), "none") != 0;
-	take_string(file);
-	reading->options = take_number(file, 8);
+	reading->compressed = strcmp(piece_string(file), "none") != 0;
+	piece_string(file);
+	reading->options = piece_number(file, 8);
 	if (file->bad)
-		return damaged(reading, file, "it ends within its first header");
+		return facts_damaged(reading, file, "it ends within its first header");
 	return read_version_7(reading);
 }
 
 int rf_dat_read(const char *path, struct rf_dat *dat, struct rf_error *err)
 {
 	struct reading reading = { .dat = dat, .err = err };
-	int fd = open(path, O_RDONLY | O_CLOEXEC), ret;
 	struct stat status;
-	void *bytes;
+	int ret;
 
 	memset(dat, 0, sizeof(*dat));
-	if (fd < 0 || fstat(fd, &status)) {
+	dat->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (dat->fd < 0 || fstat(dat->fd, &status)) {
 		ret = -errno;
-		if (fd >= 0)
-			close(fd);
 		return rf_error_set(err, ret, RF_NO_OFFSET, "cannot open: %s", strerror(-ret));
 	}
-	if (!S_ISREG(status.st_mode) || !status.st_size) {
-		close(fd);
+	if (!S_ISREG(status.st_mode) || !status.st_size)
 		return rf_error_set(err, -EPROTO, RF_NO_OFFSET, "not a trace.dat of trace-cmd");
-	}
-	bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	close(fd);
-	if (bytes == MAP_FAILED)
-		return rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
-	reading.file = (struct piece){ .data = bytes, .size = (u64)status.st_size };
+	dat->size = (u64)status.st_size;
+	reading.window.fd = dat->fd;
+	reading.file = (struct piece){ .window = &reading.window, .size = dat->size };
 	ret = read_file(&reading);
-	munmap(bytes, (size_t)status.st_size);
+	if (!ret && reading.window.error)
+		ret = facts_damaged(&reading, &reading.file, "it changes while it is read");
+	if (!ret)
+		facts_end_formats(dat);
+	free(reading.window.bytes);
 	return ret;
 }
 
@@ -477,10 +351,19 @@ void rf_dat_free(struct rf_dat *dat)
 	for (size_t i = 0; i < dat->nr_formats; i++) {
 		free(dat->formats[i].system);
 		free(dat->formats[i].name);
-		free(dat->formats[i].text);
+		if (!dat->formats[i].inside)
+			free(dat->formats[i].text);
 	}
+	for (size_t i = 0; i < dat->nr_sections; i++)
+		free(dat->sections[i]);
+	free(dat->sections);
 	free(dat->formats);
-	memset(dat, 0, sizeof(*dat));
+	free(dat->names);
+	dat_names_free(&dat->names_by_tid);
+	free(dat->places);
+	if (dat->fd >= 0)
+		close(dat->fd);
+	*dat = (struct rf_dat){ .fd = -1 };
 }
 
 const struct rf_dat_format *rf_dat_format(const struct rf_dat *dat, const char *system, const char *name)
