@@ -278,7 +278,7 @@ struct rf_capabilities rf_decoder_capabilities(const struct rf_decoder *decoder)
 }
 
 /* Every machine that is recorded is little-endian; who imports its events need not be. */
-static u64 load_raw(const u8 *data, const struct load *load)
+static inline u64 load_raw(const u8 *data, const struct load *load)
 {
 	u32 v4;
 	u16 v2;

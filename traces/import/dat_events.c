@@ -258,7 +258,7 @@ static u64 nanoseconds(const struct rf_dat *dat, u64 time)
 }
 
 /* The CPU's next event, false: it has no more. What is too short for the header of an event is none. */
-static bool advance(struct rf_dat_events *events, struct cpu *cpu)
+static inline bool advance(struct rf_dat_events *events, struct cpu *cpu)
 {
 	s64 length;
 	u32 header;
@@ -313,12 +313,21 @@ static void sift_down(struct rf_dat_events *events, size_t place)
 	heap[place] = moved;
 }
 
+/* It most often is: a CPU does several things before another does one. */
+static bool is_first(const struct rf_dat_events *events)
+{
+	struct cpu *const *heap = events->heap;
+
+	return events->nr_heap < 2 || !(comes_before(heap[1], heap[0]) ||
+					(events->nr_heap > 2 && comes_before(heap[2], heap[0])));
+}
+
 const struct rf_dat_event *rf_dat_events_next(struct rf_dat_events *events, struct rf_error *err)
 {
 	if (events->taken && events->nr_heap) {
 		if (!advance(events, events->heap[0]))
 			events->heap[0] = events->heap[--events->nr_heap];
-		if (events->in_order)
+		if (events->in_order && !is_first(events))
 			sift_down(events, 0);
 	}
 	events->taken = true;
