@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What reader.c, scan.c, cursor.c and text_dump.c share. Internal to traces/. */
+/* What window.c, frames.c, index.c, scan.c, reader.c, cursor.c and text.c share. Internal to traces/. */
 #ifndef REFOLD_TRACES_READER_H
 #define REFOLD_TRACES_READER_H
 
@@ -42,6 +42,8 @@ struct rf_reader {
 };
 
 /* Bytes of the file around a moving offset, so that a scan reads each byte about once. */
+#define WINDOW_BYTES (256u << 10)
+
 struct window {
 	int fd;
 	u64 file_bytes;
@@ -75,6 +77,12 @@ void reader_note_damage(struct rf_reader *reader, u64 offset, const char *format
  */
 int reader_add_frame(struct rf_reader *reader, u64 offset, u64 size, const u8 *header, u64 *missing, const char **why);
 int reader_add_end(struct rf_reader *reader, const u8 *data, size_t size, u64 *missing, const char **why);
+
+/* Unpack one small frame (header, end, index) of at most max bytes; malloc'd, NULL: *why. */
+u8 *reader_unpack_small(struct window *window, u64 offset, size_t max, size_t *packed, size_t *size, const char **why);
+
+/* False: there is no index of this file, and the frames added so far are to be forgotten. */
+bool reader_open_by_index(struct rf_reader *reader, struct window *window, u64 data_offset);
 
 /* Find frames without an index. Negative errno only where memory or reading fails. */
 int reader_scan(struct rf_reader *reader, struct window *window, u64 offset);
