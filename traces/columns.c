@@ -170,7 +170,7 @@ ssize_t columns_pack(struct data_header *header, const struct rf_record *records
 		     u8 *out)
 {
 	const struct rf_kind_info *table = rf_kind_table();
-	u32 counts[RF_RECORD_KIND_MAX] = { 0 }, starts[RF_RECORD_KIND_MAX], start = 0;
+	u32 *counts = memset(work->counts, 0, sizeof(work->counts)), starts[RF_RECORD_KIND_MAX], start = 0;
 	struct packing packing = { .records = records, .nr = nr, .work = work, .frame = out };
 
 	if (survey(header, records, nr, counts))
@@ -282,8 +282,9 @@ static const char *open_kind_column(struct kind_columns *columns, u8 part, const
 }
 
 static const char *open_column(struct columns *columns, const u8 *entry, u32 index, const u8 *data, size_t bytes,
-			       const struct data_header *header, u32 counts[RF_RECORD_KIND_MAX])
+			       const struct data_header *header)
 {
+	u32 *counts = columns->counts;
 	u8 kind = entry[0], part = entry[1];
 
 	if (entry[2] || entry[3])
@@ -304,14 +305,14 @@ static const char *open_column(struct columns *columns, const u8 *entry, u32 ind
 }
 
 /* Kinds that this reader knows must have their columns; newer ones may have any. */
-static bool all_there(struct columns *columns, const u32 counts[RF_RECORD_KIND_MAX])
+static bool all_there(struct columns *columns)
 {
 	const struct rf_kind_info *table = rf_kind_table();
 
 	for (u32 kind = 0; kind < RF_RECORD_KIND_MAX; kind++) {
 		const struct kind_columns *mine = &columns->by_kind[kind];
 
-		if (!counts[kind])
+		if (!columns->counts[kind])
 			continue;
 		if (!mine->time.high || (table[kind].name && mine->nr_fields != table[kind].nr_fields))
 			return false;
@@ -324,7 +325,6 @@ static bool all_there(struct columns *columns, const u32 counts[RF_RECORD_KIND_M
 const char *columns_open(struct columns *columns, const u8 *data, size_t size, const struct data_header *header)
 {
 	size_t at = DATA_HEADER_BYTES + (size_t)header->columns * COLUMN_BYTES;
-	u32 counts[RF_RECORD_KIND_MAX] = { 0 };
 
 	memset(columns, 0, sizeof(*columns));
 	if (at > size || header->columns < COMMON_PARTS)
@@ -336,14 +336,14 @@ const char *columns_open(struct columns *columns, const u8 *data, size_t size, c
 
 		if (bytes > size - at)
 			return "column larger than the frame";
-		wrong = open_column(columns, entry, i, data + at, bytes, header, counts);
+		wrong = open_column(columns, entry, i, data + at, bytes, header);
 		if (wrong)
 			return wrong;
 		at += bytes;
 	}
 	if (at != size)
 		return "bytes after the last column";
-	if (!all_there(columns, counts))
+	if (!all_there(columns))
 		return "a record kind without its columns";
 	columns->stream = header->stream;
 	columns->left = header->records;

@@ -25,6 +25,7 @@ struct columns_work {
 	 */
 	u32 cuts[COLUMNS_CUTS];
 	u32 nr_cuts;
+	u32 counts[RF_RECORD_KIND_MAX];		/* records of each kind */
 };
 
 /*
@@ -63,6 +64,7 @@ struct columns {
 	u64 tid_run;			/* records left in the current one */
 	u32 tid;
 	u64 time;			/* of the record before */
+	u32 counts[RF_RECORD_KIND_MAX];	/* records of each kind in the frame, decoded or not */
 	struct kind_columns by_kind[RF_RECORD_KIND_MAX];
 };
 

@@ -93,8 +93,11 @@ bool reader_unpack(struct rf_reader *reader, size_t nr, struct unpacker *unpacke
 	struct reader_frame *frame = &reader->frames[nr];
 	const char *why = unpack(reader, frame, unpacker);
 
-	if (!why)
+	if (!why) {
+		if (reader->has_counts)
+			reader_compare_counts(reader, frame, unpacker->columns.counts);
 		return true;
+	}
 	unpacker->columns.left = 0;
 	if (why == reader_no_memory || why == reader_no_reading)
 		reader_note_failure(reader, frame->info.offset, why);

@@ -109,7 +109,7 @@ void index_header_store(u8 *out, const struct index_header *header)
 	store_u32(out + 4, header->streams);
 	store_u64(out + 8, header->frames);
 	store_u64(out + 16, header->end_offset);
-	store_u64(out + 24, 0);
+	store_u64(out + 24, header->kinds);
 }
 
 bool index_header_load(const u8 *in, size_t size, struct index_header *header)
@@ -119,6 +119,44 @@ bool index_header_load(const u8 *in, size_t size, struct index_header *header)
 	header->streams = load_u32(in + 4);
 	header->frames = load_u64(in + 8);
 	header->end_offset = load_u64(in + 16);
+	header->kinds = load_u64(in + 24);
 	return header->streams <= STREAMS_MAX && header->frames <= size / INDEX_ENTRY_BYTES &&
-	       size == INDEX_HEADER_BYTES + header->frames * INDEX_ENTRY_BYTES;
+	       header->kinds < RF_RECORD_KIND_MAX && size == index_bytes(header);
+}
+
+size_t index_kinds_offset(const struct index_header *header)
+{
+	return INDEX_HEADER_BYTES + header->frames * INDEX_ENTRY_BYTES;
+}
+
+size_t index_bytes(const struct index_header *header)
+{
+	return index_kinds_offset(header) + header->kinds * INDEX_KIND_BYTES;
+}
+
+void index_kinds_store(u8 *out, const u64 counts[RF_RECORD_KIND_MAX])
+{
+	for (u32 kind = 0; kind < RF_RECORD_KIND_MAX; kind++) {
+		if (!counts[kind])
+			continue;
+		store_u64(out, kind);
+		store_u64(out + 8, counts[kind]);
+		out += INDEX_KIND_BYTES;
+	}
+}
+
+bool index_kinds_load(const u8 *in, u64 nr, u64 counts[RF_RECORD_KIND_MAX])
+{
+	u64 before = 0;
+
+	memset(counts, 0, RF_RECORD_KIND_MAX * sizeof(*counts));
+	for (; nr; nr--, in += INDEX_KIND_BYTES) {
+		u64 kind = load_u64(in);
+
+		if (kind <= before || kind >= RF_RECORD_KIND_MAX || !load_u64(in + 8))
+			return false;
+		counts[kind] = load_u64(in + 8);
+		before = kind;
+	}
+	return true;
 }

@@ -25,6 +25,7 @@
 #define END_STREAM_BYTES	32
 #define INDEX_HEADER_BYTES	32
 #define INDEX_ENTRY_BYTES	(16 + DATA_HEADER_BYTES)
+#define INDEX_KIND_BYTES	16
 
 #define ZSTD_MAGIC		0xfd2fb528u
 #define INDEX_SKIP_MAGIC	0x184d2a52u	/* a skippable frame: zstd tools pass over the index */
@@ -60,6 +61,7 @@ struct index_header {
 	u32 streams;
 	u64 frames;
 	u64 end_offset;		/* of the end frame */
+	u64 kinds;		/* of records that are counted; 0: none are, as in traces older than these counts */
 };
 
 static inline void store_u16(u8 *p, u16 value)
@@ -106,6 +108,12 @@ bool end_stream_load(const u8 *in, struct end_stream *stream);
 
 void index_header_store(u8 *out, const struct index_header *header);
 bool index_header_load(const u8 *in, size_t size, struct index_header *header);
+/* The bytes of the index up to the records of each kind, and with them. */
+size_t index_kinds_offset(const struct index_header *header);
+size_t index_bytes(const struct index_header *header);
+void index_kinds_store(u8 *out, const u64 counts[RF_RECORD_KIND_MAX]);
+/* False where a number is out of order or a count is 0. */
+bool index_kinds_load(const u8 *in, u64 nr, u64 counts[RF_RECORD_KIND_MAX]);
 
 /* The canonical JSON text of header_json with "format" and "zstd_level" set, newline at the end; free() it. */
 char *header_canonical(const char *header_json, int level, struct rf_error *err);

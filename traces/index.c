@@ -7,6 +7,27 @@
 
 #include "traces/reader.h"
 
+/* What the entries say, the counts must: a kind is in some frame or has none, and all have as many as all frames. */
+static bool counts_apply(struct rf_reader *reader, const u8 *kinds, u64 nr)
+{
+	u64 *counts = reader->counts, left = reader->summary.records, inside[2] = { 0, 0 };
+
+	if (!index_kinds_load(kinds, nr, counts))
+		return false;
+	for (size_t i = 0; i < reader->nr_frames; i++) {
+		inside[0] |= reader->frames[i].info.kinds[0];
+		inside[1] |= reader->frames[i].info.kinds[1];
+	}
+	for (u32 kind = 0; kind < RF_RECORD_KIND_MAX; kind++) {
+		if (!counts[kind] == !!(inside[kind / 64] & BIT_ULL(kind % 64)) || counts[kind] > left)
+			return false;
+		left -= counts[kind];
+	}
+	reader->to_count = reader->summary.records;
+	reader->has_counts = true;
+	return !left;
+}
+
 static bool index_apply(struct rf_reader *reader, const u8 *index, size_t size, u64 data_offset, u64 index_offset,
 			struct index_header *header)
 {
@@ -27,13 +48,15 @@ static bool index_apply(struct rf_reader *reader, const u8 *index, size_t size, 
 			return false;
 		at += bytes;
 	}
-	return at == header->end_offset;
+	return at == header->end_offset &&
+	       (!header->kinds || counts_apply(reader, index + index_kinds_offset(header), header->kinds));
 }
 
 /* No frame is smaller than 32 bytes: a short file cannot make us unpack a long index. */
 static size_t index_limit(u64 file_bytes)
 {
-	return min_u64(INDEX_UNPACKED_MAX, INDEX_HEADER_BYTES + file_bytes / 32 * INDEX_ENTRY_BYTES);
+	return min_u64(INDEX_UNPACKED_MAX, INDEX_HEADER_BYTES + file_bytes / 32 * INDEX_ENTRY_BYTES +
+						   RF_RECORD_KIND_MAX * INDEX_KIND_BYTES);
 }
 
 bool reader_open_by_index(struct rf_reader *reader, struct window *window, u64 data_offset)
@@ -68,5 +91,39 @@ bool reader_open_by_index(struct rf_reader *reader, struct window *window, u64 d
 	good = data && header.end_offset + packed == offset && !reader_add_end(reader, data, size, &missing, &why) &&
 	       !missing;
 	free(data);
+	reader->index_offset = offset;
 	return good;
+}
+
+/* ---- what it counts, held against what is there ------------------------------ */
+
+/* The first kind of which the index counts others than there are, now that all were read; RF_RECORD_KIND_MAX: none. */
+static u32 first_wrong(const struct rf_reader *reader)
+{
+	u32 kind = 0;
+
+	while (kind < RF_RECORD_KIND_MAX && reader->found[kind] == reader->counts[kind])
+		kind++;
+	return kind;
+}
+
+void reader_compare_counts(struct rf_reader *reader, struct reader_frame *frame, const u32 counts[RF_RECORD_KIND_MAX])
+{
+	u32 wrong = RF_RECORD_KIND_MAX;
+
+	pthread_mutex_lock(&reader->lock);
+	if (!frame->counted) {
+		frame->counted = true;
+		for (u32 kind = 0; kind < RF_RECORD_KIND_MAX; kind++)
+			reader->found[kind] += counts[kind];
+		reader->to_count -= frame->info.records;
+		if (!reader->to_count)
+			wrong = first_wrong(reader);
+	}
+	pthread_mutex_unlock(&reader->lock);
+	if (wrong < RF_RECORD_KIND_MAX)
+		reader_note_damage(reader, reader->index_offset,
+				   "the index is wrong: it counts %llu records of kind %u, and there are %llu",
+				   (unsigned long long)reader->counts[wrong], wrong,
+				   (unsigned long long)reader->found[wrong]);
 }

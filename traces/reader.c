@@ -86,6 +86,8 @@ static void forget_frames(struct rf_reader *reader)
 {
 	reader->nr_frames = 0;
 	reader->nr_streams = 0;
+	reader->index_offset = 0;
+	reader->has_counts = false;
 	reader->summary = (struct rf_trace_summary){ .file_bytes = reader->file_bytes };
 }
 
@@ -168,6 +170,11 @@ u64 rf_reader_lost_at_end(const struct rf_reader *reader, size_t stream)
 const struct rf_stream_info *rf_reader_stream(const struct rf_reader *reader, size_t stream)
 {
 	return stream < reader->nr_streams ? &reader->streams[stream].info : NULL;
+}
+
+const u64 *rf_reader_counts(const struct rf_reader *reader)
+{
+	return reader->has_counts ? reader->counts : NULL;
 }
 
 size_t rf_reader_nr_frames(const struct rf_reader *reader)

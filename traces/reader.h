@@ -12,7 +12,7 @@
 struct reader_frame {
 	struct rf_frame_info info;
 	u8 header[DATA_HEADER_BYTES];	/* as the index or the scan had it; the unpacked frame must agree */
-	bool damaged;
+	bool damaged, counted;
 	size_t next;			/* of the same stream, NO_FRAME: none */
 };
 
@@ -36,9 +36,14 @@ struct rf_reader {
 	size_t nr_streams, streams_room;
 	json_t *header;
 	char *header_text;
+	u64 index_offset;		/* 0: opened without one */
+	bool has_counts;		/* the index has them: */
+	u64 counts[RF_RECORD_KIND_MAX];	/* records of each kind */
+	u64 found[RF_RECORD_KIND_MAX];	/* so many there are in the frames that were unpacked */
+	u64 to_count;			/* records of the others */
 	struct rf_trace_summary summary;
 	struct rf_error damage;		/* code 0: none met */
-	pthread_mutex_t lock;		/* damage and summary: cursors may run in several threads */
+	pthread_mutex_t lock;		/* damage, summary, found: cursors may run in several threads */
 };
 
 /* Bytes of the file around a moving offset, so that a scan reads each byte about once. */
@@ -83,6 +88,8 @@ u8 *reader_unpack_small(struct window *window, u64 offset, size_t max, size_t *p
 
 /* False: there is no index of this file, and the frames added so far are to be forgotten. */
 bool reader_open_by_index(struct rf_reader *reader, struct window *window, u64 data_offset);
+/* A frame was unpacked: when all of them were, the index must have counted what they hold, or it is damaged. */
+void reader_compare_counts(struct rf_reader *reader, struct reader_frame *frame, const u32 counts[RF_RECORD_KIND_MAX]);
 
 /* Find frames without an index. Negative errno only where memory or reading fails. */
 int reader_scan(struct rf_reader *reader, struct window *window, u64 offset);

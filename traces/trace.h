@@ -148,6 +148,11 @@ size_t rf_reader_nr_streams(const struct rf_reader *reader);
 const struct rf_stream_info *rf_reader_stream(const struct rf_reader *reader, size_t stream);
 /* Events and records missing after its last readable frame. */
 u64 rf_reader_lost_at_end(const struct rf_reader *reader, size_t stream);
+/*
+ * Records of each kind, by its number, as the index has them; NULL: it has not. When every frame was read and they are
+ * others, the trace is damaged.
+ */
+const u64 *rf_reader_counts(const struct rf_reader *reader);
 size_t rf_reader_nr_frames(const struct rf_reader *reader);
 const struct rf_frame_info *rf_reader_frame(const struct rf_reader *reader, size_t frame);
 /*

@@ -52,6 +52,7 @@ struct rf_writer {
 	size_t streams_room;
 	u8 *index;			/* INDEX_ENTRY_BYTES per frame */
 	size_t nr_frames, index_room;
+	u64 counts[RF_RECORD_KIND_MAX];	/* records of each kind in these frames */
 	pthread_mutex_t lock;		/* everything above; a stream's own fields belong to its thread */
 };
 
@@ -291,7 +292,7 @@ static struct stream *stream_get(struct rf_writer *writer, int index)
 	return stream;
 }
 
-static int add_to_index(struct rf_writer *writer, const u8 *header, u64 size)
+static int add_to_index(struct rf_writer *writer, const struct packer *packer, u64 size)
 {
 	u8 *entry;
 
@@ -300,7 +301,9 @@ static int add_to_index(struct rf_writer *writer, const u8 *header, u64 size)
 	entry = writer->index + writer->nr_frames++ * INDEX_ENTRY_BYTES;
 	store_u64(entry, writer->offset);
 	store_u64(entry + 8, size);
-	memcpy(entry + 16, header, DATA_HEADER_BYTES);
+	memcpy(entry + 16, packer->unpacked, DATA_HEADER_BYTES);
+	for (u32 kind = 0; kind < RF_RECORD_KIND_MAX; kind++)
+		writer->counts[kind] += packer->work.counts[kind];
 	return 0;
 }
 
@@ -330,7 +333,7 @@ static int pack_frame(struct rf_writer *writer, struct packer *packer, struct st
 
 	pthread_mutex_lock(&writer->lock);
 	room = !has_no_room(writer, size);
-	ret = writer->failed || !room ? 0 : add_to_index(writer, packer->unpacked, size);
+	ret = writer->failed || !room ? 0 : add_to_index(writer, packer, size);
 	ret = ret ? out_of_memory(err) : room ? write_whole(writer, packer->packed, size, err) : 0;
 	if (room)
 		__atomic_store_n(&writer->packed, writer->packed + stream->nr, __ATOMIC_RELAXED);
@@ -469,19 +472,21 @@ static int write_end(struct rf_writer *writer, struct packer *packer, enum rf_en
 /* The index saves readers a scan; a trace too long for one, or without room for it, is read without. */
 static int write_index(struct rf_writer *writer, struct packer *packer, u64 end_offset, struct rf_error *err)
 {
-	size_t entries = writer->nr_frames * INDEX_ENTRY_BYTES;
-	struct index_header header = { writer->nr_streams, writer->nr_frames, end_offset };
+	struct index_header header = { writer->nr_streams, writer->nr_frames, end_offset, 0 };
 	ssize_t size;
 	u8 *trailer;
 
-	if (entries > INDEX_UNPACKED_MAX - INDEX_HEADER_BYTES)
+	for (u32 kind = 0; kind < RF_RECORD_KIND_MAX; kind++)
+		header.kinds += writer->counts[kind] != 0;
+	if (index_bytes(&header) > INDEX_UNPACKED_MAX)
 		return 0;
-	if (array_grow(packer->unpacked, packer->unpacked_room, INDEX_HEADER_BYTES + entries))
+	if (array_grow(packer->unpacked, packer->unpacked_room, index_bytes(&header)))
 		return out_of_memory(err);
 	index_header_store(packer->unpacked, &header);
-	if (entries)
-		memcpy(packer->unpacked + INDEX_HEADER_BYTES, writer->index, entries);
-	size = compress(packer, packer->unpacked, INDEX_HEADER_BYTES + entries, NULL, 0, 8);
+	if (header.frames)
+		memcpy(packer->unpacked + INDEX_HEADER_BYTES, writer->index, header.frames * INDEX_ENTRY_BYTES);
+	index_kinds_store(packer->unpacked + index_kinds_offset(&header), writer->counts);
+	size = compress(packer, packer->unpacked, index_bytes(&header), NULL, 0, 8);
 	if (size < 0)
 		return rf_error_set(err, size, RF_NO_OFFSET, "cannot pack the index: %s", strerror(-size));
 	store_u32(packer->packed, INDEX_SKIP_MAGIC);

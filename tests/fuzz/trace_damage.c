@@ -145,6 +145,14 @@ static u64 fnv1a(const u8 *data, size_t size)
 	return hash;
 }
 
+static size_t compress(ZSTD_CCtx *zstd, const u8 *unpacked, size_t content, u8 *out, size_t room)
+{
+	size_t size = ZSTD_compress2(zstd, out, room, unpacked, content);
+
+	assert_false(ZSTD_isError(size));
+	return size;
+}
+
 /* Unpack packed[size], change some bytes, pack it again into *out; returns the new size. */
 static size_t distort(ZSTD_CCtx *zstd, u64 *random, const u8 *packed, size_t size, u8 **out)
 {
@@ -161,8 +169,7 @@ static size_t distort(ZSTD_CCtx *zstd, u64 *random, const u8 *packed, size_t siz
 	if (content >= DATA_HEADER_BYTES && load_u32(unpacked) == DATA_TAG)
 		store_u64(unpacked + 80, fnv1a(unpacked, 80));
 	*out = malloc(bound);
-	result = ZSTD_compress2(zstd, *out, bound, unpacked, content);
-	assert_false(ZSTD_isError(result));
+	result = compress(zstd, unpacked, content, *out, bound);
 	free(unpacked);
 	return result;
 }
@@ -223,6 +230,55 @@ static void test_hostile(void **state)
 	free_victim(&victim);
 }
 
+/* The frames as they are, and an index that says something else of them; what it counts comes last. */
+static void write_hostile_index(const struct victim *victim, ZSTD_CCtx *zstd, u64 *random)
+{
+	size_t offset = load_u64(victim->data + victim->size - INDEX_TRAILER_BYTES);
+	size_t size = victim->size - offset - 8 - INDEX_TRAILER_BYTES, content, bound;
+	u8 *out = malloc(victim->size * 2), *unpacked;
+
+	content = ZSTD_getFrameContentSize(victim->data + offset + 8, size);
+	bound = victim->size * 2 - offset - 8 - INDEX_TRAILER_BYTES;
+	unpacked = malloc(content);
+	assert_int_equal(ZSTD_decompress(unpacked, content, victim->data + offset + 8, size), content);
+	for (u64 n = random_next(random) % 3 + 1; n; n--) {
+		size_t tail = random_next(random) % 4 ? 16 * INDEX_KIND_BYTES : content;
+		size_t at = content - min_u64(tail, content) + random_next(random) % tail;
+
+		if (at >= content)
+			continue;
+		unpacked[at] += random_next(random) % 4 ? random_next(random) % 3 - 1 : random_next(random);
+	}
+	memcpy(out, victim->data, offset);
+	size = compress(zstd, unpacked, content, out + offset + 8, bound);
+	store_u32(out + offset, INDEX_SKIP_MAGIC);
+	store_u32(out + offset + 4, size + INDEX_TRAILER_BYTES);
+	store_u64(out + offset + 8 + size, offset);
+	store_u64(out + offset + 8 + size + 8, INDEX_TRAILER_MAGIC);
+	write_file(victim->path, out, offset + 8 + size + INDEX_TRAILER_BYTES);
+	free(unpacked);
+	free(out);
+}
+
+/* No index takes a record away or adds one; where it lies about the frames, that is told. */
+static void test_hostile_index(void **state)
+{
+	struct victim victim = { .path = make_path("t.mmt.zst"), .streams = 3 };
+	ZSTD_CCtx *zstd = ZSTD_createCCtx();
+	u64 random = seed;
+
+	assert_non_null(zstd);
+	assert_false(ZSTD_isError(ZSTD_CCtx_setParameter(zstd, ZSTD_c_checksumFlag, 1)));
+	victim.truth = write_random(victim.path, seed, victim.streams, 200, 40);
+	victim.data = read_file(victim.path, &victim.size);
+	for (size_t i = 0; i < cases; i++) {
+		write_hostile_index(&victim, zstd, &random);
+		check_damaged(victim.path, victim.truth, victim.streams, i);
+	}
+	ZSTD_freeCCtx(zstd);
+	free_victim(&victim);
+}
+
 static void test_given(void **state)
 {
 	for (int i = 0; i < nr_traces; i++) {
@@ -238,7 +294,8 @@ static void test_given(void **state)
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest generated[] = { cmocka_unit_test(test_generated), cmocka_unit_test(test_hostile) };
+	const struct CMUnitTest generated[] = { cmocka_unit_test(test_generated), cmocka_unit_test(test_hostile),
+						cmocka_unit_test(test_hostile_index) };
 	const struct CMUnitTest given[] = { cmocka_unit_test(test_given) };
 
 	if (argc < 3) {

@@ -6,8 +6,10 @@ usage: read_trace.py TRACE FORMAT.md        writes the text form to standard out
 
 It leaves zstd to the zstd program and needs neither the index nor the sizes of
 the zstd frames: every frame says itself how long it is. The record kinds are
-read from the table in FORMAT.md, which is thereby tested, too.
+read from the table in FORMAT.md, which is thereby tested, too. What the index
+counts must be what was read.
 """
+import collections
 import re
 import struct
 import subprocess
@@ -109,7 +111,9 @@ class Trace:
         self.data = subprocess.run(["zstd", "-dcq", path], stdout=subprocess.PIPE, check=True).stdout
         end = self.data.index(b"\n")
         self.at, self.header, self.lines, self.frames = end + 1, self.data[:end].decode(), [], 0
-        self.totals = {}
+        self.totals, self.counts = {}, collections.Counter()
+        with open(path, "rb") as f:
+            self.file = f.read()
 
     def frame(self):
         """One data frame; its length follows from header and directory."""
@@ -135,6 +139,7 @@ class Trace:
         order = parts[0, 0]
         tids = threads(parts[0, 1], count)
         assert len(order) == count
+        self.counts.update(order)
         deltas, fields = {}, {}
         for kind in set(order):
             n = order.count(kind)
@@ -150,6 +155,16 @@ class Trace:
             self.lines.append(f"{now} tid={tid} {name}{shown}")
         assert not seen or (min(seen), max(seen)) == (first, last), "smallest and largest time"
 
+    def index(self, frames):
+        offset, magic = struct.unpack_from("<Q8s", self.file, len(self.file) - 16)
+        assert magic == b"INDEXIDX" and self.file[offset:offset + 4] == b"\x52\x2a\x4d\x18", "index"
+        index = subprocess.run(["zstd", "-dcq"], input=self.file[offset + 8:-16], stdout=subprocess.PIPE,
+                               check=True).stdout
+        _, nr, _, kinds = struct.unpack_from("<IQQQ", index, 4)
+        counts = index[32 + 104 * frames:]
+        assert index[:4] == b"RFIX" and nr == frames and len(counts) == 16 * kinds
+        assert list(struct.iter_unpack("<QQ", counts)) == sorted(self.counts.items()), "records of each kind"
+
     def text(self):
         while self.data[self.at:self.at + 4] == b"RFDA":
             self.frame()
@@ -163,6 +178,7 @@ class Trace:
             assert tuple(totals) == self.totals.get(i, (0, 0, 0)), "totals of the stream"
             declared.append(f"stream {i} source={SOURCES[source]} cpu={cpu}")
         assert self.at + 32 + 32 * streams == len(self.data)
+        self.index(frames)
         return "\n".join([f"header {self.header}"] + declared + self.lines + [f"end {end}"]) + "\n"
 
 
