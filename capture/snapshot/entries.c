@@ -13,6 +13,8 @@
 #define MARKER_TYPE		31
 #define MARKER_GUARD		BIT_ULL(2)
 #define MAX_RETRIES		200
+/* Pages between two regions that are sooner read and thrown away than passed over: another pread() takes as long. */
+#define READ_ACROSS		64
 
 static void flush_run(struct rf_snapshotter *s)
 {
@@ -140,20 +142,30 @@ static void add_words(struct rf_snapshotter *s, u64 addr, u64 *words, size_t nr,
 	}
 }
 
-static void read_range(struct rf_snapshotter *s, u64 start, u64 end, u64 extra)
+/* The words of [start, end) and, by a scan, of the regions near behind, as far as there is room. False: it is gone. */
+static bool read_words(struct rf_snapshotter *s, u64 start, u64 end, bool scan)
+{
+	u64 reach = scan ? max_u64(end, rf_scan_reach(&s->scan, READ_ACROSS * s->page_size)) : end;
+	size_t want = min_u64((reach - start) / s->page_size, PAGEMAP_WORDS);
+	ssize_t bytes = pread(s->pagemap_fd, s->words, want * sizeof(u64), (off_t)(start / s->page_size * sizeof(u64)));
+
+	s->words_from = start;
+	s->words_nr = bytes > 0 ? (size_t)bytes / sizeof(u64) : 0;
+	return s->words_nr;
+}
+
+static void read_range(struct rf_snapshotter *s, u64 start, u64 end, bool scan, u64 extra)
 {
 	while (start < end && s->complete) {
-		size_t want = min_u64((end - start) / s->page_size, PAGEMAP_WORDS);
-		ssize_t bytes = pread(s->pagemap_fd, s->words, want * sizeof(u64),
-				      (off_t)(start / s->page_size * sizeof(u64)));
+		size_t skip = (start - s->words_from) / s->page_size, nr;
 
-		if (bytes < (ssize_t)sizeof(u64)) {	/* the address space is gone */
-			s->complete = false;
-			return;
+		if (start < s->words_from || skip >= s->words_nr) {
+			s->complete = read_words(s, start, end, scan);
+			continue;
 		}
-		want = (size_t)bytes / sizeof(u64);
-		add_words(s, start, s->words, want, extra);
-		start += want * s->page_size;
+		nr = min_u64((end - start) / s->page_size, s->words_nr - skip);
+		add_words(s, start, s->words + skip, nr, extra);
+		start += nr * s->page_size;
 	}
 }
 
@@ -163,7 +175,7 @@ void rf_snapshot_entries(struct rf_snapshotter *s, u64 start, u64 end, bool scan
 	const struct rf_scan_region *region;
 
 	if (!scan) {
-		read_range(s, start, end, 0);
+		read_range(s, start, end, false, 0);
 		flush_run(s);
 		return;
 	}
@@ -171,7 +183,7 @@ void rf_snapshot_entries(struct rf_snapshotter *s, u64 start, u64 end, bool scan
 		u64 from = max_u64(region->start, start), to = min_u64(region->end, end);
 
 		if (from < to)
-			read_range(s, from, to, region->huge ? RF_PTE_PMD : 0);
+			read_range(s, from, to, true, region->huge ? RF_PTE_PMD : 0);
 		if (region->end > end)
 			break;
 		rf_scan_next(&s->scan);

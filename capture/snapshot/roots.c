@@ -56,15 +56,16 @@ static char *path_of(const char *process, bool in_our_namespace)
 
 void rf_roots_note(struct rf_roots *roots, pid_t pid)
 {
-	struct rf_root ours, root, *known;
+	struct rf_root *ours = &roots->ours, root, *known;
 	bool in_our_namespace;
 	char process[16];
 	char *path;
 
 	snprintf(process, sizeof(process), "%d", (int)pid);
-	if (!identify("self", &ours) || !identify(process, &root) || same_root(&ours, &root))
+	roots->knows_ours = roots->knows_ours || identify("self", ours);
+	if (!roots->knows_ours || !identify(process, &root) || same_root(ours, &root))
 		return;
-	in_our_namespace = root.mount_namespace == ours.mount_namespace;
+	in_our_namespace = root.mount_namespace == ours->mount_namespace;
 	known = find(roots, &root);
 	if ((known && in_our_namespace) || (!known && roots->nr == RF_MAX_ROOTS))
 		return;

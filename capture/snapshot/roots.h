@@ -21,6 +21,8 @@ struct rf_roots {
 		char *path;	/* from our own root; ends in no slash */
 	} known[RF_MAX_ROOTS];
 	size_t nr;
+	struct rf_root ours;	/* which stays while we record */
+	bool knows_ours;
 };
 
 /* Remember the root of a process that lives; of one that is gone nothing is learnt. */

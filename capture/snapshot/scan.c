@@ -28,8 +28,10 @@ bool rf_scan_start(struct rf_scan *scan, int pagemap_fd, u64 from, u64 to)
 	};
 
 	/* An empty range. ESRCH: no address space any more, which is for the scan to find. */
-	if (!scan->missing && ioctl(pagemap_fd, SCAN_IOCTL, &probe) < 0 && errno != ESRCH)
-		scan->missing = true;
+	if (!scan->there && !scan->missing) {
+		scan->there = ioctl(pagemap_fd, SCAN_IOCTL, &probe) >= 0;
+		scan->missing = !scan->there && errno != ESRCH;
+	}
 	if (scan->missing)
 		return false;
 	scan->failed = false;
@@ -62,6 +64,15 @@ const struct rf_scan_region *rf_scan_region(struct rf_scan *scan)
 		scan->from = argument.walk_end;
 	}
 	return scan->at < scan->nr ? &scan->regions[scan->at] : NULL;
+}
+
+u64 rf_scan_reach(const struct rf_scan *scan, u64 gap)
+{
+	size_t at = scan->at;
+
+	while (at + 1 < scan->nr && scan->regions[at + 1].start - scan->regions[at].end <= gap)
+		at++;
+	return scan->regions[at].end;
 }
 
 void rf_scan_next(struct rf_scan *scan)

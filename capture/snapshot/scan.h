@@ -13,7 +13,7 @@ struct rf_scan_region {
 #define RF_SCAN_REGIONS 1024
 
 struct rf_scan {
-	bool missing;		/* the kernel does not have it; kept from one scan to the next */
+	bool there, missing;	/* the kernel has it, or not; kept from one scan to the next */
 	bool failed;		/* the address space went away meanwhile */
 	int pagemap_fd;
 	u64 from, to;		/* not yet scanned */
@@ -25,6 +25,8 @@ struct rf_scan {
 bool rf_scan_start(struct rf_scan *scan, int pagemap_fd, u64 from, u64 to);
 /* The region at hand, present or swapped entries throughout; NULL: no more. */
 const struct rf_scan_region *rf_scan_region(struct rf_scan *scan);
+/* Where the last ends of the region at hand and those known to follow it with at most gap bytes between. */
+u64 rf_scan_reach(const struct rf_scan *scan, u64 gap);
 void rf_scan_next(struct rf_scan *scan);
 
 #endif

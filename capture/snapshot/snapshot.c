@@ -211,6 +211,7 @@ void rf_snapshot_read(struct rf_snapshotter *s, pid_t pid, pid_t tid, enum rf_sn
 	s->run.kind = 0;
 	s->run.nr = 0;
 	s->retries = 0;
+	s->words_nr = 0;
 	s->complete = true;
 	s->has_mm = true;
 	rf_folio_reader_forget(&s->folios);

@@ -41,6 +41,8 @@ struct rf_snapshotter {
 	char *text;
 	size_t text_room;
 	struct rf_scan scan;
+	u64 words_from;			/* address of the first of these */
+	size_t words_nr;		/* 0: none are of this process */
 	u64 words[PAGEMAP_WORDS];
 };
 

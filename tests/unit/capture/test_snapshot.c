@@ -38,7 +38,7 @@
 #define MADV_COLLAPSE 25
 #endif
 
-enum region { ANON, MTHP, HUGE, FILE_PRIVATE, SHARED, ZERO, SWAPPED, GUARDED, FLAGGED, REGIONS };
+enum region { ANON, MTHP, HUGE, FILE_PRIVATE, SHARED, ZERO, SWAPPED, GUARDED, FLAGGED, SCATTERED, REGIONS };
 
 /* In memory shared with the child. */
 struct layout {
@@ -130,6 +130,9 @@ static void lay_out(struct layout *layout)
 	madvise(at[SWAPPED], 64 * PAGE, MADV_PAGEOUT);
 	fill(at[GUARDED], 0, 8);
 	layout->has_guard = !madvise(at[GUARDED] + 2 * PAGE, 3 * PAGE, MADV_GUARD_INSTALL);
+	/* What is near is read at once, and nothing of what lies between is told. */
+	for (size_t i = 0, gap = 1; i < REGION_PAGES; i += gap, gap += 3)
+		fill(at[SCATTERED], i, 1);
 	fill(at[FLAGGED], 0, 4);
 	madvise(at[FLAGGED], REGION_BYTES, MADV_DONTFORK);
 	madvise(at[FLAGGED], REGION_BYTES, MADV_NOHUGEPAGE);
