@@ -9,12 +9,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MOST_SEGMENTS	64
 #define MOST_DYNAMIC	512
 #define MOST_NAMES	(16u << 20)
 #define MOST_STATIC	(64ll << 20)	/* of a static program, a file of so much is searched */
+#define SETTLED_SECONDS	2
 
 /* What is needed of a program header, of either class. */
 struct segment {
@@ -146,19 +148,13 @@ static bool has_a_tracer_linked_in(int fd)
 	return found;
 }
 
-bool rf_may_trace(pid_t pid)
+static bool names_a_tracer(int fd)
 {
 	struct segment segments[MOST_SEGMENTS], names;
 	u8 ident[EI_NIDENT] = { 0 };
 	bool wide, traces = false;
-	char path[32];
 	size_t nr;
-	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
 	read_at(fd, 0, ident, sizeof(ident));
 	wide = ident[EI_CLASS] == ELFCLASS64;
 	if (!memcmp(ident, ELFMAG, SELFMAG)) {
@@ -167,6 +163,45 @@ bool rf_may_trace(pid_t pid)
 		if (!traces && is_static(segments, nr))
 			traces = has_a_tracer_linked_in(fd);
 	}
-	close(fd);
 	return traces;
+}
+
+/* Who writes to a file changes its ctime, but not within a tick: one that has just changed may change again unseen. */
+static bool has_settled(const struct stat *file)
+{
+	return time(NULL) - file->st_ctim.tv_sec >= SETTLED_SECONDS;
+}
+
+static bool same_program(const struct rf_program *a, const struct rf_program *b)
+{
+	return a->ino && a->ino == b->ino && a->dev == b->dev && a->size == b->size && a->changed_s == b->changed_s &&
+	       a->changed_ns == b->changed_ns;
+}
+
+bool rf_may_trace(struct rf_programs *programs, pid_t pid)
+{
+	struct rf_program *known, program = { 0 };
+	struct stat file;
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	if (!fstat(fd, &file))
+		program = (struct rf_program){
+			.dev = file.st_dev, .ino = file.st_ino, .size = (u64)file.st_size,
+			.changed_s = file.st_ctim.tv_sec, .changed_ns = file.st_ctim.tv_nsec,
+		};
+	known = &programs->known[program.ino % RF_PROGRAMS_KNOWN];
+	if (same_program(&program, known)) {
+		program.traces = known->traces;
+	} else {
+		program.traces = names_a_tracer(fd);
+		if (program.ino && has_settled(&file))
+			*known = program;
+	}
+	close(fd);
+	return program.traces;
 }

@@ -11,11 +11,22 @@
 
 #include "base/types.h"
 
+/* Files that were looked at: the same ones are executed over and over. All 0 to begin with. */
+#define RF_PROGRAMS_KNOWN 64
+
+struct rf_programs {
+	struct rf_program {
+		u64 dev, ino, size;	/* ino 0: none */
+		s64 changed_s, changed_ns;
+		bool traces;
+	} known[RF_PROGRAMS_KNOWN];	/* by inode number */
+};
+
 /*
  * Whether the program that pid runs names ptrace() among what it imports (strace, gdb), or a leak checker, which
  * attaches to its own process at the end; of a static program, whether it has a function or a word of that name. Who
  * makes the call by number, or by a library loaded later, is not recognised.
  */
-bool rf_may_trace(pid_t pid);
+bool rf_may_trace(struct rf_programs *programs, pid_t pid);
 
 #endif

@@ -21,7 +21,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "capture/follow/debuggers.h"
 #include "capture/follow/looks.h"
 #include "capture/follow/requests.h"
 #include "capture/snapshot/pagemap.h"
@@ -73,11 +72,11 @@ static void on_new_task(struct rf_tracer *t, struct rf_tracee *tracee)
 }
 
 /* A program begins. Who is looked at just now goes on being traced; else one that traces others is let go. */
-static void on_exec(struct rf_tracee *tracee)
+static void on_exec(struct rf_tracer *t, struct rf_tracee *tracee)
 {
 	struct rf_traced_process *process = tracee->process;
 
-	if (process->live == 1 && !process->due && rf_may_trace(process->pid))
+	if (process->live == 1 && !process->due && rf_may_trace(&t->programs, process->pid))
 		process->let_go = true;
 }
 
@@ -112,7 +111,7 @@ static void on_stop(struct rf_tracer *t, pid_t tid, int status)
 		signal = 0;
 		break;
 	case PTRACE_EVENT_EXEC:
-		on_exec(tracee);
+		on_exec(t, tracee);
 		signal = 0;
 		break;
 	case PTRACE_EVENT_STOP:

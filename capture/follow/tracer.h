@@ -3,6 +3,7 @@
 #ifndef REFOLD_CAPTURE_FOLLOW_TRACER_H
 #define REFOLD_CAPTURE_FOLLOW_TRACER_H
 
+#include "capture/follow/debuggers.h"
 #include "capture/follow/follow.h"
 #include "capture/follow/nested.h"
 #include "capture/follow/tracees.h"
@@ -28,6 +29,7 @@ struct rf_tracer {
 	u64 looked_ns;				/* how long that took; 0: not yet */
 	u64 stop_by;				/* stopping: until then at the latest */
 	u64 exits;
+	struct rf_programs programs;		/* that were executed */
 	struct rf_pid_list seen;		/* processes looked at while attaching; while stopping */
 
 	bool command_ended;

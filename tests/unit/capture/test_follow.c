@@ -210,20 +210,63 @@ static void test_let_go(void **state)
 
 static void test_may_trace(void **state)
 {
+	struct rf_programs programs = { 0 };
+	struct rf_program *known = NULL;
 	pid_t pid = fork();
 
 	(void)state;
-	assert_true(rf_may_trace(getpid()));
+	assert_true(rf_may_trace(&programs, getpid()));
 	if (!pid) {
 		execlp("sleep", "sleep", "20", NULL);
 		_exit(1);
 	}
 	while (!rf_process_is(pid, "sleep"))
 		usleep(1000);
-	assert_false(rf_may_trace(pid));
+	memset(&programs, 0, sizeof(programs));
+	assert_false(rf_may_trace(&programs, pid));
+	/* It is not read a second time, unless it has changed since. */
+	for (size_t i = 0; i < RF_PROGRAMS_KNOWN; i++)
+		if (programs.known[i].ino)
+			known = &programs.known[i];
+	assert_non_null(known);
+	known->traces = true;
+	assert_true(rf_may_trace(&programs, pid));
+	known->changed_ns ^= 1;
+	assert_false(rf_may_trace(&programs, pid));
+	known->traces = true;
+	known->size++;
+	assert_false(rf_may_trace(&programs, pid));
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	assert_false(rf_may_trace(pid));
+	assert_false(rf_may_trace(&programs, pid));
+}
+
+/* A file that has just changed may change again without a later time. */
+static void test_may_trace_of_new_file(void **state)
+{
+	struct rf_programs programs = { 0 };
+	char path[] = "/var/tmp/sleeps-XXXXXX", command[128];
+	int fd = mkstemp(path);
+	pid_t pid;
+
+	(void)state;
+	assert_true(fd >= 0);
+	close(fd);
+	snprintf(command, sizeof(command), "cp \"$(command -v sleep)\" %s && chmod 700 %s", path, path);
+	assert_int_equal(system(command), 0);
+	pid = fork();
+	if (!pid) {
+		execl(path, path, "20", NULL);
+		_exit(1);
+	}
+	while (!rf_process_is(pid, strrchr(path, '/') + 1))
+		usleep(1000);
+	assert_false(rf_may_trace(&programs, pid));
+	for (size_t i = 0; i < RF_PROGRAMS_KNOWN; i++)
+		assert_int_equal(programs.known[i].ino, 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	unlink(path);
 }
 
 /* What process_vm_readv() reads is recorded before it does. */
@@ -570,6 +613,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_threads), cmocka_unit_test(test_exec_by_thread), cmocka_unit_test(test_vfork),
 		cmocka_unit_test(test_signals), cmocka_unit_test(test_nested), cmocka_unit_test(test_many),
 		cmocka_unit_test(test_process_vm), cmocka_unit_test(test_let_go), cmocka_unit_test(test_may_trace),
+		cmocka_unit_test(test_may_trace_of_new_file),
 		cmocka_unit_test(test_attach), cmocka_unit_test(test_attach_and_stop),
 		cmocka_unit_test(test_attach_to_storm),
 		cmocka_unit_test(test_orphan), cmocka_unit_test(test_no_such_command), cmocka_unit_test(test_stop),
