@@ -222,6 +222,7 @@ static void populate_anon(struct rf_tracker *tracker, struct task *task, s64 del
 	struct task_populate *populate = &task->populate;
 	struct world_vma *vma = next_place(tracker, task);
 	struct task_alloc alloc;
+	bool huge_zero;
 	world_pte pte;
 
 	if (!vma) {
@@ -237,10 +238,12 @@ static void populate_anon(struct rf_tracker *tracker, struct task *task, s64 del
 		mark_mm(tracker, mm_of(tracker, task), RF_REASON_order_from_rss);
 	}
 	task->nr_allocs = 0;
+	/* do_huge_zero_wp_pmd() */
+	huge_zero = world_pte_kind(pte) == WORLD_ZERO && alloc.order == tracker->pmd_order;
 	if (world_pte_kind(pte) == WORLD_SWAP) {
 		folio_set(tracker->world, alloc.pfn, alloc.order);
 		swap_in(tracker, mm_of(tracker, task), vma, populate->at, alloc.pfn, alloc.order, 1, RF_OP_POPULATE);
-	} else if (world_pte_present(pte) || vma->file) {
+	} else if ((world_pte_present(pte) && !huge_zero) || vma->file) {
 		copy_page(tracker, mm_of(tracker, task), vma, populate->at, alloc.pfn, RF_OP_POPULATE);
 	} else {
 		set_anon(tracker, mm_of(tracker, task), vma, populate->at, alloc.pfn, alloc.order, RF_OP_POPULATE);

@@ -52,6 +52,27 @@ static void what_a_window_leaves_out(void **context)
 	assert_int_equal(r->fidelity.inexact_mms, 0);
 }
 
+/* What reads finds a huge zero page; what writes then gets a huge page in its place, do_huge_zero_wp_pmd(). */
+static void a_huge_zero_page_is_written(void **context)
+{
+	struct result *r = track_with("\"thp\":{\"enabled\":\"always\"}",
+		ATTACHED "3 tid=0 kernel_page what=0 index=0 pfn=0x8000\n3 tid=0 kernel_page what=1 index=0 pfn=0x9000\n"
+		"frame stream=0\n"
+		"10 tid=100 madvise addr=0x400000200000 len=0x200000 advice=22\n"
+		"11 tid=100 sys_ret call=20 ret=0\n"
+		"20 tid=100 madvise addr=0x400000200000 len=0x200000 advice=23\n"
+		"21 tid=100 page_alloc pfn=0xa000 order=9 gfp=0x3\n"
+		"22 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=512\n"
+		"23 tid=100 sys_ret call=20 ret=0\n");
+
+	(void)context;
+	expect(r, "fault_zero 0 @512 nr=512 pfn=9000 order=9 populate\n"
+		  "gup_slow 0 @512-1024\n"
+		  "fault_cow 0 @512 nr=512 pfn=a000 order=9 populate\n"
+		  "gup_slow 0 @512-1024\n");
+	assert_int_equal(r->fidelity.inexact_mms, 0);
+}
+
 /* A copy has no RSS change: the next page's record, of whatever kind, is about the page behind it. */
 static void a_copy_is_before_what_follows(void **context)
 {
@@ -233,6 +254,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_a_window_leaves_out),
+		cmocka_unit_test(a_huge_zero_page_is_written),
 		cmocka_unit_test(a_copy_is_before_what_follows),
 		cmocka_unit_test(threads_count_for_each_other),
 		cmocka_unit_test(a_copy_of_a_file),
