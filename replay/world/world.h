@@ -200,6 +200,7 @@ void world_walk(struct world_mm *mm, u64 start, u64 end, world_visit visit, void
 void world_walk_sorted(struct world *world, struct world_mm *mm, u64 start, u64 end, world_visit visit, void *context);
 /* ---- zero.c: the huge zero page ---- */
 
+bool world_is_huge_zero(const struct world *world, struct world_mm *mm, u64 vpn);
 /* __split_huge_zero_page_pmd(), if vpn is mapped by a huge zero page. */
 void world_split_huge_zero(struct world *world, struct world_mm *mm, u64 vpn);
 /* vma_adjust_trans_huge(): the same on both sides of a boundary that is none of a PMD. */

@@ -2,7 +2,7 @@
 /* The huge zero page: it is split like any other, but what is left of it are entries of the small one. */
 #include "replay/world/world.h"
 
-static bool is_huge_zero(const struct world *world, struct world_mm *mm, u64 vpn)
+bool world_is_huge_zero(const struct world *world, struct world_mm *mm, u64 vpn)
 {
 	world_pte pte = world_get(mm, vpn);
 
@@ -13,10 +13,10 @@ void world_split_huge_zero(struct world *world, struct world_mm *mm, u64 vpn)
 {
 	u64 nr = BIT_ULL(world->page_shift - 3), base = ALIGN_DOWN(vpn, nr);
 
-	if (!is_huge_zero(world, mm, vpn))
+	if (!world_is_huge_zero(world, mm, vpn))
 		return;
 	for (u64 at = base; at < base + nr; at++)
-		if (is_huge_zero(world, mm, at))
+		if (world_is_huge_zero(world, mm, at))
 			world_set(world, mm, at, world_mkpte(WORLD_ZERO, world->zero_pfn, 0));
 }
 

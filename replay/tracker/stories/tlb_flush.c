@@ -5,6 +5,19 @@
 #include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/handlers.h"
 
+/* wp_huge_pmd(): a huge page that others map is split before a page of it is copied. */
+static bool splits_to_copy(const struct rf_tracker *tracker, const struct task *task)
+{
+	const u8 access = RF_FAULT_PRESENT | RF_FAULT_WRITE;
+	world_pte pte;
+
+	if (!fault_is_open(&task->fault) || (task->fault.flags & access) != access)
+		return false;
+	pte = world_get(&task->mm->world, task->fault.vpn);
+	return world_is_huge_zero(tracker->world, &task->mm->world, task->fault.vpn) ||
+	       (world_pte_present(pte) && folio_order(tracker->world, world_pte_pfn(pte)) == tracker->pmd_order);
+}
+
 static u64 *flush_cause(struct rf_tracker *tracker, const struct task *task)
 {
 	if (task->exec.due || task->exec.loading)
@@ -28,14 +41,14 @@ static u64 *flush_cause(struct rf_tracker *tracker, const struct task *task)
 	case RF_SYS_MMAP:
 		return &tracker->fidelity.tlb_flushes_recorded.mmap;
 	default:
-		return &tracker->fidelity.tlb_flushes_recorded.other;
+		return splits_to_copy(tracker, task) ? &tracker->fidelity.tlb_flushes_recorded.cow :
+					      &tracker->fidelity.tlb_flushes_recorded.other;
 	}
 }
 
 void on_tlb_flush(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
 	u64 reason = record.f[0];
-
 	bool execs = task->exec.due || task->exec.loading;
 
 	if (!tracker->have_flushes || !(execs || (task->mm && task->mm->known)) || reason == RF_TLB_ON_SWITCH)
