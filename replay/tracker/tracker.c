@@ -114,6 +114,7 @@ static int tracker_init(struct rf_tracker *tracker, struct rf_error *err)
 	if (ret)
 		return ret;
 	kernel_page(tracker, RF_KERNEL_PAGE_ZERO, 0, &tracker->world->zero_pfn);
+	kernel_page(tracker, RF_KERNEL_PAGE_HUGE_ZERO, 0, &tracker->world->huge_zero_pfn);
 	hidden_start(tracker);
 	tracker->decoding = decoding_start(tracker->reader, &tracker->compat, tracker->options.one_thread, err);
 	return tracker->decoding ? 0 : -ENOMEM;

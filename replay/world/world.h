@@ -326,7 +326,7 @@ DEFINE_TABLE(block_table, u64, struct cache_block *);
 
 struct world {
 	u32 page_shift;
-	u64 zero_pfn;		/* of the small zero page */
+	u64 zero_pfn, huge_zero_pfn;	/* 0: not known */
 	size_t mm_size;
 	bool out_of_memory;
 	/* Address spaces by number. */

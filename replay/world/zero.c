@@ -6,7 +6,8 @@ bool world_is_huge_zero(const struct world *world, struct world_mm *mm, u64 vpn)
 {
 	world_pte pte = world_get(mm, vpn);
 
-	return world_pte_kind(pte) == WORLD_ZERO && world_pte_pfn(pte) != world->zero_pfn;
+	return world->huge_zero_pfn && world_pte_kind(pte) == WORLD_ZERO &&
+	       world_pte_pfn(pte) - world->huge_zero_pfn < BIT_ULL(world->page_shift - 3);
 }
 
 void world_split_huge_zero(struct world *world, struct world_mm *mm, u64 vpn)
