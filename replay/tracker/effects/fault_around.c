@@ -253,6 +253,14 @@ static size_t find_marked(struct rf_tracker *tracker, struct tracked_mm *mm, con
 	return find_candidates(tracker, mm, vma, window->first, window->last, candidates, nr_cached);
 }
 
+/* Of the wider window some are known to be left out, and these explain all: folios are mapped whole here. */
+static bool explains_wider(const struct rf_tracker *tracker, u32 file, const struct candidate *candidates, size_t nr,
+			   size_t nr_cached, size_t mapped)
+{
+	return (tracker->maps_beyond || tracker->maps_whole) && nr_cached > mapped &&
+	       choose_skip(tracker, file, false, candidates, nr, nr_cached - mapped) == SKIP_SEEN;
+}
+
 void map_file_range(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u64 fault_vpn,
 		    u64 left_out, u64 first, u64 last, s64 delta, bool shmem, u16 op_flags)
 {
@@ -277,7 +285,7 @@ void map_file_range(struct rf_tracker *tracker, struct tracked_mm *mm, struct wo
 		nr = find_candidates(tracker, mm, vma, from, to, candidates, &nr_cached);
 		if (nr_cached == (size_t)delta)
 			tracker->maps_beyond = true;
-		else if (!needed)
+		else if (!needed && !explains_wider(tracker, vma->file, candidates, nr, nr_cached, (size_t)delta))
 			nr = find_candidates(tracker, mm, vma, first, last, candidates, &nr_cached);
 	} else if (nr_cached == (size_t)delta && reaches_beyond(tracker, mm, vma, first, last, nr_cached)) {
 		/* As many as the window holds, though a folio reaches beyond it: then others were left out. */

@@ -253,6 +253,30 @@ static void the_release_tells_of_the_folio(void **context)
 	}
 }
 
+/*
+ * One page of the window is not cached, one has the mark, and two beyond it belong to its last folio: as many come
+ * as the window is long, and it is told which. If folios are not mapped whole, the first could have come in instead.
+ */
+static void one_is_missing_and_one_is_marked(void **context)
+{
+	static const char *const header[] = { "\"capabilities\":{\"maps_whole_folios\":true}",
+					      "\"capabilities\":{\"maps_whole_folios\":false}" };
+	static const char *const pages[] = { "0 2 3 4 5 6 7 8 9 10 11 12 14 15 16 17",
+					     "0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15" };
+
+	(void)context;
+	for (size_t i = 0; i < 2; i++) {
+		const struct result *r = track_with(header[i], ATTACHED "frame stream=0\n" MAPPED TOUCHED("16") MMAP2
+			LAYOUT RUN("0", "1", "0x7000")
+			FOLIO("5", "2", "2", "0x7002", "1") FOLIO("5", "4", "4", "0x7004", "2")
+			FOLIO("5", "8", "4", "0x7008", "2") RUN("12", "1", "0x700c") RUN("13", "1", "0x700d")
+			MARK("5", "13", "0x700d") FOLIO("5", "14", "4", "0x7010", "2"));
+
+		assert_string_equal(mapped(r), pages[i]);
+		assert_int_equal(r->fidelity.inferred.fault_around_ambiguous, i);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -263,6 +287,7 @@ int main(void)
 		cmocka_unit_test(a_folio_reaches_beyond),
 		cmocka_unit_test(the_file_ends_with_the_folio),
 		cmocka_unit_test(the_release_tells_of_the_folio),
+		cmocka_unit_test(one_is_missing_and_one_is_marked),
 		cmocka_unit_test(it_was_on_another_page),
 		cmocka_unit_test(a_fault_takes_it_away),
 		cmocka_unit_test(the_first_page_was_read),
