@@ -20,37 +20,38 @@
 #include "replay/tracker/stories/rss.h"
 
 /*
- * dup_mmap() ends with the last RSS change of the child inside the parent's clone that adds: what other threads of the
- * parent do after it is not copied. NEWTASK comes later, so look ahead. A fork can fail behind dup_mmap(), too (a limit
- * on processes, a signal): then the copy is unmapped again, but the parent's entries stay write-protected.
+ * dup_mmap() ends with the last RSS change of the child inside the parent's clone: what other threads of the parent do
+ * after it is not copied. NEWTASK comes later, so look ahead. A fork can fail behind dup_mmap(), too (a limit on
+ * processes, a signal): then the copy is unmapped again, but the parent's entries stay write-protected, and it ends
+ * with the last change that adds. Those that do not may be of reclaim, which the task does itself to have memory.
  */
 void find_fork_point(struct rf_tracker *tracker, struct task *task)
 {
-	u64 flags = task->call.args[0], found = 0;
+	u64 flags = task->call.args[0], last = 0, last_rise = 0, at;
+	s64 counts[RF_RSS_MEMBERS] = { 0 };
 	const struct rf_record *record;
-	s64 last[RF_RSS_MEMBERS] = { 0 };
-	bool falls = false;
 
 	task->fork_at = 0;
 	task->fork_fails = false;
 	if (!task->mm || !task->mm->known || (flags != RF_CLONE_UNKNOWN && flags & CLONE_VM))
 		return;
-	for (size_t i = 0; (record = look_ahead(tracker, i)); i++) {
+	for (at = tracker->record + 1; (record = look_ahead(tracker, at - tracker->record - 1)); at++) {
 		if (record->tid != task->tid)
 			continue;
 		if (record->kind == RF_RSS_STAT && record->f[2] < RF_RSS_MEMBERS && !record->f[1] &&
 		    !mm_by_id(tracker, (u32)record->f[0])) {
-			falls |= (s64)record->f[3] < last[record->f[2]];
-			last[record->f[2]] = (s64)record->f[3];
-			if (!falls)
-				found = tracker->record + 1 + i;
+			last = at;
+			if ((s64)record->f[3] > counts[record->f[2]])
+				last_rise = at;
+			counts[record->f[2]] = (s64)record->f[3];
 		}
-		if (record->kind == RF_NEWTASK || record->kind == RF_SYS_RET) {
-			task->fork_fails = record->kind == RF_SYS_RET && falls && failed((s64)record->f[1]);
-			if (task->fork_fails || (record->kind == RF_NEWTASK && !(record->f[1] & CLONE_VM)))
-				task->fork_at = found;
+		if (record->kind == RF_NEWTASK && !(record->f[1] & CLONE_VM))
+			task->fork_at = last;
+		task->fork_fails = record->kind == RF_SYS_RET && last_rise < last && failed((s64)record->f[1]);
+		if (task->fork_fails)
+			task->fork_at = last_rise;
+		if (record->kind == RF_NEWTASK || record->kind == RF_SYS_RET)
 			break;
-		}
 	}
 }
 

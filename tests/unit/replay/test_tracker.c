@@ -154,6 +154,34 @@ static void a_fork_that_fails_protects(void **context)
 	assert_int_equal(r->fidelity.fault_checks_bad + r->fidelity.inexact_mms, 0);
 }
 
+/* The parent reclaims a page of the child amid the copy, whose counter falls: that is not the end of dup_mmap(). */
+static void reclaim_does_not_end_a_fork(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n"
+		"10 tid=100 fault addr=0x400000001000 flags=0x2\n"
+		"11 tid=100 page_alloc pfn=0x1000 order=0 gfp=0x3\n"
+		"12 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=1\n"
+		"20 tid=100 clone flags=0x11\n"
+		"40 tid=100 newtask child=200 flags=0x0\n"
+		"41 tid=100 sys_ret call=26 ret=200\n"
+		"frame stream=1\n"
+		"25 tid=101 fault addr=0x400000002000 flags=0x2\n"
+		"26 tid=101 page_alloc pfn=0x1002 order=0 gfp=0x3\n"
+		"27 tid=101 rss_stat mm_id=9 curr=1 member=1 pages=2\n"
+		"frame stream=2\n"
+		"21 tid=100 rss_stat mm_id=10 curr=0 member=1 pages=1\n"
+		"22 tid=100 rss_stat mm_id=10 curr=0 member=1 pages=0\n"
+		"23 tid=100 rss_stat mm_id=10 curr=0 member=2 pages=1\n"
+		"30 tid=100 rss_stat mm_id=10 curr=0 member=1 pages=1\n"
+		"31 tid=100 rss_stat mm_id=10 curr=0 member=1 pages=0\n"
+		"32 tid=100 rss_stat mm_id=10 curr=0 member=2 pages=2\n");
+
+	(void)context;
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "fault_anon 0 @2 nr=1 pfn=1002\n"
+		  "fork 0 child=1\n");
+}
+
 /* Of two pages one was copied: which the parent has to fault on is not known. Before dup_mmap() nothing is copied. */
 static void a_fork_that_copies_in_part_marks(void **context)
 {
@@ -541,6 +569,7 @@ int main(void)
 		cmocka_unit_test(fork_ends_at_its_last_rss_change),
 		cmocka_unit_test(a_fork_that_fails_protects),
 		cmocka_unit_test(a_fork_that_copies_in_part_marks),
+		cmocka_unit_test(reclaim_does_not_end_a_fork),
 		cmocka_unit_test(a_fault_behind_the_end_of_a_file_maps_nothing),
 		cmocka_unit_test(unmapping_is_in_time),
 		cmocka_unit_test(a_gather_is_nested_in_another),
