@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Entries that change their place: moved by mremap(), copied by fork().
+ * Entries that change their place: moved by mremap(), copied by fork(); and the end of an address space.
  */
+#include <stdlib.h>
+
 #include "engine/ops.h"
 #include "replay/world/world.h"
 
@@ -70,4 +72,12 @@ void world_fork(struct world *world, struct world_mm *parent, struct world_mm *c
 		fork.vma = vma;
 		world_walk(parent, vma->start >> world->page_shift, vma->end >> world->page_shift, fork_pte, &fork);
 	}
+}
+
+void world_mm_free(struct world *world, struct world_mm *mm)
+{
+	world_clear(world, mm);
+	world_vma_clear_all(world, mm);
+	world->mms[mm->id] = NULL;
+	free(mm);
 }

@@ -301,8 +301,7 @@ static void release_pte(struct world *world, struct world_mm *mm, u64 vpn, world
 		slot_put(world, (u32)world_pte_pfn(pte));
 }
 
-/* Drop every entry and VMA. */
-static void world_mm_clear(struct world *world, struct world_mm *mm)
+void world_clear(struct world *world, struct world_mm *mm)
 {
 	for (u32 i = 0; i < mm->leaves.size; i++) {
 		struct world_leaf *leaf = mm->leaves.slots[i].value;
@@ -317,14 +316,6 @@ static void world_mm_clear(struct world *world, struct world_mm *mm)
 	mm->last_leaf = NULL;
 	memset(mm->counted, 0, sizeof(mm->counted));
 	mm->doubtful = 0;
-	world_vma_clear_all(world, mm);
-}
-
-void world_mm_free(struct world *world, struct world_mm *mm)
-{
-	world_mm_clear(world, mm);
-	world->mms[mm->id] = NULL;
-	free(mm);
 }
 
 /* ---- entries ------------------------------------------------------------- */

@@ -198,14 +198,7 @@ typedef void (*world_visit)(void *context, u64 vpn, world_pte pte);
 void world_walk(struct world_mm *mm, u64 start, u64 end, world_visit visit, void *context);
 /* The same in address order. */
 void world_walk_sorted(struct world *world, struct world_mm *mm, u64 start, u64 end, world_visit visit, void *context);
-/* ---- zero.c: the huge zero page ---- */
-
-bool world_is_huge_zero(const struct world *world, struct world_mm *mm, u64 vpn);
-/* __split_huge_zero_page_pmd(), if vpn is mapped by a huge zero page. */
-void world_split_huge_zero(struct world *world, struct world_mm *mm, u64 vpn);
-/* vma_adjust_trans_huge(): the same on both sides of a boundary that is none of a PMD. */
-void world_split_at(struct world *world, struct world_mm *mm, u64 vpn);
-
+void world_clear(struct world *world, struct world_mm *mm);	/* all of it */
 /* Clear [start, end); returns how many present entries went. */
 u64 world_zap(struct world *world, struct world_mm *mm, u64 start, u64 end);
 /* move_page_tables(): [start, end) to dst; the ranges do not overlap. */
@@ -260,6 +253,14 @@ void world_vma_anon_prepare(struct world *world, struct world_mm *mm, struct wor
 void world_vma_duplicate(struct world *world, struct world_mm *child, const struct world_vma *vma);
 void world_vma_clear_all(struct world *world, struct world_mm *mm);
 u64 world_vma_file_index(const struct world *world, const struct world_vma *vma, u64 vpn);
+
+/* ---- zero.c: the huge zero page ------------------------------------ */
+
+bool world_is_huge_zero(const struct world *world, struct world_mm *mm, u64 vpn);
+/* __split_huge_zero_page_pmd(), if vpn is mapped by a huge zero page. */
+void world_split_huge_zero(struct world *world, struct world_mm *mm, u64 vpn);
+/* vma_adjust_trans_huge(): the same on both sides of a boundary that is none of a PMD. */
+void world_split_at(struct world *world, struct world_mm *mm, u64 vpn);
 
 /* ---- pages.c: page frames ------------------------------------------ */
 
