@@ -220,11 +220,13 @@ class Press(Workload):
 
 
 class SplitZeroes(Workload):
+    """On one CPU from its exec on: whether another was in mm_cpumask() decides if flushes of reclaim are put off."""
+
     flushes = True
     advice_flushes = True
 
     def command(self):
-        return [self.binary('split_zeroes')]
+        return ['taskset', '-c', str(min(os.sched_getaffinity(0))), self.binary('split_zeroes')]
 
 
 class FaultRace(Workload):

@@ -2,11 +2,10 @@
 /*
  * Splits of folios that hold mostly zeroes, whose pages become the zero page:
  * of 64K folios by each advice that splits, of a 2M page that a PMD maps, and
- * of folios that a child maps, too. All on one CPU: x86 unmaps a folio with one
+ * of folios that a child maps, too. To be begun on one CPU: x86 unmaps a folio with one
  * flush where mm_cpumask() has another one, and since 6.14 when it forgets one
  * that the program has left is a matter of time.
  */
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -73,14 +72,6 @@ static void split_shared(void)
 int main(void)
 {
 	static const int advice[] = { MADV_FREE, MADV_COLD, MADV_PAGEOUT };
-	cpu_set_t here;
-
-	CPU_ZERO(&here);
-	CPU_SET(sched_getcpu(), &here);
-	if (sched_setaffinity(0, sizeof(here), &here)) {
-		perror("sched_setaffinity");
-		return 1;
-	}
 
 	for (int i = 0; i < 3; i++)
 		split_small(advice[i]);
