@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "coverage.h"
+#include "random.h"
 
 #define NR_MMS 4
 #define NR_SEEDS 10
@@ -19,22 +20,8 @@
 #define HIGH_WINDOW 0x7ffffe000000ull
 #define PAGE 4096ull
 
-static u64 rng;
 static unsigned long seed;
 static struct rf_op last_op;
-
-static u64 random_below(u64 n)
-{
-	rng ^= rng << 13;
-	rng ^= rng >> 7;
-	rng ^= rng << 17;
-	return (rng >> 11) % n;
-}
-
-static bool one_in(u64 n)
-{
-	return !random_below(n);
-}
 
 /* Mostly at round places, so that whole blocks, tables and VMAs are hit. */
 static u64 random_addr(void)

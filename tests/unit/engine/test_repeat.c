@@ -11,27 +11,14 @@
 #include "engine/mm.h"
 #include "engine/pgtable.h"
 #include "machine_script.h"
+#include "random.h"
 
 #define NR_MMS 3
 #define ROUNDS 6
 #define AREA_FOLIOS 160u
 #define NR_AREAS 3
 
-static u64 rng;
 static unsigned long seed;
-
-static u64 random_below(u64 n)
-{
-	rng ^= rng << 13;
-	rng ^= rng >> 7;
-	rng ^= rng << 17;
-	return (rng >> 11) % n;
-}
-
-static bool one_in(u64 n)
-{
-	return !random_below(n);
-}
 
 struct pair {
 	struct rf_machine *fast, *steps;

@@ -16,6 +16,7 @@
 
 #include "engine/pgtable.h"
 #include "engine/tlb.h"
+#include "tests/unit/engine/random.h"
 
 #define BUNDLE 8
 #define MAX_BATCHES 64
@@ -41,16 +42,6 @@ static struct gather {
 	u64 queued, freed, flushes, expected_flushes;
 	bool delayed_rmap;
 } gather;
-
-static u64 rng;
-
-static u64 roll(u64 below)
-{
-	rng ^= rng << 13;
-	rng ^= rng >> 7;
-	rng ^= rng << 17;
-	return (rng >> 11) % below;
-}
 
 static u64 page_bytes(void)
 {
@@ -223,14 +214,14 @@ static void one_gather(struct mm *mm, unsigned int runs)
 
 	tlb_gather_mmu(&tlb, mm);
 	while (runs--) {
-		if (!roll(500))
+		if (!random_below(500))
 			tlb.delayed_rmap = gather.delayed_rmap = true;
-		nr = room_for(&tlb, roll(3) ? 1u << roll(10) : 1 + roll(600));
-		addr = roll(20) ? addr + nr * page_bytes() : 0x40000000 + (roll(1 << 24) << 16);
+		nr = room_for(&tlb, random_below(3) ? 1u << random_below(10) : 1 + random_below(600));
+		addr = random_below(20) ? addr + nr * page_bytes() : 0x40000000 + (random_below(1 << 24) << 16);
 		record(&tlb, addr, nr);
 		full = queue(addr, nr);
 		assert_int_equal(tlb_remove_folio_pages(&tlb, nr), full);
-		if (!roll(400)) {	/* the end of a VMA */
+		if (!random_below(400)) {	/* the end of a VMA */
 			expect_flush();
 			tlb_flush_mmu_tlbonly(&tlb);
 		}
@@ -270,7 +261,7 @@ static void check_policy(const char *name, const char *granule)
 	for (i = 0; i < 40; i++) {
 		begin(&policy);
 		memset(mm->arch.counters, 0, sizeof(*mm->arch.counters));
-		one_gather(mm, i < 30 ? roll(40) : RUNS);
+		one_gather(mm, i < 30 ? random_below(40) : RUNS);
 		assert_true(gather.freed == gather.queued);
 		assert_true(gather.flushes == gather.expected_flushes);
 		assert_true(mm->arch.counters->gather_pages == gather.pages_allocated);

@@ -16,19 +16,10 @@
 #include "mutants.h"
 #include "tests/unit/arch/fixture.h"
 #include "tests/unit/engine/machine_script.h"
+#include "tests/unit/engine/random.h"
 
 #define ENTRIES 1024
 #define ROUNDS 600
-
-static u64 rng;
-
-static u64 roll(u64 below)
-{
-	rng ^= rng << 13;
-	rng ^= rng >> 7;
-	rng ^= rng << 17;
-	return (rng >> 11) % below;
-}
 
 /* ---- helpers ---- */
 
@@ -84,7 +75,7 @@ static void call_in_pieces(struct fixture *f, enum helper helper, unsigned int i
 	unsigned int piece;
 
 	for (; nr; nr -= piece, index += piece, arg = pte_advance_pfn(arg, piece)) {
-		piece = roll(2) ? 1 + roll(nr) : 1 + roll(nr < 20 ? nr : 20);
+		piece = random_below(2) ? 1 + random_below(nr) : 1 + random_below(nr < 20 ? nr : 20);
 		call(f, helper, index, piece, arg, told);
 	}
 }
@@ -127,22 +118,22 @@ static void fill(struct fixture *f)
 	u64 pfn = 0x10000;
 
 	for (index = 0; index < ENTRIES; index += nr) {
-		order = roll(4) ? 2 + roll(7) : 0;
+		order = random_below(4) ? 2 + random_below(7) : 0;
 		nr = 1u << order;
 		if (index & (nr - 1) || index + nr > ENTRIES)
 			nr = 1, order = 0;
 		pfn = ALIGN_UP(pfn, nr);
 		f->ops->set_ptes(&f->mm, fixture_addr(f, index), &f->table[index],
-				 fixture_pte(pfn, order, PTE_ANON | (roll(2) ? PTE_WRITE : 0)), nr);
+				 fixture_pte(pfn, order, PTE_ANON | (random_below(2) ? PTE_WRITE : 0)), nr);
 		pfn += nr;
-		if (!roll(3)) {
-			i = roll(nr);
+		if (!random_below(3)) {
+			i = random_below(nr);
 			f->ops->wrprotect_ptes(&f->mm, fixture_addr(f, index + i), &f->table[index + i],
-					       1 + roll(nr - i));
+					       1 + random_below(nr - i));
 		}
 		for (i = 0; i < nr; i++) {
-			f->table[index + i].val |= roll(8) ? 0 : PTE_AF;
-			if (pte_write(f->table[index + i]) && !roll(12))
+			f->table[index + i].val |= random_below(8) ? 0 : PTE_AF;
+			if (pte_write(f->table[index + i]) && !random_below(12))
 				f->table[index + i].val &= ~PTE_RDONLY;
 		}
 	}
@@ -176,19 +167,19 @@ static void compare(const struct fixture *whole, const struct fixture *pieces, e
 static void one_round(const char *spec)
 {
 	struct fixture *whole = fixture_new(spec), *pieces = fixture_new(spec);
-	enum helper helper = roll(NR_HELPERS);
+	enum helper helper = random_below(NR_HELPERS);
 	struct told told_whole = { 0 }, told_pieces = { 0 };
-	unsigned int index = roll(ENTRIES), nr;
+	unsigned int index = random_below(ENTRIES), nr;
 	pte_t arg = { 0 };
 
 	fill(whole);
 	memcpy(pieces->table, whole->table, sizeof(pieces->table));
 	pieces->live = whole->live;
-	if (roll(2))
+	if (random_below(2))
 		index &= ~(whole->n - 1);
 	nr = run_length(whole, index);
-	if (roll(3))
-		nr = 1 + roll(nr);
+	if (random_below(3))
+		nr = 1 + random_below(nr);
 	if (helper == SET) {
 		arg = whole->table[index];
 		arg.val &= ~PTE_CONT;
