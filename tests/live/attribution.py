@@ -84,7 +84,7 @@ def jemalloc(bench):
 
 
 def gcc(bench):
-    """A compiler's heap, or what it maps for its own collector; never the driver's or the shell's."""
+    """A compiler's heap, what it maps for its own collector, or its bss; never the driver's or the shell's."""
     source = bench.path('source.c')
     generator = os.path.join(bench.programs.scripts, 'generate_source.py')
     machine.write(source, bench.programs.run(sys.executable, generator, '100').stdout)
@@ -99,10 +99,25 @@ def gcc(bench):
         machine.require(start <= max(ends) <= end, f'strace saw the heap end at {max(ends):#x}')
     elif mapping == 'anon':
         mapped = [result for by, name, _, result in seen if by == compiler and name == 'mmap']
-        machine.require(any(start <= address < end for address in mapped), 'strace saw nothing mapped there')
+        machine.require(any(start <= address < end for address in mapped) or end - start in bss_lengths(bench, 'cc1'),
+                        'strace saw nothing mapped there')
     if top['call'] in ('brk', 'munmap', 'mremap', 'mmap'):
         machine.require(any(by == compiler and name == top['call'] for by, name, *_ in seen),
                         'the compiler makes no such call')
+
+
+def bss_lengths(bench, program):
+    """What exec maps itself, where no call tells of it: the whole pages behind what a segment has of the file."""
+    path = bench.programs.run('gcc', f'-print-prog-name={program}').stdout.strip()
+    segments = bench.programs.run('readelf', '-lW', path).stdout
+    page = os.sysconf('SC_PAGE_SIZE')
+
+    def pages(address):
+        return -(-address // page) * page
+
+    for _, address, _, in_file, in_memory in re.findall(r'^ +LOAD' + r' +(0x[0-9a-f]+)' * 5, segments, re.M):
+        start = int(address, 16)
+        yield pages(start + int(in_memory, 16)) - pages(start + int(in_file, 16))
 
 
 def jvm(bench):
