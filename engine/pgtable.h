@@ -112,6 +112,16 @@ static inline bool pte_special(pte_t pte)
 	return pte.val & PTE_SPECIAL;
 }
 
+/*
+ * Hardware sets the dirty bit of a writable entry without a word (x86, arm64 with FEAT_HAFDBS, riscv with Svadu).
+ * Shared memory that may be written without a fault is taken to have been: what a program reads of it first, or has
+ * populated, it mostly writes later.
+ */
+static inline bool pte_may_be_dirty(pte_t pte)
+{
+	return pte_dirty(pte) || (pte_write(pte) && !(pte.val & PTE_ANON));
+}
+
 /* vma->vm_page_prot: never writable where a write must fault first (COW, vma_wants_writenotify()). */
 static inline u64 vm_page_prot(const struct vm_area *vma)
 {

@@ -110,7 +110,7 @@ pte_t unmap_clear_run(struct mm *mm, u64 addr, pte_t *ptep, u32 nr, bool defer)
 	if (defer) {
 		ops->tlbbatch_add_pending(&mm->arch, addr, nr);
 		mm->machine->flush_required = true;
-		mm->machine->flush_writable |= pte_dirty(pte);
+		mm->machine->flush_writable |= pte_may_be_dirty(pte);
 	} else {
 		flush_tlb_range(mm, addr, addr + ((u64)nr << mm->arch.geometry->page_shift));
 	}

@@ -102,10 +102,12 @@ static bool anon_vmas_mergeable(const struct vm_area *a, const struct vm_area *b
 	return !a->anon_chain_shared && !b->anon_chain_shared;
 }
 
+/* Mappings of one file are of shmem both or none: RF_VM_SHMEM may be known of one of them alone. */
 static bool vmas_mergeable(const struct mm *mm, const struct vm_area *a, const struct vm_area *b)
 {
-	return a->end == b->start && a->flags == b->flags && !(a->flags & VM_NEVER_MERGED) && a->file == b->file &&
-	       a->attributes == b->attributes && a->pgoff + vma_pages(mm, a) == b->pgoff && anon_vmas_mergeable(a, b);
+	return a->end == b->start && !((a->flags ^ b->flags) & ~(u32)RF_VM_SHMEM) &&
+	       !(a->flags & VM_NEVER_MERGED) && a->file == b->file && a->attributes == b->attributes &&
+	       a->pgoff + vma_pages(mm, a) == b->pgoff && anon_vmas_mergeable(a, b);
 }
 
 static void vma_join(struct mm *mm, struct vm_area *a)
@@ -117,6 +119,7 @@ static void vma_join(struct mm *mm, struct vm_area *a)
 		a->anon_vma = b->anon_vma;
 		a->anon_chain_shared = b->anon_chain_shared;
 	}
+	a->flags |= b->flags & RF_VM_SHMEM;
 	vma_remove(mm, b);
 	a->end = end;
 }

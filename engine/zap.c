@@ -68,7 +68,7 @@ static void zap_folio_ptes(struct zap_state *zap, u64 addr, pte_t *ptep, pte_t p
 	else
 		pte = ops->get_and_clear_full_ptes(&mm->arch, addr, ptep, nr, tlb->fullmm);
 	/* A dirty file page may be written until the flush: its rmap stays until then. */
-	if (!anon && pte_dirty(pte)) {
+	if (!anon && pte_may_be_dirty(pte)) {
 		tlb->delayed_rmap = true;
 		zap->force_flush = true;
 		repeat_forget(zap->repeat);

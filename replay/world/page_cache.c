@@ -174,13 +174,12 @@ void cache_merge(struct world *world, u32 from, u32 to)
 
 /* ---- files --------------------------------------------------------------- */
 
-u32 file_new(struct world *world, bool provisional, bool shmem)
+u32 file_new(struct world *world, bool provisional)
 {
 	if (!world_grow(world, (void **)&world->files, sizeof(*world->files), &world->files_size,
 			world->nr_files + 1ull))
 		return 0;
-	world->files[world->nr_files] = (struct world_file){
-		.layout_time = ~0ull, .provisional = provisional, .shmem = shmem };
+	world->files[world->nr_files] = (struct world_file){ .layout_time = ~0ull, .provisional = provisional };
 	return world->nr_files++;
 }
 
@@ -204,7 +203,7 @@ u32 file_by_inode(struct world *world, u64 dev, u64 ino)
 
 	if (file)
 		return file;
-	file = file_new(world, false, false);
+	file = file_new(world, false);
 	if (!file)
 		return 0;
 	world->files[file].dev = dev;

@@ -99,11 +99,14 @@ static bool attributes_equal(struct world_mm *mm, const struct world_vma *a, con
 	return !differ;
 }
 
-/* can_vma_merge_before/after(): same file in sequence, same flags, anon_vmas that do not differ. */
+/*
+ * can_vma_merge_before/after(): same file in sequence, same flags, anon_vmas that do not differ. RF_VM_SHMEM is the
+ * file's, and may be known of one of them alone.
+ */
 static bool can_merge(const struct world *world, struct world_mm *mm, const struct world_vma *a,
 		      const struct world_vma *b)
 {
-	if (a->end != b->start || a->file != b->file || a->flags != b->flags || a->name != b->name ||
+	if (a->end != b->start || a->file != b->file || (a->flags ^ b->flags) & ~RF_VM_SHMEM || a->name != b->name ||
 	    a->implicit != b->implicit || a->accounted != b->accounted || !anon_vmas_mergeable(a, b))
 		return false;
 	if (a->flags & (RF_VM_SPECIAL | RF_VM_PFNMAP | RF_VM_HUGETLB | RF_VM_GROWSDOWN))
@@ -164,6 +167,7 @@ static bool merge_above(struct world *world, struct world_mm *mm, struct world_v
 		a->anon_vma = b->anon_vma;
 		a->anon_chain_shared = b->anon_chain_shared;
 	}
+	a->flags |= b->flags & RF_VM_SHMEM;
 	end = b->end;
 	remove_vma(world, mm, b);
 	a->end = end;

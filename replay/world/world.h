@@ -165,7 +165,6 @@ struct world_file {
 	u64 pages;		/* its size then, 0: not known */
 	bool provisional;	/* an fd whose file no record has told yet */
 	u32 told;		/* and that file, if one has since; 0: none */
-	bool shmem;
 	bool cached;		/* has pages in the page cache: not /dev/zero and its like */
 	bool has_pages;		/* any of its pages was ever known */
 	bool alone;		/* only the VMA that it was made for is of it */
@@ -299,7 +298,7 @@ u32 slot_new(struct world *world);
 /* ---- page_cache.c ------------------------------------------------------- */
 
 u32 file_by_inode(struct world *world, u64 dev, u64 ino);	/* made if new */
-u32 file_new(struct world *world, bool provisional, bool shmem);
+u32 file_new(struct world *world, bool provisional);
 /* The page frame at index, or false. */
 bool cache_find(struct world *world, u32 file, u64 index, u64 *pfn);
 void cache_set(struct world *world, u32 file, u64 index, u64 pfn);

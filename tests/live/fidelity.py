@@ -229,6 +229,15 @@ class SplitZeroes(Workload):
         return ['taskset', '-c', str(min(os.sched_getaffinity(0))), self.binary('split_zeroes')]
 
 
+class SharedMemory(Workload):
+    """Nobody else gets its CPU: where a zap is cut, dirty pages are flushed there, too."""
+
+    flushes = True
+
+    def command(self):
+        return ['taskset', '-c', str(min(os.sched_getaffinity(0))), 'chrt', '-f', '1', self.binary('shared_memory')]
+
+
 class FaultRace(Workload):
     def command(self):
         return [self.binary('fault_race')]
@@ -309,7 +318,8 @@ class HugeTmpfs(Tmpfs):
 WORKLOADS = {'by_number': ByNumber, 'compat': Compat,
              'vmops': Vmops, 'vmas': Vmas, 'locked': Locked, 'gcc': Gcc, 'python': Python, 'mtmalloc': Mtmalloc,
              'redis': Redis, 'sort': Sort, 'fresh': Fresh, 'reread': Reread, 'press': Press,
-             'split_zeroes': SplitZeroes, 'fault_race': FaultRace, 'failed_forks': FailedForks,
+             'split_zeroes': SplitZeroes, 'shared_memory': SharedMemory, 'fault_race': FaultRace,
+             'failed_forks': FailedForks,
              'collapse_holes': CollapseHoles,
              'pageout_file': PageoutFile, 'pageout_kinds': PageoutKinds, 'tmpfs': Tmpfs, 'huge_tmpfs': HugeTmpfs,
              'buffers': Buffers, 'userfaults': Userfaults, 'advise_other': AdviseOther}

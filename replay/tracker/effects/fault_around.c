@@ -273,6 +273,8 @@ void map_file_range(struct rf_tracker *tracker, struct tracked_mm *mm, struct wo
 
 	if (!delta)
 		return;
+	if (shmem)
+		learn_shmem(tracker, mm, vma);
 	nr = find_candidates(tracker, mm, vma, first, last, candidates, &nr_cached);
 	if (delta < 0)
 		delta = (s64)nr_cached;		/* no RSS change was recorded */

@@ -131,7 +131,7 @@ static void learn_folio(struct rf_tracker *tracker, struct world_vma *vma, u64 v
 	if (!vma->file && !shmem)
 		return;
 	if (!vma->file)
-		vma->file = file_new(tracker->world, true, true);
+		vma->file = file_new(tracker->world, true);
 	pfn = world_invent_pfn(tracker->world, order);
 	folio_set(tracker->world, pfn, order);
 	for (u64 i = 0; i < nr; i++)
@@ -169,6 +169,8 @@ void map_file_page(struct rf_tracker *tracker, struct tracked_mm *mm, struct wor
 			   .flags = op_flags | RF_OP_FIRST | (shmem ? RF_OP_SHMEM : 0) | (write ? RF_OP_WRITE : 0) };
 	u64 pfn, first = vpn, pages = 1;
 
+	if (shmem)
+		learn_shmem(tracker, mm, vma);
 	if (nr > 1)
 		learn_folio(tracker, vma, vpn, (u64)nr, shmem);
 	pfn = file_page(tracker, vma, vpn);
@@ -200,6 +202,8 @@ void map_file_pages(struct rf_tracker *tracker, struct tracked_mm *mm, struct wo
 	struct file_run run = { .tracker = tracker, .mm = mm, .fault_vpn = fault_vpn,
 			   .flags = op_flags | RF_OP_FIRST | (shmem ? RF_OP_SHMEM : 0) | (write ? RF_OP_WRITE : 0) };
 
+	if (shmem)
+		learn_shmem(tracker, mm, vma);
 	if (nr > 1 || vpns[0] != fault_vpn)
 		run.flags |= RF_OP_FAULT_AROUND;
 	for (size_t i = 0; i < nr; i++) {
@@ -216,7 +220,7 @@ void shmem_add(struct rf_tracker *tracker, struct world_vma *vma, u64 vpn, u64 p
 	u64 index = ALIGN_DOWN(world_vma_file_index(tracker->world, vma, vpn), BIT_ULL(order));
 
 	if (!vma->file)
-		vma->file = file_new(tracker->world, true, true);
+		vma->file = file_new(tracker->world, true);
 	folio_set(tracker->world, pfn, order);
 	for (u64 i = 0; i < BIT_ULL(order); i++) {
 		cache_set(tracker->world, vma->file, index + i, pfn + i);

@@ -44,6 +44,8 @@ static inline void vma_cache_set(const struct rf_tracker *tracker, const struct 
 u32 record_file(struct rf_tracker *tracker, const struct rf_record *record);
 /* The VMA's file is this one, whatever we thought. */
 void learn_file(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma, u32 file);
+/* A page of it counts as shmem: the file is one of tmpfs, a memfd or shared anonymous memory. */
+void learn_shmem(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma);
 struct world_vma *vma_by_file(const struct rf_tracker *tracker, struct tracked_mm *mm, u32 file, u64 index);
 
 #endif

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Which file a VMA maps: known from the side band, or learned from the first record about the file. */
+#include "engine/ops.h"
 #include "replay/tracker/effects/file.h"
+#include "replay/tracker/ground/emit.h"
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/ground/trust.h"
 
@@ -24,6 +26,22 @@ void learn_file(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_
 	for (vma = world_vma_first(&mm->world); vma; vma = world_vma_above(vma))
 		if (vma->file == old)
 			vma->file = file;
+}
+
+/* Of a shared mapping machines are told: its entries may be written, also those of pages that were only read. */
+void learn_shmem(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vma *vma)
+{
+	struct rf_op *op;
+
+	if (vma->flags & RF_VM_SHMEM)
+		return;
+	vma->flags |= RF_VM_SHMEM;
+	if (!(vma->flags & RF_VM_SHARED))
+		return;
+	op = emit(tracker, RF_OP_VMA_FLAGS, mm);
+	op->addr = vma->start;
+	op->end = vma->end;
+	op->vm_flags = RF_VM_SHMEM;
 }
 
 /* The only VMA that maps this index of the file, or NULL. */

@@ -126,7 +126,7 @@ static void fault_shmem(struct rf_tracker *tracker, struct task *task, s64 delta
 
 	if (!vma)
 		return;
-	vma->flags |= RF_VM_SHMEM;
+	learn_shmem(tracker, task->mm, vma);
 	if (delta && take_alloc(task, (u64)delta, &alloc)) {
 		shmem_add(tracker, vma, fault->vpn, alloc.pfn, alloc.order);
 	} else if (delta != 1 || next_is(tracker, task->tid, RF_MAP_PAGES) ||
@@ -192,8 +192,6 @@ static void fault_pages(struct rf_tracker *tracker, struct task *task, u8 member
 
 	if (!vma)
 		return;
-	if (shmem)
-		vma->flags |= RF_VM_SHMEM;
 	if (shmem && !goes_on && take_alloc(task, 1, &alloc))
 		shmem_add(tracker, vma, fault->vpn, alloc.pfn, alloc.order);
 	else if (shmem && !goes_on && !vma_cache_find(tracker, vma, fault->vpn, &pfn))

@@ -85,7 +85,7 @@ void mmap_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 		vma.file = call->map_len ? call->map_file : 0;
 		provisional = !vma.file;
 		if (provisional)
-			vma.file = file_new(tracker->world, true, shared && anonymous);
+			vma.file = file_new(tracker->world, true);
 		if (shared && anonymous && !(vma.flags & RF_VM_HUGETLB))
 			vma.flags |= RF_VM_SHMEM;
 	}
@@ -144,7 +144,7 @@ void shmat_return(struct rf_tracker *tracker, struct task *task, u64 ret)
 	if (!call->map_len || call->map_addr > ret || ret - call->map_addr >= call->map_len)
 		return;
 	vma.end = call->map_addr + call->map_len;
-	vma.file = call->map_file ? call->map_file : file_new(tracker->world, true, true);
+	vma.file = call->map_file ? call->map_file : file_new(tracker->world, true);
 	vma.flags |= call->map_flags & VM_ACCESS;
 	lock_new(task->mm, &vma, false);
 	map_over(tracker, task->mm, &vma, RF_WHY_MMAP_FIXED);

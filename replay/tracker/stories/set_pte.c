@@ -76,7 +76,6 @@ static void find_shmem(struct rf_tracker *tracker, struct task *task, struct wor
 	struct task_alloc alloc;
 	u64 pfn;
 
-	vma->flags |= RF_VM_SHMEM;
 	if (vma_cache_find(tracker, vma, vpn, &pfn) || shmem_swap_in(tracker, vma, vpn))
 		return;
 	if (take_alloc(task, 1, &alloc))

@@ -194,7 +194,7 @@ static void load_ptes(struct rf_tracker *tracker, struct tracked_mm *mm, const s
 	if (vma && (kind == WORLD_ANON || (kind == WORLD_ZERO && flags & RF_PTE_PMD)))
 		world_vma_anon_prepare(tracker->world, &mm->world, vma);
 	if (vma && kind == WORLD_SHMEM)
-		vma->flags |= RF_VM_SHMEM;
+		learn_shmem(tracker, mm, vma);
 	if (kind != WORLD_ZERO)
 		folio_set(tracker->world, folio_head(pfn, order), order);
 	for (u64 i = 0; i < nr; i++) {

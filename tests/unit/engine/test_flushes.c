@@ -205,6 +205,33 @@ static void test_shared_anon(void **state)
 	assert_int_equal(row_of(machine, RF_ROW_zap_munmap)->forced_flushes, 1);	/* dirty: delayed rmap */
 }
 
+/*
+ * Written by hardware alone: the two pages, in two tables, were only read. Each table is flushed while it is locked.
+ * What may not be written is clean. told: the machine knew from the beginning what it is.
+ */
+static void unmap_shared_that_was_read(bool told, u16 vm_flags, u64 forced)
+{
+	const u64 start = BASE + M(8) - K(4), end = start + K(8);
+	u64 before = row_of(machine, RF_ROW_zap_munmap)->forced_flushes;
+
+	run(machine, .kind = RF_OP_MAP, .addr = start, .end = end, .file = 7,
+	    .vm_flags = vm_flags | RF_VM_SHARED | (told ? RF_VM_SHMEM : 0));
+	if (!told)
+		run(machine, .kind = RF_OP_VMA_FLAGS, .addr = start, .end = end, .vm_flags = RF_VM_SHMEM);
+	for (u64 addr = start; addr < end; addr += K(4))
+		run(machine, .kind = RF_OP_FAULT_FILE, .addr = addr, .aux = addr, .nr = 1,
+		    .pfn = PFN + 3000 + addr / K(4) % 2, .flags = RF_OP_SHMEM | RF_OP_FIRST);
+	run(machine, .kind = RF_OP_MUNMAP, .why = RF_WHY_MUNMAP, .addr = start, .end = end);
+	assert_int_equal(row_of(machine, RF_ROW_zap_munmap)->forced_flushes - before, forced);
+}
+
+static void test_shared_that_was_read(void **state)
+{
+	unmap_shared_that_was_read(true, RW, 2);
+	unmap_shared_that_was_read(false, RW, 2);
+	unmap_shared_that_was_read(true, RF_VM_READ, 0);
+}
+
 static void test_private_file(void **state)
 {
 	const u64 file = BASE + M(1);
@@ -373,7 +400,8 @@ int main(void)
 		test(test_mprotect_anon), test(test_dontunmap_unlocks), test(test_deferred_for_others),
 		test(test_unmap), test(test_zero_page),
 		test(test_advice),
-		test(test_fork_and_reuse), test(test_mremap), test(test_shared_anon), test(test_private_file),
+		test(test_fork_and_reuse), test(test_mremap), test(test_shared_anon), test(test_shared_that_was_read),
+		test(test_private_file),
 		test(test_table_reclaim), test(test_brk_and_fixed), test(test_nested_gather),
 		test(test_exec), test(test_mkclean_pmd),
 		test(test_huge_page), test(test_exit),

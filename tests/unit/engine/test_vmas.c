@@ -77,12 +77,31 @@ static void found_vmas_are_as_they_are_told(void **state)
 	rf_machine_destroy(machine);
 }
 
+/* Of one of two mappings of a file it is known that they are of shmem: they are one, and it is known of all of it. */
+static void of_one_file_what_it_is_of(void **state)
+{
+	struct rf_machine *machine = machine_of("linux-6.12", "");
+
+	(void)state;
+	run(machine, .kind = RF_OP_MM_NEW, .mm = 0);
+	for (u64 i = 0; i < 2; i++)
+		run(machine, .kind = RF_OP_MAP, .addr = BASE + PAGES(10 * i), .end = BASE + PAGES(10 * i + 10),
+		    .file = 7, .pgoff = 10 * i, .vm_flags = RW | RF_VM_SHARED | (i ? RF_VM_SHMEM : 0));
+	run(machine, .kind = RF_OP_FAULT_FILE, .addr = BASE + PAGES(8), .aux = BASE + PAGES(8), .nr = 4, .pfn = PFN,
+	    .order = 2, .flags = RF_OP_SHMEM | RF_OP_FIRST);
+	assert_int_equal(cut(machine), 0);
+	run(machine, .kind = RF_OP_MUNMAP, .addr = BASE, .end = BASE + PAGES(10), .why = RF_WHY_MUNMAP);
+	assert_int_equal(row_of(machine, RF_ROW_zap_munmap)->forced_flushes, 1);
+	rf_machine_destroy(machine);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(between_two_the_lower_one_gets_it),
 		cmocka_unit_test(between_two_that_fit_all_are_one),
 		cmocka_unit_test(found_vmas_are_as_they_are_told),
+		cmocka_unit_test(of_one_file_what_it_is_of),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

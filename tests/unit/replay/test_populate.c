@@ -109,6 +109,7 @@ static void a_copy_is_before_what_follows(void **context)
 		  "fault_file 0 @5 nr=1 pfn=2033 populate\n"
 		  "fault_file 0 @6 nr=1 pfn=2044 populate\n"
 		  "fault_file 0 @7 nr=1 pfn=2055 populate\n"
+		  "vma_flags 0 @8-9\n"
 		  "fault_file 0 @8 nr=1 pfn=3000 populate\n"
 		  "gup_slow 0 @0-2\n"
 		  "gup_slow 0 @2-8\n"

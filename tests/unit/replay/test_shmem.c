@@ -67,9 +67,44 @@ static void found_in_the_swap_cache(void **context)
 	assert_int_equal(r->fidelity.inexact_mms, 0);
 }
 
+/*
+ * Nothing but the counter tells that a file is a memfd or of tmpfs. Machines hear it of a shared mapping, before its
+ * first page, because its pages may be written once they were read; of a private one it says nothing. What the same
+ * file is mapped at beside it, is one VMA with it all the same.
+ */
+static void machines_are_told(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n"
+		"10 tid=100 mmap addr=0x0 len=0x2000 prot=0x3 flags=0x1 fd=3 offset=0x0\n"
+		"10 tid=100 mmap2 addr=0x400002000000 len=0x2000 pgoff=0 dev=0x1 ino=7 flags=0xb\n"
+		"11 tid=100 sys_ret call=16 ret=0x400002000000\n"
+		"20 tid=100 fault addr=0x400002000000 flags=0x0\n"
+		"21 tid=100 page_alloc pfn=0x1000 order=0 gfp=0x33\n"
+		"22 tid=100 rss_stat mm_id=9 curr=1 member=3 pages=1\n"
+		"30 tid=100 fault addr=0x400002001000 flags=0x0\n"
+		"31 tid=100 page_alloc pfn=0x1001 order=0 gfp=0x33\n"
+		"32 tid=100 rss_stat mm_id=9 curr=1 member=3 pages=2\n"
+		"40 tid=100 mmap addr=0x0 len=0x1000 prot=0x3 flags=0x2 fd=3 offset=0x0\n"
+		"40 tid=100 mmap2 addr=0x400003000000 len=0x1000 pgoff=0 dev=0x1 ino=8 flags=0x3\n"
+		"41 tid=100 sys_ret call=16 ret=0x400003000000\n"
+		"50 tid=100 fault addr=0x400003000000 flags=0x0\n"
+		"51 tid=100 page_alloc pfn=0x1002 order=0 gfp=0x33\n"
+		"52 tid=100 rss_stat mm_id=9 curr=1 member=3 pages=3\n");
+
+	(void)context;
+	expect(r, "map 0 @8192-8194\n"
+		  "vma_flags 0 @8192-8194\n"
+		  "fault_file 0 @8192 nr=1 pfn=1000\n"
+		  "fault_file 0 @8193 nr=1 pfn=1001\n"
+		  "map 0 @12288-12289\n"
+		  "fault_file 0 @12288 nr=1 pfn=1002\n");
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(found_in_the_swap_cache) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(found_in_the_swap_cache), cmocka_unit_test(machines_are_told),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
