@@ -137,6 +137,8 @@ class Buffers(Workload):
 class Userfaults(Workload):
     """What a userfaultfd does to pages that are there."""
 
+    flushes = True
+
     def command(self):
         return [self.binary('userfaults')]
 
@@ -238,6 +240,14 @@ class SharedMemory(Workload):
         return ['taskset', '-c', str(min(os.sched_getaffinity(0))), 'chrt', '-f', '1', self.binary('shared_memory')]
 
 
+class Moved(Workload):
+    flushes = True
+    advice_flushes = True
+
+    def command(self):
+        return [self.binary('moved'), self.path('moved')]
+
+
 class FaultRace(Workload):
     def command(self):
         return [self.binary('fault_race')]
@@ -318,7 +328,7 @@ class HugeTmpfs(Tmpfs):
 WORKLOADS = {'by_number': ByNumber, 'compat': Compat,
              'vmops': Vmops, 'vmas': Vmas, 'locked': Locked, 'gcc': Gcc, 'python': Python, 'mtmalloc': Mtmalloc,
              'redis': Redis, 'sort': Sort, 'fresh': Fresh, 'reread': Reread, 'press': Press,
-             'split_zeroes': SplitZeroes, 'shared_memory': SharedMemory, 'fault_race': FaultRace,
+             'split_zeroes': SplitZeroes, 'shared_memory': SharedMemory, 'moved': Moved, 'fault_race': FaultRace,
              'failed_forks': FailedForks,
              'collapse_holes': CollapseHoles,
              'pageout_file': PageoutFile, 'pageout_kinds': PageoutKinds, 'tmpfs': Tmpfs, 'huge_tmpfs': HugeTmpfs,

@@ -7,23 +7,87 @@
 
 #include "engine/ops.h"
 #include "replay/tracker/ground/emit.h"
+#include "replay/tracker/ground/stream.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/ground/trust.h"
 
-/*
- * mm_tlb_flush_nested(): RF_OP_NESTED if another thread has a gather open. Only madvise() zaps beside a call that
- * holds the address space for writing (under the lock of its VMA), and it does so from its first RSS change on.
- */
-u16 nested_gather(const struct tracked_mm *mm, const struct task *task)
+/* Has another thread a gather open? Surely: its madvise(), from its first RSS change on. Maybe: who is in a call. */
+static bool others_gather(const struct tracked_mm *mm, const struct task *task, bool surely)
 {
 	const struct task *other;
 
 	for (other = mm->callers ? mm->tasks : NULL; other; other = other->mm_next)
-		if (other != task && other->call.stage == CALL_ZAPPED &&
-		    (other->call.kind == RF_SYS_MADVISE || other->call.kind == RF_SYS_PROCESS_MADVISE))
+		if (other != task && other->call.kind &&
+		    (!surely || (other->call.stage == CALL_ZAPPED && (other->call.kind == RF_SYS_MADVISE ||
+								      other->call.kind == RF_SYS_PROCESS_MADVISE))))
+			return true;
+	return false;
+}
+
+/* The last flush of the call that the task is in, or returns from. */
+static enum call_flush flush_of_call(struct rf_tracker *tracker, const struct task *task)
+{
+	enum call_flush flush = task->call.flushed;
+	const struct rf_record *next;
+	size_t i = 0;
+
+	while ((next = next_of(tracker, task->tid, &i))) {
+		switch (next->kind) {
+		case RF_TLB_FLUSH:
+			if (is_own_flush(next))
+				flush = next->f[1] == RF_TLB_ALL ? FLUSH_ALL : FLUSH_RANGE;
+			break;
+		case RF_RSS_STAT:
+		case RF_PAGE_FREE:
+			break;
+		case RF_SYS_RET:
+			return flush;
+		default:
+			return task->call.flushed;	/* it has returned */
+		}
+	}
+	return flush;
+}
+
+static void note_present(void *context, u64 vpn, world_pte pte)
+{
+	bool *any = context;
+
+	(void)vpn;
+	*any |= world_pte_present(pte);
+}
+
+/* tlb_single_page_flush_ceiling: x86 flushes more pages than that as all. */
+#define FLUSHED_BY_PAGE 33
+
+/* All was flushed: would it have been, had no other gather been open? Page tables that go may be far from the range. */
+static bool flushes_all(struct rf_tracker *tracker, struct tracked_mm *mm, u64 start, u64 end, bool frees_tables)
+{
+	bool any = false;
+
+	if (!frees_tables && vpn_of(tracker, end - start) <= FLUSHED_BY_PAGE)
+		return false;
+	world_walk(&mm->world, vpn_of(tracker, start), vpn_of(tracker, end), note_present, &any);
+	return any;
+}
+
+u16 nested_gather(struct rf_tracker *tracker, struct tracked_mm *mm, const struct task *task, u64 start, u64 end,
+		  bool frees_tables)
+{
+
+	if (!others_gather(mm, task, false))
+		return 0;
+	if (tracker->have_flushes && task && task->mm == mm && task->call.kind) {
+		enum call_flush flush = flush_of_call(tracker, task);
+
+		/* tlb_finish_mmu() flushes all, whatever was unmapped. */
+		if (flush != FLUSH_ALL)
+			return 0;
+		if (!flushes_all(tracker, mm, start, end, frees_tables))
 			return RF_OP_NESTED;
-	return 0;
+	}
+	return others_gather(mm, task, true) ? RF_OP_NESTED : 0;
 }
 
 bool call_range(const struct rf_tracker *tracker, u64 start, u64 len, u64 *end)
@@ -128,7 +192,7 @@ void unmap_range(struct rf_tracker *tracker, struct tracked_mm *mm, const struct
 	op->addr = start;
 	op->end = end;
 	op->why = why;
-	op->flags = nested_gather(mm, task);
+	op->flags = nested_gather(tracker, mm, task, start, end, true);
 	world_vma_remove(tracker->world, &mm->world, start, end);
 	world_zap(tracker->world, &mm->world, vpn_of(tracker, start), vpn_of(tracker, end));
 }
@@ -143,7 +207,7 @@ void zap_range(struct rf_tracker *tracker, struct task *task, u64 start, u64 end
 	op->addr = start;
 	op->end = end;
 	op->why = why;
-	op->flags = nested_gather(task->mm, task);
+	op->flags = nested_gather(tracker, task->mm, task, start, end, false);
 	world_split_at(tracker->world, &task->mm->world, vpn_of(tracker, start));
 	world_split_at(tracker->world, &task->mm->world, vpn_of(tracker, end));
 	world_zap(tracker->world, &task->mm->world, vpn_of(tracker, start), vpn_of(tracker, end));

@@ -10,7 +10,12 @@ struct task;
 
 /* What of [start, start + len) an address space can hold; a call's arguments may be anything. */
 bool call_range(const struct rf_tracker *tracker, u64 start, u64 len, u64 *end);
-u16 nested_gather(const struct tracked_mm *mm, const struct task *task);
+/*
+ * mm_tlb_flush_nested(): RF_OP_NESTED if another thread has a gather open while the task unmaps or protects
+ * [start, end), of which the world still has what there was.
+ */
+u16 nested_gather(struct rf_tracker *tracker, struct tracked_mm *mm, const struct task *task, u64 start, u64 end,
+		  bool frees_tables);
 /* A new VMA, where there is none. */
 struct world_vma *map_vma(struct rf_tracker *tracker, struct tracked_mm *mm, const struct world_vma *vma);
 bool is_private_writable(const struct world_vma *vma);

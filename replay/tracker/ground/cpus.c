@@ -69,6 +69,16 @@ void cpu_seen(struct rf_tracker *tracker, struct task *task, const struct rf_rec
 	task->mm->ran_on |= cpu_bit(number);
 }
 
+void cpus_flushed(const struct rf_tracker *tracker, struct tracked_mm *mm, bool others)
+{
+	u64 here = cpu_bit(tracker->cpu_now);
+
+	if (!others)
+		mm->ran_on = here;
+	else if (!(mm->ran_on & ~here))
+		mm->ran_on = ~0ull;	/* which ones it does not tell */
+}
+
 bool mm_runs_elsewhere(const struct rf_tracker *tracker, const struct tracked_mm *mm)
 {
 	const struct tracker_cpu *now;

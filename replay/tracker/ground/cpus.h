@@ -11,6 +11,11 @@ struct rf_record;
 int cpus_start(struct rf_tracker *tracker);	/* 0 or -ENOMEM */
 /* A record of this task was made on its CPU. */
 void cpu_seen(struct rf_tracker *tracker, struct task *task, const struct rf_record *record);
+/*
+ * The address space was flushed on this CPU, and if others were in mm_cpumask(), they were interrupted: that tells of
+ * those where it ran unseen, and of those that the kernel has forgotten.
+ */
+void cpus_flushed(const struct rf_tracker *tracker, struct tracked_mm *mm, bool others);
 /* Do CPUs other than that of the record in progress run it? */
 bool mm_runs_elsewhere(const struct rf_tracker *tracker, const struct tracked_mm *mm);
 

@@ -107,6 +107,21 @@ const struct rf_record *next_of(struct rf_tracker *tracker, u32 tid, size_t *i)
 	return NULL;
 }
 
+bool enters_page_cache(struct rf_tracker *tracker, u32 tid, u64 pfn)
+{
+	const struct rf_record *record;
+
+	for (size_t i = 0; i < PEEK_RECORDS && (record = look_ahead(tracker, i)); i++) {
+		if (record->tid != tid)
+			continue;
+		if (record->kind == RF_CACHE_ADD && record->f[3] == pfn)
+			return true;
+		if (is_deed(record))
+			break;
+	}
+	return false;
+}
+
 static bool is_user_page(const struct rf_record *record)
 {
 	return record->kind != RF_PAGE_ALLOC || is_user_alloc(record->f[2]);

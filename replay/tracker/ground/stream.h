@@ -35,6 +35,8 @@ const struct rf_record *next_of_fault(struct rf_tracker *tracker, u32 tid, size_
 /* The same but for pages freed: by an interrupt, often, in the middle of what the task does. */
 const struct rf_record *next_but_free(struct rf_tracker *tracker, u32 tid, size_t *i);
 bool next_is(struct rf_tracker *tracker, u32 tid, u8 kind);
+/* The task has allocated the page for the page cache, and brings it there before it does anything else. */
+bool enters_page_cache(struct rf_tracker *tracker, u32 tid, u64 pfn);
 
 /* Which of its counters the record's task has changed in its own address space; RF_RSS_MEMBERS: none. */
 static inline u64 own_rss(const struct rf_record *record)
@@ -42,6 +44,16 @@ static inline u64 own_rss(const struct rf_record *record)
 	if (record->kind == RF_RSS_CHANGE)
 		return record->f[0];
 	return record->kind == RF_RSS_STAT && record->f[1] ? record->f[2] : RF_RSS_MEMBERS;
+}
+
+/* TLB_FLUSH.reason: <linux/mm_types.h> enum tlb_flush_reason. */
+enum { RF_TLB_ON_SWITCH, RF_TLB_REMOTE, RF_TLB_LOCAL, RF_TLB_LOCAL_MM, RF_TLB_REMOTE_SEND };
+#define RF_TLB_ALL	(~0ull)		/* TLB_FLUSH.pages: TLB_FLUSH_ALL */
+
+/* A TLB_FLUSH of the task's own doing, once each. */
+static inline bool is_own_flush(const struct rf_record *record)
+{
+	return record->f[0] == RF_TLB_LOCAL || record->f[0] == RF_TLB_LOCAL_MM;
 }
 
 #endif

@@ -164,6 +164,11 @@ void call_moved(struct task_call *call)
 	call->moved = true;
 }
 
+void call_flushes(struct task_call *call, enum call_flush flush)
+{
+	call->flushed = flush;
+}
+
 void call_overtaken(struct task_call *call)
 {
 	call->overtaken = true;

@@ -124,6 +124,7 @@ struct task {
 	u16 stream;		/* where its last record came from */
 	u16 cpu;		/* and on which CPU */
 	bool flush_due;		/* a COW was applied, its TLB flush is to come */
+	bool flush_sent;	/* other CPUs were interrupted for the flush that comes next */
 	struct task_alloc allocs[TASK_ALLOCS];
 	u32 nr_allocs;
 	struct task_fault fault;

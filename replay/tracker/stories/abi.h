@@ -71,10 +71,6 @@
 #define CLONE_THREAD		0x10000
 #define CLONE_UNTRACED		0x800000
 
-/* TLB_FLUSH.reason: <linux/mm_types.h> enum tlb_flush_reason. */
-enum { RF_TLB_ON_SWITCH, RF_TLB_REMOTE, RF_TLB_LOCAL, RF_TLB_LOCAL_MM, RF_TLB_REMOTE_SEND };
-#define RF_TLB_ALL	(~0ull)		/* TLB_FLUSH.pages: TLB_FLUSH_ALL */
-
 /* What a call returned is an error: addresses are no errors, however high. */
 static inline bool failed(s64 ret)
 {

@@ -80,6 +80,8 @@ void ioctl_entry(struct rf_tracker *tracker, struct task *task);
 void ioctl_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 /* Thread tid has split a folio: UFFDIO_MOVE goes on. */
 void move_has_split(struct rf_tracker *tracker, u32 tid);
+/* A fault at vpn goes on: what it waited for is there, though the call that put it there may not have returned. */
+void uffd_wakes(struct rf_tracker *tracker, struct tracked_mm *mm, const struct world_vma *vma, u64 vpn);
 void process_madvise_entry(struct rf_tracker *tracker, struct task *task);
 void madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret);
 void process_madvise_return(struct rf_tracker *tracker, struct task *task, s64 ret);

@@ -116,8 +116,10 @@ bool is_contended(struct rf_tracker *tracker, const struct task *task)
 	return false;
 }
 
-bool is_copied(struct rf_tracker *tracker, const struct task *task, world_pte old)
+bool is_copied(struct rf_tracker *tracker, const struct task *task, world_pte old, u64 pfn)
 {
+	if (enters_page_cache(tracker, task->tid, pfn))
+		return false;
 	if (tracker->have_flushes)
 		return is_flushed(tracker, task, old);
 	if (old & WORLD_EXCLUSIVE)

@@ -42,8 +42,8 @@ void fault_swap_in(struct rf_tracker *tracker, struct task *task, struct world_v
 
 /* ---- copy.c ---- */
 
-/* The page just allocated is the copy that the task's open fault made of old. */
-bool is_copied(struct rf_tracker *tracker, const struct task *task, world_pte old);
+/* The page frame just allocated is the copy that the task's open fault made of old. */
+bool is_copied(struct rf_tracker *tracker, const struct task *task, world_pte old, u64 pfn);
 /* The task has copied a page: others may find that page shared for a moment. */
 void note_copy(struct rf_tracker *tracker, const struct task *task);
 /* The page was not the task's alone when its fault began: what it allocates then is a copy, however late. */

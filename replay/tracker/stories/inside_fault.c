@@ -10,6 +10,7 @@
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/ground/trust.h"
+#include "replay/tracker/stories/call.h"
 #include "replay/tracker/stories/fault.h"
 
 /*
@@ -60,7 +61,7 @@ bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 ord
 	if (!vma || !is_private_writable(vma) || !world_pte_present(world_get(&mm->world, fault->vpn)) ||
 	    pte & WORLD_WRITE)
 		return false;
-	if (!is_copied(tracker, task, pte))
+	if (!is_copied(tracker, task, pte, pfn))
 		return false;
 	fault_copied(fault, pte, pfn, tracker->time);
 	note_copy(tracker, task);
@@ -114,6 +115,9 @@ static void fault_anon(struct rf_tracker *tracker, struct task *task, s64 delta)
 	}
 	fault_applied(fault);
 	task->nr_allocs = 0;
+	uffd_wakes(tracker, task->mm, vma, fault->vpn);
+	/* wp_page_copy() of the zero page, which came there while the fault waited. */
+	task->flush_due |= world_pte_present(world_get(&task->mm->world, fault->vpn));
 	set_anon(tracker, task->mm, vma, fault->vpn, alloc.pfn, alloc.order, flags);
 }
 

@@ -86,7 +86,7 @@ static void protect_range(struct rf_tracker *tracker, struct task *task, u64 sta
 	op->vm_flags = change.set;
 	op->attributes = change.attributes_set;
 	op->attributes_clear = change.attributes_clear;
-	op->flags = nested_gather(mm, task);
+	op->flags = nested_gather(tracker, mm, task, start, end, false);
 	world_vma_change(tracker->world, &mm->world, start, end, &change);
 	for (u64 at = start; at < end && (vma = world_vma_find(&mm->world, at)); at = vma->end) {
 		protect.vma = vma;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* The TLB flushes that the kernel reported, by cause. */
+#include "replay/tracker/ground/cpus.h"
+#include "replay/tracker/ground/stream.h"
 #include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
-#include "replay/tracker/stories/abi.h"
 #include "replay/tracker/stories/handlers.h"
 
 /* wp_huge_pmd(): a huge page that others map is split before a page of it is copied. */
@@ -39,6 +40,7 @@ static u64 *flush_cause(struct rf_tracker *tracker, const struct task *task)
 	case RF_SYS_CLONE:
 		return &tracker->fidelity.tlb_flushes_recorded.fork;
 	case RF_SYS_MMAP:
+	case RF_SYS_REMAP_FILE_PAGES:
 		return &tracker->fidelity.tlb_flushes_recorded.mmap;
 	default:
 		return splits_to_copy(tracker, task) ? &tracker->fidelity.tlb_flushes_recorded.cow :
@@ -48,14 +50,20 @@ static u64 *flush_cause(struct rf_tracker *tracker, const struct task *task)
 
 void on_tlb_flush(struct rf_tracker *tracker, struct task *task, struct rf_record record)
 {
-	u64 reason = record.f[0];
 	bool execs = task->exec.due || task->exec.loading;
 
-	if (!tracker->have_flushes || !(execs || (task->mm && task->mm->known)) || reason == RF_TLB_ON_SWITCH)
+	if (!tracker->have_flushes || !(execs || (task->mm && task->mm->known)) || record.f[0] == RF_TLB_ON_SWITCH)
 		return;
-	if (reason != RF_TLB_LOCAL && reason != RF_TLB_LOCAL_MM) {
+	if (!is_own_flush(&record)) {
 		tracker->fidelity.tlb_flushes_recorded.remote++;
-	} else if (task->flush_due) {
+		task->flush_sent |= record.f[0] == RF_TLB_REMOTE_SEND;
+		return;
+	}
+	if (record.f[0] == RF_TLB_LOCAL_MM && task->mm)
+		cpus_flushed(tracker, task->mm, task->flush_sent);
+	task->flush_sent = false;
+	call_flushes(&task->call, record.f[1] == RF_TLB_ALL ? FLUSH_ALL : FLUSH_RANGE);
+	if (task->flush_due) {
 		task->flush_due = false;
 		tracker->fidelity.tlb_flushes_recorded.cow++;
 	} else {

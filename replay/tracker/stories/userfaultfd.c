@@ -431,6 +431,33 @@ static void fill_with_zero(struct rf_tracker *tracker, struct tracked_mm *mm, u6
 	}
 }
 
+/* Does the task's call put the zero page at addr? It fails where something is. */
+static bool fills_with_zero(struct rf_tracker *tracker, const struct task *task, const struct tracked_mm *mm, u64 addr)
+{
+	const struct task_call_data *data = call_data(task);
+	u64 start, len, end;
+
+	if (!data || task->call.kind != RF_SYS_IOCTL || command_of(task) != UFFDIO_ZEROPAGE)
+		return false;
+	start = range_of(task, data, &len);
+	return call_range(tracker, start, len, &end) && addr >= start && addr < end &&
+	       subject_of(tracker, task, start) == mm && !result_ahead(tracker, task);
+}
+
+void uffd_wakes(struct rf_tracker *tracker, struct tracked_mm *mm, const struct world_vma *vma, u64 vpn)
+{
+	u64 addr = vpn << tracker->page_shift;
+
+	if (!(vma->attributes & RF_ATTRIBUTE_UFFD_MISSING) || world_get(&mm->world, vpn))
+		return;
+	for (const struct task *task = tracker->running; task; task = task->running_next) {
+		if (!fills_with_zero(tracker, task, mm, addr))
+			continue;
+		fill_with_zero(tracker, mm, addr, addr + BIT_ULL(tracker->page_shift));
+		return;
+	}
+}
+
 #define ZEROPAGES_MAX BIT_ULL(20)
 
 /* Nothing was done. mwriteprotect_range() may stop at a second VMA, move_pages() and mfill_atomic() at any page. */

@@ -179,6 +179,32 @@ static void handled(void)
 	write_pages(area, 0, 130);
 }
 
+/* Who writes, gets the zero page, and copies it, mostly before the call that has put it there returns. */
+static void *fill_with_zeroes(void *unused)
+{
+	struct uffdio_zeropage zeroes = { .range.len = 2 * PAGE };
+	struct uffd_msg message;
+
+	(void)unused;
+	while (read(handler_fd, &message, sizeof(message)) == sizeof(message)) {
+		zeroes.range.start = message.arg.pagefault.address & ~(PAGE - 1);
+		ioctl(handler_fd, UFFDIO_ZEROPAGE, &zeroes);
+	}
+	return NULL;
+}
+
+static void zeroed(void)
+{
+	char *area = map(MB);
+	pthread_t thread;
+
+	madvise(area, MB, MADV_NOHUGEPAGE);
+	handler_fd = open_userfaultfd(0);
+	watch(handler_fd, area, MB, UFFDIO_REGISTER_MODE_MISSING);
+	pthread_create(&thread, NULL, fill_with_zeroes, NULL);
+	write_pages(area, 0, 200);
+}
+
 /* The kernel resolves it itself: a log of what is written to. */
 static void logged(void)
 {
@@ -285,7 +311,7 @@ static void of_child(void)
 
 int main(void)
 {
-	static void (*const kinds[])(void) = { moves, huge_moves, handled, logged, continued, of_child };
+	static void (*const kinds[])(void) = { moves, huge_moves, handled, zeroed, logged, continued, of_child };
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
 		pid_t pid = fork();

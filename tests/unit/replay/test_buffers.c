@@ -169,6 +169,27 @@ static void filled_by_userfaultfd(void **context)
 	assert_int_equal(r->fidelity.inexact_mms, 0);
 }
 
+/* Who waits for the zero page to write to it, goes on before the call returns that has put it there, and copies it. */
+static void zero_page_for_who_waits(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n" REGISTER
+		"20 tid=101 fault addr=0x400000005000 flags=0x2\n"
+		"21 tid=101 page_alloc pfn=0x2000 order=0 gfp=0x3\n"
+		"22 tid=101 page_free pfn=0x2000 order=0\n"
+		"30 tid=100 call_data call=39 w0=0x400000005000 w1=0x2000\n"
+		"31 tid=100 ioctl fd=3 cmd=0xc020aa04 arg=0x1000\n"
+		"32 tid=101 page_alloc pfn=0x2001 order=0 gfp=0x3\n"
+		"33 tid=101 rss_stat mm_id=9 curr=1 member=1 pages=1\n"
+		"40 tid=100 brk addr=0\n");
+
+	(void)context;
+	expect(r, "vma_flags 0 @0-256\n"
+		  "fault_zero 0 @5 nr=1 populate\n"
+		  "fault_cow 0 @5 nr=1 pfn=2001\n"
+		  "fault_zero 0 @6 nr=1 populate\n");
+	assert_int_equal(r->fidelity.inexact_mms, 0);
+}
+
 #define MOVE(time, from, len)                                                                                 \
 	time "tid=100 call_data call=39 w0=0x400000005000 w1=" from " w2=" len "\n"                           \
 	time "tid=100 ioctl fd=3 cmd=0xc028aa05 arg=0x1000\n"
@@ -309,7 +330,7 @@ int main(void)
 		cmocka_unit_test(written_into_another_process),
 		cmocka_unit_test(unread_iovecs_mark),
 		cmocka_unit_test(from_one_iovec_to_the_next),
-		cmocka_unit_test(filled_by_userfaultfd),
+		cmocka_unit_test(filled_by_userfaultfd), cmocka_unit_test(zero_page_for_who_waits),
 		cmocka_unit_test(moved_by_userfaultfd),
 		cmocka_unit_test(moved_in_part),
 		cmocka_unit_test(protected_by_userfaultfd),

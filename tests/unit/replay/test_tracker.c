@@ -154,6 +154,28 @@ static void a_fork_that_fails_protects(void **context)
 	assert_int_equal(r->fidelity.fault_checks_bad + r->fidelity.inexact_mms, 0);
 }
 
+/* A page that was reused leaves no record. What the task allocates next, for a file that it writes, is no copy. */
+static void page_of_a_file_is_no_copy(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n"
+		"10 tid=100 fault addr=0x400000001000 flags=0x2\n"
+		"11 tid=100 page_alloc pfn=0x1000 order=0 gfp=0x3\n"
+		"12 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=1\n"
+		"20 tid=100 clone flags=0x11\n"
+		"21 tid=100 rss_stat mm_id=10 curr=0 member=1 pages=1\n"
+		"22 tid=100 rss_stat mm_id=10 curr=0 member=1 pages=0\n"
+		"23 tid=100 sys_ret call=26 ret=-11\n"
+		"30 tid=100 fault addr=0x400000001000 flags=0x3\n"
+		"31 tid=100 page_alloc pfn=0x2000 order=0 gfp=0x33\n"
+		"32 tid=100 cache_add dev=1 ino=2 index=3 pfn=0x2000 order=0\n");
+
+	(void)context;
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "fork 0 child=1\n"
+		  "mm_exit 1\n"
+		  "fault_reuse 0 @1 nr=1\n");
+}
+
 /* The parent reclaims a page of the child amid the copy, whose counter falls: that is not the end of dup_mmap(). */
 static void reclaim_does_not_end_a_fork(void **context)
 {
@@ -278,6 +300,38 @@ static void a_gather_is_nested_in_another(void **context)
 		  "zap 0 @0-16\n"
 		  "mprotect 0 @257-258 nested\n"
 		  "mprotect 0 @258-259\n");
+}
+
+/* The kernel's own flushes tell, whatever the other call is and where it stands: all is flushed, for little or none. */
+static void a_flush_of_all_tells_of_a_nested_gather(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n"
+		"20 tid=100 munmap addr=0x400000000000 len=0x10000\n"
+		"90 tid=100 sys_ret call=17 ret=0\n"
+		"frame stream=1\n"
+		"21 tid=101 madvise addr=0x400000100000 len=0x200000 advice=4\n"
+		"22 tid=101 tlb_flush reason=3 pages=-1\n"
+		"23 tid=101 sys_ret call=20 ret=0\n"
+		"31 tid=101 madvise addr=0x400000100000 len=0x200000 advice=4\n"
+		"32 tid=101 sys_ret call=20 ret=0\n"
+		"41 tid=101 fault addr=0x400000101000 flags=0x2\n"
+		"42 tid=101 page_alloc pfn=0x1000 order=0 gfp=0x3\n"
+		"43 tid=101 rss_stat mm_id=9 curr=1 member=1 pages=1\n"
+		"51 tid=101 mprotect addr=0x400000101000 len=0x1000 prot=0x1 pkey=-1\n"
+		"52 tid=101 tlb_flush reason=3 pages=-1\n"
+		"53 tid=101 sys_ret call=18 ret=0\n"
+		"61 tid=101 madvise addr=0x400000101000 len=0x200000 advice=4\n"
+		"62 tid=101 rss_stat mm_id=9 curr=1 member=1 pages=0\n"
+		"63 tid=101 tlb_flush reason=3 pages=-1\n"		/* a table with it, maybe */
+		"64 tid=101 sys_ret call=20 ret=0\n");
+
+	(void)context;
+	expect(r, "zap 0 @256-768 nested\n"
+		  "zap 0 @256-768\n"
+		  "fault_anon 0 @257 nr=1 pfn=1000\n"
+		  "mprotect 0 @257-258 nested\n"
+		  "zap 0 @257-769\n"
+		  "munmap 0 @0-16\n");
 }
 
 static void mprotect_keeps_what_is_exclusive(void **context)
@@ -567,12 +621,14 @@ int main(void)
 		cmocka_unit_test(a_wrong_fault_is_counted),
 		cmocka_unit_test(faults_without_error_code),
 		cmocka_unit_test(fork_ends_at_its_last_rss_change),
+		cmocka_unit_test(page_of_a_file_is_no_copy),
 		cmocka_unit_test(a_fork_that_fails_protects),
 		cmocka_unit_test(a_fork_that_copies_in_part_marks),
 		cmocka_unit_test(reclaim_does_not_end_a_fork),
 		cmocka_unit_test(a_fault_behind_the_end_of_a_file_maps_nothing),
 		cmocka_unit_test(unmapping_is_in_time),
 		cmocka_unit_test(a_gather_is_nested_in_another),
+		cmocka_unit_test(a_flush_of_all_tells_of_a_nested_gather),
 		cmocka_unit_test(mprotect_keeps_what_is_exclusive),
 		cmocka_unit_test(mremap_moves_and_grows),
 		cmocka_unit_test(swap),
