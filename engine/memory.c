@@ -10,14 +10,26 @@
 
 /* ---- what all faults begin with ------------------------------------------------ */
 
+/* How many entries are none before one that is not. */
+static u32 count_none(const pte_t *ptep, u32 nr)
+{
+	u32 i = 0;
+
+	for (; i + 8 <= nr; i += 8)
+		if (ptep[i].val | ptep[i + 1].val | ptep[i + 2].val | ptep[i + 3].val | ptep[i + 4].val |
+		    ptep[i + 5].val | ptep[i + 6].val | ptep[i + 7].val)
+			break;
+	while (i < nr && !ptep[i].val)
+		i++;
+	return i;
+}
+
 /* pte_range_none(): lockless reads until one is not none. */
 static bool pte_range_none(struct mm *mm, const pte_t *ptep, u32 nr)
 {
 	struct arch_counters *counters = mm->arch.counters;
-	u32 i;
+	u32 i = count_none(ptep, nr);
 
-	for (i = 0; i < nr && !ptep[i].val; i++)
-		;
 	counters->ptep_get_lockless += i;
 	counters->pte_loads += i;
 	counters->pte_lines += i;
@@ -52,9 +64,7 @@ static pte_t *fault_pte_alloc(struct mm *mm, const struct vm_area *vma, u64 addr
 /* Entries that a fault should have found none: take what is there out of the way, and say so. */
 static void displace_ptes(struct mm *mm, u64 addr, pte_t *ptep, u32 nr)
 {
-	u32 i;
-
-	for (i = 0; i < nr; i++) {
+	for (u32 i = count_none(ptep, nr); i < nr; i++) {
 		if (!ptep[i].val)
 			continue;
 		if (!is_guard_marker(ptep[i]))
