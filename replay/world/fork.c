@@ -1,33 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * Entries that change their place: moved by mremap(), copied by fork(); and the end of an address space.
+ * Entries copied by fork(); and the end of an address space.
  */
 #include <stdlib.h>
 
 #include "engine/ops.h"
 #include "replay/world/world.h"
-
-struct move {
-	struct world *world;
-	struct world_mm *mm;
-	u64 shift;
-};
-
-static void move_pte(void *context, u64 vpn, world_pte pte)
-{
-	struct move *move = context;
-
-	world_set(move->world, move->mm, vpn + move->shift, pte);
-	world_set(move->world, move->mm, vpn, 0);
-}
-
-void world_move(struct world *world, struct world_mm *mm, u64 start, u64 end, u64 dst)
-{
-	struct move move = { world, mm, dst - start };
-
-	/* Sorted: that one copes with leaves being added. */
-	world_walk_sorted(world, mm, start, end, move_pte, &move);
-}
 
 struct fork {
 	struct world *world;
@@ -35,7 +13,7 @@ struct fork {
 	const struct world_vma *vma;
 };
 
-static void fork_pte(void *context, u64 vpn, world_pte pte)
+static void fork_run(void *context, u64 vpn, world_pte pte, u32 nr)
 {
 	struct fork *fork = context;
 	world_pte copy = pte;
@@ -44,10 +22,11 @@ static void fork_pte(void *context, u64 vpn, world_pte pte)
 	if (!(fork->vma->flags & RF_VM_SHARED)) {
 		copy &= ~(WORLD_WRITE | WORLD_EXCLUSIVE | WORLD_GUESSED);
 		if (copy != pte)
-			world_set_flags(fork->parent, vpn, 0, WORLD_WRITE | WORLD_EXCLUSIVE | WORLD_GUESSED);
+			world_set_flags(fork->world, fork->parent, vpn, nr, 0,
+					WORLD_WRITE | WORLD_EXCLUSIVE | WORLD_GUESSED);
 	}
 	/* dup_userfaultfd(): the child's VMA is registered nowhere. */
-	world_set(fork->world, fork->child, vpn, copy & ~WORLD_UFFD_WP);
+	world_set_pages(fork->world, fork->child, vpn, copy & ~WORLD_UFFD_WP, nr);
 }
 
 /* vma_needs_copy(): page cache pages of a VMA that never had an anonymous page are left to be faulted in again. */
@@ -70,7 +49,8 @@ void world_fork(struct world *world, struct world_mm *parent, struct world_mm *c
 		if ((vma->flags & RF_VM_WIPEONFORK) || !fork_copies(vma))
 			continue;
 		fork.vma = vma;
-		world_walk(parent, vma->start >> world->page_shift, vma->end >> world->page_shift, fork_pte, &fork);
+		world_walk_runs(parent, vma->start >> world->page_shift, vma->end >> world->page_shift, fork_run,
+				&fork);
 	}
 }
 

@@ -2,7 +2,8 @@
 /*
  * Where page frames are mapped. Most are mapped once, so the newest mapping is inline; older ones are in a list, newest
  * first, because what forked last dies first. Where it does not, and the list is long, its mappings are indexed by
- * where they map, so that a page that thousands share can be left in any order.
+ * where they map, so that a page that thousands share can be left in any order. What stands for a run of pages
+ * (pages.c) has mappings of the run, told by where its first page is mapped.
  */
 #include <stdlib.h>
 
@@ -114,13 +115,10 @@ static void node_free(struct world *world, struct world_page *page, u32 node)
 	world->free_node = node;
 }
 
-void rmap_add(struct world *world, u64 pfn, struct world_mm *mm, u64 vpn)
+static void page_add(struct world *world, struct world_page *page, const struct world_mm *mm, u64 vpn)
 {
-	struct world_page *page = world_page(world, pfn);
 	u32 node;
 
-	if (!page)
-		return;
 	if (page->mm) {
 		node = node_alloc(world);
 		if (!node)
@@ -153,13 +151,10 @@ static u32 node_of(struct world *world, struct world_page *page, u32 mm, u64 vpn
 	return node;
 }
 
-void rmap_remove(struct world *world, u64 pfn, struct world_mm *mm, u64 vpn)
+static void page_remove(struct world *world, struct world_page *page, const struct world_mm *mm, u64 vpn)
 {
-	struct world_page *page = world_page_find(world, pfn);
 	u32 node;
 
-	if (!page)
-		return;
 	if (page->mm != mm->id + 1 || page->vpn != vpn) {
 		node = node_of(world, page, mm->id + 1, vpn);
 		if (node)
@@ -176,9 +171,81 @@ void rmap_remove(struct world *world, u64 pfn, struct world_mm *mm, u64 vpn)
 	node_free(world, page, node);
 }
 
+void rmap_add(struct world *world, u64 pfn, struct world_mm *mm, u64 vpn)
+{
+	struct world_page *page = world_page(world, pfn);
+
+	if (page)
+		page_add(world, page, mm, vpn);
+}
+
+void rmap_remove(struct world *world, u64 pfn, struct world_mm *mm, u64 vpn)
+{
+	struct world_page *page = world_page(world, pfn);
+
+	if (page)
+		page_remove(world, page, mm, vpn);
+}
+
+/* ---- runs ------------------------------------------------------------------------------------ */
+
+void rmap_add_run(struct world *world, u64 pfn, struct world_mm *mm, u64 vpn)
+{
+	struct world_page *page = world_page_run(world, pfn);
+
+	if (page)
+		page_add(world, page, mm, vpn);
+	else
+		for (u32 i = 0; i < WORLD_RUN; i++)
+			rmap_add(world, pfn + i, mm, vpn + i);
+}
+
+void rmap_remove_run(struct world *world, u64 pfn, struct world_mm *mm, u64 vpn)
+{
+	struct world_page *page = world_page_run(world, pfn);
+
+	if (page)
+		page_remove(world, page, mm, vpn);
+	else
+		for (u32 i = 0; i < WORLD_RUN; i++)
+			rmap_remove(world, pfn + i, mm, vpn + i);
+}
+
+/* A copy of the list of the first page, for the one so far behind it. */
+static void list_copy(struct world *world, struct world_page *pages, u32 distance)
+{
+	u32 last = 0;
+
+	pages[distance].next = 0;
+	for (u32 from = pages[0].next; from; from = world->nodes[from].next) {
+		u32 node = node_alloc(world);
+
+		if (!node)
+			return;
+		world->nodes[node] = (struct world_map){
+			.vpn = world->nodes[from].vpn + distance, .mm = world->nodes[from].mm, .prev = last };
+		*(last ? &world->nodes[last].next : &pages[distance].next) = node;
+		if (pages[0].indexed)
+			index_add(world, node);
+		last = node;
+	}
+	if (!last)
+		pages[distance].indexed = false;
+}
+
+/* The first keeps the list. */
+void rmap_split(struct world *world, struct world_page *pages)
+{
+	for (u32 i = 1; i < WORLD_RUN; i++)
+		list_copy(world, pages, i);
+}
+
+/* ---- questions ------------------------------------------------------------------------------- */
+
 size_t rmap_collect(struct world *world, u64 pfn, const struct world_map **maps)
 {
 	const struct world_page *page = world_page_find(world, pfn);
+	u64 distance = world_page_run(world, pfn) ? pfn % WORLD_RUN : 0;
 	size_t nr = 0;
 	u32 node;
 
@@ -191,10 +258,10 @@ size_t rmap_collect(struct world *world, u64 pfn, const struct world_map **maps)
 		world_set_out_of_memory(world);
 		return 0;
 	}
-	world->collected[0] = (struct world_map){ .vpn = page->vpn, .mm = page->mm - 1 };
+	world->collected[0] = (struct world_map){ .vpn = page->vpn + distance, .mm = page->mm - 1 };
 	nr = 1;
 	for (node = page->next; node; node = world->nodes[node].next)
-		world->collected[nr++] = (struct world_map){ .vpn = world->nodes[node].vpn,
+		world->collected[nr++] = (struct world_map){ .vpn = world->nodes[node].vpn + distance,
 							     .mm = world->nodes[node].mm - 1 };
 	*maps = world->collected;
 	return nr;

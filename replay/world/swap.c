@@ -44,17 +44,22 @@ void slot_get(struct world *world, u32 slot)
 		world->slots[slot].entries++;
 }
 
+/* The page that is cached for it, if one is, is not any more. */
+static void page_forget(struct world *world, u32 slot)
+{
+	u64 pfn = world->slots[slot].pfn;
+	const struct world_page *page = pfn == NO_PFN ? NULL : world_page_find(world, pfn);
+
+	if (page && page->slot == slot)
+		world_page(world, pfn)->slot = 0;
+}
+
 /* The last entry is gone: so is the name. A page that stays in the swap cache gets a new one when it is needed. */
 void slot_put(struct world *world, u32 slot)
 {
 	if (!slot || slot >= world->nr_slots || !world->slots[slot].entries || --world->slots[slot].entries)
 		return;
-	if (world->slots[slot].pfn != NO_PFN) {
-		struct world_page *page = world_page_find(world, world->slots[slot].pfn);
-
-		if (page && page->slot == slot)
-			page->slot = 0;
-	}
+	page_forget(world, slot);
 	world->slots[slot].pfn = NO_PFN;
 	world->slots[slot].next_free = world->free_slot;
 	world->free_slot = slot;
@@ -74,11 +79,7 @@ void slot_set_cached(struct world *world, u32 slot, u64 pfn)
 
 	if (!slot || slot >= world->nr_slots)
 		return;
-	if (world->slots[slot].pfn != NO_PFN) {
-		page = world_page_find(world, world->slots[slot].pfn);
-		if (page && page->slot == slot)
-			page->slot = 0;
-	}
+	page_forget(world, slot);
 	page = world_page(world, pfn);
 	if (!page)
 		return;
@@ -95,13 +96,12 @@ u32 slot_entries(const struct world *world, u32 slot)
 
 void slot_page_freed(struct world *world, u64 pfn)
 {
-	struct world_page *page = world_page_find(world, pfn);
-	u32 slot;
+	const struct world_page *page = world_page_find(world, pfn);
+	u32 slot = page ? page->slot : 0;
 
-	if (!page || !page->slot)
+	if (!slot)
 		return;
-	slot = page->slot;
-	page->slot = 0;
+	world_page(world, pfn)->slot = 0;
 	world->slots[slot].pfn = NO_PFN;
 	if (!world->slots[slot].entries) {
 		world->slots[slot].next_free = world->free_slot;

@@ -2,7 +2,8 @@
 /*
  * Address spaces and their page-table entries. Leaves of 512 entries hang in a
  * small hash per address space: a lookup is one probe (or none, the last leaf is
- * remembered), and a sparse terabyte costs what is in it.
+ * remembered), and a sparse terabyte costs what is in it. Runs of entries that
+ * large folios make are set, changed and cleared at once.
  */
 #include "replay/world/world.h"
 
@@ -11,6 +12,7 @@
 
 #include "base/array.h"
 #include "engine/ops.h"
+#include "replay/world/leaf.h"
 
 struct world *world_create(u32 page_shift, size_t mm_size)
 {
@@ -54,87 +56,7 @@ void world_destroy(struct world *world)
 	free(world);
 }
 
-/* ---- leaves -------------------------------------------------------------- */
-
-/*
- * Most are full or nearly so, and have room for all their entries. One with few, as a program that touches a page here
- * and there has them by the hundred thousand, keeps those alone, in order; which ones they are a map tells, which also
- * leads a walk from one to the next.
- */
-#define LEAVES_A_SLAB 64
-/* Rooms of leaves: the last is all. A slab is as large for each. */
-static const u32 rooms[] = { 2, 16, 128, WORLD_LEAF_PTES };
-#define PTES_A_SLAB (32 * WORLD_LEAF_PTES)
-
-_Static_assert(ARRAY_SIZE(rooms) == ARRAY_SIZE(((struct world *)0)->free_ptes), "a list for each room");
-
-/* Free ones link to the next by their first word. */
-static world_pte *ptes_alloc(struct world *world, u32 class)
-{
-	world_pte *ptes = world->free_ptes[class];
-
-	if (!ptes) {
-		world_pte *slab = world_slab(world, PTES_A_SLAB, sizeof(*slab));
-
-		if (!slab)
-			return NULL;
-		for (u32 i = 0; i < PTES_A_SLAB; i += rooms[class]) {
-			slab[i] = (u64)(uintptr_t)world->free_ptes[class];
-			world->free_ptes[class] = &slab[i];
-		}
-		ptes = world->free_ptes[class];
-	}
-	world->free_ptes[class] = (world_pte *)(uintptr_t)ptes[0];
-	return ptes;
-}
-
-static u32 class_of(u32 room)
-{
-	u32 class = 0;
-
-	while (rooms[class] != room)
-		class++;
-	return class;
-}
-
-static void ptes_free(struct world *world, struct world_leaf *leaf)
-{
-	u32 class = class_of(leaf->room);
-
-	leaf->ptes[0] = (u64)(uintptr_t)world->free_ptes[class];
-	world->free_ptes[class] = leaf->ptes;
-}
-
-static struct world_leaf *leaf_alloc(struct world *world, u64 number)
-{
-	struct world_leaf *leaf = world->free_leaves;
-
-	if (!leaf) {
-		struct world_leaf *slab = world_slab(world, LEAVES_A_SLAB, sizeof(*slab));
-
-		if (!slab)
-			return NULL;
-		for (int i = 0; i < LEAVES_A_SLAB; i++) {
-			slab[i].number = (u64)(uintptr_t)world->free_leaves;
-			world->free_leaves = &slab[i];
-		}
-		leaf = world->free_leaves;
-	}
-	world->free_leaves = (struct world_leaf *)(uintptr_t)leaf->number;
-	*leaf = (struct world_leaf){ .number = number, .room = rooms[0], .ptes = ptes_alloc(world, 0) };
-	if (leaf->ptes)
-		return leaf;
-	leaf->number = (u64)(uintptr_t)world->free_leaves;
-	world->free_leaves = leaf;
-	return NULL;
-}
-
-static void leaf_free(struct world *world, struct world_leaf *leaf)
-{
-	ptes_free(world, leaf);
-	leaf->number = (u64)(uintptr_t)world->free_leaves;
-	world->free_leaves = leaf;
-}
+/* ---- leaves of an address space ------------------------------------------------------------ */
 
 static struct world_leaf *leaf_find(struct world_mm *mm, u64 number)
 {
@@ -164,110 +86,6 @@ static struct world_leaf *leaf_make(struct world *world, struct world_mm *mm, u6
 	}
 	mm->last_leaf = leaf;
 	return leaf;
-}
-
-/* ---- entries of a leaf ------------------------------------------------------------------------- */
-
-static bool is_set(const struct world_leaf *leaf, u32 index)
-{
-	return leaf->map[index / 64] >> index % 64 & 1;
-}
-
-/* How many entries before this one are not none. */
-static u32 rank(const struct world_leaf *leaf, u32 index)
-{
-	u64 before = leaf->map[index / 64] & (BIT_ULL(index % 64) - 1);
-
-	return leaf->before[index / 64] + (u32)__builtin_popcountll(before);
-}
-
-/* The entry is not none from now on, or the other way round. */
-static void leaf_flip(struct world_leaf *leaf, u32 index, int step)
-{
-	leaf->map[index / 64] ^= BIT_ULL(index % 64);
-	leaf->used += (u32)step;
-	for (u32 word = index / 64 + 1; word < WORLD_LEAF_WORDS; word++)
-		leaf->before[word] += (u16)step;
-}
-
-static u32 leaf_next(const struct world_leaf *leaf, u32 index)
-{
-	u32 word = index / 64;
-	u64 bits;
-
-	if (index >= WORLD_LEAF_PTES)
-		return WORLD_LEAF_PTES;
-	bits = leaf->map[word] & ~0ull << index % 64;
-	while (!bits && ++word < WORLD_LEAF_WORDS)
-		bits = leaf->map[word];
-	return bits ? word * 64 + (u32)__builtin_ctzll(bits) : WORLD_LEAF_PTES;
-}
-
-static world_pte *leaf_entry(struct world_leaf *leaf, u32 index)
-{
-	if (!is_set(leaf, index))
-		return NULL;
-	return &leaf->ptes[leaf->room == WORLD_LEAF_PTES ? index : rank(leaf, index)];
-}
-
-/* The next larger room. Leaves that shrink keep theirs: most are filled again, or free soon. */
-static bool leaf_grow(struct world *world, struct world_leaf *leaf)
-{
-	u32 class = class_of(leaf->room) + 1, nr = 0;
-	world_pte *ptes = ptes_alloc(world, class);
-
-	if (!ptes)
-		return false;
-	if (rooms[class] == WORLD_LEAF_PTES) {
-		for (u32 i = leaf_next(leaf, 0); i < WORLD_LEAF_PTES; i = leaf_next(leaf, i + 1))
-			ptes[i] = leaf->ptes[nr++];
-	} else {
-		memcpy(ptes, leaf->ptes, leaf->used * sizeof(*ptes));
-	}
-	ptes_free(world, leaf);
-	leaf->ptes = ptes;
-	leaf->room = rooms[class];
-	return true;
-}
-
-static void leaf_insert(struct world_leaf *leaf, u32 index, world_pte pte)
-{
-	u32 at = index;
-
-	if (leaf->room != WORLD_LEAF_PTES) {
-		at = rank(leaf, index);
-		memmove(&leaf->ptes[at + 1], &leaf->ptes[at], (leaf->used - at) * sizeof(pte));
-	}
-	leaf->ptes[at] = pte;
-	leaf_flip(leaf, index, 1);
-}
-
-static void leaf_remove(struct world_leaf *leaf, u32 index)
-{
-	u32 at;
-
-	if (leaf->room != WORLD_LEAF_PTES) {
-		at = rank(leaf, index);
-		memmove(&leaf->ptes[at], &leaf->ptes[at + 1], (leaf->used - at - 1) * sizeof(*leaf->ptes));
-	}
-	leaf_flip(leaf, index, -1);
-}
-
-static bool leaf_set(struct world *world, struct world_leaf *leaf, u32 index, world_pte pte, world_pte *old)
-{
-	world_pte *entry = leaf_entry(leaf, index);
-
-	*old = entry ? *entry : 0;
-	if (entry && pte) {
-		*entry = pte;
-	} else if (entry) {
-		leaf_remove(leaf, index);
-	} else if (pte) {
-		if (leaf->used == leaf->room && !leaf_grow(world, leaf))
-			return false;
-		leaf_insert(leaf, index, pte);
-	}
-	return true;
 }
 
 /* ---- address spaces ------------------------------------------------------ */
@@ -301,6 +119,21 @@ static void release_pte(struct world *world, struct world_mm *mm, u64 vpn, world
 		slot_put(world, (u32)world_pte_pfn(pte));
 }
 
+static void leaf_clear(struct world *world, struct world_mm *mm, struct world_leaf *leaf)
+{
+	u64 base = leaf->number * WORLD_LEAF_PTES;
+
+	for (u32 i = leaf_next(leaf, 0); i < WORLD_LEAF_PTES;) {
+		world_pte pte = leaf_get(leaf, i);
+
+		if (leaf->runs)
+			rmap_remove_run(world, world_pte_pfn(pte), mm, base + i);
+		else
+			release_pte(world, mm, base + i, pte);
+		i = leaf_next(leaf, i + (leaf->runs ? WORLD_RUN : 1));
+	}
+}
+
 void world_clear(struct world *world, struct world_mm *mm)
 {
 	for (u32 i = 0; i < mm->leaves.size; i++) {
@@ -308,8 +141,7 @@ void world_clear(struct world *world, struct world_mm *mm)
 
 		if (!leaf)
 			continue;
-		for (u32 j = leaf_next(leaf, 0); j < WORLD_LEAF_PTES; j = leaf_next(leaf, j + 1))
-			release_pte(world, mm, leaf->number * WORLD_LEAF_PTES + j, *leaf_entry(leaf, j));
+		leaf_clear(world, mm, leaf);
 		leaf_free(world, leaf);
 	}
 	leaf_table_free(&mm->leaves);
@@ -339,9 +171,8 @@ static void count_pte(struct world_mm *mm, world_pte pte, s64 step)
 world_pte world_get(struct world_mm *mm, u64 vpn)
 {
 	struct world_leaf *leaf = leaf_find(mm, vpn / WORLD_LEAF_PTES);
-	const world_pte *entry = leaf ? leaf_entry(leaf, vpn % WORLD_LEAF_PTES) : NULL;
 
-	return entry ? *entry : 0;
+	return leaf ? leaf_get(leaf, vpn % WORLD_LEAF_PTES) : 0;
 }
 
 world_pte world_set(struct world *world, struct world_mm *mm, u64 vpn, world_pte pte)
@@ -367,51 +198,128 @@ world_pte world_set(struct world *world, struct world_mm *mm, u64 vpn, world_pte
 	return old;
 }
 
-void world_set_flags(struct world_mm *mm, u64 vpn, u64 set, u64 clear)
+/* The same for a run, if there is one (or nothing) now: false: there is something else. */
+static bool set_run(struct world *world, struct world_mm *mm, u64 vpn, world_pte pte)
 {
-	struct world_leaf *leaf = leaf_find(mm, vpn / WORLD_LEAF_PTES);
-	world_pte *entry = leaf ? leaf_entry(leaf, vpn % WORLD_LEAF_PTES) : NULL;
+	struct world_leaf *leaf = leaf_make(world, mm, vpn / WORLD_LEAF_PTES);
+	world_pte old;
 
-	if (entry)
-		*entry = (*entry & ~clear) | set;
+	if (!leaf || !leaf_run(leaf, vpn % WORLD_LEAF_PTES, &old) ||
+	    !leaf_set_run(world, leaf, vpn % WORLD_LEAF_PTES, pte))
+		return false;
+	if (pte) {
+		count_pte(mm, pte, WORLD_RUN);
+		rmap_add_run(world, world_pte_pfn(pte), mm, vpn);
+	}
+	if (old) {
+		count_pte(mm, old, -WORLD_RUN);
+		rmap_remove_run(world, world_pte_pfn(old), mm, vpn);
+	}
+	return true;
+}
+
+static bool is_run(u64 vpn, u64 pfn, u64 nr)
+{
+	return nr >= WORLD_RUN && !((vpn | pfn) % WORLD_RUN);
+}
+
+void world_set_pages(struct world *world, struct world_mm *mm, u64 vpn, world_pte pte, u64 nr)
+{
+	u64 pfn = world_pte_pfn(pte), flags = pte & ~WORLD_PFN_MASK;
+
+	if (nr == 1) {	/* most are */
+		world_set(world, mm, vpn, pte);
+		return;
+	}
+	for (u64 i = 0, step; i < nr; i += step) {
+		world_pte first = flags | ((pfn + i) & WORLD_PFN_MASK);
+
+		step = 1;
+		if (world_pte_mapped(pte) && is_run(vpn + i, pfn + i, nr - i) && set_run(world, mm, vpn + i, first))
+			step = WORLD_RUN;
+		else
+			world_set(world, mm, vpn + i, first);
+	}
+}
+
+void world_set_flags(struct world *world, struct world_mm *mm, u64 vpn, u64 nr, u64 set, u64 clear)
+{
+	for (u64 i = 0, step; i < nr; i += step) {
+		struct world_leaf *leaf = leaf_find(mm, (vpn + i) / WORLD_LEAF_PTES);
+		u32 index = (vpn + i) % WORLD_LEAF_PTES;
+		world_pte run;
+
+		step = 1;
+		if (!leaf)
+			continue;
+		if (is_run(index, 0, nr - i) && leaf_run(leaf, index, &run)) {
+			step = WORLD_RUN;
+			if (run)
+				leaf_set_run(world, leaf, index, (run & ~clear) | set);
+		} else {
+			leaf_set_flags(world, leaf, index, set, clear);
+		}
+	}
 }
 
 bool world_range_none(struct world_mm *mm, u64 vpn, u64 nr)
 {
-	for (u64 i = 0; i < nr; i++)
-		if (world_get(mm, vpn + i))
+	for (u64 at = vpn, next; at < vpn + nr; at = next) {
+		struct world_leaf *leaf = leaf_find(mm, at / WORLD_LEAF_PTES);
+
+		next = min_u64(ALIGN_DOWN(at, WORLD_LEAF_PTES) + WORLD_LEAF_PTES, vpn + nr);
+		if (leaf && leaf_next(leaf, at % WORLD_LEAF_PTES) < next - leaf->number * WORLD_LEAF_PTES)
 			return false;
+	}
 	return true;
 }
 
-static void walk_leaf(struct world_leaf *leaf, u64 start, u64 end, world_visit visit, void *context)
+/* ---- walks ------------------------------------------------------------------------------------- */
+
+/* What is called for each entry, or for each run and each entry that is of none. */
+struct walk {
+	u64 start, end;
+	world_visit visit;
+	world_visit_run visit_run;
+	void *context;
+};
+
+static void walk_leaf(const struct walk *walk, struct world_leaf *leaf)
 {
 	u64 base = leaf->number * WORLD_LEAF_PTES;
-	u64 from = start > base ? start - base : 0;
-	u64 to = min_u64(end - base, WORLD_LEAF_PTES);
+	u64 from = walk->start > base ? walk->start - base : 0;
+	u64 to = min_u64(walk->end - base, WORLD_LEAF_PTES);
 
-	for (u32 i = leaf_next(leaf, (u32)from); i < to; i = leaf_next(leaf, i + 1))
-		visit(context, base + i, *leaf_entry(leaf, i));
+	for (u32 i = leaf_next(leaf, (u32)from), nr; i < to; i = leaf_next(leaf, i + nr)) {
+		nr = 1;
+		if (!walk->visit_run) {
+			walk->visit(walk->context, base + i, leaf_get(leaf, i));
+			continue;
+		}
+		if (leaf->runs && is_run(i, 0, to - i))
+			nr = WORLD_RUN;
+		walk->visit_run(walk->context, base + i, leaf_get(leaf, i), nr);
+	}
 }
 
-void world_walk(struct world_mm *mm, u64 start, u64 end, world_visit visit, void *context)
+static void walk_leaves(struct world_mm *mm, const struct walk *walk)
 {
 	struct world_leaf *leaf;
 	u64 first, last;
 
-	if (start >= end)
+	if (walk->start >= walk->end)
 		return;
-	first = start / WORLD_LEAF_PTES;
-	last = (end - 1) / WORLD_LEAF_PTES;
+	first = walk->start / WORLD_LEAF_PTES;
+	last = (walk->end - 1) / WORLD_LEAF_PTES;
 	if (last - first < mm->leaves.size) {
 		for (u64 number = first; number <= last; number++)
 			if ((leaf = leaf_find(mm, number)))
-				walk_leaf(leaf, start, end, visit, context);
+				walk_leaf(walk, leaf);
 		return;
 	}
 	for (u32 i = 0; i < mm->leaves.size; i++)
 		if ((leaf = mm->leaves.slots[i].value) && leaf->number >= first && leaf->number <= last)
-			walk_leaf(leaf, start, end, visit, context);
+			walk_leaf(walk, leaf);
 }
 
 static int compare_leaves(const void *a, const void *b)
@@ -421,11 +329,11 @@ static int compare_leaves(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-void world_walk_sorted(struct world *world, struct world_mm *mm, u64 start, u64 end, world_visit visit, void *context)
+static void walk_leaves_sorted(struct world *world, struct world_mm *mm, const struct walk *walk)
 {
 	size_t nr = 0;
 
-	if (start >= end)
+	if (walk->start >= walk->end)
 		return;
 	if (array_grow(world->sorted, world->sorted_room, mm->leaves.nr)) {
 		world->out_of_memory = true;
@@ -434,14 +342,38 @@ void world_walk_sorted(struct world *world, struct world_mm *mm, u64 start, u64 
 	for (u32 i = 0; i < mm->leaves.size; i++) {
 		struct world_leaf *leaf = mm->leaves.slots[i].value;
 
-		if (leaf && leaf->number >= start / WORLD_LEAF_PTES && leaf->number <= (end - 1) / WORLD_LEAF_PTES)
+		if (leaf && leaf->number >= walk->start / WORLD_LEAF_PTES &&
+		    leaf->number <= (walk->end - 1) / WORLD_LEAF_PTES)
 			world->sorted[nr++] = leaf;
 	}
 	if (!nr)
 		return;
 	qsort(world->sorted, nr, sizeof(*world->sorted), compare_leaves);
 	for (size_t i = 0; i < nr; i++)
-		walk_leaf(world->sorted[i], start, end, visit, context);
+		walk_leaf(walk, world->sorted[i]);
+}
+
+void world_walk(struct world_mm *mm, u64 start, u64 end, world_visit visit, void *context)
+{
+	walk_leaves(mm, &(struct walk){ start, end, visit, NULL, context });
+}
+
+void world_walk_runs(struct world_mm *mm, u64 start, u64 end, world_visit_run visit, void *context)
+{
+	walk_leaves(mm, &(struct walk){ start, end, NULL, visit, context });
+}
+
+void world_walk_sorted(struct world *world, struct world_mm *mm, u64 start, u64 end, world_visit visit, void *context)
+{
+	walk_leaves_sorted(world, mm, &(struct walk){ start, end, visit, NULL, context });
+}
+
+static void clear_pages(struct world *world, struct world_mm *mm, u64 vpn, u32 nr)
+{
+	if (nr == WORLD_RUN && set_run(world, mm, vpn, 0))
+		return;
+	for (u32 i = 0; i < nr; i++)
+		world_set(world, mm, vpn + i, 0);
 }
 
 struct zap {
@@ -450,18 +382,41 @@ struct zap {
 	u64 present;
 };
 
-static void zap_pte(void *context, u64 vpn, world_pte pte)
+static void zap_run(void *context, u64 vpn, world_pte pte, u32 nr)
 {
 	struct zap *zap = context;
 
-	zap->present += world_pte_present(pte);
-	world_set(zap->world, zap->mm, vpn, 0);
+	zap->present += world_pte_present(pte) ? nr : 0;
+	clear_pages(zap->world, zap->mm, vpn, nr);
 }
 
 u64 world_zap(struct world *world, struct world_mm *mm, u64 start, u64 end)
 {
 	struct zap zap = { world, mm, 0 };
 
-	world_walk(mm, start, end, zap_pte, &zap);
+	world_walk_runs(mm, start, end, zap_run, &zap);
 	return zap.present;
+}
+
+struct move {
+	struct world *world;
+	struct world_mm *mm;
+	u64 shift;
+};
+
+static void move_run(void *context, u64 vpn, world_pte pte, u32 nr)
+{
+	struct move *move = context;
+
+	/* If that is in the same leaf, there may be no run any more. */
+	world_set_pages(move->world, move->mm, vpn + move->shift, pte, nr);
+	clear_pages(move->world, move->mm, vpn, nr);
+}
+
+void world_move(struct world *world, struct world_mm *mm, u64 start, u64 end, u64 dst)
+{
+	struct move move = { world, mm, dst - start };
+
+	/* Sorted: that one copes with leaves being added. */
+	walk_leaves_sorted(world, mm, &(struct walk){ start, end, NULL, move_run, &move });
 }

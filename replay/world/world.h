@@ -88,11 +88,19 @@ static inline bool world_pfn_known(u64 pfn)
 
 #define WORLD_LEAF_WORDS (WORLD_LEAF_PTES / 64)
 
-/* 512 entries; for 4K pages exactly one page table. Those few that are not none, or all of them. */
+/*
+ * A run: so many entries, aligned, that map as many page frames of large folios, aligned too, in order and with equal
+ * flags. Most memory in large folios stays so all its life, and is then handled, and kept, by the run.
+ */
+#define WORLD_RUN_ORDER 4
+#define WORLD_RUN (1 << WORLD_RUN_ORDER)
+
+/* 512 entries; for 4K pages exactly one page table. All of them, those few that are not none, or runs: see leaf.h. */
 struct world_leaf {
 	u64 number;		/* vpn / 512 */
 	u32 used;		/* entries that are not none */
-	u32 room;		/* of ptes: WORLD_LEAF_PTES, or less, for those that are not none, in order */
+	u16 room;		/* of ptes: WORLD_LEAF_PTES, or less, for those that are not none, in order */
+	bool runs;		/* ptes has the first entry of each run, in its place; there are no others */
 	u64 map[WORLD_LEAF_WORDS];	/* which ones are not none */
 	u16 before[WORLD_LEAF_WORDS];	/* so many of them are of earlier words */
 	world_pte *ptes;
@@ -138,7 +146,7 @@ struct world_map {
 	u32 chain;		/* of the index, rmap.c */
 };
 
-/* What is known of a page frame. */
+/* What is known of a page frame, or of a run of them that are alike: its mappings are then of the first. */
 struct world_page {
 	u64 vpn : 52;		/* the first mapping, if mm is not 0 */
 	u64 order : 6;		/* of its folio */
@@ -188,14 +196,19 @@ void world_mm_free(struct world *world, struct world_mm *mm);
 world_pte world_get(struct world_mm *mm, u64 vpn);
 /* Replace what vpn holds (0: clear it), with reverse map and counters. Returns the old entry. */
 world_pte world_set(struct world *world, struct world_mm *mm, u64 vpn, world_pte pte);
-/* Change flags of the entry at vpn only. */
-void world_set_flags(struct world_mm *mm, u64 vpn, u64 set, u64 clear);
+/* The same for nr entries that map pages in order, pte the first of them. */
+void world_set_pages(struct world *world, struct world_mm *mm, u64 vpn, world_pte pte, u64 nr);
+/* Change flags only, of those of nr entries that are not none. */
+void world_set_flags(struct world *world, struct world_mm *mm, u64 vpn, u64 nr, u64 set, u64 clear);
 bool world_range_none(struct world_mm *mm, u64 vpn, u64 nr);
 
 /* Each entry of [start, end) that is not none; the callback may change or clear it. Order only within a leaf. */
 typedef void (*world_visit)(void *context, u64 vpn, world_pte pte);
 void world_walk(struct world_mm *mm, u64 start, u64 end, world_visit visit, void *context);
-/* The same in address order. */
+/* The same by runs: nr entries are pte and those that follow it in order; 1 or WORLD_RUN. */
+typedef void (*world_visit_run)(void *context, u64 vpn, world_pte pte, u32 nr);
+void world_walk_runs(struct world_mm *mm, u64 start, u64 end, world_visit_run visit, void *context);
+/* Each entry in address order. */
 void world_walk_sorted(struct world *world, struct world_mm *mm, u64 start, u64 end, world_visit visit, void *context);
 void world_clear(struct world *world, struct world_mm *mm);	/* all of it */
 /* Clear [start, end); returns how many present entries went. */
@@ -263,11 +276,18 @@ void world_split_at(struct world *world, struct world_mm *mm, u64 vpn);
 
 /* ---- pages.c: page frames ------------------------------------------ */
 
-struct world_page *world_page(struct world *world, u64 pfn);		/* made if new */
-struct world_page *world_page_find(const struct world *world, u64 pfn);	/* NULL: never seen */
+/* For changes: made if new, and of a run no more, if it was of one; what was found of that run is not valid then. */
+struct world_page *world_page(struct world *world, u64 pfn);
+/* Maybe one that stands for its run. NULL: never seen. */
+const struct world_page *world_page_find(const struct world *world, u64 pfn);
+/* For so many page frames from this one on that is the same. */
+u64 world_page_span(const struct world *world, u64 pfn);
+/* What stands for the run of pfn, for changes of all of it; NULL: nothing does. */
+struct world_page *world_page_run(const struct world *world, u64 pfn);
 /* It will be asked for soon. */
 void world_page_prefetch(const struct world *world, u64 pfn);
 void folio_set(struct world *world, u64 pfn, u32 order);	/* the folio that starts at pfn */
+void folio_set_cached(struct world *world, u64 pfn, u32 order, u32 at);	/* cached_at of all its pages */
 u32 folio_order(const struct world *world, u64 pfn);
 static inline u64 folio_head(u64 pfn, u32 order)
 {
@@ -279,6 +299,11 @@ u64 world_invent_pfn(struct world *world, u32 order);
 
 void rmap_add(struct world *world, u64 pfn, struct world_mm *mm, u64 vpn);
 void rmap_remove(struct world *world, u64 pfn, struct world_mm *mm, u64 vpn);
+/* The same for a run. */
+void rmap_add_run(struct world *world, u64 pfn, struct world_mm *mm, u64 vpn);
+void rmap_remove_run(struct world *world, u64 pfn, struct world_mm *mm, u64 vpn);
+/* Each page of a run gets mappings of its own; they are copies of what stood for them, in place. */
+void rmap_split(struct world *world, struct world_page *pages);
 /* All places, the newest first, copied to an array that lives until the next call. */
 size_t rmap_collect(struct world *world, u64 pfn, const struct world_map **maps);
 bool rmap_is_mapped(const struct world *world, u64 pfn);
@@ -316,8 +341,7 @@ void cache_merge(struct world *world, u32 from, u32 to);
 
 /* ---- shared inside -------------------------------------------------------- */
 
-struct page_chunk;	/* pages.c */
-struct page_region;
+struct page_region;	/* pages.c */
 struct cache_block;	/* page_cache.c */
 
 DEFINE_TABLE(region_table, u64, struct page_region *);
@@ -336,7 +360,7 @@ struct world {
 	u32 last_origin;	/* of VMAs that cannot merge with others, elsewhere() */
 	/* Pools. */
 	struct world_leaf *free_leaves;
-	world_pte *free_ptes[4];	/* of leaves, by how many */
+	world_pte *free_ptes[5];	/* of leaves, by how many */
 	struct world_vma *free_vmas;
 	void **slabs;
 	size_t nr_slabs, slabs_room;
@@ -344,8 +368,8 @@ struct world {
 	size_t sorted_room;
 	struct region_table regions;	/* page frames */
 	struct page_region *last_region, *fresh_regions;
-	struct page_chunk *fresh_chunks;
-	u32 nr_fresh_regions, nr_fresh_chunks, nr_fresh_blocks;
+	struct world_page *fresh_pages, *free_page, *free_pages;	/* by one, and for a run */
+	u32 nr_fresh_regions, nr_fresh_pages, nr_fresh_blocks;
 	struct world_map *nodes;
 	u32 nr_nodes, nodes_size, free_node;
 	u32 *rmap_buckets;		/* the index: chains of nodes */

@@ -61,8 +61,7 @@ void set_anon(struct rf_tracker *tracker, struct tracked_mm *mm, struct world_vm
 	folio_set(tracker->world, pfn, order);
 	if (order < tracker->pmd_order)
 		world_split_huge_zero(tracker->world, &mm->world, vpn);
-	for (u64 i = 0; i < nr; i++)
-		world_set(tracker->world, &mm->world, base + i, world_mkpte(WORLD_ANON, pfn + i, flags));
+	world_set_pages(tracker->world, &mm->world, base, world_mkpte(WORLD_ANON, pfn, flags), nr);
 	world_vma_anon_prepare(tracker->world, &mm->world, vma);
 	note_recent(tracker, mm, base, nr);
 	/* do_cow_fault(), do_huge_zero_wp_pmd(); else do_anonymous_page(). */

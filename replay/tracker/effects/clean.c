@@ -11,7 +11,7 @@ void make_clean(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, worl
 	u64 pfn = world_pte_pfn(pte);
 
 	emit_entry(tracker, RF_OP_MKCLEAN, mm, vpn, pfn, folio_order(tracker->world, pfn), op_flags);
-	world_set_flags(&mm->world, vpn, 0, WORLD_WRITE);
+	world_set_flags(tracker->world, &mm->world, vpn, 1, 0, WORLD_WRITE);
 }
 
 /* folio_mkclean(): every shared mapping of the page. */

@@ -38,7 +38,7 @@ static bool is_unused(const struct rf_tracker *tracker, u64 pfn)
 	u32 order = folio_order(tracker->world, pfn);
 	u64 head = folio_head(pfn, order);
 
-	for (u64 at = head; at < head + BIT_ULL(order); at++) {
+	for (u64 at = head; at < head + BIT_ULL(order); at += world_page_span(tracker->world, at)) {
 		const struct world_page *page = world_page_find(tracker->world, at);
 
 		if (page && page->mm)

@@ -87,9 +87,9 @@ static bool cached_before(const struct rf_tracker *tracker, u64 pfn, u64 time)
 
 void cached_since_loss(struct rf_tracker *tracker, u64 pfn)
 {
-	struct world_page *page = tracker->cache_lost < tracker->time ? world_page(tracker->world, pfn) : NULL;
+	struct world_page *page;
 
-	if (page && tracker->cache_lost)
+	if (tracker->cache_lost && tracker->cache_lost < tracker->time && (page = world_page(tracker->world, pfn)))
 		page->cached_at = (u32)max_u64(page->cached_at, (tracker->cache_lost >> 16) + 1);
 }
 

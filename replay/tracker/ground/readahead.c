@@ -64,19 +64,18 @@ void readahead_seen(struct rf_tracker *tracker, u32 file, u64 index, u64 pfn)
 
 void readahead_sets(struct rf_tracker *tracker, u64 pfn, bool may_be_set)
 {
-	struct world_page *page = world_page(tracker->world, head_of(tracker, pfn));
+	const struct world_page *known = world_page_find(tracker->world, head_of(tracker, pfn));
+	struct world_page *page;
 
-	if (page)
+	if ((known && known->readahead) != may_be_set && (page = world_page(tracker->world, head_of(tracker, pfn))))
 		page->readahead = may_be_set;
 }
 
 void readahead_hit(struct rf_tracker *tracker, u64 pfn)
 {
-	struct world_page *page = world_page_find(tracker->world, head_of(tracker, pfn));
 	struct readahead_mark *mark = mark_of(tracker, head_of(tracker, pfn));
 
-	if (page)
-		page->readahead = 0;
+	readahead_sets(tracker, pfn, false);
 	if (mark)
 		mark->hit = true;
 }

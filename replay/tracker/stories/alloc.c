@@ -62,15 +62,16 @@ static void resolve_freed(struct rf_tracker *tracker, const struct task *task, u
 static void resolve_folio(struct rf_tracker *tracker, const struct task *task, u64 pfn, u32 order,
 			  enum rf_reason reason)
 {
-	for (u64 i = 0; i < BIT_ULL(order); i++) {
-		struct world_page *page = world_page_find(tracker->world, pfn + i);
+	for (u64 i = 0, step; i < BIT_ULL(order); i += step) {
+		const struct world_page *page = world_page_find(tracker->world, pfn + i);
 
-		if (!page)
+		step = order ? world_page_span(tracker->world, pfn + i) : 1;
+		if (!page || (!page->mm && !page->slot))
 			continue;
 		if (page->mm)
 			resolve_freed(tracker, task, pfn + i, order, reason);
-		if (page->slot)
-			slot_page_freed(tracker->world, pfn + i);
+		slot_page_freed(tracker->world, pfn + i);
+		step = 1;
 	}
 }
 
@@ -151,13 +152,15 @@ static bool is_not_reclaimed(struct rf_tracker *tracker, u32 tid, u64 pfn, u32 o
 {
 	bool known = false;
 
-	for (u64 i = 0; i < BIT_ULL(order); i++) {
-		struct world_page *page = world_page_find(tracker->world, pfn + i);
+	for (u64 at = pfn, step; at < pfn + BIT_ULL(order); at += step) {
+		const struct world_page *page = world_page_find(tracker->world, at);
 
+		step = order ? world_page_span(tracker->world, at) : 1;
 		if (!page)
 			continue;
 		known |= page->leaves || page->mm || page->slot;
-		page->leaves = false;
+		if (page->leaves)
+			world_page(tracker->world, at)->leaves = false;
 	}
 	return tracker->nr_flush_mms && tracker->flush_tid == tid && !known;
 }

@@ -73,7 +73,6 @@ void on_cache_add(struct rf_tracker *tracker, struct task *task, struct rf_recor
 {
 	u32 file = record_file(tracker, &record), order = (u32)min_u64(record.f[4], WORLD_ORDER_MAX);
 	u64 index = record.f[2], pfn = record.f[3];
-	struct world_page *page;
 
 	if (!file || pfn >= WORLD_INVENTED_PFN)
 		return;
@@ -84,11 +83,9 @@ void on_cache_add(struct rf_tracker *tracker, struct task *task, struct rf_recor
 	else
 		readahead_sets(tracker, pfn, is_read_mark(tracker, task, file, index, BIT_ULL(order)));
 	fault_reads_page(&task->fault);
-	for (u64 i = 0; i < BIT_ULL(order); i++) {
+	folio_set_cached(tracker->world, pfn, order, (u32)(tracker->time >> 16));
+	for (u64 i = 0; i < BIT_ULL(order); i++)
 		cache_set(tracker->world, file, index + i, pfn + i);
-		if ((page = world_page(tracker->world, pfn + i)))
-			page->cached_at = (u32)(tracker->time >> 16);
-	}
 }
 
 /*

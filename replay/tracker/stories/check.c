@@ -26,7 +26,7 @@ static void adopt_unseen(struct rf_tracker *tracker, struct tracked_mm *mm, stru
 		set_anon(tracker, mm, vma, vpn, world_invent_pfn(tracker->world, 0), 0,
 			 RF_OP_POPULATE | RF_OP_INFERRED);
 	/* Whatever it is, it was not writable: the fault says so. */
-	world_set_flags(&mm->world, vpn, 0, WORLD_WRITE);
+	world_set_flags(tracker->world, &mm->world, vpn, 1, 0, WORLD_WRITE);
 }
 
 bool check_write_protected(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, world_pte pte)
@@ -43,7 +43,8 @@ bool check_write_protected(struct rf_tracker *tracker, struct tracked_mm *mm, u6
 		tracker->fidelity.inferred.mkclean++;
 		explained = true;
 	}
-	world_set_flags(&mm->world, vpn, 0, WORLD_WRITE | WORLD_GUESSED | (pte & WORLD_GUESSED ? WORLD_EXCLUSIVE : 0));
+	world_set_flags(tracker->world, &mm->world, vpn, 1, 0,
+			WORLD_WRITE | WORLD_GUESSED | (pte & WORLD_GUESSED ? WORLD_EXCLUSIVE : 0));
 	return explained;
 }
 

@@ -86,8 +86,7 @@ static void collapse(struct rf_tracker *tracker, struct task *task)
 	folio_set(tracker->world, alloc.pfn, tracker->pmd_order);
 	if (vma->flags & RF_VM_WRITE)
 		flags |= WORLD_WRITE;
-	for (u64 i = 0; i < nr; i++)
-		world_set(tracker->world, &mm->world, vpn + i, world_mkpte(WORLD_ANON, alloc.pfn + i, flags));
+	world_set_pages(tracker->world, &mm->world, vpn, world_mkpte(WORLD_ANON, alloc.pfn, flags), nr);
 	op = emit(tracker, RF_OP_COLLAPSE, mm);
 	op->addr = vpn << tracker->page_shift;
 	op->pfn = alloc.pfn;

@@ -49,14 +49,14 @@ struct advise {
 };
 
 /* madvise_free_pte_range(): swap entries go at once, pages when memory is short. */
-static void free_pte(void *context, u64 vpn, world_pte pte)
+static void free_run(void *context, u64 vpn, world_pte pte, u32 nr)
 {
 	struct advise *advise = context;
 
 	if (world_pte_kind(pte) == WORLD_SWAP)
 		world_set(advise->tracker->world, &advise->mm->world, vpn, 0);
 	else if (world_pte_kind(pte) == WORLD_ANON)
-		world_set_flags(&advise->mm->world, vpn, WORLD_LAZYFREE, 0);
+		world_set_flags(advise->tracker->world, &advise->mm->world, vpn, nr, WORLD_LAZYFREE, 0);
 }
 
 static void unguard_pte(void *context, u64 vpn, world_pte pte)
@@ -121,7 +121,7 @@ static void advise_ptes(struct rf_tracker *tracker, struct task *task, struct tr
 
 	switch (advice) {
 	case MADV_FREE:
-		world_walk(&mm->world, first, last, free_pte, &advise);
+		world_walk_runs(&mm->world, first, last, free_run, &advise);
 		op = emit(tracker, RF_OP_MADV_FREE, mm);
 		break;
 	case MADV_COLD:

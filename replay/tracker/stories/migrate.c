@@ -65,7 +65,7 @@ static void migration_set(struct rf_tracker *tracker, u32 tid, u64 vpn, u64 pfn)
 				&tracker->migrations_size, tracker->nr_migrations + 1ull))
 			return;
 		tracker->migrations[tracker->nr_migrations++] = (struct migration){ vpn, pfn, mm->world.id, tid };
-		world_set_flags(&mm->world, vpn, WORLD_MIGRATION, 0);
+		world_set_flags(tracker->world, &mm->world, vpn, 1, WORLD_MIGRATION, 0);
 		if (tracker->nr_migrations == 1)
 			advice_splits(tracker, tid, mm, vpn);
 		emit_entry(tracker, RF_OP_MIGRATE_OUT, mm, vpn, pfn, folio_order(tracker->world, pfn),

@@ -18,16 +18,17 @@ struct protect {
 	const struct world_vma *vma;
 };
 
-/* change_pte_range() on one entry, its VMA having the new flags. */
-static void protect_pte(void *context, u64 vpn, world_pte pte)
+/* change_pte_range() on entries of equal flags, their VMA having the new ones. */
+static void protect_run(void *context, u64 vpn, world_pte pte, u32 nr)
 {
 	struct protect *protect = context;
+	struct world *world = protect->tracker->world;
 	u16 flags = protect->vma->flags;
 
 	if (!world_pte_mapped(pte))
 		return;
 	if (!(flags & RF_VM_WRITE)) {
-		world_set_flags(&protect->mm->world, vpn, 0, WORLD_WRITE);
+		world_set_flags(world, &protect->mm->world, vpn, nr, 0, WORLD_WRITE);
 		return;
 	}
 	/*
@@ -38,7 +39,7 @@ static void protect_pte(void *context, u64 vpn, world_pte pte)
 		return;
 	if (flags & RF_VM_SHARED ? world_pte_kind(pte) == WORLD_SHMEM :
 				   !protect->tracker->keeps_read_only && pte & WORLD_EXCLUSIVE)
-		world_set_flags(&protect->mm->world, vpn, WORLD_WRITE, 0);
+		world_set_flags(world, &protect->mm->world, vpn, nr, WORLD_WRITE, 0);
 }
 
 /* mprotect_fixup(): locked memory that becomes private and writable is populated. The part of [start, end) that is. */
@@ -93,8 +94,8 @@ static void protect_range(struct rf_tracker *tracker, struct task *task, u64 sta
 		/* hugetlb_change_protection() */
 		if (vma->flags & RF_VM_HUGETLB)
 			mark_mm(tracker, mm, RF_REASON_call_unknown);
-		world_walk(&mm->world, vpn_of(tracker, at), vpn_of(tracker, min_u64(vma->end, end)), protect_pte,
-			   &protect);
+		world_walk_runs(&mm->world, vpn_of(tracker, at), vpn_of(tracker, min_u64(vma->end, end)), protect_run,
+				&protect);
 	}
 }
 

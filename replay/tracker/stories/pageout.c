@@ -203,7 +203,7 @@ static void keep_pte(void *context, u64 vpn, world_pte pte)
 	}
 	emit_entry(rest->tracker, RF_OP_UNMAP_FILE, mm, vpn, pfn, folio_order(rest->tracker->world, pfn),
 		   RF_OP_ANON | RF_OP_DEFERRED | RF_OP_WRITE);
-	world_set_flags(&mm->world, vpn, 0, WORLD_LAZYFREE);
+	world_set_flags(rest->tracker->world, &mm->world, vpn, 1, 0, WORLD_LAZYFREE);
 	owe_flush(rest->tracker, mm);
 }
 

@@ -89,8 +89,8 @@ static bool is_ours_alone(const struct rf_tracker *tracker, const struct tracked
 	u32 order = folio_order(tracker->world, pfn);
 	u64 head = folio_head(pfn, order);
 
-	for (u64 i = 0; i < BIT_ULL(order); i++) {
-		const struct world_page *page = world_page_find(tracker->world, head + i);
+	for (u64 at = head; at < head + BIT_ULL(order); at += world_page_span(tracker->world, at)) {
+		const struct world_page *page = world_page_find(tracker->world, at);
 
 		if (page && page->mm && (page->next || page->mm != mm->world.id + 1))
 			return false;
@@ -107,7 +107,7 @@ static bool reuse(struct rf_tracker *tracker, struct tracked_mm *mm, u64 vpn, wo
 	    !is_ours_alone(tracker, mm, world_pte_pfn(pte)))
 		return false;
 	/* FAULT_FLAG_UNSHARE leaves the entry as it is. */
-	world_set_flags(&mm->world, vpn, write ? WORLD_WRITE | WORLD_EXCLUSIVE : WORLD_EXCLUSIVE, 0);
+	world_set_flags(tracker->world, &mm->world, vpn, 1, write ? WORLD_WRITE | WORLD_EXCLUSIVE : WORLD_EXCLUSIVE, 0);
 	if (!write)
 		return true;
 	tracker->fidelity.inferred.reuse++;
@@ -209,7 +209,7 @@ static void settle_copy(struct rf_tracker *tracker, struct task *task)
 	    world_pte_present(world_get(&mm->world, task->populate.at)) && take_alloc(task, 1, &alloc)) {
 		copy_page(tracker, mm, vma, task->populate.at, alloc.pfn, RF_OP_POPULATE);
 		if (!wants_write(&task->populate, vma))
-			world_set_flags(&mm->world, task->populate.at, 0, WORLD_WRITE);
+			world_set_flags(tracker->world, &mm->world, task->populate.at, 1, 0, WORLD_WRITE);
 		return;
 	}
 	/* Not a copy: what it is, the next record tells, which may be of this iovec or of the next. */

@@ -54,7 +54,7 @@ static void settle_write(struct rf_tracker *tracker, struct task *task, struct w
 	if (!(vma->flags & RF_VM_SHARED || pte & WORLD_EXCLUSIVE) && tracker->have_allocs &&
 	    is_shared(tracker, task->mm, pte))
 		mark_mm(tracker, task->mm, RF_REASON_copy_untold);
-	world_set_flags(&task->mm->world, fault->vpn,
+	world_set_flags(tracker->world, &task->mm->world, fault->vpn, 1,
 			WORLD_WRITE | (vma->flags & RF_VM_SHARED ? 0 : WORLD_EXCLUSIVE),
 			WORLD_LAZYFREE | WORLD_UFFD_WP);
 	note_recent(tracker, task->mm, fault->vpn, 1);
@@ -201,7 +201,7 @@ void fault_close(struct rf_tracker *tracker, struct task *task)
 	/* A swap-in for write that stayed read-only and copied nothing ended in do_wp_page() reusing the page. */
 	if (task->mm && fault->swapped_in && fault->flags & RF_FAULT_WRITE && fault->stage != FAULT_COPIED &&
 	    world_pte_kind(world_get(&task->mm->world, fault->vpn)) == WORLD_ANON)
-		world_set_flags(&task->mm->world, fault->vpn, WORLD_WRITE | WORLD_EXCLUSIVE, 0);
+		world_set_flags(tracker->world, &task->mm->world, fault->vpn, 1, WORLD_WRITE | WORLD_EXCLUSIVE, 0);
 	fault_over(task);
 	if (task->mm)
 		check_rss(tracker, task->mm);

@@ -197,10 +197,8 @@ static void load_ptes(struct rf_tracker *tracker, struct tracked_mm *mm, const s
 		learn_shmem(tracker, mm, vma);
 	if (kind != WORLD_ZERO)
 		folio_set(tracker->world, folio_head(pfn, order), order);
-	for (u64 i = 0; i < nr; i++) {
-		world_set(tracker->world, &mm->world, vpn + i, world_mkpte(kind, pfn + i, guessed));
-		if (!vma || !vma->file || (kind != WORLD_FILE && kind != WORLD_SHMEM))
-			continue;
+	world_set_pages(tracker->world, &mm->world, vpn, world_mkpte(kind, pfn, guessed), nr);
+	for (u64 i = 0; i < nr && vma && vma->file && (kind == WORLD_FILE || kind == WORLD_SHMEM); i++) {
 		if (tracker->cache_lost || !vma_cache_find(tracker, vma, vpn + i, &known))
 			vma_cache_set(tracker, vma, vpn + i, pfn + i);
 		cached_since_loss(tracker, pfn + i);

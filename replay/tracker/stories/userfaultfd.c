@@ -114,21 +114,22 @@ struct write_protect {
 	const struct world_vma *vma;
 };
 
-static void protect_pte(void *context, u64 vpn, world_pte pte)
+static void protect_run(void *context, u64 vpn, world_pte pte, u32 nr)
 {
 	struct write_protect *protect = context;
 
 	if (world_pte_mapped(pte) || world_pte_kind(pte) == WORLD_SWAP)
-		world_set_flags(&protect->mm->world, vpn, WORLD_UFFD_WP, WORLD_WRITE);
+		world_set_flags(protect->tracker->world, &protect->mm->world, vpn, nr, WORLD_UFFD_WP, WORLD_WRITE);
 }
 
 /* can_change_pte_writable(): our own page. */
-static void resolve_pte(void *context, u64 vpn, world_pte pte)
+static void resolve_run(void *context, u64 vpn, world_pte pte, u32 nr)
 {
 	struct write_protect *protect = context;
 	bool writable = protect->vma->flags & RF_VM_WRITE && world_pte_kind(pte) == WORLD_ANON && pte & WORLD_EXCLUSIVE;
 
-	world_set_flags(&protect->mm->world, vpn, writable ? WORLD_WRITE : 0, WORLD_UFFD_WP);
+	world_set_flags(protect->tracker->world, &protect->mm->world, vpn, nr, writable ? WORLD_WRITE : 0,
+			WORLD_UFFD_WP);
 }
 
 /* uffd_wp_range(), of one VMA. */
@@ -141,7 +142,7 @@ static void protect_vma(struct rf_tracker *tracker, struct tracked_mm *mm, const
 	op->addr = start;
 	op->end = end;
 	op->flags = enable ? 0 : RF_OP_WRITE;
-	world_walk(&mm->world, vpn_of(tracker, start), vpn_of(tracker, end), enable ? protect_pte : resolve_pte,
+	world_walk_runs(&mm->world, vpn_of(tracker, start), vpn_of(tracker, end), enable ? protect_run : resolve_run,
 		   &protect);
 }
 

@@ -68,7 +68,7 @@ static void are_plain_ones(void **context)
 		assert_int_equal(world_set(world, mm, vpn, pte), plain[vpn]);
 		plain[vpn] = pte;
 		if (pte && step % 5 == 0) {
-			world_set_flags(mm, vpn, WORLD_EXCLUSIVE, WORLD_WRITE);
+			world_set_flags(world, mm, vpn, 1, WORLD_EXCLUSIVE, WORLD_WRITE);
 			plain[vpn] = (pte | WORLD_EXCLUSIVE) & ~WORLD_WRITE;
 		}
 		if (step % 1000 == 0)
