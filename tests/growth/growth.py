@@ -68,8 +68,8 @@ class Trace:
 WHOLE = 'snap_vma addr=0x1000 len=0x7fffffffe000 pgoff=0 dev=0x0 ino=0 flags=0x3'
 
 
-def pte(addr, pfn, nr=1):
-    return f'snap_pte addr={addr:#x} nr={nr} pfn={pfn:#x} order=0 flags=0x804'
+def pte(addr, pfn, nr=1, order=0):
+    return f'snap_pte addr={addr:#x} nr={nr} pfn={pfn:#x} order={order} flags=0x804'
 
 
 @shape
@@ -127,6 +127,21 @@ def sharers_that_leave_first_to_last(nr):
 @shape
 def sharers_that_leave_last_to_first(nr):
     return sharers(nr, reversed)
+
+
+@shape
+def sharers_of_a_large_folio(nr):
+    """Of which each writes to a page of its own before it leaves: the folio's pages are told apart by the first."""
+    trace = Trace()
+    trace.process(100, [WHOLE], [pte(0x100000000, 0x100000, 64, 6)])
+    children = range(1000, 1000 + nr)
+    for child in children:
+        trace.fork(100, child)
+    for child in children:
+        trace.record(child, f'fault addr={0x100000000 + child % 64 * PAGE:#x} flags=0x3')
+        trace.record(child, f'page_alloc pfn={0x200000 + child:#x} order=0 gfp=0x33')
+        trace.exit(child)
+    return trace.text()
 
 
 SHARED_HUGE = 'prot=0x3 flags=0x40021 fd=0 offset=0x0'     # MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB
