@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """One table of how fast traces are replayed: against a bare walk over the same events as ring-buffer pages, against
 trace-cmd's reports of the same events, several policies against one, what starting costs and what a trace of a machine
-that did little; and what machines do of much memory in whole blocks. Each is the median of RUNS runs, taken in turns
-with what it is compared with, because machines are not as fast at one minute as at another; where a ratio is meant, it
-is one of CPU time, which others on the machine disturb least. The load is a storm of compiles and small processes,
-without snapshots.
+that did little; and what machines, and whole replays, do of much memory in whole blocks. Each is the median of RUNS
+runs, taken in turns with what it is compared with, because machines are not as fast at one minute as at another; where
+a ratio is meant, it is one of CPU time, which others on the machine disturb least. The load is a storm of compiles and
+small processes, without snapshots.
 
     speed_table.py BUILD_ROOT SOURCE_ROOT [TRACE]        TRACE: instead of the storm
 """
@@ -18,12 +18,13 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'live'))
+import large_folios_trace  # noqa: E402 (beside this file)
 import machine  # noqa: E402 (found through the line above)
-import peers  # noqa: E402 (beside this file)
+import peers  # noqa: E402 (likewise)
 import replay_speed  # noqa: E402 (likewise)
 
 RUNS = 3
-ONE, FOUR = 'linux-7.3', 'linux-6.8,contpte-v3,linux-6.12,linux-7.3'
+ONE, TWO, FOUR = 'linux-7.3', 'linux-7.3,linux-6.12', 'linux-6.8,contpte-v3,linux-6.12,linux-7.3'
 
 
 class Took:
@@ -116,6 +117,18 @@ class Table:
         for name, speeds in re.findall(r'(\S+) +10 GiB of 64K folios, M entries/s: (.*)', said):
             row(f'10 GiB in whole blocks, {name}, M entries/s', re.sub(' +', ' ', speeds))
 
+    def large_folios(self):
+        """The same, and fork and exit, from a trace: to the tracker belongs what is not each policy's."""
+        text, trace = (os.path.join(self.directory, name) for name in ('large.txt', 'large.mmt.zst'))
+        # In a process of its own: what a child is said to have used begins with the size of the process that made it.
+        self.programs.run(sys.executable, large_folios_trace.__file__, text)
+        self.programs.run(self.programs.refold, 'assemble', text, '-o', trace)
+        one, two = in_turns(self.replay(trace, ONE), self.replay(trace, TWO))
+        tracker = statistics.median(2 * a.mib - b.mib for a, b in zip(one, two)) * (1 << 20)
+        row('whole replay of 10 GiB of 64K folios, M entries/s',
+            f'{large_folios_trace.CHANGED / median(one, "cpu") / 1e6:.0f}', f'{median(one, "mib"):.0f} MiB')
+        row('  the tracker, bytes an entry', f'{tracker / large_folios_trace.MAPPED:.1f}')
+
     def trace_cmd(self):
         """The same events as trace-cmd records and reports them, and imported."""
         if os.geteuid() != 0 or not shutil.which('trace-cmd'):
@@ -146,6 +159,7 @@ def main():
         table.storm()
         table.small()
         table.blocks()
+        table.large_folios()
         table.trace_cmd()
 
 
