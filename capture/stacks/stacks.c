@@ -208,14 +208,15 @@ int rf_stacks_write(struct rf_stacks *stacks, int stream, const struct rf_record
 	struct rf_record record = *call;
 	int ret;
 
-	if (!found.number) {
-		if (found.why < RF_NR_NO_STACKS)
-			rf_stacks_missed(stacks, found.why, 1);
+	if (!found.number && found.why < RF_NR_NO_STACKS)
+		rf_stacks_missed(stacks, found.why, 1);
+	/* Whose registers are not known. */
+	if (!record.tid)
 		return 0;
-	}
+	/* Without one, too: that it was copied tells what an exception meanwhile was. */
 	record.f[1] = found.number;
 	stacks->time = max_u64(stacks->time, record.time);
-	ret = write_stack(stacks, found.number, err);
+	ret = found.number ? write_stack(stacks, found.number, err) : 0;
 	return ret ? ret : rf_writer_append(stacks->writer, stream, &record, 1, err);
 }
 

@@ -250,6 +250,7 @@ void rf_tracker_destroy(struct rf_tracker *tracker)
 	free(tracker->cpu_of_stream);
 	free(tracker->records);
 	free(tracker->passed_over);
+	free(tracker->stack_copies);
 	free(tracker->ops);
 	free(tracker->causes);
 	rf_trust_free(&tracker->trust);

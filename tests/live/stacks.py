@@ -43,7 +43,8 @@ class Told:
             elif kind == 'stack':
                 self.stacks[fields['stack']] = fields['caller'], fields['module'], int(fields['offset'], 16)
             elif kind == 'call_stack':
-                calls[int(tid)].append((int(time), int(fields['call']), fields['stack']))
+                if fields['stack'] != '0':
+                    calls[int(tid)].append((int(time), int(fields['call']), fields['stack']))
             elif kind == 'no_stacks':
                 self.missing += int(fields['calls'])
         self.calls = {tid: [(kind, self.frames(stack)) for _, kind, stack in sorted(of)] for tid, of in calls.items()}
@@ -284,6 +285,8 @@ def gcc(bench):
     command = (machine.need_program('gcc'), '-O2', '-c', source, '-o', bench.path('object.o'))
     compare(bench, 'brk,munmap', *command, least=50)
     bench.programs.record(bench.trace, *command, options=('-g',))
+    bad = bench.replay()[0]['fidelity']['fault_checks_bad']
+    machine.require(not bad, f'taking stacks looks like {bad} faults')
     for row in of_calls(rows(bench, 'stack,call')[0]):
         call = row['call'].split('(')[0]
         machine.require(is_function(row['frames'][0].removesuffix('64'), call, 'GI_' + call) or

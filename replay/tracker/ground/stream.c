@@ -13,9 +13,40 @@
 #include "replay/tracker/ground/decoding.h"
 #include "replay/tracker/ground/tracking.h"
 
+/* A copy of a stack and the entry of its call are one moment: nothing of the thread is between them but that copy. */
+#define COPY_NS_MAX 1000000u
+
+static void copy_begins(struct rf_tracker *tracker, const struct rf_record *call_stack)
+{
+	if (!array_grow(tracker->stack_copies, tracker->stack_copies_room, tracker->nr_stack_copies + 1))
+		tracker->stack_copies[tracker->nr_stack_copies++] = *call_stack;
+}
+
 /*
- * What is told of stacks changes no page table: what comes after what is the same with and without. Records are
- * numbered as if they had come.
+ * Perf copies the top of the stack with faults disabled, and may reach pages that were never touched: such an exception
+ * is no fault, and does not come again (x86; kprobes do not tell of it). True: the record is one.
+ */
+static bool is_of_copy(struct rf_tracker *tracker, const struct rf_record *record)
+{
+	size_t kept = 0;
+	bool found = false;
+
+	for (size_t i = 0; i < tracker->nr_stack_copies; i++) {
+		const struct rf_record *copy = &tracker->stack_copies[i];
+		bool own = copy->tid == record->tid;
+
+		if (record->time - copy->time > COPY_NS_MAX || (own && copy->f[0] == record->kind))
+			continue;
+		found |= own && record->kind == RF_FAULT && record->f[1] == RF_FAULT_KERNEL;
+		tracker->stack_copies[kept++] = *copy;
+	}
+	tracker->nr_stack_copies = kept;
+	return found;
+}
+
+/*
+ * What is told of stacks, and what comes of taking them, changes no page table: what comes after what is the same with
+ * and without. Records are numbered as if they had come.
  */
 static size_t pass_over_stacks(struct rf_tracker *tracker, struct rf_record *records, size_t nr)
 {
@@ -25,7 +56,10 @@ static size_t pass_over_stacks(struct rf_tracker *tracker, struct rf_record *rec
 		return nr;
 	for (size_t i = 0; i < nr; i++) {
 		tracker->nr_merged++;
-		if (!rf_is_of_stacks(records[i].kind)) {
+		if (records[i].kind == RF_CALL_STACK)
+			copy_begins(tracker, &records[i]);
+		if (!rf_is_of_stacks(records[i].kind) &&
+		    !(tracker->nr_stack_copies && is_of_copy(tracker, &records[i]))) {
 			records[kept++] = records[i];
 			continue;
 		}

@@ -66,6 +66,8 @@ struct rf_tracker {
 	u64 nr_merged;		/* records read, if there are stacks */
 	u64 *passed_over;	/* numbers of those that were passed over, from at_passed on */
 	size_t at_passed, nr_passed, passed_room;
+	struct rf_record *stack_copies;	/* CALL_STACK: stacks that are being copied, whose calls have not come yet */
+	size_t nr_stack_copies, stack_copies_room;
 	bool ended;
 	bool stopped;		/* by RF_STOP */
 	bool left_out;		/* by RF_LEFT_OUT: events are missing from now on */

@@ -60,6 +60,32 @@ static void faults_while_disabled(void **context)
 		  "fault_anon 0 @3 nr=1 pfn=1002\n");
 }
 
+/* Perf copies what is above the stack pointer, also pages that nobody ever touched: refused, and not tried again. */
+static void faults_of_stack_copies(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n"
+		"12 tid=100 fault addr=0x400000001000 flags=0x4\n"
+		"13 tid=100 mmap len=0x1000 prot=0x3 flags=0x22 fd=-1\n"
+		"14 tid=100 sys_ret call=16 ret=0x400100000000\n"
+		"20 tid=100 fault addr=0x400000002000 flags=0x4\n"	/* no stack is being copied any more: write() */
+		"32 tid=101 fault addr=0x400000003000 flags=0x4\n"	/* another thread's */
+		"33 tid=100 fault addr=0x400000004000 flags=0x6\n"	/* it writes */
+		"34 tid=100 page_alloc pfn=0x1002 order=0 gfp=0x3\n"
+		"35 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=1\n"
+		"4000000 tid=100 fault addr=0x400000005000 flags=0x4\n"	/* the call's record was lost */
+		"frame stream=1\n"
+		"11 tid=100 call_stack call=16 stack=0\n"
+		"31 tid=100 call_stack call=16 stack=0\n");
+
+	(void)context;
+	expect(r, "map 0 @1048576-1048577\n"
+		  "fault_zero 0 @2 nr=1\n"
+		  "fault_anon 0 @4 nr=1 pfn=1002\n"
+		  "fault_zero 0 @5 nr=1\n"
+		  "fault_zero 0 @3 nr=1\n");
+	assert_int_equal(r->fidelity.fault_checks_bad, 0);
+}
+
 static void a_wrong_fault_is_counted(void **context)
 {
 	struct result *r = track(ATTACHED "frame stream=0\n"
@@ -618,6 +644,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(anonymous_faults), cmocka_unit_test(faults_while_disabled),
+		cmocka_unit_test(faults_of_stack_copies),
 		cmocka_unit_test(a_wrong_fault_is_counted),
 		cmocka_unit_test(faults_without_error_code),
 		cmocka_unit_test(fork_ends_at_its_last_rss_change),
