@@ -32,11 +32,6 @@ static inline void rf_json_set_count(json_t *object, const char *key, u64 value)
 	json_object_set_new(object, key, json_integer((json_int_t)value));
 }
 
-static inline void rf_json_set_string(json_t *object, const char *key, const char *value)
-{
-	json_object_set_new(object, key, json_string(value));
-}
-
 /*
  * Zeroed memory to make JSON with, from where JSON has its own (json_set_alloc_funcs()): what lacks it must not be left
  * out silently, and a program that ends for want of the one ends for want of the other. NULL otherwise. For free().
@@ -53,6 +48,39 @@ static inline void *rf_json_memory(size_t nr, size_t size)
 		return NULL;
 	memory = take(bytes ? bytes : 1);
 	return memory ? memset(memory, 0, bytes) : NULL;
+}
+
+/*
+ * Of a line of UTF-8, as names of files need not be: a control character becomes '?', which keeps tables in order, and
+ * where it is no UTF-8 whatever is not ASCII, rather than all of it NULL.
+ */
+static inline json_t *rf_json_name(const char *text)
+{
+	size_t size = strlen(text) + 1, controls = 0;
+	json_t *name;
+	char *line;
+
+	for (const char *at = text; *at; at++)
+		controls += (unsigned char)*at < ' ' || *at == 0x7f;
+	name = controls ? NULL : json_string(text);
+	line = name ? NULL : (char *)rf_json_memory(size, 1);
+	if (!line)
+		return name;
+	for (size_t i = 0; text[i]; i++)
+		line[i] = (unsigned char)text[i] < ' ' || text[i] == 0x7f ? '?' : text[i];
+	name = json_string(line);
+	for (char *at = line; *at && !name; at++)
+		if ((unsigned char)*at > '~')
+			*at = '?';
+	if (!name)
+		name = json_string(line);
+	free(line);
+	return name;
+}
+
+static inline void rf_json_set_string(json_t *object, const char *key, const char *value)
+{
+	json_object_set_new(object, key, value ? rf_json_name(value) : NULL);
 }
 
 /* Canonical text: sorted keys, two spaces, a newline at the end. */

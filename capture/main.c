@@ -197,13 +197,14 @@ static int doctor(int argc, char **argv)
 	bool json = false;
 	int option;
 
+	opterr = 0;	/* one line, and ours */
 	while ((option = getopt_long(argc, argv, "jh", options, NULL)) != -1) {
 		if (option == 'h') {
 			rf_command_line_help(stdout);
 			return RF_EXIT_DONE;
 		}
 		if (option != 'j')
-			return RF_EXIT_USAGE;
+			return rf_usage_error("doctor takes no such option", argv[optind - 1]);
 		json = true;
 	}
 	if (optind < argc)
@@ -228,6 +229,10 @@ static int cleanup(int argc, char **argv)
 	size_t counts[2] = { 0, 0 };
 	struct rf_error err;
 
+	if (argc > 1 && (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help"))) {
+		rf_command_line_help(stdout);
+		return RF_EXIT_DONE;
+	}
 	if (argc > 1 && argv[1][0] == '-')
 		return rf_usage_error("cleanup takes no option but names of files of --metrics", argv[1]);
 	if (rf_tracefs_check(&err)) {

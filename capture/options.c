@@ -43,6 +43,12 @@ static bool take_text(const struct option_row *row, const char *text, void *to)
 	return true;
 }
 
+/* As an unset variable of a script leaves it: the control group without a name is everybody's. */
+static bool take_name(const struct option_row *row, const char *text, void *to)
+{
+	return *text && take_text(row, text, to);
+}
+
 static bool take_number(const struct option_row *row, const char *text, void *to)
 {
 	return rf_parse_number(text, row->least, row->most, to);
@@ -124,13 +130,13 @@ static const struct option_row rows[] = {
 	{ "pid", 'p', "PID,...", take_pids, TO(recording.targets.pids),
 	  .wrong = "not a list of process ids",
 	  .help = "record running processes and what they start" },
-	{ "cgroup", 0, "PATH", take_text, TO(recording.targets.cgroup),
+	{ "cgroup", 0, "PATH", take_name, TO(recording.targets.cgroup), .wrong = "an empty name",
 	  .help = "record the processes of a control group and of those below it" },
-	{ "container", 0, "ID", take_text, TO(recording.targets.container),
+	{ "container", 0, "ID", take_name, TO(recording.targets.container), .wrong = "an empty name",
 	  .help = "record the processes of a container" },
 	{ "all", 'a', NULL, take_flag, TO(recording.whole_system),
 	  .help = "record the whole system" },
-	{ "user", 0, "NAME", take_text, TO(recording.user),
+	{ "user", 0, "NAME", take_name, TO(recording.user), .wrong = "an empty name",
 	  .help = "run COMMAND as this user" },
 	{ "time", 't', "TIME", take_time, TO(recording.seconds), .wrong = "not a time, as 90, 1.5s, 10m or 2h",
 	  .help = "stop after so long: seconds, or with suffix ms, s, m or h" },
@@ -156,14 +162,14 @@ static const struct option_row rows[] = {
 	{ "flight", 0, "TIME", take_time, TO(flight), .wrong = "not a time, as 90, 1.5s, 10m or 2h",
 	  .help = "as --rotate, but keep the last TIME only; what SIGUSR1 finds stays,\n"
 		  "each time; --trigger ends the recording" },
-	{ "trigger", 0, "COMMAND", take_text, TO(trigger),
+	{ "trigger", 0, "COMMAND", take_name, TO(trigger), .wrong = "an empty name",
 	  .help = "with --flight: end when this command of the shell has ended" },
 	{ "hide", 0, "LIST", take_private, TO(recording.hidden), GIVEN(chooses_hidden),
 	  .wrong = "not of pid,comm,addr,pfn,inode,marks,build,path",
 	  .help = "hide these, and nothing else; also of a COMMAND" },
 	{ "min-free", 0, "SIZE", take_size, TO(recording.bounds.free_bytes), 1, RF_MOST_BYTES,
 	  .wrong = "not a size of at least 1",
-	  .help = "stop while so much of its disk is free" },
+	  .help = "stop before less of its disk is free" },
 	{ "max-memory", 0, "SIZE", take_size, TO(recording.bounds.memory_bytes), RF_LEAST_MEMORY, RF_MOST_BYTES,
 	  .wrong = "not a size of at least 16M",
 	  .help = "stop before recorder and kernel buffers take more" },
@@ -190,7 +196,7 @@ static const struct option_row rows[] = {
 	{ "label", 0, "KEY=VALUE", take_label, TO(recording.labels),
 	  .wrong = "not a new KEY=VALUE, of letters, digits and _, with at most 16 of them",
 	  .help = "keep this in the trace, for refold info and reports" },
-	{ "metrics", 0, "FILE", take_text, TO(metrics),
+	{ "metrics", 0, "FILE", take_name, TO(metrics), .wrong = "an empty name",
 	  .help = "say how it goes in this file once a second, as OpenMetrics" },
 	{ "stacks", 'g', NULL, take_flag, TO(recording.stacks),
 	  .help = "record where calls that change mappings are made from: call stacks" },

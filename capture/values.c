@@ -34,7 +34,7 @@ bool rf_read_pids(const char *text, struct rf_pid_list *pids)
 		char *end;
 		long pid = strtol(text, &end, 10);
 
-		if (end == text || pid <= 0 || pid > INT_MAX || (*end && *end != ','))
+		if (end == text || pid <= 0 || pid > INT_MAX || (*end && (*end != ',' || !end[1])))
 			return false;
 		if (!rf_pid_list_has(pids, (pid_t)pid) && !rf_pid_list_add(pids, (pid_t)pid))
 			return false;

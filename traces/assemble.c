@@ -301,7 +301,7 @@ static int parse_all(struct assembly *assembly, FILE *in)
 	}
 	/* Neither is there an error of the file where there was no memory for a line. */
 	if (!ret && !feof(in))
-		ret = rf_error_set(assembly->err, -EIO, assembly->line, "cannot read the text: %s", strerror(errno));
+		ret = rf_error_set(assembly->err, -EINVAL, assembly->line, "cannot read the text: %s", strerror(errno));
 	free(line);
 	return ret;
 }

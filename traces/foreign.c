@@ -26,6 +26,7 @@ static const struct {
 	{ MAGIC("\x04\x22\x4d\x18"), "packed by lz4: unpack it first (unlz4)" },
 	{ MAGIC("PK\x03\x04"), "a zip archive: unpack it first (unzip)" },
 	{ MAGIC("\x7f" "ELF"), "a program: record it with 'refold-capture -o FILE.mmt.zst -- PROGRAM'" },
+	{ MAGIC("SQLite format 3"), "a database: 'refold summary' reads one that is a store of refold" },
 	{ MAGIC("# tracer: "), "the text of tracefs' file trace: record with refold-capture, or with trace-cmd, "
 			       "whose trace.dat 'refold import' reads" },
 };
@@ -74,9 +75,11 @@ static const char *text_file(const u8 *data, size_t size)
 {
 	if (has_line(data, size, "header {"))
 		return "the text of a trace: 'refold assemble FILE -o FILE.mmt.zst' makes a trace of it";
+	if (size && *data == '{' && find(data, size, "\"refold-fleet/"))
+		return "what 'refold merge' wrote: 'refold summary' reads it";
 	/* One of these is the first member. */
 	if (size && *data == '{' && (find(data, size, "\"attribution\"") || find(data, size, "\"complete\"")))
-		return "a report of 'refold replay', not a trace: 'refold diff' compares reports";
+		return "a report of 'refold replay': 'refold diff' compares reports";
 	if (has_line(data, size, "cpus=") || has_event_lines(data, size))
 		return "the text of trace-cmd report or perf script: give the trace.dat it was made from to "
 		       "'refold import', or record with refold-capture";

@@ -3,6 +3,7 @@
  * Policies as users write them: a name, a name with knobs, or a JSON file that starts from a name. What a knob means is
  * knobs.c's business; here is only the reading.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +33,8 @@ static int start_from(const char *name, struct rf_policy *policy, struct rf_erro
 	const struct rf_policy *named = rf_policy_find(name);
 	char list[256];
 
+	if (!*name)
+		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "no policy ''; 'refold policies' lists all");
 	if (!named) {
 		list_nearest(name, list, sizeof(list));
 		return rf_error_set(err, -EINVAL, RF_NO_OFFSET,
@@ -47,6 +50,10 @@ static int set_name(const char *name, size_t length, struct rf_policy *policy, s
 		return rf_error_set(err, -EINVAL, RF_NO_OFFSET,
 				    "policy '%.40s...' is longer than %zu characters; put the knobs in a JSON file",
 				    name, sizeof(policy->name) - 1);
+	for (size_t i = 0; i < length; i++)
+		if (iscntrl((unsigned char)name[i]))
+			return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "a policy's name cannot have a line's end, a "
+					    "tab or another control character in it");
 	memset(policy->name, 0, sizeof(policy->name));
 	memcpy(policy->name, name, length);
 	return 0;

@@ -27,9 +27,16 @@ struct arguments {
 
 static int build(const struct arguments *arguments)
 {
+	struct rf_policy policy = *rf_policy_named(0);
 	struct arch_loaded *loaded;
 	struct rf_error err;
 
+	if (!*arguments->output)
+		return rf_command_usage("backend", "an output without a name");
+	if (arguments->base && !rf_policy_find(arguments->base))
+		return rf_command_usage("backend", "no policy '%.40s'; 'refold policies' lists all", arguments->base);
+	if (rf_policy_set(&policy, "granule", arguments->page_size, &err))
+		return rf_command_usage("backend", "--page-size: %s", err.message);
 	loaded = rf_policy_build_kernel(arguments->what, arguments->base, arguments->page_size, arguments->output,
 					arguments->keep, &err);
 	if (!loaded) {

@@ -3,9 +3,11 @@
  * What all subcommands share: errors as one line that names the file, the place and the reason, and output files whose
  * write errors are noticed (a full disk must not look like success).
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -16,12 +18,31 @@
 #include "replay/commands/commands.h"
 #include "replay/commands/limits.h"
 
+/* One line, whatever is in a name: it ends where we say, and moves no cursor. */
+static __attribute__((format(printf, 1, 2))) void tell_line(const char *format, ...)
+{
+	va_list args;
+	char *line;
+	int length;
+
+	va_start(args, format);
+	length = vasprintf(&line, format, args);
+	va_end(args);
+	if (length < 0)
+		return;
+	for (char *at = line; *at; at++)
+		if (iscntrl((unsigned char)*at))
+			*at = '?';
+	fprintf(stderr, "%s\n", line);
+	free(line);
+}
+
 int rf_command_error(const char *file, const struct rf_error *err)
 {
 	if (err->offset != RF_NO_OFFSET)
-		fprintf(stderr, "refold: %s: byte %llu: %s\n", file, (unsigned long long)err->offset, err->message);
+		tell_line("refold: %s: byte %llu: %s", file, (unsigned long long)err->offset, err->message);
 	else
-		fprintf(stderr, "refold: %s: %s%s\n", file, err->message, rf_limits_advice(err));
+		tell_line("refold: %s: %s%s", file, err->message, rf_limits_advice(err));
 	return err->code == -EBADMSG ? RF_EXIT_DAMAGED : RF_EXIT_FAILED;
 }
 
@@ -29,25 +50,29 @@ int rf_command_line_error(const char *file, const struct rf_error *err)
 {
 	if (err->offset == RF_NO_OFFSET)
 		return rf_command_error(file, err);
-	fprintf(stderr, "refold: %s:%llu: %s\n", file, (unsigned long long)err->offset, err->message);
+	tell_line("refold: %s:%llu: %s", file, (unsigned long long)err->offset, err->message);
 	return RF_EXIT_FAILED;
 }
 
 int rf_command_errno(const char *file, const char *what, int error)
 {
-	fprintf(stderr, "refold: %s: %s: %s\n", file, what, strerror(error < 0 ? -error : error));
+	tell_line("refold: %s: %s: %s", file, what, strerror(error < 0 ? -error : error));
 	return RF_EXIT_FAILED;
 }
 
 int rf_command_usage(const char *command, const char *format, ...)
 {
 	va_list args;
+	char *what;
+	int length;
 
-	fprintf(stderr, "refold %s: ", command);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	length = vasprintf(&what, format, args);
 	va_end(args);
-	fprintf(stderr, "; see 'refold help %s'\n", command);
+	if (length < 0)
+		return RF_EXIT_USAGE;
+	tell_line("refold %s: %s; see 'refold help %s'", command, what, command);
+	free(what);
 	return RF_EXIT_USAGE;
 }
 
@@ -55,6 +80,7 @@ static int bad_option(const char *command, char **argv)
 {
 	return rf_command_usage(command, "%s: unknown option, or its value is missing", argv[optind - 1]);
 }
+
 
 int rf_command_option(const struct rf_command_line *line, int argc, char **argv, int *code)
 {
@@ -84,7 +110,7 @@ bool rf_command_output_open(struct rf_command_output *output, const char *path)
 		return true;
 	output->file = NULL;
 	if (rf_output_begin(&output->output, path, RF_OUTPUT_WHOLE, &err)) {
-		fprintf(stderr, "refold: %s: %s; give another name\n", path, err.message);
+		tell_line("refold: %s: %s; give another name", path, err.message);
 		return false;
 	}
 	output->file = fdopen(output->output.fd, "w");
@@ -135,6 +161,9 @@ void rf_command_output_abandon(struct rf_command_output *output)
 
 int rf_command_not_input(const char *command, const char *output, const char *input)
 {
+	/* As an unset variable of a script leaves it: told before anything is done for it. */
+	if (output && !*output)
+		return rf_command_usage(command, "an output without a name");
 	if (!output || !rf_same_file(output, input))
 		return RF_EXIT_DONE;
 	return rf_command_usage(command, "%s: is the input, %s, too: give another name", output, input);

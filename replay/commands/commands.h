@@ -104,7 +104,7 @@ bool rf_command_output_open(struct rf_command_output *output, const char *path);
 int rf_command_output_close(struct rf_command_output *output);
 /* The command has failed: no half of a result is left. */
 void rf_command_output_abandon(struct rf_command_output *output);
-/* An output that is the input would destroy it; prints. RF_EXIT_DONE or RF_EXIT_USAGE. */
+/* An output that is the input would destroy it, one without a name is none; prints. RF_EXIT_DONE or RF_EXIT_USAGE. */
 int rf_command_not_input(const char *command, const char *output, const char *input);
 
 #endif

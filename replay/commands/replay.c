@@ -336,6 +336,11 @@ static int check_outputs(const struct rf_replay_arguments *arguments)
 		for (int i = 0; i < arguments->nr_traces; i++)
 			if (rf_command_not_input("replay", outputs[o], arguments->traces[i]))
 				return RF_EXIT_USAGE;
+	for (size_t o = 0; o < ARRAY_SIZE(outputs); o++)
+		for (size_t p = 0; p < o; p++)
+			if (outputs[o] && outputs[p] && strcmp(outputs[o], "-") &&
+			    (!strcmp(outputs[o], outputs[p]) || rf_same_file(outputs[o], outputs[p])))
+				return rf_command_usage("replay", "%s: two outputs cannot be one file", outputs[o]);
 	return RF_EXIT_DONE;
 }
 

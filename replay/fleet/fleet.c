@@ -382,9 +382,12 @@ int rf_fleet_add(struct rf_fleet *fleet, const json_t *row, const json_t *warnin
 
 int rf_fleet_add_failure(struct rf_fleet *fleet, const char *name, const char *digest, const char *error)
 {
-	json_t *failure = json_pack("{s:s, s:s, s:s}", "name", name, "digest", digest, "error", error), *there;
+	json_t *failure = json_object(), *there;
 	size_t i;
 
+	rf_json_set_string(failure, "name", name);
+	rf_json_set_string(failure, "digest", digest);
+	rf_json_set_string(failure, "error", error);
 	json_array_foreach(fleet->failures, i, there)
 		if (json_equal(there, failure)) {
 			json_decref(failure);

@@ -103,8 +103,7 @@ static json_t *parts_of(const struct text *text, struct rf_error *err)
 		return parts;
 	parts = json_loadb(text->bytes, text->size, JSON_REJECT_DUPLICATES, &where);
 	if (!parts)
-		rf_error_set(err, -EBADMSG, where.position < 0 ? RF_NO_OFFSET : (u64)where.position,
-			     "not JSON (%.120s); give a report of 'refold replay -o'", where.text);
+		rf_report_not_json((const u8 *)text->bytes, text->size, &where, err);
 	return parts;
 }
 
@@ -129,6 +128,8 @@ static int add_parts(struct rf_fleet *fleet, const json_t *parts, struct rf_erro
 	int ret = 0;
 	size_t i;
 
+	if (!json_object_get(parts, "schema"))
+		return rf_error_set(err, -EPROTO, RF_NO_OFFSET, "not a report of 'refold replay -o'");
 	if (!report && strcmp(schema, RF_FLEET_SCHEMA))
 		return rf_error_set(err, -EPROTO, RF_NO_OFFSET,
 				    "is of schema %.40s, this refold reads %s and %s", schema, RF_REPORT_SCHEMA,

@@ -61,10 +61,11 @@ int store_error(sqlite3 *database, int result, struct rf_error *err)
 	case SQLITE_FULL:
 		return rf_error_set(err, -ENOSPC, RF_NO_OFFSET, "no room for more: what was put in before is there, "
 				    "nothing of this trace is; make room and run it again");
-	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
+		return rf_error_set(err, -EPROTO, RF_NO_OFFSET, "is no database: a store of refold is one, of SQLite");
+	case SQLITE_CORRUPT:
 		return rf_error_set(err, -EBADMSG, RF_NO_OFFSET, "is corrupt (%s); the sqlite3 program's .recover may "
-				    "save what is left of it", sqlite3_errmsg(database));
+				    "save what is left of it", sqlite3_errstr(result));
 	case SQLITE_BUSY:
 		return rf_error_set(err, -EBUSY, RF_NO_OFFSET, "another program writes to it for more than a minute");
 	case SQLITE_NOMEM:

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/json.h"
@@ -22,11 +23,14 @@ static int path_between(const char *file, const char *folder, char *path)
 {
 	char from[PATH_MAX], to[PATH_MAX], real_from[PATH_MAX];
 	const char *slash = strrchr(file, '/');
+	struct stat status;
 	size_t same = 0, used = 0;
 
 	snprintf(from, sizeof(from), "%.*s", slash ? (int)(slash - file) + 1 : 1, slash ? file : ".");
-	if (!realpath(from, real_from) || !realpath(folder, to))
+	if (!realpath(from, real_from) || !realpath(folder, to) || stat(to, &status))
 		return -errno;
+	if (!S_ISDIR(status.st_mode))
+		return -ENOTDIR;
 	/* As far as both have the same folders. */
 	for (size_t i = 0;; i++) {
 		if ((!real_from[i] || real_from[i] == '/') && (!to[i] || to[i] == '/'))

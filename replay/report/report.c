@@ -9,6 +9,7 @@
 
 #include "replay/report/exposure.h"
 #include "replay/report/json.h"
+#include "traces/foreign.h"
 
 /* ---- traces ---------------------------------------------------------------- */
 
@@ -279,29 +280,46 @@ json_t *rf_report_build(const struct rf_report_parts *parts, const struct rf_res
 	return report_of(parts, results, true);
 }
 
+int rf_report_not_json(const u8 *bytes, size_t size, const json_error_t *where, struct rf_error *err)
+{
+	const char *what = size ? rf_foreign_file(bytes, min_u64(size, RF_FOREIGN_BYTES)) : NULL;
+
+	/* A report that was cut or damaged is one. */
+	if (what && *bytes != '{')
+		return rf_error_set(err, -EPROTO, RF_NO_OFFSET, "not a report of 'refold replay -o', but %s", what);
+	return rf_error_set(err, -EBADMSG, where->position < 0 ? RF_NO_OFFSET : (u64)where->position,
+			    "not JSON (%.120s); give a report written by 'refold replay -o'", where->text);
+}
+
 json_t *rf_report_load(const char *path, struct rf_error *err)
 {
 	FILE *file = fopen(path, "re");
+	u8 begin[RF_FOREIGN_BYTES];
 	json_error_t where;
+	size_t nr_begin = 0;
 	const char *schema;
 	json_t *report;
 	bool unread;
+	int error;
 
 	if (!file) {
 		rf_error_set(err, -errno, RF_NO_OFFSET, "cannot read: %s", strerror(errno));
 		return NULL;
 	}
+	errno = 0;
 	report = json_loadf(file, JSON_REJECT_DUPLICATES, &where);
 	/* jansson takes an error for the end of the file. */
 	unread = ferror(file);
+	error = errno ? errno : EIO;
+	if (!report && !unread && !fseek(file, 0, SEEK_SET))
+		nr_begin = fread(begin, 1, sizeof(begin), file);
 	fclose(file);
 	if (!report && unread) {
-		rf_error_set(err, -EIO, RF_NO_OFFSET, "cannot read: %s", strerror(EIO));
+		rf_error_set(err, -error, RF_NO_OFFSET, "cannot read: %s", strerror(error));
 		return NULL;
 	}
 	if (!report) {
-		rf_error_set(err, -EBADMSG, where.position < 0 ? RF_NO_OFFSET : (u64)where.position,
-			     "not JSON (%.120s); give a report written by 'refold replay -o'", where.text);
+		rf_report_not_json(begin, nr_begin, &where, err);
 		return NULL;
 	}
 	schema = json_string_value(json_object_get(report, "schema"));
@@ -311,7 +329,9 @@ json_t *rf_report_load(const char *path, struct rf_error *err)
 		rf_error_set(err, -EPROTO, RF_NO_OFFSET,
 			     "is of schema %.40s, this refold reads %s; use the refold of then", schema, RF_REPORT_SCHEMA);
 	else
-		rf_error_set(err, -EPROTO, RF_NO_OFFSET, "not a refold report; give one written by 'refold replay -o'");
+		rf_error_set(err, -EPROTO, RF_NO_OFFSET, "not a refold report%s; give one written by 'refold replay -o'",
+			     schema && !strncmp(schema, "refold-fleet/", strlen("refold-fleet/")) ?
+			     ", but what 'refold merge' wrote" : "");
 	json_decref(report);
 	return NULL;
 }

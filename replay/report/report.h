@@ -60,6 +60,9 @@ json_t *rf_report_warnings(const json_t *report);
 /* Read a report. NULL with err: not JSON, not a report, or one of a newer schema. */
 json_t *rf_report_load(const char *path, struct rf_error *err);
 
+/* A file that is no JSON, by its first bytes: what it is, or where it goes wrong. Returns the code. */
+int rf_report_not_json(const u8 *bytes, size_t size, const json_error_t *where, struct rf_error *err);
+
 /* What a person reads first: the answer (answer.h), what it is about, the numbers behind it. */
 void rf_report_write(const json_t *report, const struct rf_view *view, FILE *out);
 /* Everything that differs, and how good the replay is. */

@@ -30,6 +30,8 @@ WRONG = {
     "--keep": ("0", "-1", "x", ""),
     "--level": ("0", "20", "x"),
     "--max-loss": ("-1", "x"),
+    "--pid": ("", "x", "0", "1,", ",1"),
+    "--cgroup": ("",), "--container": ("",), "--user": ("",), "--trigger": ("",), "--metrics": ("",),
     "--label": ("", "x", "=x", "1a=b", "a b=c", "__a=b", "a=\x01"),
 }
 RIGHT = {
@@ -103,6 +105,14 @@ class CommandLine(unittest.TestCase):
                 self.assertEqual(run.returncode, 2, run.stderr)
                 self.assertEqual(run.stderr.count("\n"), 1, run.stderr)
                 self.assertIn(word, run.stderr)
+
+    def test_other_commands(self):
+        """Help and one line each, as of a recording."""
+        for command in ("doctor", "cleanup"):
+            self.assertIn("Usage: refold-capture", capture(command, "-h").stdout)
+            run = capture(command, "-x")
+            self.assertEqual((run.returncode, run.stdout, run.stderr.count("\n")), (2, "", 1))
+            self.assertTrue(run.stderr.startswith("refold-capture: ") and "-x" in run.stderr, run.stderr)
 
     def test_options_are_described(self):
         """Each option of the help has its place in the man page, and the other way round."""
