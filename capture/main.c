@@ -3,6 +3,7 @@
  * refold-capture: record what a program, a process or the whole system does to
  * its page tables, from the live kernel into a trace file.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -247,17 +248,29 @@ static int cleanup(int argc, char **argv)
 	return counts[1] ? RF_EXIT_FAILED : RF_EXIT_DONE;
 }
 
+/* Help or a list that could not be written is a failure. */
+static int close_standard_output(int code)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return code;
+	fprintf(stderr, "refold-capture: standard output: cannot write: %s\n", strerror(errno));
+	return code == RF_EXIT_DONE ? RF_EXIT_FAILED : code;
+}
+
 int main(int argc, char **argv)
 {
 	struct run run = { 0 };
 	int code;
 
 	if (argc > 1 && !strcmp(argv[1], "doctor"))
-		return doctor(argc - 1, argv + 1);
+		return close_standard_output(doctor(argc - 1, argv + 1));
 	if (argc > 1 && !strcmp(argv[1], "cleanup"))
-		return cleanup(argc - 1, argv + 1);
+		return close_standard_output(cleanup(argc - 1, argv + 1));
 	code = rf_command_line_read(&run.line, argc, argv);
-	if (code < 0)
+	/* COMMAND's standard output is its own. */
+	if (code >= 0)
+		code = close_standard_output(code);
+	else
 		code = record(&run);
 	rf_command_line_free(&run.line);
 	return code;

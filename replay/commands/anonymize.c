@@ -14,7 +14,7 @@ static const char help[] =
 	"Writes a trace that replays to the same counts and holds no numbers of processes, page frames and inodes, no\n"
 	"names and build ids of programs and no marks but those that name windows. Addresses move by a multiple of 4 TiB,\n"
 	"which hides them from a search only.\n\n"
-	"  -o, --output FILE  the trace to write\n"
+	"  -o, --output FILE  the trace to write; \"-\": standard output\n"
 	"      --keep LIST    what to leave as it is, of pid,comm,addr,pfn,inode,marks,build,path\n"
 	"      --hide LIST    what to hide, and nothing else; marks: those that name windows, too\n"
 	"  -h, --help         this text\n\n"
@@ -148,5 +148,6 @@ int rf_cmd_anonymize(int argc, char **argv)
 	arguments.trace = argv[optind];
 	if (rf_command_not_input("anonymize", arguments.output, arguments.trace))
 		return RF_EXIT_USAGE;
+	arguments.output = rf_command_trace_output(arguments.output);
 	return anonymize(&arguments);
 }

@@ -9,7 +9,7 @@
 static const char help[] =
 	"usage: refold assemble TEXT -o TRACE.mmt.zst\n\n"
 	"Makes a trace of the text that 'refold dump' writes or a person wrote (\"-\": standard input).\n\n"
-	"  -o, --output FILE  the trace to write\n"
+	"  -o, --output FILE  the trace to write; \"-\": standard output\n"
 	"  -h, --help         this text\n\n"
 	"A line is one record: TIME [tid=N] KIND [FIELD=VALUE...]; TIME may be +N, from the record before. What is left\n"
 	"out is 0; # begins a comment line. Header, stream, frame and end lines may be left out; traces/FORMAT.md\n"
@@ -62,7 +62,5 @@ int rf_cmd_assemble(int argc, char **argv)
 		return rf_command_usage("assemble", "needs -o TRACE.mmt.zst");
 	if (rf_command_not_input("assemble", output, argv[optind]))
 		return RF_EXIT_USAGE;
-	if (!strcmp(output, "-"))
-		output = "/dev/stdout";
-	return assemble(argv[optind], output);
+	return assemble(argv[optind], rf_command_trace_output(output));
 }

@@ -31,8 +31,8 @@ static int build(const struct arguments *arguments)
 	struct arch_loaded *loaded;
 	struct rf_error err;
 
-	if (!*arguments->output)
-		return rf_command_usage("backend", "an output without a name");
+	if (!*arguments->output || !strcmp(arguments->output, "-"))
+		return rf_command_usage("backend", "build needs -o FILE.so, not '%s'", arguments->output);
 	if (arguments->base && !rf_policy_find(arguments->base))
 		return rf_command_usage("backend", "no policy '%.40s'; 'refold policies' lists all", arguments->base);
 	if (rf_policy_set(&policy, "granule", arguments->page_size, &err))

@@ -100,6 +100,11 @@ int rf_command_option(const struct rf_command_line *line, int argc, char **argv,
 	return -1;
 }
 
+const char *rf_command_trace_output(const char *path)
+{
+	return strcmp(path, "-") ? path : "/dev/stdout";
+}
+
 bool rf_command_output_open(struct rf_command_output *output, const char *path)
 {
 	struct rf_error err;

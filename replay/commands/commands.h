@@ -91,6 +91,9 @@ int rf_command_isolated(int (*run)(void *context), void *context, const struct a
 /* In such a child: a crash in a hook is reported there, too. */
 void rf_command_loaded_report(int fd);
 
+/* Where a trace goes that is written to path, "-" being standard output: what writes traces opens it itself. */
+const char *rf_command_trace_output(const char *path);
+
 /* A text file that a command writes; file is NULL if it writes none. */
 struct rf_command_output {
 	FILE *file;

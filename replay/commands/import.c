@@ -8,7 +8,7 @@
 static const char help[] =
 	"usage: refold import TRACE.dat -o TRACE.mmt.zst\n\n"
 	"Makes a trace of what trace-cmd recorded, on this machine or another.\n\n"
-	"  -o, --output FILE             the trace to write\n"
+	"  -o, --output FILE             the trace to write; \"-\": standard output\n"
 	"      --fault-event SYSTEM:NAME the probe on handle_mm_fault() that tells the page faults, if its name does not\n"
 	"      --arch MACHINE            where it was recorded, as uname -m says, for files that do not tell\n"
 	"  -h, --help                    this text\n\n"
@@ -85,8 +85,7 @@ int rf_cmd_import(int argc, char **argv)
 		return rf_command_usage("import", "--fault-event %s: write SYSTEM:NAME", wanted.fault_event);
 	if (rf_command_not_input("import", wanted.output, argv[optind]))
 		return RF_EXIT_USAGE;
-	if (!strcmp(wanted.output, "-"))
-		wanted.output = "/dev/stdout";
+	wanted.output = rf_command_trace_output(wanted.output);
 	wanted.input = argv[optind];
 	return import(&wanted);
 }

@@ -114,6 +114,13 @@ class CommandLine(unittest.TestCase):
             self.assertEqual((run.returncode, run.stdout, run.stderr.count("\n")), (2, "", 1))
             self.assertTrue(run.stderr.startswith("refold-capture: ") and "-x" in run.stderr, run.stderr)
 
+    def test_full_output(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            for arguments in (("-h",), ("-V",), ("doctor", "-h"), ("cleanup", "-h")):
+                run = subprocess.run([CAPTURE, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+                self.assertEqual(run.returncode, 1, arguments)
+                self.assertIn("standard output: cannot write", run.stderr)
+
     def test_options_are_described(self):
         """Each option of the help has its place in the man page, and the other way round."""
         page = (MAN / "refold-capture.1").read_text()

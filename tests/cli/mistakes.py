@@ -77,9 +77,18 @@ class Mistakes(command_line.CommandLine):
                         ("anonymize", self.trace, "-o", ""), ("export", "--csv", self.report_file, "-o", ""),
                         ("export", "--perfetto", self.trace, "-o", ""), ("merge", self.report_file, "-o", ""),
                         ("assemble", self.trace, "-o", ""), ("import", self.trace, "-o", ""),
-                        ("backend", "build", self.directory, "-o", ""), ("pte", "-", "-p", "linux-7.3", "-o", "")):
+                        ("pte", "-", "-p", "linux-7.3", "-o", "")):
             with self.subTest(command=command[:2]):
                 self.fails(2, "output without a name", run=refold(*command))
+
+    def test_traces_to_standard_output(self):
+        text = refold("dump", self.trace).stdout
+        for command, given in ((("anonymize", self.trace), None), (("assemble", "-"), text)):
+            run = refold(*command, "-o", "-", cwd=self.directory, text=False, stdin=None,
+                         input=given and given.encode())
+            self.assertEqual(run.returncode, 0, run.stderr)
+            self.assertTrue(run.stdout.startswith(b"\x28\xb5\x2f\xfd"), command)
+            self.assertFalse((self.directory / "-").exists())
 
     def test_one_file_for_two_outputs(self):
         os.chdir(self.directory)
@@ -100,6 +109,8 @@ class Mistakes(command_line.CommandLine):
         build = ("backend", "build", self.directory, "-o", self.directory / "out.so")
         self.fails(2, "no policy 'nope'", run=refold(*build, "-b", "nope"))
         self.fails(2, "--page-size", "'5k'", run=refold(*build, "-p", "5k"))
+        for name in ("", "-"):
+            self.fails(2, "-o FILE.so", run=refold(*build, "-o", name))
 
     def test_lines_in_names(self):
         self.fails(1, "a?b?[31m%s: cannot open", run=refold("info", "a\nb\x1b[31m%s"))
