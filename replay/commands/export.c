@@ -27,6 +27,9 @@ static const char help[] =
 static const char *const facts_shown[] = { "digest", "name", "kernel", "arch", "cpus", "duration_ns", "records",
 					   "address_spaces", "lost_events", "complete", "trust" };
 
+/* Of the trace; "faults" is a counter of each policy. */
+static const char faults_recorded[] = "faults_recorded";
+
 struct columns {
 	const struct rf_fleet *fleet;
 	json_t *labels;		/* names of all */
@@ -85,7 +88,7 @@ static void write_csv_head(const struct columns *columns)
 
 	for (size_t i = 0; i < ARRAY_SIZE(facts_shown); i++)
 		fprintf(columns->out, "%s,", facts_shown[i]);
-	fputs("faults,", columns->out);
+	fprintf(columns->out, "%s,", faults_recorded);
 	json_object_foreach(columns->labels, label, unused)
 		fprintf(columns->out, "label.%s,", label);
 	fputs("policy,definition,version", columns->out);
@@ -127,7 +130,7 @@ static void write_json_line(const struct columns *columns, const json_t *facts, 
 
 	for (size_t i = 0; i < ARRAY_SIZE(facts_shown); i++)
 		json_object_set(line, facts_shown[i], json_object_get(facts, facts_shown[i]));
-	rf_json_set_count(line, "faults", rf_json_number(json_object_get(facts, "records_by_kind"), "fault"));
+	rf_json_set_count(line, faults_recorded, rf_json_number(json_object_get(facts, "records_by_kind"), "fault"));
 	json_object_set(line, "labels", json_object_get(facts, "labels"));
 	json_object_set(line, "policy", json_object_get(cell, "name"));
 	json_object_set(line, "definition", json_object_get(cell, "definition"));

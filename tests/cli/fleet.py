@@ -279,12 +279,16 @@ class Fleet(Scratch):
         rng = random.Random(9)
         rows = [row(1, ["a", "b"], rng, labels={"host": 'x,"1"'}), row(2, ["a"], rng)]
         path = self.write("f.json", document(rows))
-        lines = list(csv.DictReader(io.StringIO(self.run_ok("export", path, "--csv").stdout)))
+        text = self.run_ok("export", path, "--csv").stdout
+        names = text.splitlines()[0].split(",")
+        self.assertEqual(len(names), len(set(names)), names)
+        lines = list(csv.DictReader(io.StringIO(text)))
         self.assertEqual(len(lines), 3)
         told = {(line["digest"], line["policy"]): line for line in lines}
         for one in rows:
             for policy in one["policies"]:
                 line = told[one["digest"], policy["name"]]
+                self.assertEqual(line["faults_recorded"], str(one["records_by_kind"]["fault"]))
                 self.assertEqual(line["label.host"], one.get("labels", {}).get("host", ""))
                 for counter, value in policy["totals"].items():
                     self.assertEqual(line[counter], str(value))
