@@ -318,6 +318,12 @@ const char *rf_change_percent(s64 a, s64 b, char *text, size_t size)
 		snprintf(text, size, "new");
 	else if (percent >= 900)
 		snprintf(text, size, "x %.0f", (double)b / a);
+	else if (b && percent < -99.9)
+		snprintf(text, size, "-99.9 %%");	/* all of it would be -100 % */
+	else if (percent > -0.005 && percent < 0.005)
+		snprintf(text, size, "%c<0.01 %%", b > a ? '+' : '-');
+	else if (percent > -0.05 && percent < 0.05)
+		snprintf(text, size, "%+.2f %%", percent);	/* what differs is not 0.0 % */
 	else if ((percent > -10 && percent < 10) || (b && percent < -99))
 		snprintf(text, size, "%+.1f %%", percent);
 	else

@@ -63,7 +63,7 @@ static bool is_said(enum rf_reason reason)
 	return reason == RF_REASON_incomplete || reason == RF_REASON_nothing_compared;
 }
 
-static void warn_of_distrust(json_t *list, const json_t *trust)
+static void warn_of_distrust(json_t *list, const json_t *trust, u64 lost)
 {
 	const json_t *doubts = json_object_get(trust, "doubts");
 	u64 marked = rf_json_number(trust, "marked_address_spaces"), hidden = rf_json_number(trust, "hidden_processes");
@@ -72,9 +72,10 @@ static void warn_of_distrust(json_t *list, const json_t *trust)
 		if (json_object_get(doubts, rf_reason_names[i]) && !is_said(i))
 			warn(list, "doubtful, %s: %s", rf_reason_names[i], rf_reason_meanings[i]);
 	if (hidden)
-		warn(list, "%s%llu processes ran that the replay does not have: their births were lost",
+		warn(list, "%s%llu processes ran that the replay does not have: %s",
 		     json_is_true(json_object_get(trust, "hidden_processes_known")) ? "" : "at least ",
-		     (unsigned long long)hidden);
+		     (unsigned long long)hidden, lost ? "their births were lost" :
+		     "they ended before they were looked at");
 	if (marked)
 		warn(list, "%llu of %llu address spaces are marked: they cannot be relied on",
 		     (unsigned long long)marked, (unsigned long long)rf_json_number(trust, "address_spaces"));
@@ -215,7 +216,8 @@ json_t *rf_report_warnings(const json_t *report)
 
 	warn_of_damage(list, report);
 	warn_of_losses(list, report);
-	warn_of_distrust(list, json_object_get(report, "trust"));
+	warn_of_distrust(list, json_object_get(report, "trust"),
+			 (u64)rf_json_number(json_object_get(report, "trace"), "lost_events"));
 	if (nothing)
 		warn(list, "nothing was replayed: %s", nothing);
 	warn_of_poor_fidelity(list, json_object_get(report, "fidelity"));

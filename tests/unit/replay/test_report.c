@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "replay/commands/progress.h"
+#include "replay/report/grid.h"
 #include "replay/report/report.h"
 
 static void write_json(const json_t *json, FILE *out)
@@ -229,7 +230,7 @@ static void test_warnings(void **state)
 	expect_warning("fidelity", "fault_checks_bad", 1, "98.03 % of the faults");
 	expect_warning("fidelity", "rss_checks_bad", 1, "RSS counters");
 	expect_warning("trust", "marked_address_spaces", 1, "1 of 0 address spaces are marked");
-	expect_warning("trust", "hidden_processes", 2, "2 processes ran that the replay does not have");
+	expect_warning("trust", "hidden_processes", 2, "2 processes ran that the replay does not have: they ended");
 	expect_warning("trace", "lost_events", 5, "5 events were lost");
 }
 
@@ -369,6 +370,25 @@ static void test_diff(void **state)
 	json_decref(report);
 }
 
+/* What differs is never "0.0 %", and what is left never "-100 %". */
+static void test_changes(void **state)
+{
+	static const struct {
+		s64 a, b;
+		const char *text;
+	} changes[] = {
+		{ 5, 5, "=" }, { 0, 5, "new" }, { 5, 0, "-100 %" }, { 100, 1100, "x 11" }, { 1000, 1034, "+3.4 %" },
+		{ 100000, 100040, "+0.04 %" }, { 100000, 99990, "-0.01 %" }, { 1000000, 1000001, "+<0.01 %" },
+		{ 1000000, 999999, "-<0.01 %" }, { 100000, 1, "-99.9 %" }, { 1000, 5, "-99.5 %" },
+		{ 100, 138, "+38 %" },
+	};
+	char text[32];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(changes); i++)
+		assert_string_equal(rf_change_percent(changes[i].a, changes[i].b, text, sizeof(text)), changes[i].text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -381,6 +401,7 @@ int main(void)
 		cmocka_unit_test(test_warning_of_damage),
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_table_begins_with_warnings),
+		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_table_of_long_lists),
 		cmocka_unit_test(test_readers_table),
 		cmocka_unit_test(test_diff),
