@@ -221,6 +221,8 @@ int rf_cmd_export(int argc, char **argv)
 	while ((option = rf_command_option(&line, argc, argv, &code)) > 0) {
 		switch (option) {
 		case 'F' ... 'F' + ARRAY_SIZE(formats) - 1:
+			if (format && format != &formats[option - 'F'])
+				return rf_command_usage("export", "one of --csv, --json-lines and --parquet");
 			format = &formats[option - 'F'];
 			break;
 		case 'o':

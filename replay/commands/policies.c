@@ -254,6 +254,8 @@ int rf_cmd_policies(int argc, char **argv)
 
 	if (ret >= 0)
 		return ret;
+	if (arguments.between && (argc > optind || arguments.json || arguments.knobs || arguments.verbose))
+		return rf_command_usage("policies", "--patches stands alone");
 	if (arguments.between)
 		return rf_patches_between(arguments.between);
 	if (argc == optind + 1 && !strpbrk(argv[optind], "+=") && !rf_policy_find(argv[optind])) {

@@ -39,7 +39,7 @@ static const char help[] =
 struct arguments {
 	const char *policies;
 	struct race_choice choice;
-	bool list, controls, verbose, json;
+	bool list, controls, verbose, json, seeded;
 };
 
 enum { OPTION_WRITER = 256, OPTION_READER, OPTION_HARDWARE, OPTION_RANDOM, OPTION_SEED, OPTION_CONTROLS };
@@ -123,6 +123,9 @@ static int take_option(struct arguments *arguments, int option)
 	case OPTION_CONTROLS:
 		arguments->controls = true;
 		return -1;
+	case OPTION_SEED:
+		arguments->seeded = true;
+		return take_numbers(option, &arguments->choice);
 	case OPTION_WRITER:
 		return find_name("writer", optarg, race_writers, RACE_FOLD_WITHOUT_BREAK, &arguments->choice.writer);
 	case OPTION_READER:
@@ -169,6 +172,7 @@ static int refuse_loaded(const struct rf_policy *policies, int nr)
 
 static int plan(const struct arguments *arguments, struct race_pairs *pairs)
 {
+	const char *names = arguments->policies ? arguments->policies : DEFAULT_POLICIES;
 	struct rf_policy *policies;
 	struct rf_error err;
 	int nr, ret, refused;
@@ -177,7 +181,7 @@ static int plan(const struct arguments *arguments, struct race_pairs *pairs)
 		ret = race_pairs_controls(&arguments->choice, pairs);
 	else {
 		policies = calloc(RF_MAX_POLICIES, sizeof(*policies));
-		nr = policies ? rf_policy_parse_list(arguments->policies, policies, 0, RF_MAX_POLICIES, &err) : 0;
+		nr = policies ? rf_policy_parse_list(names, policies, 0, RF_MAX_POLICIES, &err) : 0;
 		ret = policies ? 0 : -ENOMEM;
 		refused = refuse_loaded(policies, nr);
 		if (nr > 0 && refused < 0)
@@ -217,7 +221,6 @@ static int explore(const struct arguments *arguments, struct race_pairs *pairs)
 int rf_cmd_race(int argc, char **argv)
 {
 	struct arguments arguments = {
-		.policies = DEFAULT_POLICIES,
 		.choice = { .writer = -1, .reader = -1, .n = 4, .hardware = 2, .seed = 1 },
 	};
 	struct race_pairs pairs = { 0 };
@@ -225,6 +228,12 @@ int rf_cmd_race(int argc, char **argv)
 
 	if (ret >= 0)
 		return ret;
+	if (arguments.seeded && !arguments.choice.random)
+		return rf_command_usage("race", "--seed is that of --random; name that, too");
+	if (arguments.controls && (arguments.policies || arguments.choice.writer >= 0 || arguments.choice.reader >= 0))
+		return rf_command_usage("race", "--controls has writers, readers and policies of its own");
+	if (arguments.list && arguments.json)
+		return rf_command_usage("race", "-l writes text only");
 	if (arguments.list)
 		return list_names();
 	ret = plan(&arguments, &pairs);

@@ -112,6 +112,15 @@ class Mistakes(command_line.CommandLine):
         for name in ("", "-"):
             self.fails(2, "-o FILE.so", run=refold(*build, "-o", name))
 
+    def test_options_that_would_do_nothing(self):
+        for said, command in (("--random", ("race", "--seed", "1")),
+                              ("of its own", ("race", "--controls", "-p", "linux-7.3")),
+                              ("text only", ("race", "-l", "-j")),
+                              ("alone", ("policies", "--patches", "linux-6.6..linux-6.8", "linux-6.9")),
+                              ("alone", ("policies", "-j", "--patches", "linux-6.6..linux-6.8")),
+                              ("one of", ("export", self.report_file, "--csv", "--json-lines"))):
+            self.fails(2, said, run=refold(*command))
+
     def test_lines_in_names(self):
         self.fails(1, "a?b?[31m%s: cannot open", run=refold("info", "a\nb\x1b[31m%s"))
         self.fails(2, "'x?y'", run=refold("replay", self.trace, "-p", "x\ny"))
