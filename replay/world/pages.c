@@ -100,7 +100,7 @@ static bool run_split(struct world *world, struct page_region *region, u64 pfn)
 		pages[i] = *whole;
 		pages[i].vpn += i;
 	}
-	rmap_split(world, pages);
+	maps_split(world, pages);
 	pages_free(world, whole, 1);
 	*run = pages;
 	region->whole &= ~BIT_ULL(run_index(pfn));

@@ -143,7 +143,7 @@ struct world_map {
 	u64 vpn;
 	u32 mm;
 	u32 next, prev;		/* of the list */
-	u32 chain;		/* of the index, rmap.c */
+	u32 chain;		/* of the index, maps.c */
 };
 
 /* What is known of a page frame, or of a run of them that are alike: its mappings are then of the first. */
@@ -295,15 +295,21 @@ static inline u64 folio_head(u64 pfn, u32 order)
 }
 u64 world_invent_pfn(struct world *world, u32 order);
 
-/* ---- rmap.c: where they are mapped ------------------------------------ */
+/* ---- maps.c: the mappings of one -------------------------------------- */
+
+/* vpn: of a struct world_page that stands for a run, where its first page is mapped. */
+void maps_add(struct world *world, struct world_page *page, const struct world_mm *mm, u64 vpn);
+void maps_remove(struct world *world, struct world_page *page, const struct world_mm *mm, u64 vpn);
+/* Each page of a run gets mappings of its own; they are copies of what stood for them, in place. */
+void maps_split(struct world *world, struct world_page *pages);
+
+/* ---- rmap.c: where they are mapped, by page frame --------------------- */
 
 void rmap_add(struct world *world, u64 pfn, struct world_mm *mm, u64 vpn);
 void rmap_remove(struct world *world, u64 pfn, struct world_mm *mm, u64 vpn);
 /* The same for a run. */
 void rmap_add_run(struct world *world, u64 pfn, struct world_mm *mm, u64 vpn);
 void rmap_remove_run(struct world *world, u64 pfn, struct world_mm *mm, u64 vpn);
-/* Each page of a run gets mappings of its own; they are copies of what stood for them, in place. */
-void rmap_split(struct world *world, struct world_page *pages);
 /* All places, the newest first, copied to an array that lives until the next call. */
 size_t rmap_collect(struct world *world, u64 pfn, const struct world_map **maps);
 bool rmap_is_mapped(const struct world *world, u64 pfn);
