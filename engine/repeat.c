@@ -237,7 +237,8 @@ static u32 write_folios(const struct repeat *repeat, pte_t *ptep, pte_t *copy, u
 			write_like(ptep, repeat->after, clears ? 0 : distance, nr);
 		if (copies)
 			write_like(copy, repeat->copied, distance, nr);
-		copy += copy ? nr : 0;
+		if (copy)
+			copy += nr;
 	}
 	return i;
 }
