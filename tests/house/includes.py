@@ -63,8 +63,7 @@ ROOMS = {
 # A library's header and the folders whose business it is.
 LIBRARIES = {
     'tracefs.h': 'capture/tracefs capture',
-    'event-parse.h': 'traces/events',
-    'kbuffer.h': 'capture/tracefs traces/import',
+    'kbuffer.h': 'capture/tracefs',
     'trace-cmd.h': 'traces/import',
     'sodium.h': 'traces',
     'sys/capability.h': 'capture/rights',

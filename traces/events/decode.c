@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Raw ring-buffer events into records. Offsets are learnt once through
- * libtraceevent; decoding itself is loads and shifts, because it runs on the
- * machine being recorded, once per event.
+ * Raw ring-buffer events into records. Offsets are learnt once from formats;
+ * decoding itself is loads and shifts, because it runs on the machine being
+ * recorded, once per event.
  */
 #include "traces/events/decode.h"
 
@@ -13,6 +13,7 @@
 
 #include "traces/events/calls.h"
 #include "traces/events/entries.h"
+#include "traces/events/format.h"
 #include "traces/events/print_fmt.h"
 #include "traces/frame.h"
 #include "traces/permutation.h"
@@ -45,7 +46,6 @@ static const char *const gfp_names[NR_GFP] = { "__GFP_MOVABLE", "__GFP_HARDWALL"
 
 struct rf_decoder {
 	const struct rf_kernel *kernel;
-	struct tep_handle *tep;
 	struct permutation_key pointer_key;	/* hides kernel addresses; made anew for each recording */
 	u64 gfp[NR_GFP];
 	u16 type_offset, pid_offset;
@@ -60,20 +60,15 @@ struct rf_decoder *rf_decoder_create(const struct rf_kernel *kernel, struct rf_e
 
 	if (decoder) {
 		decoder->kernel = kernel;
-		decoder->tep = tep_alloc();
 		decoder->layouts = calloc(rf_nr_events, sizeof(*decoder->layouts));
 		decoder->by_number = calloc(rf_nr_events, sizeof(*decoder->by_number));
 	}
-	if (!decoder || !decoder->tep || !decoder->layouts || !decoder->by_number ||
-	    sodium_init() < 0) {
+	if (!decoder || !decoder->layouts || !decoder->by_number || sodium_init() < 0) {
 		rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 		rf_decoder_destroy(decoder);
 		return NULL;
 	}
 	randombytes_buf(&decoder->pointer_key, sizeof(decoder->pointer_key));
-	tep_set_loglevel(TEP_LOG_NONE);
-	tep_set_long_size(decoder->tep, sizeof(long));
-	tep_set_page_size(decoder->tep, 1 << kernel->page_shift);
 	return decoder;
 }
 
@@ -81,7 +76,6 @@ void rf_decoder_destroy(struct rf_decoder *decoder)
 {
 	if (!decoder)
 		return;
-	tep_free(decoder->tep);
 	free(decoder->layouts);
 	free(decoder->by_number);
 	free(decoder);
@@ -96,26 +90,19 @@ u64 rf_decoder_gfp(const struct rf_decoder *decoder, u64 rf_gfp)
 }
 
 /* A field by name ("a|b": b where a kernel has no a; "a?"; a of "a/b"), or "#N": the Nth after __syscall_nr. */
-static struct tep_format_field *find_field(struct tep_event *event, const char *source)
+static bool find_field(const struct rf_format *format, const char *source, struct rf_format_field *field)
 {
 	size_t length = strcspn(source, "|?/");
-	struct tep_format_field *field;
 	char name[64];
 
 	if (source[0] == '#') {
-		unsigned long n = strtoul(source + 1, NULL, 10);
+		const char *number = rf_format_find(format->fields, "__syscall_nr", 0, field) ? "__syscall_nr" : "nr";
 
-		field = tep_find_field(event, "__syscall_nr");
-		if (!field)
-			field = tep_find_field(event, "nr");
-		field = field ? field->next : NULL;
-		while (field && n--)
-			field = field->next;
-		return field;
+		return rf_format_find(format->fields, number, strtoul(source + 1, NULL, 10) + 1, field);
 	}
 	snprintf(name, sizeof(name), "%.*s", (int)length, source);
-	field = tep_find_field(event, name);
-	return !field && source[length] == '|' ? tep_find_field(event, source + length + 1) : field;
+	return rf_format_find(format->fields, name, 0, field) ||
+	       (source[length] == '|' && rf_format_find(format->fields, source + length + 1, 0, field));
 }
 
 static bool needs_known_entries(u8 rule)
@@ -124,10 +111,9 @@ static bool needs_known_entries(u8 rule)
 }
 
 /* Offsets in an event, and where it has to end, are 16 bits here. */
-static bool fits(const struct tep_format_field *field)
+static bool fits(const struct rf_format_field *field)
 {
-	return field->offset >= 0 && field->size >= 0 &&
-	       (u64)field->offset + max_u64((u64)field->size, 8) <= UINT16_MAX;
+	return field->offset + max_u64(field->size, 8) <= UINT16_MAX;
 }
 
 static int not_there(const char *field, struct rf_error *err)
@@ -136,37 +122,37 @@ static int not_there(const char *field, struct rf_error *err)
 }
 
 /* A text that ends with the event, or is somewhere in it. */
-static int learn_text(struct tep_event *event, const char *source, struct load *load, struct rf_error *err)
+static int learn_text(const struct rf_format *format, const char *source, struct load *load, struct rf_error *err)
 {
-	const struct tep_format_field *field = find_field(event, source), *count;
 	const char *slash = strchr(source, '/');
+	struct rf_format_field field, count;
 
-	if (!field || !fits(field))
+	if (!find_field(format, source, &field) || field.relative || !fits(&field))
 		return not_there(source, err);
-	load->offset = (u16)field->offset;
-	load->dynamic = field->flags & TEP_FIELD_IS_DYNAMIC;
+	load->offset = (u16)field.offset;
+	load->dynamic = field.dynamic;
 	load->size = load->dynamic ? 4 : 0;
 	if (!slash)
 		return 0;
-	count = tep_find_field(event, slash + 1);
-	if (!count || count->size != 8 || !fits(count))
+	if (!rf_format_find(format->fields, slash + 1, 0, &count) || count.size != 8 || !fits(&count))
 		return not_there(slash + 1, err);
-	load->count = (u16)count->offset;
+	load->count = (u16)count.offset;
 	return 0;
 }
 
-static int learn_field(struct rf_decoder *decoder, struct tep_event *event, const struct rf_event_field *wanted,
+static int learn_field(struct rf_decoder *decoder, const struct rf_format *format, const struct rf_event_field *wanted,
 		       struct layout *layout, struct rf_error *err)
 {
 	struct load *load = &layout->loads[layout->nr++];
-	struct tep_format_field *field;
+	struct rf_format_field field;
+	bool found;
 
 	load->rule = wanted->rule;
 	load->value = wanted->value;
 	if (wanted->rule == RF_RULE_VALUE)
 		return 0;
 	if (wanted->rule == RF_RULE_TEXT) {
-		int ret = learn_text(event, wanted->source, load, err);
+		int ret = learn_text(format, wanted->source, load, err);
 
 		if (!ret)
 			layout->end = (u16)max_u64(layout->end, max_u64(load->offset + load->size,
@@ -176,62 +162,56 @@ static int learn_field(struct rf_decoder *decoder, struct tep_event *event, cons
 	if (needs_known_entries(wanted->rule) && decoder->kernel->isa == RF_ISA_OTHER)
 		return rf_error_set(err, -EOPNOTSUPP, RF_NO_OFFSET, "page-table entries of %s cannot be read",
 				    decoder->kernel->machine);
-	field = find_field(event, wanted->source);
-	if (!field && wanted->source[strlen(wanted->source) - 1] == '?') {
+	found = find_field(format, wanted->source, &field);
+	if (!found && wanted->source[strlen(wanted->source) - 1] == '?') {
 		load->rule = RF_RULE_VALUE;
 		return 0;
 	}
-	if (!field || field->size < 1 || (field->size > 8 && wanted->rule != RF_RULE_CALL_ARGUMENTS) || !fits(field))
+	if (!found || field.size < 1 || (field.size > 8 && wanted->rule != RF_RULE_CALL_ARGUMENTS) || !fits(&field))
 		return not_there(wanted->source, err);
-	load->offset = (u16)field->offset;
-	load->size = (u8)field->size;
-	load->is_signed = field->flags & TEP_FIELD_IS_SIGNED;
+	load->offset = (u16)field.offset;
+	load->size = (u8)field.size;
+	load->is_signed = field.is_signed;
 	if (load->offset + load->size > layout->end)
 		layout->end = (u16)(load->offset + load->size);
 	return 0;
 }
 
 /* Both are in the eight bytes that every event has. */
-static bool learn_common(struct rf_decoder *decoder, struct tep_event *event)
+static bool learn_common(struct rf_decoder *decoder, const struct rf_format *format)
 {
-	struct tep_format_field *type = tep_find_common_field(event, "common_type");
-	struct tep_format_field *pid = tep_find_common_field(event, "common_pid");
-	int type_offset = type ? type->offset : 0, pid_offset = pid ? pid->offset : 4;
+	struct rf_format_field type = { .offset = 0 }, pid = { .offset = 4 };
 
-	if (type_offset < 0 || type_offset > 6 || pid_offset < 0 || pid_offset > 4)
+	rf_format_find(format->common, "common_type", 0, &type);
+	rf_format_find(format->common, "common_pid", 0, &pid);
+	if (type.offset > 6 || pid.offset > 4)
 		return false;
-	decoder->type_offset = (u16)type_offset;
-	decoder->pid_offset = (u16)pid_offset;
+	decoder->type_offset = (u16)type.offset;
+	decoder->pid_offset = (u16)pid.offset;
 	return true;
 }
 
-int rf_decoder_learn(struct rf_decoder *decoder, size_t number, const char *format, struct rf_error *err)
+int rf_decoder_learn(struct rf_decoder *decoder, size_t number, const char *text, struct rf_error *err)
 {
 	const struct rf_event *event = &rf_events[number];
-	const char *fields_end = strstr(format, "\nprint fmt:");
 	struct layout layout = { .kind = event->kind };
-	struct tep_event *known = NULL;
+	struct rf_format format;
 	int ret;
 
-	/*
-	 * Without its print fmt, which says nothing about fields, and which libtraceevent's parser finds much harder to
-	 * take, or to give back, where a file is damaged. A probe may have any name.
-	 */
-	tep_parse_format(decoder->tep, &known, format, fields_end ? (size_t)(fields_end - format) : strlen(format),
-			 event->system);
-	if (!known || known->id <= 0 || known->id >= MAX_EVENT_IDS || !learn_common(decoder, known))
+	if (!rf_format_read(&format, text) || !format.id || format.id >= MAX_EVENT_IDS ||
+	    !learn_common(decoder, &format))
 		return rf_error_set(err, -EINVAL, RF_NO_OFFSET, "its format cannot be read");
 	layout.end = (u16)(decoder->pid_offset + 4);
 	for (int i = 0; i < RF_RECORD_FIELDS && event->fields[i].rule != RF_RULE_NONE; i++) {
-		ret = learn_field(decoder, known, &event->fields[i], &layout, err);
+		ret = learn_field(decoder, &format, &event->fields[i], &layout, err);
 		if (ret)
 			return ret;
 		if (event->fields[i].rule == RF_RULE_GFP)
 			for (int g = 0; g < NR_GFP; g++)
-				rf_print_fmt_flag(format, gfp_names[g], &decoder->gfp[g]);
+				rf_print_fmt_flag(text, gfp_names[g], &decoder->gfp[g]);
 	}
 	decoder->layouts[number] = layout;
-	decoder->by_id[known->id] = (u8)(number + 1);
+	decoder->by_id[format.id] = (u8)(number + 1);
 	return 0;
 }
 

@@ -6,8 +6,6 @@
 #ifndef REFOLD_TRACES_EVENTS_DECODE_H
 #define REFOLD_TRACES_EVENTS_DECODE_H
 
-#include <event-parse.h>
-
 #include "base/error.h"
 #include "traces/capabilities.h"
 #include "traces/events/events.h"
