@@ -14,8 +14,6 @@ static const char help[] =
 	"  -h, --help                    this text\n\n"
 	"Exit status: 0 done, 1 failed, 2 wrong usage, 3 damaged: the trace holds what could be read, marked.\n";
 
-#ifdef REFOLD_IMPORT
-
 static int import(const struct rf_import_options *options)
 {
 	struct rf_import_result result;
@@ -37,17 +35,6 @@ static int import(const struct rf_import_options *options)
 			(unsigned long long)result.bytes, ret ? "; marked as incomplete" : "");
 	return ret ? rf_command_error(result.output_failed ? options->output : options->input, &err) : RF_EXIT_DONE;
 }
-
-#else
-
-static int import(const struct rf_import_options *options)
-{
-	fprintf(stderr, "refold: %s: this refold was built without libtraceevent and cannot import; "
-		"install libtraceevent-dev and build it again\n", options->input);
-	return RF_EXIT_FAILED;
-}
-
-#endif
 
 int rf_cmd_import(int argc, char **argv)
 {

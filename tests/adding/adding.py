@@ -115,8 +115,8 @@ def run(command, tree, quiet=True):
 
 def build(tree):
     # No debug information: with a compiler cache, what the toy does not touch then is the same in every copy.
-    setup = ['meson', 'setup', 'build', '-Dcapture=disabled', '-Dimport=disabled', '-Dtests=false', '-Ddebug=false',
-             '-Doptimization=0', '-Dwerror=true']
+    setup = ['meson', 'setup', 'build', '-Dcapture=disabled', '-Dtests=false', '-Ddebug=false', '-Doptimization=0',
+             '-Dwerror=true']
     if not (tree / 'build').exists() and not run(setup, tree, quiet=False):
         raise Wrong('meson setup fails')
     if not run(['ninja', '-C', 'build', 'replay/refold'], tree, quiet=False):

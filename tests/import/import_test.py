@@ -8,7 +8,6 @@ usage: import_test.py REFOLD [unittest arguments]
 """
 import copy
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -69,13 +68,8 @@ EVENTS = [
 CLONE_VM, CLONE_VFORK, CLONE_THREAD, SIGCHLD = 0x100, 0x4000, 0x10000, 17
 
 
-# Under AddressSanitizer.
-LEAKS = {"LSAN_OPTIONS": f"print_suppressions=0:suppressions={pathlib.Path(__file__).parents[1] / 'fuzz/leaks'}"}
-
-
 def refold(*arguments, **options):
-    return subprocess.run([REFOLD, *map(str, arguments)], capture_output=True, text=True, timeout=240,
-                          env=os.environ | LEAKS, **options)
+    return subprocess.run([REFOLD, *map(str, arguments)], capture_output=True, text=True, timeout=240, **options)
 
 
 def zstd(data):
