@@ -90,28 +90,11 @@ static int is_of_kernel(int fd)
 	return readlink(path, name, sizeof(name) - 1) > 0 && !strncmp(name, "anon_inode:", strlen("anon_inode:"));
 }
 
-/* libtraceevent does not look whether it got memory, so what it asks for while it parses is left to it. */
-static _Thread_local int parses;
-
-int tep_parse_format(void *tep, void *event, const char *text, unsigned long size, const char *system);
-
-int tep_parse_format(void *tep, void *event, const char *text, unsigned long size, const char *system)
-{
-	int (*next)(void *, void *, const char *, unsigned long, const char *);
-	int ret;
-
-	find(&next, "tep_parse_format");
-	parses++;
-	ret = next(tep, event, text, size, system);
-	parses--;
-	return ret;
-}
-
 static int fails(enum what what)
 {
 	long asked;
 
-	if (nth <= 0 || what != fails_at || parses)
+	if (nth <= 0 || what != fails_at)
 		return 0;
 	asked = __atomic_add_fetch(&nr_asked, 1, __ATOMIC_RELAXED);
 	if (asked != nth && !(all && asked > nth))
