@@ -14,8 +14,12 @@
  */
 struct expression {
 	const char *at;
+	unsigned int depth;
 	bool bad;
 };
+
+/* Kernels nest 13 deep. A file to import may have any text. */
+#define DEPTH_MAX 64
 
 static u64 evaluate(struct expression *e, int minimum);
 
@@ -40,7 +44,9 @@ static bool skip_cast(struct expression *e)
 	return true;
 }
 
-static u64 operand(struct expression *e)
+static u64 operand(struct expression *e);
+
+static u64 operand_inside(struct expression *e)
 {
 	char *end;
 	u64 value;
@@ -67,6 +73,20 @@ static u64 operand(struct expression *e)
 	if (end == e->at)
 		e->bad = true;
 	e->at = end + strspn(end, "uUlL");
+	return value;
+}
+
+static u64 operand(struct expression *e)
+{
+	u64 value;
+
+	if (e->depth == DEPTH_MAX) {
+		e->bad = true;
+		return 0;
+	}
+	e->depth++;
+	value = operand_inside(e);
+	e->depth--;
 	return value;
 }
 
@@ -115,7 +135,7 @@ bool rf_print_fmt_flag(const char *format, const char *name, u64 *value)
 	for (open = at; open > format && *open != '{'; open--)
 		;
 	if (*open == '{') {
-		struct expression e = { open + 1, false };
+		struct expression e = { .at = open + 1 };
 		u64 result = evaluate(&e, 0);
 
 		skip_spaces(&e);

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "traces/events/format.h"
+#include "traces/events/print_fmt.h"
 
 #define BEGIN "name: x\nID: 7\nformat:\n"
 #define COMMON                                                                                                         \
@@ -264,6 +265,28 @@ static void test_long(void **state)
 	free(text);
 }
 
+/* Deeper than any kernel's expression: not a number, and no end of the stack. */
+static void test_deep_print_fmt(void **state)
+{
+	static const char *const pieces[] = { "(", "~", "(x)", "1|(", "1<<~" };
+	const size_t size = 4 << 20;
+	char *text = malloc(size + 64);
+	u64 value;
+
+	assert_non_null(text);
+	for (size_t i = 0; i < sizeof(pieces) / sizeof(*pieces); i++) {
+		size_t used = (size_t)sprintf(text, "{"), length = strlen(pieces[i]);
+
+		for (; used < size; used += length)
+			memcpy(text + used, pieces[i], length);
+		sprintf(text + used, "1, \"A\"}");
+		assert_false(rf_print_fmt_flag(text, "A", &value));
+	}
+	free(text);
+	assert_true(rf_print_fmt_flag("{((((((((((((((((((((1 << 3)))))))))))))))))))), \"A\"}", "A", &value));
+	assert_int_equal(value, 8);
+}
+
 static bool read_file(const char *path, char *text, size_t room)
 {
 	FILE *file = fopen(path, "re");
@@ -334,6 +357,7 @@ int main(void)
 		cmocka_unit_test(test_cut_off),
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_long),
+		cmocka_unit_test(test_deep_print_fmt),
 		cmocka_unit_test(test_running_kernel),
 	};
 
