@@ -126,7 +126,8 @@ static bool make_room(struct rf_dat_events *events, struct cpu *cpu, u64 size)
 		return !array_grow(cpu->bytes, cpu->room, cpu->end + size) || fail(events, cpu, -ENOMEM);
 	}
 	cpu->kept = false;
-	memmove(cpu->bytes, cpu->bytes + cpu->page, cpu->end - cpu->page);
+	if (cpu->page)
+		memmove(cpu->bytes, cpu->bytes + cpu->page, cpu->end - cpu->page);
 	cpu->end -= cpu->page;
 	cpu->page = 0;
 	return !array_grow(cpu->bytes, cpu->room, cpu->end + size) || fail(events, cpu, -ENOMEM);
@@ -138,7 +139,7 @@ static bool unpack(struct rf_dat_events *events, struct cpu *cpu, u64 packed, u6
 
 	if (array_grow(events->packed, events->packed_room, packed))
 		return fail(events, cpu, -ENOMEM);
-	if (!read_bytes(events, cpu, events->packed, packed) || !make_room(events, cpu, size))
+	if (!read_bytes(events, cpu, events->packed, packed) || !make_room(events, cpu, max_u64(size, 1)))
 		return false;
 	got = ZSTD_decompressDCtx(events->zstd, cpu->bytes + cpu->end, size, events->packed, packed);
 	if (ZSTD_getErrorCode(got) == ZSTD_error_memory_allocation)
