@@ -593,6 +593,14 @@ class Import(unittest.TestCase):
                 event.text = lambda text=event.text(): text.replace(field, offset)
             self.fails(dat.version_7(), 1, "refold-import(1)")
 
+    def test_long_formats(self):
+        """22 MiB of what is looked for in a format: walked again for each of it, they would take minutes."""
+        dat = self.arm64()
+        expected = self.lines(dat.version_7())
+        dat.events = [copy.copy(event) for event in EVENTS]
+        dat.events[0].print_fmt = '""' + " __probe_ip" * (2 << 20)
+        self.assertEqual(self.lines(dat.version_7()), expected)
+
     def test_places(self):
         """Of CPUs that share bytes of the file one is a lie; a million of them would have no end."""
         content = self.arm64().version_6()

@@ -16,6 +16,7 @@
 #include <zstd_errors.h>
 
 #include "base/array.h"
+#include "traces/events/format.h"
 #include "traces/foreign.h"
 #include "traces/import/facts.h"
 
@@ -376,11 +377,12 @@ const struct rf_dat_format *rf_dat_format(const struct rf_dat *dat, const char *
 
 bool rf_dat_field(const struct rf_dat_format *format, const char *name, u32 *offset, u32 *size)
 {
-	size_t length = strlen(name);
+	struct rf_format_field field;
+	struct rf_format fields;
 
-	for (const char *at = format->text; (at = strstr(at, name)); at += length)
-		if (at > format->text && (at[-1] == ' ' || at[-1] == '\t') &&
-		    sscanf(at + length, ";\toffset:%u;\tsize:%u;", offset, size) == 2)
-			return *size >= 1 && *size <= 8;
-	return false;
+	if (!rf_format_read(&fields, format->text) || !rf_format_find(fields.fields, name, 0, &field))
+		return false;
+	*offset = field.offset;
+	*size = field.size;
+	return field.size >= 1 && field.size <= 8;
 }
