@@ -58,10 +58,14 @@ static int follow_threads(struct recording *rec, struct rf_error *err)
 		if (rf_targets_find_more(&rec->options.targets, &rec->pids) ||
 		    (rec->options.previous && rf_recording_living(rec->options.previous, &rec->pids)))
 			ret = rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
-		for (size_t i = 0; i < rec->pids.nr; i++) {
+		for (size_t i = 0; i < rec->pids.nr && !ret; i++) {
 			size_t before = tids.nr;
 			int added = rf_threads_of(rec->pids.pids[i], &tids);
 
+			/* An empty list would follow everybody. */
+			if (added < 0 && added != -ESRCH)
+				ret = rf_error_set(err, added, RF_NO_OFFSET, "cannot list the threads of process %d: %s",
+						   (int)rec->pids.pids[i], strerror(-added));
 			for (size_t t = before; t < tids.nr; t++)
 				if (!rf_pid_list_add(&fresh, tids.pids[t]))
 					ret = rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
