@@ -8,6 +8,7 @@
 void owe_flush(struct rf_tracker *tracker, struct tracked_mm *mm)
 {
 	tracker->flush_tid = tracker->tid_now;
+	mm->flush_batched = true;
 	if (mm->flush_due || !world_grow(tracker->world, (void **)&tracker->flush_mms, sizeof(u32),
 					 &tracker->flush_mms_size, tracker->nr_flush_mms + 1ull))
 		return;

@@ -76,9 +76,12 @@ u16 nested_gather(struct rf_tracker *tracker, struct tracked_mm *mm, const struc
 		  bool frees_tables)
 {
 
+	bool batched = mm->flush_batched;
+
+	mm->flush_batched = false;
 	if (!others_gather(mm, task, false))
 		return 0;
-	if (tracker->have_flushes && task && task->mm == mm && task->call.kind) {
+	if (tracker->have_flushes && task && task->mm == mm && task->call.kind && !batched) {
 		enum call_flush flush = flush_of_call(tracker, task);
 
 		/* tlb_finish_mmu() flushes all, whatever was unmapped. */

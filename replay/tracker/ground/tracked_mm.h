@@ -51,6 +51,7 @@ struct tracked_mm {
 	u32 swapped;			/* so many of them went to swap */
 	u32 doubts;			/* of world.doubtful so many are not there */
 	bool flush_due;			/* reclaim or migration unmapped entries and owes a flush */
+	bool flush_batched;		/* they did: who unmaps next flushes all, first: flush_tlb_batched_pending() */
 	struct {
 		u64 vpn, nr, time;
 	} recent[8];			/* what faults set of late, to know the losers of a race */
