@@ -19,7 +19,9 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'live'))
 import large_folios_trace  # noqa: E402 (beside this file)
-import machine  # noqa: E402 (found through the line above)
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'growth'))
+import growth  # noqa: E402 (found through the line above)
+import machine  # noqa: E402 (found through the one before)
 import peers  # noqa: E402 (likewise)
 import replay_speed  # noqa: E402 (likewise)
 
@@ -129,6 +131,44 @@ class Table:
             f'{large_folios_trace.CHANGED / median(one, "cpu") / 1e6:.0f}', f'{median(one, "mib"):.0f} MiB')
         row('  the tracker, bytes an entry', f'{tracker / large_folios_trace.MAPPED:.1f}')
 
+    def reuse(self):
+        """Write faults on pages that are the process's own again, when many others have come and gone."""
+        def trace(faults):
+            what = growth.Trace()
+            what.process(100, [growth.WHOLE], [growth.pte(0x100000000 + (part << 24), 0x100000 + (part << 12), 4096)
+                                               for part in range(16)])
+            what.process(200, [growth.WHOLE])
+            for child in range(20000):
+                what.fork(200, 1000 + child)
+                what.exit(1000 + child)
+            what.fork(100, 999)
+            what.exit(999)
+            for page in range(faults):
+                what.record(100, f'fault addr={0x100000000 + (page << 12):#x} flags=0x3')
+            text, path = (os.path.join(self.directory, f'{faults}.{end}') for end in ('txt', 'mmt.zst'))
+            machine.write(text, what.text())
+            self.programs.run(self.programs.refold, 'assemble', text, '-o', path)
+            return self.replay(path, ONE)
+
+        with_faults, without = in_turns(trace(65536), trace(0))
+        row('65,536 reuse faults after 20,000 processes',
+            f'{(median(with_faults, "cpu") - median(without, "cpu")) * 1e3:.0f} ms CPU')
+
+    def recorder(self):
+        """What snapshots of what ends cost the recorder, where little else happens."""
+        def cpu(*options):
+            self.programs.run(self.programs.capture, '-q', *options, '-o', trace, '--', '/bin/sh', '-c',
+                              'for process in $(seq 300); do /bin/true; done')
+            dumped = self.programs.run('/bin/sh', '-c', f'{self.programs.refold} dump {trace} | grep " recorder "')
+            return int(dumped.stdout.rsplit(' cpu_ns=', 1)[1].split()[0])
+
+        if os.geteuid() != 0 or not os.path.isdir(f'{machine.TRACING}/events'):
+            row('recorder with exit snapshots', 'not here')
+            return
+        trace = os.path.join(self.directory, 'recorder.mmt.zst')
+        ratios = [cpu() / cpu('--exit-snapshots=none') for _ in range(RUNS)]
+        row('recorder CPU with exit snapshots, of without', f'{statistics.median(ratios):.2f}x', '300 processes')
+
     def trace_cmd(self):
         """The same events as trace-cmd records and reports them, and imported."""
         if os.geteuid() != 0 or not shutil.which('trace-cmd'):
@@ -160,6 +200,8 @@ def main():
         table.small()
         table.blocks()
         table.large_folios()
+        table.reuse()
+        table.recorder()
         table.trace_cmd()
 
 
