@@ -444,6 +444,9 @@ def check_flushes(report, workload, problems):
         print(f'TLB flushes, {cause}: predicted {predicted}, recorded {recorded[cause]}')
         if predicted != recorded[cause]:
             problems.append(f'TLB flushes of {cause}: predicted {predicted}, the kernel did {recorded[cause]}')
+    # What nothing accounts for is of something that the model does not know.
+    if recorded['other']:
+        problems.append(f'{recorded["other"]} TLB flushes of something else')
 
 
 def check_facts(report, problems):

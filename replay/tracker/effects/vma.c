@@ -26,9 +26,9 @@ static bool others_gather(const struct tracked_mm *mm, const struct task *task, 
 }
 
 /* The last flush of the call that the task is in, or returns from. */
-static enum call_flush flush_of_call(struct rf_tracker *tracker, const struct task *task)
+static enum flush_extent flush_of_call(struct rf_tracker *tracker, const struct task *task)
 {
-	enum call_flush flush = task->call.flushed;
+	enum flush_extent flush = task->call.flushed;
 	const struct rf_record *next;
 	size_t i = 0;
 
@@ -36,7 +36,7 @@ static enum call_flush flush_of_call(struct rf_tracker *tracker, const struct ta
 		switch (next->kind) {
 		case RF_TLB_FLUSH:
 			if (is_own_flush(next))
-				flush = next->f[1] == RF_TLB_ALL ? FLUSH_ALL : FLUSH_RANGE;
+				flush = flush_extent(next);
 			break;
 		case RF_RSS_STAT:
 		case RF_PAGE_FREE:
@@ -75,17 +75,14 @@ static bool flushes_all(struct rf_tracker *tracker, struct tracked_mm *mm, u64 s
 u16 nested_gather(struct rf_tracker *tracker, struct tracked_mm *mm, const struct task *task, u64 start, u64 end,
 		  bool frees_tables)
 {
-
 	bool batched = mm->flush_batched;
 
 	mm->flush_batched = false;
 	if (!others_gather(mm, task, false))
 		return 0;
 	if (tracker->have_flushes && task && task->mm == mm && task->call.kind && !batched) {
-		enum call_flush flush = flush_of_call(tracker, task);
-
 		/* tlb_finish_mmu() flushes all, whatever was unmapped. */
-		if (flush != FLUSH_ALL)
+		if (flush_of_call(tracker, task) != FLUSH_ALL)
 			return 0;
 		if (!flushes_all(tracker, mm, start, end, frees_tables))
 			return RF_OP_NESTED;

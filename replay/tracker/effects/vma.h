@@ -12,7 +12,7 @@ struct task;
 bool call_range(const struct rf_tracker *tracker, u64 start, u64 len, u64 *end);
 /*
  * mm_tlb_flush_nested(): RF_OP_NESTED if another thread has a gather open while the task unmaps or protects
- * [start, end), of which the world still has what there was.
+ * [start, end), of which the world still has what there was. frees_tables: of page tables, too, as munmap() does.
  */
 u16 nested_gather(struct rf_tracker *tracker, struct tracked_mm *mm, const struct task *task, u64 start, u64 end,
 		  bool frees_tables);

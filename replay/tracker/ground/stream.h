@@ -56,4 +56,15 @@ static inline bool is_own_flush(const struct rf_record *record)
 	return record->f[0] == RF_TLB_LOCAL || record->f[0] == RF_TLB_LOCAL_MM;
 }
 
+enum flush_extent {
+	FLUSH_NONE,
+	FLUSH_RANGE,		/* so many pages */
+	FLUSH_ALL,		/* all of the address space: by mm_tlb_flush_nested(), or because it is much */
+};
+
+static inline enum flush_extent flush_extent(const struct rf_record *flush)
+{
+	return flush->f[1] == RF_TLB_ALL ? FLUSH_ALL : FLUSH_RANGE;
+}
+
 #endif

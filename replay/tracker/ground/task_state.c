@@ -164,9 +164,9 @@ void call_moved(struct task_call *call)
 	call->moved = true;
 }
 
-void call_flushes(struct task_call *call, enum call_flush flush)
+void call_flushes(struct task_call *call, u8 extent)
 {
-	call->flushed = flush;
+	call->flushed = extent;
 }
 
 void call_overtaken(struct task_call *call)

@@ -96,13 +96,6 @@ enum call_stage {
 	CALL_RETURNED,
 };
 
-/* The kernel's word of a flush (where flushes are recorded). */
-enum call_flush {
-	FLUSH_NONE,
-	FLUSH_RANGE,		/* so many pages */
-	FLUSH_ALL,		/* all of the address space: by mm_tlb_flush_nested(), or because it is much */
-};
-
 struct task_call {
 	u8 stage;		/* enum call_stage */
 	u8 kind;		/* of the entry record; 0: CALL_NONE */
@@ -112,7 +105,7 @@ struct task_call {
 	bool overtaken;		/* what it did is applied, another thread's call told it; it has not returned */
 	bool bore;		/* a new task, whose NEWTASK was seen */
 	u8 was;			/* kind of the one that is over, its args are still there */
-	u8 flushed;		/* enum call_flush: its last */
+	u8 flushed;		/* enum flush_extent: its last flush */
 	/* MADV_PAGEOUT: whose memory, its number + 1 (0: it is none); of process_madvise() the piece it is at. */
 	u32 advised, piece;
 	u64 advice_start, advice_end;	/* vpns */
@@ -141,7 +134,7 @@ void call_discarded(struct task_call *call, u64 vpn);
 void call_unmaps(struct task_call *call, u32 member, u32 nr);
 void call_unmap_told(struct task_call *call, u32 member, u32 nr);
 void call_moved(struct task_call *call);
-void call_flushes(struct task_call *call, enum call_flush flush);
+void call_flushes(struct task_call *call, u8 extent);
 void call_overtaken(struct task_call *call);
 void call_maps(struct task_call *call, const struct world_vma *vma);
 void call_over(struct task *task);

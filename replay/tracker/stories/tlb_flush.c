@@ -62,7 +62,7 @@ void on_tlb_flush(struct rf_tracker *tracker, struct task *task, struct rf_recor
 	if (record.f[0] == RF_TLB_LOCAL_MM && task->mm)
 		cpus_flushed(tracker, task->mm, task->flush_sent);
 	task->flush_sent = false;
-	call_flushes(&task->call, record.f[1] == RF_TLB_ALL ? FLUSH_ALL : FLUSH_RANGE);
+	call_flushes(&task->call, flush_extent(&record));
 	if (task->flush_due) {
 		task->flush_due = false;
 		tracker->fidelity.tlb_flushes_recorded.cow++;
