@@ -62,7 +62,6 @@ static int follow_threads(struct recording *rec, struct rf_error *err)
 			size_t before = tids.nr;
 			int added = rf_threads_of(rec->pids.pids[i], &tids);
 
-			/* An empty list would follow everybody. */
 			if (added < 0 && added != -ESRCH)
 				ret = rf_error_set(err, added, RF_NO_OFFSET, "cannot list the threads of process %d: %s",
 						   (int)rec->pids.pids[i], strerror(-added));
@@ -75,6 +74,10 @@ static int follow_threads(struct recording *rec, struct rf_error *err)
 			ret = rf_session_follow(rec->session, &fresh, err);
 		rf_pid_list_free(&fresh);
 	}
+	/* set_event_pid without a task is of everybody's. Where all have ended meanwhile it has ours. */
+	if (!ret && !tids.nr)
+		ret = rf_pid_list_add(&tids, getpid()) ? rf_session_follow(rec->session, &tids, err)
+						       : rf_error_set(err, -ENOMEM, RF_NO_OFFSET, "out of memory");
 	rf_pid_list_free(&tids);
 	return ret;
 }

@@ -35,6 +35,21 @@ def attach_list(bench):
         bench.one_line(result, str(gone))
 
 
+def nobody_left(bench):
+    """All of a list end before the recorder has found their threads (their directory cannot be opened, for once): then
+    nobody is recorded, and not everybody, as the kernel has it of an empty list."""
+    target = bench.programs.start(sys.executable, '-c', FORKS)
+    stranger = bench.programs.start(sys.executable, '-c', FORKS)
+    bench.programs.run(machine.need_program('strace'), '-f', '-q', '-o', '/dev/null', '-P', f'/proc/{target.pid}/task',
+                       '-e', 'trace=openat', '-e', 'inject=openat:error=ENOENT', bench.programs.capture, '-q', '-t',
+                       '1', '--exit-snapshots', 'none', '--keep', 'pid', '-o', bench.trace, '-p', str(target.pid),
+                       expect=None)
+    dump = bench.programs.run(bench.programs.refold, 'dump', bench.trace).stdout
+    machine.require(stranger.poll() is None, 'the stranger must go on')
+    # Of a -p recording strangers' rss_stat is a part, in the system's buffers.
+    machine.require(not re.search(rf' tid={stranger.pid} (fault|clone|newtask) ', dump), 'a stranger was recorded')
+
+
 def cgroup_roots():
     """A directory of the unified hierarchy and one of a hierarchy of v1, as far as there are any to make groups in."""
     roots = {}
@@ -161,4 +176,4 @@ def followed(bench):
 
 
 if __name__ == '__main__':
-    recorder.main((attach_list, cgroup, daemon))
+    recorder.main((attach_list, nobody_left, cgroup, daemon))
