@@ -130,6 +130,8 @@ class Table:
         row('whole replay of 10 GiB of 64K folios, M entries/s',
             f'{large_folios_trace.CHANGED / median(one, "cpu") / 1e6:.0f}', f'{median(one, "mib"):.0f} MiB')
         row('  the tracker, bytes an entry', f'{tracker / large_folios_trace.MAPPED:.1f}')
+        machines = statistics.median(b.mib - a.mib for a, b in zip(one, two)) * (1 << 20)
+        row('  a machine, bytes an entry', f'{machines / large_folios_trace.MAPPED:.1f}')
 
     def reuse(self):
         """Write faults on pages that are the process's own again, when many others have come and gone."""
