@@ -22,12 +22,11 @@
 
 /* ---- reading ----------------------------------------------------------------------- */
 
+/* Of a number that there may be. NULL: no memory. */
 static struct rf_stack_module *module_at(struct rf_stack_list *list, u64 number)
 {
 	size_t before = list->nr_modules;
 
-	if (!number || number >= MOST_MODULES)
-		return NULL;
 	if (number >= before) {
 		if (array_grow(list->modules, list->modules_room, number + 1))
 			return NULL;
@@ -43,30 +42,38 @@ static void put_bytes(u8 *to, u64 word, size_t nr)
 		to[i] = (u8)(word >> (8 * i));
 }
 
-static void read_module(struct rf_stack_list *list, const u64 f[RF_RECORD_FIELDS])
+static int read_module(struct rf_stack_list *list, const u64 f[RF_RECORD_FIELDS])
 {
-	struct rf_stack_module *module = module_at(list, f[0]);
+	struct rf_stack_module *module;
 
-	if (!module || f[1] > RF_BUILD_ID_BYTES)
-		return;
+	if (!f[0] || f[0] >= MOST_MODULES || f[1] > RF_BUILD_ID_BYTES)
+		return 0;
+	module = module_at(list, f[0]);
+	if (!module)
+		return -ENOMEM;
 	module->file.build_id_size = (u8)f[1];
 	for (size_t i = 0; i < 3; i++)
 		put_bytes(module->file.build_id + 8 * i, f[2 + i], 8);
+	return 0;
 }
 
-static void read_path(struct rf_stack_list *list, const u64 f[RF_RECORD_FIELDS])
+static int read_path(struct rf_stack_list *list, const u64 f[RF_RECORD_FIELDS])
 {
-	struct rf_stack_module *module = module_at(list, f[0]);
+	struct rf_stack_module *module;
 	size_t before;
 
-	if (!module || f[1] >= MOST_PATH || !f[2])
-		return;
+	if (!f[0] || f[0] >= MOST_MODULES || f[1] >= MOST_PATH || !f[2])
+		return 0;
+	module = module_at(list, f[0]);
+	if (!module)
+		return -ENOMEM;
 	before = module->path_room;
 	if (array_grow(module->path, module->path_room, f[1] + 33))
-		return;
+		return -ENOMEM;
 	memset(module->path + before, 0, module->path_room - before);
 	for (size_t i = 0; i < 4; i++)
 		put_bytes((u8 *)module->path + f[1] + 8 * i, f[2 + i], 8);
+	return 0;
 }
 
 static int read_stack(struct rf_stack_list *list, const u64 f[RF_RECORD_FIELDS])
@@ -100,11 +107,9 @@ static int read_record(struct rf_stack_list *list, const struct rf_record *recor
 {
 	switch (record->kind) {
 	case RF_MODULE:
-		read_module(list, record->f);
-		return 0;
+		return read_module(list, record->f);
 	case RF_MODULE_PATH:
-		read_path(list, record->f);
-		return 0;
+		return read_path(list, record->f);
 	case RF_STACK:
 		return read_stack(list, record->f);
 	case RF_CALL_STACK:
@@ -276,25 +281,38 @@ struct naming {
 	struct stack_table places;	/* names by module and offset */
 };
 
+/* *name: NULL, where there is no symbol. */
+static int symbol_of(struct rf_stack_list *list, struct naming *naming, const struct rf_stack *stack,
+		     const char *directory, char **name)
+{
+	struct rf_stack_module *module;
+	int ret = 0;
+
+	*name = NULL;
+	if (!stack->module || stack->module >= list->nr_modules)
+		return 0;
+	module = &list->modules[stack->module];
+	module->file.path = module->path;
+	if (!naming->looked[stack->module])
+		ret = rf_symbols_open(&module->file, directory, &naming->symbols[stack->module]);
+	naming->looked[stack->module] = true;
+	if (!ret && naming->symbols[stack->module])
+		ret = rf_symbols_function(naming->symbols[stack->module], stack->offset, name);
+	return ret;
+}
+
+/* 0: no memory. */
 static u32 name_of(struct rf_stack_list *list, struct naming *naming, const struct rf_stack *stack,
 		   const char *directory)
 {
 	u64 key = (u64)stack->module << 48 ^ stack->offset;
 	u32 number = stack_table_find(&naming->places, key);
-	char *name = NULL;
+	char *name;
 
 	if (number)
 		return number;
-	if (stack->module && stack->module < list->nr_modules) {
-		struct rf_stack_module *module = &list->modules[stack->module];
-
-		module->file.path = module->path;
-		if (!naming->looked[stack->module])
-			naming->symbols[stack->module] = rf_symbols_open(&module->file, directory);
-		naming->looked[stack->module] = true;
-		if (naming->symbols[stack->module])
-			name = rf_symbols_function(naming->symbols[stack->module], stack->offset);
-	}
+	if (symbol_of(list, naming, stack, directory, &name))
+		return 0;
 	list->functions++;
 	list->unnamed += !name;
 	if (!name)

@@ -184,8 +184,8 @@ static void take_shares(struct shares *shares, const struct texts *texts, const 
 	share_table_free(&shares->places);
 	shares->dearest = calloc(shares->nr + 1ul, sizeof(*shares->dearest));
 	if (!shares->dearest) {
+		shares->failed = true;
 		shares->nr = 0;
-		return;
 	}
 	for (u32 i = 0; i < shares->nr; i++)
 		shares->dearest[i] = &shares->list[i];

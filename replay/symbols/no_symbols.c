@@ -4,18 +4,20 @@
 
 #include <stddef.h>
 
-struct rf_symbols *rf_symbols_open(const struct rf_code_file *file, const char *directory)
+int rf_symbols_open(const struct rf_code_file *file, const char *directory, struct rf_symbols **symbols)
 {
 	(void)file;
 	(void)directory;
-	return NULL;
+	*symbols = NULL;
+	return 0;
 }
 
-char *rf_symbols_function(struct rf_symbols *symbols, u64 address)
+int rf_symbols_function(struct rf_symbols *symbols, u64 address, char **name)
 {
 	(void)symbols;
 	(void)address;
-	return NULL;
+	*name = NULL;
+	return 0;
 }
 
 void rf_symbols_close(struct rf_symbols *symbols)

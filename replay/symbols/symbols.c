@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <elfutils/libdwelf.h>
 #include <elfutils/libdwfl.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -94,19 +95,22 @@ static bool find(const char *directory, const struct rf_code_file *file, char pa
 	return by_build_id(SYSTEM_DEBUG, ".debug", file, path);
 }
 
-struct rf_symbols *rf_symbols_open(const struct rf_code_file *file, const char *directory)
+int rf_symbols_open(const struct rf_code_file *file, const char *directory, struct rf_symbols **found)
 {
 	struct rf_symbols *symbols;
 	char path[PATH_ROOM];
 
+	*found = NULL;
 	elf_version(EV_CURRENT);
 	if (!find(directory, file, path))
-		return NULL;
+		return 0;
 	symbols = calloc(1, sizeof(*symbols));
 	if (!symbols)
-		return NULL;
-	if (directory && asprintf(&symbols->debug_path, "%s:.debug:" SYSTEM_DEBUG, directory) < 0)
-		symbols->debug_path = NULL;
+		return -ENOMEM;
+	if (directory && asprintf(&symbols->debug_path, "%s:.debug:" SYSTEM_DEBUG, directory) < 0) {
+		free(symbols);
+		return -ENOMEM;
+	}
 	symbols->callbacks = (Dwfl_Callbacks){
 		.find_debuginfo = dwfl_standard_find_debuginfo, .section_address = dwfl_offline_section_address,
 		.debuginfo_path = symbols->debug_path ? &symbols->debug_path : NULL,
@@ -115,11 +119,11 @@ struct rf_symbols *rf_symbols_open(const struct rf_code_file *file, const char *
 	if (symbols->dwfl)
 		symbols->module = dwfl_report_offline(symbols->dwfl, "", path, -1);
 	if (!symbols->module || dwfl_report_end(symbols->dwfl, NULL, NULL) ||
-	    !dwfl_module_getelf(symbols->module, &symbols->bias)) {
+	    !dwfl_module_getelf(symbols->module, &symbols->bias))
 		rf_symbols_close(symbols);
-		return NULL;
-	}
-	return symbols;
+	else
+		*found = symbols;
+	return 0;
 }
 
 void rf_symbols_close(struct rf_symbols *symbols)
@@ -203,15 +207,17 @@ static char *readable(const char *symbol)
 	return name;
 }
 
-char *rf_symbols_function(struct rf_symbols *symbols, u64 address)
+int rf_symbols_function(struct rf_symbols *symbols, u64 address, char **name)
 {
 	GElf_Off offset;
 	GElf_Sym symbol;
-	const char *name = dwfl_module_addrinfo(symbols->module, address + symbols->bias, &offset, &symbol, NULL, NULL,
-						NULL);
+	const char *found = dwfl_module_addrinfo(symbols->module, address + symbols->bias, &offset, &symbol, NULL, NULL,
+						 NULL);
 
+	*name = NULL;
 	/* Behind its end begins what a stripped file does not name. */
-	if (!name || !*name || (symbol.st_size && offset >= symbol.st_size))
-		return NULL;
-	return readable(name);
+	if (!found || !*found || (symbol.st_size && offset >= symbol.st_size))
+		return 0;
+	*name = readable(found);
+	return *name ? 0 : -ENOMEM;
 }

@@ -20,11 +20,12 @@ struct rf_symbols;
 
 /*
  * Looked for in directory (NULL: none), by build id as in .build-id/ab/cdef.debug, by path and by its last part; then
- * where it was, and in /usr/lib/debug. NULL: there is none, this was built without elfutils, or there is no memory.
+ * where it was, and in /usr/lib/debug. *symbols: NULL, where there is none, or this was built without elfutils. 0, or
+ * -ENOMEM, unless it is elfutils that has no memory: it does not tell that from a file without symbols.
  */
-struct rf_symbols *rf_symbols_open(const struct rf_code_file *file, const char *directory);
-/* The function that has the instruction at this address of the file's own, to be freed. NULL: no symbol has it. */
-char *rf_symbols_function(struct rf_symbols *symbols, u64 address);
+int rf_symbols_open(const struct rf_code_file *file, const char *directory, struct rf_symbols **symbols);
+/* *name: the function with the instruction at this address of the file's own, to be freed; NULL: no symbol has it. */
+int rf_symbols_function(struct rf_symbols *symbols, u64 address, char **name);
 void rf_symbols_close(struct rf_symbols *symbols);
 
 #endif

@@ -20,6 +20,16 @@ CALLS = {'read': 'read,pread64:error=EIO', 'write': 'write,pwrite64:error=ENOSPC
 POLICIES = 'linux-6.9,linux-7.3'
 BY_THREE = 'linux-7.3,x86-6.12'
 
+# Of the first call of mm_fork, between two functions of a file that is not here.
+STACKS = """frame stream=3
+1000 tid=0 module module=1 size=20 id0=0x1 id1=0x2 id2=0x3
+1000 tid=0 module_path module=1 at=0 w0="/opt/a;b" w1="/server"
+1000 tid=0 stack stack=1 caller=0 module=1 offset=0x10
+1000 tid=0 stack stack=2 caller=1 module=1 offset=0x20
+frame stream=4
+1003990 tid=100 call_stack call=16 stack=2
+"""
+
 # arguments; where it writes, but for standard output; what there is in that file, of a path; whether it goes on with
 # what an earlier run has left; exit codes of what could not be read but in part.
 Command = collections.namedtuple('Command', 'arguments output read goes_on partly', defaults=(None, None, False, ()))
@@ -38,6 +48,11 @@ class Scene:
         self.report, self.second = scratch / 'report.json', scratch / 'second.json'
         self.store = scratch / 'kept.db'
         self.run('assemble', self.text, '-o', self.trace)
+        self.stacks = scratch / 'stacks.mmt.zst'
+        text = self.text.read_text().replace('frame stream=0', 'stream 3 source=perf cpu=0\nstream 4 source=perf cpu=0\n'
+                                             + STACKS + 'frame stream=0', 1)
+        (scratch / 'stacks.txt').write_text(text)
+        self.run('assemble', scratch / 'stacks.txt', '-o', self.stacks)
         self.run('assemble', golden / 'mm_cow' / 'trace.txt', '-o', self.other)
         self.run('replay', '-q', self.trace, '-p', POLICIES, '-o', self.report)
         self.run('replay', '-q', self.other, '-p', POLICIES, '-o', self.second)
@@ -70,6 +85,8 @@ class Scene:
         yield 'table', Command(['replay', trace, '-p', POLICIES])
         yield 'by', Command(['replay', '-q', trace, '-p', POLICIES, *by, '-o', output], output)
         yield 'by_table', Command(['replay', trace, '-p', POLICIES, '--by', 'process', '--readers', '--windows'])
+        yield 'stacks', Command(['replay', '-q', self.stacks, '-p', POLICIES, '--by', 'stack', '-o', output], output)
+        yield 'folded', Command(['replay', self.stacks, '-p', POLICIES, '--folded', 'pte_stores:linux-7.3'])
         yield 'interval', Command(['replay', '-q', trace, '-p', POLICIES, *interval, '-o', output], output)
         yield 'interval_csv', Command(['replay', trace, '-p', POLICIES, *interval, '--format', 'csv'])
         yield 'page_tables', Command(['replay', '-q', trace, '-p', POLICIES, '--page-tables', output], output)
