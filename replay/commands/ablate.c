@@ -230,11 +230,17 @@ static int rank(struct arguments *arguments, struct rf_ablation *ablation)
 {
 	int code = RF_EXIT_DONE, written = RF_EXIT_DONE;
 	json_t *report, *more, *result;
+	const char *nothing;
 
 	rf_ablation_begin(ablation);
 	report = count(arguments, ablation, &code);
 	if (!report)
 		return code;
+	nothing = rf_report_nothing(report);
+	if (nothing) {
+		json_decref(report);
+		return rf_command_nothing(arguments->traces, arguments->nr_traces, nothing);
+	}
 	rf_ablation_shares(ablation, arguments->seed, COLUMNS_FOR_SHARES);
 	/* Without a column that is wanted, too, which is one that there is no memory for. */
 	more = all_counted(ablation) && !ablation->failed ? NULL : count(arguments, ablation, &code);

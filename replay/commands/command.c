@@ -54,6 +54,12 @@ int rf_command_line_error(const char *file, const struct rf_error *err)
 	return RF_EXIT_FAILED;
 }
 
+int rf_command_nothing(char *const *traces, int nr_traces, const char *why)
+{
+	tell_line("refold: %s: nothing was replayed: %s", nr_traces == 1 ? traces[0] : "all traces", why);
+	return RF_EXIT_FAILED;
+}
+
 int rf_command_errno(const char *file, const char *what, int error)
 {
 	tell_line("refold: %s: %s: %s", file, what, strerror(error < 0 ? -error : error));
@@ -195,7 +201,8 @@ void rf_command_policy_notes(const char *command, const struct rf_policy *policy
 #define MEMORY_AT_LEAST		(512ull << 20)
 #define MEMORY_A_POLICY		(64ull << 20)
 #define MEMORY_A_BYTE		(128ull << 10)
-#define MEMORY_A_BYTE_A_POLICY	(256ull << 10)
+#define MEMORY_A_BYTE_A_POLICY	(64ull << 10)
+#define MOST_POLICIES		16
 #define SECONDS_AT_LEAST	120.0
 #define SECONDS_A_BYTE		1e-3
 
@@ -271,10 +278,11 @@ static void limit_memory(u64 bytes)
 
 u64 rf_limits_begin(struct rf_limits *limits, u64 trace_bytes, size_t nr_policies)
 {
-	u64 a_byte = MEMORY_A_BYTE + MEMORY_A_BYTE_A_POLICY * nr_policies, most = UINT64_MAX / a_byte / 2;
+	u64 nr = min_u64(nr_policies, MOST_POLICIES);
+	u64 a_byte = MEMORY_A_BYTE + MEMORY_A_BYTE_A_POLICY * nr, most = UINT64_MAX / a_byte / 2;
 
 	if (!limits->memory)
-		limits->memory = min_u64(free_memory() / 4 * 3, MEMORY_AT_LEAST + MEMORY_A_POLICY * nr_policies +
+		limits->memory = min_u64(free_memory() / 4 * 3, MEMORY_AT_LEAST + MEMORY_A_POLICY * nr +
 							       min_u64(trace_bytes, most) * a_byte);
 	if (limits->seconds <= 0)
 		limits->seconds = SECONDS_AT_LEAST + SECONDS_A_BYTE * (double)trace_bytes;

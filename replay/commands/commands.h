@@ -46,6 +46,8 @@ int rf_command_error(const char *file, const struct rf_error *err);
 int rf_command_line_error(const char *file, const struct rf_error *err);
 /* The same for an errno of a system call; what: what could not be done, e.g. "cannot write". */
 int rf_command_errno(const char *file, const char *what, int error);
+/* That nothing was replayed of these traces, and why: rf_report_nothing(). Returns RF_EXIT_FAILED. */
+int rf_command_nothing(char *const *traces, int nr_traces, const char *why);
 /* "refold COMMAND: reason; see 'refold help COMMAND'"; returns RF_EXIT_USAGE. */
 int rf_command_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* What a policy has to say of itself ("patch X pulls in Y"), line by line on standard error. */

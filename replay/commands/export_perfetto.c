@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "engine/policy/text.h"
 #include "replay/commands/commands.h"
+#include "replay/commands/limits.h"
 #include "replay/commands/progress.h"
 #include "replay/export/timeline.h"
 
@@ -22,6 +23,7 @@ static const char help[] =
 	"      --interval TIME    what counters count from one such time to the next (default: 10ms, or longer if there\n"
 	"                         were too many)\n"
 	"      --min-size SIZE    show calls and faults with an operation on so much memory (default: 64K)\n"
+	"      --max-memory SIZE, --max-time TIME  as of 'refold replay'\n"
 	"  -q, --quiet            no progress line\n"
 	"  -h, --help             this text\n\n"
 	"Exit status: 0 done, 1 failed, 2 wrong usage, 3 damaged or cut trace (what is readable is written).\n";
@@ -32,6 +34,7 @@ struct arguments {
 	int nr_policies;
 	bool quiet;
 	u64 interval, least_bytes;
+	struct rf_limits limits;
 };
 
 /* The interval that was asked for, or as many as there may be. 0: there would be too many of those asked for. */
@@ -48,6 +51,7 @@ static u64 interval_for(const struct arguments *arguments, const struct rf_trace
 static int write_results(const struct arguments *arguments, struct rf_reader *reader, struct rf_timeline *timeline,
 			  struct rf_results *results, FILE *out)
 {
+	struct rf_limits limits = arguments->limits;
 	struct rf_progress progress;
 	struct rf_run_options run = {
 		.progress = rf_progress_add, .progress_context = &progress, .processes = true,
@@ -61,6 +65,7 @@ static int write_results(const struct arguments *arguments, struct rf_reader *re
 	if (!run.interval)
 		return rf_command_usage("export", "--interval: the trace has too many of these, %u are the most",
 					RF_MAX_INTERVALS);
+	run.stop_at = rf_limits_begin(&limits, rf_reader_summary(reader)->file_bytes, results->nr_policies);
 	rf_progress_begin(&progress, !arguments->quiet, rf_reader_summary(reader)->records);
 	ret = rf_run_trace(reader, results, &run, &err);
 	rf_progress_end(&progress);
@@ -125,7 +130,7 @@ static int add_policies(struct arguments *arguments, const char *list)
 	return 0;
 }
 
-enum { OPTION_PERFETTO = 256, OPTION_INTERVAL, OPTION_MIN_SIZE };
+enum { OPTION_PERFETTO = 256, OPTION_INTERVAL, OPTION_MIN_SIZE, OPTION_MAX_MEMORY, OPTION_MAX_TIME };
 
 /* 0, or an exit code. */
 static int take_option(struct arguments *arguments, int option)
@@ -152,6 +157,10 @@ static int take_option(struct arguments *arguments, int option)
 		if (!rf_parse_size(optarg, 1, UINT64_MAX, &arguments->least_bytes))
 			return rf_command_usage("export", "--min-size needs a size, as 64K or 1M, not '%s'", optarg);
 		return 0;
+	case OPTION_MAX_MEMORY:
+		return rf_limits_take_memory(&arguments->limits, "export", optarg);
+	case OPTION_MAX_TIME:
+		return rf_limits_take_time(&arguments->limits, "export", optarg);
 	}
 	return 0;
 }
@@ -164,6 +173,8 @@ int rf_export_perfetto(int argc, char **argv)
 		{ "policy", required_argument, NULL, 'p' },
 		{ "interval", required_argument, NULL, OPTION_INTERVAL },
 		{ "min-size", required_argument, NULL, OPTION_MIN_SIZE },
+		{ "max-memory", required_argument, NULL, OPTION_MAX_MEMORY },
+		{ "max-time", required_argument, NULL, OPTION_MAX_TIME },
 		{ "quiet", no_argument, NULL, 'q' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },

@@ -3,6 +3,7 @@
  * refold: the desk tool. Finds the subcommand and runs it; every command lives in a file of its own and is one row of
  * the table here.
  */
+#include <errno.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 
 #include "base/text.h"
 #include "replay/commands/commands.h"
+#include "replay/commands/limits.h"
 
 struct command {
 	const char *name;
@@ -109,7 +111,8 @@ static void *memory_for_json(size_t size)
 
 	if (memory)
 		return memory;
-	fputs("refold: out of memory for a report\n", stderr);
+	fprintf(stderr, "refold: out of memory for a report%s\n",
+		rf_limits_advice(&(struct rf_error){ .code = -ENOMEM }));
 	_exit(RF_EXIT_FAILED);
 }
 

@@ -185,12 +185,8 @@ static int check_result(const struct rf_replay_arguments *arguments, const json_
 	u64 lost = json_integer_value(json_object_get(json_object_get(report, "trace"), "lost_events"));
 	const char *nothing = rf_report_nothing(report);
 
-	if (nothing) {
-		fprintf(stderr, "refold: %s: nothing was replayed: %s\n",
-			arguments->nr_traces == 1 ? arguments->traces[0] : "all traces", nothing);
-		if (!rf_report_idle(report))
-			return RF_EXIT_FAILED;
-	}
+	if (nothing && rf_command_nothing(arguments->traces, arguments->nr_traces, nothing) && !rf_report_idle(report))
+		return RF_EXIT_FAILED;
 	if (!arguments->limited || lost <= arguments->max_loss)
 		return RF_EXIT_DONE;
 	fprintf(stderr, "refold: %llu events were lost, --max-loss allows %llu; record again with a larger buffer\n",

@@ -260,6 +260,7 @@ class Answers(CommandLine):
             self.assertIn(why, run.stderr)
             self.assertIn("nothing was replayed", run.stdout)
             self.assertNotIn("linux-6.12", run.stdout.partition("\nassumed")[0])
+            self.fails(1, path, why, run=refold("ablate", "-q", path, "--from", "linux-6.9", "--to", "linux-7.3"))
 
     def test_nobody_did_anything(self):
         """The last part of a recording that is kept in parts may be one during which nothing happened."""

@@ -221,11 +221,17 @@ class Export(unittest.TestCase):
                                     (["--perfetto", "-o", out], "needs one trace"),
                                     (["--perfetto", SAMPLES[0], "-o", out, "--interval", "0"], "not '0'"),
                                     (["--perfetto", SAMPLES[0], "-o", out, "--min-size", "big"], "not 'big'"),
+                                    (["--perfetto", SAMPLES[0], "-o", out, "--max-memory", "1"], "not '1'"),
+                                    (["--perfetto", SAMPLES[0], "-o", out, "--max-time", "long"], "not 'long'"),
                                     (["--perfetto", SAMPLES[0], "-o", out, "-p", "linux-1.0"], "linux-1.0")):
                 done = refold("export", *arguments)
                 self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
                 self.assertIn(said, done.stderr)
                 self.assertFalse(out.exists())
+            done = refold("export", "-q", "--perfetto", SAMPLES[0], "-o", out, "--max-time", "0.001")
+            self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
+            self.assertIn("--max-time allows more", done.stderr)
+            self.assertFalse(out.exists())
             cut = pathlib.Path(directory) / "cut.mmt.zst"
             cut.write_bytes(SAMPLES[0].read_bytes()[:-2000])
             done = refold("export", "-q", "--perfetto", cut, "-o", out)
