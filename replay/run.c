@@ -12,7 +12,7 @@
 #include "replay/tracker/tracker.h"
 
 /* Records between two looks at the clock. */
-#define RECORDS_A_STEP 4096
+#define RECORDS_A_STEP 256
 
 /*
  * What each machine counted becomes the results'. Every window was begun and ended by operations that all machines had.

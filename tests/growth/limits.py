@@ -112,6 +112,18 @@ def protections_of_what_is_far_apart():
     return trace.text()
 
 
+def moves_of_a_large_mapping():
+    """Each takes long, although its records are few: not in SHAPES, because it is ended by its limit only."""
+    trace = Trace()
+    trace.process(100, [WHOLE], [pte(0x100000000, 0x100000, 1 << 19)])
+    trace.record(100, 'fault addr=0x1000 flags=0x6')
+    for i in range(20000):
+        old, new = (0x100000000, 0x300000000)[::1 - 2 * (i & 1)]
+        trace.call(100, 19, f'mremap addr={old:#x} old_len=0x80000000 new_len=0x80000000 flags=0x3 new_addr={new:#x}',
+                   ret=new)
+    return trace.text()
+
+
 def long_one(function, nr):
     SHAPES[f'{nr} {function.__name__}'] = lambda: function(nr)
 
@@ -180,9 +192,10 @@ def policy_memory(refold, path):
 
 
 def obeys(refold, command, path, option, value, says):
-    code, said, *_ = run(refold, command, path, option, value)
-    good = code == 1 and said.count('\n') == 1 and says in said and option in said
-    print(f'{command[0]} {option} {value}: {code} {said.strip()[-80:]}{"" if good else ": is not obeyed"}')
+    code, said, seconds, _ = run(refold, command, path, option, value)
+    # Threads of all policies may be amid what takes a while.
+    good = code == 1 and said.count('\n') == 1 and says in said and option in said and seconds < 10
+    print(f'{command[0]} {option} {value}: {seconds:.1f} s, {code} {said.strip()[-80:]}{"" if good else ": is not obeyed"}')
     return good
 
 
@@ -198,6 +211,10 @@ def main():
             subprocess.run([refold, 'assemble', '-', '-o', path], input=generate(), text=True, check=True)
             for command in REPLAY, KEPT, PERFETTO:
                 good &= check(refold, name, command, path)
+        moves = pathlib.Path(scratch, 'moves.mmt.zst')
+        subprocess.run([refold, 'assemble', '-', '-o', moves], input=moves_of_a_large_mapping(), text=True, check=True)
+        for command in REPLAY, KEPT, PERFETTO:
+            good &= obeys(refold, command, moves, '--max-time', '1', 'longer than it may')
         # Stacks of threads count, and an ablation has many.
         for command, memory in (REPLAY, '40M'), (PERFETTO, '40M'), (ABLATE, '1200M'):
             good &= obeys(refold, command, pathlib.Path(scratch, 'children_of_a_large_process.mmt.zst'), '--max-memory',
