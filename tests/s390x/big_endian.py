@@ -81,7 +81,7 @@ def unit_tests(check, directory, refold, source):
         if name not in STARTERS:
             check.note('unit', name, test['result'] in ('OK', 'SKIP'), '' if test['result'] == 'OK' else test['result'])
     traces = source / 'tests' / 'unit' / 'traces'
-    done = run('sh', traces / 'commands.sh', refold)
+    done = run('sh', traces / 'commands.sh', refold, source / 'traces' / 'samples')
     check.note('unit', 'traces-commands', done.returncode == 0, last(done))
     generate = starter(directory, directory / 'tests' / 'unit' / 'traces' / 'generate_trace')
     done = run('sh', traces / 'second_reader.sh', generate, sys.executable, traces / 'read_trace.py',
