@@ -145,6 +145,9 @@ bool split_rss(struct rf_tracker *tracker, struct task *task, struct tracked_mm 
 
 	if (member != RF_RSS_ANON || delta >= 0 || remap->mm != mm->world.id)
 		*remap = (struct task_remap){ .mm = mm->world.id };
+	/* Each is one page; with threads, changes that others made meanwhile are in delta, and may come again. */
+	if (member == RF_RSS_ANON && mm->users > 1 && first_is_zero(tracker, task, mm))
+		return true;
 	if (member != RF_RSS_ANON || delta >= 0)
 		return false;
 	for (; delta; delta++) {

@@ -203,6 +203,42 @@ static void migration_by_others_is_no_split(void **context)
 		  "madv_cold 0 @16-18\n");
 }
 
+/*
+ * Of the split pages two were never written and become the zero page. A folio that another thread maps meanwhile is in
+ * the counter before the first of them is told: 16, 15 (not yet told), 31, told 31, told 15, 30.
+ */
+static void a_split_counts_pages_one_by_one(void **context)
+{
+	struct result *r = track(ATTACHED "frame stream=0\n" FOLIO
+		"15 tid=100 newtask child=101 flags=0x10f00\n"
+		"16 tid=101 fault addr=0x400000020000 flags=0x2\n"
+		"17 tid=101 page_alloc pfn=0x3000 order=4 gfp=0x3\n"
+		"20 tid=100 madvise addr=0x400000010000 len=0x1000 advice=8\n"
+		"40 tid=100 sys_ret call=20 ret=0\n"
+		"frame stream=2\n"
+		"21 tid=100 migration_set addr=0x400000010000 pfn=0x2000 order=4 flags=0\n"
+		"22 tid=100 migration_set addr=0x400000011000 pfn=0x2001 order=4 flags=0\n"
+		"23 tid=100 migration_set addr=0x400000012000 pfn=0x2002 order=4 flags=0\n"
+		"24 tid=100 migration_set addr=0x400000013000 pfn=0x2003 order=4 flags=0\n"
+		"25 tid=101 rss_stat mm_id=9 curr=1 member=1 pages=31\n"
+		"26 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=15\n"
+		"27 tid=100 migration_remove addr=0x400000011000 pfn=0x2001 order=0 flags=0x1\n"
+		"28 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=30\n"
+		"29 tid=100 migration_remove addr=0x400000013000 pfn=0x2003 order=0 flags=0x1\n");
+	(void)context;
+	expect(r, "fault_anon 0 @16 nr=16 pfn=2000 order=4\n"
+		  "migrate_out 0 @16 nr=1 pfn=2000 order=4\n"
+		  "migrate_out 0 @17 nr=3 pfn=2001 order=4\n"
+		  "fault_anon 0 @32 nr=16 pfn=3000 order=4\n"
+		  "migrate_in 0 @16 nr=1 pfn=2000 order=4\n"
+		  "reclaim_flush 0\n"
+		  "migrate_in 0 @17 nr=1 pfn=2001\n"
+		  "migrate_in 0 @18 nr=1 pfn=2002 order=4\n"
+		  "migrate_in 0 @19 nr=1 pfn=2003\n"
+		  "folio_split 0\n"
+		  "madv_free 0 @16-17\n");
+}
+
 /* A folio mapped by a PMD is split by freezing it: its entries come back without ever having left. */
 static void entries_that_come_back_tell_of_a_huge_split(void **context)
 {
@@ -267,6 +303,7 @@ int main(void)
 		cmocka_unit_test(a_split_stops_the_walk),
 		cmocka_unit_test(other_advice_takes_its_lock_again_too),
 		cmocka_unit_test(migration_by_others_is_no_split),
+		cmocka_unit_test(a_split_counts_pages_one_by_one),
 		cmocka_unit_test(entries_that_come_back_tell_of_a_huge_split),
 		cmocka_unit_test(an_interrupt_frees_too),
 	};
