@@ -128,7 +128,7 @@ void on_page_alloc(struct rf_tracker *tracker, struct task *task, struct rf_reco
 	if (!is_user_alloc(gfp) && !is_swapped_in(tracker, task, gfp))
 		return;
 	if (fault_is_open(&task->fault) && (fault_pending(&task->fault) || task->fault.swapped_in)) {
-		if (!fault_alloc(tracker, task, pfn, order))
+		if (!fault_alloc(tracker, task, pfn, order, gfp))
 			push_alloc(task, pfn, order);
 		return;
 	}

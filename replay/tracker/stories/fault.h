@@ -35,8 +35,8 @@ struct world_vma *map_over(struct rf_tracker *tracker, struct tracked_mm *mm, co
 void fault_rss(struct rf_tracker *tracker, struct task *task, u8 member, s64 delta);
 /* An RSS change by minus a whole PMD of pages. True: that of a file, in the way of the fault, was split. */
 bool fault_splits_pmd(struct rf_tracker *tracker, struct task *task, u8 member);
-/* A page was allocated while the fault is open. True: it was taken by a COW. */
-bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 order);
+/* A page was allocated while the fault is open, with these RF_GFP_*. True: it was taken by a COW. */
+bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 order, u64 gfp);
 void fault_page_freed(struct rf_tracker *tracker, struct task *task, u64 pfn);
 void fault_swap_in(struct rf_tracker *tracker, struct task *task, struct world_vma *vma, world_pte pte, s64 delta);
 

@@ -35,13 +35,35 @@ static bool was_empty(struct rf_tracker *tracker, const struct task *task)
 	return next->kind == RF_FILEMAP_FAULT || own_rss(next) == RF_RSS_ANON;
 }
 
-bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 order)
+/*
+ * The fault found nothing, and waited while another thread mapped the page and fork() made it read-only: do_wp_page().
+ * What do_anonymous_page() allocates is zeroed, and whether it is do_cow_fault() for a page of a file, a flush tells.
+ */
+static bool came_meanwhile(const struct rf_tracker *tracker, const struct task *task, u64 gfp)
+{
+	world_pte pte = world_get(&task->mm->world, task->fault.vpn);
+
+	return task->fault.flags & RF_FAULT_WRITE && !(gfp & RF_GFP_ZERO) && world_pte_present(pte) &&
+	       (tracker->have_flushes || world_pte_kind(pte) == WORLD_ANON);
+}
+
+static bool may_copy(const struct rf_tracker *tracker, const struct task *task, u64 gfp)
+{
+	const struct task_fault *fault = &task->fault;
+
+	if (!fault_pending(fault))
+		return fault->swapped_in && fault->flags & (RF_FAULT_WRITE | RF_FAULT_UNKNOWN);
+	if (!(fault->flags & RF_FAULT_PRESENT))
+		return came_meanwhile(tracker, task, gfp);
+	return fault->flags & (RF_FAULT_WRITE | RF_FAULT_UNKNOWN);
+}
+
+bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 order, u64 gfp)
 {
 	struct task_fault *fault = &task->fault;
 	struct tracked_mm *mm = task->mm;
 	struct world_vma *vma;
 	world_pte pte;
-	bool may_copy;
 
 	if (!mm || fault->stage == FAULT_COPIED || order)
 		return false;
@@ -50,10 +72,7 @@ bool fault_alloc(struct rf_tracker *tracker, struct task *task, u64 pfn, u32 ord
 		fault_found_none(fault);
 		return false;
 	}
-	may_copy = !fault_pending(fault) ? fault->swapped_in
-				  : (fault->flags & RF_FAULT_PRESENT) &&
-					    (fault->flags & (RF_FAULT_WRITE | RF_FAULT_UNKNOWN));
-	if (!may_copy || (fault->swapped_in && !(fault->flags & (RF_FAULT_WRITE | RF_FAULT_UNKNOWN))))
+	if (!may_copy(tracker, task, gfp))
 		return false;
 	vma = fault->flags & RF_FAULT_WRITE ? written_vma(tracker, mm, fault->addr)
 					    : world_vma_find(&mm->world, fault->addr);

@@ -51,6 +51,31 @@ static void fork_ends_at_its_last_rss_change(void **context)
 	assert_int_equal(r->fidelity.fault_checks_bad, 0);
 }
 
+/* Thread 100 finds nothing, and waits; 101 maps the page and forks. What 100 allocates then is a copy. */
+static void a_fault_that_waits_for_a_fork_copies(void **context)
+{
+	struct result *r = track(ONE_PAGE
+		"20 tid=100 fault addr=0x400000002000 flags=0x2\n"
+		"50 tid=100 page_alloc pfn=0x1003 order=0 gfp=0x33\n"
+		"60 tid=200 exit_task group_dead=1\n"
+		"61 tid=200 page_free pfn=0x1002 order=0\n"
+		"frame stream=1\n"
+		"21 tid=101 fault addr=0x400000002000 flags=0x2\n"
+		"22 tid=101 page_alloc pfn=0x1002 order=0 gfp=0x3b\n"
+		"23 tid=101 rss_stat mm_id=9 curr=1 member=1 pages=2\n"
+		"30 tid=101 clone flags=0x11\n"
+		"31 tid=101 rss_stat mm_id=10 curr=0 member=1 pages=2\n"
+		"40 tid=101 newtask child=200 flags=0x0\n"
+		"41 tid=101 sys_ret call=26 ret=200\n");
+	(void)context;
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "fault_anon 0 @2 nr=1 pfn=1002\n"
+		  "fork 0 child=1\n"
+		  "fault_cow 0 @2 nr=1 pfn=1003\n"
+		  "mm_exit 1\n");
+	assert_int_equal(r->fidelity.inexact_mms, 0);
+}
+
 /* A limit on processes, say: the copy was whole and is unmapped, the parent's entry is write-protected. Twice. */
 static void a_fork_that_fails_protects(void **context)
 {
@@ -139,6 +164,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fork_ends_at_its_last_rss_change),
+		cmocka_unit_test(a_fault_that_waits_for_a_fork_copies),
 		cmocka_unit_test(a_fork_that_fails_protects),
 		cmocka_unit_test(page_of_a_file_is_no_copy),
 		cmocka_unit_test(a_fork_that_copies_in_part_marks),
