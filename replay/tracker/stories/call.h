@@ -33,6 +33,8 @@ void call_abandon(struct rf_tracker *tracker, struct task *task);
 
 /* by's call returns ret, a place that the kernel has chosen: what has freed it is done, though it has not returned. */
 void calls_overtaken(struct rf_tracker *tracker, const struct task *by, u64 ret);
+/* A fault of by maps a folio there, so that it is mapped all over: whoever has mapped it is done, likewise. */
+void maps_overtaken(struct rf_tracker *tracker, const struct task *by, u64 start, u64 end);
 
 /* ---- populate.c ---- */
 

@@ -2,7 +2,8 @@
 /*
  * Calls that were done before they returned. A thread that has given mmap_lock back may be held up on its way out, by
  * an interrupt, by another thread, or with its virtual CPU; what it has freed another thread may be given meanwhile.
- * The kernel gives nobody what is mapped: if the model has something there, the call that freed it was overtaken.
+ * The kernel gives nobody what is mapped: if the model has something there, the call that freed it was overtaken. Nor
+ * does a folio reach where nothing is mapped: the call that has mapped what is there was overtaken.
  */
 #include "replay/tracker/effects/vma.h"
 #include "replay/tracker/ground/stream.h"
@@ -79,10 +80,19 @@ static void apply(struct rf_tracker *tracker, struct task *task, u64 ret)
 	call_overtaken(&task->call);
 	calls_overtaken(tracker, task, ret);
 	tracker->cause.began = task->call_told;
-	if (task->call.kind == RF_SYS_MREMAP)
+	switch (task->call.kind) {
+	case RF_SYS_MMAP:
+		mmap_return(tracker, task, ret);
+		break;
+	case RF_SYS_BRK:
+		brk_return(tracker, task, ret);
+		break;
+	case RF_SYS_MREMAP:
 		mremap_return(tracker, task, ret);
-	else
+		break;
+	default:
 		call_zap(tracker, task);
+	}
 	tracker->cause.began = began;
 }
 
@@ -98,4 +108,37 @@ void calls_overtaken(struct rf_tracker *tracker, const struct task *by, u64 ret)
 		if (task != by && is_due(&task->call) && frees(tracker, task, &from, &to) && from < end &&
 		    ret < to && returns(tracker, task, &other_ret))
 			apply(tracker, task, other_ret);
+}
+
+/* What the call maps, where nothing was; pages that it populates come in the order of its own records. */
+static bool maps(struct rf_tracker *tracker, const struct task *task, u64 ret, u64 *start, u64 *end)
+{
+	const struct task_call *call = &task->call;
+
+	*start = ret;
+	switch (call->kind) {
+	case RF_SYS_MMAP:
+		return !call_populates(task) && call->args[1] && call_range(tracker, ret, call->args[1], end);
+	case RF_SYS_MREMAP:
+		return call_range(tracker, ret, call->args[2], end);
+	case RF_SYS_BRK:
+		*start = page_align(tracker, task->mm->brk);
+		*end = page_align(tracker, ret);
+		return !task->mm->lock_future && task->mm->brk_known && *start < *end;
+	default:
+		return false;
+	}
+}
+
+void maps_overtaken(struct rf_tracker *tracker, const struct task *by, u64 start, u64 end)
+{
+	const struct world_vma *vma = world_vma_find(&by->mm->world, start);
+	u64 from, to, ret;
+
+	if (by->mm->users < 2 || (vma && vma->end >= end))
+		return;
+	for (struct task *task = by->mm->tasks; task; task = task->mm_next)
+		if (task != by && is_due(&task->call) && returns(tracker, task, &ret) &&
+		    maps(tracker, task, ret, &from, &to) && from < end && start < to)
+			apply(tracker, task, ret);
 }

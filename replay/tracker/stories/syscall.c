@@ -131,7 +131,7 @@ static void return_of(struct rf_tracker *tracker, struct task *task, s64 ret)
 		calls_overtaken(tracker, task, (u64)ret);
 	switch (task->call.kind) {
 	case RF_SYS_MMAP:
-		if (ok)
+		if (ok && !task->call.overtaken)
 			mmap_return(tracker, task, (u64)ret);
 		break;
 	case RF_SYS_MUNMAP:

@@ -262,6 +262,46 @@ static void an_munmap_is_overtaken(void **context)
 	expect_trusted(r);
 }
 
+/* 101 maps what becomes one VMA with 100's; a folio that 100 faults in reaches into it before 101 has returned. */
+static void an_mmap_is_overtaken_by_a_folio(void **context)
+{
+	struct result *r = track(ATTACHED OF_100
+		"10 tid=100 munmap addr=0x400000ffe000 len=0x2000\n"
+		"11 tid=100 sys_ret call=17 ret=0\n" OF_101
+		"20 tid=101 mmap addr=0x0 len=0x2000 prot=3 flags=0x22 fd=-1\n"
+		"60 tid=101 sys_ret call=16 ret=0x400000ffe000\n" OF_100
+		"30 tid=100 fault addr=0x400000ffd000 flags=0x2\n"
+		"31 tid=100 page_alloc pfn=0x2000 order=4 gfp=0x3\n"
+		"32 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=16\n");
+
+	(void)context;
+	expect(r, "munmap 0 @4094-4096\n"
+		  "map 0 @4094-4096\n"
+		  "fault_anon 0 @4080 nr=16 pfn=2000 order=4\n");
+	expect_trusted(r);
+}
+
+/* brk() the same; the heap begins where 100's memory ends. */
+static void a_brk_is_overtaken_by_a_folio(void **context)
+{
+	struct result *r = track(ATTACHED OF_100
+		"10 tid=100 brk addr=0x400001000000\n"
+		"11 tid=100 sys_ret call=21 ret=0x400001000000\n"
+		"12 tid=100 brk addr=0x400001001000\n"
+		"13 tid=100 sys_ret call=21 ret=0x400001001000\n" OF_101
+		"20 tid=101 brk addr=0x400001020000\n"
+		"60 tid=101 sys_ret call=21 ret=0x400001020000\n" OF_100
+		"30 tid=100 fault addr=0x400001000000 flags=0x2\n"
+		"31 tid=100 page_alloc pfn=0x2000 order=4 gfp=0x3\n"
+		"32 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=16\n");
+
+	(void)context;
+	expect(r, "map 0 @4096-4097 apart\n"
+		  "map 0 @4097-4128\n"
+		  "fault_anon 0 @4096 nr=16 pfn=2000 order=4\n");
+	expect_trusted(r);
+}
+
 /* The same of a segment, whose call unmaps nothing itself. */
 static void an_munmap_is_overtaken_by_shmat(void **context)
 {
@@ -326,6 +366,8 @@ int main(void)
 		cmocka_unit_test(counters_of_two_threads_add_up),
 		cmocka_unit_test(a_call_of_many_threads_populates),
 		cmocka_unit_test(an_munmap_is_overtaken),
+		cmocka_unit_test(an_mmap_is_overtaken_by_a_folio),
+		cmocka_unit_test(a_brk_is_overtaken_by_a_folio),
 		cmocka_unit_test(an_munmap_is_overtaken_by_shmat),
 		cmocka_unit_test(an_mremap_is_overtaken),
 	};
