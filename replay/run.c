@@ -12,7 +12,7 @@
 #include "replay/tracker/tracker.h"
 
 /* Records between two looks at the clock. */
-#define RECORDS_A_STEP 256
+#define RECORDS_A_STEP 4096
 
 /*
  * What each machine counted becomes the results'. Every window was begun and ended by operations that all machines had.
@@ -148,12 +148,9 @@ static int track(struct rf_tracker *tracker, const struct rf_run_options *run, s
 {
 	s64 nr;
 
-	while ((nr = rf_tracker_run(tracker, RECORDS_A_STEP, err)) > 0) {
+	while ((nr = rf_tracker_run(tracker, RECORDS_A_STEP, err)) > 0)
 		if (run->progress)
 			run->progress(run->progress_context, nr);
-		if (is_late(run->stop_at))
-			return -ETIME;
-	}
 	return nr;
 }
 
@@ -205,7 +202,7 @@ int rf_run_trace(struct rf_reader *reader, struct rf_results *results, const str
 		 struct rf_error *err)
 {
 	struct rf_tracker_options options = { .sink = ring_put, .page_tables = run->page_tables,
-					      .one_thread = run->one_thread };
+					      .one_thread = run->one_thread, .stop_at = run->stop_at };
 	struct asking asking = { .run = run, .operations = run->operations };
 	struct rf_tracker *tracker;
 	struct ring *ring;

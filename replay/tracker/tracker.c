@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "replay/tracker/dispatch.h"
 #include "replay/tracker/ground/cpus.h"
 #include "replay/tracker/ground/decoding.h"
@@ -173,6 +174,15 @@ static void prefetch_page(const struct rf_tracker *tracker)
 		world_page_prefetch(tracker->world, record->f[0]);
 }
 
+/* Four records may move a mapping of any size. */
+#define RECORDS_A_LOOK 256
+
+static void look_at_clock(struct rf_tracker *tracker)
+{
+	if (tracker->options.stop_at && !tracker->error && rf_monotonic() >= tracker->options.stop_at)
+		tracker->error = -ETIME;
+}
+
 s64 rf_tracker_run(struct rf_tracker *tracker, size_t max, struct rf_error *err)
 {
 	const struct rf_record *record;
@@ -184,7 +194,8 @@ s64 rf_tracker_run(struct rf_tracker *tracker, size_t max, struct rf_error *err)
 		tracker->kinds[record->kind % RF_RECORD_KIND_MAX]++;
 		prefetch_page(tracker);
 		dispatch(tracker, record);
-		done++;
+		if (!(++done % RECORDS_A_LOOK))
+			look_at_clock(tracker);
 	}
 	if (!done && !tracker->error && !world_out_of_memory(tracker->world))
 		finish(tracker);

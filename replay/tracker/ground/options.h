@@ -37,6 +37,7 @@ struct rf_tracker_options {
 	void *explain_context;
 	FILE *page_tables;	/* NULL, or where each process's rebuilt page table is written as it exits (TSV) */
 	bool one_thread;	/* decode on the caller's thread */
+	u64 stop_at;		/* when it has taken too long (rf_monotonic()); 0: never. Then it returns -ETIME */
 	struct rf_processes *processes;	/* NULL, or where processes and their address spaces are noted */
 	struct rf_windows *windows;	/* NULL, or where marks go; RF_OP_WINDOW tells which windows begin and end */
 };
