@@ -17,6 +17,20 @@
 #define CONTENDED_NS 10000000
 
 /*
+ * flush_tlb_func(): all, where another CPU flushes the same address space, whose generation it catches up with. So does
+ * an IPI that was meant for the one before on this CPU, before the flush of its own, of which nothing is left to tell:
+ * nobody else changes the generation of an address space with one user.
+ */
+static bool is_copys_flush(const struct task *task, const struct rf_record *flush)
+{
+	bool all = flush->f[1] == RF_TLB_ALL;
+
+	if (flush->f[0] == RF_TLB_REMOTE)
+		return all && task->mm->users == 1;
+	return flush->f[0] >= RF_TLB_LOCAL && flush->f[0] <= RF_TLB_REMOTE_SEND && (flush->f[1] == 1 || all);
+}
+
+/*
  * wp_page_copy() goes on with an RSS change (of what was not anonymous) and the flush of ptep_clear_flush(), where
  * flushes are recorded.
  */
@@ -28,9 +42,7 @@ static bool is_flushed(struct rf_tracker *tracker, const struct task *task, worl
 	while ((next = next_of(tracker, task->tid, &i))) {
 		switch (next->kind) {
 		case RF_TLB_FLUSH:
-			/* All, where another CPU flushes the same address space: flush_tlb_func() catches up. */
-			if (next->f[0] >= RF_TLB_LOCAL && next->f[0] <= RF_TLB_REMOTE_SEND &&
-			    (next->f[1] == 1 || next->f[1] == RF_TLB_ALL))
+			if (is_copys_flush(task, next))
 				return true;
 			break;
 		case RF_RSS_STAT:

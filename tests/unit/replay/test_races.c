@@ -44,6 +44,26 @@ static void a_writer_waits_for_a_fork(void **context)
 	expect_trusted(r);
 }
 
+/* An IPI for the parent, which was on the child's CPU before it, leaves nothing of the flush of the child's copy. */
+static void an_ipi_flushes_for_a_copy(void **context)
+{
+	struct result *r = track(ATTACHED OF_100 ONE_PAGE
+		"20 tid=100 mprotect addr=0x400000400000 len=0x1000 prot=1 pkey=-1\n"
+		"21 tid=100 tlb_flush reason=3 pages=1\n"
+		"22 tid=100 sys_ret call=18 ret=0\n" FORK FORK_COPIES OF_101
+		"200050 tid=200 fault addr=0x400000001000 flags=0x7\n"
+		"200051 tid=200 page_alloc pfn=0x1001 order=0 gfp=0x33\n"
+		"200060 tid=200 tlb_flush reason=1 pages=-1\n"
+		"200061 tid=200 sys_ret call=26 ret=0\n");
+
+	(void)context;
+	expect(r, "fault_anon 0 @1 nr=1 pfn=1000\n"
+		  "mprotect 0 @1024-1025\n"
+		  "fork 0 child=1\n"
+		  "fault_cow 1 @1 nr=1 pfn=1001\n");
+	expect_trusted(r);
+}
+
 /* What a third thread does meanwhile decides nothing. */
 static void a_writer_waits_for_a_fork_through_a_call(void **context)
 {
@@ -355,6 +375,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_writer_waits_for_a_fork),
+		cmocka_unit_test(an_ipi_flushes_for_a_copy),
 		cmocka_unit_test(a_writer_waits_for_a_fork_through_a_call),
 		cmocka_unit_test(a_copy_amid_a_fork_is_of_no_fork),
 		cmocka_unit_test(a_writer_is_before_a_fork),
