@@ -18,6 +18,8 @@ struct world_vma;
 /* The side band tells one in the task's call; when that returns, VMAs of who was attached to are as they were told. */
 void note_told_vma(struct task *task, const struct world_vma *vma);
 void vmas_as_told(struct rf_tracker *tracker, struct task *task);
+/* A fault maps a folio there: what the model has as several VMAs is one. */
+void vmas_as_faulted(struct rf_tracker *tracker, struct tracked_mm *mm, u64 start, u64 end);
 
 /* ---- call.c ---- */
 

@@ -113,6 +113,21 @@ static void vmas_are_as_the_side_band_tells(void **context)
 				    TOLD("23", "0x400000100000", "0x400000")), 1);
 }
 
+/* A folio of 2 MiB over both; when it is gone, so is what was thought to keep them apart. */
+static void vmas_are_one_where_a_folio_is(void **context)
+{
+	(void)context;
+	assert_int_equal(zero_pages(TWO("0x3") "frame stream=0\n"
+				    "20 tid=100 fault addr=0x4000002ff000 flags=0x2\n"
+				    "21 tid=100 page_alloc pfn=0x2000 order=9 gfp=0x33\n"
+				    "22 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=512\n"
+				    "30 tid=100 madvise addr=0x400000200000 len=0x200000 advice=4\n"
+				    "31 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=0\n"
+				    "32 tid=100 sys_ret call=20 ret=0\n"
+				    "40 tid=100 fault addr=0x400000200000 flags=0x0\n"
+				    "50 tid=100 fault addr=0x400000300000 flags=0x0\n"), 1);
+}
+
 /* Another thread's call has returned meanwhile: it may have changed what was told. */
 static void what_was_told_may_be_over(void **context)
 {
@@ -128,6 +143,7 @@ int main(void)
 		cmocka_unit_test(a_page_that_comes_back_tells_whose_it_is),
 		cmocka_unit_test(a_page_of_a_protected_mapping_tells_nothing),
 		cmocka_unit_test(vmas_are_as_the_side_band_tells),
+		cmocka_unit_test(vmas_are_one_where_a_folio_is),
 		cmocka_unit_test(what_was_told_may_be_over),
 		cmocka_unit_test(who_ends_amid_its_snapshot_is_not_compared),
 	};
