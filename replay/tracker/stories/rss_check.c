@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* What the kernel counted against what the model maps. */
+#include "replay/tracker/ground/tasks.h"
 #include "replay/tracker/ground/tracking.h"
 #include "replay/tracker/ground/trust.h"
 #include "replay/tracker/stories/rss.h"
@@ -17,10 +18,21 @@ static bool is_in_doubt(struct tracked_mm *mm, u32 member, s64 difference)
 	return true;
 }
 
+/* A thread may be held up after its fault was counted, before that is told: of an anonymous page, with its page. */
+static bool is_counting(const struct tracked_mm *mm, u32 member)
+{
+	for (const struct task *task = mm->tasks; task; task = task->mm_next)
+		if (fault_pending(&task->fault) && (task->nr_allocs || member != RF_RSS_ANON))
+			return true;
+	return false;
+}
+
 #define DOUBTS 3
 
 static bool is_certain(struct tracked_mm *mm, u32 member, s64 difference)
 {
+	if (is_counting(mm, member))
+		return false;
 	if (mm->rss_difference[member] != difference)
 		mm->rss_doubts[member] = 0;
 	mm->rss_difference[member] = difference;

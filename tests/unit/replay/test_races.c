@@ -282,6 +282,30 @@ static void an_munmap_is_overtaken(void **context)
 	expect_trusted(r);
 }
 
+#define FAULT_OF_100(time, page, pfn, pages)                                                                  \
+	time "0 tid=100 fault addr=0x40000000" page "000 flags=0x2\n"                                         \
+	time "1 tid=100 page_alloc pfn=" pfn " order=0 gfp=0x3b\n"                                            \
+	time "2 tid=100 rss_stat mm_id=9 curr=1 member=1 pages=" pages "\n"
+#define FAULTS_OF_100                                                                                         \
+	OF_100 FAULT_OF_100("1", "1", "0x1001", "1") FAULT_OF_100("3", "2", "0x1002", "3")                    \
+	FAULT_OF_100("4", "3", "0x1003", "4") FAULT_OF_100("5", "4", "0x1004", "5")                           \
+	FAULT_OF_100("6", "5", "0x1005", "6") FAULT_OF_100("7", "6", "0x1006", "7")
+
+/* 101 has its page counted, and is held up before that is told. If it is not, the page is one that nobody mapped. */
+static void a_count_is_told_late(void **context)
+{
+	struct result *r = track(ATTACHED OF_101
+		"20 tid=101 fault addr=0x400000008000 flags=0x2\n"
+		"21 tid=101 page_alloc pfn=0x1000 order=0 gfp=0x3b\n"
+		"80 tid=101 rss_stat mm_id=9 curr=1 member=1 pages=7\n" FAULTS_OF_100);
+
+	(void)context;
+	expect_trusted(r);
+	assert_int_equal(r->fidelity.rss_checks_bad, 0);
+	r = track(ATTACHED FAULTS_OF_100);
+	assert_int_equal(r->fidelity.rss_checks_bad, 1);
+}
+
 /* 101 maps what becomes one VMA with 100's; a folio that 100 faults in reaches into it before 101 has returned. */
 static void an_mmap_is_overtaken_by_a_folio(void **context)
 {
@@ -387,6 +411,7 @@ int main(void)
 		cmocka_unit_test(counters_of_two_threads_add_up),
 		cmocka_unit_test(a_call_of_many_threads_populates),
 		cmocka_unit_test(an_munmap_is_overtaken),
+		cmocka_unit_test(a_count_is_told_late),
 		cmocka_unit_test(an_mmap_is_overtaken_by_a_folio),
 		cmocka_unit_test(a_brk_is_overtaken_by_a_folio),
 		cmocka_unit_test(an_munmap_is_overtaken_by_shmat),
