@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/capability.h>
@@ -96,6 +97,8 @@ static const struct right rights[] = {
 	  to_begin_again },
 };
 
+/* The next part of a recording chooses while threads of the one before still limit themselves. */
+static pthread_mutex_t choosing = PTHREAD_MUTEX_INITIALIZER;
 static bool chosen;
 static struct rf_rights_use chosen_use;
 static const char *trouble;	/* of any thread; they are constants */
@@ -207,10 +210,12 @@ static bool is_ours(const char *directory)
 
 void rf_rights_choose(const struct rf_rights_use *use)
 {
+	pthread_mutex_lock(&choosing);
 	chosen_use = *use;
 	chosen_use.writes_later |= use->begins_again || !is_ours(use->tracing);
 	chosen_use.tracing = NULL;
 	chosen = true;
+	pthread_mutex_unlock(&choosing);
 }
 
 static bool was_chosen(const struct right *right)
@@ -220,8 +225,10 @@ static bool was_chosen(const struct right *right)
 
 void rf_rights_limit(void)
 {
+	pthread_mutex_lock(&choosing);
 	if (chosen)
 		keep_only(was_chosen);
+	pthread_mutex_unlock(&choosing);
 }
 
 static bool is_none(const struct right *right)
@@ -229,9 +236,19 @@ static bool is_none(const struct right *right)
 	return false;
 }
 
+static bool is_chosen(void)
+{
+	bool is;
+
+	pthread_mutex_lock(&choosing);
+	is = chosen;
+	pthread_mutex_unlock(&choosing);
+	return is;
+}
+
 void rf_rights_confine(void)
 {
-	if (!chosen)
+	if (!is_chosen())
 		return;
 	keep_only(is_none);
 	if (rf_confine_to_draining())
