@@ -111,7 +111,6 @@ static void fault_anon(struct rf_tracker *tracker, struct task *task, s64 delta)
 	world_pte pte = world_get(&task->mm->world, fault->vpn);
 	struct task_alloc alloc;
 	u16 flags = 0;
-	u64 start, end;
 
 	if (!vma)
 		return;
@@ -138,11 +137,14 @@ static void fault_anon(struct rf_tracker *tracker, struct task *task, s64 delta)
 	uffd_wakes(tracker, task->mm, vma, fault->vpn);
 	/* wp_page_copy() of the zero page, which came there while the fault waited. */
 	task->flush_due |= world_pte_present(world_get(&task->mm->world, fault->vpn));
-	start = ALIGN_DOWN(fault->vpn, BIT_ULL(alloc.order)) << tracker->page_shift;
-	end = start + (BIT_ULL(alloc.order) << tracker->page_shift);
-	maps_overtaken(tracker, task, start, end);
-	vmas_as_faulted(tracker, task->mm, start, end);
-	vma = fault_vma(tracker, task->mm, fault->addr);
+	if (alloc.order) {
+		u64 start = ALIGN_DOWN(fault->vpn, BIT_ULL(alloc.order)) << tracker->page_shift;
+		u64 end = start + (BIT_ULL(alloc.order) << tracker->page_shift);
+
+		maps_overtaken(tracker, task, start, end);
+		vmas_as_faulted(tracker, task->mm, start, end);
+		vma = fault_vma(tracker, task->mm, fault->addr);
+	}
 	set_anon(tracker, task->mm, vma, fault->vpn, alloc.pfn, alloc.order, flags);
 }
 
